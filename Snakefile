@@ -1,0 +1,32 @@
+# Daily plankton abundance from the classifier scores of an Imaging FlowCytobot.
+#
+#   source -> catalog -> bin summaries -> days -> merged table
+#
+# README.md says how to run it, config/README.md what can be set.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/demo.smk"
+include: "workflow/rules/catalog.smk"
+include: "workflow/rules/scores.smk"
+include: "workflow/rules/abundance.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        targets(),
+
+
+onsuccess:
+    print_summary()
+
+
+onerror:
+    print_how_to_go_on()

@@ -1,0 +1,47 @@
+"""The emulator in a process of its own, for benchmarks: prints its address, serves until SIGTERM, SIGINT."""
+
+import argparse
+import signal
+from pathlib import Path
+
+from .answers import VERSIONS
+from .emulator import Emulator
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.dashboard", description=__doc__)
+    parser.add_argument("--dataset", action="append", required=True, metavar="NAME=FOLDER", help="may be repeated")
+    parser.add_argument("--version", choices=VERSIONS, default=VERSIONS[-1])
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--score-dtype", default="float16", choices=("float16", "float32", "float64"))
+    parser.add_argument("--shared-body", type=Path, metavar="FILE", help="served as every bin's scores")
+    parser.add_argument("--no-keep-alive", dest="keep_alive", action="store_false")
+    arguments = parser.parse_args()
+
+    archives = {}
+    for text in arguments.dataset:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            parser.error(f"--dataset {text}: expected NAME=FOLDER")
+        archives[name] = Path(folder)
+    shared = arguments.shared_body.read_bytes() if arguments.shared_body else None
+
+    # Blocked before the server's thread starts, so that it is here that the signal arrives.
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    with Emulator(
+        archives,
+        arguments.version,
+        latency=arguments.latency,
+        keep_alive=arguments.keep_alive,
+        score_dtype=arguments.score_dtype,
+        score_body=None if shared is None else lambda _pid: shared,
+        port=arguments.port,
+    ) as dashboard:
+        print(dashboard.url, flush=True)
+        signal.sigwait(ending)
+
+
+if __name__ == "__main__":
+    main()

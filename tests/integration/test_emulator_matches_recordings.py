@@ -1,0 +1,384 @@
+"""The emulated dashboard against the recorded answers of real ones, and its faults as a client meets them."""
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from tests.dashboard.emulator import Emulator, Fault
+
+REPOSITORY = Path(__file__).parents[2]
+RECORDED = REPOSITORY.parent / "shared" / "data" / "recorded"
+VERSIONS = ("5.0", "5.1", "5.2")
+
+# Raw files, features, series and small pages that nothing here asks for.
+NOT_EMULATED = re.compile(
+    r"cs_mat_download_h5|fea_(ok|data)|hdr.*|adc.*|roi.*|zip|short_json|metadata|list_images|(q_)?ts_?.*|feed"
+    r"|extent.*|most_recent|(single_)?bin_exists.*|bin_location|tags|tag_list|badhost"
+)
+EXPORTS = {"mvco": "export_mvco", "legacy": "export_legacy", "noloc-ds": "export_noloc", "quirks": "q_export"}
+SCORES = {
+    "mvco": ("cs_ok", "cs_skipped", "cs_empty", "cs_via_other_dataset"),
+    "noloc-ds": ("cs_via_other_dataset",),
+    "legacy": ("cs_old_mat",),
+}
+# What metadata.csv cannot tell.
+UNKNOWABLE = {"num_triggers", "trigger_freq", "size", "modified", "accessioned", "has_features"}
+UNKNOWABLE |= {"total_data_volume", "path"}
+
+BIN = "D20240215T000700_IFCB010"
+METADATA = (
+    "pid,sample_time,ifcb,ml_analyzed,latitude,longitude,depth,cruise,cast,niskin,sample_type,n_images,tag1,"
+    "comment_summary,trigger_selection,skip\n"
+    f"{BIN},2024-02-15 00:07:00+00:00,10,3.5,41.3,-70.5,4.0,,,,,40,,,2,0\n"
+)
+SCORE_FILE = "pid,Akashiwo,detritus\n" + "".join(f"{BIN}_{roi:05d},0.8,0.2\n" for roi in range(1, 41))
+SCORES_PATH = f"/mvco/{BIN}_class_scores.csv"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A line of INDEX.md with the answer it names."""
+
+    name: str
+    method: str
+    target: str
+    headers: dict[str, str]
+    status: int
+    answer_headers: dict[str, str]
+    body: bytes | None
+
+
+def read_recordings(version: str) -> Iterator[Recording]:
+    folder = RECORDED / version
+    line_format = re.compile(r"\| (\w+) \| `(.+?)`\s+(?:\((.*)\))? ?\| (\d+) \|")
+    for line in (folder / "INDEX.md").read_text().splitlines()[2:]:
+        name, target, options, status = line_format.match(line).groups(default="")
+        header_lines = (folder / f"{name}.hdr.txt").read_text().splitlines()[1:]
+        body = folder / f"{name}.body"
+        yield Recording(
+            name=name,
+            method="POST" if "-X POST" in options else "HEAD" if "-I" in options else "GET",
+            target=target,
+            headers=dict(pair.split(": ", 1) for pair in re.findall(r"-H ([^)]+)", options)),
+            status=int(status),
+            answer_headers=dict(pair.split(": ", 1) for pair in header_lines if ": " in pair),
+            body=body.read_bytes() if body.exists() else None,
+        )
+
+
+def recorded_archives(root: Path, own_positions: bool) -> dict[str, Path]:
+    """Archives that hold what the recorded servers held, as 5.0 told it.
+
+    The export of one dataset puts its position on bins without their own, the export of all does not:
+    `own_positions` takes the bins' rows from there.
+    """
+
+    def body(name: str) -> str:
+        return (RECORDED / "5.0" / f"{name}.body").read_text()
+
+    everything = list(csv.DictReader(io.StringIO(body("export_all"))))
+    folders = {dataset: root / dataset for dataset in [*EXPORTS, "empty"]}
+    for dataset, folder in folders.items():
+        folder.mkdir(parents=True)
+        rows = list(csv.DictReader(io.StringIO(body(EXPORTS.get(dataset, "export_mvco")))))
+        if dataset == "empty":
+            rows = []
+        elif own_positions:
+            pids = {row["pid"] for row in rows}
+            rows = [row for row in everything if row["pid"] in pids]
+        names = [name for name in (rows or everything)[0] if name != "dataset"]
+        with (folder / "metadata.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    for dataset, names in SCORES.items():
+        for name in names:
+            disposition = (RECORDED / "5.2" / f"{name}.hdr.txt").read_text()
+            pid = re.search(r"filename=(\w+)\.csv", disposition)[1]
+            day = folders[dataset] / "class" / pid[:9]
+            day.mkdir(parents=True, exist_ok=True)
+            (day / f"{pid}_class_scores.csv").write_text(body(name))
+    (folders["mvco"] / "D20240215T191900_IFCB010_class_scores.csv").write_bytes(b"")
+    return folders
+
+
+def comparable(text: bytes) -> str:
+    """A JSON body in a form in which what follows from metadata.csv is equal; keeps the order of the keys."""
+    page = json.loads(text)
+    for key in UNKNOWABLE & page.keys():
+        page[key] = None
+    for key in ("tags", "tag_options"):  # in the order in which the tags were made
+        if key in page:
+            page[key] = sorted(page[key])
+    if "data" in page:  # list_bins: bins of the same second come in any order
+        page["data"].sort(key=lambda row: (row["sample_time"], row["pid"]))
+    if "comments" in page:
+        page["comments"] = [comment[1] for comment in page["comments"]]
+    if "concentration" in page and math.isfinite(page["concentration"]):
+        page["concentration"] = f"{page['concentration']:.2f}"
+    if "class_scores" in page:
+        page["class_scores"] = len(page["class_scores"])
+    if "dataset_options" in page:  # inactive datasets are left out; an archive on disk cannot be inactive
+        page["dataset_options"] = [name for name in page["dataset_options"] if name != "noloc-ds"]
+    return json.dumps(page)
+
+
+def difference(recording: Recording, answer: requests.Response) -> str | None:
+    if answer.status_code != recording.status:
+        return f"status {answer.status_code}, recorded {recording.status}"
+    named = ["Content-Type", "Content-Disposition", "Location"]
+    named += ["Transfer-Encoding"] if recording.status == 200 else []
+    for name in named:
+        if answer.headers.get(name) != recording.answer_headers.get(name):
+            return f"{name} {answer.headers.get(name)}, recorded {recording.answer_headers.get(name)}"
+    if recording.status != 200 or recording.method == "HEAD":
+        return None
+    if recording.body is None:
+        return "recorded no body"
+    if recording.answer_headers["Content-Type"] == "text/csv":
+        if answer.content != recording.body:
+            return f"body {answer.content[:300]!r}, recorded {recording.body[:300]!r}"
+    elif comparable(answer.content) != comparable(recording.body):
+        return f"body {comparable(answer.content)}, recorded {comparable(recording.body)}"
+    return None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_answers_are_those_recorded(version: str, tmp_path: Path) -> None:
+    if not RECORDED.is_dir():
+        pytest.skip("recorded answers are not beside this checkout (../shared/data/recorded)")
+    archives = recorded_archives(tmp_path / "as exported", own_positions=False)
+    own_positions = recorded_archives(tmp_path / "own positions", own_positions=True)
+    with ExitStack() as stack:
+        usual = stack.enter_context(Emulator(archives, version))
+        special = {
+            "export_all": stack.enter_context(Emulator(own_positions, version)),
+            "cs_old_mat": stack.enter_context(Emulator(archives, version, score_dtype="float64")),
+        }
+        differences = {}
+        recordings = [r for r in read_recordings(version) if not NOT_EMULATED.fullmatch(r.name)]
+        for r in recordings:
+            url = special.get(r.name, usual).url + r.target
+            answer = requests.request(r.method, url, headers=r.headers, allow_redirects=False, timeout=10)
+            if found := difference(r, answer):
+                differences[r.name] = found
+    assert len(recordings) > 70
+    assert not differences, "\n".join(f"{name}: {found}" for name, found in differences.items())
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """One bin of 40 ROIs."""
+    (tmp_path / "metadata.csv").write_text(METADATA)
+    (tmp_path / f"{BIN}_class_scores.csv").write_text(SCORE_FILE)
+    return tmp_path
+
+
+@pytest.fixture
+def dashboard(archive: Path) -> Iterator[Emulator]:
+    with Emulator({"mvco": archive}, "5.0") as emulator:
+        yield emulator
+
+
+def get(dashboard: Emulator, timeout: float = 10) -> requests.Response:
+    return requests.get(dashboard.url + SCORES_PATH, timeout=timeout, allow_redirects=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"kind": "reset"}, requests.ConnectionError),
+        ({"kind": "stall"}, requests.ReadTimeout),
+        ({"kind": "stall", "seconds": 0.05}, requests.ConnectionError),
+        ({"kind": "stall_body"}, requests.ConnectionError),  # requests' name for a timeout within the body
+        ({"kind": "delay", "seconds": 5}, requests.ReadTimeout),
+        ({"kind": "cut"}, requests.exceptions.ChunkedEncodingError),
+        ({"kind": "cut_length"}, requests.exceptions.ChunkedEncodingError),
+    ],
+)
+def test_broken_answers(dashboard: Emulator, options: dict, error: type[Exception]) -> None:
+    dashboard.faults.append(Fault("_class_scores", **options))
+    with pytest.raises(error):
+        get(dashboard, timeout=0.5)
+    assert get(dashboard).text == SCORE_FILE
+    broken, whole = dashboard.requests
+    assert (broken.fault, broken.status) == (options["kind"], None)
+    assert (whole.fault, whole.status) == (None, 200)
+
+
+def test_cut_without_a_length_shows_only_in_the_last_line(dashboard: Emulator) -> None:
+    dashboard.faults.append(Fault("_class_scores", "cut_close"))
+    answer = get(dashboard)
+    assert answer.status_code == 200
+    assert not {"Content-Length", "Transfer-Encoding"} & answer.headers.keys()
+    assert SCORE_FILE.startswith(answer.text)
+    assert not answer.text.endswith("\n")
+
+
+def test_gzip_cut_is_a_well_formed_chunked_answer(dashboard: Emulator) -> None:
+    dashboard.faults.append(Fault("_class_scores", "gzip_cut"))
+    answer = requests.get(dashboard.url + SCORES_PATH, timeout=10, stream=True)
+    assert answer.headers["Content-Encoding"] == "gzip"
+    packed = answer.raw.read(decode_content=False)
+    assert packed.startswith(b"\x1f\x8b")
+    assert len(packed) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "content_type", "body"),
+    [
+        ({"kind": "status", "status": 504}, 504, "text/html; charset=utf-8", "<!DOCTYPE html>"),
+        ({"kind": "html"}, 200, "text/html; charset=utf-8", "<!DOCTYPE html>"),
+        ({"kind": "empty"}, 200, "text/csv", ""),
+        ({"kind": "redirect"}, 302, "text/html; charset=utf-8", ""),
+        ({"kind": "body", "body": b"pid,a\n"}, 200, "text/csv", "pid,a\n"),
+        ({"kind": "transform", "function": lambda body: body[:11]}, 200, "text/csv", "pid,Akashiw"),
+        ({"kind": "delay", "seconds": 0.05}, 200, "text/csv", SCORE_FILE),
+    ],
+)
+def test_wrong_but_whole_answers(dashboard: Emulator, options: dict, status: int, content_type: str, body: str) -> None:
+    dashboard.faults.append(Fault("_class_scores", **options))
+    answer = get(dashboard)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, content_type)
+    assert answer.text.startswith(body)
+    assert bool(answer.text) == bool(body)
+    assert dashboard.requests[0].status == status
+
+
+def test_status_fault_carries_headers_and_redirect_leads_to_html(dashboard: Emulator) -> None:
+    dashboard.faults += [
+        Fault("_class_scores", "status", status=429, headers={"Retry-After": "1"}),
+        Fault("_class_scores", "redirect"),
+    ]
+    assert get(dashboard).headers["Retry-After"] == "1"
+    page = requests.get(dashboard.url + SCORES_PATH, timeout=10)
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_unknown_kinds_and_options_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected one of"):
+        Fault(".", "explode")
+    with pytest.raises(ValueError, match="no option second"):
+        Fault(".", "stall", second=1)
+
+
+def test_faults_are_counted_exactly_with_many_clients(dashboard: Emulator) -> None:
+    dashboard.faults += [
+        Fault("_class_scores", "status", times=7, skip=10, status=500),
+        Fault("_class_scores", "status", times=5, skip=3, status=503),
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: get(dashboard).status_code, range(60)))
+    assert (statuses.count(500), statuses.count(503), statuses.count(200)) == (7, 5, 48)
+    assert len(dashboard.requests) == 60
+
+
+def test_most_at_once_is_the_number_of_clients(archive: Path) -> None:
+    with Emulator({"mvco": archive}, latency=0.1) as dashboard:
+        for clients in (1, 3):
+            dashboard.clear()
+            with ThreadPoolExecutor(clients) as pool:
+                list(pool.map(lambda _: get(dashboard), range(4 * clients)))
+            assert dashboard.most_at_once() == clients
+            assert dashboard.most_at_once("_class_scores") == clients
+            assert dashboard.most_at_once("export_metadata") == 0
+
+
+def test_log_tells_what_was_asked(dashboard: Emulator) -> None:
+    requests.get(dashboard.url + SCORES_PATH + "?v=3", headers={"User-Agent": "me"}, timeout=10)
+    (request,) = dashboard.requests
+    assert (request.method, request.path, request.query) == ("GET", SCORES_PATH, {"v": "3"})
+    assert request.target == SCORES_PATH + "?v=3"
+    assert request.headers["user-agent"] == "me"
+    assert request.started <= request.finished <= time.monotonic()
+    dashboard.clear()
+    assert dashboard.requests == []
+
+
+def test_reload_serves_what_has_changed(dashboard: Emulator, archive: Path) -> None:
+    get(dashboard)
+    (archive / f"{BIN}_class_scores.csv").write_text("pid,Akashiwo\n")
+    assert get(dashboard).text == SCORE_FILE
+    dashboard.reload()
+    assert get(dashboard).text == "pid,Akashiwo\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"pid,a\nx_00001,much\n", b"pid,a,b\nx_00001,0.5\n"])
+def test_unreadable_score_files_are_a_500(dashboard: Emulator, archive: Path, content: bytes) -> None:
+    (archive / f"{BIN}_class_scores.csv").write_bytes(content)
+    dashboard.reload()
+    assert get(dashboard).status_code == 500
+
+
+def test_large_bodies_arrive_whole(archive: Path) -> None:
+    body = os.urandom(3_000_001)
+    with Emulator({"mvco": archive}, score_body=lambda pid: body if pid == BIN else None) as dashboard:
+        answer = requests.get(dashboard.url + SCORES_PATH, timeout=10)
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert answer.content == body
+
+
+@pytest.mark.parametrize("kind", ["stall", "stall_body", "delay"])
+def test_closing_ends_what_is_under_way_and_frees_the_port(archive: Path, kind: str) -> None:
+    def ask(url: str) -> str:
+        try:
+            return requests.get(url, timeout=60).text
+        except requests.RequestException:
+            return "broken off"
+
+    threads = threading.active_count()
+    with (
+        Emulator({"mvco": archive}, faults=[Fault(".", kind, seconds=60)]) as dashboard,
+        ThreadPoolExecutor() as pool,
+    ):
+        answer = pool.submit(ask, dashboard.url + SCORES_PATH)
+        wait_until(lambda: bool(dashboard.requests))
+        before = time.monotonic()
+        dashboard.close()
+        assert answer.result() == "broken off"
+        assert time.monotonic() - before < 2
+    assert threading.active_count() == threads
+    with Emulator({"mvco": archive}, "5.0", port=dashboard.port) as again:
+        assert again.url == dashboard.url
+        assert get(again).text == SCORE_FILE
+
+
+def test_a_client_that_gives_up_is_not_in_flight_any_longer(dashboard: Emulator) -> None:
+    dashboard.faults.append(Fault(".", "stall"))
+    with pytest.raises(requests.ReadTimeout):
+        get(dashboard, timeout=0.2)
+    wait_until(lambda: dashboard.requests[0].finished is not None)
+
+
+def test_serves_from_a_process_of_its_own(archive: Path) -> None:
+    command = [sys.executable, "-m", "tests.dashboard", "--dataset", f"mvco={archive}", "--version", "5.1"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            url = process.stdout.readline().strip()
+            assert requests.get(url + SCORES_PATH, timeout=5).text == SCORE_FILE
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end, "waited for 5 s"
+        time.sleep(0.005)

@@ -1,0 +1,18 @@
+# Needs the source. Makes catalog.csv: which bins there are in the window. All later rules follow from it.
+
+
+checkpoint list_catalog:
+    input:
+        SOURCE.catalog_files(),
+    output:
+        catalog=f"{RESULTS}/catalog.csv",
+    params:
+        version=catalog.VERSION,
+        source=SOURCE.catalog_identity,
+        window=[str(WINDOW.start), str(WINDOW.end)],
+    log:
+        f"{LOGS}/list_catalog.log",
+    resources:
+        dashboard=1,
+    run:
+        logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog)

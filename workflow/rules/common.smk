@@ -1,0 +1,124 @@
+# Access to the config, the bins of a day, the list of targets. The only file that reads `config`.
+import logging
+import sys
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+# The modules import each other by name.
+sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
+
+import abundance
+import catalog
+import demo_archive
+import run_record
+import scores
+import settings
+from bin_ids import PATTERN as BIN_ID, parse_bin_id
+from errors import ConfigError
+from job_log import logged
+from progress import Progress
+from selection import Criteria, Selection
+from source import open_source
+
+# What modules log goes to the terminal and the run's log file, without the two lines that the scheduler
+# writes for each handful of bins.
+logging.getLogger("ifcb").parent = logger
+logger.addFilter(lambda record: not str(record.msg).startswith(("Select jobs to execute", "Execute ")))
+
+try:
+    SETTINGS = settings.resolve(config)
+    CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = f"results/{SETTINGS['dataset']}"
+LOGS = f"logs/{SETTINGS['dataset']}"
+DEMO = "resources/demo"
+WINDOW = settings.window(SETTINGS)
+SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
+RECORD_FAILURES = SETTINGS["source"]["on_failure"] == "record"
+CRITERIA = Criteria(
+    instruments=SETTINGS["select"]["instruments"],
+    sample_types=SETTINGS["select"]["sample_types"],
+    exclude_tags=SETTINGS["select"]["exclude_tags"],
+    exclude_bins=SETTINGS["select"]["exclude_bins"],
+    include_skipped=SETTINGS["select"]["include_skipped"],
+    ml_above=SETTINGS["select"]["ml_analyzed"]["above"],
+    ml_at_most=SETTINGS["select"]["ml_analyzed"]["at_most"],
+)
+METHOD = abundance.Method(
+    threshold=SETTINGS["classify"]["threshold"],
+    class_thresholds=CLASS_THRESHOLDS,
+    precision=SETTINGS["classify"]["score_precision"],
+    group_by=SETTINGS["abundance"]["group_by"],
+    confidence=SETTINGS["abundance"]["confidence"],
+)
+
+for needed in map(Path, SOURCE.catalog_files()):
+    if not needed.exists() and needed.parent != Path(DEMO):
+        raise WorkflowError(
+            f"source.path: {needed.parent} has no {needed.name}. Accepted: the folder of an archive on disk"
+        )
+
+
+wildcard_constraints:
+    bin=BIN_ID,
+    folder=r"\d{4}/[A-Z0-9_]+",
+    date=r"\d{4}-\d{2}-\d{2}",
+
+
+def targets():
+    """All that a run makes; what is not here is made on the way."""
+    return [f"{RESULTS}/{name}" for name in ("abundance_long.csv", "ledger.csv", "run.json")]
+
+
+def selection():
+    """The bins of the catalog, by day; waits for the catalog."""
+    path = Path(checkpoints.list_catalog.get().output.catalog)
+    return read_selection(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def read_selection(path, changed):
+    return Selection(path, CRITERIA)
+
+
+def bins_of_day(wildcards):
+    return selection().days[wildcards.date]
+
+
+def summaries_of_day(wildcards):
+    return [
+        f"{RESULTS}/bins/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
+        for bin_id in selection().wanted[wildcards.date]
+    ]
+
+
+def all_days(pattern):
+    return [pattern.format(results=RESULTS, date=date) for date in selection().days]
+
+
+def bins_to_read():
+    """How many bins are wanted, and how many of them this run has to read."""
+    wanted = sum(map(len, selection().wanted.values()))
+    return wanted, sum(job.rule.name == "summarize_scores" for job in workflow.dag.needrun_jobs())
+
+
+progress = Progress("class scores of bins", bins_to_read)
+
+
+def print_summary():
+    if Path(f"{RESULTS}/run.json").exists():
+        logger.info(run_record.summary(f"{RESULTS}/run.json"))
+
+
+def print_how_to_go_on():
+    logger.error(
+        "The run is not complete: the reasons are said above, each with its bin, file or address. What is built "
+        "is kept. The same command goes on where this run stopped and asks only for what is missing. To enter bins "
+        "that cannot be had in the ledger instead, set source.on_failure: record."
+    )

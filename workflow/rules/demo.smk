@@ -1,0 +1,10 @@
+# Needs nothing. Makes the demo archive that the embedded config reads: resources/demo.
+
+
+rule make_demo_archive:
+    output:
+        metadata=f"{DEMO}/metadata.csv",
+    log:
+        f"{LOGS}/make_demo_archive.log",
+    run:
+        logged(log[0], demo_archive.write_demo_archive, Path(DEMO))

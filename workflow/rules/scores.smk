@@ -1,0 +1,17 @@
+# Needs the source. Makes one scores summary per bin asked for: every large download.
+
+
+rule summarize_scores:
+    input:
+        lambda wildcards: SOURCE.scores_files(wildcards.bin),
+    output:
+        f"{RESULTS}/bins/{{folder}}/{{bin}}.parquet",
+    params:
+        version=scores.VERSION,
+        source=SOURCE.scores_identity,
+    log:
+        f"{LOGS}/summarize_scores/{{folder}}/{{bin}}.log",
+    resources:
+        dashboard=1,
+    run:
+        logged(log[0], progress.counted, scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES)

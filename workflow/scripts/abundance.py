@@ -1,0 +1,190 @@
+"""Abundance: the bins of a day pooled per group and class, days merged, every bin accounted for."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import table_files
+from errors import ScoresError, TableError
+from files import whole_file
+from intervals import poisson_limits
+from scores import UNCLASSIFIED, Precision, count_classes, read_summary
+from selection import WANTED
+from thresholds import warn_of_unknown
+
+VERSION = 1  # of the meaning of the daily tables: raise it when they have to be pooled again
+GROUPS = ("instrument", "depth", "cruise", "sample_type")
+STATUS = {"read": "used", "no_scores": "no_scores", "failed": "failed"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """How scores become abundance: the config's `classify` and `abundance`.
+
+    threshold: for classes that class_thresholds does not name. precision: in which scores and
+    thresholds are compared. group_by: any of GROUPS. confidence: of the intervals.
+    """
+
+    threshold: float = 0.7
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
+    precision: Precision = "float16"
+    group_by: Sequence[str] = ("instrument",)
+    confidence: float = 0.95
+
+
+@dataclass
+class _Tally:
+    """Of one bin: ROIs per class, by label, and in all."""
+
+    counts: dict[str, int]
+    n_rois: int
+
+
+def pool_abundance(
+    bins: pd.DataFrame,
+    summaries: Sequence[str | Path],
+    method: Method,
+    abundance: str | Path,
+    ledger: str | Path,
+) -> None:
+    """Pool the bins of one UTC day and write the day's part of the merged table and of the ledger.
+
+    bins: all bins of the day, as `selection.assess` returns them. summaries: the scores summaries of
+    those that were asked for. Raises ScoresError if a summary is missing or of a bin that failed earlier.
+    """
+    bins = bins.copy()
+    tallies = {}
+    for path in summaries:
+        provenance, winners = read_summary(path)
+        of_bin = bins["bin"] == provenance.bin
+        bins.loc[of_bin, ["status", "reason"]] = STATUS[provenance.status], provenance.reason
+        if provenance.status == "read":
+            counts = count_classes(
+                provenance.classes, winners, method.threshold, method.class_thresholds, method.precision
+            )
+            tallies[provenance.bin] = _Tally(
+                dict(zip(provenance.classes, counts.tolist(), strict=True)), int(winners.n_rois.sum())
+            )
+    left = bins["bin"][bins["status"] == WANTED]
+    if len(left):
+        raise ScoresError(f"no scores summary of {len(left)} bin(s), the first is {left.iloc[0]}")
+    used = bins[bins["status"] == "used"]
+    table_files.write(pool(used, tallies, method), "abundance_long", abundance)
+    table_files.write(bins[table_files.columns("ledger")], "ledger", ledger)
+
+
+def pool(used: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> pd.DataFrame:
+    """Abundance of one day: sum of counts over sum of volumes, per group and class.
+
+    used: the day's used bins. tallies: of each of them. Returns the columns of abundance_long, sorted by
+    group and class with `unclassified` last; no rows if there is no used bin.
+    """
+    group_by = [column for column in GROUPS if column in method.group_by]
+    parts = []
+    if len(used):
+        groups = used.groupby(group_by, dropna=False, sort=True) if group_by else [((), used)]
+        parts = [_pool_group(bins, tallies, method) for _, bins in groups]
+    names = table_files.columns("abundance_long", group_by)
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in names})
+    return pd.concat(parts, ignore_index=True)[names]
+
+
+def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> pd.DataFrame:
+    count: dict[str, int] = {}
+    volumes: dict[str, list[float]] = {}
+    for bin_id, volume in zip(bins["bin"], bins["ml_analyzed"], strict=True):
+        for name, n in tallies[bin_id].counts.items():
+            count[name] = count.get(name, 0) + n
+            volumes.setdefault(name, []).append(volume)
+    # A label set may have a class of this name; what it won is unclassified all the same.
+    count.pop(UNCLASSIFIED, None)
+    classes = sorted(count)
+    n_rois = sum(tallies[bin_id].n_rois for bin_id in bins["bin"])
+    rows = pd.DataFrame(
+        {
+            "class": [*classes, UNCLASSIFIED],
+            "count": [*(count[name] for name in classes), n_rois - sum(count.values())],
+            # fsum: the same to the last bit in whatever order the bins come
+            "ml_analyzed_total": [
+                *(math.fsum(volumes[name]) for name in classes),
+                math.fsum(bins["ml_analyzed"]),
+            ],
+            "threshold": [*(method.class_thresholds.get(n, method.threshold) for n in classes), np.nan],
+        }
+    )
+    volume = rows["ml_analyzed_total"]
+    low, high = poisson_limits(rows["count"], method.confidence)
+    return rows.assign(
+        date=bins["date"].iloc[0],
+        instrument=";".join(sorted(set(bins["instrument"]))),
+        **{name: bins[name].iloc[0] for name in method.group_by if name != "instrument"},
+        latitude=_mean(bins["latitude"]),
+        longitude=_mean(_unwrapped(bins["longitude"])),
+        objects_per_ml=rows["count"] / volume,
+        objects_per_ml_low=low / volume,
+        objects_per_ml_high=high / volume,
+        objects_per_L=rows["count"] / volume * 1000,
+        n_bins=len(bins),
+        n_rois=n_rois,
+    )
+
+
+def _mean(degrees: Iterable[float]) -> float:
+    known = [value for value in degrees if not math.isnan(value)]
+    if not known:
+        return math.nan
+    mean = math.fsum(known) / len(known)
+    return mean - 360 if mean > 180 else mean
+
+
+def _unwrapped(longitudes: pd.Series) -> pd.Series:
+    """Longitudes that lie on both sides of 180 degrees, counted on beyond it, so that they can be averaged."""
+    if longitudes.max() - longitudes.min() > 180:
+        return longitudes.where(longitudes >= 0, longitudes + 360)
+    return longitudes
+
+
+def merge_abundance(
+    days: Sequence[str | Path],
+    day_ledgers: Sequence[str | Path],
+    catalog: str | Path,
+    method: Method,
+    abundance: str | Path,
+    ledger: str | Path,
+) -> None:
+    """Put the days, in order, into the merged table and the ledger.
+
+    Lines are copied as they are, so a run of any length takes no more memory than one day. Raises TableError
+    if the ledger does not have exactly the bins of the catalog. Warns of thresholds for unknown classes.
+    """
+    with ExitStack() as files:
+        whole_abundance = files.enter_context(whole_file(abundance))
+        whole_ledger = files.enter_context(whole_file(ledger))
+        _concatenate(days, table_files.columns("abundance_long", method.group_by), whole_abundance)
+        _concatenate(day_ledgers, table_files.columns("ledger"), whole_ledger)
+        told = table_files.read("ledger", whole_ledger)["bin"]
+        listed = table_files.read("catalog", catalog)["bin"]
+        if sorted(told) != sorted(listed):
+            odd = sorted(set(told) ^ set(listed))[:3]
+            raise TableError(f"{ledger}: {len(told)} bins, but {catalog} has {len(listed)}; not in both: {odd}")
+        warn_of_unknown(whole_abundance, method.class_thresholds)
+
+
+def _concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:
+    header = ",".join(columns)
+    with whole.open("w", encoding="utf-8", newline="") as out:
+        out.write(header + "\n")
+        for part in parts:
+            with Path(part).open(encoding="utf-8", newline="") as lines:
+                found = lines.readline().rstrip("\n")
+                if found != header:
+                    raise TableError(
+                        f"{part}: its columns are {found!r}, not {header!r}; delete it to have it made again"
+                    )
+                out.writelines(lines)

@@ -1,0 +1,60 @@
+"""The catalog: one row per bin in the window, whatever becomes of it."""
+
+import logging
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+import table_files
+from errors import CatalogError
+from source import Source
+from window import Bound, Window
+
+log = logging.getLogger("ifcb.catalog")
+
+VERSION = 1  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+
+
+def list_catalog(source: Source, window: Window, path: str | Path) -> None:
+    """Ask the source which bins there are and write those in the window to `path` (catalog.csv).
+
+    Raises CatalogError if the window holds no bin.
+    """
+    rows = source.list_bins(window)
+    inside = in_window(rows, window)
+    if inside.empty:
+        known = f"{rows['sample_time'].min()} to {rows['sample_time'].max()}" if len(rows) else "nothing"
+        raise CatalogError(
+            f"no bin has its sample_time in the window, select.start {window.start} to select.end {window.end} "
+            f"(UTC, inclusive); what was listed spans {known}"
+        )
+    inside = inside.sort_values(["sample_time", "bin"], ignore_index=True)
+    first, last = inside["sample_time"].iloc[[0, -1]]
+    log.info(f"catalog: {len(inside)} bins, {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} (UTC)")
+    table_files.write(inside, "catalog", path)
+
+
+def in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """The rows whose sample_time lies in the window, both ends included."""
+    times = rows["sample_time"]
+    inside = pd.Series(True, index=rows.index)
+    if window.start:
+        inside &= times >= _instant(window.start, rows, "start")
+    if window.end and window.end.bin:
+        inside &= times <= _instant(window.end, rows, "end")
+    elif window.end:
+        midnight_after = datetime.combine(window.end.day + timedelta(days=1), time(), UTC)
+        inside &= times < midnight_after
+    return rows[inside]
+
+
+def _instant(bound: Bound, rows: pd.DataFrame, side: str) -> datetime:
+    """First instant of a day; sample_time of a bin, or the time in its id if it is not listed."""
+    found = rows.loc[rows["bin"] == bound.bin, "sample_time"]
+    if bound.bin and found.empty:
+        log.warning(
+            f"select.{side}: bin {bound.bin} is not listed in its month; "
+            f"the time in its id bounds the window: {bound.nominal.isoformat()}"
+        )
+    return found.iloc[0].to_pydatetime() if len(found) else bound.nominal

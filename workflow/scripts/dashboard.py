@@ -1,0 +1,308 @@
+"""The client of an IFCB dashboard (ifcbdb 5.0, 5.1, 5.2): its addresses, answers and faults.
+
+The protocol is described in docs/dashboard.md. Reads only; never more than one request at a time per
+caller, so the caller's own limit on parallel jobs is the limit on requests in flight.
+"""
+
+import gzip
+import json
+import logging
+import threading
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+import requests
+import tenacity
+import urllib3
+
+from bin_ids import parse_bin_id
+from errors import CatalogError, ScoresError, WorkflowInputError
+from metadata_export import from_records, read_export
+from score_file import ScoreFile
+from version import USER_AGENT
+from window import Bound, Window
+
+log = logging.getLogger("ifcb.dashboard")
+
+EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
+LONGEST_WAIT = 600.0  # seconds between two tries
+WALK_KEYS = frozenset(
+    "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
+)
+
+
+class RequestError(WorkflowInputError):
+    """A request that got no usable answer and would get none if sent again."""
+
+
+class TransientError(RequestError):
+    """A request that may succeed if sent again, after `retry_after` seconds if the server said so."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Dashboard:
+    """A source of bins: one dataset of the dashboard at `url`.
+
+    catalog: `export` (one metadata request a month) or `walk` (one request a bin along next_bin_id).
+    scores_version: passed on as `?v=`. timeout: seconds to connect, and between two pieces of an answer.
+    retries: further tries after a transient fault; the wait doubles from `backoff` seconds.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        url: str,
+        catalog: str = "export",
+        scores_version: int | None = None,
+        timeout: float = 60.0,
+        retries: int = 5,
+        backoff: float = 1.0,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.dataset = dataset
+        self.walks = catalog == "walk"
+        self.scores_version = scores_version
+        self.timeout = timeout
+        self.retries = retries
+        self.backoff = backoff
+        where = {"url": self.url, "dataset": dataset}
+        self.catalog_identity: dict[str, Any] = {**where, "catalog": catalog}
+        self.scores_identity: dict[str, Any] = {**where, "scores_version": scores_version}
+        self._local = threading.local()  # requests does not promise that sessions are safe across threads
+
+    def catalog_files(self) -> list[str]:
+        """None: the list comes over the network."""
+        return []
+
+    def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: scores come over the network."""
+        return []
+
+    # --- which bins ---
+
+    def list_bins(self, window: Window) -> pd.DataFrame:
+        """All bins that may lie in the window, as rows of `metadata_export.read_export`.
+
+        Raises CatalogError if there is none or if an answer is not a list, RequestError if there is no answer.
+        """
+        rows = self._walk(window) if self.walks else self._export(window)
+        if rows.empty:
+            raise CatalogError(
+                f"{self.url} lists no bin of dataset {self.dataset!r} from {window.start} to {window.end}. "
+                "It answers alike for a dataset that it does not have and for a period without bins: check "
+                f"dataset, select.start and select.end; {self.url}/api/list_datasets names its datasets."
+            )
+        return rows
+
+    def _export(self, window: Window) -> pd.DataFrame:
+        months = []
+        for first, last in window.months():
+            target = f"/api/export_metadata/{quote(self.dataset)}?start_date={first}&end_date={last}"
+            body = self._get(target)
+            month = from_records([], target) if body is None else read_export(body, self.url + target)
+            if len(month) >= EXPORT_LIMIT:
+                raise CatalogError(f"{self.url}{target}: {len(month)} rows; the dashboard cuts lists at {EXPORT_LIMIT}")
+            log.info(f"catalog: {first} to {last} (UTC): {len(month)} bins listed")
+            months.append(month)
+        # Midnight of the day after the last is part of every answer, so of two months' answers.
+        return pd.concat(months, ignore_index=True).drop_duplicates("bin", keep="last", ignore_index=True)
+
+    def _walk(self, window: Window) -> pd.DataFrame:
+        if window.start is None or window.end is None:
+            raise ValueError("a walk needs both ends of the window")
+        end = self._bound_time(window.end)
+        bin_info = self._first_of_walk(window.start)
+        records: dict[str, dict[str, str]] = {}
+        while bin_info is not None and _time(bin_info) <= end:
+            name = bin_info["bin"]
+            if name in records:
+                raise CatalogError(f"{self.url}: the walk along next_bin_id came back to bin {name}")
+            records[name] = _walk_record(bin_info)
+            if len(records) % 100 == 0:
+                log.info(f"catalog: walked {len(records)} bins, now at {bin_info['timestamp_iso']}")
+            bin_info = self._bin_info(bin_info["next_bin_id"]) if bin_info["next_bin_id"] else None
+        return from_records(list(records.values()), f"{self.url}/api/bin")
+
+    def _bound_time(self, bound: Bound) -> datetime:
+        """The last instant that belongs to an end bound."""
+        if bound.bin is None:
+            return bound.nominal + timedelta(days=1) - timedelta(microseconds=1)
+        info = self._bin_info(bound.bin, needed=False)
+        return _time(info) if info else bound.nominal
+
+    def _first_of_walk(self, start: Bound) -> dict[str, Any] | None:
+        """The bin that `start` names, or else the first bin at or after its time."""
+        info = self._bin_info(start.bin, needed=False) if start.bin else None
+        if info:
+            return info
+        target = f"/api/closest_bin?dataset={quote(self.dataset)}&target_date={start.nominal:%Y-%m-%dT%H:%M:%SZ}"
+        closest = self._json(target)
+        info = self._bin_info(closest["bin_id"]) if closest and closest.get("bin_id") else None
+        while info and info["previous_bin_id"] and _time(info) >= start.nominal:
+            info = self._bin_info(info["previous_bin_id"])
+        return info
+
+    def _bin_info(self, bin_id: str, needed: bool = True) -> dict[str, Any] | None:
+        target = f"/api/bin/{quote(parse_bin_id(bin_id).bin)}?dataset={quote(self.dataset)}"
+        info = self._json(target)
+        if info is None:
+            if needed:
+                raise CatalogError(f"bin {bin_id}: {self.url}{target}: HTTP 404, so the walk cannot go on")
+            return None
+        missing = WALK_KEYS.difference(info)
+        if missing:
+            raise CatalogError(f"bin {bin_id}: {self.url}{target}: the answer has no {', '.join(sorted(missing))}")
+        return {**info, "bin": bin_id}
+
+    def _json(self, target: str) -> dict[str, Any] | None:
+        body = self._get(target)
+        try:
+            answer = None if body is None else dict(json.loads(body))
+        except (ValueError, TypeError) as error:
+            raise CatalogError(f"{self.url}{target}: the answer is not a JSON object ({error})") from error
+        return answer
+
+    # --- this bin's scores ---
+
+    def read_scores(self, bin_id: str) -> ScoreFile | None:
+        """The bin's class scores as served; None if the server has none (HTTP 404).
+
+        Raises ScoresError, naming the bin, if there is no usable answer after all tries.
+        """
+        target = self._scores_target(bin_id)
+        try:
+            body = self._get(target, csv=True)
+        except RequestError as error:
+            raise ScoresError(f"bin {bin_id}: {error}") from error
+        return None if body is None else ScoreFile(self.url + target, body)
+
+    def missing_reason(self, bin_id: str) -> str:
+        """Why a bin has no scores, for the ledger."""
+        return f"HTTP 404: {self.url}{self._scores_target(bin_id)}"
+
+    def _scores_target(self, bin_id: str) -> str:
+        version = "" if self.scores_version is None else f"?v={self.scores_version}"
+        return f"/{quote(self.dataset)}/{quote(bin_id)}_class_scores.csv{version}"
+
+    # --- requests ---
+
+    def _get(self, target: str, csv: bool = False) -> bytes | None:
+        """The body of the answer, None for HTTP 404. Transient faults are tried again with growing waits."""
+        tries = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_attempt(self.retries + 1),
+            wait=self._wait,
+            before_sleep=self._say,
+        )
+        try:
+            return tries(self._get_once, self.url + target, csv)
+        except tenacity.RetryError as error:
+            last = error.last_attempt.exception()
+            raise RequestError(f"{last} (tried {self.retries + 1} times)") from last
+
+    def _say(self, state: tenacity.RetryCallState) -> None:
+        if state.outcome and state.next_action:
+            log.warning(
+                f"{state.outcome.exception()}; trying again in {state.next_action.sleep:.1f} s "
+                f"({state.attempt_number} of {self.retries})"
+            )
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        fault = state.outcome.exception() if state.outcome else None
+        asked = fault.retry_after if isinstance(fault, TransientError) else None
+        grown = tenacity.wait_exponential_jitter(self.backoff, max=60, jitter=self.backoff / 2)(state)
+        return max(grown, asked or 0.0)
+
+    def _get_once(self, address: str, csv: bool) -> bytes | None:
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"})
+        try:
+            # Redirects are for browsers: a mistyped address is redirected to a page.
+            with session.get(address, timeout=self.timeout, allow_redirects=False, stream=True) as response:
+                # Read raw and unpacked here: urllib3 takes a gzip stream that breaks off as whole.
+                body = response.raw.read(decode_content=False)
+                if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"):
+                    body = gzip.decompress(body)
+        except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
+            raise RequestError(f"{address}: {error}") from error
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+            EOFError,
+            zlib.error,
+        ) as error:
+            raise TransientError(f"{address}: {type(error).__name__}: {error}") from error
+        _check(response, address, body, csv)
+        return None if response.status_code == 404 else body
+
+
+def _check(response: requests.Response, address: str, body: bytes, csv: bool) -> None:
+    """Raise RequestError unless the answer is data or a plain 404."""
+    status, headers = response.status_code, response.headers
+    if status == 404:
+        return
+    if status in (408, 425, 429) or status >= 500:
+        wait = _retry_after(headers.get("Retry-After"))
+        if wait is not None and wait > LONGEST_WAIT:
+            raise RequestError(f"{address}: HTTP {status}, and the server asks to wait {wait:.0f} s: try later")
+        raise TransientError(f"{address}: HTTP {status} {response.reason}", wait)
+    if 300 <= status < 400:
+        raise RequestError(
+            f"{address}: HTTP {status}, a redirect to {headers.get('Location')}: "
+            "check source.url (http or https, host, path) and dataset"
+        )
+    if status != 200:
+        raise RequestError(f"{address}: HTTP {status} {response.reason}")
+    if "html" in headers.get("Content-Type", "") or body[:200].lstrip()[:1] == b"<":
+        raise TransientError(f"{address}: HTTP 200 with an HTML page instead of data")
+    if not body:
+        raise TransientError(f"{address}: HTTP 200 with an empty answer")
+    # Where neither a length nor chunks show the end of the answer, only its last line can.
+    ended = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "")
+    if csv and not ended and not body.endswith(b"\n"):
+        raise TransientError(f"{address}: the answer breaks off in the middle of a line")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header, given in seconds or as a date; None if it says neither."""
+    try:
+        return None if value is None else urllib3.Retry().parse_retry_after(value)
+    except urllib3.exceptions.InvalidHeader:
+        return None
+
+
+def _time(info: dict[str, Any]) -> datetime:
+    time = datetime.fromisoformat(info["timestamp_iso"])
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _walk_record(info: dict[str, Any]) -> dict[str, str]:
+    """A bin's JSON as a row of the metadata export.
+
+    The JSON rounds ml_analyzed to three decimals and writes 0 for an unknown depth, -9999999 for an
+    unknown position; the export has none of these faults, which is why it is the default.
+    """
+    volume = str(info.get("ml_analyzed") or "").removesuffix("ml").strip()
+    return {
+        "pid": info["bin"],
+        "sample_time": info["timestamp_iso"],
+        "ifcb": str(info["instrument"]).upper().removeprefix("IFCB"),
+        "ml_analyzed": "" if volume == "nan" else volume,
+        "latitude": str(info["lat"]),
+        "longitude": str(info["lng"]),
+        "depth": str(info["depth"] or ""),
+        "cruise": info.get("cruise") or "",
+        "sample_type": info.get("sample_type") or "",
+        "n_images": str(info["num_images"]),
+        "skip": "1" if info["skip"] else "0",
+        "tags": ";".join(info.get("tags") or []),
+    }

@@ -1,0 +1,21 @@
+"""The errors a user can do something about. Each message says what is wrong, where, and what to do."""
+
+
+class WorkflowInputError(Exception):
+    """Something given to the workflow cannot be used: the root of all errors raised on purpose."""
+
+
+class ConfigError(WorkflowInputError):
+    """The config cannot be right; names the key, its value and what would be accepted."""
+
+
+class CatalogError(WorkflowInputError):
+    """The list of bins cannot be read or is not one."""
+
+
+class ScoresError(WorkflowInputError):
+    """A bin's class scores cannot be had or are not class scores; names the bin and the address."""
+
+
+class TableError(WorkflowInputError):
+    """A table does not agree with its schema."""

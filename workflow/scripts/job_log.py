@@ -1,0 +1,27 @@
+"""A log file per job, for jobs that share one process. It is written only if there is something to say."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `work`; what this thread logs below `ifcb` meanwhile, and the error that ends it, also go to `path`."""
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    thread = threading.get_ident()
+    handler.addFilter(lambda record: record.thread == thread)
+    logger = logging.getLogger("ifcb")
+    logger.addHandler(handler)
+    try:
+        return work(*args, **kwargs)
+    except Exception as error:
+        handler.handle(logger.makeRecord("ifcb", logging.ERROR, "", 0, str(error), (), None))
+        raise
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,69 @@
+"""The record of a run: what was asked, with what, and what came of it."""
+
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import table_files
+import version as project
+from files import whole_file
+
+SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
+
+
+def record_run(
+    config: Mapping[str, Any],
+    address: Mapping[str, Any],
+    catalog: str | Path,
+    ledger: str | Path,
+    abundance: str | Path,
+    path: str | Path,
+) -> None:
+    """Write run.json: the resolved config, software versions, the source's address (identity), times and counts.
+
+    The time of the catalog is that of its file, so that files with the results themselves have no times.
+    """
+    bins = table_files.read("ledger", ledger)
+    rows = table_files.read("abundance_long", abundance)
+    statuses = table_files.schema("ledger")["status"]["constraints"]["enum"]
+    record = {
+        "workflow": {"name": project.NAME, "version": project.VERSION},
+        "dataset": config["dataset"],
+        "source": dict(address),
+        "catalog_read_at": _utc(Path(catalog).stat().st_mtime),
+        "written_at": _utc(datetime.now(UTC).timestamp()),
+        "bins": len(bins),
+        "bins_per_status": {status: int((bins["status"] == status).sum()) for status in statuses},
+        "days": int(bins["date"].nunique()),
+        "first_day": bins["date"].min(),
+        "last_day": bins["date"].max(),
+        "classes": int(rows["class"].nunique()),
+        "rows": len(rows),
+        "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
+        "config": dict(config),
+        "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
+    }
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _utc(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+
+def summary(path: str | Path) -> str:
+    """The end of a run in a few lines, for the terminal, from its run.json."""
+    run = json.loads(Path(path).read_text(encoding="utf-8"))
+    folder = Path(path).parent
+    statuses = ", ".join(f"{n} {status}" for status, n in run["bins_per_status"].items() if n)
+    return (
+        f"{run['dataset']}: {run['days']} days ({run['first_day']} to {run['last_day']}, UTC), "
+        f"{run['classes']} classes\n"
+        f"  {run['bins']} bins: {statuses}\n"
+        f"  table:  {folder / 'abundance_long.csv'} ({run['rows']} rows, objects per mL)\n"
+        f"  ledger: {folder / 'ledger.csv'} (what became of each bin, and why)"
+    )

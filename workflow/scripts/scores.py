@@ -1,0 +1,255 @@
+"""A bin's class scores, reduced to its scores summary: who won, at which score.
+
+The summary is exact for every threshold and for each precision in which scores may be compared, so
+that thresholds can be changed later without asking a server again. It is a Parquet file; a row is a
+class and a score, and says how many ROIs the class won at that score. Equal top scores go to the first
+class; since scores that differ in double precision may be equal in a lower one, `class_float32` and
+`class_float16` give the winner in that precision where it is another one (null: as in `class`).
+A null class stands for ROIs without any valid score.
+"""
+
+import csv
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from errors import ScoresError
+from files import whole_file
+from score_file import ScoreFile
+from source import Source
+
+log = logging.getLogger("ifcb.scores")
+
+VERSION = 1  # of the meaning of a summary: raise it when all bins have to be read again
+UNCLASSIFIED = "unclassified"
+MISSING = ["", "nan", "NaN", "NA"]  # a score that is not there
+
+Precision = Literal["float16", "float32", "float64"]
+PRECISIONS: tuple[Precision, ...] = ("float64", "float32", "float16")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a summary was made from.
+
+    status: `read`, `no_scores` (the source has none) or `failed`; reason: why not `read`.
+    address, sha256, bytes: of the class-scores file. classes: the label set, in the file's order.
+    """
+
+    bin: str
+    status: str
+    reason: str = ""
+    address: str = ""
+    sha256: str = ""
+    bytes: int = 0
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Winners:
+    """The winning classes of a bin's ROIs; all arrays have one element per distinct row.
+
+    score: highest valid score in double precision. winner: for each precision the index into `classes`
+    of the class that has it, -1 without a valid score. n_rois: how many ROIs.
+    """
+
+    score: NDArray[np.float64]
+    winner: Mapping[Precision, NDArray[np.intp]]
+    n_rois: NDArray[np.int64]
+
+
+# --- from a class-scores file to its winners ---
+
+
+def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Label set and scores of a `{bin}_class_scores.csv`.
+
+    Returns (classes, scores): scores has the shape (ROIs, classes), NaN where a score is missing. Raises
+    ScoresError, naming the bin, if the body is not a score file of this bin, with scores from 0 to 1.
+    """
+    header, _, rows = body.partition(b"\n")
+    try:
+        names = next(csv.reader([header.decode("utf-8-sig").rstrip("\r")], strict=True), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ScoresError(f"bin {bin_id}: the header of its class scores cannot be read ({error})") from None
+    classes = tuple(names[1:])
+    if not classes or names[0] != "pid":
+        raise ScoresError(f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not pid and classes")
+    if "" in classes or len(set(classes)) < len(classes):
+        twice = sorted({name for name in classes if classes.count(name) > 1 or not name})
+        raise ScoresError(f"bin {bin_id}: class labels empty or met twice: {twice}")
+    if not rows.strip():
+        return classes, np.empty((0, len(classes)))
+
+    # Columns go by position, so that no label can be mistaken for another.
+    positions = [str(i) for i in range(len(names))]
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.py_buffer(rows),
+            read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=positions, block_size=len(rows) + 1),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types={"0": pa.string(), **dict.fromkeys(positions[1:], pa.float64())},
+                null_values=MISSING,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {error}") from None
+    _check_rois(bin_id, table.column(0))
+    scores = np.empty((table.num_rows, len(classes)))
+    for i, column in enumerate(table.columns[1:]):
+        scores[:, i] = column.to_numpy()
+    with np.errstate(invalid="ignore"):
+        wrong = np.argwhere((scores < 0) | (scores > 1))
+    if len(wrong):
+        row, column_at = wrong[0]
+        raise ScoresError(
+            f"bin {bin_id}: {len(wrong)} score(s) outside 0 to 1, the first in "
+            f"{table.column(0)[row]}, class {classes[column_at]}: {scores[row, column_at]}"
+        )
+    return classes, scores
+
+
+def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> None:
+    own = pc.fill_null(pc.match_substring_regex(pids, rf"^{bin_id}_\d+$"), False)
+    if not pc.all(own).as_py():
+        stranger = pids.filter(pc.invert(own))[0]
+        raise ScoresError(f"bin {bin_id}: its class scores hold {stranger}, which is not a ROI of this bin")
+    if pc.count_distinct(pids).as_py() < len(pids):
+        raise ScoresError(f"bin {bin_id}: its class scores hold a ROI twice")
+
+
+def find_winners(scores: NDArray[np.float64]) -> Winners:
+    """Reduce scores of the shape (ROIs, classes), NaN for missing ones, to the winners of the ROIs.
+
+    The highest valid score wins, the first class among equals, in each precision by itself.
+    """
+    known = np.where(np.isnan(scores), -1.0, scores)  # below any score, so never the highest
+    top = known.max(axis=1, initial=-1.0)
+    keys: dict[Precision, NDArray[np.intp]] = {}
+    for precision in PRECISIONS:
+        winner = known.astype(precision).argmax(axis=1) if len(known) else np.empty(0, dtype=np.intp)
+        keys[precision] = np.where(top < 0, -1, winner)
+    order = np.lexsort((top, *reversed(keys.values())))
+    rows = np.column_stack([*keys.values(), top])[order]
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    starts = np.flatnonzero(first)
+    return Winners(
+        score=top[order][starts],
+        winner={precision: key[order][starts] for precision, key in keys.items()},
+        n_rois=np.diff(np.append(starts, len(rows))),
+    )
+
+
+def count_classes(
+    classes: tuple[str, ...],
+    winners: Winners,
+    threshold: float,
+    class_thresholds: Mapping[str, float],
+    precision: Precision,
+) -> NDArray[np.int64]:
+    """ROIs per class whose winning score reaches the class's threshold, in the order of `classes`.
+
+    threshold: for classes that `class_thresholds` does not name. Both sides are rounded to `precision`
+    and compared by `>=`. What is missing to the number of ROIs is unclassified.
+    """
+    if not classes:
+        return np.zeros(0, dtype=np.int64)
+    needed = np.array([class_thresholds.get(name, threshold) for name in classes]).astype(precision)
+    winner = winners.winner[precision]
+    kept = (winner >= 0) & (winners.score.astype(precision) >= needed[winner])
+    return np.bincount(winner[kept], weights=winners.n_rois[kept], minlength=len(classes)).astype(np.int64)
+
+
+# --- the summary file ---
+
+
+def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failures: bool) -> Provenance:
+    """Read a bin's class scores from the source and write its scores summary to `path`.
+
+    A bin that cannot be had raises ScoresError, or is written down as `failed` with `record_failures`.
+    """
+    classes: tuple[str, ...] = ()
+    winners = find_winners(np.empty((0, 0)))
+    address = ""
+    try:
+        file = source.read_scores(bin_id)
+        if file is None:
+            provenance = Provenance(bin_id, "no_scores", source.missing_reason(bin_id))
+        else:
+            address = file.address
+            classes, scores = read_scores(bin_id, file.body)
+            winners = find_winners(scores)
+            provenance = Provenance(bin_id, "read", **_origin(file), classes=classes)
+    except ScoresError as error:
+        message = str(error) if not address or address in str(error) else f"{error} ({address})"
+        if not record_failures:
+            raise ScoresError(message) from error
+        log.error(f"{message}: recorded as failed")
+        provenance = Provenance(bin_id, "failed", message, address)
+    write_summary(provenance, winners, path)
+    return provenance
+
+
+def _origin(file: ScoreFile) -> dict[str, Any]:
+    return {"address": file.address, "sha256": sha256(file.body).hexdigest(), "bytes": len(file.body)}
+
+
+def write_summary(provenance: Provenance, winners: Winners, path: str | Path) -> None:
+    """Write a scores summary; as described at the top of this module."""
+    labels = pa.array(provenance.classes, pa.string())
+
+    def named(indices: NDArray[np.intp], absent: NDArray[np.bool_]) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32(), mask=absent), labels)
+
+    exact = winners.winner["float64"]
+    unscored = exact < 0
+    table = pa.table(
+        {
+            "class": named(exact, unscored),
+            "score": pa.array(winners.score, mask=unscored),
+            "n_rois": pa.array(winners.n_rois, pa.int32()),
+            "class_float32": named(winners.winner["float32"], winners.winner["float32"] == exact),
+            "class_float16": named(winners.winner["float16"], winners.winner["float16"] == exact),
+        }
+    ).replace_schema_metadata({"ifcb": json.dumps(asdict(provenance))})
+    with whole_file(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd")
+
+
+def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
+    """Read a scores summary. Raises ScoresError, naming the file, if it is not one."""
+    try:
+        table = pq.ParquetFile(path).read(use_threads=False)
+        said = json.loads(table.schema.metadata[b"ifcb"])
+        provenance = Provenance(**{**said, "classes": tuple(said["classes"])})
+    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
+        raise ScoresError(f"{path}: not a scores summary ({error}); delete it to have the bin read again") from error
+    position = {name: i for i, name in enumerate(provenance.classes)}
+
+    def indices(column: str) -> NDArray[np.intp]:
+        encoded = table.column(column).combine_chunks().dictionary_encode()
+        translate = np.array([position[name] for name in encoded.dictionary.to_pylist()] + [-1], dtype=np.intp)
+        found: NDArray[np.intp] = translate[encoded.indices.fill_null(len(translate) - 1).to_numpy()]
+        return found
+
+    winner: dict[Precision, NDArray[np.intp]] = {"float64": indices("class")}
+    for precision in PRECISIONS[1:]:
+        other = indices(f"class_{precision}")
+        winner[precision] = np.where(other < 0, winner["float64"], other)
+    return provenance, Winners(
+        score=table.column("score").fill_null(-1.0).to_numpy(),
+        winner=winner,
+        n_rois=table.column("n_rois").to_numpy().astype(np.int64),
+    )

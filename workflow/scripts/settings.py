@@ -1,0 +1,127 @@
+"""The config: its defaults filled in, checked, every error told with the key, the value and what would do."""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from errors import ConfigError
+from thresholds import read_class_thresholds
+from window import Bound, Window
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+
+
+def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with defaults for all keys that it does not have.
+
+    Raises ConfigError, with a line for each fault found, if it cannot be right.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    resolved: dict[str, Any] = _with_defaults(_plain(config), schema)
+    faults = [_told(error, schema) for error in Draft202012Validator(schema).iter_errors(resolved)]
+    faults = faults or list(_cross_checks(resolved))
+    if faults:
+        raise ConfigError("the config cannot be right:\n" + "\n".join(f"  {fault}" for fault in faults))
+    return resolved
+
+
+def window(config: Mapping[str, Any]) -> Window:
+    """The window of a resolved config."""
+    bounds = (config["select"][side] for side in ("start", "end"))
+    return Window(*(Bound.parse(text) if text is not None else None for text in bounds))
+
+
+def class_thresholds(config: Mapping[str, Any]) -> dict[str, float]:
+    """The thresholds of single classes that a resolved config names, by label."""
+    path = config["classify"]["class_thresholds"]
+    return read_class_thresholds(path) if path is not None else {}
+
+
+def _plain(value: Any) -> Any:
+    """A copy in plain JSON types: YAML reads an unquoted 2024-02-15 as a date, JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, date) or (isinstance(value, float) and not math.isfinite(value)):
+        return str(value)
+    return value
+
+
+def _with_defaults(given: Any, entry: Mapping[str, Any]) -> Any:
+    """The value with the defaults of its schema entry, and of the type that it asks for."""
+    if isinstance(given, dict):
+        known = entry.get("properties", {})
+        defaults = {key: deepcopy(known[key]["default"]) for key in known if "default" in known[key]}
+        return {key: _with_defaults(value, known.get(key, {})) for key, value in {**defaults, **given}.items()}
+    if isinstance(given, list):
+        return [_with_defaults(value, entry.get("items", {})) for value in given]
+    # `--config select='{instruments: [10]}'` hands over text at all depths, `--config dataset=2024` a number.
+    types = entry.get("type", "string" if "enum" in entry else "")
+    if isinstance(given, str) and (given == "null" or "string" not in types):
+        return _scalar(given)
+    return str(given) if types == "string" and type(given) is int else given
+
+
+def _scalar(text: str) -> Any:
+    """What YAML makes of the text if that is a number, a truth value or null; else the text itself."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if value is None or isinstance(value, int | float) else text
+
+
+def _told(error: ValidationError, schema: Mapping[str, Any]) -> str:
+    path = [str(part) for part in error.absolute_path if isinstance(part, str)]
+    entry = schema
+    given: Any = error.instance
+    for part in path:
+        entry = entry["properties"][part]
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(given) - set(entry["properties"]))
+        return "; ".join(_unknown_key([*path, key], list(entry["properties"])) for key in unknown)
+    if error.validator == "required":
+        missing = next(key for key in entry["required"] if key not in given)
+        return f"{'.'.join([*path, missing])}: missing. Accepted: {entry['properties'][missing]['description']}"
+    return f"{'.'.join(path)}: {error.instance!r} cannot be used. Accepted: {entry['description']}"
+
+
+def _unknown_key(path: list[str], known: list[str]) -> str:
+    close = difflib.get_close_matches(path[-1], known, n=1)
+    hint = f" Did you mean {'.'.join([*path[:-1], close[0]])}?" if close else ""
+    return f"{'.'.join(path)}: unknown key.{hint} Accepted here: {', '.join(known)}"
+
+
+def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
+    select = config["select"]
+    bounds: dict[str, Bound] = {}
+    for side in ("start", "end"):
+        try:
+            if select[side] is not None:
+                bounds[side] = Bound.parse(select[side])
+        except ValueError as error:
+            yield f"select.{side}: {error}. Accepted: a UTC day YYYY-MM-DD or a bin id"
+    if len(bounds) == 2:
+        start, end = bounds["start"], bounds["end"]
+        both_bins = bool(start.bin and end.bin)
+        if (start.nominal > end.nominal) if both_bins else (start.day > end.day):
+            yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
+    volume = select["ml_analyzed"]
+    if volume["above"] >= volume["at_most"]:
+        yield (
+            f"select.ml_analyzed.above: {volume['above']} is not below select.ml_analyzed.at_most: "
+            f"{volume['at_most']}. Accepted: two volumes in mL, the first smaller"
+        )
+    try:
+        class_thresholds(config)
+    except ConfigError as error:
+        yield f"classify.class_thresholds: {error}. Accepted: null or a CSV file class,threshold"

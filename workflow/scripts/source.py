@@ -1,0 +1,52 @@
+"""Where bins come from. Every source answers the same two questions: which bins, and this bin's scores?"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+
+from archive import Archive
+from dashboard import Dashboard
+from score_file import ScoreFile
+from window import Window
+
+
+class Source(Protocol):
+    """What the workflow knows of a source. `..._identity` says what is read, not how patiently."""
+
+    catalog_identity: dict[str, Any]
+    scores_identity: dict[str, Any]
+
+    def catalog_files(self) -> list[str]:
+        """The local files that the list of bins is read from, none if it comes over the network."""
+
+    def scores_files(self, bin_id: str) -> list[str]:
+        """The local files with this bin's class scores, none if they come over the network."""
+
+    def list_bins(self, window: Window) -> pd.DataFrame:
+        """All bins that may lie in the window, as rows of `metadata_export.read_export`."""
+
+    def read_scores(self, bin_id: str) -> ScoreFile | None:
+        """The bin's class scores as they are stored, None if the source says that it has none."""
+
+    def missing_reason(self, bin_id: str) -> str:
+        """What `read_scores` returning None means, for the ledger."""
+
+
+KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
+    "directory": lambda dataset, options: Archive(options["path"]),  # noqa: ARG005
+    "dashboard": lambda dataset, options: Dashboard(
+        dataset,
+        options["url"],
+        catalog=options["catalog"],
+        scores_version=options["scores_version"],
+        timeout=options["timeout"],
+        retries=options["retries"],
+        backoff=options["backoff"],
+    ),
+}
+
+
+def open_source(dataset: str, options: Mapping[str, Any]) -> Source:
+    """The source that the options (the config's `source`) describe. Opens nothing yet."""
+    return KINDS[options["kind"]](dataset, options)

@@ -1,0 +1,49 @@
+"""Thresholds of single classes, from a CSV file."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+import table_files
+from errors import ConfigError
+from scores import UNCLASSIFIED
+
+log = logging.getLogger("ifcb.thresholds")
+
+
+def read_class_thresholds(path: str | Path) -> dict[str, float]:
+    """Thresholds of single classes from a CSV with the columns `class` and `threshold`.
+
+    Raises ConfigError, naming the file and the row, if it is not such a table with values from 0 to 1.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as a CSV with the columns class,threshold ({error})") from None
+    if not {"class", "threshold"} <= set(table.columns):
+        raise ConfigError(f"{path} has the columns {list(table.columns)}; class,threshold are needed")
+    thresholds: dict[str, float] = {}
+    for line, (name, text) in enumerate(zip(table["class"], table["threshold"], strict=True), start=2):
+        value = pd.to_numeric(text, errors="coerce")
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{path}, line {line}: the threshold of {name!r} is {text!r}, not a number from 0 to 1")
+        if name in thresholds or name in ("", UNCLASSIFIED):
+            raise ConfigError(f"{path}, line {line}: class {name!r} is empty, reserved or there twice")
+        thresholds[name] = float(value)
+    return thresholds
+
+
+def warn_of_unknown(abundance: str | Path, class_thresholds: Mapping[str, float]) -> list[str]:
+    """Warn of, and return, the classes of `class_thresholds` that no label set held: likely misspelt."""
+    if not class_thresholds:
+        return []
+    known = set(table_files.read("abundance_long", abundance)["class"])
+    unknown = sorted(set(class_thresholds) - known)
+    if unknown:
+        log.warning(
+            f"classify.class_thresholds: no bin was classified by a label set with {', '.join(unknown)}; "
+            f"the classes there are: {', '.join(sorted(known - {UNCLASSIFIED}))}"
+        )
+    return unknown

@@ -1,0 +1,59 @@
+"""The window of a run: from a UTC day or a bin to a UTC day or a bin, both inclusive."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from bin_ids import parse_bin_id
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One end of the window: a whole UTC day or, if `bin` is set, the sample_time of that bin."""
+
+    day: date  # for a bin the day in its id: its sample_time is known only to the catalog
+    bin: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Bound":
+        """Read `YYYY-MM-DD` or a bin id; raises ValueError for anything else."""
+        if text[:1].isdigit():
+            if len(text) != len("YYYY-MM-DD"):
+                raise ValueError(f"{text!r} is not a UTC day YYYY-MM-DD")
+            return cls(date.fromisoformat(text))
+        return cls(parse_bin_id(text).time.date(), text)
+
+    @property
+    def nominal(self) -> datetime:
+        """The first instant of the day or the time in the bin's id, UTC."""
+        return parse_bin_id(self.bin).time if self.bin else datetime.combine(self.day, time(), UTC)
+
+    def __str__(self) -> str:
+        return self.bin or self.day.isoformat()
+
+
+@dataclass(frozen=True)
+class Window:
+    """From `start` to `end`, both inclusive; None leaves that side open."""
+
+    start: Bound | None
+    end: Bound | None
+
+    def months(self) -> list[tuple[date, date]]:
+        """First and last day to ask for in each calendar month that the window touches.
+
+        A month whose bound is a bin is asked for whole: the bin's sample_time, which decides, may have
+        been corrected by some days. Needs both bounds; raises ValueError without.
+        """
+        if self.start is None or self.end is None:
+            raise ValueError("an open window has no list of months")
+        first = self.start.day.replace(day=1) if self.start.bin else self.start.day
+        last = _last_of_month(self.end.day) if self.end.bin else self.end.day
+        chunks = []
+        while first <= last:
+            chunks.append((first, min(_last_of_month(first), last)))
+            first = chunks[-1][1] + timedelta(days=1)
+        return chunks
+
+
+def _last_of_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
