@@ -80,6 +80,7 @@ class Answers:
             (rf"/(?P<dataset>[^/]+)/(?P<pid>[^/]+){re.escape(SCORES_SUFFIX)}", self._class_scores),
             (r"/api/bin/(?P<pid>[^/]+)", self._bin),
             (r"/api/closest_bin", self._closest_bin),
+            (r"/api/most_recent_bin", self._most_recent_bin),
             (r"/api/has_products/(?P<pid>[^/]+)", self._has_products),
             (r"/api/list_bins", self._list_bins),
             (r"/api/list_datasets", self._list_datasets),
@@ -266,6 +267,15 @@ class Answers:
         bins = [b for b in self._bins_of("") if not b.skip]
         closest = min(bins, key=lambda b: abs(b.sample_time - now), default=None)
         return _json({"bin_id": closest.pid if closest else None})
+
+    def _most_recent_bin(self, query: Query) -> Answer:
+        bins = [b for b in self._bins_of(query.get("dataset", "")) if not b.skip]
+        if not bins:
+            raise RefusedError(404)
+        last = max(bins, key=lambda b: (b.sample_time, b.pid))
+        since = int((datetime.now(UTC) - last.sample_time).total_seconds())
+        time = f"{last.sample_time:%Y-%m-%dT%H:%M:%SZ}"
+        return _json({"pid": last.pid, "timestamp": time, "time_since": since, "temperature": None, "humidity": None})
 
     # -- lists -------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from tests.dashboard.emulator import Emulator, Fault
 
 REPOSITORY = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ VERSIONS = ("5.0", "5.1", "5.2")
 # Raw files, features, series and small pages that nothing here asks for.
 NOT_EMULATED = re.compile(
     r"cs_mat_download_h5|fea_(ok|data)|hdr.*|adc.*|roi.*|zip|short_json|metadata|list_images|(q_)?ts_?.*|feed"
-    r"|extent.*|most_recent|(single_)?bin_exists.*|bin_location|tags|tag_list|badhost"
+    r"|extent.*|(single_)?bin_exists.*|bin_location|tags|tag_list|badhost"
 )
 EXPORTS = {"mvco": "export_mvco", "legacy": "export_legacy", "noloc-ds": "export_noloc", "quirks": "q_export"}
 SCORES = {
@@ -38,7 +39,7 @@ SCORES = {
 }
 # What metadata.csv cannot tell.
 UNKNOWABLE = {"num_triggers", "trigger_freq", "size", "modified", "accessioned", "has_features"}
-UNKNOWABLE |= {"total_data_volume", "path"}
+UNKNOWABLE |= {"total_data_volume", "path", "time_since", "temperature", "humidity"}
 
 BIN = "D20240215T000700_IFCB010"
 METADATA = (

@@ -1,7 +1,7 @@
 """The catalog: one row per bin in the window, whatever becomes of it."""
 
 import logging
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -36,25 +36,27 @@ def list_catalog(source: Source, window: Window, path: str | Path) -> None:
 
 
 def in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
-    """The rows whose sample_time lies in the window, both ends included."""
+    """The rows whose sample_time lies in the window, both ends included.
+
+    A bin as an end stands for its sample_time, or for the time in its id if it is not among the rows.
+    """
     times = rows["sample_time"]
     inside = pd.Series(True, index=rows.index)
     if window.start:
-        inside &= times >= _instant(window.start, rows, "start")
-    if window.end and window.end.bin:
-        inside &= times <= _instant(window.end, rows, "end")
-    elif window.end:
-        midnight_after = datetime.combine(window.end.day + timedelta(days=1), time(), UTC)
-        inside &= times < midnight_after
+        inside &= times >= _sample_time(window.start, rows, window.start.first_instant)
+    if window.end:
+        inside &= times <= _sample_time(window.end, rows, window.end.last_instant)
     return rows[inside]
 
 
-def _instant(bound: Bound, rows: pd.DataFrame, side: str) -> datetime:
-    """First instant of a day; sample_time of a bin, or the time in its id if it is not listed."""
+def _sample_time(bound: Bound, rows: pd.DataFrame, otherwise: datetime) -> datetime:
+    if bound.bin is None:
+        return otherwise
     found = rows.loc[rows["bin"] == bound.bin, "sample_time"]
-    if bound.bin and found.empty:
+    if found.empty:
         log.warning(
-            f"select.{side}: bin {bound.bin} is not listed in its month; "
-            f"the time in its id bounds the window: {bound.nominal.isoformat()}"
+            f"select: bin {bound.bin} is not listed; the time in its id bounds the window: {otherwise.isoformat()}"
         )
-    return found.iloc[0].to_pydatetime() if len(found) else bound.nominal
+        return otherwise
+    sample_time: datetime = found.iloc[0].to_pydatetime()
+    return sample_time

@@ -5,11 +5,13 @@ caller, so the caller's own limit on parallel jobs is the limit on requests in f
 """
 
 import gzip
+import itertools
 import json
 import logging
 import threading
 import zlib
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +25,7 @@ from errors import CatalogError, ScoresError, WorkflowInputError
 from metadata_export import from_records, read_export
 from score_file import ScoreFile
 from version import USER_AGENT
-from window import Bound, Window
+from window import Window
 
 log = logging.getLogger("ifcb.dashboard")
 
@@ -114,51 +116,61 @@ class Dashboard:
         return pd.concat(months, ignore_index=True).drop_duplicates("bin", keep="last", ignore_index=True)
 
     def _walk(self, window: Window) -> pd.DataFrame:
-        if window.start is None or window.end is None:
+        """One request a bin: forward from the start bin, or else backward to the start's time.
+
+        Bins are linked in the order of sample_time and those flagged skip are left out of the line, so the
+        ends are told by time: an end bin that is skipped would never be met.
+        """
+        start, end = window.start, window.end
+        if start is None or end is None:
             raise ValueError("a walk needs both ends of the window")
-        end = self._bound_time(window.end)
-        bin_info = self._first_of_walk(window.start)
-        records: dict[str, dict[str, str]] = {}
-        while bin_info is not None and _time(bin_info) <= end:
-            name = bin_info["bin"]
-            if name in records:
-                raise CatalogError(f"{self.url}: the walk along next_bin_id came back to bin {name}")
-            records[name] = _walk_record(bin_info)
-            if len(records) % 100 == 0:
-                log.info(f"catalog: walked {len(records)} bins, now at {bin_info['timestamp_iso']}")
-            bin_info = self._bin_info(bin_info["next_bin_id"]) if bin_info["next_bin_id"] else None
-        return from_records(list(records.values()), f"{self.url}/api/bin")
+        first, last = (self._bin_info(bound.bin) if bound.bin else None for bound in (start, end))
+        earliest = _time(first) if first else start.first_instant
+        latest = _time(last) if last else end.last_instant
+        back = itertools.takewhile(
+            lambda info: _time(info) >= earliest,
+            self._line(first or last or self._most_recent(), "previous_bin_id"),
+        )
+        if first:  # back only to bins of the same instant, then forward
+            *_, begin = back
+            line = itertools.takewhile(lambda info: _time(info) <= latest, self._line(begin, "next_bin_id"))
+        else:
+            line = back
+        records = []
+        for walked, info in enumerate(line, start=1):
+            if earliest <= _time(info) <= latest:
+                records.append(_walk_record(info))
+            if walked % 100 == 0:
+                log.info(f"catalog: walked {walked} bins, now at {info['timestamp_iso']}")
+        return from_records(records, f"{self.url}/api/bin")
 
-    def _bound_time(self, bound: Bound) -> datetime:
-        """The last instant that belongs to an end bound."""
-        if bound.bin is None:
-            return bound.nominal + timedelta(days=1) - timedelta(microseconds=1)
-        info = self._bin_info(bound.bin, needed=False)
-        return _time(info) if info else bound.nominal
+    def _line(self, info: dict[str, Any] | None, link: str) -> Iterator[dict[str, Any]]:
+        """Bin after bin along `link`, from the given one."""
+        met = set()
+        while info:
+            if info["bin"] in met:
+                raise CatalogError(f"{self.url}: the walk along {link} came back to bin {info['bin']}")
+            met.add(info["bin"])
+            yield info
+            following = info[link]
+            info = self._bin_info(following) if following else None
+            if following and info is None:
+                raise CatalogError(f"bin {following}: {self.url} names it but answers HTTP 404; the walk ends there")
 
-    def _first_of_walk(self, start: Bound) -> dict[str, Any] | None:
-        """The bin that `start` names, or else the first bin at or after its time."""
-        info = self._bin_info(start.bin, needed=False) if start.bin else None
-        if info:
-            return info
-        target = f"/api/closest_bin?dataset={quote(self.dataset)}&target_date={start.nominal:%Y-%m-%dT%H:%M:%SZ}"
-        closest = self._json(target)
-        info = self._bin_info(closest["bin_id"]) if closest and closest.get("bin_id") else None
-        while info and info["previous_bin_id"] and _time(info) >= start.nominal:
-            info = self._bin_info(info["previous_bin_id"])
-        return info
+    def _most_recent(self) -> dict[str, Any] | None:
+        answer = self._json(f"/api/most_recent_bin?dataset={quote(self.dataset)}")
+        return self._bin_info(str(answer.get("pid"))) if answer else None
 
-    def _bin_info(self, bin_id: str, needed: bool = True) -> dict[str, Any] | None:
-        target = f"/api/bin/{quote(parse_bin_id(bin_id).bin)}?dataset={quote(self.dataset)}"
+    def _bin_info(self, bin_id: str) -> dict[str, Any] | None:
+        """What /api/bin says of a bin, and its id as `bin`; None if there is no such bin."""
+        try:
+            target = f"/api/bin/{parse_bin_id(bin_id).bin}?dataset={quote(self.dataset)}"
+        except ValueError as error:
+            raise CatalogError(f"{self.url}: the walk leads to {error}") from None
         info = self._json(target)
-        if info is None:
-            if needed:
-                raise CatalogError(f"bin {bin_id}: {self.url}{target}: HTTP 404, so the walk cannot go on")
-            return None
-        missing = WALK_KEYS.difference(info)
-        if missing:
+        if info is not None and (missing := WALK_KEYS.difference(info)):
             raise CatalogError(f"bin {bin_id}: {self.url}{target}: the answer has no {', '.join(sorted(missing))}")
-        return {**info, "bin": bin_id}
+        return None if info is None else {**info, "bin": bin_id}
 
     def _json(self, target: str) -> dict[str, Any] | None:
         body = self._get(target)

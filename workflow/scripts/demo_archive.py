@@ -21,29 +21,30 @@ MOORINGS: Final = {10: ("41.325", "-70.5667", "4.0", 12), 125: ("41.1417", "-70.
 
 # What is special about which bins. Midnight bins come on top of the regular ones, all others are among them.
 AWKWARD: Final[dict[str, list[str]]] = {
-    "no_scores": ["D20240415T132345_IFCB010", "D20240417T112136_IFCB125"],
-    "skipped": ["D20240415T074412_IFCB010", "D20240418T041924_IFCB125"],
-    "beads_skipped": ["D20240416T101717_IFCB010"],
-    "beads_not_skipped": ["D20240417T084442_IFCB125"],
-    "volume_empty": ["D20240415T103455_IFCB125"],
-    "volume_fill": ["D20240416T062226_IFCB010"],
-    "volume_too_large": ["D20240416T165815_IFCB125"],
-    "volume_zero": ["D20240417T150427_IFCB010"],
-    "volume_negative": ["D20240418T143021_IFCB010"],
-    "no_roi_at_threshold": ["D20240416T131751_IFCB125"],
-    "header_only": ["D20240417T185818_IFCB010"],
-    "corrected_time": ["D20240416T230950_IFCB010"],
+    "no_scores": ["D20240415T132637_IFCB010", "D20240417T113425_IFCB125"],
+    "skipped": ["D20240415T072912_IFCB010", "D20240418T041754_IFCB125"],
+    "beads_skipped": ["D20240416T095957_IFCB010"],
+    "beads_not_skipped": ["D20240417T090751_IFCB125"],
+    "volume_empty": ["D20240415T102346_IFCB125"],
+    "volume_fill": ["D20240416T062306_IFCB010"],
+    "volume_too_large": ["D20240416T162222_IFCB125"],
+    "volume_zero": ["D20240417T144016_IFCB010"],
+    "volume_negative": ["D20240418T144527_IFCB010"],
+    "no_roi_at_threshold": ["D20240416T124431_IFCB125"],
+    "header_only": ["D20240417T182407_IFCB010"],
+    "corrected_time": ["D20240416T231004_IFCB010"],
     "midnight": ["D20240415T000000_IFCB125", "D20240418T000000_IFCB010"],
-    "position_empty": ["D20240415T164736_IFCB010", "D20240416T055209_IFCB125", "D20240416T070826_IFCB125"],
-    "position_fill": ["D20240417T043420_IFCB010"],
-    "rois_without_scores": ["D20240415T182110_IFCB010"],
-    "rois_with_some_scores": ["D20240416T190032_IFCB010"],
-    "ties": ["D20240417T230612_IFCB125"],
-    "exactly_at_threshold": ["D20240418T095813_IFCB010"],
-    "older_classifier": ["D20240417T173844_IFCB125"],
+    "position_empty": ["D20240415T170728_IFCB010", "D20240416T052949_IFCB125", "D20240416T065206_IFCB125"],
+    "position_fill": ["D20240417T050500_IFCB010"],
+    "rois_without_scores": ["D20240415T181445_IFCB010"],
+    "rois_with_some_scores": ["D20240416T192713_IFCB010"],
+    "ties": ["D20240417T222058_IFCB125"],
+    "exactly_at_threshold": ["D20240418T095619_IFCB010"],
+    "older_classifier": ["D20240417T173350_IFCB125"],
 }
 
-# ml_analyzed as written; the last was seen on a dashboard, from an inhibit time longer than the run time.
+# ml_analyzed as written. Real dashboards hold such values: an inhibit time longer than the run time makes it
+# negative.
 BAD_VOLUMES: Final = {
     "volume_empty": "",
     "volume_fill": "-9999999.0",
@@ -73,6 +74,7 @@ DENSITY: Final = {
     "mix": (0.8, 1.2),
     "pollen": (0.3, 0.6),
     "bead": (0.0, 0.0),
+    "Vicicitus_globosus": (0.15, 0.15),
 }
 OTHER_DENSITY: Final = 0.04
 BEAD_DENSITY: Final = 45.0
@@ -80,20 +82,20 @@ BLOOM_CLASS: Final = "Guinardia_delicatula"  # grows 1.9-fold a day at IFCB10
 HARMFUL_CLASS: Final = "Margalefidinium"  # drifts in on the third day, at IFCB125 only
 RARE_CLASS: Final = "Vicicitus_globosus"  # met on the third day only
 DAYLIGHT_CLASSES: Final = {"nanoplankton <10um", "Dinophysis_acuminata", "Mesodinium"}
-NEWER_CLASSES: Final = {"Margalefidinium", "Thalassiosira_TAG_external_detritus"}  # unknown to the older classifier
+NEWER_CLASSES: Final = {"Margalefidinium", "Thalassiosira_TAG_external_detritus"}  # not in older label sets
 
 LABELS: Final = sorted(
     [
         *DENSITY,
-        RARE_CLASS,
         "Chaetoceros, single cell",  # a comma: has to be quoted in the header
-        *"""Akashiwo Alexandrium_catenella Amphidinium Asterionellopsis_glacialis Cerataulina_pelagica Ceratium_fusus
-        Chaetoceros_TAG_external_pennate Chaetoceros_didymus Corethron_hystrix Coscinodiscus
-        Dactyliosolen_fragilissimus Dictyocha Dinobryon Dinophyceae Emiliania_huxleyi Eucampia Gonyaulax
-        Guinardia_delicatula_TAG_internal_parasite Guinardia_flaccida Guinardia_striata Gyrodinium
-        Heterocapsa_triquetra Karenia Laboea_strobila Licmophora Odontella Paralia_sulcata Phaeocystis Pleurosigma
-        Prorocentrum_micans Protoperidinium Pyramimonas Rhizosolenia Thalassionema Tintinnida bubble cryptophyta
-        fecal_pellet pennate""".split(),
+        *"""Akashiwo Alexandrium_catenella Amphidinium Asterionellopsis_glacialis
+        Cerataulina_pelagica Ceratium_fusus Chaetoceros_TAG_external_pennate Chaetoceros_didymus
+        Corethron_hystrix Coscinodiscus Dactyliosolen_fragilissimus Dictyocha Dinobryon Dinophyceae
+        Emiliania_huxleyi Eucampia Gonyaulax Guinardia_delicatula_TAG_internal_parasite
+        Guinardia_flaccida Guinardia_striata Gyrodinium Heterocapsa_triquetra Karenia
+        Laboea_strobila Licmophora Odontella Paralia_sulcata Phaeocystis Pleurosigma
+        Prorocentrum_micans Protoperidinium Pyramimonas Rhizosolenia Thalassionema Tintinnida bubble
+        cryptophyta fecal_pellet pennate""".split(),
     ]
 )
 
@@ -129,9 +131,8 @@ def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
         if _is("no_scores", bin_id):
             path.unlink(missing_ok=True)
         else:
-            # All missing scores share one pattern, the one after that of 1.0, as `text` has it.
-            bits = np.where(np.isnan(scores), len(text) - 1, scores.view(np.uint16))
-            lines = [f"{bin_id}_{n:05d},{','.join(row)}\n" for n, row in zip(roi, text[bits].tolist(), strict=True)]
+            table = text[np.where(np.isnan(scores), len(text) - 1, scores.view(np.uint16))].tolist()
+            lines = [f"{bin_id}_{n:05d},{','.join(row)}\n" for n, row in zip(roi, table, strict=True)]
             path.parent.mkdir(parents=True, exist_ok=True)
             body = "" if _is("header_only", bin_id) else "".join(lines)
             path.write_text(_csv([["pid", *labels]]) + body, encoding="utf-8", newline="\n")
@@ -168,8 +169,8 @@ def _density(label: str, bin_id: str, time: datetime) -> float:
     days = (time - START) / timedelta(days=1)
     at_10 = bin_id.endswith("IFCB010")
     density = DENSITY.get(label, (OTHER_DENSITY, OTHER_DENSITY))[0 if at_10 else 1]
-    if label == "bead" and (_is("beads_skipped", bin_id) or _is("beads_not_skipped", bin_id)):
-        density = BEAD_DENSITY
+    if _is("beads_skipped", bin_id) or _is("beads_not_skipped", bin_id):
+        return BEAD_DENSITY if label == "bead" else 0.05 * density
     if label == BLOOM_CLASS and at_10:
         density *= 1.9**days
     if label in DAYLIGHT_CLASSES:  # local noon at the moorings is 16:42 UTC
@@ -184,8 +185,8 @@ def _scores(
 ) -> npt.NDArray[np.float16]:
     """Scores of a softmax classifier, (n_rois, classes), each row's sum 1; NaN where one is missing.
 
-    A third of the ROIs is below 0.7. The score of the true class is at least 0.31, so that no other class
-    can reach 0.7 by chance: at that threshold the counts show what `shares` says and nothing else.
+    The best score of a third of the ROIs is below 0.7. The score of the true class is above 0.3, so that
+    no other class can reach 0.7 by chance: at that threshold the counts show what `shares` says.
     """
     rois = np.arange(n_rois)
     winner = rng.choice(len(shares), n_rois, p=shares)
@@ -207,8 +208,9 @@ def _scores(
         scores[[0, 25, 60]] = np.nan
     if _is("rois_with_some_scores", bin_id):
         scores[[2, 35], winner[[2, 35]]] = np.nan  # the best is missing: the next counts
-        scores[70] = np.where(np.arange(len(shares)) == winner[70], scores[70], np.nan)  # only the best is there
-    return scores.astype(np.float16)
+        scores[70] = np.nan  # only the best is there
+        scores[70, winner[70]] = 0.9
+    return np.asarray(scores, dtype=np.float16)
 
 
 def _score_texts() -> npt.NDArray[np.object_]:
@@ -233,8 +235,8 @@ def _metadata_row(bin_id: str, sample_time: datetime, ml_analyzed: float, n_imag
     beads = "beads" if _is("beads_skipped", bin_id) or _is("beads_not_skipped", bin_id) else ""
     comment = 'bubbles in the line, "do not use"' if _is("skipped", bin_id) else ""
     where = [latitude, longitude, depth, "", "", ""]  # a mooring has no cruise, cast or niskin
-    return [bin_id, f"{sample_time:%Y-%m-%d %H:%M:%S}+00:00", number, volume, *where, beads, n_images, beads, "",
-            comment, 2, int(skip)]  # fmt: skip
+    what = [beads, n_images, beads, "", comment, 2, int(skip)]  # sample_type and tag1 say the same
+    return [bin_id, f"{sample_time:%Y-%m-%d %H:%M:%S}+00:00", number, volume, *where, *what]
 
 
 def _csv(rows: Iterable[Iterable[object]]) -> str:

@@ -112,8 +112,7 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"select.{side}: {error}. Accepted: a UTC day YYYY-MM-DD or a bin id"
     if len(bounds) == 2:
         start, end = bounds["start"], bounds["end"]
-        both_bins = bool(start.bin and end.bin)
-        if (start.nominal > end.nominal) if both_bins else (start.day > end.day):
+        if start.first_instant > end.last_instant:
             yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
     volume = select["ml_analyzed"]
     if volume["above"] >= volume["at_most"]:

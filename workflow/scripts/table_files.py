@@ -48,7 +48,6 @@ def read(table: str, path: str | Path) -> pd.DataFrame:
         dtype={name: DTYPES[entry["type"]] for name, entry in entries.items()},
         keep_default_na=False,  # a class may be called NA
         na_values={name: [""] for name in entries if name not in text},
-        float_precision="round_trip",
     )
     for name, entry in entries.items():
         if entry["type"] == "datetime" and name in frame:

@@ -23,9 +23,14 @@ class Bound:
         return cls(parse_bin_id(text).time.date(), text)
 
     @property
-    def nominal(self) -> datetime:
-        """The first instant of the day or the time in the bin's id, UTC."""
+    def first_instant(self) -> datetime:
+        """The first instant of the day, or the time in the bin's id (UTC)."""
         return parse_bin_id(self.bin).time if self.bin else datetime.combine(self.day, time(), UTC)
+
+    @property
+    def last_instant(self) -> datetime:
+        """The last instant of the day, to the microsecond, or the time in the bin's id (UTC)."""
+        return parse_bin_id(self.bin).time if self.bin else datetime.combine(self.day, time.max, UTC)
 
     def __str__(self) -> str:
         return self.bin or self.day.isoformat()

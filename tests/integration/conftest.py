@@ -1,0 +1,93 @@
+"""Runs of the workflow as a user has them: `snakemake` as a process, from the root of a checkout of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config", "workflow", "profiles", "pyproject.toml")
+SNAKEMAKE = (sys.executable, "-m", "snakemake")
+
+
+class Checkout:
+    """A copy of the workflow in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, folder / part)
+
+    def command(self, config: Mapping[str, Any] | None, *arguments: str) -> list[str]:
+        command = [*SNAKEMAKE, "--cores", "8", *arguments]
+        if config is not None:
+            (self.folder / "my.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
+            command += ["--configfile", "my.yaml"]
+        return command
+
+    def start(self, config: Mapping[str, Any] | None, *arguments: str) -> subprocess.Popen[str]:
+        """Start a run; its output is merged into one text."""
+        return subprocess.Popen(
+            self.command(config, *arguments),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+
+    def run(self, config: Mapping[str, Any] | None = None, *arguments: str, fails: bool = False) -> str:
+        """A run from start to end; returns what it printed. It must succeed, or fail if `fails`."""
+        process = self.start(config, *arguments)
+        printed, _ = process.communicate(timeout=600)
+        assert (process.returncode != 0) == fails, printed[-5000:]
+        return printed
+
+    def results(self, dataset: str) -> Path:
+        return self.folder / "results" / dataset
+
+    def table(self, dataset: str, name: str = "abundance_long") -> pd.DataFrame:
+        """A table as any user would read it; empty cells of text are NaN."""
+        return pd.read_csv(self.results(dataset) / f"{name}.csv")
+
+    def files(self, dataset: str) -> dict[str, bytes]:
+        """Every result but run.json, by relative path."""
+        folder = self.results(dataset)
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name != "run.json"
+        }
+
+    def stamps(self) -> dict[str, int]:
+        """When each file of results, resources and logs was last written."""
+        return {
+            str(path.relative_to(self.folder)): path.stat().st_mtime_ns
+            for top in ("results", "resources", "logs")
+            for path in sorted((self.folder / top).rglob("*"))
+        }
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path / "checkout")
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The embedded default run, shared by tests that only look at it."""
+    run = Checkout(tmp_path_factory.mktemp("demo"))
+    run.printed = run.run()  # type: ignore[attr-defined]
+    return run
