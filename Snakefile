@@ -29,4 +29,4 @@ onsuccess:
 
 
 onerror:
-    print_how_to_go_on()
+    after_failure()

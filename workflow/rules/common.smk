@@ -116,9 +116,15 @@ def print_summary():
         logger.info(run_record.summary(f"{RESULTS}/run.json"))
 
 
-def print_how_to_go_on():
+def after_failure():
+    """Leave no merged table that lacks what failed, and say how to go on."""
+    unfinished = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    if "merge_abundance" in unfinished and "list_catalog" not in unfinished:
+        for stale in targets():
+            Path(stale).unlink(missing_ok=True)
     logger.error(
-        "The run is not complete: the reasons are said above, each with its bin, file or address. What is built "
-        "is kept. The same command goes on where this run stopped and asks only for what is missing. To enter bins "
-        "that cannot be had in the ledger instead, set source.on_failure: record."
+        "The run is not complete: the reasons are said above, each with its bin, file or address. The bins and days "
+        "that are built are kept; the merged table is made when nothing is missing. The same command goes on where "
+        "this run stopped and asks only for what is missing. To enter bins that cannot be had in the ledger as "
+        "failed, set source.on_failure: record."
     )

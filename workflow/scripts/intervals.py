@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from scipy.special import gammainccinv, gammaincinv  # scipy.stats takes a second to import
 
 
 def poisson_limits(count: ArrayLike, confidence: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -12,11 +12,11 @@ def poisson_limits(count: ArrayLike, confidence: float = 0.95) -> tuple[NDArray[
     Returns (low, high) of the same shape, in counts; divide by a volume for a concentration.
     They cover counting error only: neither the scatter between bins nor misclassified images.
 
-    Source: F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936) 437-442,
-    in the chi-square form: chi2(a/2, 2n)/2 and chi2(1 - a/2, 2n + 2)/2, with 0 as the lower limit of 0.
+    Source: F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936) 437-442. In the
+    usual chi-square form chi2(a/2, 2n)/2 and chi2(1 - a/2, 2n + 2)/2, with 0 as the lower limit of 0; the
+    quantile of chi-square with 2n degrees of freedom is twice that of the gamma distribution of shape n.
     """
     n = np.asarray(count, dtype=float)
     tail = (1 - confidence) / 2
-    with np.errstate(invalid="ignore"):
-        low = np.where(n > 0, chi2.ppf(tail, 2 * n) / 2, 0.0)
-    return low, chi2.isf(tail, 2 * n + 2) / 2
+    low = np.where(n > 0, gammaincinv(np.maximum(n, 1), tail), 0.0)
+    return low, gammainccinv(n + 1, tail)
