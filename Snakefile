@@ -22,6 +22,7 @@ rule all:
     default_target: True
     input:
         targets(),
+        parts,
 
 
 onsuccess:

@@ -254,3 +254,18 @@ def test_a_stale_merged_table_does_not_outlive_its_catalog(checkout: Checkout, a
         assert not (checkout.results("demo") / "abundance_long.csv").exists()
         assert not (checkout.results("demo") / "daily" / "2024-04-16.csv").exists()
         assert (checkout.results("demo") / "daily" / "2024-04-17.csv").exists()
+
+
+def test_a_part_that_was_deleted_is_made_again_and_nothing_else(checkout: Checkout, archive: Path) -> None:
+    with Emulator({"demo": archive}) as dashboard:
+        checkout.run(config(dashboard, end="2024-04-15"))
+        whole = checkout.files("demo")
+        dashboard.clear()
+        (summary, *_) = sorted((checkout.results("demo") / "bins").rglob("*.parquet"))
+        summary.unlink()
+        checkout.run(config(dashboard, end="2024-04-15"))
+        assert targets(dashboard) == [f"/demo/{summary.stem}_class_scores.csv"]
+        (checkout.results("demo") / "daily" / "2024-04-15.csv").unlink()
+        checkout.run(config(dashboard, end="2024-04-15"))
+        assert len(dashboard.requests) == 1
+    assert checkout.files("demo") == whole

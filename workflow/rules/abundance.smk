@@ -25,10 +25,12 @@ rule merge_abundance:
     output:
         abundance=f"{RESULTS}/abundance_long.csv",
         ledger=f"{RESULTS}/ledger.csv",
+    params:
+        record_failures=RECORD_FAILURES,
     log:
         f"{LOGS}/merge_abundance.log",
     run:
-        logged(log[0], abundance.merge_abundance, input.days, input.ledgers, input.catalog, METHOD, *output)
+        logged(log[0], abundance.merge_abundance, input.days, input.ledgers, input.catalog, METHOD, RECORD_FAILURES, *output)
 
 
 rule record_run:

@@ -72,8 +72,14 @@ wildcard_constraints:
 
 
 def targets():
-    """All that a run makes; what is not here is made on the way."""
+    """The merged results of a run."""
     return [f"{RESULTS}/{name}" for name in ("abundance_long.csv", "ledger.csv", "run.json")]
+
+
+def parts(wildcards):
+    """What the merged results are made of: targets too, so that a part that was deleted is made again."""
+    summaries = [path for bins in selection().wanted.values() for path in map(summary_path, bins)]
+    return summaries + all_days("{results}/daily/{date}.csv") + all_days("{results}/ledger/{date}.csv")
 
 
 def selection():
@@ -91,11 +97,12 @@ def bins_of_day(wildcards):
     return selection().days[wildcards.date]
 
 
+def summary_path(bin_id):
+    return f"{RESULTS}/bins/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
+
+
 def summaries_of_day(wildcards):
-    return [
-        f"{RESULTS}/bins/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
-        for bin_id in selection().wanted[wildcards.date]
-    ]
+    return list(map(summary_path, selection().wanted[wildcards.date]))
 
 
 def all_days(pattern):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 import table_files
+from bin_ids import parse_bin_id
 from errors import ScoresError, TableError
 from files import whole_file
 from intervals import poisson_limits
@@ -155,20 +156,32 @@ def merge_abundance(
     day_ledgers: Sequence[str | Path],
     catalog: str | Path,
     method: Method,
+    failures_allowed: bool,
     abundance: str | Path,
     ledger: str | Path,
 ) -> None:
     """Put the days, in order, into the merged table and the ledger.
 
     Lines are copied as they are, so a run of any length takes no more memory than one day. Raises TableError
-    if the ledger does not have exactly the bins of the catalog. Warns of thresholds for unknown classes.
+    if the ledger does not have exactly the bins of the catalog. and ScoresError
+    if a bin failed in an earlier run and that is not allowed now. Warns of thresholds for unknown classes.
     """
     with ExitStack() as files:
         whole_abundance = files.enter_context(whole_file(abundance))
         whole_ledger = files.enter_context(whole_file(ledger))
         _concatenate(days, table_files.columns("abundance_long", method.group_by), whole_abundance)
         _concatenate(day_ledgers, table_files.columns("ledger"), whole_ledger)
-        told = table_files.read("ledger", whole_ledger)["bin"]
+        bins = table_files.read("ledger", whole_ledger)
+        failed = bins[bins["status"] == "failed"]
+        if len(failed) and not failures_allowed:
+            folder = Path(abundance).parent / "bins"
+            lines = [
+                f"  {reason}; to ask again, delete {folder / parse_bin_id(bin_id).folder / bin_id}.*"
+                for bin_id, reason in zip(failed["bin"], failed["reason"], strict=True)
+            ]
+            told = "recorded as failed by an earlier run, while source.on_failure is now stop"
+            raise ScoresError("\n".join([f"{len(failed)} bin(s) {told}:", *lines]))
+        told = bins["bin"]
         listed = table_files.read("catalog", catalog)["bin"]
         if sorted(told) != sorted(listed):
             odd = sorted(set(told) ^ set(listed))[:3]

@@ -106,7 +106,7 @@ class Dashboard:
         months = []
         for first, last in window.months():
             target = f"/api/export_metadata/{quote(self.dataset)}?start_date={first}&end_date={last}"
-            body = self._get(target)
+            body = self._get(target, csv=True)
             month = from_records([], target) if body is None else read_export(body, self.url + target)
             if len(month) >= EXPORT_LIMIT:
                 raise CatalogError(f"{self.url}{target}: {len(month)} rows; the dashboard cuts lists at {EXPORT_LIMIT}")
@@ -265,7 +265,10 @@ def _check(response: requests.Response, address: str, body: bytes, csv: bool) ->
     if status in (408, 425, 429) or status >= 500:
         wait = _retry_after(headers.get("Retry-After"))
         if wait is not None and wait > LONGEST_WAIT:
-            raise RequestError(f"{address}: HTTP {status}, and the server asks to wait {wait:.0f} s: try later")
+            asked = headers["Retry-After"]
+            raise RequestError(
+                f"{address}: HTTP {status}, and the server asks to wait (Retry-After: {asked}): try later"
+            )
         raise TransientError(f"{address}: HTTP {status} {response.reason}", wait)
     if 300 <= status < 400:
         raise RequestError(

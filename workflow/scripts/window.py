@@ -18,8 +18,11 @@ class Bound:
         """Read `YYYY-MM-DD` or a bin id; raises ValueError for anything else."""
         if text[:1].isdigit():
             if len(text) != len("YYYY-MM-DD"):
-                raise ValueError(f"{text!r} is not a UTC day YYYY-MM-DD")
-            return cls(date.fromisoformat(text))
+                raise ValueError(f"{text[:80]!r} is not a UTC day YYYY-MM-DD")
+            try:
+                return cls(date.fromisoformat(text))
+            except ValueError as error:
+                raise ValueError(f"{text!r} is not a UTC day YYYY-MM-DD ({error})") from None
         return cls(parse_bin_id(text).time.date(), text)
 
     @property

@@ -1,0 +1,122 @@
+"""Bin ids: both styles round trip, and nothing passes that is not an id of a time that exists."""
+
+import calendar
+import re
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bin_ids import PATTERN, parse_bin_id
+
+TIMES = st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31, 23, 59, 59)).map(lambda t: t.replace(microsecond=0))
+INSTRUMENTS = st.integers(0, 99_999)
+
+
+@given(TIMES, INSTRUMENTS, st.integers(1, 5))
+def test_new_style_round_trip(time: datetime, instrument: int, digits: int) -> None:
+    day = f"D{time.year:04d}{time.month:02d}{time.day:02d}"
+    text = f"{day}T{time.hour:02d}{time.minute:02d}{time.second:02d}_IFCB{instrument:0{digits}d}"
+    parsed = parse_bin_id(text)
+    assert (parsed.bin, parsed.instrument, parsed.time) == (text, instrument, time.replace(tzinfo=UTC))
+    assert parsed.folder == f"{time.year:04d}/{day}"
+    assert re.fullmatch(PATTERN, text)
+
+
+@given(TIMES, INSTRUMENTS)
+def test_old_style_round_trip(time: datetime, instrument: int) -> None:
+    day_of_year = (time.date() - date(time.year, 1, 1)).days + 1
+    day = f"IFCB{instrument}_{time.year:04d}_{day_of_year:03d}"
+    text = f"{day}_{time.hour:02d}{time.minute:02d}{time.second:02d}"
+    parsed = parse_bin_id(text)
+    assert (parsed.bin, parsed.instrument, parsed.time) == (text, instrument, time.replace(tzinfo=UTC))
+    assert parsed.folder == f"{time.year:04d}/{day}"
+    assert re.fullmatch(PATTERN, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "instrument", "time", "folder"),
+    [
+        ("D20240215T150055_IFCB010", 10, datetime(2024, 2, 15, 15, 0, 55, tzinfo=UTC), "2024/D20240215"),
+        ("IFCB5_2012_028_081515", 5, datetime(2012, 1, 28, 8, 15, 15, tzinfo=UTC), "2012/IFCB5_2012_028"),
+        ("IFCB5_2012_366_235959", 5, datetime(2012, 12, 31, 23, 59, 59, tzinfo=UTC), "2012/IFCB5_2012_366"),
+    ],
+)
+def test_ids_by_hand(text: str, instrument: int, time: datetime, folder: str) -> None:
+    parsed = parse_bin_id(text)
+    assert (parsed.instrument, parsed.time, parsed.folder) == (instrument, time, folder)
+
+
+@given(st.tuples(*(st.integers(0, n) for n in (9999, 14, 33, 25, 61, 61))))
+def test_new_style_takes_exactly_the_times_that_exist(parts: tuple[int, ...]) -> None:
+    text = "D{:04d}{:02d}{:02d}T{:02d}{:02d}{:02d}_IFCB010".format(*parts)
+    try:
+        time = datetime(*parts, tzinfo=UTC)
+    except ValueError:
+        with pytest.raises(ValueError, match=text):
+            parse_bin_id(text)
+    else:
+        assert parse_bin_id(text).time == time
+
+
+@pytest.mark.parametrize("year", [1900, 2000, 2011, 2012, 2013, 2100, 9999])
+def test_old_style_takes_exactly_the_days_of_the_year(year: int) -> None:
+    taken = []
+    for day in range(1000):
+        try:
+            taken.append((day, parse_bin_id(f"IFCB5_{year}_{day:03d}_081515").time.timetuple().tm_yday))
+        except ValueError:
+            continue
+    days = 366 if calendar.isleap(year) else 365
+    assert taken == [(day, day) for day in range(1, days + 1)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "FCB1_2006_157_181359",
+        "IFCB1_2006_157_18135",
+        "IFCB_2006_157_181359",
+        "IFCB123456_2006_157_181359",
+        "ifcb1_2006_157_181359",
+        "IFCB1_2006_157_246060",
+        "D20240215T150055",
+        "D20240215T150055_IFCB",
+        "D20240215T150055_IFCB123456",
+        "D20240215T150055_IFCB010_00002",
+        "D20240215 150055_IFCB010",
+        "xD20240215T150055_IFCB010",
+        " D20240215T150055_IFCB010",
+        "D20240215T150055_IFCB010\n",
+        "\nIFCB5_2012_028_081515",
+        "IFCB5_2012_028_081515\r\n",
+        "D20240215T150055_IFCB010\0",
+        "../D20240215T150055_IFCB010",
+        "D20240215T150055_IFCB010/../../etc/passwd",
+        "D20240215T150055_IFCB010?v=1",
+        "D20240215T150055_IFCB\u0660\u0661\u0660",  # Arabic digits
+        "D２０２４0215T150055_IFCB010",  # noqa: RUF001  full-width digits
+        "D20240230T000000_IFCB010",
+        "D20230229T000000_IFCB010",
+        "D20240215T240000_IFCB010",
+        "D20240215T150060_IFCB010",
+        "D" * 5000,
+        "D20240215T150055_IFCB" + "1" * 5000,
+    ],
+)
+def test_decoys_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a bin id") as refused:
+        parse_bin_id(text)
+    assert len(str(refused.value)) < 400
+
+
+@given(st.one_of(st.text(), st.from_regex(PATTERN), st.from_regex(PATTERN, fullmatch=True)))
+def test_what_is_taken_is_safe_as_a_name(text: str) -> None:
+    try:
+        parsed = parse_bin_id(text)
+    except ValueError:
+        return
+    assert re.fullmatch("[DIFCBT0-9_]+", parsed.bin)
+    assert re.fullmatch("[0-9]{4}/[DIFCB0-9_]+", parsed.folder)

@@ -1,0 +1,213 @@
+"""Tables: what is written is read back without loss, and what breaks the schema is refused."""
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import table_files
+from errors import TableError
+
+CATALOG = {
+    "bin": "D20240215T000000_IFCB010",
+    "sample_time": pd.Timestamp("2024-02-15 00:00:00", tz="UTC"),
+    "instrument": "IFCB10",
+    "ml_analyzed": 2.0,
+    "latitude": 41.3,
+    "longitude": -70.5,
+    "depth": 4.0,
+    "cruise": "",
+    "sample_type": "",
+    "n_images": 3,
+    "skip": 0,
+    "tags": "",
+}
+ABUNDANCE = {
+    "date": "2024-02-15",
+    "instrument": "IFCB10",
+    "latitude": 41.3,
+    "longitude": -70.5,
+    "class": "Akashiwo",
+    "count": 5,
+    "ml_analyzed_total": 2.0,
+    "objects_per_ml": 2.5,
+    "objects_per_ml_low": 0.81,
+    "objects_per_ml_high": 5.83,
+    "objects_per_L": 2500.0,
+    "threshold": 0.7,
+    "n_bins": 1,
+    "n_rois": 9,
+}
+LEDGER = {"bin": "D20240215T000000_IFCB010", "date": "2024-02-15", "status": "used", "reason": ""}
+ROWS = {"catalog": CATALOG, "abundance_long": ABUNDANCE, "ledger": LEDGER}
+
+
+def table(name: str, column: str, values: Iterable[Any]) -> pd.DataFrame:
+    """A good table but for these values in this column."""
+    rows = [ROWS[name] | {column: value} for value in values]
+    if column != "bin" and "bin" in ROWS[name]:
+        rows = [row | {"bin": f"D20240215T{i:06d}_IFCB010"} for i, row in enumerate(rows)]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tables") / "table.csv"
+
+
+def bits(values: Iterable[float]) -> list[bytes]:
+    return [struct.pack("d", value) for value in values]
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_every_float_is_read_back_to_the_bit(path: Path, values: list[float]) -> None:
+    table_files.write(table("catalog", "ml_analyzed", values), "catalog", path)
+    assert bits(table_files.read("catalog", path)["ml_analyzed"]) == bits(values)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 2**53), min_size=1, max_size=5))
+def test_every_count_is_read_back(path: Path, values: list[int]) -> None:
+    table_files.write(table("abundance_long", "count", values), "abundance_long", path)
+    assert list(table_files.read("abundance_long", path)["count"]) == values
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=5))
+def test_every_class_name_is_read_back(path: Path, values: list[str]) -> None:
+    table_files.write(table("abundance_long", "class", values), "abundance_long", path)
+    assert list(table_files.read("abundance_long", path)["class"]) == values
+
+
+@pytest.mark.parametrize("name", ["NA", "nan", "NaN", "null", "None", "N/A", "", "1.0", "a,b", 'say "x"', "<10um", "é"])
+def test_text_stays_text(path: Path, name: str) -> None:
+    table_files.write(table("catalog", "tags", [name, "x"]), "catalog", path)
+    assert list(table_files.read("catalog", path)["tags"]) == [name, "x"]
+    if name:
+        table_files.write(table("abundance_long", "class", [name]), "abundance_long", path)
+        assert list(table_files.read("abundance_long", path)["class"]) == [name]
+
+
+def test_empty_numbers_and_times_come_back(path: Path) -> None:
+    rows = pd.concat([table("catalog", "depth", [None, 0.0]), table("catalog", "bin", ["IFCB5_2012_028_081515"])])
+    rows["sample_time"] += pd.Timedelta(microseconds=1)
+    rows["n_images"] = pd.array([None, 0, 3], dtype="Int64")
+    table_files.write(rows, "catalog", path)
+    read = table_files.read("catalog", path)
+    assert read["depth"].isna().tolist() == [True, False, False]
+    assert read["n_images"].isna().tolist() == [True, False, False]
+    assert set(read["sample_time"]) == {pd.Timestamp("2024-02-15 00:00:00.000001", tz="UTC")}
+    assert "2024-02-15T00:00:00.000001+00:00" in path.read_text()
+
+
+def test_a_table_without_rows_keeps_its_columns(path: Path) -> None:
+    table_files.write(pd.DataFrame([LEDGER]).head(0), "ledger", path)
+    assert path.read_text() == "bin,date,status,reason\n"
+    assert list(table_files.read("ledger", path)) == ["bin", "date", "status", "reason"]
+
+
+def test_group_columns_are_there_only_when_asked_for() -> None:
+    plain = list(ABUNDANCE)
+    assert table_files.columns("abundance_long") == plain
+    assert table_files.columns("abundance_long", ["sample_type", "depth"]) == (
+        [*plain[:2], "depth", "sample_type", *plain[2:]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "values"),
+    [
+        ("catalog", "bin", [""]),
+        ("catalog", "bin", ["D20240215T000000_IFCB010"] * 2),
+        ("catalog", "sample_time", [pd.NaT]),
+        ("catalog", "instrument", ["10"]),
+        ("catalog", "instrument", [""]),
+        ("catalog", "instrument", ["IFCB10.0"]),
+        ("catalog", "latitude", [90.1]),
+        ("catalog", "latitude", [-9999999.0]),
+        ("catalog", "longitude", [-180.1]),
+        ("catalog", "longitude", [181.0]),
+        ("catalog", "skip", [2]),
+        ("catalog", "skip", [None]),
+        ("abundance_long", "date", [""]),
+        ("abundance_long", "instrument", [""]),
+        ("abundance_long", "latitude", [-9999999.0]),
+        ("abundance_long", "class", [""]),
+        ("abundance_long", "class", [None]),
+        ("abundance_long", "count", [3, -1]),
+        ("abundance_long", "ml_analyzed_total", [float("nan")]),
+        ("abundance_long", "ml_analyzed_total", [-1.0]),
+        ("abundance_long", "objects_per_ml", [float("nan")]),
+        ("abundance_long", "objects_per_ml_low", [-0.1]),
+        ("abundance_long", "objects_per_ml_high", [None]),
+        ("abundance_long", "objects_per_L", [-1.0]),
+        ("abundance_long", "threshold", [1.1]),
+        ("abundance_long", "n_bins", [0]),
+        ("abundance_long", "n_rois", [-1]),
+        ("ledger", "bin", ["D20240215T000000_IFCB010"] * 2),
+        ("ledger", "status", ["lost"]),
+        ("ledger", "status", [""]),
+        ("ledger", "date", [""]),
+    ],
+)
+def test_each_constraint_is_kept_when_writing_and_when_reading(
+    tmp_path: Path, name: str, column: str, values: list[Any]
+) -> None:
+    frame, path = table(name, column, values), tmp_path / "new.csv"
+    with pytest.raises(TableError, match=rf"new\.csv.*table {name}, column {column}"):
+        table_files.write(frame, name, path)
+    assert not list(tmp_path.iterdir())
+    frame.to_csv(path, index=False)
+    with pytest.raises(TableError, match=rf"new\.csv.*table {name}, column {column}"):
+        table_files.read(name, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "text"),
+    [
+        ("catalog", "ml_analyzed", "two"),
+        ("catalog", "n_images", "3.5"),
+        ("catalog", "sample_time", "noon"),
+        ("abundance_long", "count", "five"),
+    ],
+)
+def test_a_file_with_text_for_a_number_or_a_time_is_refused(tmp_path: Path, name: str, column: str, text: str) -> None:
+    table(name, column, [text]).to_csv(tmp_path / "old.csv", index=False)
+    with pytest.raises(TableError, match=rf"old\.csv.*{column}"):
+        table_files.read(name, tmp_path / "old.csv")
+
+
+@pytest.mark.parametrize("name", list(ROWS))
+def test_columns_missing_or_unknown_are_named(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame([ROWS[name]])
+    for column in frame.columns:
+        with pytest.raises(TableError, match=f"'{column}'.*{name}"):
+            table_files.write(frame.drop(columns=column), name, tmp_path / "new.csv")
+    with pytest.raises(TableError, match=f"'surprise'.*{name}"):
+        table_files.write(frame.assign(surprise=1), name, tmp_path / "new.csv")
+    assert not list(tmp_path.iterdir())
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize(("reason", "error"), [(Unprintable(), OSError), ("x" * 10, TableError)])
+def test_a_failure_leaves_the_old_file_and_no_part_of_a_new_one(
+    tmp_path: Path, reason: object, error: type[Exception]
+) -> None:
+    path = tmp_path / "ledger.csv"
+    table_files.write(pd.DataFrame([LEDGER]), "ledger", path)
+    old = path.read_bytes()
+    status = "used" if error is OSError else "lost"
+    with pytest.raises(error):
+        table_files.write(pd.DataFrame([LEDGER | {"reason": reason, "status": status}]), "ledger", path)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]

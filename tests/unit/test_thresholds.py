@@ -1,0 +1,87 @@
+"""Thresholds of single classes: what is read, what is refused, who is told of a misspelt class."""
+
+import csv
+import logging
+from pathlib import Path
+
+import pytest
+
+from errors import ConfigError
+from thresholds import read_class_thresholds, warn_of_unknown
+
+REAL = Path(__file__).parents[2].parent / "shared" / "data" / "scores" / "D20220522T000439_IFCB134_thresholds.csv"
+
+
+def read(folder: Path, text: str | bytes) -> dict[str, float]:
+    path = folder / "thresholds.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_class_thresholds(path)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
+def test_a_real_file() -> None:
+    with REAL.open(newline="") as file:
+        expected = {row["class"]: float(row["threshold"]) for row in csv.DictReader(file)}
+    assert read_class_thresholds(REAL) == expected
+    assert expected["Akashiwo_sanguinea"] == 0.06729096919298172
+
+
+def test_labels_and_values_as_they_are(tmp_path: Path) -> None:
+    text = '\ufeffnote,threshold,class\nx,0,NA\n,1,"a, b"\n,0.5,nan\n,1e-3,nano <10um\n,0.1,"say ""x"""\n'
+    expected = {"NA": 0.0, "a, b": 1.0, "nan": 0.5, "nano <10um": 0.001, 'say "x"': 0.1}
+    assert read(tmp_path, text) == expected
+    assert read(tmp_path, text.replace("\n", "\r\n")) == expected
+    assert read(tmp_path, "class,threshold\n") == {}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("a,0.5\nb,1.01", ["line 3", "'b'", "1.01", "0 to 1"]),
+        ("a,-0.1", ["line 2", "-0.1"]),
+        ("a,nan", ["line 2", "'nan'"]),
+        ("a,inf", ["line 2", "'inf'"]),
+        ("a,high", ["line 2", "'high'"]),
+        ("a,", ["line 2", "''"]),
+        ("a", ["line 2", "'a'"]),
+        ("a,0.5\na,0.5", ["line 3", "'a'", "twice"]),
+        (",0.5", ["line 2", "empty"]),
+        ("unclassified,0.5", ["line 2", "unclassified", "reserved"]),
+    ],
+)
+def test_bad_rows_are_refused(tmp_path: Path, rows: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(tmp_path, f"class,threshold\n{rows}\n")
+    assert all(word in str(refused.value) for word in ["thresholds.csv", *words])
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"label,value\na,0.5\n", b"class;threshold\na;0.5\n", b"class,threshold\n\xff,0.5\n", b"\0\0"]
+)
+def test_other_files_are_refused(tmp_path: Path, body: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"thresholds\.csv.*class,threshold"):
+        read(tmp_path, body)
+
+
+@pytest.mark.parametrize("name", ["none.csv", "."])
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_class_thresholds(tmp_path / name)
+
+
+def test_unknown_classes_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = tmp_path / "abundance_long.csv"
+    table.write_text(
+        "date,instrument,latitude,longitude,class,count,ml_analyzed_total,objects_per_ml,objects_per_ml_low,"
+        "objects_per_ml_high,objects_per_L,threshold,n_bins,n_rois\n"
+        "2024-02-15,IFCB10,,,Akashiwo,1,2.0,0.5,0.0,2.8,500.0,0.7,1,1\n"
+        "2024-02-15,IFCB10,,,unclassified,0,2.0,0.0,0.0,1.8,0.0,,1,1\n"
+    )
+    assert warn_of_unknown(table, {"Akashiwo": 0.5}) == []
+    assert not caplog.records
+    assert warn_of_unknown(table, {"Akashivo": 0.5, "Akashiwo": 0.5}) == ["Akashivo"]
+    (warning,) = caplog.records
+    assert warning.levelno == logging.WARNING
+    assert "class_thresholds" in warning.getMessage()
+    assert "Akashivo" in warning.getMessage()
+    assert "Akashiwo" in warning.getMessage()
