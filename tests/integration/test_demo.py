@@ -91,6 +91,14 @@ def test_counts_of_a_day_and_group_sum_to_its_rois(demo_run: Checkout) -> None:
     assert (table.loc[table["class"] != "unclassified", "threshold"] == 0.7).all()
 
 
+def test_what_does_not_live_is_marked_and_kept(demo_run: Checkout) -> None:
+    table = demo_run.table("demo")
+    marked = set(table.loc[table["living"] == "no", "class"])
+    assert {"bead", "bubble", "detritus", "mix", "pollen"} <= marked
+    assert not {"Guinardia_delicatula", "ciliate", "unclassified"} & marked
+    assert table.loc[table["class"] == "detritus", "count"].sum() > 0
+
+
 def test_positions_are_means_of_known_ones(demo_run: Checkout) -> None:
     catalog = demo_run.table("demo", "catalog")
     ledger = demo_run.table("demo", "ledger")

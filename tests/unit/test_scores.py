@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -189,7 +190,7 @@ def test_line_ends_quotes_and_a_byte_order_mark_change_nothing() -> None:
 
 
 @given(score_files(), st.randoms())
-def test_the_order_of_rois_does_not_show(file: tuple[list[str], list[list[str]]], random: object) -> None:
+def test_the_order_of_rois_does_not_show(file: tuple[list[str], list[list[str]]], random: Random) -> None:
     labels, rows = file
     shuffled = random.sample(rows, len(rows))
     one, two = (find_winners(read_scores(BIN, score_file(labels, r))[1]) for r in (rows, shuffled))
@@ -213,6 +214,8 @@ ROI = f"{BIN}_00002"
         b"roi,a,b\n",
         b"pid,a,a\n",
         b"pid,a,\n",
+        b"pid,a\0\n",
+        b'pid,"a\rb"\n',
         b'pid,"a\n',
         b"pid\ta\tb\n",
         b"<!DOCTYPE html>\n<html><title>Not Found</title></html>\n",

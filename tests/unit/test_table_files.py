@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import table_files
@@ -33,6 +33,7 @@ ABUNDANCE = {
     "latitude": 41.3,
     "longitude": -70.5,
     "class": "Akashiwo",
+    "living": "",
     "count": 5,
     "ml_analyzed_total": 2.0,
     "objects_per_ml": 2.5,
@@ -80,8 +81,13 @@ def test_every_count_is_read_back(path: Path, values: list[int]) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=5))
-def test_every_class_name_is_read_back(path: Path, values: list[str]) -> None:
-    table_files.write(table("abundance_long", "class", values), "abundance_long", path)
+@example(["a\rb"])
+def test_every_class_name_is_read_back_or_not_written(path: Path, values: list[str]) -> None:
+    try:
+        table_files.write(table("abundance_long", "class", values), "abundance_long", path)
+    except TableError:
+        assert any(not character.isprintable() for name in values for character in name)
+        return
     assert list(table_files.read("abundance_long", path)["class"]) == values
 
 
@@ -140,6 +146,7 @@ def test_group_columns_are_there_only_when_asked_for() -> None:
         ("abundance_long", "latitude", [-9999999.0]),
         ("abundance_long", "class", [""]),
         ("abundance_long", "class", [None]),
+        ("abundance_long", "living", ["yes"]),
         ("abundance_long", "count", [3, -1]),
         ("abundance_long", "ml_analyzed_total", [float("nan")]),
         ("abundance_long", "ml_analyzed_total", [-1.0]),

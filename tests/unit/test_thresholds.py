@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import table_files
 from errors import ConfigError
 from thresholds import read_class_thresholds, warn_of_unknown
 
@@ -71,12 +72,11 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_unknown_classes_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table = tmp_path / "abundance_long.csv"
-    table.write_text(
-        "date,instrument,latitude,longitude,class,count,ml_analyzed_total,objects_per_ml,objects_per_ml_low,"
-        "objects_per_ml_high,objects_per_L,threshold,n_bins,n_rois\n"
-        "2024-02-15,IFCB10,,,Akashiwo,1,2.0,0.5,0.0,2.8,500.0,0.7,1,1\n"
-        "2024-02-15,IFCB10,,,unclassified,0,2.0,0.0,0.0,1.8,0.0,,1,1\n"
-    )
+    plain = dict.fromkeys(table_files.columns("abundance_long"), "1") | {"date": "2024-02-15", "living": ""}
+    with table.open("w", newline="") as file:
+        out = csv.DictWriter(file, plain)
+        out.writeheader()
+        out.writerows([plain | {"class": name} for name in ("Akashiwo", "unclassified")])
     assert warn_of_unknown(table, {"Akashiwo": 0.5}) == []
     assert not caplog.records
     assert warn_of_unknown(table, {"Akashivo": 0.5, "Akashiwo": 0.5}) == ["Akashivo"]

@@ -3,18 +3,19 @@
 
 rule pool_abundance:
     input:
-        summaries_of_day,
+        catalog=ancient(f"{RESULTS}/catalog.csv"),  # what it says of the day is among the params
+        summaries=summaries_of_day,
     output:
         abundance=f"{RESULTS}/daily/{{date}}.csv",
         ledger=f"{RESULTS}/ledger/{{date}}.csv",
+    log:
+        f"{LOGS}/pool_abundance/{{date}}.log",
     params:
         version=abundance.VERSION,
         bins=bins_of_day,
         method=asdict(METHOD),
-    log:
-        f"{LOGS}/pool_abundance/{{date}}.log",
     run:
-        logged(log[0], abundance.pool_abundance, params.bins, input, METHOD, *output)
+        logged(log[0], abundance.pool_abundance, params.bins, input.summaries, METHOD, *output)
 
 
 rule merge_abundance:
@@ -25,12 +26,21 @@ rule merge_abundance:
     output:
         abundance=f"{RESULTS}/abundance_long.csv",
         ledger=f"{RESULTS}/ledger.csv",
-    params:
-        record_failures=RECORD_FAILURES,
     log:
         f"{LOGS}/merge_abundance.log",
+    params:
+        record_failures=RECORD_FAILURES,
     run:
-        logged(log[0], abundance.merge_abundance, input.days, input.ledgers, input.catalog, METHOD, RECORD_FAILURES, *output)
+        logged(
+            log[0],
+            abundance.merge_abundance,
+            input.days,
+            input.ledgers,
+            input.catalog,
+            METHOD,
+            RECORD_FAILURES,
+            *output,
+        )
 
 
 rule record_run:
@@ -40,9 +50,9 @@ rule record_run:
         abundance=f"{RESULTS}/abundance_long.csv",
     output:
         f"{RESULTS}/run.json",
-    params:
-        settings=SETTINGS,
     log:
         f"{LOGS}/record_run.log",
+    params:
+        settings=SETTINGS,
     run:
         logged(log[0], run_record.record_run, SETTINGS, SOURCE.catalog_identity, *input, output[0])

@@ -6,13 +6,13 @@ checkpoint list_catalog:
         SOURCE.catalog_files(),
     output:
         catalog=f"{RESULTS}/catalog.csv",
-    params:
-        version=catalog.VERSION,
-        source=SOURCE.catalog_identity,
-        window=[str(WINDOW.start), str(WINDOW.end)],
     log:
         f"{LOGS}/list_catalog.log",
     resources:
         dashboard=1,
+    params:
+        version=catalog.VERSION,
+        source=SOURCE.catalog_identity,
+        window=[str(WINDOW.start), str(WINDOW.end)],
     run:
         logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog)

@@ -3,15 +3,17 @@
 
 rule summarize_scores:
     input:
-        lambda wildcards: SOURCE.scores_files(wildcards.bin),
+        # ancient: a catalog that was listed again is no reason to read every bin again
+        catalog=ancient(f"{RESULTS}/catalog.csv"),
+        scores=lambda wildcards: SOURCE.scores_files(wildcards.bin),
     output:
         f"{RESULTS}/bins/{{folder}}/{{bin}}.parquet",
-    params:
-        version=scores.VERSION,
-        source=SOURCE.scores_identity,
     log:
         f"{LOGS}/summarize_scores/{{folder}}/{{bin}}.log",
     resources:
         dashboard=1,
+    params:
+        version=scores.VERSION,
+        source=SOURCE.scores_identity,
     run:
         logged(log[0], progress.counted, scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES)

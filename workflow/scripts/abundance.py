@@ -20,6 +20,10 @@ from thresholds import warn_of_unknown
 
 VERSION = 1  # of the meaning of the daily tables: raise it when they have to be pooled again
 GROUPS = ("instrument", "depth", "cruise", "sample_type")
+# Labels that by convention name no organism: marked, never left out.
+NOT_LIVING = frozenset(
+    "bad bead beads bubble bubbles camera_spot detritus fecal_pellet fiber mix pollen unknown".split()
+)
 STATUS = {"read": "used", "no_scores": "no_scores", "failed": "failed"}
 
 
@@ -110,6 +114,7 @@ def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, _Tally], method: Metho
     rows = pd.DataFrame(
         {
             "class": [*classes, UNCLASSIFIED],
+            "living": ["no" if name.lower() in NOT_LIVING else "" for name in [*classes, UNCLASSIFIED]],
             "count": [*(count[name] for name in classes), n_rois - sum(count.values())],
             # fsum: the same to the last bit in whatever order the bins come
             "ml_analyzed_total": [

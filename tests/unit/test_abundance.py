@@ -1,0 +1,374 @@
+"""Days pooled from bins, and the merged table and ledger: by hand, and by what must not change them."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import table_files
+from abundance import Method, merge_abundance, pool_abundance
+from errors import ScoresError, TableError
+from metadata_export import from_records
+from scores import Provenance, find_winners, write_summary
+from selection import WANTED, Criteria, assess
+from tests.archives import bin_row
+
+Row = dict[str, Any]
+Rois = tuple[Sequence[str], Sequence[Sequence[float]]]  # label set and scores
+
+
+def a_bin(number: int, instrument: int = 10, day: str = "20240215", **columns: Any) -> Row:
+    return bin_row(f"D{day}T0000{number:02d}_IFCB{instrument:03d}", **columns)
+
+
+def rois(unclassified: int = 0, /, **hits: int) -> Rois:
+    """Scores of a bin with so many ROIs per class, and so many with a highest score of 0.1."""
+    labels = list(hits)
+    rows = [[0.9 if label == won else 0.05 for label in labels] for won in labels for _ in range(hits[won])]
+    return labels, rows + [[0.1] * len(labels)] * unclassified
+
+
+class Pooled:
+    """The tables of one day: `rows` and `ledger` as text, `csv` the bytes of the first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.csv = (folder / "abundance.csv").read_bytes()
+        self.header, *lines = csv.reader(self.csv.decode().splitlines())
+        self.rows = [dict(zip(self.header, line, strict=True)) for line in lines]
+        with (folder / "ledger.csv").open(newline="") as file:
+            self.ledger = {row["bin"]: (row["status"], row["reason"]) for row in csv.DictReader(file)}
+
+    def column(self, name: str, **where: str) -> dict[str, float]:
+        rows = [row for row in self.rows if all(row[key] == value for key, value in where.items())]
+        found = {row["class"]: float(row[name] or "nan") for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+
+def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], **method: Any) -> Pooled:
+    """Pool a day. scores: of each bin, its ROIs, or `no_scores` or `failed`; those of bins left out are not used."""
+    folder.mkdir(exist_ok=True)
+    of_bin = dict(zip((row["pid"] for row in bins), scores, strict=True))
+    texts = [{name: str(value) for name, value in ({"tags": ""} | row).items()} for row in bins]
+    assessed = assess(from_records(texts, "here"), Criteria())
+    summaries = []
+    for bin_id in assessed["bin"][assessed["status"] == WANTED]:
+        given = of_bin[bin_id]
+        if isinstance(given, str):
+            said, winners = Provenance(bin_id, given, f"reason: {given}"), find_winners(np.empty((0, 0)))
+        else:
+            classes, rows = given
+            said = Provenance(bin_id, "read", classes=tuple(classes))
+            winners = find_winners(np.array(rows, dtype=float).reshape(len(rows), len(classes)))
+        summaries.append(folder / f"{bin_id}.parquet")
+        write_summary(said, winners, summaries[-1])
+    pool_abundance(assessed, summaries, Method(**method), folder / "abundance.csv", folder / "ledger.csv")
+    return Pooled(folder)
+
+
+# --- by hand ---
+
+
+def test_the_volume_of_a_bin_without_a_hit_counts(tmp_path: Path) -> None:
+    """8 objects in 12 mL, 4 mL of them in a bin without any: 0.667, not 1.0."""
+    bins = [a_bin(n, ml_analyzed=4) for n in range(3)]
+    day = pool(tmp_path, bins, [rois(A=5, B=0), rois(A=3, B=0), rois(2, A=0, B=0)])
+    assert day.column("count") == {"A": 8, "B": 0, "unclassified": 2}
+    assert day.column("ml_analyzed_total") == {"A": 12, "B": 12, "unclassified": 12}
+    assert day.column("objects_per_ml") == {"A": 8 / 12, "B": 0, "unclassified": 2 / 12}
+    assert day.column("objects_per_L")["A"] == pytest.approx(666.667, abs=0.001)
+    assert day.column("objects_per_ml_high")["B"] == pytest.approx(3.689 / 12, abs=0.0001)
+    assert day.column("objects_per_ml_low")["B"] == 0
+    assert set(day.column("n_bins").values()) == {3}
+    assert set(day.column("n_rois").values()) == {10}
+    assert [row["threshold"] for row in day.rows] == ["0.7", "0.7", ""]
+    assert {(row["date"], row["instrument"]) for row in day.rows} == {("2024-02-15", "IFCB10")}
+
+
+def test_limits_are_of_the_count_over_the_volume(tmp_path: Path) -> None:
+    day = pool(tmp_path, [a_bin(0, ml_analyzed=2)], [rois(A=5)])
+    assert day.column("objects_per_ml_low")["A"] == pytest.approx(1.62 / 2, abs=0.005)
+    assert day.column("objects_per_ml_high")["A"] == pytest.approx(11.67 / 2, abs=0.005)
+    narrow = pool(tmp_path, [a_bin(0, ml_analyzed=2)], [rois(A=5)], confidence=0.5)
+    assert day.column("objects_per_ml_low")["A"] < narrow.column("objects_per_ml_low")["A"] < 2.5
+    assert day.column("objects_per_ml_high")["A"] > narrow.column("objects_per_ml_high")["A"] > 2.5
+
+
+def test_a_class_has_the_volume_of_the_bins_that_looked_for_it(tmp_path: Path) -> None:
+    bins = [a_bin(0, ml_analyzed=1.5), a_bin(1, ml_analyzed=2.5), a_bin(2, ml_analyzed=3)]
+    day = pool(tmp_path, bins, [rois(A=3, B=1), rois(A=1, C=0), rois(1, B=2)])
+    assert day.column("ml_analyzed_total") == {"A": 4.0, "B": 4.5, "C": 2.5, "unclassified": 7.0}
+    assert day.column("objects_per_ml") == {"A": 1.0, "B": 3 / 4.5, "C": 0.0, "unclassified": 1 / 7}
+    assert set(day.column("n_rois").values()) == {8}
+
+
+def test_own_thresholds_and_missing_scores(tmp_path: Path) -> None:
+    nan = math.nan
+    scores = (["A", "B", "C"], [[0.75, 0.2, 0], [0.6, 0.5, 0], [nan, nan, nan], [nan, 0.72, 0], [0.1, 0.1, 0.4]])
+    day = pool(tmp_path, [a_bin(0)], [scores], class_thresholds={"C": 0.4, "A": 0.8})
+    assert day.column("count") == {"A": 0, "B": 1, "C": 1, "unclassified": 3}
+    assert [row["threshold"] for row in day.rows] == ["0.8", "0.7", "0.4", ""]
+
+
+def test_labels_of_every_kind_and_one_called_unclassified(tmp_path: Path) -> None:
+    day = pool(tmp_path, [a_bin(0)], [rois(1, **{"NA": 2, "unclassified": 3, 'a, "b"': 1, "<10um": 0})])
+    assert day.column("count") == {"<10um": 0, "NA": 2, 'a, "b"': 1, "unclassified": 4}
+    assert [row["class"] for row in day.rows][-1] == "unclassified"
+    assert set(day.column("n_rois").values()) == {7}
+
+
+def test_what_does_not_live_is_marked_and_kept(tmp_path: Path) -> None:
+    dead = "bad bead bubble camera_spot detritus fecal_pellet fiber pollen mix unknown".split()
+    day = pool(tmp_path, [a_bin(0)], [rois(1, **dict.fromkeys(dead, 2), Akashiwo=3)])
+    assert {row["class"]: row["living"] for row in day.rows} == (
+        dict.fromkeys(dead, "no") | {"Akashiwo": "", "unclassified": ""}
+    )
+    assert day.column("count") == dict.fromkeys(dead, 2) | {"Akashiwo": 3, "unclassified": 1}
+
+
+def test_a_bin_without_rois_is_used(tmp_path: Path) -> None:
+    day = pool(tmp_path, [a_bin(0)], [rois(A=0, B=0)])
+    assert day.column("count") == {"A": 0, "B": 0, "unclassified": 0}
+    assert day.ledger == {"D20240215T000000_IFCB010": ("used", "")}
+
+
+def test_bins_that_are_not_used_count_nowhere_and_are_told(tmp_path: Path) -> None:
+    bins = [a_bin(0), a_bin(1, skip=1), a_bin(2, ml_analyzed=37.8), a_bin(3), a_bin(4)]
+    day = pool(tmp_path, bins, [rois(A=1), rois(A=100), rois(A=100), "no_scores", "failed"])
+    assert day.column("count")["A"] == 1
+    assert day.column("ml_analyzed_total") == {"A": 2.0, "unclassified": 2.0}
+    assert set(day.column("n_bins").values()) == {1}
+    statuses = {name[15]: said for name, said in day.ledger.items()}
+    assert {n: status for n, (status, _) in statuses.items()} == {
+        "0": "used", "1": "skipped", "2": "bad_volume", "3": "no_scores", "4": "failed"
+    }  # fmt: skip
+    assert statuses["3"][1] == "reason: no_scores"
+    assert statuses["4"][1] == "reason: failed"
+
+
+def test_a_day_without_a_used_bin_has_a_header_and_a_ledger(tmp_path: Path) -> None:
+    day = pool(tmp_path, [a_bin(0, skip=1), a_bin(1)], [rois(A=1), "no_scores"])
+    assert day.rows == []
+    assert day.header == table_files.columns("abundance_long")
+    assert [status for status, _ in day.ledger.values()] == ["skipped", "no_scores"]
+
+
+def test_a_missing_summary_is_an_error_naming_the_bin(tmp_path: Path) -> None:
+    rows = [{name: str(value) for name, value in ({"tags": ""} | a_bin(n)).items()} for n in (0, 7)]
+    with pytest.raises(ScoresError, match=r"2 bin.*D20240215T000000_IFCB010"):
+        pool_abundance(
+            assess(from_records(rows, "here"), Criteria()), [], Method(), tmp_path / "a.csv", tmp_path / "l.csv"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("group_by", "groups"),
+    [
+        ([], {("IFCB10;IFCB125",): 15}),
+        (["instrument"], {("IFCB10",): 7, ("IFCB125",): 8}),
+        (["depth"], {("IFCB10;IFCB125", "4.0"): 9, ("IFCB10", "8.5"): 2, ("IFCB10", ""): 4}),
+        (["depth", "instrument"], {
+            ("IFCB10", "4.0"): 1, ("IFCB10", "8.5"): 2, ("IFCB10", ""): 4, ("IFCB125", "4.0"): 8}),
+        (["sample_type", "cruise"], {("IFCB10", "EN706", ""): 1, ("IFCB10", "", ""): 6, ("IFCB125", "", "cast"): 8}),
+    ],
+)  # fmt: skip
+def test_groups(tmp_path: Path, group_by: list[str], groups: dict[tuple[str, ...], int]) -> None:
+    bins = [
+        a_bin(0, depth=4, cruise="EN706"),
+        a_bin(1, depth=8.5),
+        a_bin(2),
+        a_bin(3, instrument=125, depth="4.0", sample_type="cast"),
+    ]
+    day = pool(tmp_path, bins, [rois(A=n) for n in (1, 2, 4, 8)], group_by=group_by)
+    assert day.header == table_files.columns("abundance_long", group_by)
+    keys = ["instrument", *(name for name in ("depth", "cruise", "sample_type") if name in group_by)]
+    counts = {tuple(row[key] for key in keys): int(row["count"]) for row in day.rows if row["class"] == "A"}
+    assert counts == groups
+    assert len(day.rows) == 2 * len(groups)
+
+
+@pytest.mark.parametrize(
+    ("places", "mean"),
+    [
+        ([("41.5", "-70.5"), ("41.0", "-70.0")], (41.25, -70.25)),
+        ([("41.5", "-70.5"), ("", "")], (41.5, -70.5)),
+        ([("41.5", "-70.5"), ("-9999999", "-9999999.0")], (41.5, -70.5)),
+        ([("", ""), ("-9999999", "-9999999")], (math.nan, math.nan)),
+        ([("0", "0"), ("", "")], (0, 0)),
+        ([("10", "179"), ("10", "-177")], (10, -179)),
+        ([("10", "177"), ("10", "-179")], (10, 179)),
+        ([("10", "170"), ("10", "-170")], (10, 180)),
+        ([("10", "-10"), ("20", "20")], (15, 5)),
+    ],
+)
+def test_positions(tmp_path: Path, places: list[tuple[str, str]], mean: tuple[float, float]) -> None:
+    bins = [a_bin(n, latitude=lat, longitude=lon) for n, (lat, lon) in enumerate(places)]
+    day = pool(tmp_path, bins, [rois(A=1)] * len(bins))
+    found = (day.column("latitude")["A"], day.column("longitude")["A"])
+    assert found == pytest.approx(mean, nan_ok=True)
+
+
+# --- what must hold for any day ---
+
+VOLUMES = st.floats(0.001, 5.25)
+PLACES = st.one_of(st.just(("", "")), st.tuples(st.floats(-90, 90), st.floats(-180, 180)))
+
+
+@st.composite
+def days(draw: st.DrawFn) -> tuple[list[Row], list[Rois]]:
+    bins, scores = [], []
+    for number in range(draw(st.integers(1, 6))):
+        lat, lon = draw(PLACES)
+        row = a_bin(number, draw(st.sampled_from([10, 125])), latitude=lat, longitude=lon)
+        bins.append(row | {"ml_analyzed": draw(VOLUMES)})
+        hits = draw(st.dictionaries(st.sampled_from("ABC"), st.integers(0, 3), min_size=1))
+        scores.append(rois(draw(st.integers(0, 2)), **hits))
+    return bins, scores
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("day")
+
+
+@settings(max_examples=40, deadline=None)
+@given(days(), st.data())
+def test_the_order_of_bins_changes_no_byte(
+    folder: Path, day: tuple[list[Row], list[Rois]], data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(day[0]))))
+    for group_by in ([], ["instrument"]):
+        straight = pool(folder, *day, group_by=group_by)
+        turned = pool(folder, [day[0][i] for i in order], [day[1][i] for i in order], group_by=group_by)
+        assert turned.csv == straight.csv
+
+
+@settings(max_examples=40, deadline=None)
+@given(days(), st.data())
+def test_two_parts_of_a_day_add_up(folder: Path, day: tuple[list[Row], list[Rois]], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(day[0])))
+    whole = pool(folder, *day, group_by=[])
+    parts = [
+        pool(folder, day[0][part], day[1][part], group_by=[]) for part in (slice(at), slice(at, None)) if day[0][part]
+    ]
+    for column in ("count", "ml_analyzed_total"):
+        totals: dict[str, float] = {}
+        for part in parts:
+            for name, value in part.column(column).items():
+                totals[name] = totals.get(name, 0) + value
+        assert totals == pytest.approx(whole.column(column), rel=1e-12)
+    assert sum(whole.column("count").values()) == sum(len(rows) for _, rows in day[1])
+    assert set(whole.column("n_rois").values()) == {sum(len(rows) for _, rows in day[1])}
+
+
+@settings(max_examples=40, deadline=None)
+@given(days(), VOLUMES)
+def test_a_bin_without_hits_dilutes_exactly_by_its_volume(
+    folder: Path, day: tuple[list[Row], list[Rois]], volume: float
+) -> None:
+    bins, scores = day
+    before = pool(folder, bins, scores, group_by=[])
+    after = pool(folder, [*bins, a_bin(50, ml_analyzed=volume)], [*scores, rois(A=0, B=0, C=0)], group_by=[])
+    for name, count in before.column("count").items():
+        looked = [float(row["ml_analyzed"]) for row, (labels, _) in zip(bins, scores, strict=True)
+                  if name in (*labels, "unclassified")]  # fmt: skip
+        assert after.column("count")[name] == count
+        assert before.column("objects_per_ml")[name] == count / math.fsum(looked)
+        assert after.column("objects_per_ml")[name] == count / math.fsum([*looked, volume])
+
+
+# --- the merged table and the ledger ---
+
+DAYS: Mapping[str, Sequence[int]] = {"20240215": (0, 1), "20240216": (2,)}
+
+
+class Merge:
+    """Two pooled days and their catalog, ready to be merged; `failed`: the last bin is one that failed."""
+
+    def __init__(self, folder: Path, last: Rois | str) -> None:
+        self.folder, self.catalog = folder, folder / "catalog.csv"
+        self.abundance, self.ledger = folder / "merged" / "abundance_long.csv", folder / "merged" / "ledger.csv"
+        bins = [a_bin(n, day=day) for day, numbers in DAYS.items() for n in numbers]
+        scores = [rois(A=1), rois(A=2), last]
+        self.pooled = [pool(folder / day, [bins[n] for n in of], [scores[n] for n in of]) for day, of in DAYS.items()]
+        self.write_catalog(bins)
+
+    def write_catalog(self, bins: Sequence[Row]) -> None:
+        texts = [{name: str(value) for name, value in ({"tags": ""} | row).items()} for row in bins]
+        table_files.write(from_records(texts, "here"), "catalog", self.catalog)
+
+    def run(self, failures_allowed: bool = False, **method: Any) -> None:
+        days, ledgers = ([self.folder / day / f"{name}.csv" for day in DAYS] for name in ("abundance", "ledger"))
+        merge_abundance(days, ledgers, self.catalog, Method(**method), failures_allowed, self.abundance, self.ledger)
+
+    def refused(self, error: type[Exception], match: str, **method: Any) -> None:
+        with pytest.raises(error, match=match):
+            self.run(**method)
+        assert not list(self.abundance.parent.glob("*"))
+
+
+@pytest.fixture
+def merge(tmp_path: Path) -> Merge:
+    return Merge(tmp_path, rois(A=0, B=1))
+
+
+def test_the_merged_table_is_the_days_one_after_the_other(merge: Merge) -> None:
+    merge.run()
+    with merge.abundance.open(newline="") as file:
+        merged = list(csv.DictReader(file))
+    assert merged == merge.pooled[0].rows + merge.pooled[1].rows
+    assert [(r["date"], r["class"], r["count"]) for r in merged] == [
+        ("2024-02-15", "A", "3"),
+        ("2024-02-15", "unclassified", "0"),
+        ("2024-02-16", "A", "0"),
+        ("2024-02-16", "B", "1"),
+        ("2024-02-16", "unclassified", "0"),
+    ]
+    assert merge.ledger.read_text().splitlines() == [
+        "bin,date,status,reason",
+        "D20240215T000000_IFCB010,2024-02-15,used,",
+        "D20240215T000001_IFCB010,2024-02-15,used,",
+        "D20240216T000002_IFCB010,2024-02-16,used,",
+    ]
+
+
+@pytest.mark.parametrize("bins", [[(0, 1)], [(0, 1), (2, 3)], [(0, 1), (4,)]])
+def test_a_ledger_that_is_not_the_catalog_is_refused(merge: Merge, bins: list[tuple[int, ...]]) -> None:
+    days = zip(DAYS, bins, strict=False)
+    merge.write_catalog([a_bin(n, day=day) for day, numbers in days for n in numbers])
+    merge.refused(TableError, r"catalog\.csv")
+
+
+def test_a_bin_in_two_days_is_refused(merge: Merge) -> None:
+    one, two = (merge.folder / day / "ledger.csv" for day in DAYS)
+    two.write_bytes(one.read_bytes())
+    merge.refused(TableError, "column bin")
+
+
+def test_a_day_with_other_columns_is_refused_by_name(merge: Merge) -> None:
+    merge.refused(TableError, r"20240215/abundance\.csv: its columns", group_by=["instrument", "depth"])
+
+
+@pytest.mark.parametrize("name", ["abundance", "ledger"])
+def test_an_empty_part_is_refused_by_name(merge: Merge, name: str) -> None:
+    (merge.folder / "20240216" / f"{name}.csv").write_text("")
+    merge.refused(TableError, rf"20240216/{name}\.csv")
+
+
+def test_a_bin_that_failed_earlier_is_in_the_ledger_only_where_that_is_allowed(tmp_path: Path) -> None:
+    merge = Merge(tmp_path, "failed")
+    merge.refused(ScoresError, r"reason: failed[\s\S]*D20240216T000002_IFCB010")
+    merge.run(failures_allowed=True)
+    assert merge.ledger.read_text().endswith("D20240216T000002_IFCB010,2024-02-16,failed,reason: failed\n")
+
+
+def test_a_threshold_for_no_class_is_told(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:
+    merge.run(class_thresholds={"B": 0.5, "Bb": 0.5})
+    assert ["Bb" in message for message in caplog.messages] == [True]

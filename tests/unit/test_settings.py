@@ -1,0 +1,303 @@
+"""The config: defaults, types, and a message for everything that cannot be right."""
+
+import copy
+import datetime
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import settings
+from errors import ConfigError
+from window import Bound, Window
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+LEAST = {"dataset": "demo", "source": {"kind": "directory", "path": "resources/demo"}}
+
+
+def leaves(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Full key to value."""
+    found = {}
+    for key, value in tree.items():
+        found |= leaves(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+    return found
+
+
+def config(**keys: Any) -> dict[str, Any]:
+    """The least config with these keys over it; `__` stands for the point."""
+    tree = copy.deepcopy(LEAST)
+    for key, value in keys.items():
+        *above, last = key.split("__")
+        branch = tree
+        for part in above:
+            branch = branch.setdefault(part, {})
+        branch[last] = value
+    return tree
+
+
+def faults(given: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        settings.resolve(given)
+    return [line.strip() for line in str(refused.value).splitlines()[1:]]
+
+
+# --- defaults ---
+
+
+def test_the_embedded_config_is_the_schemas_defaults() -> None:
+    assert settings.resolve(LEAST) == DEFAULT
+    assert settings.resolve(DEFAULT) == DEFAULT
+    assert {key: type(value) for key, value in leaves(settings.resolve(LEAST)).items()} == {
+        key: type(value) for key, value in leaves(DEFAULT).items()
+    }
+
+
+def test_the_config_given_is_left_as_it_is_and_defaults_are_not_shared() -> None:
+    given = config(select__instruments=["10"])
+    before = copy.deepcopy(given)
+    settings.resolve(given)["abundance"]["group_by"].append("depth")
+    assert given == before
+    assert settings.resolve(given)["abundance"]["group_by"] == ["instrument"]
+
+
+# --- wrong values ---
+
+WRONG: dict[str, list[Any]] = {
+    "dataset": ["", "a/b", "..", ".hidden", "-x", "a b", "é", "x" * 101, None, True, 1.5, ["x"], "demo\n"],
+    "source.kind": ["folder", None, True, ["directory"]],
+    "source.path": ["", None, 5],
+    "source.url": ["ftp://x", "x", "https://", "https://u:p@x", "https://x/?a=1", "https://x y", 5, "https://x\n"],
+    "source.catalog": ["list", None, True],
+    "source.scores_version": [0, -1, 1.5, "new", True],
+    "source.timeout": [0, -1, "long", None, True, math.nan, math.inf, ".nan", ".inf"],
+    "source.retries": [-1, 1.5, "x", None, True],
+    "source.backoff": [-0.1, "x", None, math.nan, ".inf"],
+    "source.on_failure": ["ignore", None, True],
+    "select.start": ["yesterday", "2024-02-30", "2024-2-1", "2024-W07-4", "FCB1_2006_157_181359", 20240215, True],
+    "select.end": ["tomorrow", "2023-02-29", "D20240230T000000_IFCB010", ["2024-02-15"]],
+    "select.instruments": [10, "IFCB010", ["IFCB010"], [-1], [1.5], [None], [True], None],
+    "select.sample_types": ["cast", [None], [["cast"]], None],
+    "select.exclude_tags": ["bad", [None], {"bad": 1}],
+    "select.exclude_bins": ["D20240215T000000_IFCB010", [None]],
+    "select.include_skipped": [1, "maybe", None, []],
+    "select.ml_analyzed": [5, [0, 5.25], None],
+    "select.ml_analyzed.above": ["x", None, math.nan, 5.25, 6, -1, ".nan"],
+    "select.ml_analyzed.at_most": ["x", None, math.inf, ".inf", True],
+    "classify.threshold": [-0.1, 1.1, "high", None, True, math.nan, math.inf, ".nan", [0.7]],
+    "classify.class_thresholds": ["", 5, "/no/such/file.csv", ["a"]],
+    "classify.score_precision": ["float8", "double", None, 16],
+    "abundance.group_by": ["instrument", ["day"], ["depth", "depth"], [None], None, {"depth": 1}],
+    "abundance.confidence": [0, 1, -1, 95, "x", None, math.nan, ".nan"],
+    "source": [None, "x", []],
+    "select": [None, "x", [], 5],
+    "classify": [None, 0.7],
+    "abundance": [None, []],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
+def test_a_wrong_value_is_refused_with_key_value_and_what_is_accepted(key: str, value: Any) -> None:
+    found = faults(config(**{key.replace(".", "__"): value}))
+    told = [line for line in found if line.startswith(f"{key}:")]
+    assert len(told) == 1
+    text = str(value[0] if isinstance(value, list) and len(value) == 1 else value)  # an entry is told by itself
+    assert text.strip(".\n[]")[:50] in told[0]  # in the form that YAML gave it
+    assert "Accepted: " in told[0]
+
+
+def test_every_key_of_the_config_has_wrong_values_above() -> None:
+    assert set(leaves(DEFAULT)) <= set(WRONG)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    found = faults(config(classify__threshold=2, abundance__confidence=1, source__retries=-1))
+    assert sorted(line.split(":")[0] for line in found) == (
+        ["abundance.confidence", "classify.threshold", "source.retries"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ({"source": LEAST["source"]}, ["dataset"]),
+        ({"dataset": "demo"}, ["source"]),
+        ({}, ["dataset", "source"]),
+        ({"dataset": "demo", "source": {}}, ["source.kind"]),
+        ({"dataset": "demo", "source": {"kind": "directory"}}, ["source.path"]),
+    ],
+)
+def test_a_missing_key_is_named_and_no_other(given: dict[str, Any], keys: list[str]) -> None:
+    assert [line.split(":")[0] for line in faults(given)] == keys
+
+
+# --- unknown keys ---
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("selekt", "Did you mean select?"),
+        ("source.ulr", "Did you mean source.url?"),
+        ("select.instrument", "Did you mean select.instruments?"),
+        ("select.ml_analyzed.atmost", "Did you mean select.ml_analyzed.at_most?"),
+        ("classify.treshold", "Did you mean classify.threshold?"),
+        ("abundance.groupby", "Did you mean abundance.group_by?"),
+        ("abundance.zzz", "Accepted here: group_by, confidence"),
+        ("zzz", "Accepted here: dataset, source, select, classify, abundance"),
+    ],
+)
+def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> None:
+    (line,) = faults(config(**{key.replace(".", "__"): 1}))
+    assert line.startswith(f"{key}: unknown key.")
+    assert hint in line
+    assert ("Did you mean" in line) == ("Did you mean" in hint)
+
+
+def test_two_unknown_keys_are_both_told() -> None:
+    told = "".join(faults(config(classify__treshold=1, classify__precision=2)))
+    assert "classify.treshold: unknown" in told
+    assert "classify.precision: unknown" in told
+
+
+# --- types ---
+
+
+def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
+    """As `--config select='{instruments: [10]}'` hands it over."""
+    given = config(
+        source__scores_version="2",
+        source__timeout="30",
+        source__retries="0",
+        source__backoff="0.5",
+        source__url="null",
+        select__start="null",
+        select__instruments=["10", "125"],
+        select__exclude_tags=["10", "true"],
+        select__include_skipped="true",
+        select__ml_analyzed={"above": "0.5", "at_most": "5"},
+        classify__threshold="0.8",
+        classify__class_thresholds="null",
+        abundance__confidence="0.9",
+    )
+    resolved = leaves(settings.resolve(given))
+    expected = {
+        "source.scores_version": 2,
+        "source.timeout": 30,
+        "source.retries": 0,
+        "source.backoff": 0.5,
+        "source.url": None,
+        "select.start": None,
+        "select.instruments": [10, 125],
+        "select.exclude_tags": ["10", "true"],
+        "select.include_skipped": True,
+        "select.ml_analyzed.above": 0.5,
+        "select.ml_analyzed.at_most": 5,
+        "classify.threshold": 0.8,
+        "classify.class_thresholds": None,
+        "abundance.confidence": 0.9,
+    }
+    assert {key: resolved[key] for key in expected} == expected
+    assert resolved["select.include_skipped"] is True
+
+
+def test_numbers_where_text_is_asked_for() -> None:
+    resolved = settings.resolve(config(dataset=2024, select__exclude_tags=[7]))
+    assert (resolved["dataset"], resolved["select"]["exclude_tags"]) == ("2024", ["7"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "resolved"),
+    [
+        ("select.instruments", [10.0], [10]),
+        ("source.retries", 5.0, 5),
+        ("source.scores_version", "2.0", 2),
+    ],
+)
+def test_a_whole_number_written_with_a_point_is_a_whole_number_or_refused(key: str, value: Any, resolved: Any) -> None:
+    """`IFCB10.0` is the name of no instrument, `?v=2.0` that of no version."""
+    try:
+        found = leaves(settings.resolve(config(**{key.replace(".", "__"): value})))[key]
+    except ConfigError:
+        return
+    assert repr(found) == repr(resolved)
+
+
+# --- the window ---
+
+
+def test_unquoted_dates_of_yaml_are_days() -> None:
+    given = yaml.safe_load(
+        "{dataset: x, source: {kind: directory, path: a}, select: {start: 2024-02-15, end: 2024-02-16}}"
+    )
+    assert isinstance(given["select"]["start"], datetime.date)
+    resolved = settings.resolve(given)
+    assert (resolved["select"]["start"], resolved["select"]["end"]) == ("2024-02-15", "2024-02-16")
+    assert settings.window(resolved) == Window(Bound.parse("2024-02-15"), Bound.parse("2024-02-16"))
+
+
+def test_an_unquoted_time_is_refused() -> None:
+    (line,) = faults(config(select__start=datetime.datetime(2024, 2, 15, 12)))
+    assert line.startswith("select.start: '2024-02-15 12:00:00'")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "right"),
+    [
+        ("2024-02-15", "2024-02-15", True),
+        ("2024-02-16", "2024-02-15", False),
+        ("2024-02-15", "D20240215T000000_IFCB010", True),
+        ("D20240215T235959_IFCB010", "2024-02-15", True),
+        ("D20240215T120000_IFCB010", "D20240215T120000_IFCB125", True),
+        ("D20240215T120001_IFCB010", "D20240215T120000_IFCB010", False),
+        ("IFCB5_2024_047_000000", "2024-02-15", False),
+        (None, "2024-02-15", True),
+        ("2024-02-15", None, True),
+    ],
+)
+def test_the_start_is_not_after_the_end(start: str | None, end: str | None, right: bool) -> None:
+    given = config(select__start=start, select__end=end)
+    if right:
+        bounds = settings.window(settings.resolve(given))
+        assert [str(b) if b else None for b in (bounds.start, bounds.end)] == [start, end]
+    else:
+        (line,) = faults(given)
+        assert all(word in line for word in ("select.start", "select.end", str(start), str(end), "Accepted"))
+
+
+def test_a_dashboard_needs_an_address_and_a_window() -> None:
+    lines = faults(config(source__kind="dashboard"))
+    assert sorted(line.split(":")[0] for line in lines) == ["select.end", "select.start", "source.url"]
+    window = {"select__start": "2024-02-15", "select__end": "2024-02-16"}
+    for url in ("https://ifcb-data.whoi.edu", "http://localhost:8000/ifcb/", "https://ifcb.caloos.org/"):
+        assert settings.resolve(config(source__kind="dashboard", source__url=url, **window))["source"]["url"] == url
+
+
+# --- thresholds of single classes ---
+
+
+def test_class_thresholds_are_read(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("class,threshold\nNA,0.25\n")
+    resolved = settings.resolve(config(classify__class_thresholds=str(tmp_path / "own.csv")))
+    assert settings.class_thresholds(resolved) == {"NA": 0.25}
+    assert settings.class_thresholds(settings.resolve(LEAST)) == {}
+
+
+@pytest.mark.parametrize("text", ["", "class\nA\n", "class,threshold\nA,1.5\n", "class,threshold\nA,0.5\nA,0.6\n"])
+def test_a_bad_file_of_thresholds_is_refused_before_the_run(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    (line,) = faults(config(classify__class_thresholds=str(path)))
+    assert line.startswith("classify.class_thresholds: ")
+    assert str(path) in line
+
+
+def test_every_entry_of_the_schema_says_what_is_accepted() -> None:
+    def entries(entry: dict[str, Any]) -> list[dict[str, Any]]:
+        return [entry, *(deep for child in entry.get("properties", {}).values() for deep in entries(child))]
+
+    assert all(entry["description"] for entry in entries(SCHEMA))
+    assert set(leaves(DEFAULT)) == set(leaves(settings.resolve(LEAST)))
