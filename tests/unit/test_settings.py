@@ -168,39 +168,25 @@ def test_two_unknown_keys_are_both_told() -> None:
 
 def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
     """As `--config select='{instruments: [10]}'` hands it over."""
-    given = config(
-        source__scores_version="2",
-        source__timeout="30",
-        source__retries="0",
-        source__backoff="0.5",
-        source__url="null",
-        select__start="null",
-        select__instruments=["10", "125"],
-        select__exclude_tags=["10", "true"],
-        select__include_skipped="true",
-        select__ml_analyzed={"above": "0.5", "at_most": "5"},
-        classify__threshold="0.8",
-        classify__class_thresholds="null",
-        abundance__confidence="0.9",
-    )
-    resolved = leaves(settings.resolve(given))
-    expected = {
-        "source.scores_version": 2,
-        "source.timeout": 30,
-        "source.retries": 0,
-        "source.backoff": 0.5,
-        "source.url": None,
-        "select.start": None,
-        "select.instruments": [10, 125],
-        "select.exclude_tags": ["10", "true"],
-        "select.include_skipped": True,
-        "select.ml_analyzed.above": 0.5,
-        "select.ml_analyzed.at_most": 5,
-        "classify.threshold": 0.8,
-        "classify.class_thresholds": None,
-        "abundance.confidence": 0.9,
+    told: dict[str, tuple[Any, Any]] = {
+        "source.scores_version": ("2", 2),
+        "source.timeout": ("30", 30),
+        "source.retries": ("0", 0),
+        "source.backoff": ("0.5", 0.5),
+        "source.url": ("null", None),
+        "select.start": ("null", None),
+        "select.instruments": (["10", "125"], [10, 125]),
+        "select.exclude_tags": (["10", "true"], ["10", "true"]),
+        "select.include_skipped": ("true", True),
+        "select.ml_analyzed.above": ("0.5", 0.5),
+        "select.ml_analyzed.at_most": ("5", 5),
+        "classify.threshold": ("0.8", 0.8),
+        "classify.class_thresholds": ("null", None),
+        "abundance.confidence": ("0.9", 0.9),
     }
-    assert {key: resolved[key] for key in expected} == expected
+    given = config(**{key.replace(".", "__"): text for key, (text, _) in told.items()})
+    resolved = leaves(settings.resolve(given))
+    assert {key: resolved[key] for key in told} == {key: value for key, (_, value) in told.items()}
     assert resolved["select.include_skipped"] is True
 
 

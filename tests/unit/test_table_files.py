@@ -126,42 +126,30 @@ def test_group_columns_are_there_only_when_asked_for() -> None:
     )
 
 
+NAN, BIN = float("nan"), "D20240215T000000_IFCB010"
+BREAKS: dict[str, dict[str, list[list[Any]]]] = {
+    "catalog": {
+        "bin": [[""], [BIN, BIN]],
+        "sample_time": [[pd.NaT]],
+        "instrument": [["10"], [""], ["IFCB10.0"]],
+        "latitude": [[90.1], [-9999999.0]],
+        "longitude": [[-180.1], [181.0]],
+        "skip": [[2], [None]],
+    },
+    "abundance_long": {
+        **{"date": [[""]], "instrument": [[""]], "class": [[""], [None]], "living": [["yes"]]},
+        **{"latitude": [[-9999999.0]], "longitude": [[180.5]], "threshold": [[1.1], [-0.1]]},
+        **{"count": [[3, -1]], "n_bins": [[0]], "n_rois": [[-1]], "ml_analyzed_total": [[NAN], [-1.0]]},
+        **{"objects_per_ml": [[NAN], [-1.0]], "objects_per_L": [[NAN], [-1.0]]},
+        **{"objects_per_ml_low": [[NAN], [-0.1]], "objects_per_ml_high": [[None], [-0.1]]},
+    },
+    "ledger": {"bin": [[BIN, BIN], [""]], "status": [["lost"], [""]], "date": [[""]]},
+}
+
+
 @pytest.mark.parametrize(
     ("name", "column", "values"),
-    [
-        ("catalog", "bin", [""]),
-        ("catalog", "bin", ["D20240215T000000_IFCB010"] * 2),
-        ("catalog", "sample_time", [pd.NaT]),
-        ("catalog", "instrument", ["10"]),
-        ("catalog", "instrument", [""]),
-        ("catalog", "instrument", ["IFCB10.0"]),
-        ("catalog", "latitude", [90.1]),
-        ("catalog", "latitude", [-9999999.0]),
-        ("catalog", "longitude", [-180.1]),
-        ("catalog", "longitude", [181.0]),
-        ("catalog", "skip", [2]),
-        ("catalog", "skip", [None]),
-        ("abundance_long", "date", [""]),
-        ("abundance_long", "instrument", [""]),
-        ("abundance_long", "latitude", [-9999999.0]),
-        ("abundance_long", "class", [""]),
-        ("abundance_long", "class", [None]),
-        ("abundance_long", "living", ["yes"]),
-        ("abundance_long", "count", [3, -1]),
-        ("abundance_long", "ml_analyzed_total", [float("nan")]),
-        ("abundance_long", "ml_analyzed_total", [-1.0]),
-        ("abundance_long", "objects_per_ml", [float("nan")]),
-        ("abundance_long", "objects_per_ml_low", [-0.1]),
-        ("abundance_long", "objects_per_ml_high", [None]),
-        ("abundance_long", "objects_per_L", [-1.0]),
-        ("abundance_long", "threshold", [1.1]),
-        ("abundance_long", "n_bins", [0]),
-        ("abundance_long", "n_rois", [-1]),
-        ("ledger", "bin", ["D20240215T000000_IFCB010"] * 2),
-        ("ledger", "status", ["lost"]),
-        ("ledger", "status", [""]),
-        ("ledger", "date", [""]),
-    ],
+    [(name, column, v) for name, broken in BREAKS.items() for column, cases in broken.items() for v in cases],
 )
 def test_each_constraint_is_kept_when_writing_and_when_reading(
     tmp_path: Path, name: str, column: str, values: list[Any]

@@ -90,14 +90,11 @@ def pool(used: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> p
     group and class with `unclassified` last; no rows if there is no used bin.
     """
     group_by = [column for column in GROUPS if column in method.group_by]
-    parts = []
-    if len(used):
-        groups = used.groupby(group_by, dropna=False, sort=True) if group_by else [((), used)]
-        parts = [_pool_group(bins, tallies, method) for _, bins in groups]
-    names = table_files.columns("abundance_long", group_by)
-    if not parts:
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in names})
-    return pd.concat(parts, ignore_index=True)[names]
+    if used.empty:
+        return table_files.empty("abundance_long", group_by)
+    groups = used.groupby(group_by, dropna=False, sort=True) if group_by else [((), used)]
+    parts = [_pool_group(bins, tallies, method) for _, bins in groups]
+    return pd.concat(parts, ignore_index=True)[table_files.columns("abundance_long", group_by)]
 
 
 def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> pd.DataFrame:
@@ -184,13 +181,12 @@ def merge_abundance(
                 f"  {reason}; to ask again, delete {folder / parse_bin_id(bin_id).folder / bin_id}.*"
                 for bin_id, reason in zip(failed["bin"], failed["reason"], strict=True)
             ]
-            told = "recorded as failed by an earlier run, while source.on_failure is now stop"
-            raise ScoresError("\n".join([f"{len(failed)} bin(s) {told}:", *lines]))
-        told = bins["bin"]
+            said = f"{len(failed)} bin(s) recorded as failed by an earlier run, while source.on_failure is now stop:"
+            raise ScoresError("\n".join([said, *lines]))
         listed = table_files.read("catalog", catalog)["bin"]
-        if sorted(told) != sorted(listed):
-            odd = sorted(set(told) ^ set(listed))[:3]
-            raise TableError(f"{ledger}: {len(told)} bins, but {catalog} has {len(listed)}; not in both: {odd}")
+        if sorted(bins["bin"]) != sorted(listed):
+            odd = sorted(set(bins["bin"]) ^ set(listed))[:3]
+            raise TableError(f"{ledger}: {len(bins)} bins, but {catalog} has {len(listed)}; not in both: {odd}")
         warn_of_unknown(whole_abundance, method.class_thresholds)
 
 

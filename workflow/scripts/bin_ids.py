@@ -39,6 +39,8 @@ def parse_bin_id(text: str) -> BinId:
         raise ValueError(f"{text[:80]!r} is not a bin id such as D20240215T150055_IFCB010 or IFCB5_2012_028_081515")
     try:
         time = datetime.strptime(written, form).replace(tzinfo=UTC)
+        if "%j" in form and time.timetuple().tm_yday != int(written[5:8]):  # strptime takes day 366 of any year
+            raise ValueError("no such day of the year")
     except ValueError as error:
         raise ValueError(f"{text!r} is not a bin id: its time does not exist ({error})") from None
     return BinId(text, int(match[2]), time, f"{time.year:04d}/{match[1]}")

@@ -42,24 +42,20 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
 
 def catalog_rows(raw: pd.DataFrame, origin: str) -> pd.DataFrame:
     """Check and convert rows of text in the export's columns and `tags`; as described at read_export."""
-    instruments = []
-    for pid, number in zip(raw["pid"], raw["ifcb"], strict=True):
-        try:
-            parsed = parse_bin_id(pid)
-            # The number is empty when the dashboard has no instrument for a bin, and `10.0` for the
-            # whole file then; the id has it in any case.
-            instruments.append(f"IFCB{int(float(number)) if number else parsed.instrument}")
-        except (ValueError, OverflowError) as error:
-            raise CatalogError(f"{origin}: bin {pid!r:.80}, ifcb {number!r:.20}: {error}") from None
-    rows = pd.DataFrame({"bin": raw["pid"], "instrument": instruments})
-    rows["sample_time"] = _converted(
-        raw, "sample_time", origin, lambda text: pd.to_datetime(text, format="ISO8601", utc=True)
-    )
+    try:
+        from_ids = pd.Series([parse_bin_id(pid).instrument for pid in raw["pid"]], index=raw.index, dtype="Int64")
+    except ValueError as error:
+        raise CatalogError(f"{origin}: {error}") from None
+    # The number is empty when the dashboard has no instrument for a bin, and `10.0` for the whole file
+    # then; the id has it in any case.
+    numbers = _converted(raw, "ifcb", origin, _whole_numbers).fillna(from_ids)
+    rows = pd.DataFrame({"bin": raw["pid"], "instrument": "IFCB" + numbers.astype("str")})
+    rows["sample_time"] = _converted(raw, "sample_time", origin, _utc_times)
     if rows["sample_time"].isna().any():
         raise CatalogError(f"{origin}: bin {raw.loc[rows['sample_time'].isna(), 'pid'].iloc[0]} has no sample_time")
-    for column in ("ml_analyzed", "latitude", "longitude", "depth", "n_images"):
+    for column in ("ml_analyzed", "latitude", "longitude", "depth"):
         rows[column] = _converted(raw, column, origin, pd.to_numeric).astype("float64")
-    rows["n_images"] = rows["n_images"].round().astype("Int64")
+    rows["n_images"] = _converted(raw, "n_images", origin, _whole_numbers)
     for column, limit in LIMITS.items():
         rows[column] = rows[column].where(rows[column].abs() <= limit)
     rows["depth"] = rows["depth"].where(rows["depth"] > -9999)
@@ -91,3 +87,16 @@ def _converted(raw: pd.DataFrame, column: str, origin: str, convert: Callable[[p
             except (ValueError, TypeError) as error:
                 raise CatalogError(f"{origin}: bin {bin_id}: {column} is {value!r} ({error})") from None
         raise
+
+
+def _whole_numbers(text: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(text).astype("float64")
+    if not (numbers.isna() | ((numbers >= 0) & (numbers < 2**53) & (numbers % 1 == 0))).all():
+        raise ValueError("not a whole number")
+    return numbers.astype("Int64")
+
+
+def _utc_times(text: pd.Series) -> pd.Series:
+    if not text.dropna().str.match(r"\d{4}-\d\d-\d\d").all():  # pandas takes `now` for a time
+        raise ValueError("not a time such as 2024-02-15 00:07:00+00:00")
+    return pd.to_datetime(text, format="ISO8601", utc=True)

@@ -86,9 +86,9 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
     classes = tuple(names[1:])
     if not classes or names[0] != "pid":
         raise ScoresError(f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not pid and classes")
-    if "" in classes or len(set(classes)) < len(classes):
-        twice = sorted({name for name in classes if classes.count(name) > 1 or not name})
-        raise ScoresError(f"bin {bin_id}: class labels empty or met twice: {twice}")
+    odd = sorted({name for name in classes if not name or min(name) < " " or classes.count(name) > 1})
+    if odd:
+        raise ScoresError(f"bin {bin_id}: class labels that are empty, met twice or hold control characters: {odd}")
     if not rows.strip():
         return classes, np.empty((0, len(classes)))
 
@@ -234,9 +234,13 @@ def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
         table = pq.ParquetFile(path).read(use_threads=False)
         said = json.loads(table.schema.metadata[b"ifcb"])
         provenance = Provenance(**{**said, "classes": tuple(said["classes"])})
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
+        return provenance, _winners(table, provenance.classes)
+    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
         raise ScoresError(f"{path}: not a scores summary ({error}); delete it to have the bin read again") from error
-    position = {name: i for i, name in enumerate(provenance.classes)}
+
+
+def _winners(table: pa.Table, classes: tuple[str, ...]) -> Winners:
+    position = {name: i for i, name in enumerate(classes)}
 
     def indices(column: str) -> NDArray[np.intp]:
         encoded = table.column(column).combine_chunks().dictionary_encode()
@@ -248,7 +252,7 @@ def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
     for precision in PRECISIONS[1:]:
         other = indices(f"class_{precision}")
         winner[precision] = np.where(other < 0, winner["float64"], other)
-    return provenance, Winners(
+    return Winners(
         score=table.column("score").fill_null(-1.0).to_numpy(),
         winner=winner,
         n_rois=table.column("n_rois").to_numpy().astype(np.int64),

@@ -26,8 +26,9 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     resolved: dict[str, Any] = _with_defaults(_plain(config), schema)
-    faults = [_told(error, schema) for error in Draft202012Validator(schema).iter_errors(resolved)]
-    faults = faults or list(_cross_checks(resolved))
+    errors = Draft202012Validator(schema).iter_errors(resolved)
+    faults = [fault for error in errors for fault in _told(error, schema)]
+    faults = list(dict.fromkeys(faults)) or list(_cross_checks(resolved))
     if faults:
         raise ConfigError("the config cannot be right:\n" + "\n".join(f"  {fault}" for fault in faults))
     return resolved
@@ -67,8 +68,10 @@ def _with_defaults(given: Any, entry: Mapping[str, Any]) -> Any:
     # `--config select='{instruments: [10]}'` hands over text at all depths, `--config dataset=2024` a number.
     types = entry.get("type", "string" if "enum" in entry else "")
     if isinstance(given, str) and (given == "null" or "string" not in types):
-        return _scalar(given)
-    return str(given) if types == "string" and type(given) is int else given
+        given = _scalar(given)
+    if types == "string" and type(given) is int:
+        return str(given)
+    return int(given) if "integer" in types and isinstance(given, float) and given.is_integer() else given
 
 
 def _scalar(text: str) -> Any:
@@ -77,10 +80,11 @@ def _scalar(text: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         return text
-    return value if value is None or isinstance(value, int | float) else text
+    known = value is None or (isinstance(value, int | float) and math.isfinite(value))
+    return value if known else text
 
 
-def _told(error: ValidationError, schema: Mapping[str, Any]) -> str:
+def _told(error: ValidationError, schema: Mapping[str, Any]) -> list[str]:
     path = [str(part) for part in error.absolute_path if isinstance(part, str)]
     entry = schema
     given: Any = error.instance
@@ -88,11 +92,11 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> str:
         entry = entry["properties"][part]
     if error.validator == "additionalProperties":
         unknown = sorted(set(given) - set(entry["properties"]))
-        return "; ".join(_unknown_key([*path, key], list(entry["properties"])) for key in unknown)
+        return [_unknown_key([*path, key], list(entry["properties"])) for key in unknown]
     if error.validator == "required":
-        missing = next(key for key in entry["required"] if key not in given)
-        return f"{'.'.join([*path, missing])}: missing. Accepted: {entry['properties'][missing]['description']}"
-    return f"{'.'.join(path)}: {error.instance!r} cannot be used. Accepted: {entry['description']}"
+        needed = {key: entry["properties"][key] for key in entry["required"] if key not in given}
+        return [f"{'.'.join([*path, key])}: missing. Accepted: {e['description']}" for key, e in needed.items()]
+    return [f"{'.'.join(path)}: {error.instance!r} cannot be used. Accepted: {entry['description']}"]
 
 
 def _unknown_key(path: list[str], known: list[str]) -> str:

@@ -39,20 +39,39 @@ def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
         frame.assign(**times).to_csv(unfinished, index=False, lineterminator="\n")
 
 
+def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
+    """The table without rows."""
+    entries = schema(table)
+    return pd.DataFrame({name: pd.Series(dtype=DTYPES[entries[name]["type"]]) for name in columns(table, groups)})
+
+
 def read(table: str, path: str | Path) -> pd.DataFrame:
     """Read a table that `write` wrote. Raises TableError if it does not agree with its schema."""
+    try:
+        frame = _typed(table, path)
+    except (ValueError, TypeError) as error:
+        for name in pd.read_csv(path, nrows=0).columns.intersection(list(schema(table))):
+            try:
+                _typed(table, path, usecols=[name])
+            except (ValueError, TypeError) as of_column:
+                raise TableError(f"{path}: table {table}, column {name}: {of_column}") from error
+        raise TableError(f"{path}: not a table {table}: {error}") from error
+    check(frame, table, str(path))
+    return frame
+
+
+def _typed(table: str, path: str | Path, **options: Any) -> pd.DataFrame:
     entries = schema(table)
-    text = [name for name, entry in entries.items() if DTYPES[entry["type"]] == "str"]
-    frame = pd.read_csv(
+    frame: pd.DataFrame = pd.read_csv(
         path,
         dtype={name: DTYPES[entry["type"]] for name, entry in entries.items()},
         keep_default_na=False,  # a class may be called NA
-        na_values={name: [""] for name in entries if name not in text},
+        na_values={name: [""] for name, entry in entries.items() if DTYPES[entry["type"]] != "str"},
+        **options,
     )
     for name, entry in entries.items():
         if entry["type"] == "datetime" and name in frame:
             frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
-    check(frame, table, str(path))
     return frame
 
 
@@ -71,6 +90,9 @@ def _check_column(frame: pd.DataFrame, name: str, entry: dict[str, Any], where: 
     values, rules = frame[name], entry.get("constraints", {})
     empty = (values == "") | values.isna() if DTYPES[entry["type"]] == "str" else values.isna()
     bad = pd.Series(False, index=frame.index)
+    if entry["type"] == "string":
+        rules = {"no control characters": True, **rules}
+        bad |= values.str.contains(r"[\x00-\x1f]", na=False)
     if rules.get("required"):
         bad |= empty
     if rules.get("unique"):

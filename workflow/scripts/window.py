@@ -1,7 +1,9 @@
 """The window of a run: from a UTC day or a bin to a UTC day or a bin, both inclusive."""
 
+import re
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 
 from bin_ids import parse_bin_id
 
@@ -17,12 +19,12 @@ class Bound:
     def parse(cls, text: str) -> "Bound":
         """Read `YYYY-MM-DD` or a bin id; raises ValueError for anything else."""
         if text[:1].isdigit():
-            if len(text) != len("YYYY-MM-DD"):
-                raise ValueError(f"{text[:80]!r} is not a UTC day YYYY-MM-DD")
             try:
+                if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+                    raise ValueError("four, two and two digits are needed")
                 return cls(date.fromisoformat(text))
             except ValueError as error:
-                raise ValueError(f"{text!r} is not a UTC day YYYY-MM-DD ({error})") from None
+                raise ValueError(f"{text[:80]!r} is not a UTC day YYYY-MM-DD ({error})") from None
         return cls(parse_bin_id(text).time.date(), text)
 
     @property
@@ -56,12 +58,14 @@ class Window:
             raise ValueError("an open window has no list of months")
         first = self.start.day.replace(day=1) if self.start.bin else self.start.day
         last = _last_of_month(self.end.day) if self.end.bin else self.end.day
-        chunks = []
-        while first <= last:
-            chunks.append((first, min(_last_of_month(first), last)))
-            first = chunks[-1][1] + timedelta(days=1)
-        return chunks
+        months = [
+            date(year, month, 1)
+            for year in range(first.year, last.year + 1)
+            for month in range(1, 13)
+            if (first.year, first.month) <= (year, month) <= (last.year, last.month)
+        ]
+        return [(max(month, first), min(_last_of_month(month), last)) for month in months]
 
 
 def _last_of_month(day: date) -> date:
-    return (day.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return day.replace(day=monthrange(day.year, day.month)[1])
