@@ -1,7 +1,7 @@
 """The client of an IFCB dashboard (ifcbdb 5.0, 5.1, 5.2): its addresses, answers and faults.
 
-The protocol is described in docs/dashboard.md. Reads only; never more than one request at a time per
-caller, so the caller's own limit on parallel jobs is the limit on requests in flight.
+Reads only (GET); never more than one request at a time per caller, so the caller's own limit on parallel
+jobs is the limit on requests in flight.
 """
 
 import gzip
