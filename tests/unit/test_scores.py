@@ -84,9 +84,16 @@ LABELS = st.one_of(
 @st.composite
 def score_files(draw: st.DrawFn, cells: st.SearchStrategy = CELLS) -> tuple[list[str], list[list[str]]]:
     labels = draw(st.lists(LABELS, min_size=1, max_size=5, unique=True))
-    row = st.one_of(
-        st.lists(cells, min_size=len(labels), max_size=len(labels)), cells.map(lambda cell: [cell] * len(labels))
-    )
+    n = len(labels)
+    tied = cells.map(lambda cell: [cell] * n)
+    row = st.one_of(st.lists(cells, min_size=n, max_size=n), tied)
+    if cells is CELLS:  # scores that are a tie in a lower precision only
+        by = st.sampled_from([0, 1e-12, 1e-9, 1e-6])
+        row |= st.builds(
+            lambda base, steps: [repr(base - step) for step in steps],
+            st.sampled_from([0.3, 0.7, 0.8, 1.0]),
+            st.lists(by, min_size=n, max_size=n),
+        )
     return labels, draw(st.lists(row, max_size=8))
 
 
@@ -170,6 +177,23 @@ def test_recorded_printings_of_three_dashboards_count_the_same(threshold: float)
 )
 def test_one_roi(cells: list[str], threshold: float, own: dict[str, float], expected: list[int]) -> None:
     assert counted(score_file("abc", [cells]), threshold, "float16", own) == expected
+
+
+def test_a_summary_says_who_won_at_which_score_in_which_precision(summary: Path) -> None:
+    """The format at the top of the module, for whoever reads the files without it."""
+    rows = [["0.8", "0.80001"], ["0.7999999999", "0.8"], ["0.1", "0.9"], ["0.1", "0.9"], ["", ""]]
+    classes, scores = read_scores(BIN, score_file("ab", rows))
+    write_summary(Provenance(BIN, "read", classes=classes), find_winners(scores), summary)
+    table = [tuple(row.values()) for row in pq.read_table(summary).to_pylist()]
+    assert sorted(table, key=str) == sorted(
+        [
+            ("b", 0.80001, 1, None, "a"),
+            ("b", 0.8, 1, "a", "a"),
+            ("b", 0.9, 2, None, None),
+            (None, None, 1, None, None),
+        ],
+        key=str,
+    )
 
 
 def test_header_only_is_a_bin_without_rois(summary: Path) -> None:

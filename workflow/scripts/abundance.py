@@ -62,12 +62,10 @@ def pool_abundance(
     bins: all bins of the day, as `selection.assess` returns them. summaries: the scores summaries of
     those that were asked for. Raises ScoresError if a summary is missing or of a bin that failed earlier.
     """
-    bins = bins.copy()
-    tallies = {}
+    tallies, told = {}, {}
     for path in summaries:
         provenance, winners = read_summary(path)
-        of_bin = bins["bin"] == provenance.bin
-        bins.loc[of_bin, ["status", "reason"]] = STATUS[provenance.status], provenance.reason
+        told[provenance.bin] = STATUS[provenance.status], provenance.reason
         if provenance.status == "read":
             counts = count_classes(
                 provenance.classes, winners, method.threshold, method.class_thresholds, method.precision
@@ -75,9 +73,15 @@ def pool_abundance(
             tallies[provenance.bin] = _Tally(
                 dict(zip(provenance.classes, counts.tolist(), strict=True)), int(winners.n_rois.sum())
             )
-    left = bins["bin"][bins["status"] == WANTED]
-    if len(left):
-        raise ScoresError(f"no scores summary of {len(left)} bin(s), the first is {left.iloc[0]}")
+    wanted = bins["status"] == WANTED
+    untold = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in told]
+    if untold:
+        raise ScoresError(f"no scores summary of {len(untold)} bin(s), the first is {untold[0]}")
+    outcome = [
+        told[bin_id] if is_wanted else (status, reason)
+        for bin_id, is_wanted, status, reason in zip(bins["bin"], wanted, bins["status"], bins["reason"], strict=True)
+    ]
+    bins = bins.assign(status=[status for status, _ in outcome], reason=[reason for _, reason in outcome])
     used = bins[bins["status"] == "used"]
     table_files.write(pool(used, tallies, method), "abundance_long", abundance)
     table_files.write(bins[table_files.columns("ledger")], "ledger", ledger)
