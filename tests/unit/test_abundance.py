@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import table_files
 from abundance import Method, merge_abundance, pool_abundance
+from archive import Archive
 from errors import ScoresError, TableError
 from metadata_export import from_records
-from scores import Provenance, find_winners, write_summary
+from scores import Provenance, find_winners, summarize_scores, write_summary
 from selection import WANTED, Criteria, assess
 from tests.archives import bin_row
 
@@ -150,6 +151,21 @@ def test_bins_that_are_not_used_count_nowhere_and_are_told(tmp_path: Path) -> No
     }  # fmt: skip
     assert statuses["3"][1] == "reason: no_scores"
     assert statuses["4"][1] == "reason: failed"
+
+
+@pytest.mark.parametrize("row", [b"_00002,\0", b'_00002,"0.5', b"\x01,0.5"])
+def test_a_bin_recorded_as_failed_has_a_reason_that_fits_in_the_ledger(tmp_path: Path, row: bytes) -> None:
+    """Whatever is in its file: what the message quotes of it must not fail the day."""
+    text = {name: str(value) for name, value in ({"tags": ""} | a_bin(0)).items()}
+    path, summary = tmp_path / f"{text['pid']}_class_scores.csv", tmp_path / "summary.parquet"
+    path.write_bytes(b"pid,a\n" + text["pid"].encode() + row + b"\n")
+    summarize_scores(Archive(str(tmp_path)), text["pid"], summary, record_failures=True)
+    bins = assess(from_records([text], "here"), Criteria())
+    pool_abundance(bins, [summary], Method(), tmp_path / "abundance.csv", tmp_path / "ledger.csv")
+    status, reason = Pooled(tmp_path).ledger[text["pid"]]
+    assert status == "failed"
+    assert path.name in reason
+    assert reason.isprintable()
 
 
 def test_a_day_without_a_used_bin_has_a_header_and_a_ledger(tmp_path: Path) -> None:

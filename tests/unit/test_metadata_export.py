@@ -202,3 +202,16 @@ def test_damage_gives_rows_or_a_catalog_error(data: st.DataObject) -> None:
     except CatalogError:
         return
     assert list(rows.columns) == COLUMNS
+
+
+@pytest.mark.parametrize(("written", "meant"), [(-70.5, -70.5), (180.0, 180.0), (289.5, -70.5), (360.0, 0.0)])
+def test_longitudes_counted_from_0_to_360_are_known(written: float, meant: float) -> None:
+    assert one(longitude=written)["longitude"] == meant
+
+
+def test_a_line_break_in_an_operators_text_does_not_reach_the_tables() -> None:
+    assert one(cruise="EN\n706", sample_type="cast\t1", tag1="a\rb")[["cruise", "sample_type", "tags"]].tolist() == [
+        "EN 706",
+        "cast 1",
+        "a b",
+    ]

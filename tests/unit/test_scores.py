@@ -485,3 +485,14 @@ def test_thresholds_of_a_random_forest() -> None:
     assert labels_of(FOREST, between, 1.0, "float64") == above
     assert labels_of(FOREST, first_in, 1.0, "float64") == above  # `>=`
     assert labels_of(FOREST, last_out, 1.0, "float64") != above
+
+
+def test_a_header_that_breaks_off_is_refused() -> None:
+    with pytest.raises(ScoresError, match=BIN):
+        read_scores(BIN, b"pid,Akash")
+
+
+def test_a_roi_written_in_two_ways_is_met_twice() -> None:
+    body = f"pid,Akashiwo\n{BIN}_00002,0.5\n{BIN}_2,0.5\n".encode()
+    with pytest.raises(ScoresError, match="a ROI twice"):
+        read_scores(BIN, body)

@@ -60,7 +60,7 @@ def pool_abundance(
     """Pool the bins of one UTC day and write the day's part of the merged table and of the ledger.
 
     bins: all bins of the day, as `selection.assess` returns them. summaries: the scores summaries of
-    those that were asked for. Raises ScoresError if a summary is missing or of a bin that failed earlier.
+    those that were asked for. Raises ScoresError if a summary is missing or damaged.
     """
     tallies, told = {}, {}
     for path in summaries:
@@ -168,9 +168,8 @@ def merge_abundance(
 ) -> None:
     """Put the days, in order, into the merged table and the ledger.
 
-    Lines are copied as they are, so a run of any length takes no more memory than one day. Raises TableError
-    if the ledger does not have exactly the bins of the catalog. and ScoresError
-    if a bin failed in an earlier run and that is not allowed now. Warns of thresholds for unknown classes.
+    Lines are copied as they are. Raises TableError if the ledger does not have exactly the bins of the catalog, and ScoresError if a bin failed
+    in an earlier run and that is not allowed now. Warns of thresholds for unknown classes.
     """
     with ExitStack() as files:
         whole_abundance = files.enter_context(whole_file(abundance))

@@ -56,6 +56,8 @@ def catalog_rows(raw: pd.DataFrame, origin: str) -> pd.DataFrame:
     for column in ("ml_analyzed", "latitude", "longitude", "depth"):
         rows[column] = _converted(raw, column, origin, pd.to_numeric).astype("float64")
     rows["n_images"] = _converted(raw, "n_images", origin, _whole_numbers)
+    east = rows["longitude"]
+    rows["longitude"] = east.where(~east.between(180, 360, inclusive="right"), east - 360)
     for column, limit in LIMITS.items():
         rows[column] = rows[column].where(rows[column].abs() <= limit)
     rows["depth"] = rows["depth"].where(rows["depth"] > -9999)
@@ -66,7 +68,7 @@ def catalog_rows(raw: pd.DataFrame, origin: str) -> pd.DataFrame:
         raise CatalogError(f"{origin}: bin {bin_id}: skip is {value!r}, not 0 or 1")
     rows["skip"] = skip.astype("int64")
     for column in ("cruise", "sample_type", "tags"):
-        rows[column] = raw[column]
+        rows[column] = raw[column].astype("str").str.replace(r"[\x00-\x1f]", " ", regex=True)
     return rows[COLUMNS]
 
 

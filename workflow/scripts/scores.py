@@ -78,14 +78,16 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
     Returns (classes, scores): scores has the shape (ROIs, classes), NaN where a score is missing. Raises
     ScoresError, naming the bin, if the body is not a score file of this bin, with scores from 0 to 1.
     """
-    header, _, rows = body.partition(b"\n")
+    header, newline, rows = body.partition(b"\n")
     try:
         names = next(csv.reader([header.decode("utf-8-sig").rstrip("\r")], strict=True), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise ScoresError(f"bin {bin_id}: the header of its class scores cannot be read ({error})") from None
     classes = tuple(names[1:])
-    if not classes or names[0] != "pid":
-        raise ScoresError(f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not pid and classes")
+    if not newline or not classes or names[0] != "pid":
+        raise ScoresError(
+            f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not a line of pid and classes"
+        )
     odd = sorted({name for name in classes if not name or min(name) < " " or classes.count(name) > 1})
     if odd:
         raise ScoresError(f"bin {bin_id}: class labels that are empty, met twice or hold control characters: {odd}")
@@ -125,7 +127,8 @@ def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> None:
     if not pc.all(own).as_py():
         stranger = pids.filter(pc.invert(own))[0]
         raise ScoresError(f"bin {bin_id}: its class scores hold {stranger}, which is not a ROI of this bin")
-    if pc.count_distinct(pids).as_py() < len(pids):
+    numbers = pc.utf8_slice_codeunits(pids, len(bin_id) + 1)
+    if pc.count_distinct(pc.utf8_ltrim(numbers, "0")).as_py() < len(pids):
         raise ScoresError(f"bin {bin_id}: its class scores hold a ROI twice")
 
 
@@ -197,7 +200,9 @@ def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failu
         if not record_failures:
             raise ScoresError(message) from error
         log.error(f"{message}: recorded as failed")
-        provenance = Provenance(bin_id, "failed", message, address)
+        # A message may quote what the file holds; the ledger has one line per bin.
+        reason = "".join(c if c.isprintable() else "?" for c in message)
+        provenance = Provenance(bin_id, "failed", reason, address)
     write_summary(provenance, winners, path)
     return provenance
 
@@ -225,13 +230,13 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path) ->
         }
     ).replace_schema_metadata({"ifcb": json.dumps(asdict(provenance))})
     with whole_file(path) as unfinished:
-        pq.write_table(table, unfinished, compression="zstd")
+        pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
 
 
 def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
     """Read a scores summary. Raises ScoresError, naming the file, if it is not one."""
     try:
-        table = pq.ParquetFile(path).read(use_threads=False)
+        table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
         said = json.loads(table.schema.metadata[b"ifcb"])
         provenance = Provenance(**{**said, "classes": tuple(said["classes"])})
         return provenance, _winners(table, provenance.classes)

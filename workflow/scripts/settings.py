@@ -75,13 +75,14 @@ def _with_defaults(given: Any, entry: Mapping[str, Any]) -> Any:
 
 
 def _scalar(text: str) -> Any:
-    """What YAML makes of the text if that is a number, a truth value or null; else the text itself."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-    known = value is None or (isinstance(value, int | float) and math.isfinite(value))
-    return value if known else text
+    """The number, truth value or null that the text says; else the text itself."""
+    for number in (int, float):
+        try:
+            value = number(text)
+        except ValueError:
+            continue
+        return value if math.isfinite(value) else text
+    return {"true": True, "false": False, "null": None}.get(text.lower(), text)
 
 
 def _told(error: ValidationError, schema: Mapping[str, Any]) -> list[str]:
