@@ -210,7 +210,7 @@ def test_longitudes_counted_from_0_to_360_are_known(written: float, meant: float
 
 
 def test_a_line_break_in_an_operators_text_does_not_reach_the_tables() -> None:
-    assert one(cruise="EN\n706", sample_type="cast\t1", tag1="a\rb")[["cruise", "sample_type", "tags"]].tolist() == [
+    assert one(cruise="EN\n706", sample_type="cast\t1", tag1="a\x0bb")[["cruise", "sample_type", "tags"]].tolist() == [
         "EN 706",
         "cast 1",
         "a b",

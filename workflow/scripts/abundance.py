@@ -168,8 +168,9 @@ def merge_abundance(
 ) -> None:
     """Put the days, in order, into the merged table and the ledger.
 
-    Lines are copied as they are. Raises TableError if the ledger does not have exactly the bins of the catalog, and ScoresError if a bin failed
-    in an earlier run and that is not allowed now. Warns of thresholds for unknown classes.
+    Lines are copied as they are. Raises TableError if the ledger does not have exactly the bins of the
+    catalog, and ScoresError if a bin failed in an earlier run and that is not allowed now. Warns of
+    thresholds for unknown classes.
     """
     with ExitStack() as files:
         whole_abundance = files.enter_context(whole_file(abundance))
