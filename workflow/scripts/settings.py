@@ -94,9 +94,6 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> list[str]:
     if error.validator == "additionalProperties":
         unknown = sorted(set(given) - set(entry["properties"]))
         return [_unknown_key([*path, key], list(entry["properties"])) for key in unknown]
-    if error.validator == "required":
-        needed = {key: entry["properties"][key] for key in entry["required"] if key not in given}
-        return [f"{'.'.join([*path, key])}: missing. Accepted: {e['description']}" for key, e in needed.items()]
     return [f"{'.'.join(path)}: {error.instance!r} cannot be used. Accepted: {entry['description']}"]
 
 
