@@ -24,8 +24,8 @@ lock: .venv/installed-dev ## pin anew what pyproject.toml asks for
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url -c requirements.txt \
 	    --custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.txt
 
-clean: ## remove all that was built, results included
-	rm -rf .venv .snakemake logs resources results/*/
+clean: ## remove the environment and the demo; results of other datasets stay
+	rm -rf .venv resources/demo results/demo logs/demo
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -269,3 +269,33 @@ def test_a_part_that_was_deleted_is_made_again_and_nothing_else(checkout: Checko
         checkout.run(config(dashboard, end="2024-04-15"))
         assert len(dashboard.requests) == 1
     assert checkout.files("demo") == whole
+
+
+def test_a_list_that_cannot_be_read_again_costs_nothing_that_was_built(checkout: Checkout, archive: Path) -> None:
+    with Emulator({"demo": archive}) as dashboard:
+        checkout.run(config(dashboard, end="2024-04-15"))
+        whole = checkout.files("demo")
+        dashboard.faults.append(Fault("export_metadata", "status", times=None, status=503))
+        printed = checkout.run(config(dashboard, end="2024-04-16", source={"retries": 0}), fails=True)
+        assert "The list of bins could not be read" in printed
+        assert checkout.files("demo") == whole
+        dashboard.faults.clear()
+        dashboard.clear()
+        checkout.run(config(dashboard, end="2024-04-15"))
+        assert asked_bins(dashboard) == []
+        assert checkout.files("demo") == whole
+
+
+def test_a_dashboard_that_was_forgotten_as_the_kind_is_not_replaced_by_the_demo(checkout: Checkout) -> None:
+    source = {"url": "http://127.0.0.1:9"}
+    printed = checkout.run({"dataset": "mine", "source": source}, fails=True)
+    assert "source.kind: 'directory' while source.url is http://127.0.0.1:9" in printed
+
+
+def test_filters_that_match_nothing_are_warned_of(checkout: Checkout, archive: Path) -> None:
+    with Emulator({"demo": archive}) as dashboard:
+        select = {"instruments": [10, 11], "exclude_tags": ["bead"], "exclude_bins": ["D20240101T000000_IFCB010"]}
+        printed = checkout.run(config(dashboard, end="2024-04-17", select=select))
+    assert "select.instruments: no bin of the window has IFCB11; there are 'IFCB10', 'IFCB125'" in printed
+    assert "select.exclude_tags: no bin of the window has bead; there are '', 'beads'" in printed
+    assert "select.exclude_bins: no bin of the window has D20240101T000000_IFCB010" in printed

@@ -117,10 +117,9 @@ def test_a_bin_that_cannot_be_had_is_recorded_on_request(checkout: Checkout, das
     assert dashboard.requests == []
     dashboard.faults.clear()
     printed = checkout.run(config(dashboard, on_failure="stop"), fails=True)
-    summary = re.search(rf"delete (\S+{BAD}\S+)", printed)
-    assert summary, printed
-    (deleted,) = checkout.folder.glob(summary[1])
-    deleted.unlink()
+    remedy = re.search(rf"^  rm (\S+{BAD}\S+)$", printed, re.MULTILINE)
+    assert remedy, printed
+    (checkout.folder / remedy[1]).unlink()
     checkout.run(config(dashboard, on_failure="stop"))
     assert [r.target for r in dashboard.requests] == [f"/demo/{BAD}_class_scores.csv"]
     assert_right(checkout)

@@ -47,6 +47,6 @@ def test_what_is_recorded(run: Path) -> None:
 
 def test_the_end_of_a_run_in_words(run: Path) -> None:
     text = summary(run)
-    assert "mvco: 2 days (2024-02-15 to 2024-02-16, UTC)" in text
+    assert "mvco: 2 days (2024-02-15 to 2024-02-16, UTC), 1 of them without a used bin, 3 classes" in text
     assert "6 bins: 2 used, 1 skipped, 1 filtered, 1 bad_volume, 1 no_scores\n" in text
     assert str(run.parent / "abundance_long.csv") in text

@@ -5,7 +5,8 @@ checkpoint list_catalog:
     input:
         SOURCE.catalog_files(),
     output:
-        catalog=f"{RESULTS}/catalog.csv",
+        # update: the list there was stays if a new one cannot be had
+        catalog=update(f"{RESULTS}/catalog.csv"),
     log:
         f"{LOGS}/list_catalog.log",
     resources:

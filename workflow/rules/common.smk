@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
 
 # The modules import each other by name.
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
@@ -24,10 +25,11 @@ from progress import Progress
 from selection import Criteria, Selection
 from source import open_source
 
-# What modules log goes to the terminal and the run's log file, without the two lines that the scheduler
-# writes for each handful of bins.
+# What modules log goes to the terminal and the run's log file. What the engine says of each job does not:
+# a year has 22,000 of them, and the modules report their progress.
 logging.getLogger("ifcb").parent = logger
-logger.addFilter(lambda record: not str(record.msg).startswith(("Select jobs to execute", "Execute ")))
+PER_JOB = (LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
+logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB and "Select jobs" not in str(record.msg))
 
 try:
     SETTINGS = settings.resolve(config)
@@ -126,12 +128,14 @@ def print_summary():
 def after_failure():
     """Leave no merged table that lacks what failed, and say how to go on."""
     unfinished = {job.rule.name for job in workflow.dag.needrun_jobs()}
-    if "merge_abundance" in unfinished and "list_catalog" not in unfinished:
+    if "list_catalog" in unfinished:
+        logger.error("The list of bins could not be read, for the reason said above; what was built is as it was.")
+        return
+    if "merge_abundance" in unfinished:
         for stale in targets():
             Path(stale).unlink(missing_ok=True)
     logger.error(
-        "The run is not complete: the reasons are said above, each with its bin, file or address. The bins and days "
-        "that are built are kept; the merged table is made when nothing is missing. The same command goes on where "
-        "this run stopped and asks only for what is missing. To enter bins that cannot be had in the ledger as "
-        "failed, set source.on_failure: record."
+        "The run is not complete. What failed is said above, with its bin and address. The bins and days that are "
+        "built are kept; the merged table is made when nothing is missing. The same command goes on where this run "
+        "stopped. To enter bins that cannot be had in the ledger as failed, set source.on_failure: record."
     )

@@ -181,12 +181,12 @@ def merge_abundance(
         failed = bins[bins["status"] == "failed"]
         if len(failed) and not failures_allowed:
             folder = Path(abundance).parent / "bins"
-            lines = [
-                f"  {reason}; to ask again, delete {folder / parse_bin_id(bin_id).folder / bin_id}.*"
-                for bin_id, reason in zip(failed["bin"], failed["reason"], strict=True)
-            ]
-            said = f"{len(failed)} bin(s) recorded as failed by an earlier run, while source.on_failure is now stop:"
-            raise ScoresError("\n".join([said, *lines]))
+            summaries = " ".join(f"{folder / parse_bin_id(b).folder / b}.parquet" for b in failed["bin"])
+            raise ScoresError(
+                f"{len(failed)} bin(s) were recorded as failed by an earlier run, but source.on_failure is now stop:\n"
+                + "".join(f"  {reason}\n" for reason in failed["reason"])
+                + f"To have them asked for again, delete their summaries and run again:\n  rm {summaries}"
+            )
         listed = table_files.read("catalog", catalog)["bin"]
         if sorted(bins["bin"]) != sorted(listed):
             odd = sorted(set(bins["bin"]) ^ set(listed))[:3]

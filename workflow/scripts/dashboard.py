@@ -252,7 +252,7 @@ class Dashboard:
             EOFError,
             zlib.error,
         ) as error:
-            raise TransientError(f"{address}: {type(error).__name__}: {error}") from error
+            raise TransientError(f"{address}: {_reason(error)}") from error
         _check(response, address, body, csv)
         return None if response.status_code == 404 else body
 
@@ -285,6 +285,13 @@ def _check(response: requests.Response, address: str, body: bytes, csv: bool) ->
     ended = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "")
     if csv and not ended and not body.endswith(b"\n"):
         raise TransientError(f"{address}: the answer breaks off in the middle of a line")
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, in a line: the outer ones repeat the address and each other."""
+    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[0], BaseException):
+        error = inner
+    return f"{type(error).__name__}: {error}"
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -39,6 +39,7 @@ def record_run(
         "bins": len(bins),
         "bins_per_status": {status: int((bins["status"] == status).sum()) for status in statuses},
         "days": int(bins["date"].nunique()),
+        "days_with_data": int(rows["date"].nunique()),
         "first_day": bins["date"].min(),
         "last_day": bins["date"].max(),
         "classes": int(rows["class"].nunique()),
@@ -60,10 +61,13 @@ def summary(path: str | Path) -> str:
     run = json.loads(Path(path).read_text(encoding="utf-8"))
     folder = Path(path).parent
     statuses = ", ".join(f"{n} {status}" for status, n in run["bins_per_status"].items() if n)
+    without = run["days"] - run["days_with_data"]
+    gaps = f", {without} of them without a used bin" if without else ""
     return (
-        f"{run['dataset']}: {run['days']} days ({run['first_day']} to {run['last_day']}, UTC), "
+        f"{run['dataset']}: {run['days']} days ({run['first_day']} to {run['last_day']}, UTC){gaps}, "
         f"{run['classes']} classes\n"
         f"  {run['bins']} bins: {statuses}\n"
+        f"  source: {' '.join(str(part) for part in run['source'].values())}\n"
         f"  table:  {folder / 'abundance_long.csv'} ({run['rows']} rows, objects per mL)\n"
         f"  ledger: {folder / 'ledger.csv'} (what became of each bin, and why)"
     )

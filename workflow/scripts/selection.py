@@ -1,5 +1,6 @@
 """Which bins of the catalog are asked for, and why the others are not."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 import table_files
+
+log = logging.getLogger("ifcb.selection")
 
 WANTED = "wanted"  # stands as status until the bin's scores were asked for
 
@@ -52,6 +55,11 @@ def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
     if criteria.exclude_bins:
         leave_out(catalog["bin"].isin(criteria.exclude_bins), "filtered", "select.exclude_bins")
 
+    _warn_of_unknown("instruments", [f"IFCB{n}" for n in criteria.instruments], catalog["instrument"])
+    _warn_of_unknown("sample_types", criteria.sample_types, catalog["sample_type"])
+    _warn_of_unknown("exclude_tags", criteria.exclude_tags, catalog["tags"].str.split(";").explode())
+    _warn_of_unknown("exclude_bins", criteria.exclude_bins, catalog["bin"])
+
     volume = catalog["ml_analyzed"]
     bounds = f"select.ml_analyzed: above {criteria.ml_above} and at most {criteria.ml_at_most}"
     leave_out(volume.isna(), "bad_volume", "no ml_analyzed")
@@ -61,6 +69,13 @@ def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
         "ml_analyzed " + volume.astype(str) + f" mL is not in {bounds}",
     )
     return assessed
+
+
+def _warn_of_unknown(key: str, named: Sequence[str], known: pd.Series) -> None:
+    unknown = sorted(set(named) - set(known))
+    if unknown:
+        there = ", ".join(map(repr, sorted(set(known))[:20]))
+        log.warning(f"select.{key}: no bin of the window has {', '.join(unknown)}; there are {there}")
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> list[str]:
     if error.validator == "additionalProperties":
         unknown = sorted(set(given) - set(entry["properties"]))
         return [_unknown_key([*path, key], list(entry["properties"])) for key in unknown]
-    return [f"{'.'.join(path)}: {error.instance!r} cannot be used. Accepted: {entry['description']}"]
+    value = "null (not set)" if error.instance is None else repr(error.instance)
+    return [f"{'.'.join(path)}: {value} cannot be used. Accepted: {entry['description']}"]
 
 
 def _unknown_key(path: list[str], known: list[str]) -> str:
@@ -116,6 +117,12 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
         start, end = bounds["start"], bounds["end"]
         if start.first_instant > end.last_instant:
             yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
+    source, demo = config["source"], yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["properties"]["source"]
+    if source["url"] and source["kind"] == "directory" and source["path"] == demo["properties"]["path"]["default"]:
+        yield (
+            f"source.kind: 'directory' while source.url is {source['url']} and source.path the demo's. "
+            "Accepted: kind: dashboard for that url, or the path of an archive of yours"
+        )
     volume = select["ml_analyzed"]
     if volume["above"] >= volume["at_most"]:
         yield (
