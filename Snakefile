@@ -16,6 +16,7 @@ include: "workflow/rules/demo.smk"
 include: "workflow/rules/catalog.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/abundance.smk"
+include: "workflow/rules/tables.smk"
 
 
 rule all:

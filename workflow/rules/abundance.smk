@@ -1,4 +1,4 @@
-# Needs the catalog and the bins' summaries. Makes the day's tables, then the merged ones and run.json.
+# Needs the catalog and the bins' summaries. Makes the day's parts, then the merged tables and run.json.
 
 
 rule pool_abundance:
@@ -6,26 +6,25 @@ rule pool_abundance:
         catalog=ancient(f"{RESULTS}/catalog.csv"),  # what it says of the day is among the params
         summaries=summaries_of_day,
     output:
-        abundance=f"{RESULTS}/daily/{{date}}.csv",
-        ledger=f"{RESULTS}/ledger/{{date}}.csv",
+        **{name: f"{RESULTS}/{path}" for name, path in PARTS.items()},
     log:
         f"{LOGS}/pool_abundance/{{date}}.log",
     params:
         version=abundance.VERSION,
         bins=bins_of_day,
-        method=asdict(METHOD),
+        method=asdict(replace(METHOD, class_table={})),
+        class_table=CLASS_TABLE_SHA256,
+        cut=day_is_cut,
     run:
-        logged(log[0], abundance.pool_abundance, params.bins, input.summaries, METHOD, *output)
+        logged(log[0], abundance.pool_abundance, params.bins, input.summaries, METHOD, params.cut, day_files(output))
 
 
 rule merge_abundance:
     input:
+        **{name: lambda wildcards, path=path: all_days(path) for name, path in PARTS.items()},
         catalog=f"{RESULTS}/catalog.csv",
-        days=lambda wildcards: all_days("{results}/daily/{date}.csv"),
-        ledgers=lambda wildcards: all_days("{results}/ledger/{date}.csv"),
     output:
-        abundance=f"{RESULTS}/abundance_long.csv",
-        ledger=f"{RESULTS}/ledger.csv",
+        **{name: f"{RESULTS}/{path}" for name, path in MERGED.items()},
     log:
         f"{LOGS}/merge_abundance.log",
     params:
@@ -34,12 +33,11 @@ rule merge_abundance:
         logged(
             log[0],
             abundance.merge_abundance,
-            input.days,
-            input.ledgers,
+            dict(input.items()),
             input.catalog,
             METHOD,
             RECORD_FAILURES,
-            *output,
+            day_files(output),
         )
 
 

@@ -1,8 +1,9 @@
 # Access to the config, the bins of a day, the list of targets. The only file that reads `config`.
 import logging
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -13,11 +14,13 @@ from snakemake_interface_logger_plugins.common import LogEvent
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
 
 import abundance
+import bin_table
 import catalog
 import demo_archive
 import run_record
 import scores
 import settings
+import sweep
 from bin_ids import PATTERN as BIN_ID, parse_bin_id
 from errors import ConfigError
 from job_log import logged
@@ -34,6 +37,7 @@ logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB an
 try:
     SETTINGS = settings.resolve(config)
     CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
+    CLASS_TABLE = settings.class_table(SETTINGS)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -55,10 +59,29 @@ CRITERIA = Criteria(
 METHOD = abundance.Method(
     threshold=SETTINGS["classify"]["threshold"],
     class_thresholds=CLASS_THRESHOLDS,
+    class_table=CLASS_TABLE,
     precision=SETTINGS["classify"]["score_precision"],
     group_by=SETTINGS["abundance"]["group_by"],
     confidence=SETTINGS["abundance"]["confidence"],
+    position_tolerance_km=SETTINGS["abundance"]["position_tolerance_km"],
 )
+CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
+
+# The tables that a day's job makes, and what they are merged into, by the names of abundance.DayFiles.
+PARTS = {
+    "abundance": "daily/{date}.csv",
+    "ledger": "ledger/{date}.csv",
+    "groups": "groups/{date}.csv",
+    "coverage": "coverage/{date}.csv",
+    "bins": "bins_long/{date}.parquet",
+}
+MERGED = {
+    "abundance": "abundance_long.csv",
+    "ledger": "ledger.csv",
+    "groups": "groups_long.csv",
+    "coverage": "coverage.csv",
+    "bins": "bins_long.parquet",
+}
 
 for needed in map(Path, SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
@@ -74,14 +97,14 @@ wildcard_constraints:
 
 
 def targets():
-    """The merged results of a run."""
-    return [f"{RESULTS}/{name}" for name in ("abundance_long.csv", "ledger.csv", "run.json")]
+    """The results of a run that hold all of it."""
+    others = ("abundance_wide.csv", "abundance_long.parquet", "threshold_sweep.csv", "run.json")
+    return [f"{RESULTS}/{name}" for name in (*MERGED.values(), *others)]
 
 
 def parts(wildcards):
-    """What the merged results are made of: targets too, so that a part that was deleted is made again."""
-    summaries = [path for bins in selection().wanted.values() for path in map(summary_path, bins)]
-    return summaries + all_days("{results}/daily/{date}.csv") + all_days("{results}/ledger/{date}.csv")
+    """What they are made of: targets too, so that a part that was deleted is made again."""
+    return all_summaries(wildcards) + [path for part in PARTS.values() for path in all_days(part)]
 
 
 def selection():
@@ -107,8 +130,23 @@ def summaries_of_day(wildcards):
     return list(map(summary_path, selection().wanted[wildcards.date]))
 
 
-def all_days(pattern):
-    return [pattern.format(results=RESULTS, date=date) for date in selection().days]
+def all_summaries(wildcards):
+    return [path for bins in selection().wanted.values() for path in map(summary_path, bins)]
+
+
+def all_days(part):
+    return [f"{RESULTS}/{part.format(date=date)}" for date in selection().days]
+
+
+def day_is_cut(wildcards):
+    """Whether the window begins or ends within the day."""
+    ends = [end for end in (WINDOW.start, WINDOW.end) if end and end.bin]
+    listed = set(selection().days[wildcards.date]["bin"])
+    return any(end.bin in listed or str(end.day) == wildcards.date for end in ends)
+
+
+def day_files(output):
+    return abundance.DayFiles(**dict(output.items()))
 
 
 def bins_to_read():

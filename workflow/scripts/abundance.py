@@ -11,19 +11,18 @@ import pandas as pd
 
 import table_files
 from bin_ids import parse_bin_id
+from bin_table import bin_rows, merge_parts, write_part
+from class_table import ClassTable, traits, warn_of_unlisted
+from coverage import cover
 from errors import ScoresError, TableError
 from files import whole_file
-from intervals import poisson_limits
+from intervals import pearson_dispersion, poisson_limits, widened_limits
 from scores import UNCLASSIFIED, Precision, count_classes, read_summary
 from selection import WANTED
 from thresholds import warn_of_unknown
 
 VERSION = 1  # of the meaning of the daily tables: raise it when they have to be pooled again
 GROUPS = ("instrument", "depth", "cruise", "sample_type")
-# Labels that by convention name no organism: marked, never left out.
-NOT_LIVING = frozenset(
-    "bad bead beads bubble bubbles camera_spot detritus fecal_pellet fiber mix pollen unknown".split()
-)
 STATUS = {"read": "used", "no_scores": "no_scores", "failed": "failed"}
 
 
@@ -32,7 +31,8 @@ class Method:
     """How scores become abundance: the config's `classify` and `abundance`.
 
     threshold: for classes that class_thresholds does not name. precision: in which scores and
-    thresholds are compared. group_by: any of GROUPS. confidence: of the intervals.
+    thresholds are compared. group_by: any of GROUPS. confidence: of the intervals. class_table: label to
+    traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving.
     """
 
     threshold: float = 0.7
@@ -40,6 +40,8 @@ class Method:
     precision: Precision = "float16"
     group_by: Sequence[str] = ("instrument",)
     confidence: float = 0.95
+    class_table: ClassTable = field(default_factory=dict)
+    position_tolerance_km: float = 1.0
 
 
 @dataclass
@@ -50,17 +52,25 @@ class _Tally:
     n_rois: int
 
 
+@dataclass(frozen=True)
+class DayFiles:
+    """Where the parts of one day go."""
+
+    abundance: str
+    ledger: str
+    groups: str
+    coverage: str
+    bins: str
+
+
 def pool_abundance(
-    bins: pd.DataFrame,
-    summaries: Sequence[str | Path],
-    method: Method,
-    abundance: str | Path,
-    ledger: str | Path,
+    bins: pd.DataFrame, summaries: Sequence[str | Path], method: Method, cut: bool, files: DayFiles
 ) -> None:
-    """Pool the bins of one UTC day and write the day's part of the merged table and of the ledger.
+    """Pool the bins of one UTC day and write the day's part of the merged tables.
 
     bins: all bins of the day, as `selection.assess` returns them. summaries: the scores summaries of
-    those that were asked for. Raises ScoresError if a summary is missing or damaged.
+    those that were asked for. cut: the window begins or ends within the day. Raises ScoresError if a summary is
+    missing or damaged.
     """
     tallies, told = {}, {}
     for path in summaries:
@@ -83,62 +93,93 @@ def pool_abundance(
     ]
     bins = bins.assign(status=[status for status, _ in outcome], reason=[reason for _, reason in outcome])
     used = bins[bins["status"] == "used"]
-    table_files.write(pool(used, tallies, method), "abundance_long", abundance)
-    table_files.write(bins[table_files.columns("ledger")], "ledger", ledger)
+    abundance, groups = pool(used, tallies, method)
+    group_by = [column for column in GROUPS if column in method.group_by]
+    table_files.write(abundance, "abundance_long", files.abundance)
+    table_files.write(groups, "groups_long", files.groups)
+    table_files.write(bins[table_files.columns("ledger")], "ledger", files.ledger)
+    table_files.write(cover(bins, group_by, cut, method.position_tolerance_km), "coverage", files.coverage)
+    by_bin = {bin_id: tally.counts for bin_id, tally in tallies.items()}
+    write_part(bin_rows(used, by_bin, {bin_id: tally.n_rois for bin_id, tally in tallies.items()}), files.bins)
 
 
-def pool(used: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> pd.DataFrame:
-    """Abundance of one day: sum of counts over sum of volumes, per group and class.
+def pool(used: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Abundance of one day: sum of counts over sum of volumes, per group and class, and per group of classes.
 
     used: the day's used bins. tallies: of each of them. Returns the columns of abundance_long, sorted by
-    group and class with `unclassified` last; no rows if there is no used bin.
+    group and class with `unclassified` last, and those of groups_long; no rows if there is no used bin.
     """
     group_by = [column for column in GROUPS if column in method.group_by]
     if used.empty:
-        return table_files.empty("abundance_long", group_by)
-    groups = used.groupby(group_by, dropna=False, sort=True) if group_by else [((), used)]
-    parts = [_pool_group(bins, tallies, method) for _, bins in groups]
-    return pd.concat(parts, ignore_index=True)[table_files.columns("abundance_long", group_by)]
-
-
-def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> pd.DataFrame:
-    count: dict[str, int] = {}
-    volumes: dict[str, list[float]] = {}
-    for bin_id, volume in zip(bins["bin"], bins["ml_analyzed"], strict=True):
-        for name, n in tallies[bin_id].counts.items():
-            count[name] = count.get(name, 0) + n
-            volumes.setdefault(name, []).append(volume)
-    # A label set may have a class of this name; what it won is unclassified all the same.
-    count.pop(UNCLASSIFIED, None)
-    classes = sorted(count)
-    n_rois = sum(tallies[bin_id].n_rois for bin_id in bins["bin"])
-    rows = pd.DataFrame(
-        {
-            "class": [*classes, UNCLASSIFIED],
-            "living": ["no" if name.lower() in NOT_LIVING else "" for name in [*classes, UNCLASSIFIED]],
-            "count": [*(count[name] for name in classes), n_rois - sum(count.values())],
-            # fsum: the same to the last bit in whatever order the bins come
-            "ml_analyzed_total": [
-                *(math.fsum(volumes[name]) for name in classes),
-                math.fsum(bins["ml_analyzed"]),
-            ],
-            "threshold": [*(method.class_thresholds.get(n, method.threshold) for n in classes), np.nan],
-        }
+        return table_files.empty("abundance_long", group_by), table_files.empty("groups_long", group_by)
+    used = used.sort_values("bin")  # so that the order in which bins come changes no digit
+    parts = used.groupby(group_by, dropna=False, sort=True) if group_by else [((), used)]
+    pooled = [_pool_group(bins, tallies, method) for _, bins in parts]
+    classes, groups = (pd.concat(tables, ignore_index=True) for tables in zip(*pooled, strict=True))
+    return (
+        classes[table_files.columns("abundance_long", group_by)],
+        groups[table_files.columns("groups_long", group_by)],
     )
-    volume = rows["ml_analyzed_total"]
-    low, high = poisson_limits(rows["count"], method.confidence)
-    return rows.assign(
-        date=bins["date"].iloc[0],
-        instrument=";".join(sorted(set(bins["instrument"]))),
+
+
+def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
+    of_bins = [tallies[bin_id] for bin_id in bins["bin"]]
+    # A label set may have a class of this name; what it won is unclassified all the same.
+    classes = sorted({name for tally in of_bins for name in tally.counts} - {UNCLASSIFIED})
+    names = [*classes, UNCLASSIFIED]
+    counts = np.array([[tally.counts.get(name, np.nan) for name in classes] for tally in of_bins])  # bins x classes
+    n_rois = np.array([tally.n_rois for tally in of_bins])
+    counts = np.column_stack([counts, n_rois - np.nansum(counts, axis=1)])
+    volume = bins["ml_analyzed"].to_numpy()
+    shared = {
+        "date": bins["date"].iloc[0],
+        "instrument": ";".join(sorted(set(bins["instrument"]))),
         **{name: bins[name].iloc[0] for name in method.group_by if name != "instrument"},
-        latitude=_mean(bins["latitude"]),
-        longitude=_mean(_unwrapped(bins["longitude"])),
-        objects_per_ml=rows["count"] / volume,
-        objects_per_ml_low=low / volume,
-        objects_per_ml_high=high / volume,
-        objects_per_L=rows["count"] / volume * 1000,
-        n_bins=len(bins),
-        n_rois=n_rois,
+        "latitude": _mean(bins["latitude"]),
+        "longitude": _mean(_unwrapped(bins["longitude"])),
+        "n_bins": len(bins),
+        "n_rois": int(n_rois.sum()),
+    }
+    of_class = traits(names, method.class_table)
+    table = pd.concat([of_class, _concentrations(counts, volume, method.confidence)], axis="columns").assign(
+        **shared,
+        **{"class": names},
+        threshold=[*(method.class_thresholds.get(name, method.threshold) for name in classes), np.nan],
+    )
+    members = {group: (of_class["group"] == group).to_numpy() for group in sorted(set(of_class["group"]) - {""})}
+    members["living total"] = (of_class["living"] == "yes").to_numpy()
+    members = {group: in_group for group, in_group in members.items() if in_group.any()}
+    totals = [
+        np.where((known := counts[:, m]).size and ~np.isnan(known).all(axis=1), np.nansum(known, axis=1), np.nan)
+        for m in members.values()
+    ]
+    groups = _concentrations(np.array(totals).reshape(-1, len(bins)).T, volume, method.confidence).assign(
+        **shared, group=list(members), n_classes=[int(m.sum()) for m in members.values()]
+    )
+    return table, groups
+
+
+def _concentrations(counts: np.ndarray, volume: np.ndarray, confidence: float) -> pd.DataFrame:
+    """Pooled counts and concentrations, a row per column of `counts` (bins x classes, NaN: not assessed)."""
+    assessed = ~np.isnan(counts)  # a class counts for the bins whose label set has it, hits or no hits
+    count = np.nansum(counts, axis=0).astype(int)
+    total = np.array([math.fsum(volume[with_class]) for with_class in assessed.T])
+    dispersion = pearson_dispersion(counts, volume)
+    low, high = poisson_limits(count, confidence)
+    wide_low, wide_high = widened_limits(count, dispersion, confidence)
+    return pd.DataFrame(
+        {
+            "count": count,
+            "ml_analyzed_total": total,
+            "objects_per_ml": count / total,
+            "objects_per_ml_low": low / total,
+            "objects_per_ml_high": high / total,
+            "objects_per_L": count / total * 1000,
+            "n_bins_assessed": assessed.sum(axis=0),
+            "dispersion": dispersion,
+            "objects_per_ml_low_dispersed": wide_low / total,
+            "objects_per_ml_high_dispersed": wide_high / total,
+        }
     )
 
 
@@ -158,29 +199,27 @@ def _unwrapped(longitudes: pd.Series) -> pd.Series:
 
 
 def merge_abundance(
-    days: Sequence[str | Path],
-    day_ledgers: Sequence[str | Path],
+    parts: Mapping[str, Sequence[str | Path]],
     catalog: str | Path,
     method: Method,
     failures_allowed: bool,
-    abundance: str | Path,
-    ledger: str | Path,
+    merged: DayFiles,
 ) -> None:
-    """Put the days, in order, into the merged table and the ledger.
+    """Put the days, in order, into the merged tables.
 
-    Lines are copied as they are. Raises TableError if the ledger does not have exactly the bins of the
-    catalog, and ScoresError if a bin failed in an earlier run and that is not allowed now. Warns of
-    thresholds for unknown classes.
+    parts: by the names of DayFiles, the days' files. Lines are copied as they are. Raises TableError if the
+    ledger does not have exactly the bins of the catalog, and ScoresError if a bin failed in an earlier run and
+    that is not allowed now. Warns of thresholds for unknown classes and of labels not in the class table.
     """
+    tables = {"abundance": "abundance_long", "ledger": "ledger", "groups": "groups_long", "coverage": "coverage"}
     with ExitStack() as files:
-        whole_abundance = files.enter_context(whole_file(abundance))
-        whole_ledger = files.enter_context(whole_file(ledger))
-        _concatenate(days, table_files.columns("abundance_long", method.group_by), whole_abundance)
-        _concatenate(day_ledgers, table_files.columns("ledger"), whole_ledger)
-        bins = table_files.read("ledger", whole_ledger)
+        whole = {name: files.enter_context(whole_file(getattr(merged, name))) for name in tables}
+        for name, table in tables.items():
+            _concatenate(parts[name], table_files.columns(table, method.group_by), whole[name])
+        bins = table_files.read("ledger", whole["ledger"])
         failed = bins[bins["status"] == "failed"]
         if len(failed) and not failures_allowed:
-            folder = Path(abundance).parent / "bins"
+            folder = Path(merged.abundance).parent / "bins"
             summaries = " ".join(f"{folder / parse_bin_id(b).folder / b}.parquet" for b in failed["bin"])
             raise ScoresError(
                 f"{len(failed)} bin(s) were recorded as failed by an earlier run, but source.on_failure is now stop:\n"
@@ -190,8 +229,27 @@ def merge_abundance(
         listed = table_files.read("catalog", catalog)["bin"]
         if sorted(bins["bin"]) != sorted(listed):
             odd = sorted(set(bins["bin"]) ^ set(listed))[:3]
-            raise TableError(f"{ledger}: {len(bins)} bins, but {catalog} has {len(listed)}; not in both: {odd}")
-        warn_of_unknown(whole_abundance, method.class_thresholds)
+            raise TableError(f"{merged.ledger}: {len(bins)} bins, {catalog} has {len(listed)}; not in both: {odd}")
+        labels = set(table_files.read("abundance_long", whole["abundance"])["class"]) - {UNCLASSIFIED}
+        warn_of_unknown(labels, method.class_thresholds)
+        warn_of_unlisted(labels, method.class_table)
+        merge_parts(parts["bins"], merged.bins)
+
+
+def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, parquet: str | Path) -> None:
+    """Write abundance_long in two other shapes.
+
+    wide: a row per day and group and a column per class, in objects per mL, empty where the class was not assessed;
+    `unclassified` is the last column. parquet: the long table as it is.
+    """
+    table = table_files.read("abundance_long", abundance)
+    index = ["date", *dict.fromkeys(["instrument", *(column for column in GROUPS if column in method.group_by)])]
+    pivoted = table.pivot(index=index, columns="class", values="objects_per_ml")
+    classes = sorted(set(pivoted.columns) - {UNCLASSIFIED}) + [UNCLASSIFIED] * (UNCLASSIFIED in pivoted.columns)
+    with whole_file(wide) as unfinished:
+        pivoted[classes].to_csv(unfinished, lineterminator="\n")
+    with whole_file(parquet) as unfinished:
+        table.to_parquet(unfinished, index=False, compression="zstd")
 
 
 def _concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:

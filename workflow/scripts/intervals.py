@@ -18,5 +18,38 @@ def poisson_limits(count: ArrayLike, confidence: float = 0.95) -> tuple[NDArray[
     """
     n = np.asarray(count, dtype=float)
     tail = (1 - confidence) / 2
-    low = np.where(n > 0, gammaincinv(np.maximum(n, 1), tail), 0.0)
+    low = np.where(n > 0, gammaincinv(np.where(n > 0, n, 1.0), tail), 0.0)
     return low, gammainccinv(n + 1, tail)
+
+
+def pearson_dispersion(counts: NDArray[np.float64], volume: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much more the bins scatter than Poisson counts of one concentration would: 1 if just so.
+
+    counts: shape (bins, classes), NaN where a class was not assessed; volume: mL of the bins. Returns, per
+    class, Pearson's chi-square over its degrees of freedom (assessed bins less one), the expected count of a bin
+    being the pooled concentration times its volume; NaN with fewer than two bins or without any count.
+
+    Source: P. McCullagh, J. A. Nelder, Generalized Linear Models, 2nd edition (1989), section 4.5.
+    """
+    assessed = ~np.isnan(counts)
+    volumes = np.where(assessed, volume[:, None], 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = volumes * (np.nansum(counts, axis=0) / volumes.sum(axis=0))
+        chi_square = np.nansum((counts - expected) ** 2 / expected, axis=0)
+        dispersion = chi_square / (assessed.sum(axis=0) - 1)
+    known = (assessed.sum(axis=0) > 1) & (np.nansum(counts, axis=0) > 0)
+    return np.where(known, dispersion, np.nan)
+
+
+def widened_limits(
+    count: ArrayLike, dispersion: ArrayLike, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Poisson limits widened by the dispersion of the bins, in counts; shapes as in `poisson_limits`.
+
+    A count whose variance is `dispersion` times its mean carries as much information as a Poisson count of
+    count/dispersion (quasi-likelihood): these are its exact limits, times the dispersion. They are never narrower
+    than the Poisson limits: a dispersion below 1, or unknown (NaN), counts as 1.
+    """
+    factor = np.fmax(np.asarray(dispersion, dtype=float), 1.0)
+    low, high = poisson_limits(np.asarray(count, dtype=float) / factor, confidence)
+    return low * factor, high * factor

@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from class_table import read_class_table
 from errors import ConfigError
 from thresholds import read_class_thresholds
 from window import Bound, Window
@@ -28,7 +29,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     resolved: dict[str, Any] = _with_defaults(_plain(config), schema)
     errors = Draft202012Validator(schema).iter_errors(resolved)
     faults = [fault for error in errors for fault in _told(error, schema)]
-    faults = list(dict.fromkeys(faults)) or list(_cross_checks(resolved))
+    faults = list(dict.fromkeys(faults)) or list(_cross_checks(resolved, schema))
     if faults:
         raise ConfigError("the config cannot be right:\n" + "\n".join(f"  {fault}" for fault in faults))
     return resolved
@@ -44,6 +45,11 @@ def class_thresholds(config: Mapping[str, Any]) -> dict[str, float]:
     """The thresholds of single classes that a resolved config names, by label."""
     path = config["classify"]["class_thresholds"]
     return read_class_thresholds(path) if path is not None else {}
+
+
+def class_table(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The class table that a resolved config names: label to traits."""
+    return read_class_table(config["classify"]["class_table"])
 
 
 def _plain(value: Any) -> Any:
@@ -104,7 +110,7 @@ def _unknown_key(path: list[str], known: list[str]) -> str:
     return f"{'.'.join(path)}: unknown key.{hint} Accepted here: {', '.join(known)}"
 
 
-def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
+def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     select = config["select"]
     bounds: dict[str, Bound] = {}
     for side in ("start", "end"):
@@ -117,8 +123,9 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
         start, end = bounds["start"], bounds["end"]
         if start.first_instant > end.last_instant:
             yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
-    source, demo = config["source"], yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["properties"]["source"]
-    if source["url"] and source["kind"] == "directory" and source["path"] == demo["properties"]["path"]["default"]:
+    source = config["source"]
+    demo = schema["properties"]["source"]["properties"]["path"]["default"]
+    if source["url"] and source["kind"] == "directory" and source["path"] == demo:
         yield (
             f"source.kind: 'directory' while source.url is {source['url']} and source.path the demo's. "
             "Accepted: kind: dashboard for that url, or the path of an archive of yours"
@@ -129,7 +136,9 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
             f"select.ml_analyzed.above: {volume['above']} is not below select.ml_analyzed.at_most: "
             f"{volume['at_most']}. Accepted: two volumes in mL, the first smaller"
         )
-    try:
-        class_thresholds(config)
-    except ConfigError as error:
-        yield f"classify.class_thresholds: {error}. Accepted: null or a CSV file class,threshold"
+    for key, read in {"class_thresholds": class_thresholds, "class_table": class_table}.items():
+        try:
+            read(config)
+        except ConfigError as error:
+            accepted = schema["properties"]["classify"]["properties"][key]["description"]
+            yield f"classify.{key}: {error}. Accepted: {accepted}"

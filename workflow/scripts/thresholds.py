@@ -1,12 +1,11 @@
 """Thresholds of single classes, from a CSV file."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-import table_files
 from errors import ConfigError
 from scores import UNCLASSIFIED
 
@@ -35,15 +34,12 @@ def read_class_thresholds(path: str | Path) -> dict[str, float]:
     return thresholds
 
 
-def warn_of_unknown(abundance: str | Path, class_thresholds: Mapping[str, float]) -> list[str]:
-    """Warn of, and return, the classes of `class_thresholds` that no label set held: likely misspelt."""
-    if not class_thresholds:
-        return []
-    known = set(table_files.read("abundance_long", abundance)["class"])
-    unknown = sorted(set(class_thresholds) - known)
+def warn_of_unknown(labels: Iterable[str], class_thresholds: Mapping[str, float]) -> list[str]:
+    """Warn of, and return, the classes of `class_thresholds` that are not among the labels: likely misspelt."""
+    unknown = sorted(set(class_thresholds) - set(labels))
     if unknown:
         log.warning(
             f"classify.class_thresholds: no bin was classified by a label set with {', '.join(unknown)}; "
-            f"the classes there are: {', '.join(sorted(known - {UNCLASSIFIED}))}"
+            f"the classes there are: {', '.join(sorted(labels))}"
         )
     return unknown

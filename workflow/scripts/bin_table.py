@@ -1,0 +1,72 @@
+"""The bin-level table: one row per used bin and class, zero counts included, as Parquet."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+import table_files
+from files import whole_file
+from scores import UNCLASSIFIED
+
+OF_BIN = ("bin", "sample_time", "instrument", "latitude", "longitude", "depth", "cruise", "sample_type")
+TYPES = {
+    "string": pa.string(),
+    "datetime": pa.timestamp("us", "UTC"),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+}
+
+
+def bin_rows(used: pd.DataFrame, counts: Mapping[str, Mapping[str, int]], n_rois: Mapping[str, int]) -> pd.DataFrame:
+    """The rows of the used bins of a day, in order of time.
+
+    counts: bin to (label to ROIs) for all labels of its label set; n_rois: bin to its ROIs. `unclassified` is the
+    last class of each bin, so the counts of a bin sum to its ROIs.
+    """
+    used = used.sort_values(["sample_time", "bin"], ignore_index=True)
+    names, values, repeats = [], [], []
+    for bin_id in used["bin"]:
+        of_bin = {name: n for name, n in counts[bin_id].items() if name != UNCLASSIFIED}
+        names += [*of_bin, UNCLASSIFIED]
+        values += [*of_bin.values(), n_rois[bin_id] - sum(of_bin.values())]
+        repeats.append(len(of_bin) + 1)
+    rows = used.loc[np.repeat(used.index, repeats), [*OF_BIN, "ml_analyzed"]].reset_index(drop=True)
+    rows["class"] = pd.Series(names, dtype="str")
+    rows["count"] = np.array(values, dtype="int64")
+    rows["objects_per_ml"] = rows["count"] / rows["ml_analyzed"]
+    return rows[table_files.columns("bins_long")]
+
+
+def write_part(rows: pd.DataFrame, path: str | Path) -> None:
+    """Check the rows against their schema and write them as a Parquet file of their own."""
+    table_files.check(rows, "bins_long", str(path))
+    with whole_file(path) as unfinished:
+        pq.write_table(pa.Table.from_pandas(rows, _schema(), preserve_index=False), unfinished, compression="zstd")
+
+
+def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
+    """Put the parts into one Parquet file, a row group each: no more than one day is in memory."""
+    with whole_file(path) as unfinished, pq.ParquetWriter(unfinished, _schema(), compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(pq.ParquetFile(part).read(use_threads=False))
+
+
+def write_csv(table: str | Path, path: str | Path) -> None:
+    """The same table as a compressed CSV, row group by row group."""
+    with (
+        whole_file(path) as unfinished,
+        pa.CompressedOutputStream(str(unfinished), "gzip") as stream,
+        pyarrow.csv.CSVWriter(stream, _schema()) as writer,
+    ):
+        for batch in pq.ParquetFile(table).iter_batches():
+            writer.write_batch(batch)
+
+
+def _schema() -> pa.Schema:
+    entries = table_files.schema("bins_long")
+    return pa.schema([(name, TYPES[entry["type"]]) for name, entry in entries.items()])

@@ -1,0 +1,51 @@
+"""The class table: what the labels of a classifier stand for."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+import table_files
+from errors import ConfigError, TableError
+
+log = logging.getLogger("ifcb.class_table")
+
+ClassTable = Mapping[str, Mapping[str, str]]  # label to its traits
+
+TRAITS = ("scientific_name", "aphia_id", "living", "group", "harmful")
+# Labels that by convention name no organism; said of them even where no table does.
+NOT_LIVING = frozenset(
+    "bad bead beads bubble bubbles camera_spot detritus fecal_pellet fiber mix pollen unknown".split()
+)
+
+
+def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
+    """Label to its traits, from a CSV with the columns of `class_table` in the table schemas; {} without a path.
+
+    Raises ConfigError, naming the file, if it is not such a table.
+    """
+    if path is None:
+        return {}
+    try:
+        table = table_files.read("class_table", path)
+    except (OSError, ValueError, TableError) as error:
+        raise ConfigError(f"{path} cannot be read as a class table ({error})") from None
+    return {str(row["label"]): {trait: str(row[trait]) for trait in TRAITS} for row in table.to_dict("records")}
+
+
+def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
+    """The traits of labels, one row each in the order given; empty where the table does not have the label."""
+    rows = [table.get(label, {"living": "no"} if label.lower() in NOT_LIVING else {}) for label in labels]
+    return pd.DataFrame(rows, columns=list(TRAITS), dtype="str").fillna("")
+
+
+def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
+    """Warn of, and return, the labels that a class table lacks: they count, but in no group."""
+    unlisted = sorted(set(labels) - set(table)) if table else []
+    if unlisted:
+        log.warning(
+            f"classify.class_table: {len(unlisted)} label(s) are not in it, so they are in no group and no total: "
+            + ", ".join(unlisted)
+        )
+    return unlisted
