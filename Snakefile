@@ -17,6 +17,7 @@ include: "workflow/rules/catalog.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/abundance.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/recheck.smk"
 
 
 rule all:

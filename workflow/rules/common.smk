@@ -2,6 +2,7 @@
 import logging
 import sys
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,10 @@ sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free
 import abundance
 import bin_table
 import catalog
+import data_package
 import demo_archive
+import periods
+import recheck
 import run_record
 import scores
 import settings
@@ -65,6 +69,7 @@ METHOD = abundance.Method(
     confidence=SETTINGS["abundance"]["confidence"],
     position_tolerance_km=SETTINGS["abundance"]["position_tolerance_km"],
 )
+PERIOD = SETTINGS["abundance"]["period"]
 CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
 
 # The tables that a day's job makes, and what they are merged into, by the names of abundance.DayFiles.
@@ -82,6 +87,25 @@ MERGED = {
     "coverage": "coverage.csv",
     "bins": "bins_long.parquet",
 }
+# File to schema of all tables that a run makes, for the description that goes with them.
+DESCRIBED = {
+    "abundance_long.csv": "abundance_long",
+    "abundance_long.parquet": "abundance_long",
+    **({} if PERIOD == "day" else {f"abundance_{PERIOD}.csv": "abundance_long"}),
+    "groups_long.csv": "groups_long",
+    "bins_long.parquet": "bins_long",
+    "coverage.csv": "coverage",
+    "ledger.csv": "ledger",
+    "catalog.csv": "catalog",
+    "threshold_sweep.csv": "threshold_sweep",
+}
+RECHECK = {
+    "summary_path": lambda bin_id: summary_path(bin_id),
+    "which": SETTINGS["recheck"]["scores"],
+    "days": SETTINGS["recheck"]["days"],
+    "catalog": f"{RESULTS}/catalog.csv",
+    "ledger": f"{RESULTS}/ledger.csv",
+}
 
 for needed in map(Path, SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
@@ -98,8 +122,8 @@ wildcard_constraints:
 
 def targets():
     """The results of a run that hold all of it."""
-    others = ("abundance_wide.csv", "abundance_long.parquet", "threshold_sweep.csv", "run.json")
-    return [f"{RESULTS}/{name}" for name in (*MERGED.values(), *others)]
+    others = ("abundance_wide.csv", "datapackage.json", "run.json")
+    return [f"{RESULTS}/{name}" for name in dict.fromkeys([*MERGED.values(), *DESCRIBED, *others])]
 
 
 def parts(wildcards):
@@ -138,6 +162,11 @@ def all_days(part):
     return [f"{RESULTS}/{part.format(date=date)}" for date in selection().days]
 
 
+def after_recheck(wildcards):
+    checkpoints.reread_source.get()
+    return targets() + parts(wildcards)
+
+
 def day_is_cut(wildcards):
     """Whether the window begins or ends within the day."""
     ends = [end for end in (WINDOW.start, WINDOW.end) if end and end.bin]
@@ -171,7 +200,8 @@ def after_failure():
         return
     if "merge_abundance" in unfinished:
         for stale in targets():
-            Path(stale).unlink(missing_ok=True)
+            if stale != RECHECK["catalog"]:
+                Path(stale).unlink(missing_ok=True)
     logger.error(
         "The run is not complete. What failed is said above, with its bin and address. The bins and days that are "
         "built are kept; the merged table is made when nothing is missing. The same command goes on where this run "

@@ -37,3 +37,30 @@ rule convert_bins:
         f"{LOGS}/convert_bins.log",
     run:
         logged(log[0], bin_table.write_csv, input[0], output[0])
+
+
+rule describe_results:
+    output:
+        f"{RESULTS}/datapackage.json",
+    log:
+        f"{LOGS}/describe_results.log",
+    params:
+        tables=DESCRIBED,
+        group_by=METHOD.group_by,
+        version=data_package.VERSION,
+    run:
+        logged(log[0], data_package.describe_results, SETTINGS["dataset"], DESCRIBED, METHOD.group_by, output[0])
+
+
+rule pool_periods:
+    input:
+        lambda wildcards: all_days(PARTS["bins"]),
+    output:
+        f"{RESULTS}/abundance_{PERIOD}.csv",
+    log:
+        f"{LOGS}/pool_periods_{PERIOD}.log",
+    params:
+        method=asdict(replace(METHOD, class_table={})),
+        class_table=CLASS_TABLE_SHA256,
+    run:
+        logged(log[0], periods.pool_periods, input, PERIOD, METHOD, output[0])

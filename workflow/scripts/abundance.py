@@ -45,7 +45,7 @@ class Method:
 
 
 @dataclass
-class _Tally:
+class Tally:
     """Of one bin: ROIs per class, by label, and in all."""
 
     counts: dict[str, int]
@@ -80,7 +80,7 @@ def pool_abundance(
             counts = count_classes(
                 provenance.classes, winners, method.threshold, method.class_thresholds, method.precision
             )
-            tallies[provenance.bin] = _Tally(
+            tallies[provenance.bin] = Tally(
                 dict(zip(provenance.classes, counts.tolist(), strict=True)), int(winners.n_rois.sum())
             )
     wanted = bins["status"] == WANTED
@@ -103,7 +103,7 @@ def pool_abundance(
     write_part(bin_rows(used, by_bin, {bin_id: tally.n_rois for bin_id, tally in tallies.items()}), files.bins)
 
 
-def pool(used: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
+def pool(used: pd.DataFrame, tallies: Mapping[str, Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Abundance of one day: sum of counts over sum of volumes, per group and class, and per group of classes.
 
     used: the day's used bins. tallies: of each of them. Returns the columns of abundance_long, sorted by
@@ -122,7 +122,7 @@ def pool(used: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> t
     )
 
 
-def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, _Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
     of_bins = [tallies[bin_id] for bin_id in bins["bin"]]
     # A label set may have a class of this name; what it won is unclassified all the same.
     classes = sorted({name for tally in of_bins for name in tally.counts} - {UNCLASSIFIED})

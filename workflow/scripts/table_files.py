@@ -22,6 +22,11 @@ def schema(table: str) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry for entry in declared}
 
 
+def title(table: str) -> str:
+    """What a row of the table is, in a sentence."""
+    return str(yaml.safe_load(SCHEMAS.read_text(encoding="utf-8"))[table]["title"])
+
+
 def columns(table: str, groups: Sequence[str] = ()) -> list[str]:
     """The names of the table's columns; of those that depend on the grouping, the given ones."""
     return [name for name, entry in schema(table).items() if not entry.get("group") or name in groups]

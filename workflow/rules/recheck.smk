@@ -1,0 +1,21 @@
+# Needs a finished run. Reads the source again and builds anew what late or corrected data touch:
+#
+#   snakemake --cores 8 recheck
+
+
+checkpoint reread_source:
+    output:
+        f"{RESULTS}/changes.csv",
+    log:
+        f"{LOGS}/reread_source.log",
+    resources:
+        dashboard=8,  # or the profile's cap, if that is lower: it asks for as many bins at a time itself
+    params:
+        asked=datetime.now(timezone.utc).isoformat(),  # so it runs each time that it is asked for
+    run:
+        logged(log[0], recheck.recheck, SOURCE, WINDOW, **RECHECK, changes=output[0], workers=resources.dashboard)
+
+
+rule recheck:
+    input:
+        after_recheck,

@@ -1,0 +1,47 @@
+"""The description of the results that is handed on with them: a Frictionless data package."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import table_files
+import version
+from files import whole_file
+
+VERSION = 1  # of datapackage.json: raise it when it has to be written again
+
+
+def describe_results(dataset: str, tables: Mapping[str, str], group_by: Sequence[str], path: str | Path) -> None:
+    """Write datapackage.json: every table with its columns, their types, units and meaning.
+
+    tables: file name to the name of its schema. Source: Frictionless Data Package and Table Schema, version 1.
+    """
+    package = {
+        "profile": "data-package",
+        "name": dataset.lower(),
+        "title": f"Plankton abundance from IFCB classifier scores, dataset {dataset}",
+        "created_by": f"{version.NAME} {version.VERSION}",
+        "resources": [_resource(file, table, group_by) for file, table in tables.items()],
+    }
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _resource(file: str, table: str, group_by: Sequence[str]) -> dict[str, Any]:
+    entries = table_files.schema(table)
+    kind = Path(file).suffix.removeprefix(".")
+    fields = [
+        {key: value for key, value in entries[name].items() if key != "group"}
+        | ({"format": "any"} if entries[name]["type"] == "datetime" else {})
+        for name in table_files.columns(table, group_by)
+    ]
+    return {
+        "name": Path(file).name.replace(".", "-").replace("_", "-").lower(),
+        "path": file,
+        "title": table_files.title(table),
+        "format": kind,
+        "mediatype": {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}[kind],
+        "encoding": "utf-8",
+        "schema": {"fields": fields, "missingValues": [""]},
+    }

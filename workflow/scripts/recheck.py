@@ -1,0 +1,94 @@
+"""Late and corrected data: what the source says now, beside what was read of it."""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+import table_files
+from catalog import list_catalog
+from errors import CatalogError, ScoresError
+from scores import read_summary, summarize_scores
+from source import Source
+from window import Window
+
+log = logging.getLogger("ifcb.recheck")
+
+
+def recheck(
+    source: Source,
+    window: Window,
+    which: str,
+    days: int | None,
+    summary_path: Callable[[str], str],
+    catalog: str | Path,
+    ledger: str | Path,
+    changes: str | Path,
+    workers: int,
+) -> None:
+    """Read the catalog again, and the scores of bins that had none (or of `all`); replace only what differs.
+
+    days: only bins of the last so many days (sample_time, UTC); None for all. workers: requests at a time. Writes to
+    `changes` one row per bin and column of the catalog, or `scores`, that differs, with the value before and
+    after. A bin that cannot be had now keeps what it has. Raises CatalogError where there is no ledger yet.
+    """
+    if not Path(ledger).exists():
+        raise CatalogError(f"{ledger} is not there: there is nothing to recheck before a first run")
+    before = table_files.read("catalog", catalog)
+    fresh = Path(f"{catalog}.fresh")
+    try:
+        list_catalog(source, window, fresh)
+        after = table_files.read("catalog", fresh)
+        if fresh.read_bytes() != Path(catalog).read_bytes():
+            fresh.replace(catalog)
+    finally:
+        fresh.unlink(missing_ok=True)
+    rows = list(_catalog_changes(before, after))
+
+    bins = table_files.read("ledger", ledger)
+    asked = bins["status"].isin(["no_scores", "failed"] if which == "no_scores" else ["no_scores", "failed", "used"])
+    if days is not None:
+        first = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
+        asked &= bins["date"] >= first
+    log.info(f"recheck: asking again for the scores of {asked.sum()} bins")
+    with ThreadPoolExecutor(workers) as pool:
+        for number, row in enumerate(pool.map(lambda b: _reread(source, b, summary_path(b)), bins["bin"][asked]), 1):
+            rows += [row] if row else []
+            if number % 100 == 0:
+                log.info(f"recheck: {number} of {asked.sum()} bins asked for again")
+    log.info(f"recheck: {len(rows)} changes, listed in {changes}")
+    table = table_files.empty("changes") if not rows else pd.DataFrame(rows, columns=table_files.columns("changes"))
+    table_files.write(table, "changes", changes)
+
+
+def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+    old, new = (table.astype("str").set_index("bin").fillna("") for table in (before, after))
+    for bin_id in old.index.union(new.index):
+        if bin_id not in old.index or bin_id not in new.index:
+            there = ("", "listed") if bin_id in new.index else ("listed", "")
+            yield str(bin_id), "bin", *there
+            continue
+        for column in old.columns:
+            was, is_now = str(old.at[bin_id, column]), str(new.at[bin_id, column])
+            if was != is_now:
+                yield str(bin_id), column, was, is_now
+
+
+def _reread(source: Source, bin_id: str, path: str) -> tuple[str, str, str, str] | None:
+    """Ask for the scores of a bin; its row of changes, if they are not what was read before."""
+    before, _ = read_summary(path)
+    fresh = Path(f"{path}.fresh")
+    try:
+        after = summarize_scores(source, bin_id, fresh, record_failures=False)
+        if (after.status, after.sha256) == (before.status, before.sha256):
+            return None
+        fresh.replace(path)
+    except ScoresError as error:
+        log.warning(f"{error}; what was read before is kept")
+        return None
+    finally:
+        fresh.unlink(missing_ok=True)
+    return bin_id, "scores", before.sha256 or before.status, after.sha256 or after.status
