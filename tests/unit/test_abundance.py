@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,62 +16,9 @@ from abundance import Method, merge_abundance, pool_abundance
 from archive import Archive
 from errors import ScoresError, TableError
 from metadata_export import from_records
-from scores import Provenance, find_winners, summarize_scores, write_summary
-from selection import WANTED, Criteria, assess
-from tests.archives import bin_row
-
-Row = dict[str, Any]
-Rois = tuple[Sequence[str], Sequence[Sequence[float]]]  # label set and scores
-
-
-def a_bin(number: int, instrument: int = 10, day: str = "20240215", **columns: Any) -> Row:
-    return bin_row(f"D{day}T0000{number:02d}_IFCB{instrument:03d}", **columns)
-
-
-def rois(unclassified: int = 0, /, **hits: int) -> Rois:
-    """Scores of a bin with so many ROIs per class, and so many with a highest score of 0.1."""
-    labels = list(hits)
-    rows = [[0.9 if label == won else 0.05 for label in labels] for won in labels for _ in range(hits[won])]
-    return labels, rows + [[0.1] * len(labels)] * unclassified
-
-
-class Pooled:
-    """The tables of one day: `rows` and `ledger` as text, `csv` the bytes of the first."""
-
-    def __init__(self, folder: Path) -> None:
-        self.csv = (folder / "abundance.csv").read_bytes()
-        self.header, *lines = csv.reader(self.csv.decode().splitlines())
-        self.rows = [dict(zip(self.header, line, strict=True)) for line in lines]
-        with (folder / "ledger.csv").open(newline="") as file:
-            self.ledger = {row["bin"]: (row["status"], row["reason"]) for row in csv.DictReader(file)}
-
-    def column(self, name: str, **where: str) -> dict[str, float]:
-        rows = [row for row in self.rows if all(row[key] == value for key, value in where.items())]
-        found = {row["class"]: float(row[name] or "nan") for row in rows}
-        assert len(found) == len(rows)
-        return found
-
-
-def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], **method: Any) -> Pooled:
-    """Pool a day. scores: of each bin, its ROIs, or `no_scores` or `failed`; those of bins left out are not used."""
-    folder.mkdir(exist_ok=True)
-    of_bin = dict(zip((row["pid"] for row in bins), scores, strict=True))
-    texts = [{name: str(value) for name, value in ({"tags": ""} | row).items()} for row in bins]
-    assessed = assess(from_records(texts, "here"), Criteria())
-    summaries = []
-    for bin_id in assessed["bin"][assessed["status"] == WANTED]:
-        given = of_bin[bin_id]
-        if isinstance(given, str):
-            said, winners = Provenance(bin_id, given, f"reason: {given}"), find_winners(np.empty((0, 0)))
-        else:
-            classes, rows = given
-            said = Provenance(bin_id, "read", classes=tuple(classes))
-            winners = find_winners(np.array(rows, dtype=float).reshape(len(rows), len(classes)))
-        summaries.append(folder / f"{bin_id}.parquet")
-        write_summary(said, winners, summaries[-1])
-    pool_abundance(assessed, summaries, Method(**method), folder / "abundance.csv", folder / "ledger.csv")
-    return Pooled(folder)
-
+from scores import summarize_scores
+from selection import Criteria, assess
+from tests.unit.pooling import CLASSES, PARTS, Pooled, Rois, Row, a_bin, day_files, pool, records, rois
 
 # --- by hand ---
 
@@ -161,7 +108,7 @@ def test_a_bin_recorded_as_failed_has_a_reason_that_fits_in_the_ledger(tmp_path:
     path.write_bytes(b"pid,a\n" + text["pid"].encode() + row + b"\n")
     summarize_scores(Archive(str(tmp_path)), text["pid"], summary, record_failures=True)
     bins = assess(from_records([text], "here"), Criteria())
-    pool_abundance(bins, [summary], Method(), tmp_path / "abundance.csv", tmp_path / "ledger.csv")
+    pool_abundance(bins, [summary], Method(), False, day_files(tmp_path))
     status, reason = Pooled(tmp_path).ledger[text["pid"]]
     assert status == "failed"
     assert path.name in reason
@@ -173,14 +120,15 @@ def test_a_day_without_a_used_bin_has_a_header_and_a_ledger(tmp_path: Path) -> N
     assert day.rows == []
     assert day.header == table_files.columns("abundance_long")
     assert [status for status, _ in day.ledger.values()] == ["skipped", "no_scores"]
+    assert day.groups == {}
+    assert day.bins.empty
+    assert list(day.bins) == table_files.columns("bins_long")
+    assert [(row["n_expected"], row["n_used"], row["complete"]) for row in day.coverage] == [("2", "0", "no")]
 
 
 def test_a_missing_summary_is_an_error_naming_the_bin(tmp_path: Path) -> None:
-    rows = [{name: str(value) for name, value in ({"tags": ""} | a_bin(n)).items()} for n in (0, 7)]
     with pytest.raises(ScoresError, match=r"2 bin.*D20240215T000000_IFCB010"):
-        pool_abundance(
-            assess(from_records(rows, "here"), Criteria()), [], Method(), tmp_path / "a.csv", tmp_path / "l.csv"
-        )
+        pool_abundance(assess(records([a_bin(0), a_bin(7)]), Criteria()), [], Method(), False, day_files(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
@@ -261,25 +209,31 @@ def test_the_order_of_bins_changes_no_byte(
 ) -> None:
     order = data.draw(st.permutations(range(len(day[0]))))
     for group_by in ([], ["instrument"]):
-        straight = pool(folder, *day, group_by=group_by)
-        turned = pool(folder, [day[0][i] for i in order], [day[1][i] for i in order], group_by=group_by)
-        assert turned.csv == straight.csv
+        method = {"group_by": group_by, "class_table": CLASSES}
+        straight = pool(folder, *day, **method)
+        turned = pool(folder, [day[0][i] for i in order], [day[1][i] for i in order], **method)
+        for name in set(PARTS) - {"ledger"}:  # which has the order of the catalog
+            assert turned.bytes[name] == straight.bytes[name], name
+        assert turned.ledger == straight.ledger
 
 
 @settings(max_examples=40, deadline=None)
 @given(days(), st.data())
 def test_two_parts_of_a_day_add_up(folder: Path, day: tuple[list[Row], list[Rois]], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(day[0])))
-    whole = pool(folder, *day, group_by=[])
+    method = {"group_by": [], "class_table": CLASSES}
+    whole = pool(folder, *day, **method)
     parts = [
-        pool(folder, day[0][part], day[1][part], group_by=[]) for part in (slice(at), slice(at, None)) if day[0][part]
+        pool(folder, day[0][part], day[1][part], **method) for part in (slice(at), slice(at, None)) if day[0][part]
     ]
-    for column in ("count", "ml_analyzed_total"):
+    for column, of_table in [
+        (c, t) for c in ("count", "ml_analyzed_total") for t in (Pooled.column, Pooled.group_column)
+    ]:
         totals: dict[str, float] = {}
         for part in parts:
-            for name, value in part.column(column).items():
+            for name, value in of_table(part, column).items():
                 totals[name] = totals.get(name, 0) + value
-        assert totals == pytest.approx(whole.column(column), rel=1e-12)
+        assert totals == pytest.approx(of_table(whole, column), rel=1e-12)
     assert sum(whole.column("count").values()) == sum(len(rows) for _, rows in day[1])
     assert set(whole.column("n_rois").values()) == {sum(len(rows) for _, rows in day[1])}
 
@@ -290,14 +244,24 @@ def test_a_bin_without_hits_dilutes_exactly_by_its_volume(
     folder: Path, day: tuple[list[Row], list[Rois]], volume: float
 ) -> None:
     bins, scores = day
-    before = pool(folder, bins, scores, group_by=[])
-    after = pool(folder, [*bins, a_bin(50, ml_analyzed=volume)], [*scores, rois(A=0, B=0, C=0)], group_by=[])
+    method = {"group_by": [], "class_table": CLASSES}
+    before = pool(folder, bins, scores, **method)
+    after = pool(folder, [*bins, a_bin(50, ml_analyzed=volume)], [*scores, rois(A=0, B=0, C=0)], **method)
     for name, count in before.column("count").items():
         looked = [float(row["ml_analyzed"]) for row, (labels, _) in zip(bins, scores, strict=True)
                   if name in (*labels, "unclassified")]  # fmt: skip
         assert after.column("count")[name] == count
         assert before.column("objects_per_ml")[name] == count / math.fsum(looked)
         assert after.column("objects_per_ml")[name] == count / math.fsum([*looked, volume])
+    for group, count in before.group_column("count").items():
+        members = (
+            set("ABC") if group == "living total" else {name for name in CLASSES if CLASSES[name]["group"] == group}
+        )
+        looked = [
+            float(row["ml_analyzed"]) for row, (labels, _) in zip(bins, scores, strict=True) if members & {*labels}
+        ]
+        assert before.group_column("objects_per_ml")[group] == count / math.fsum(looked)
+        assert after.group_column("objects_per_ml")[group] == count / math.fsum([*looked, volume])
 
 
 # --- the merged table and the ledger ---
@@ -310,19 +274,19 @@ class Merge:
 
     def __init__(self, folder: Path, last: Rois | str) -> None:
         self.folder, self.catalog = folder, folder / "catalog.csv"
-        self.abundance, self.ledger = folder / "merged" / "abundance_long.csv", folder / "merged" / "ledger.csv"
+        self.merged = day_files(folder / "merged")
+        self.abundance, self.ledger = Path(self.merged.abundance), Path(self.merged.ledger)
         bins = [a_bin(n, day=day) for day, numbers in DAYS.items() for n in numbers]
         scores = [rois(A=1), rois(A=2), last]
         self.pooled = [pool(folder / day, [bins[n] for n in of], [scores[n] for n in of]) for day, of in DAYS.items()]
         self.write_catalog(bins)
 
     def write_catalog(self, bins: Sequence[Row]) -> None:
-        texts = [{name: str(value) for name, value in ({"tags": ""} | row).items()} for row in bins]
-        table_files.write(from_records(texts, "here"), "catalog", self.catalog)
+        table_files.write(records(bins), "catalog", self.catalog)
 
     def run(self, failures_allowed: bool = False, **method: Any) -> None:
-        days, ledgers = ([self.folder / day / f"{name}.csv" for day in DAYS] for name in ("abundance", "ledger"))
-        merge_abundance(days, ledgers, self.catalog, Method(**method), failures_allowed, self.abundance, self.ledger)
+        parts = {name: [self.folder / day / file for day in DAYS] for name, file in PARTS.items()}
+        merge_abundance(parts, self.catalog, Method(**method), failures_allowed, self.merged)
 
     def refused(self, error: type[Exception], match: str, **method: Any) -> None:
         with pytest.raises(error, match=match):
@@ -348,11 +312,17 @@ def test_the_merged_table_is_the_days_one_after_the_other(merge: Merge) -> None:
         ("2024-02-16", "unclassified", "0"),
     ]
     assert merge.ledger.read_text().splitlines() == [
-        "bin,date,status,reason",
-        "D20240215T000000_IFCB010,2024-02-15,used,",
-        "D20240215T000001_IFCB010,2024-02-15,used,",
-        "D20240216T000002_IFCB010,2024-02-16,used,",
+        "bin,date,status,reason,address,sha256,bytes,server",
+        "D20240215T000000_IFCB010,2024-02-15,used,,at/D20240215T000000_IFCB010,ab12,8,5.2",
+        "D20240215T000001_IFCB010,2024-02-15,used,,at/D20240215T000001_IFCB010,ab12,9,5.2",
+        "D20240216T000002_IFCB010,2024-02-16,used,,at/D20240216T000002_IFCB010,ab12,8,5.2",
     ]
+    for name, table in {"groups": "groups_long", "coverage": "coverage"}.items():
+        one, two = (day.bytes[name].decode().splitlines() for day in merge.pooled)
+        assert Path(getattr(merge.merged, name)).read_text().splitlines() == [*one, *two[1:]]
+        table_files.read(table, getattr(merge.merged, name))
+    bins = pd.concat([day.bins for day in merge.pooled], ignore_index=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(merge.merged.bins), bins)
 
 
 @pytest.mark.parametrize("bins", [[(0, 1)], [(0, 1), (2, 3)], [(0, 1), (4,)]])
@@ -372,7 +342,7 @@ def test_a_day_with_other_columns_is_refused_by_name(merge: Merge) -> None:
     merge.refused(TableError, r"20240215/abundance\.csv: its columns", group_by=["instrument", "depth"])
 
 
-@pytest.mark.parametrize("name", ["abundance", "ledger"])
+@pytest.mark.parametrize("name", ["abundance", "ledger", "groups", "coverage"])
 def test_an_empty_part_is_refused_by_name(merge: Merge, name: str) -> None:
     (merge.folder / "20240216" / f"{name}.csv").write_text("")
     merge.refused(TableError, rf"20240216/{name}\.csv")
@@ -382,7 +352,7 @@ def test_a_bin_that_failed_earlier_is_in_the_ledger_only_where_that_is_allowed(t
     merge = Merge(tmp_path, "failed")
     merge.refused(ScoresError, r"reason: failed[\s\S]*D20240216T000002_IFCB010")
     merge.run(failures_allowed=True)
-    assert merge.ledger.read_text().endswith("D20240216T000002_IFCB010,2024-02-16,failed,reason: failed\n")
+    assert merge.ledger.read_text().endswith("D20240216T000002_IFCB010,2024-02-16,failed,reason: failed,,,,\n")
 
 
 def test_a_threshold_for_no_class_is_told(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:

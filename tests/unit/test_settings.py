@@ -90,13 +90,19 @@ WRONG: dict[str, list[Any]] = {
     "select.ml_analyzed.at_most": ["x", None, math.inf, ".inf", True],
     "classify.threshold": [-0.1, 1.1, "high", None, True, math.nan, math.inf, ".nan", [0.7]],
     "classify.class_thresholds": ["", 5, "/no/such/file.csv", ["a"]],
+    "classify.class_table": ["", 5, "/no/such/file.csv", ["a"]],
     "classify.score_precision": ["float8", "double", None, 16],
     "abundance.group_by": ["instrument", ["day"], ["depth", "depth"], [None], None, {"depth": 1}],
+    "abundance.period": ["year", "d", None, 7, ["day"]],
+    "abundance.position_tolerance_km": [-1, -0.1, "far", None, True, math.nan, math.inf, ".nan", [1]],
     "abundance.confidence": [0, 1, -1, 95, "x", None, math.nan, ".nan"],
     "source": [None, "x", []],
     "select": [None, "x", [], 5],
     "classify": [None, 0.7],
+    "recheck.scores": ["new", None, True, ["all"]],
+    "recheck.days": [0, -1, 1.5, "x", True, math.nan],
     "abundance": [None, []],
+    "recheck": [None, "all", []],
 }
 
 
@@ -131,7 +137,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 29
+    assert len(known) == 35
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -165,8 +171,8 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         ("select.ml_analyzed.atmost", "Did you mean select.ml_analyzed.at_most?"),
         ("classify.treshold", "Did you mean classify.threshold?"),
         ("abundance.groupby", "Did you mean abundance.group_by?"),
-        ("abundance.zzz", "Accepted here: group_by, confidence"),
-        ("zzz", "Accepted here: dataset, source, select, classify, abundance"),
+        ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
+        ("zzz", "Accepted here: dataset, source, select, classify, abundance, recheck"),
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> None:
@@ -201,6 +207,9 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "select.ml_analyzed.at_most": ("5", 5),
         "classify.threshold": ("0.8", 0.8),
         "classify.class_thresholds": ("null", None),
+        "classify.class_table": ("null", None),
+        "abundance.position_tolerance_km": ("0", 0),
+        "recheck.days": ("7", 7),
         "abundance.confidence": ("0.9", 0.9),
     }
     given = config(**{key.replace(".", "__"): text for key, (text, _) in told.items()})
@@ -298,6 +307,28 @@ def test_a_bad_file_of_thresholds_is_refused_before_the_run(tmp_path: Path, text
     (line,) = faults(config(classify__class_thresholds=str(path)))
     assert line.startswith("classify.class_thresholds: ")
     assert str(path) in line
+
+
+# --- the class table ---
+
+
+def test_a_class_table_is_read_and_null_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("label,scientific_name,aphia_id,living,group,harmful\nNA,Name,7,yes,diatom,no\n")
+    resolved = settings.resolve(config(classify__class_table=str(path)))
+    traits = {"scientific_name": "Name", "aphia_id": "7", "living": "yes", "group": "diatom", "harmful": "no"}
+    assert settings.class_table(resolved) == {"NA": traits}
+    assert settings.class_table(settings.resolve(config(classify__class_table=None))) == {}
+
+
+@pytest.mark.parametrize("text", ["", "label\nA\n", "label,group\nA,diatom\n"])
+def test_a_bad_class_table_is_refused_before_the_run(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    (line,) = faults(config(classify__class_table=str(path)))
+    assert line.startswith("classify.class_table: ")
+    assert str(path) in line
+    assert "label,scientific_name,aphia_id,living,group,harmful" in line.partition("Accepted")[2]
 
 
 def test_every_entry_of_the_schema_says_what_is_accepted() -> None:

@@ -33,7 +33,11 @@ ABUNDANCE = {
     "latitude": 41.3,
     "longitude": -70.5,
     "class": "Akashiwo",
+    "scientific_name": "Akashiwo sanguinea",
+    "aphia_id": "232546",
     "living": "",
+    "group": "",
+    "harmful": "",
     "count": 5,
     "ml_analyzed_total": 2.0,
     "objects_per_ml": 2.5,
@@ -43,8 +47,13 @@ ABUNDANCE = {
     "threshold": 0.7,
     "n_bins": 1,
     "n_rois": 9,
+    "n_bins_assessed": 1,
+    "dispersion": 1.5,
+    "objects_per_ml_low_dispersed": 0.6,
+    "objects_per_ml_high_dispersed": 6.7,
 }
 LEDGER = {"bin": "D20240215T000000_IFCB010", "date": "2024-02-15", "status": "used", "reason": ""}
+LEDGER |= {"address": "https://x/y", "sha256": "0" * 64, "bytes": 9, "server": ""}
 ROWS = {"catalog": CATALOG, "abundance_long": ABUNDANCE, "ledger": LEDGER}
 
 
@@ -114,8 +123,8 @@ def test_empty_numbers_and_times_come_back(path: Path) -> None:
 
 def test_a_table_without_rows_keeps_its_columns(path: Path) -> None:
     table_files.write(pd.DataFrame([LEDGER]).head(0), "ledger", path)
-    assert path.read_text() == "bin,date,status,reason\n"
-    assert list(table_files.read("ledger", path)) == ["bin", "date", "status", "reason"]
+    assert path.read_text() == "bin,date,status,reason,address,sha256,bytes,server\n"
+    assert list(table_files.read("ledger", path)) == list(LEDGER)
 
 
 def test_group_columns_are_there_only_when_asked_for() -> None:
@@ -137,7 +146,9 @@ BREAKS: dict[str, dict[str, list[list[Any]]]] = {
         "skip": [[2], [None]],
     },
     "abundance_long": {
-        **{"date": [[""]], "instrument": [[""]], "class": [[""], [None]], "living": [["yes"]]},
+        **{"date": [[""]], "instrument": [[""]], "class": [[""], [None]], "living": [["maybe"], ["Yes"]]},
+        **{"harmful": [["maybe"], ["1"]], "aphia_id": [["232546.0"], ["urn:1"]], "n_bins_assessed": [[0]]},
+        **{"dispersion": [[-0.1]], "objects_per_ml_low_dispersed": [[NAN]], "objects_per_ml_high_dispersed": [[-1.0]]},
         **{"latitude": [[-9999999.0]], "longitude": [[180.5]], "threshold": [[1.1], [-0.1]]},
         **{"count": [[3, -1]], "n_bins": [[0]], "n_rois": [[-1]], "ml_analyzed_total": [[NAN], [-1.0]]},
         **{"objects_per_ml": [[NAN], [-1.0]], "objects_per_L": [[NAN], [-1.0]]},

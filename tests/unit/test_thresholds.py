@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import table_files
 from errors import ConfigError
 from thresholds import read_class_thresholds, warn_of_unknown
 
@@ -70,16 +69,12 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
         read_class_thresholds(tmp_path / name)
 
 
-def test_unknown_classes_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    table = tmp_path / "abundance_long.csv"
-    plain = dict.fromkeys(table_files.columns("abundance_long"), "1") | {"date": "2024-02-15", "living": ""}
-    with table.open("w", newline="") as file:
-        out = csv.DictWriter(file, plain)
-        out.writeheader()
-        out.writerows([plain | {"class": name} for name in ("Akashiwo", "unclassified")])
-    assert warn_of_unknown(table, {"Akashiwo": 0.5}) == []
+def test_unknown_classes_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    labels = {"Akashiwo", "detritus"}
+    assert warn_of_unknown(labels, {}) == []
+    assert warn_of_unknown(labels, {"Akashiwo": 0.5}) == []
     assert not caplog.records
-    assert warn_of_unknown(table, {"Akashivo": 0.5, "Akashiwo": 0.5}) == ["Akashivo"]
+    assert warn_of_unknown(labels, {"Akashivo": 0.5, "Akashiwo": 0.5}) == ["Akashivo"]
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
     assert "class_thresholds" in warning.getMessage()

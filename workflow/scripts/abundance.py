@@ -17,7 +17,7 @@ from coverage import cover
 from errors import ScoresError, TableError
 from files import whole_file
 from intervals import pearson_dispersion, poisson_limits, widened_limits
-from scores import UNCLASSIFIED, Precision, count_classes, read_summary
+from scores import UNCLASSIFIED, Precision, Provenance, count_classes, read_summary
 from selection import WANTED
 from thresholds import warn_of_unknown
 
@@ -75,7 +75,7 @@ def pool_abundance(
     tallies, told = {}, {}
     for path in summaries:
         provenance, winners = read_summary(path)
-        told[provenance.bin] = STATUS[provenance.status], provenance.reason
+        told[provenance.bin] = provenance
         if provenance.status == "read":
             counts = count_classes(
                 provenance.classes, winners, method.threshold, method.class_thresholds, method.precision
@@ -87,11 +87,16 @@ def pool_abundance(
     untold = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in told]
     if untold:
         raise ScoresError(f"no scores summary of {len(untold)} bin(s), the first is {untold[0]}")
-    outcome = [
-        told[bin_id] if is_wanted else (status, reason)
-        for bin_id, is_wanted, status, reason in zip(bins["bin"], wanted, bins["status"], bins["reason"], strict=True)
-    ]
-    bins = bins.assign(status=[status for status, _ in outcome], reason=[reason for _, reason in outcome])
+    left_out = Provenance("", "")
+    outcome = [told.get(bin_id, left_out) for bin_id in bins["bin"]]
+    bins = bins.assign(
+        status=bins["status"].where(~wanted, [STATUS.get(provenance.status, "") for provenance in outcome]),
+        reason=bins["reason"].where(~wanted, [provenance.reason for provenance in outcome]),
+        address=[provenance.address for provenance in outcome],
+        sha256=[provenance.sha256 for provenance in outcome],
+        bytes=pd.array([provenance.bytes or None for provenance in outcome], dtype="Int64"),
+        server=[provenance.server for provenance in outcome],
+    )
     used = bins[bins["status"] == "used"]
     abundance, groups = pool(used, tallies, method)
     group_by = [column for column in GROUPS if column in method.group_by]

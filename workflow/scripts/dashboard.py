@@ -192,7 +192,10 @@ class Dashboard:
             body = self._get(target, csv=True)
         except RequestError as error:
             raise ScoresError(f"bin {bin_id}: {error}") from error
-        return None if body is None else ScoreFile(self.url + target, body)
+        if body is None:
+            return None
+        # No answer names the version, but 5.2 quotes text and its predecessors do not.
+        return ScoreFile(self.url + target, body, "ifcbdb 5.2" if body[:1] == b'"' else "ifcbdb 5.0 or 5.1")
 
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""

@@ -8,8 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import table_files
 import version as project
+from bin_ids import parse_bin_id
 from files import whole_file
 
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
@@ -44,12 +47,19 @@ def record_run(
         "last_day": bins["date"].max(),
         "classes": int(rows["class"].nunique()),
         "rows": len(rows),
+        "scores_read_at": _read_times(bins, Path(path).parent / "bins"),
         "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
     }
     with whole_file(path) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_times(bins: pd.DataFrame, folder: Path) -> dict[str, str]:
+    """Bin to the time at which its scores were read (UTC), which is the time of its summary."""
+    paths = {bin_id: folder / parse_bin_id(bin_id).folder / f"{bin_id}.parquet" for bin_id in bins["bin"]}
+    return {bin_id: _utc(path.stat().st_mtime) for bin_id, path in paths.items() if path.exists()}
 
 
 def _utc(timestamp: float) -> str:

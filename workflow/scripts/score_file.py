@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ScoreFile:
-    """The bytes of a `{bin}_class_scores.csv` and where they were read."""
+    """The bytes of a `{bin}_class_scores.csv`, where they were read, and the server's version if it can be told."""
 
     address: str
     body: bytes
+    server: str = ""

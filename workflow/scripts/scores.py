@@ -44,7 +44,8 @@ class Provenance:
     """What a summary was made from.
 
     status: `read`, `no_scores` (the source has none) or `failed`; reason: why not `read`.
-    address, sha256, bytes: of the class-scores file. classes: the label set, in the file's order.
+    address, sha256, bytes: of the class-scores file; server: the server's version if it can be told. classes: the
+    label set, in the file's order.
     """
 
     bin: str
@@ -53,6 +54,7 @@ class Provenance:
     address: str = ""
     sha256: str = ""
     bytes: int = 0
+    server: str = ""
     classes: tuple[str, ...] = ()
 
 
@@ -208,7 +210,8 @@ def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failu
 
 
 def _origin(file: ScoreFile) -> dict[str, Any]:
-    return {"address": file.address, "sha256": sha256(file.body).hexdigest(), "bytes": len(file.body)}
+    digest = sha256(file.body).hexdigest()
+    return {"address": file.address, "sha256": digest, "bytes": len(file.body), "server": file.server}
 
 
 def write_summary(provenance: Provenance, winners: Winners, path: str | Path) -> None:

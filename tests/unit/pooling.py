@@ -1,0 +1,89 @@
+"""Days pooled from bins that a test describes ROI by ROI."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from abundance import DayFiles, Method, pool_abundance
+from metadata_export import from_records
+from scores import Provenance, find_winners, write_summary
+from selection import WANTED, Criteria, assess
+from tests.archives import bin_row
+
+Row = dict[str, Any]
+Rois = tuple[Sequence[str], Sequence[Sequence[float]]]  # label set and scores
+
+PARTS = {name: f"{name}.csv" for name in ("abundance", "ledger", "groups", "coverage")} | {"bins": "bins.parquet"}
+# A is both, B and C differ in the group, D is told not to live, E and `unclassified` are not in the table.
+TRAITS = {"A": ("yes", "diatom"), "B": ("yes", "diatom"), "C": ("yes", "dinoflagellate"), "D": ("no", "")}
+CLASSES = {
+    label: {"scientific_name": f"{label} sp.", "aphia_id": "", "living": living, "group": group, "harmful": ""}
+    for label, (living, group) in TRAITS.items()
+}
+
+
+def a_bin(number: int, instrument: int = 10, day: str = "20240215", **columns: Any) -> Row:
+    return bin_row(f"D{day}T0000{number:02d}_IFCB{instrument:03d}", **columns)
+
+
+def rois(unclassified: int = 0, /, **hits: int) -> Rois:
+    """Scores of a bin with so many ROIs per class, and so many with a highest score of 0.1."""
+    labels = list(hits)
+    rows = [[0.9 if label == won else 0.05 for label in labels] for won in labels for _ in range(hits[won])]
+    return labels, rows + [[0.1] * len(labels)] * unclassified
+
+
+def records(bins: Sequence[Row]) -> pd.DataFrame:
+    """The catalog of the bins."""
+    return from_records([{name: str(value) for name, value in ({"tags": ""} | row).items()} for row in bins], "here")
+
+
+def day_files(folder: Path) -> DayFiles:
+    return DayFiles(**{name: str(folder / file) for name, file in PARTS.items()})
+
+
+class Pooled:
+    """The tables of one day: as text, and `bytes` of each file by its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bytes = {name: (folder / file).read_bytes() for name, file in PARTS.items()}
+        self.header, *lines = csv.reader(self.bytes["abundance"].decode().splitlines())
+        self.rows = [dict(zip(self.header, line, strict=True)) for line in lines]
+        self.groups = {row["group"]: row for row in csv.DictReader(self.bytes["groups"].decode().splitlines())}
+        self.coverage = list(csv.DictReader(self.bytes["coverage"].decode().splitlines()))
+        self.bins = pd.read_parquet(folder / PARTS["bins"])
+        with (folder / PARTS["ledger"]).open(newline="") as file:
+            self.ledger = {row["bin"]: (row["status"], row["reason"]) for row in csv.DictReader(file)}
+
+    def column(self, name: str, **where: str) -> dict[str, float]:
+        rows = [row for row in self.rows if all(row[key] == value for key, value in where.items())]
+        found = {row["class"]: float(row[name] or "nan") for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def group_column(self, name: str) -> dict[str, float]:
+        return {group: float(row[name] or "nan") for group, row in self.groups.items()}
+
+
+def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], cut: bool = False, **method: Any) -> Pooled:
+    """Pool a day. scores: of each bin, its ROIs, or `no_scores` or `failed`; those of bins left out are not used."""
+    folder.mkdir(exist_ok=True)
+    of_bin = dict(zip((row["pid"] for row in bins), scores, strict=True))
+    assessed = assess(records(bins), Criteria())
+    summaries = []
+    for bin_id in assessed["bin"][assessed["status"] == WANTED]:
+        given = of_bin[bin_id]
+        if isinstance(given, str):
+            said, winners = Provenance(bin_id, given, f"reason: {given}"), find_winners(np.empty((0, 0)))
+        else:
+            classes, rows = given
+            said = Provenance(bin_id, "read", "", f"at/{bin_id}", "ab12", 7 + len(rows), "5.2", tuple(classes))
+            winners = find_winners(np.array(rows, dtype=float).reshape(len(rows), len(classes)))
+        summaries.append(folder / f"{bin_id}.parquet")
+        write_summary(said, winners, summaries[-1])
+    pool_abundance(assessed, summaries, Method(**method), cut, day_files(folder))
+    return Pooled(folder)
