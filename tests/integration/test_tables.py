@@ -148,6 +148,9 @@ def test_groups_of_bins_and_a_moving_platform(checkout: Checkout, tmp_path: Path
     table = checkout.table("ship").fillna({"cruise": "", "depth": -1}).query("`class` == 'Akashiwo'")
     assert table.set_index(["cruise", "depth"])["count"].to_dict() == {("EN1", 5.0): 3, ("EN1", 30.0): 3, ("", -1.0): 4}
     assert set(table["instrument"]) == {"IFCB10"}
+    wide = checkout.table("ship", "abundance_wide").fillna({"cruise": "", "depth": -1})
+    by_group = table.set_index(["cruise", "depth"])["objects_per_ml"]
+    assert wide.set_index(["cruise", "depth"])["Akashiwo"].to_dict() == by_group.to_dict()
     coverage = checkout.table("ship", "coverage").fillna({"cruise": "", "depth": -1}).set_index(["cruise", "depth"])
     # one degree of latitude on a sphere of 6371.0088 km radius
     assert coverage["position_spread_km"]["EN1", 5.0] == pytest.approx(np.pi / 180 * 6371.0088)
@@ -170,7 +173,7 @@ def test_results_describe_themselves(demo_run: Checkout) -> None:
     assert package["name"] == "demo"
     described = {resource["path"]: resource for resource in package["resources"]}
     present = {path.name for path in demo_run.results("demo").glob("*") if path.suffix in (".csv", ".parquet")}
-    assert set(described) == present - {"abundance_wide.csv"}
+    assert set(described) == present
     for path, resource in described.items():
         file = demo_run.results("demo") / path
         columns = list((pd.read_csv(file, nrows=0) if file.suffix == ".csv" else pd.read_parquet(file)).columns)

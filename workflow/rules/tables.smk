@@ -40,6 +40,8 @@ rule convert_bins:
 
 
 rule describe_results:
+    input:
+        f"{RESULTS}/abundance_wide.csv",
     output:
         f"{RESULTS}/datapackage.json",
     log:
@@ -49,7 +51,15 @@ rule describe_results:
         group_by=METHOD.group_by,
         version=data_package.VERSION,
     run:
-        logged(log[0], data_package.describe_results, SETTINGS["dataset"], DESCRIBED, METHOD.group_by, output[0])
+        logged(
+            log[0],
+            data_package.describe_results,
+            SETTINGS["dataset"],
+            DESCRIBED,
+            METHOD.group_by,
+            input[0],
+            output[0],
+        )
 
 
 rule pool_periods:

@@ -248,11 +248,13 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     `unclassified` is the last column. parquet: the long table as it is.
     """
     table = table_files.read("abundance_long", abundance)
-    index = ["date", *dict.fromkeys(["instrument", *(column for column in GROUPS if column in method.group_by)])]
+    index = table_files.columns("abundance_wide", method.group_by)
     pivoted = table.pivot(index=index, columns="class", values="objects_per_ml")
     classes = sorted(set(pivoted.columns) - {UNCLASSIFIED}) + [UNCLASSIFIED] * (UNCLASSIFIED in pivoted.columns)
+    rows = pivoted[classes].reset_index()
+    table_files.check(rows[index], "abundance_wide", str(wide))
     with whole_file(wide) as unfinished:
-        pivoted[classes].to_csv(unfinished, lineterminator="\n")
+        rows.to_csv(unfinished, index=False, lineterminator="\n")
     with whole_file(parquet) as unfinished:
         table.to_parquet(unfinished, index=False, compression="zstd")
 

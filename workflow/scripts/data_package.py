@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import table_files
 import version
 from files import whole_file
@@ -12,18 +14,29 @@ from files import whole_file
 VERSION = 1  # of datapackage.json: raise it when it has to be written again
 
 
-def describe_results(dataset: str, tables: Mapping[str, str], group_by: Sequence[str], path: str | Path) -> None:
+def describe_results(
+    dataset: str, tables: Mapping[str, str], group_by: Sequence[str], wide: str | Path, path: str | Path
+) -> None:
     """Write datapackage.json: every table with its columns, their types, units and meaning.
 
-    tables: file name to the name of its schema. Source: Frictionless Data Package and Table Schema, version 1.
+    tables: file name to the name of its schema. wide: abundance_wide.csv, whose columns are classes.
+    Source: Frictionless Data Package and Table Schema, version 1.
     """
-    package = {
+    package: dict[str, Any] = {
         "profile": "data-package",
         "name": dataset.lower(),
         "title": f"Plankton abundance from IFCB classifier scores, dataset {dataset}",
         "created_by": f"{version.NAME} {version.VERSION}",
         "resources": [_resource(file, table, group_by) for file, table in tables.items()],
     }
+    resource = _resource(Path(wide).name, "abundance_wide", group_by)
+    known = {field["name"] for field in resource["schema"]["fields"]}
+    resource["schema"]["fields"] += [
+        {"name": name, "type": "number", "unit": "objects/mL", "description": f"Class {name}; empty: not assessed."}
+        for name in pd.read_csv(wide, nrows=0).columns
+        if name not in known
+    ]
+    package["resources"].append(resource)
     with whole_file(path) as unfinished:
         unfinished.write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
