@@ -87,7 +87,7 @@ def check(frame: pd.DataFrame, table: str, where: str) -> None:
     wrong += [c for c, entry in entries.items() if c not in frame.columns and not entry.get("group")]
     if wrong:
         raise TableError(f"{where}: columns {wrong} are missing or not in the schema of {table}")
-    for name in frame.columns:
+    for name in frame.columns if len(frame) else ():  # an empty table has no types either
         _check_column(frame, name, entries[name], f"{where}: table {table}, column {name}")
 
 
