@@ -12,7 +12,7 @@ import pandas as pd
 import table_files
 from bin_ids import parse_bin_id
 from bin_table import bin_rows, merge_parts, write_part
-from class_table import ClassTable, traits, warn_of_unlisted
+from class_table import LIVING_TOTAL, ClassTable, traits, warn_of_unlisted
 from coverage import cover
 from errors import ScoresError, TableError
 from files import whole_file
@@ -152,14 +152,14 @@ def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, Tally], method: Method
         threshold=[*(method.class_thresholds.get(name, method.threshold) for name in classes), np.nan],
     )
     members = {group: (of_class["group"] == group).to_numpy() for group in sorted(set(of_class["group"]) - {""})}
-    members["living total"] = (of_class["living"] == "yes").to_numpy()
+    members[LIVING_TOTAL] = (of_class["living"] == "yes").to_numpy()
     members = {group: in_group for group, in_group in members.items() if in_group.any()}
-    totals = [
-        np.where((known := counts[:, m]).size and ~np.isnan(known).all(axis=1), np.nansum(known, axis=1), np.nan)
-        for m in members.values()
-    ]
-    groups = _concentrations(np.array(totals).reshape(-1, len(bins)).T, volume, method.confidence).assign(
-        **shared, group=list(members), n_classes=[int(m.sum()) for m in members.values()]
+    if not members:
+        return table, table_files.empty("groups_long", list(method.group_by))
+    known = [counts[:, in_group] for in_group in members.values()]
+    totals = [np.where(np.isnan(of_group).all(axis=1), np.nan, np.nansum(of_group, axis=1)) for of_group in known]
+    groups = _concentrations(np.column_stack(totals), volume, method.confidence).assign(
+        **shared, group=list(members), n_classes=[of_group.shape[1] for of_group in known]
     )
     return table, groups
 

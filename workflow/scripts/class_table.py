@@ -8,9 +8,11 @@ import pandas as pd
 
 import table_files
 from errors import ConfigError, TableError
+from scores import UNCLASSIFIED
 
 log = logging.getLogger("ifcb.class_table")
 
+LIVING_TOTAL = "living total"  # among the groups: all classes that the table calls living
 ClassTable = Mapping[str, Mapping[str, str]]  # label to its traits
 
 TRAITS = ("scientific_name", "aphia_id", "living", "group", "harmful")
@@ -31,12 +33,19 @@ def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
         table = table_files.read("class_table", path)
     except (OSError, ValueError, TableError) as error:
         raise ConfigError(f"{path} cannot be read as a class table ({error})") from None
+    if LIVING_TOTAL in set(table["group"]):
+        raise ConfigError(f"{path}: a group cannot be called {LIVING_TOTAL!r}: that is the total of what lives")
     return {str(row["label"]): {trait: str(row[trait]) for trait in TRAITS} for row in table.to_dict("records")}
 
 
 def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
     """The traits of labels, one row each in the order given; empty where the table does not have the label."""
-    rows = [table.get(label, {"living": "no"} if label.lower() in NOT_LIVING else {}) for label in labels]
+    not_living = {"living": "no"}
+    # What is unclassified is of no class, whatever a table says of a label of that name.
+    rows = [
+        {} if label == UNCLASSIFIED else table.get(label, not_living if label.lower() in NOT_LIVING else {})
+        for label in labels
+    ]
     return pd.DataFrame(rows, columns=list(TRAITS), dtype="str").fillna("")
 
 

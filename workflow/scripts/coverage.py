@@ -1,5 +1,6 @@
 """Coverage: how much of a day was sampled and used, so that a day that lacks bins never looks like a full one."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,7 +41,7 @@ def _row(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: f
         "first_sample_time": used["sample_time"].min(),
         "last_sample_time": used["sample_time"].max(),
         "hours_covered": int(used["sample_time"].dt.hour.nunique()),
-        "ml_analyzed_total": float(np.sort(used["ml_analyzed"].to_numpy()).sum()),
+        "ml_analyzed_total": math.fsum(used["ml_analyzed"]),
         "position_spread_km": spread,
         "moving": "" if np.isnan(spread) else "yes" if spread > tolerance_km else "no",
         "complete": "yes" if counts["n_used"] == eligible > 0 and not cut else "no",

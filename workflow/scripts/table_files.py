@@ -39,7 +39,9 @@ def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
     Raises TableError if the frame does not agree with the schema; nothing is written then.
     """
     check(frame, table, str(path))
-    times = {c: frame[c].map(pd.Timestamp.isoformat) for c in frame.select_dtypes("datetimetz").columns}
+    times = {
+        c: frame[c].map(pd.Timestamp.isoformat, na_action="ignore") for c in frame.select_dtypes("datetimetz").columns
+    }
     with whole_file(path) as unfinished:
         frame.assign(**times).to_csv(unfinished, index=False, lineterminator="\n")
 
