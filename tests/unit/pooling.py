@@ -81,7 +81,8 @@ def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], cut: b
             said, winners = Provenance(bin_id, given, f"reason: {given}"), find_winners(np.empty((0, 0)))
         else:
             classes, rows = given
-            said = Provenance(bin_id, "read", "", f"at/{bin_id}", "ab12", 7 + len(rows), "5.2", tuple(classes))
+            origin = {"address": f"at/{bin_id}", "sha256": "ab12", "bytes": 7 + len(rows), "server": "5.2"}
+            said = Provenance(bin_id, "read", classes=tuple(classes), **origin)
             winners = find_winners(np.array(rows, dtype=float).reshape(len(rows), len(classes)))
         summaries.append(folder / f"{bin_id}.parquet")
         write_summary(said, winners, summaries[-1])

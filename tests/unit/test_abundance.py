@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import table_files
-from abundance import Method, merge_abundance, pool_abundance
+from abundance import Method, merge_abundance, pool_abundance, reshape_abundance
 from archive import Archive
 from errors import ScoresError, TableError
 from metadata_export import from_records
@@ -208,13 +208,12 @@ def test_the_order_of_bins_changes_no_byte(
     folder: Path, day: tuple[list[Row], list[Rois]], data: st.DataObject
 ) -> None:
     order = data.draw(st.permutations(range(len(day[0]))))
-    for group_by in ([], ["instrument"]):
-        method = {"group_by": group_by, "class_table": CLASSES}
-        straight = pool(folder, *day, **method)
-        turned = pool(folder, [day[0][i] for i in order], [day[1][i] for i in order], **method)
-        for name in set(PARTS) - {"ledger"}:  # which has the order of the catalog
-            assert turned.bytes[name] == straight.bytes[name], name
-        assert turned.ledger == straight.ledger
+    method = {"group_by": data.draw(st.sampled_from([[], ["instrument"]])), "class_table": CLASSES}
+    straight = pool(folder, *day, **method)
+    turned = pool(folder, [day[0][i] for i in order], [day[1][i] for i in order], **method)
+    for name in set(PARTS) - {"ledger"}:  # which has the order of the catalog
+        assert turned.bytes[name] == straight.bytes[name], name
+    assert turned.ledger == straight.ledger
 
 
 @settings(max_examples=40, deadline=None)
@@ -352,3 +351,54 @@ def test_a_bin_that_failed_earlier_is_in_the_ledger_only_where_that_is_allowed(t
 def test_a_threshold_for_no_class_is_told(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:
     merge.run(class_thresholds={"B": 0.5, "Bb": 0.5})
     assert ["Bb" in message for message in caplog.messages] == [True]
+
+
+def test_labels_that_the_class_table_lacks_are_told_and_kept(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:
+    merge.run(class_table={"A": CLASSES["A"]})
+    assert ["classify.class_table" in message and message.endswith(" B") for message in caplog.messages] == [True]
+    assert "B" in set(table_files.read("abundance_long", merge.abundance)["class"])
+
+
+# --- in other shapes ---
+
+
+def reshaped(folder: Path, *days: Pooled, **method: Any) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Rows of the days' long table and of the wide one; the Parquet file is checked to be the long one."""
+    long = folder / "abundance_long.csv"
+    header, *_ = days[0].bytes["abundance"].split(b"\n")
+    long.write_bytes(b"\n".join([header, *(day.bytes["abundance"].partition(b"\n")[2].rstrip() for day in days), b""]))
+    reshape_abundance(long, Method(**method), folder / "wide.csv", folder / "abundance_long.parquet")
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(folder / "abundance_long.parquet"), table_files.read("abundance_long", long), check_exact=True
+    )
+    with (folder / "wide.csv").open(newline="") as file:
+        wide = list(csv.DictReader(file))
+    return [row for day in days for row in day.rows], wide
+
+
+@pytest.mark.parametrize("group_by", [[], ["instrument"], ["depth"], ["cruise", "instrument", "depth"]])
+def test_the_wide_table_has_the_numbers_of_the_long_one(tmp_path: Path, group_by: list[str]) -> None:
+    bins = [a_bin(0, depth=4, ml_analyzed=0.7), a_bin(1, 125, cruise="EN706"), a_bin(2, depth=8.5)]
+    later = [a_bin(3, day="20240216", ml_analyzed=1.3)]
+    scores = [rois(1, NA=1, zoo=0), rois(NA=2, Beta=3), rois(alpha=1, NA=0)]
+    days = [pool(tmp_path / "1", bins, scores, group_by=group_by)]
+    days.append(pool(tmp_path / "2", later, [rois(Beta=0)], group_by=group_by))
+    long, wide = reshaped(tmp_path, *days, group_by=group_by)
+    keys = ["date", "instrument", *(name for name in ("depth", "cruise") if name in group_by)]
+    assert list(wide[0]) == [*keys, "Beta", "NA", "alpha", "zoo", "unclassified"]
+    expected: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in long:
+        empty = dict.fromkeys(("Beta", "NA", "alpha", "zoo", "unclassified"), "")
+        expected.setdefault(tuple(row[key] for key in keys), empty)[row["class"]] = row["objects_per_ml"]
+    found = {tuple(row[key] for key in keys): {k: v for k, v in row.items() if k not in keys} for row in wide}
+    assert found == expected
+    assert len(wide) == len(expected)
+    assert [row["date"] for row in wide] == sorted(row["date"] for row in wide)
+    last = wide[-1]  # zero, with its limits, and not assessed are two things
+    assert (last["Beta"], last["NA"], last["alpha"], last["unclassified"]) == ("0.0", "", "", "0.0")
+
+
+def test_days_without_used_bins_make_a_wide_table_without_rows(tmp_path: Path) -> None:
+    long, wide = reshaped(tmp_path, pool(tmp_path / "1", [a_bin(0, skip=1)], [rois(A=1)]))
+    assert long == wide == []
+    assert (tmp_path / "wide.csv").read_text() == "date,instrument\n"

@@ -53,11 +53,10 @@ def test_a_class_table_that_is_not_there_is_refused_by_name(tmp_path: Path, name
         read_class_table(tmp_path / name)
 
 
-@pytest.mark.parametrize("row", ["A,,,yes,living total,no", "unclassified,,,yes,diatom,no"])
-def test_names_that_have_a_meaning_of_their_own_are_refused(tmp_path: Path, row: str) -> None:
-    """A group of that name would be lost behind the total; what is unclassified is in no group."""
+def test_a_group_that_is_called_as_the_total_is_refused(tmp_path: Path) -> None:
+    """Its own classes would be lost behind those of the total."""
     path = tmp_path / "classes.csv"
-    path.write_text(f"{HEADER}\n{row}\n")
+    path.write_text(f"{HEADER}\nA,,,no,living total,no\n")
     with pytest.raises(ConfigError, match=r"classes\.csv"):
         read_class_table(path)
 
@@ -125,6 +124,13 @@ def test_classes_that_live_in_no_group_are_in_the_living_total_only(tmp_path: Pa
     table = {"A": CLASSES["A"] | {"group": ""}, "D": CLASSES["D"] | {"group": "plastic"}}
     day = pool(tmp_path, [a_bin(0)], [rois(A=2, D=3)], class_table=table)
     assert day.group_column("count") == {"plastic": 3, "living total": 2}
+
+
+def test_what_is_unclassified_is_in_no_group_whatever_a_table_says(tmp_path: Path) -> None:
+    table = {"A": CLASSES["A"], "unclassified": CLASSES["A"]}
+    day = pool(tmp_path, [a_bin(0)], [rois(5, A=2)], class_table=table)
+    assert day.group_column("count") == {"diatom": 2, "living total": 2}
+    assert [row["group"] for row in day.rows] == ["diatom", ""]
 
 
 def test_an_instrument_without_groups_leaves_those_of_the_other_as_they_are(tmp_path: Path) -> None:

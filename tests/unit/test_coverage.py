@@ -116,21 +116,23 @@ def test_moving_is_beyond_the_tolerance() -> None:
 def test_one_row_per_group_with_and_without_used_bins(tmp_path: Path) -> None:
     rows = [{"depth": 4.0}, {"depth": 4.0, "instrument": "IFCB125", "status": "no_scores"}, {"status": "skipped"}]
     for group_by, expected in {
-        (): [("IFCB10;IFCB125", 3, 1)],
-        ("instrument",): [("IFCB10", 2, 1), ("IFCB125", 1, 0)],
-        ("depth",): [("IFCB10;IFCB125", 2, 1), ("IFCB10", 1, 0)],
+        (): [("IFCB10;IFCB125", 3, 1, "no")],
+        ("instrument",): [("IFCB10", 2, 1, "yes"), ("IFCB125", 1, 0, "no")],
+        ("depth",): [("IFCB10;IFCB125", 2, 1, "no"), ("IFCB10", 1, 0, "no")],
     }.items():
         table = cover(bins_of(*rows), group_by, False, 1.0)
-        assert list(table[["instrument", "n_expected", "n_used"]].itertuples(index=False, name=None)) == expected
+        assert (
+            list(table[["instrument", "n_expected", "n_used", "complete"]].itertuples(index=False, name=None))
+            == expected
+        )
         table_files.write(table, "coverage", tmp_path / "coverage.csv")
         read = table_files.read("coverage", tmp_path / "coverage.csv")
-        assert read["first_sample_time"].notna().tolist() == [used > 0 for _, _, used in expected]
-        assert read["complete"].tolist() == ["no"] * len(expected)
+        assert read["first_sample_time"].notna().tolist() == [used > 0 for _, _, used, _ in expected]
 
 
 def test_a_day_says_what_became_of_its_bins(tmp_path: Path) -> None:
-    bins = [a_bin(0, ml_analyzed=0.1), a_bin(1, skip=1), a_bin(2, ml_analyzed=37.8), a_bin(3), a_bin(4)]
-    bins += [a_bin(5 + n, ml_analyzed=0.1 * n, latitude="-9999999", longitude="-9999999") for n in range(1, 10)]
+    bins = [a_bin(0, ml_analyzed=0.7), a_bin(1, skip=1), a_bin(2, ml_analyzed=37.8), a_bin(3), a_bin(4)]
+    bins += [a_bin(5 + n, ml_analyzed=0.7 + 0.211 * n, latitude="-9999999", longitude="-9999999") for n in range(1, 10)]
     scores = [rois(A=1), "", "", "no_scores", "failed", *[rois(A=1)] * 9]
     day = pool(tmp_path, bins, scores)
     (row,) = day.coverage

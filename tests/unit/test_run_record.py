@@ -21,9 +21,10 @@ def run(tmp_path: Path) -> Path:
     catalog, ledger, abundance = (tmp_path / f"{name}.csv" for name in ("catalog", "ledger", "abundance_long"))
     catalog.write_text("the time of the file is what is recorded")
     os.utime(catalog, (1_708_000_000, 1_708_000_000))  # 2024-02-15 12:26:40 UTC
-    lines = [f"D2024021{5 + n // 3}T00000{n}_IFCB010,2024-02-1{5 + n // 3},{s}," for n, s in enumerate(STATUSES)]
-    ledger.write_text("\n".join(["bin,date,status,reason", *lines, ""]))
-    plain = dict.fromkeys(table_files.columns("abundance_long"), "1") | {"date": "2024-02-15", "living": ""}
+    lines = [f"D2024021{5 + n // 3}T00000{n}_IFCB010,2024-02-1{5 + n // 3},{s},,,,," for n, s in enumerate(STATUSES)]
+    ledger.write_text("\n".join(["bin,date,status,reason,address,sha256,bytes,server", *lines, ""]))
+    plain = dict.fromkeys(table_files.columns("abundance_long"), "1")
+    plain |= {"date": "2024-02-15", "living": "", "harmful": ""}
     with abundance.open("w", newline="") as file:
         out = csv.DictWriter(file, plain)
         out.writeheader()

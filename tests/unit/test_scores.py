@@ -111,7 +111,8 @@ def test_counts_of_a_summary_are_those_of_the_file_roi_by_roi(
     body = score_file(labels, rows)
     classes, scores = read_scores(BIN, body)
     assert classes == tuple(labels)
-    said = Provenance(BIN, "read", "", "https://x/y", sha256(body).hexdigest(), len(body), classes)
+    origin = {"address": "https://x/y", "sha256": sha256(body).hexdigest(), "bytes": len(body), "server": "ifcbdb 5.2"}
+    said = Provenance(BIN, "read", classes=classes, **origin)
     write_summary(said, find_winners(scores), summary)
     provenance, winners = read_summary(summary)
     assert provenance == said

@@ -54,8 +54,8 @@ class Provenance:
     address: str = ""
     sha256: str = ""
     bytes: int = 0
-    classes: tuple[str, ...] = ()
     server: str = ""
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
