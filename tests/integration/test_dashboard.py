@@ -47,6 +47,8 @@ def test_each_version_gives_the_truth_with_no_request_too_many(checkout: Checkou
         assert_equals_truth(checkout.table("demo"), truth.abundance(archive))
         ledger = checkout.table("demo", "ledger")
         assert dict(zip(ledger["bin"], ledger["status"], strict=True)) == truth.statuses(archive)
+        server = "ifcbdb 5.2" if version == "5.2" else "ifcbdb 5.0 or 5.1"
+        assert (ledger.loc[ledger["status"] == "used", "server"] == server).all()
 
         eligible = ledger.loc[ledger["status"].isin(["used", "no_scores"]), "bin"]
         assert asked_bins(dashboard) == sorted(eligible)

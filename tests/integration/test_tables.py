@@ -1,7 +1,9 @@
 """The tables around the merged one, through the front door, each against an independent working-out."""
 
+import csv
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +168,33 @@ def test_a_day_that_the_window_cuts_is_not_complete(checkout: Checkout, tmp_path
     checkout.run({"dataset": "cut", "source": source, "select": {"start": bins[1], "end": "2024-04-03"}})
     coverage = checkout.table("cut", "coverage").set_index("date")["complete"]
     assert coverage.to_dict() == {"2024-04-01": "no", "2024-04-02": "yes", "2024-04-03": "yes"}
+
+
+def test_a_day_that_is_not_over_is_not_complete(checkout: Checkout, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    days = {name: now + timedelta(days=d) for name, d in (("today", 0), ("before", -2))}
+    bins = {name: f"D{day:%Y%m%d}T000000_IFCB010" for name, day in days.items()}
+    archive = write_archive(
+        tmp_path / "archive", [bin_row(b) for b in bins.values()], {b: (["Akashiwo"], [[0.9]]) for b in bins.values()}
+    )
+    checkout.run({"dataset": "now", "source": {"kind": "directory", "path": str(archive)}})
+    coverage = checkout.table("now", "coverage").set_index("date")["complete"]
+    assert coverage[f"{days['today']:%Y-%m-%d}"] == "no"
+    assert coverage[f"{days['before']:%Y-%m-%d}"] == "yes"
+
+
+def test_labels_that_are_called_as_columns(checkout: Checkout, tmp_path: Path) -> None:
+    bin_id, labels = "D20240401T010000_IFCB010", ["date", "count", "unclassified", "NA"]
+    rows = [[0.9, 0, 0, 0], [0, 0.9, 0, 0], [0, 0, 0.9, 0], [0, 0, 0, 0.9]]
+    archive = write_archive(tmp_path / "archive", [bin_row(bin_id)], {bin_id: (labels, rows)})
+    checkout.run({"dataset": "odd", "source": {"kind": "directory", "path": str(archive)}})
+    with (checkout.results("odd") / "abundance_long.csv").open() as file:
+        counts = {row["class"]: row["count"] for row in csv.DictReader(file)}
+    assert counts == {"NA": "1", "count": "1", "date": "1", "unclassified": "1"}
+    header = (checkout.results("odd") / "abundance_wide.csv").read_text().splitlines()[0]
+    assert header == "date,instrument,NA,count,date,unclassified"
+    sweep = (checkout.results("odd") / "threshold_sweep.csv").read_text()
+    assert "unclassified" not in sweep
 
 
 def test_results_describe_themselves(demo_run: Checkout) -> None:

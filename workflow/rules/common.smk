@@ -168,10 +168,12 @@ def after_recheck(wildcards):
 
 
 def day_is_cut(wildcards):
-    """Whether the window begins or ends within the day."""
+    """Whether the window begins or ends within the day, or the bins were listed before it was over."""
+    listed_at = datetime.fromtimestamp(selection().path.stat().st_mtime, timezone.utc)
     ends = [end for end in (WINDOW.start, WINDOW.end) if end and end.bin]
-    listed = set(selection().days[wildcards.date]["bin"])
-    return any(end.bin in listed or str(end.day) == wildcards.date for end in ends)
+    bins = set(selection().days[wildcards.date]["bin"])
+    cut = any(end.bin in bins or str(end.day) == wildcards.date for end in ends)
+    return cut or f"{listed_at:%Y-%m-%d}" <= wildcards.date
 
 
 def day_files(output):

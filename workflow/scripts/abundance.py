@@ -251,8 +251,9 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     index = table_files.columns("abundance_wide", method.group_by)
     pivoted = table.pivot(index=index, columns="class", values="objects_per_ml")
     classes = sorted(set(pivoted.columns) - {UNCLASSIFIED}) + [UNCLASSIFIED] * (UNCLASSIFIED in pivoted.columns)
-    rows = pivoted[classes].reset_index()
-    table_files.check(rows[index], "abundance_wide", str(wide))
+    keys = pivoted.index.to_frame(index=False)
+    table_files.check(keys, "abundance_wide", str(wide))
+    rows = pd.concat([keys, pivoted[classes].reset_index(drop=True)], axis="columns")  # a label may be called date
     with whole_file(wide) as unfinished:
         rows.to_csv(unfinished, index=False, lineterminator="\n")
     with whole_file(parquet) as unfinished:

@@ -1,6 +1,5 @@
 """Files that are there whole or not at all."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what is written there takes its name only if nothing failed."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    unfinished = target.with_name(f".{target.name}.part")  # the next try takes up what a kill left behind
     try:
         yield unfinished
         unfinished.replace(target)

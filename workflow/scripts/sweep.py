@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 import table_files
-from scores import Precision, count_classes, read_summary
+from scores import UNCLASSIFIED, Precision, count_classes, read_summary
 
 VERSION = 1  # of the meaning of threshold_sweep.csv: raise it when it has to be made again
 THRESHOLDS = [i / 20 for i in range(21)]
@@ -23,6 +23,8 @@ def sweep_thresholds(summaries: Sequence[str | Path], precision: Precision, path
         provenance, winners = read_summary(summary)
         counts = [count_classes(provenance.classes, winners, t, {}, precision) for t in THRESHOLDS]
         for name, of_class in zip(provenance.classes, np.transpose(counts), strict=True):
+            if name == UNCLASSIFIED:
+                continue  # no class in any table, whatever a label set says
             kept[name] = kept.get(name, 0) + of_class
     classes = sorted(kept)
     rows = pd.DataFrame(
