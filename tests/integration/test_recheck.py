@@ -25,8 +25,8 @@ def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
         run.run(config(dashboard))
         untouched = {name: time for name, time in run.stamps().items() if "2024-04-16" in name}
 
-        # One bin's scores come late, one volume and one position are corrected, one bin is flagged.
-        late, still_none = AWKWARD["no_scores"]
+        # One bin's scores come late, one volume is corrected, one bin without scores is flagged skip.
+        late, flagged = AWKWARD["no_scores"]
         (neighbour,) = AWKWARD["header_only"]
         labels, _ = truth.score_rows(archive, neighbour)
         header = next(archive.rglob(f"{neighbour}_class_scores.csv")).read_text().splitlines()[0]
@@ -36,15 +36,18 @@ def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
         metadata = (archive / "metadata.csv").read_text()
         line = next(row for row in metadata.splitlines() if row.startswith(volume))
         before = line.split(",")[3]
-        (archive / "metadata.csv").write_text(metadata.replace(line, line.replace(f",{before},", ",1.25,", 1)))
+        metadata = metadata.replace(line, line.replace(f",{before},", ",1.25,", 1))
+        line = next(row for row in metadata.splitlines() if row.startswith(flagged))
+        (archive / "metadata.csv").write_text(metadata.replace(line, line.removesuffix("0") + "1"))
         dashboard.reload()
 
         dashboard.clear()
         run.run(config(dashboard), "recheck")
         assert len(targets(dashboard, EXPORT)) == 1
-        assert asked_bins(dashboard) == sorted([late, still_none])
+        assert asked_bins(dashboard) == [late]
         found = changes(run)
-        assert set(found) == {(late, "scores"), (volume, "ml_analyzed")}
+        assert set(found) == {(late, "scores"), (volume, "ml_analyzed"), (flagged, "skip")}
+        assert found[flagged, "skip"] == ("0", "1")
         assert found[volume, "ml_analyzed"] == (before, "1.25")
         assert found[late, "scores"][0] == "no_scores"
         assert re.fullmatch("[0-9a-f]{64}", found[late, "scores"][1])

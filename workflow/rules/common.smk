@@ -100,6 +100,7 @@ DESCRIBED = {
     "threshold_sweep.csv": "threshold_sweep",
 }
 RECHECK = {
+    "criteria": CRITERIA,
     "summary_path": lambda bin_id: summary_path(bin_id),
     "which": SETTINGS["recheck"]["scores"],
     "days": SETTINGS["recheck"]["days"],

@@ -12,6 +12,7 @@ import table_files
 from catalog import list_catalog
 from errors import CatalogError, ScoresError
 from scores import read_summary, summarize_scores
+from selection import WANTED, Criteria, assess
 from source import Source
 from window import Window
 
@@ -21,6 +22,7 @@ log = logging.getLogger("ifcb.recheck")
 def recheck(
     source: Source,
     window: Window,
+    criteria: Criteria,
     which: str,
     days: int | None,
     summary_path: Callable[[str], str],
@@ -29,7 +31,9 @@ def recheck(
     changes: str | Path,
     workers: int,
 ) -> None:
-    """Read the catalog again, and the scores of bins that had none (or of `all`); replace only what differs.
+    """Read the catalog again, and the scores of bins that had none (or of `all`); replace scores that differ.
+
+    A bin that the new catalog skips, filters or gives a bad volume is not asked for.
 
     days: only bins of the last so many days (sample_time, UTC); None for all. workers: requests at a time. Writes to
     `changes` one row per bin and column of the catalog, or `scores`, that differs, with the value before and
@@ -42,14 +46,15 @@ def recheck(
     try:
         list_catalog(source, window, fresh)
         after = table_files.read("catalog", fresh)
-        if fresh.read_bytes() != Path(catalog).read_bytes():
-            fresh.replace(catalog)
+        fresh.replace(catalog)  # even if it says the same: its time is when the bins were listed
     finally:
         fresh.unlink(missing_ok=True)
     rows = list(_catalog_changes(before, after))
 
     bins = table_files.read("ledger", ledger)
     asked = bins["status"].isin(["no_scores", "failed"] if which == "no_scores" else ["no_scores", "failed", "used"])
+    assessed = assess(after, criteria)
+    asked &= bins["bin"].isin(assessed.loc[assessed["status"] == WANTED, "bin"])
     if days is not None:
         first = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
         asked &= bins["date"] >= first
