@@ -17,7 +17,10 @@ from tests.archives import bin_row
 Row = dict[str, Any]
 Rois = tuple[Sequence[str], Sequence[Sequence[float]]]  # label set and scores
 
-PARTS = {name: f"{name}.csv" for name in ("abundance", "ledger", "groups", "coverage")} | {"bins": "bins.parquet"}
+PARTS = {name: f"{name}.csv" for name in ("abundance", "ledger", "groups", "coverage")} | {
+    "bins": "bins.parquet",
+    "sweep": "sweep.parquet",
+}
 # A is both, B and C differ in the group, D is told not to live, E and `unclassified` are not in the table.
 TRAITS = {"A": ("yes", "diatom"), "B": ("yes", "diatom"), "C": ("yes", "dinoflagellate"), "D": ("no", "")}
 CLASSES = {

@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Path:
         out = csv.DictWriter(file, plain)
         out.writeheader()
         out.writerows([plain | {"class": name} for name in ("NA", "Akashiwo", "unclassified")])
-    record_run(CONFIG, {"path": "resources/demo"}, catalog, ledger, abundance, tmp_path / "run.json")
+    record_run(CONFIG, {"path": "resources/demo"}, catalog, ledger, abundance, tmp_path / "bins", tmp_path / "run.json")
     return tmp_path / "run.json"
 
 

@@ -7,11 +7,24 @@ import numpy as np
 import pytest
 
 import table_files
-from scores import Precision, Provenance, find_winners, write_summary
-from sweep import sweep_thresholds
+from scores import Precision, Provenance, find_winners, read_summary, write_summary
+from sweep import Kept, add, count_kept, merge_parts, write_part
 
 THRESHOLDS = [0.05 * i for i in range(21)]
 LABELS = (("A", "B", "C", "never"), ("C", "A"), ("B", "D", "never"), ("C", "A", "B"))
+
+
+def sweep(summaries: list[Path], precision: Precision, path: Path) -> None:
+    """The table of two days, the first of which has one bin."""
+    parts = []
+    for day, of_day in enumerate((summaries[:1], summaries[1:])):
+        kept: Kept = {}
+        for summary in of_day:
+            provenance, winners = read_summary(summary)
+            add(kept, count_kept(provenance.classes, winners, precision))
+        parts.append(path.with_name(f"{day}.part.parquet"))
+        write_part(kept, parts[-1])
+    merge_parts(parts, path)
 
 
 @pytest.fixture
@@ -48,7 +61,7 @@ def test_the_sweep_is_that_of_a_plain_loop(
             for t in range(21):
                 if winner and top >= rounded(t / 20):
                     expected[winner, t] += 1
-    sweep_thresholds(list(bins), precision, tmp_path / "sweep.csv")
+    sweep(list(bins), precision, tmp_path / "sweep.csv")
     table = table_files.read("threshold_sweep", tmp_path / "sweep.csv")
     assert table["class"].tolist() == [name for name in ("A", "B", "C", "D", "never") for _ in range(21)]
     assert table["threshold"].tolist() == pytest.approx(THRESHOLDS * 5, abs=1e-12)
@@ -74,12 +87,12 @@ def test_the_order_of_bins_changes_no_byte(
 ) -> None:
     texts = []
     for order in (list(bins), list(bins)[::-1]):
-        sweep_thresholds(order, "float16", tmp_path / "sweep.csv")
+        sweep(order, "float16", tmp_path / "sweep.csv")
         texts.append((tmp_path / "sweep.csv").read_bytes())
     assert texts[0] == texts[1]
 
 
 def test_no_bins_with_scores_make_a_table_without_rows(tmp_path: Path) -> None:
-    sweep_thresholds([], "float16", tmp_path / "sweep.csv")
+    sweep([], "float16", tmp_path / "sweep.csv")
     assert (tmp_path / "sweep.csv").read_text() == "class,threshold,count,share_kept\n"
     assert table_files.read("threshold_sweep", tmp_path / "sweep.csv").empty

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+import sweep
 import table_files
 from bin_ids import parse_bin_id
 from bin_table import bin_rows, merge_parts, write_part
@@ -61,6 +62,7 @@ class DayFiles:
     groups: str
     coverage: str
     bins: str
+    sweep: str
 
 
 def pool_abundance(
@@ -73,6 +75,7 @@ def pool_abundance(
     missing or damaged.
     """
     tallies, told = {}, {}
+    kept: sweep.Kept = {}
     for path in summaries:
         provenance, winners = read_summary(path)
         told[provenance.bin] = provenance
@@ -83,6 +86,7 @@ def pool_abundance(
             tallies[provenance.bin] = Tally(
                 dict(zip(provenance.classes, counts.tolist(), strict=True)), int(winners.n_rois.sum())
             )
+            sweep.add(kept, sweep.count_kept(provenance.classes, winners, method.precision))
     wanted = bins["status"] == WANTED
     untold = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in told]
     if untold:
@@ -106,6 +110,7 @@ def pool_abundance(
     table_files.write(cover(bins, group_by, cut, method.position_tolerance_km), "coverage", files.coverage)
     by_bin = {bin_id: tally.counts for bin_id, tally in tallies.items()}
     write_part(bin_rows(used, by_bin, {bin_id: tally.n_rois for bin_id, tally in tallies.items()}), files.bins)
+    sweep.write_part(kept, files.sweep)
 
 
 def pool(used: pd.DataFrame, tallies: Mapping[str, Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -208,11 +213,13 @@ def merge_abundance(
     catalog: str | Path,
     method: Method,
     failures_allowed: bool,
+    summaries: str | Path,
     merged: DayFiles,
 ) -> None:
     """Put the days, in order, into the merged tables.
 
-    parts: by the names of DayFiles, the days' files. Lines are copied as they are. Raises TableError if the
+    parts: by the names of DayFiles, the files of the days, or of shards. summaries: the folder of the scores
+    summaries, for a message. Lines are copied as they are. Raises TableError if the
     ledger does not have exactly the bins of the catalog, and ScoresError if a bin failed in an earlier run and
     that is not allowed now. Warns of thresholds for unknown classes and of labels not in the class table.
     """
@@ -221,24 +228,24 @@ def merge_abundance(
         whole = {name: files.enter_context(whole_file(getattr(merged, name))) for name in tables}
         for name, table in tables.items():
             _concatenate(parts[name], table_files.columns(table, method.group_by), whole[name])
-        bins = table_files.read("ledger", whole["ledger"])
+        bins = table_files.read("ledger", whole["ledger"], ["bin", "status", "reason"])
         failed = bins[bins["status"] == "failed"]
         if len(failed) and not failures_allowed:
-            folder = Path(merged.abundance).parent / "bins"
-            summaries = " ".join(f"{folder / parse_bin_id(b).folder / b}.parquet" for b in failed["bin"])
+            paths = " ".join(f"{Path(summaries, parse_bin_id(b).folder, b)}.parquet" for b in failed["bin"])
             raise ScoresError(
                 f"{len(failed)} bin(s) were recorded as failed by an earlier run, but source.on_failure is now stop:\n"
                 + "".join(f"  {reason}\n" for reason in failed["reason"])
-                + f"To have them asked for again, delete their summaries and run again:\n  rm {summaries}"
+                + f"To have them asked for again, delete their summaries and run again:\n  rm {paths}"
             )
-        listed = table_files.read("catalog", catalog)["bin"]
+        listed = table_files.read("catalog", catalog, ["bin"])["bin"]
         if sorted(bins["bin"]) != sorted(listed):
             odd = sorted(set(bins["bin"]) ^ set(listed))[:3]
             raise TableError(f"{merged.ledger}: {len(bins)} bins, {catalog} has {len(listed)}; not in both: {odd}")
-        labels = set(table_files.read("abundance_long", whole["abundance"])["class"]) - {UNCLASSIFIED}
+        labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
         warn_of_unknown(labels, method.class_thresholds)
         warn_of_unlisted(labels, method.class_table)
         merge_parts(parts["bins"], merged.bins)
+        sweep.merge_parts(parts["sweep"], merged.sweep)
 
 
 def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, parquet: str | Path) -> None:
@@ -247,8 +254,8 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     wide: a row per day and group and a column per class, in objects per mL, empty where the class was not assessed;
     `unclassified` is the last column. parquet: the long table as it is.
     """
-    table = table_files.read("abundance_long", abundance)
     index = table_files.columns("abundance_wide", method.group_by)
+    table = table_files.read("abundance_long", abundance, [*index, "class", "objects_per_ml"])
     pivoted = table.pivot(index=index, columns="class", values="objects_per_ml")
     classes = sorted(set(pivoted.columns) - {UNCLASSIFIED}) + [UNCLASSIFIED] * (UNCLASSIFIED in pivoted.columns)
     keys = pivoted.index.to_frame(index=False)
@@ -256,8 +263,7 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     rows = pd.concat([keys, pivoted[classes].reset_index(drop=True)], axis="columns")  # a label may be called date
     with whole_file(wide) as unfinished:
         rows.to_csv(unfinished, index=False, lineterminator="\n")
-    with whole_file(parquet) as unfinished:
-        table.to_parquet(unfinished, index=False, compression="zstd")
+    table_files.convert("abundance_long", abundance, parquet)
 
 
 def _concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:

@@ -14,12 +14,6 @@ from files import whole_file
 from scores import UNCLASSIFIED
 
 OF_BIN = ("bin", "sample_time", "instrument", "latitude", "longitude", "depth", "cruise", "sample_type")
-TYPES = {
-    "string": pa.string(),
-    "datetime": pa.timestamp("us", "UTC"),
-    "number": pa.float64(),
-    "integer": pa.int64(),
-}
 
 
 def bin_rows(used: pd.DataFrame, counts: Mapping[str, Mapping[str, int]], n_rois: Mapping[str, int]) -> pd.DataFrame:
@@ -46,14 +40,22 @@ def write_part(rows: pd.DataFrame, path: str | Path) -> None:
     """Check the rows against their schema and write them as a Parquet file of their own."""
     table_files.check(rows, "bins_long", str(path))
     with whole_file(path) as unfinished:
-        pq.write_table(pa.Table.from_pandas(rows, _schema(), preserve_index=False), unfinished, compression="zstd")
+        pq.write_table(
+            pa.Table.from_pandas(rows, table_files.arrow_schema("bins_long"), preserve_index=False),
+            unfinished,
+            compression="zstd",
+        )
 
 
 def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
-    """Put the parts into one Parquet file, a row group each: no more than one day is in memory."""
-    with whole_file(path) as unfinished, pq.ParquetWriter(unfinished, _schema(), compression="zstd") as writer:
-        for part in parts:
-            writer.write_table(pq.ParquetFile(part).read(use_threads=False))
+    """Put the parts, a day or more each, into one Parquet file, a row group a day: no more than one is in memory."""
+    with (
+        whole_file(path) as unfinished,
+        pq.ParquetWriter(unfinished, table_files.arrow_schema("bins_long"), compression="zstd") as writer,
+    ):
+        for part in map(pq.ParquetFile, parts):
+            for day in range(part.num_row_groups):
+                writer.write_table(part.read_row_group(day, use_threads=False))
 
 
 def write_csv(table: str | Path, path: str | Path) -> None:
@@ -61,12 +63,7 @@ def write_csv(table: str | Path, path: str | Path) -> None:
     with (
         whole_file(path) as unfinished,
         pa.CompressedOutputStream(str(unfinished), "gzip") as stream,
-        pyarrow.csv.CSVWriter(stream, _schema()) as writer,
+        pyarrow.csv.CSVWriter(stream, table_files.arrow_schema("bins_long")) as writer,
     ):
         for batch in pq.ParquetFile(table).iter_batches():
             writer.write_batch(batch)
-
-
-def _schema() -> pa.Schema:
-    entries = table_files.schema("bins_long")
-    return pa.schema([(name, TYPES[entry["type"]]) for name, entry in entries.items()])

@@ -24,14 +24,16 @@ def record_run(
     catalog: str | Path,
     ledger: str | Path,
     abundance: str | Path,
+    summaries: str | Path,
     path: str | Path,
 ) -> None:
     """Write run.json: the resolved config, software versions, the source's address (identity), times and counts.
 
-    The time of the catalog is that of its file, so that files with the results themselves have no times.
+    summaries: the folder of the scores summaries. The time of the catalog is that of its file, so that files with the
+    results themselves have no times.
     """
-    bins = table_files.read("ledger", ledger)
-    rows = table_files.read("abundance_long", abundance)
+    bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
+    rows = table_files.read("abundance_long", abundance, ["date", "class"])
     statuses = table_files.schema("ledger")["status"]["constraints"]["enum"]
     record = {
         "workflow": {"name": project.NAME, "version": project.VERSION},
@@ -43,11 +45,11 @@ def record_run(
         "bins_per_status": {status: int((bins["status"] == status).sum()) for status in statuses},
         "days": int(bins["date"].nunique()),
         "days_with_data": int(rows["date"].nunique()),
-        "first_day": bins["date"].min(),
-        "last_day": bins["date"].max(),
+        "first_day": min(bins["date"], default=None),
+        "last_day": max(bins["date"], default=None),
         "classes": int(rows["class"].nunique()),
         "rows": len(rows),
-        "scores_read_at": _read_times(bins, Path(path).parent / "bins"),
+        "scores_read_at": _read_times(bins, Path(summaries)),
         "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},

@@ -11,8 +11,10 @@ A null class stands for ROIs without any valid score.
 import csv
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -90,47 +92,50 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
         raise ScoresError(
             f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not a line of pid and classes"
         )
-    odd = sorted({name for name in classes if not name or min(name) < " " or classes.count(name) > 1})
+    met = Counter(classes)
+    odd = sorted(name for name, times in met.items() if not name or min(name) < " " or times > 1)
     if odd:
         raise ScoresError(f"bin {bin_id}: class labels that are empty, met twice or hold control characters: {odd}")
     if not rows.strip():
         return classes, np.empty((0, len(classes)))
-
-    # Columns go by position, so that no label can be mistaken for another.
-    positions = [str(i) for i in range(len(names))]
     try:
         table = pyarrow.csv.read_csv(
             pa.py_buffer(rows),
-            read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=positions, block_size=len(rows) + 1),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={"0": pa.string(), **dict.fromkeys(positions[1:], pa.float64())},
-                null_values=MISSING,
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, column_names=[str(i) for i in range(len(names))], block_size=len(rows) + 1
             ),
+            convert_options=_convert_options(len(classes)),
         )
     except pa.ArrowInvalid as error:
         raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {error}") from None
-    _check_rois(bin_id, table.column(0))
-    scores = np.empty((table.num_rows, len(classes)))
-    for i, column in enumerate(table.columns[1:]):
-        scores[:, i] = column.to_numpy()
-    with np.errstate(invalid="ignore"):
+    (batch,) = table.to_batches()
+    _check_rois(bin_id, batch.column(0))
+    columns = pa.RecordBatch.from_arrays(batch.columns[1:], batch.schema.names[1:])
+    scores: NDArray[np.float64] = columns.to_tensor(null_to_nan=True, row_major=True).to_numpy()
+    if np.fmin.reduce(scores, axis=None) < 0 or np.fmax.reduce(scores, axis=None) > 1:
         wrong = np.argwhere((scores < 0) | (scores > 1))
-    if len(wrong):
         row, column_at = wrong[0]
         raise ScoresError(
             f"bin {bin_id}: {len(wrong)} score(s) outside 0 to 1, the first in "
-            f"{table.column(0)[row]}, class {classes[column_at]}: {scores[row, column_at]}"
+            f"{batch.column(0)[row]}, class {classes[column_at]}: {scores[row, column_at]}"
         )
     return classes, scores
 
 
-def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> None:
-    own = pc.fill_null(pc.match_substring_regex(pids, rf"^{bin_id}_\d+$"), False)
+@lru_cache(maxsize=16)
+def _convert_options(n_classes: int) -> pyarrow.csv.ConvertOptions:
+    """Columns go by position, so that no label can be mistaken for another."""
+    types = {"0": pa.string(), **{str(i): pa.float64() for i in range(1, n_classes + 1)}}
+    return pyarrow.csv.ConvertOptions(column_types=types, null_values=MISSING)
+
+
+def _check_rois(bin_id: str, pids: pa.StringArray) -> None:
+    numbers = pc.utf8_slice_codeunits(pids, len(bin_id) + 1)
+    own = pc.fill_null(pc.and_(pc.starts_with(pids, f"{bin_id}_"), pc.ascii_is_decimal(numbers)), False)
     if not pc.all(own).as_py():
         stranger = pids.filter(pc.invert(own))[0]
         raise ScoresError(f"bin {bin_id}: its class scores hold {stranger}, which is not a ROI of this bin")
-    numbers = pc.utf8_slice_codeunits(pids, len(bin_id) + 1)
-    if pc.count_distinct(pc.utf8_ltrim(numbers, "0")).as_py() < len(pids):
+    if pc.count_distinct(pc.ascii_ltrim(numbers, "0")).as_py() < len(pids):
         raise ScoresError(f"bin {bin_id}: its class scores hold a ROI twice")
 
 
@@ -139,12 +144,20 @@ def find_winners(scores: NDArray[np.float64]) -> Winners:
 
     The highest valid score wins, the first class among equals, in each precision by itself.
     """
-    known = np.where(np.isnan(scores), -1.0, scores)  # below any score, so never the highest
-    top = known.max(axis=1, initial=-1.0)
-    keys: dict[Precision, NDArray[np.intp]] = {}
-    for precision in PRECISIONS:
-        winner = known.astype(precision).argmax(axis=1) if len(known) else np.empty(0, dtype=np.intp)
-        keys[precision] = np.where(top < 0, -1, winner)
+    if not scores.size:
+        scores = np.full((len(scores), 1), np.nan)
+    known = np.fmax(scores, -1.0)  # what is missing lies below any score, so is never the highest
+    exact = known.argmax(axis=1)
+    top = known[np.arange(len(known)), exact]
+    keys: dict[Precision, NDArray[np.intp]] = {"float64": np.where(top < 0, -1, exact)}
+    for precision in PRECISIONS[1:]:
+        # In a lower precision only those can equal the highest that exceed its next lower neighbour: few ROIs
+        # have another such class, and only theirs are rounded.
+        neighbour = np.nextafter(top.astype(precision), np.array(-np.inf, precision)).astype("float64")
+        doubtful = np.flatnonzero((known > neighbour[:, np.newaxis]).sum(axis=1) > 1)
+        winner = keys["float64"].copy()
+        winner[doubtful] = np.where(top[doubtful] < 0, -1, known[doubtful].astype(precision).argmax(axis=1))
+        keys[precision] = winner
     order = np.lexsort((top, *reversed(keys.values())))
     rows = np.column_stack([*keys.values(), top])[order]
     first = np.ones(len(rows), dtype=bool)
@@ -231,7 +244,7 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path) ->
             "class_float32": named(winners.winner["float32"], winners.winner["float32"] == exact),
             "class_float16": named(winners.winner["float16"], winners.winner["float16"] == exact),
         }
-    ).replace_schema_metadata({"ifcb": json.dumps(asdict(provenance))})
+    ).replace_schema_metadata({"ifcb": json.dumps(vars(provenance))})
     with whole_file(path) as unfinished:
         pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
 

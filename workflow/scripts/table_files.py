@@ -6,25 +6,35 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import yaml
 
 from errors import TableError
 from files import whole_file
 
 SCHEMAS = Path(__file__).parents[1] / "schemas" / "tables.yaml"
+TABLES = yaml.safe_load(SCHEMAS.read_text(encoding="utf-8"))
 DTYPES = {"string": "str", "date": "str", "datetime": "str", "number": "float64", "integer": "Int64"}
+ARROW = {
+    "string": pa.string(),
+    "date": pa.string(),
+    "datetime": pa.timestamp("us", "UTC"),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+}
 
 
 @cache
 def schema(table: str) -> dict[str, dict[str, Any]]:
     """The table's columns: name to its entry in workflow/schemas/tables.yaml, in order."""
-    declared = yaml.safe_load(SCHEMAS.read_text(encoding="utf-8"))[table]["fields"]
-    return {entry["name"]: entry for entry in declared}
+    return {entry["name"]: entry for entry in TABLES[table]["fields"]}
 
 
 def title(table: str) -> str:
     """What a row of the table is, in a sentence."""
-    return str(yaml.safe_load(SCHEMAS.read_text(encoding="utf-8"))[table]["title"])
+    return str(TABLES[table]["title"])
 
 
 def columns(table: str, groups: Sequence[str] = ()) -> list[str]:
@@ -52,10 +62,13 @@ def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=DTYPES[entries[name]["type"]]) for name in columns(table, groups)})
 
 
-def read(table: str, path: str | Path) -> pd.DataFrame:
-    """Read a table that `write` wrote. Raises TableError if it does not agree with its schema."""
+def read(table: str, path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table that `write` wrote, or `only` some of its columns.
+
+    Raises TableError if what is read does not agree with the schema.
+    """
     try:
-        frame = _typed(table, path)
+        frame = _typed(table, path, usecols=list(only) or None)
     except (ValueError, TypeError) as error:
         for name in pd.read_csv(path, nrows=0).columns.intersection(list(schema(table))):
             try:
@@ -63,8 +76,30 @@ def read(table: str, path: str | Path) -> pd.DataFrame:
             except (ValueError, TypeError) as of_column:
                 raise TableError(f"{path}: table {table}, column {name}: {of_column}") from error
         raise TableError(f"{path}: not a table {table}: {error}") from error
-    check(frame, table, str(path))
+    check(frame, table, str(path), only)
     return frame
+
+
+def arrow_schema(table: str, groups: Sequence[str] = ()) -> pa.Schema:
+    """The table's columns as they are in Parquet files."""
+    entries = schema(table)
+    return pa.schema([(name, ARROW[entries[name]["type"]]) for name in columns(table, groups)])
+
+
+def convert(table: str, path: str | Path, parquet: str | Path) -> None:
+    """Write a table that `write` wrote as Parquet too, block by block: it is never in memory as a whole."""
+    header = list(pd.read_csv(path, nrows=0).columns)
+    types = arrow_schema(table, header)
+    options = pyarrow.csv.ConvertOptions(
+        column_types=types, null_values=[""], strings_can_be_null=False, include_columns=header
+    )
+    with (
+        whole_file(parquet) as unfinished,
+        pyarrow.csv.open_csv(path, convert_options=options) as blocks,
+        pq.ParquetWriter(unfinished, blocks.schema, compression="zstd") as writer,
+    ):
+        for block in blocks:
+            writer.write_batch(block)
 
 
 def _typed(table: str, path: str | Path, **options: Any) -> pd.DataFrame:
@@ -82,11 +117,14 @@ def _typed(table: str, path: str | Path, **options: Any) -> pd.DataFrame:
     return frame
 
 
-def check(frame: pd.DataFrame, table: str, where: str) -> None:
-    """Raise TableError, naming table, column and row, unless the frame agrees with its schema."""
+def check(frame: pd.DataFrame, table: str, where: str, only: Sequence[str] = ()) -> None:
+    """Raise TableError, naming table, column and row, unless the frame agrees with its schema.
+
+    only: the columns that have to be there; else all that the schema has.
+    """
     entries = schema(table)
     wrong = [c for c in frame.columns if c not in entries]
-    wrong += [c for c, entry in entries.items() if c not in frame.columns and not entry.get("group")]
+    wrong += [c for c in only or entries if c not in frame.columns and not entries[c].get("group")]
     if wrong:
         raise TableError(f"{where}: columns {wrong} are missing or not in the schema of {table}")
     for name in frame.columns if len(frame) else ():  # an empty table has no types either
