@@ -7,6 +7,8 @@ from pathlib import Path
 from .answers import VERSIONS
 from .emulator import Emulator
 
+PLACEHOLDER = "D00000000T000000_IFCB000"  # stands for the bin's id in a shared body
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.dashboard", description=__doc__)
@@ -15,7 +17,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--score-dtype", default="float16", choices=("float16", "float32", "float64"))
-    parser.add_argument("--shared-body", type=Path, metavar="FILE", help="served as every bin's scores")
+    parser.add_argument("--shared-body", type=Path, metavar="FILE", help=f"every bin's scores; {PLACEHOLDER}: its id")
     parser.add_argument("--no-keep-alive", dest="keep_alive", action="store_false")
     arguments = parser.parse_args()
 
@@ -36,7 +38,7 @@ def main() -> None:
         latency=arguments.latency,
         keep_alive=arguments.keep_alive,
         score_dtype=arguments.score_dtype,
-        score_body=None if shared is None else lambda _pid: shared,
+        score_body=None if shared is None else lambda pid: shared.replace(PLACEHOLDER.encode(), pid.encode()),
         port=arguments.port,
     ) as dashboard:
         print(dashboard.url, flush=True)

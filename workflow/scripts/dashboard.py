@@ -4,7 +4,6 @@ Reads only (GET); never more than one request at a time per caller, so the calle
 jobs is the limit on requests in flight.
 """
 
-import gzip
 import itertools
 import json
 import logging
@@ -21,9 +20,10 @@ import tenacity
 import urllib3
 
 from bin_ids import parse_bin_id
-from errors import CatalogError, ScoresError, WorkflowInputError
+from errors import CatalogError, NoBinsError, ScoresError, WorkflowInputError
 from metadata_export import from_records, read_export
 from score_file import ScoreFile
+from traffic import Traffic
 from version import USER_AGENT
 from window import Window
 
@@ -31,6 +31,7 @@ log = logging.getLogger("ifcb.dashboard")
 
 EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
 LONGEST_WAIT = 600.0  # seconds between two tries
+OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
 WALK_KEYS = frozenset(
     "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
 )
@@ -41,11 +42,15 @@ class RequestError(WorkflowInputError):
 
 
 class TransientError(RequestError):
-    """A request that may succeed if sent again, after `retry_after` seconds if the server said so."""
+    """A request that may succeed if sent again, after `retry_after` seconds if the server said so.
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    refused: the server did not take it, which it does when it has too much to do.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, refused: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.refused = refused
 
 
 class Dashboard:
@@ -53,7 +58,8 @@ class Dashboard:
 
     catalog: `export` (one metadata request a month) or `walk` (one request a bin along next_bin_id).
     scores_version: passed on as `?v=`. timeout: seconds to connect, and between two pieces of an answer.
-    retries: further tries after a transient fault; the wait doubles from `backoff` seconds.
+    retries: further tries after a transient fault; the wait doubles from `backoff` seconds. max_body_mb: the most
+    that an answer may hold, unpacked, in megabytes. max_requests_per_second: None is no limit.
     """
 
     def __init__(
@@ -65,6 +71,8 @@ class Dashboard:
         timeout: float = 60.0,
         retries: int = 5,
         backoff: float = 1.0,
+        max_body_mb: float = 256.0,
+        max_requests_per_second: float | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.dataset = dataset
@@ -73,6 +81,8 @@ class Dashboard:
         self.timeout = timeout
         self.retries = retries
         self.backoff = backoff
+        self.max_body = int(max_body_mb * 1e6)
+        self.traffic = Traffic(max_requests_per_second)
         where = {"url": self.url, "dataset": dataset}
         self.catalog_identity: dict[str, Any] = {**where, "catalog": catalog}
         self.scores_identity: dict[str, Any] = {**where, "scores_version": scores_version}
@@ -91,11 +101,11 @@ class Dashboard:
     def list_bins(self, window: Window) -> pd.DataFrame:
         """All bins that may lie in the window, as rows of `metadata_export.read_export`.
 
-        Raises CatalogError if there is none or if an answer is not a list, RequestError if there is no answer.
+        Raises NoBinsError if there is none, CatalogError if an answer is not a list and RequestError without answer.
         """
         rows = self._walk(window) if self.walks else self._export(window)
         if rows.empty:
-            raise CatalogError(
+            raise NoBinsError(
                 f"{self.url} lists no bin of dataset {self.dataset!r} from {window.start} to {window.end}. "
                 "It answers alike for a dataset that it does not have and for a period without bins: check "
                 f"dataset, select.start and select.end; {self.url}/api/list_datasets names its datasets."
@@ -235,6 +245,17 @@ class Dashboard:
         return max(grown, asked or 0.0)
 
     def _get_once(self, address: str, csv: bool) -> bytes | None:
+        began = self.traffic.begin()
+        try:
+            return self._fetch(address, csv, began)
+        except TransientError as error:
+            if error.refused:
+                self.traffic.refused(began, error.retry_after)
+            raise
+        finally:
+            self.traffic.end()
+
+    def _fetch(self, address: str, csv: bool, began: float) -> bytes | None:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -242,10 +263,12 @@ class Dashboard:
         try:
             # Redirects are for browsers: a mistyped address is redirected to a page.
             with session.get(address, timeout=self.timeout, allow_redirects=False, stream=True) as response:
+                if response.status_code in (200, 404):
+                    self.traffic.answered(began)
                 # Read raw and unpacked here: urllib3 takes a gzip stream that breaks off as whole.
-                body = response.raw.read(decode_content=False)
+                body = response.raw.read(self.max_body + 1, decode_content=False)
                 if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"):
-                    body = gzip.decompress(body)
+                    body = _unpack(body, self.max_body + 1)
         except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
             raise RequestError(f"{address}: {error}") from error
         except (
@@ -255,9 +278,21 @@ class Dashboard:
             EOFError,
             zlib.error,
         ) as error:
-            raise TransientError(f"{address}: {_reason(error)}") from error
+            no_answer = isinstance(error, requests.ConnectionError | requests.Timeout)
+            raise TransientError(f"{address}: {_reason(error)}", refused=no_answer) from error
+        if len(body) > self.max_body:
+            raise RequestError(f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)")
         _check(response, address, body, csv)
         return None if response.status_code == 404 else body
+
+
+def _unpack(packed: bytes, at_most: int) -> bytes:
+    """Unpack gzip, no more than `at_most` bytes. Raises EOFError if it breaks off, zlib.error if it is none."""
+    stream = zlib.decompressobj(wbits=31)
+    body = stream.decompress(packed, at_most)
+    if not stream.eof and len(body) < at_most:
+        raise EOFError("the compressed answer breaks off")
+    return body
 
 
 def _check(response: requests.Response, address: str, body: bytes, csv: bool) -> None:
@@ -272,7 +307,7 @@ def _check(response: requests.Response, address: str, body: bytes, csv: bool) ->
             raise RequestError(
                 f"{address}: HTTP {status}, and the server asks to wait (Retry-After: {asked}): try later"
             )
-        raise TransientError(f"{address}: HTTP {status} {response.reason}", wait)
+        raise TransientError(f"{address}: HTTP {status} {response.reason}", wait, refused=status in OVERLOADED)
     if 300 <= status < 400:
         raise RequestError(
             f"{address}: HTTP {status}, a redirect to {headers.get('Location')}: "

@@ -43,6 +43,8 @@ KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
         timeout=options["timeout"],
         retries=options["retries"],
         backoff=options["backoff"],
+        max_body_mb=options["max_body_mb"],
+        max_requests_per_second=options["max_requests_per_second"],
     ),
 }
 

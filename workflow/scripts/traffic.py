@@ -1,0 +1,78 @@
+"""When a request may go: no more at a time than the server bears, no more per second than allowed."""
+
+import logging
+import threading
+import time
+
+log = logging.getLogger("ifcb.traffic")
+
+SLOW = 3.0  # times as long as answers usually take: the server has more to do than it can
+UNNOTICED = 1.0  # seconds: answers that fast are never slow
+MEMORY = 0.05  # weight of an answer in what is usual
+
+
+class Traffic:
+    """The requests of one process to one server.
+
+    How many go at a time is the callers' affair (the profile's `dashboard` resource) as long as the server keeps
+    up. When it refuses (HTTP 429, 502, 503, 504, no connection) or takes much longer than it usually does to
+    begin its answer, half as many go; with each round of good answers, one more again. per_second: None is no limit.
+    """
+
+    def __init__(self, per_second: float | None = None) -> None:
+        self._pause = 0.0 if per_second is None else 1.0 / per_second
+        self._change = threading.Condition()
+        self._in_flight = 0
+        self._limit = float("inf")
+        self._before = 0  # requests in flight when the limit was set
+        self._limited_at = 0.0
+        self._not_before = 0.0
+        self._usual: float | None = None
+
+    def begin(self) -> float:
+        """Wait for leave to send a request; returns the time at which it goes, for `end`."""
+        with self._change:
+            while (wait := self._not_before - time.monotonic()) > 0 or self._in_flight + 1 > self._limit:
+                self._change.wait(wait if wait > 0 else None)
+            began = time.monotonic()
+            self._not_before = began + self._pause
+            self._in_flight += 1
+            return began
+
+    def end(self) -> None:
+        """A request is over, well or not."""
+        with self._change:
+            self._in_flight -= 1
+            self._change.notify_all()
+
+    def answered(self, began: float) -> None:
+        """The server has begun a good answer to the request of that time."""
+        seconds = time.monotonic() - began
+        with self._change:
+            slow = self._usual is not None and seconds > max(UNNOTICED, SLOW * self._usual)
+            self._usual = seconds if self._usual is None else (1 - MEMORY) * self._usual + MEMORY * seconds
+            if slow:
+                self._slow_down(began, f"answers begin after {seconds:.1f} s, usually after {self._usual:.1f} s")
+            elif self._limit < self._before:
+                self._limit += 1 / self._limit
+                if self._limit >= self._before:
+                    self._limit = float("inf")
+                self._change.notify_all()
+
+    def refused(self, began: float, wait: float | None) -> None:
+        """The server did not take the request of that time, and asked to be left alone for `wait` seconds."""
+        with self._change:
+            if wait:
+                self._not_before = max(self._not_before, time.monotonic() + wait)
+            self._slow_down(began, "it refuses requests")
+
+    def _slow_down(self, began: float, why: str) -> None:
+        if began < self._limited_at:
+            return  # it went before the last change, and so says nothing of it
+        if self._limit == float("inf"):
+            self._before = self._in_flight
+        self._limit = max(1.0, min(self._limit, self._in_flight) / 2)
+        self._limited_at = time.monotonic()
+        log.warning(
+            f"the server is overloaded ({why}): {int(self._limit)} request(s) at a time until it keeps up again"
+        )
