@@ -13,7 +13,7 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/demo.smk"
-include: "workflow/rules/catalog.smk"
+include: "workflow/rules/shards.smk" if SHARDS else "workflow/rules/catalog.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/abundance.smk"
 include: "workflow/rules/tables.smk"
@@ -25,6 +25,10 @@ rule all:
     input:
         targets(),
         parts,
+
+
+onstart:
+    lift_rate_limit()
 
 
 onsuccess:

@@ -130,7 +130,7 @@ def test_records_give_the_same_rows_as_an_export() -> None:
 
 
 def test_a_header_alone_is_no_bins() -> None:
-    assert read_export(export(bin_row(BIN)).splitlines()[0], "here").empty
+    assert read_export(export(bin_row(BIN)).splitlines(keepends=True)[0], "here").empty
 
 
 # --- what is refused ---

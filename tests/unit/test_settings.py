@@ -77,6 +77,9 @@ WRONG: dict[str, list[Any]] = {
     "source.timeout": [0, -1, "long", None, True, math.nan, math.inf, ".nan", ".inf"],
     "source.retries": [-1, 1.5, "x", None, True],
     "source.backoff": [-0.1, "x", None, math.nan, ".inf"],
+    "source.max_body_mb": [0, -1, "x", None, math.nan, ".inf"],
+    "source.max_requests_per_second": [0, -1, "x", math.nan, ".inf"],
+    "shard": ["x", "12", "2012-13", "2012-7", "2012-07-01", "merge\n", "2012\n", -2012, 1.5, True, []],
     "source.on_failure": ["ignore", None, True],
     "select.start": ["yesterday", "2024-02-30", "2024-2-1", "2024-W07-4", "FCB1_2006_157_181359", 20240215, True],
     "select.end": ["tomorrow", "2023-02-29", "D20240230T000000_IFCB010", ["2024-02-15"]],
@@ -137,7 +140,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 35
+    assert len(known) == 38
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -172,7 +175,7 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         ("classify.treshold", "Did you mean classify.threshold?"),
         ("abundance.groupby", "Did you mean abundance.group_by?"),
         ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
-        ("zzz", "Accepted here: dataset, source, select, classify, abundance, recheck"),
+        ("zzz", "Accepted here: dataset, shard, source, select, classify, abundance, recheck"),
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> None:
@@ -198,6 +201,7 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "source.timeout": ("30", 30),
         "source.retries": ("0", 0),
         "source.backoff": ("0.5", 0.5),
+        "source.max_requests_per_second": ("2.5", 2.5),
         "source.url": ("null", None),
         "select.start": ("null", None),
         "select.instruments": (["10", "125"], [10, 125]),

@@ -3,12 +3,13 @@
 
 rule pool_abundance:
     input:
-        catalog=ancient(f"{RESULTS}/catalog.csv"),  # what it says of the day is among the params
+        catalog=ancient(f"{TABLES}/catalog.csv"),  # what it says of the day is among the params
         summaries=summaries_of_day,
     output:
         **{name: f"{RESULTS}/{path}" for name, path in PARTS.items()},
     log:
         f"{LOGS}/pool_abundance/{{date}}.log",
+    priority: 1  # before any bin: a finished day is off the list
     params:
         version=abundance.VERSION,
         bins=bins_of_day,
@@ -21,10 +22,10 @@ rule pool_abundance:
 
 rule merge_abundance:
     input:
-        **{name: lambda wildcards, path=path: all_days(path) for name, path in PARTS.items()},
-        catalog=f"{RESULTS}/catalog.csv",
+        **{name: lambda wildcards, name=name: all_parts(name) for name in PARTS},
+        catalog=f"{TABLES}/catalog.csv",
     output:
-        **{name: f"{RESULTS}/{path}" for name, path in MERGED.items()},
+        **{name: f"{TABLES}/{path}" for name, path in MERGED.items()},
     log:
         f"{LOGS}/merge_abundance.log",
     params:
@@ -37,20 +38,21 @@ rule merge_abundance:
             input.catalog,
             METHOD,
             RECORD_FAILURES,
+            SUMMARIES,
             day_files(output),
         )
 
 
 rule record_run:
     input:
-        catalog=f"{RESULTS}/catalog.csv",
-        ledger=f"{RESULTS}/ledger.csv",
-        abundance=f"{RESULTS}/abundance_long.csv",
+        catalog=f"{TABLES}/catalog.csv",
+        ledger=f"{TABLES}/ledger.csv",
+        abundance=f"{TABLES}/abundance_long.csv",
     output:
-        f"{RESULTS}/run.json",
+        f"{TABLES}/run.json",
     log:
         f"{LOGS}/record_run.log",
     params:
         settings=SETTINGS,
     run:
-        logged(log[0], run_record.record_run, SETTINGS, SOURCE.catalog_identity, *input, output[0])
+        logged(log[0], run_record.record_run, SETTINGS, SOURCE.catalog_identity, *input, SUMMARIES, output[0])

@@ -6,7 +6,7 @@ checkpoint list_catalog:
         SOURCE.catalog_files(),
     output:
         # update: the list there was stays if a new one cannot be had
-        catalog=update(f"{RESULTS}/catalog.csv"),
+        catalog=update(f"{TABLES}/catalog.csv"),
     log:
         f"{LOGS}/list_catalog.log",
     resources:
@@ -16,4 +16,4 @@ checkpoint list_catalog:
         source=SOURCE.catalog_identity,
         window=[str(WINDOW.start), str(WINDOW.end)],
     run:
-        logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog)
+        logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, may_be_empty=SHARD is not None)

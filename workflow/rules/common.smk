@@ -24,7 +24,7 @@ import recheck
 import run_record
 import scores
 import settings
-import sweep
+import shards
 from bin_ids import PATTERN as BIN_ID, parse_bin_id
 from errors import ConfigError
 from job_log import logged
@@ -42,13 +42,21 @@ try:
     SETTINGS = settings.resolve(config)
     CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
     CLASS_TABLE = settings.class_table(SETTINGS)
+    WINDOW = settings.window(SETTINGS)
+    SHARDS = (
+        shards.find_shards(f"results/{SETTINGS['dataset']}/shards", WINDOW.shards(), SETTINGS)
+        if SETTINGS["shard"] == settings.MERGE
+        else []
+    )
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = f"results/{SETTINGS['dataset']}"
+SUMMARIES = f"{RESULTS}/bins"
+SHARD = SETTINGS["shard"]
+TABLES = RESULTS if SHARD in (None, settings.MERGE) else f"{RESULTS}/shards/{SHARD}"
 LOGS = f"logs/{SETTINGS['dataset']}"
 DEMO = "resources/demo"
-WINDOW = settings.window(SETTINGS)
 SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
 RECORD_FAILURES = SETTINGS["source"]["on_failure"] == "record"
 CRITERIA = Criteria(
@@ -79,6 +87,7 @@ PARTS = {
     "groups": "groups/{date}.csv",
     "coverage": "coverage/{date}.csv",
     "bins": "bins_long/{date}.parquet",
+    "sweep": "sweep/{date}.parquet",
 }
 MERGED = {
     "abundance": "abundance_long.csv",
@@ -86,6 +95,7 @@ MERGED = {
     "groups": "groups_long.csv",
     "coverage": "coverage.csv",
     "bins": "bins_long.parquet",
+    "sweep": "threshold_sweep.csv",
 }
 # File to schema of all tables that a run makes, for the description that goes with them.
 DESCRIBED = {
@@ -104,8 +114,8 @@ RECHECK = {
     "summary_path": lambda bin_id: summary_path(bin_id),
     "which": SETTINGS["recheck"]["scores"],
     "days": SETTINGS["recheck"]["days"],
-    "catalog": f"{RESULTS}/catalog.csv",
-    "ledger": f"{RESULTS}/ledger.csv",
+    "catalog": f"{TABLES}/catalog.csv",
+    "ledger": f"{TABLES}/ledger.csv",
 }
 
 for needed in map(Path, SOURCE.catalog_files()):
@@ -122,13 +132,15 @@ wildcard_constraints:
 
 
 def targets():
-    """The results of a run that hold all of it."""
-    others = ("abundance_wide.csv", "datapackage.json", "run.json")
-    return [f"{RESULTS}/{name}" for name in dict.fromkeys([*MERGED.values(), *DESCRIBED, *others])]
+    """The results of a run that hold all of it; other shapes of them only when all shards are together."""
+    others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if TABLES == RESULTS else ("catalog.csv",)
+    return [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json"])]
 
 
 def parts(wildcards):
     """What they are made of: targets too, so that a part that was deleted is made again."""
+    if SHARDS:
+        return []
     return all_summaries(wildcards) + [path for part in PARTS.values() for path in all_days(part)]
 
 
@@ -148,7 +160,7 @@ def bins_of_day(wildcards):
 
 
 def summary_path(bin_id):
-    return f"{RESULTS}/bins/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
+    return f"{SUMMARIES}/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
 
 
 def summaries_of_day(wildcards):
@@ -161,6 +173,16 @@ def all_summaries(wildcards):
 
 def all_days(part):
     return [f"{RESULTS}/{part.format(date=date)}" for date in selection().days]
+
+
+def all_parts(name):
+    """What a merged table is made of: its days, or its shards."""
+    return [f"{shard}/{MERGED[name]}" for shard in SHARDS] or all_days(PARTS[name])
+
+
+def priority_of_day(wildcards):
+    """Earlier days go first, so that days are finished one after the other."""
+    return -parse_bin_id(wildcards.bin).time.toordinal()
 
 
 def after_recheck(wildcards):
@@ -191,8 +213,17 @@ progress = Progress("class scores of bins", bins_to_read)
 
 
 def print_summary():
-    if Path(f"{RESULTS}/run.json").exists():
-        logger.info(run_record.summary(f"{RESULTS}/run.json"))
+    if Path(f"{TABLES}/run.json").exists():
+        logger.info(run_record.summary(f"{TABLES}/run.json"))
+
+
+def lift_rate_limit():
+    """Let jobs start as soon as there is room, if they are not sent to a cluster.
+
+    The engine's limit on jobs per second makes it plan anew a second after every job, so twice per job.
+    """
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
 
 
 def after_failure():

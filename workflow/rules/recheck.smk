@@ -5,7 +5,7 @@
 
 checkpoint reread_source:
     output:
-        f"{RESULTS}/changes.csv",
+        f"{TABLES}/changes.csv",
     log:
         f"{LOGS}/reread_source.log",
     resources:

@@ -4,12 +4,13 @@
 rule summarize_scores:
     input:
         # ancient: a catalog that was listed again is no reason to read every bin again
-        catalog=ancient(f"{RESULTS}/catalog.csv"),
+        catalog=ancient(f"{TABLES}/catalog.csv"),
         scores=lambda wildcards: SOURCE.scores_files(wildcards.bin),
     output:
-        f"{RESULTS}/bins/{{folder}}/{{bin}}.parquet",
+        f"{SUMMARIES}/{{folder}}/{{bin}}.parquet",
     log:
         f"{LOGS}/summarize_scores/{{folder}}/{{bin}}.log",
+    priority: priority_of_day
     resources:
         dashboard=1,
     params:

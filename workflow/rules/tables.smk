@@ -1,26 +1,12 @@
-# Needs the merged tables and the bins' summaries. Makes the same numbers in other shapes, and the threshold sweep.
-
-
-rule sweep_thresholds:
-    input:
-        all_summaries,
-    output:
-        f"{RESULTS}/threshold_sweep.csv",
-    log:
-        f"{LOGS}/sweep_thresholds.log",
-    params:
-        version=sweep.VERSION,
-        precision=METHOD.precision,
-    run:
-        logged(log[0], sweep.sweep_thresholds, input, METHOD.precision, output[0])
+# Needs the merged tables. Makes the same numbers in other shapes, and describes all tables.
 
 
 rule reshape_abundance:
     input:
-        f"{RESULTS}/abundance_long.csv",
+        f"{TABLES}/abundance_long.csv",
     output:
-        wide=f"{RESULTS}/abundance_wide.csv",
-        parquet=f"{RESULTS}/abundance_long.parquet",
+        wide=f"{TABLES}/abundance_wide.csv",
+        parquet=f"{TABLES}/abundance_long.parquet",
     log:
         f"{LOGS}/reshape_abundance.log",
     run:
@@ -30,9 +16,9 @@ rule reshape_abundance:
 # On request: snakemake results/{dataset}/bins_long.csv.gz
 rule convert_bins:
     input:
-        f"{RESULTS}/bins_long.parquet",
+        f"{TABLES}/bins_long.parquet",
     output:
-        f"{RESULTS}/bins_long.csv.gz",
+        f"{TABLES}/bins_long.csv.gz",
     log:
         f"{LOGS}/convert_bins.log",
     run:
@@ -41,9 +27,9 @@ rule convert_bins:
 
 rule describe_results:
     input:
-        f"{RESULTS}/abundance_wide.csv",
+        f"{TABLES}/abundance_wide.csv",
     output:
-        f"{RESULTS}/datapackage.json",
+        f"{TABLES}/datapackage.json",
     log:
         f"{LOGS}/describe_results.log",
     params:
@@ -64,13 +50,13 @@ rule describe_results:
 
 rule pool_periods:
     input:
-        lambda wildcards: all_days(PARTS["bins"]),
+        f"{TABLES}/bins_long.parquet",
     output:
-        f"{RESULTS}/abundance_{PERIOD}.csv",
+        f"{TABLES}/abundance_{PERIOD}.csv",
     log:
         f"{LOGS}/pool_periods_{PERIOD}.log",
     params:
         method=asdict(replace(METHOD, class_table={})),
         class_table=CLASS_TABLE_SHA256,
     run:
-        logged(log[0], periods.pool_periods, input, PERIOD, METHOD, output[0])
+        logged(log[0], periods.pool_periods, input[0], PERIOD, METHOD, output[0])

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 # One expression for both styles, so that it can serve as a wildcard constraint (no capturing groups).
-PATTERN = r"D\d{8}T\d{6}_IFCB\d{1,5}|IFCB\d{1,5}_\d{4}_\d{3}_\d{6}"
+# [0-9] and not \d, which is any script's digits.
+PATTERN = "D[0-9]{8}T[0-9]{6}_IFCB[0-9]{1,5}|IFCB[0-9]{1,5}_[0-9]{4}_[0-9]{3}_[0-9]{6}"
 
-_NEW = re.compile(r"(D\d{8})T\d{6}_IFCB(\d{1,5})", re.ASCII)
-_OLD = re.compile(r"(IFCB(\d{1,5})_\d{4}_\d{3})_\d{6}", re.ASCII)
+_NEW = re.compile("(D[0-9]{8})T[0-9]{6}_IFCB([0-9]{1,5})")
+_OLD = re.compile("(IFCB([0-9]{1,5})_[0-9]{4}_[0-9]{3})_[0-9]{6}")
 
 
 @dataclass(frozen=True)

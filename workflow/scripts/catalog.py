@@ -1,13 +1,14 @@
 """The catalog: one row per bin in the window, whatever becomes of it."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
 import table_files
-from errors import CatalogError
+from errors import NoBinsError
 from source import Source
 from window import Bound, Window
 
@@ -16,23 +17,42 @@ log = logging.getLogger("ifcb.catalog")
 VERSION = 1  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
 
 
-def list_catalog(source: Source, window: Window, path: str | Path) -> None:
+def list_catalog(source: Source, window: Window, path: str | Path, may_be_empty: bool = False) -> None:
     """Ask the source which bins there are and write those in the window to `path` (catalog.csv).
 
-    Raises CatalogError if the window holds no bin.
+    Raises NoBinsError if the window holds no bin, unless it may be empty.
     """
+    try:
+        inside = _list_bins(source, window)
+    except NoBinsError as error:
+        if not may_be_empty:
+            raise
+        log.warning(f"catalog: an empty shard: {error}")
+        inside = table_files.empty("catalog")
+    table_files.write(inside, "catalog", path)
+
+
+def _list_bins(source: Source, window: Window) -> pd.DataFrame:
     rows = source.list_bins(window)
     inside = in_window(rows, window)
     if inside.empty:
         known = f"{rows['sample_time'].min()} to {rows['sample_time'].max()}" if len(rows) else "nothing"
-        raise CatalogError(
+        raise NoBinsError(
             f"no bin has its sample_time in the window, select.start {window.start} to select.end {window.end} "
             f"(UTC, inclusive); what was listed spans {known}"
         )
     inside = inside.sort_values(["sample_time", "bin"], ignore_index=True)
     first, last = inside["sample_time"].iloc[[0, -1]]
     log.info(f"catalog: {len(inside)} bins, {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} (UTC)")
-    table_files.write(inside, "catalog", path)
+    return inside
+
+
+def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
+    """Put the catalogs of shards, in order, into one. Raises NoBinsError if none has a bin."""
+    merged = pd.concat([table_files.read("catalog", part) for part in parts], ignore_index=True)
+    if merged.empty:
+        raise NoBinsError(f"none of the {len(parts)} shards has a bin: check dataset, select.start and select.end")
+    table_files.write(merged, "catalog", path)
 
 
 def in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:

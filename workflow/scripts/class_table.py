@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 import table_files
+from csv_text import is_formula, read_columns
 from errors import ConfigError, TableError
 from scores import UNCLASSIFIED
 
@@ -30,11 +31,17 @@ def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
     if path is None:
         return {}
     try:
-        table = table_files.read("class_table", path)
+        table = pd.DataFrame(read_columns(Path(path).read_bytes()), dtype="str")
+        table_files.check(table, "class_table", str(path))
     except (OSError, ValueError, TableError) as error:
         raise ConfigError(f"{path} cannot be read as a class table ({error})") from None
     if LIVING_TOTAL in set(table["group"]):
         raise ConfigError(f"{path}: a group cannot be called {LIVING_TOTAL!r}: that is the total of what lives")
+    formulas = [text for column in table for text in table[column] if is_formula(text)]
+    if formulas:
+        raise ConfigError(
+            f"{path}: {formulas[0]!r} cannot be used: in the results spreadsheets would run it as a formula"
+        )
     return {str(row["label"]): {trait: str(row[trait]) for trait in TRAITS} for row in table.to_dict("records")}
 
 

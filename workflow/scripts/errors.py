@@ -13,6 +13,10 @@ class CatalogError(WorkflowInputError):
     """The list of bins cannot be read or is not one."""
 
 
+class NoBinsError(CatalogError):
+    """The list of bins was read, and there is none in the window."""
+
+
 class ScoresError(WorkflowInputError):
     """A bin's class scores cannot be had or are not class scores; names the bin and the address."""
 

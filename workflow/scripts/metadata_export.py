@@ -1,11 +1,15 @@
 """The dashboard's metadata export: the CSV that lists bins, over HTTP or on disk, turned into catalog rows."""
 
-import io
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 
 from bin_ids import parse_bin_id
+from csv_text import number, read_columns
 from errors import CatalogError
 
 NEEDED = ("pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip").split()
@@ -13,6 +17,11 @@ COLUMNS = (
     "bin sample_time instrument ml_analyzed latitude longitude depth cruise sample_type n_images skip tags"
 ).split()
 LIMITS = {"latitude": 90.0, "longitude": 180.0}
+SKIP = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+# Years of four digits: a day is written with as many. No fraction finer than a microsecond.
+_TIME = re.compile(
+    r"[1-9]\d{3}-\d\d-\d\d([T ]([01]\d|2[0-3]):\d\d(:\d\d(\.\d{1,6}0*)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII
+)
 
 
 def read_export(body: bytes, origin: str) -> pd.DataFrame:
@@ -23,82 +32,110 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
 
     Returns one row per bin, columns COLUMNS: `sample_time` as UTC timestamps, `instrument` as `IFCB10`,
     `ml_analyzed` in mL, `depth` in m, positions in degrees, NaN where there is none (fill values such as
-    -9999999 included), `tags` joined by `;`. Raises CatalogError if the body is not such a list.
+    -9999999 included), `tags` joined by `;`. Raises CatalogError if the body is not such a list, whole and
+    unambiguous.
     """
     try:
-        raw = pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, pd.errors.EmptyDataError) as error:  # ValueError: not CSV, not UTF-8
-        raise CatalogError(f"{origin}: not a metadata export ({error})") from error
-    missing = [column for column in NEEDED if column not in raw.columns]
+        columns = read_columns(body)
+    except ValueError as error:  # not CSV, not UTF-8
+        raise CatalogError(f"{origin}: not a metadata export ({error})") from None
+    missing = [column for column in NEEDED if column not in columns]
     if missing:
         raise CatalogError(
             f"{origin}: not a metadata export, it has no column {', '.join(missing)} "
-            f"(found: {', '.join(map(str, raw.columns[:20]))})"
+            f"(found: {', '.join(list(columns)[:20])})"
         )
-    tags = [c for c in raw.columns if c.startswith("tag") and c[3:].isdigit()]
-    raw["tags"] = [";".join(filter(None, row)) for row in raw[tags].itertuples(index=False)]
-    return catalog_rows(raw, origin)
-
-
-def catalog_rows(raw: pd.DataFrame, origin: str) -> pd.DataFrame:
-    """Check and convert rows of text in the export's columns and `tags`; as described at read_export."""
-    try:
-        from_ids = pd.Series([parse_bin_id(pid).instrument for pid in raw["pid"]], index=raw.index, dtype="Int64")
-    except ValueError as error:
-        raise CatalogError(f"{origin}: {error}") from None
-    # The number is empty when the dashboard has no instrument for a bin, and `10.0` for the whole file
-    # then; the id has it in any case.
-    numbers = _converted(raw, "ifcb", origin, _whole_numbers).fillna(from_ids)
-    rows = pd.DataFrame({"bin": raw["pid"], "instrument": "IFCB" + numbers.astype("str")})
-    rows["sample_time"] = _converted(raw, "sample_time", origin, _utc_times)
-    if rows["sample_time"].isna().any():
-        raise CatalogError(f"{origin}: bin {raw.loc[rows['sample_time'].isna(), 'pid'].iloc[0]} has no sample_time")
-    for column in ("ml_analyzed", "latitude", "longitude", "depth"):
-        rows[column] = _converted(raw, column, origin, pd.to_numeric).astype("float64")
-    rows["n_images"] = _converted(raw, "n_images", origin, _whole_numbers)
-    east = rows["longitude"]
-    rows["longitude"] = east.where(~east.between(180, 360, inclusive="right"), east - 360)
-    for column, limit in LIMITS.items():
-        rows[column] = rows[column].where(rows[column].abs() <= limit)
-    rows["depth"] = rows["depth"].where(rows["depth"] > -9999)
-    rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
-    skip = raw["skip"].str.lower().map({"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1})
-    if skip.isna().any():
-        bin_id, value = raw.loc[skip.isna(), ["pid", "skip"]].iloc[0]
-        raise CatalogError(f"{origin}: bin {bin_id}: skip is {value!r}, not 0 or 1")
-    rows["skip"] = skip.astype("int64")
-    for column in ("cruise", "sample_type", "tags"):
-        rows[column] = raw[column].astype("str").str.replace(r"[\x00-\x1f]", " ", regex=True)
-    return rows[COLUMNS]
+    if not body.endswith((b"\n", b"\r")):  # the last number may have lost digits
+        raise CatalogError(f"{origin}: its last line does not end with a line break: it may have been cut short")
+    tags = [columns[name] for name in columns if re.fullmatch("tag[0-9]+", name)]
+    columns["tags"] = [";".join(filter(None, row)) for row in zip(*tags, strict=True)] or [""] * len(columns["pid"])
+    return _catalog_rows(columns, origin)
 
 
 def from_records(records: Sequence[Mapping[str, str]], origin: str) -> pd.DataFrame:
     """Catalog rows of bins that were asked for one by one: mappings of text in the export's columns."""
-    return catalog_rows(pd.DataFrame(records, columns=[*NEEDED, "tags"]), origin)
+    # JSON may hold halves of characters, which no file can.
+    columns = {
+        name: [str(record[name]).encode("utf-8", "replace").decode() for record in records]
+        for name in [*NEEDED, "tags"]
+    }
+    return _catalog_rows(columns, origin)
 
 
-def _converted(raw: pd.DataFrame, column: str, origin: str, convert: Callable[[pd.Series], pd.Series]) -> pd.Series:
-    text = raw[column].where(raw[column] != "")
+def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataFrame:
+    """Check and convert columns of text, the export's and `tags`; as described at read_export."""
     try:
-        return convert(text)
-    except (ValueError, TypeError):
-        # Find the row at fault for the message: conversions name a position at best.
-        for bin_id, value in zip(raw["pid"], text, strict=True):
+        ids = [parse_bin_id(pid) for pid in columns["pid"]]
+    except ValueError as error:
+        raise CatalogError(f"{origin}: {error}") from None
+
+    def converted(column: str, convert: Callable[[str], Any]) -> list[Any]:
+        values = []
+        for bin_id, text in zip(columns["pid"], columns[column], strict=True):
             try:
-                convert(pd.Series([value]))
-            except (ValueError, TypeError) as error:
-                raise CatalogError(f"{origin}: bin {bin_id}: {column} is {value!r} ({error})") from None
-        raise
+                values.append(convert(text))
+            except ValueError as error:
+                raise CatalogError(f"{origin}: bin {bin_id}: {column} is {text[:80]!r} ({error})") from None
+        return values
+
+    # The number is empty when the dashboard has no instrument for a bin, and `10.0` for the whole file
+    # then; the id has it in any case.
+    numbers = zip(converted("ifcb", _whole_number), ids, strict=True)
+    rows = pd.DataFrame(
+        {
+            "bin": pd.Series(columns["pid"], dtype="str"),
+            "sample_time": pd.Series(converted("sample_time", _utc_time), dtype="datetime64[us, UTC]"),
+            "instrument": pd.Series([f"IFCB{i.instrument if n is None else n}" for n, i in numbers], dtype="str"),
+            **{
+                column: pd.Series(converted(column, _number_or_nan), dtype="float64")
+                for column in ("ml_analyzed", "latitude", "longitude", "depth")
+            },
+            "n_images": pd.Series(converted("n_images", _whole_number), dtype="Int64"),
+            "skip": pd.Series(converted("skip", _flag), dtype="int64"),
+            **{
+                column: pd.Series(columns[column], dtype="str").str.replace(r"[\x00-\x1f]", " ", regex=True)
+                for column in ("cruise", "sample_type", "tags")
+            },
+        }
+    )
+    east = rows["longitude"]
+    rows["longitude"] = east.where(~east.between(180, 360, inclusive="right"), east - 360)
+    for column, limit in LIMITS.items():
+        rows[column] = rows[column].where(rows[column].abs() <= limit)
+    rows["depth"] = rows["depth"].where(rows["depth"].between(-9999, math.inf, inclusive="neither"))
+    rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
+    return rows[COLUMNS]
 
 
-def _whole_numbers(text: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(text).astype("float64")
-    if not (numbers.isna() | ((numbers >= 0) & (numbers < 2**53) & (numbers % 1 == 0))).all():
+def _number_or_nan(text: str) -> float:
+    if text in ("inf", "-inf"):  # as the dashboard prints a database's infinity: a volume to be told, not an error
+        return float(text)
+    return number(text) if text else math.nan
+
+
+def _whole_number(text: str) -> int | None:
+    if not text:
+        return None
+    value = number(text)
+    if not (0 <= value < 2**53 and value.is_integer()):
         raise ValueError("not a whole number")
-    return numbers.astype("Int64")
+    return int(value)
 
 
-def _utc_times(text: pd.Series) -> pd.Series:
-    if not text.dropna().str.match(r"\d{4}-\d\d-\d\d").all():  # pandas takes `now` for a time
+def _utc_time(text: str) -> datetime:
+    if not _TIME.fullmatch(text):
         raise ValueError("not a time such as 2024-02-15 00:07:00+00:00")
-    return pd.to_datetime(text, format="ISO8601", utc=True)
+    time = datetime.fromisoformat(text)
+    try:
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except OverflowError:  # the last hours of the year 9999, in another time zone
+        raise ValueError("not a time that exists in UTC") from None
+    if time.year < 1000:
+        raise ValueError("not a year of four digits")
+    return time
+
+
+def _flag(text: str) -> int:
+    if text.lower() not in SKIP:
+        raise ValueError("not 0 or 1")
+    return SKIP[text.lower()]

@@ -2,22 +2,34 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from class_table import read_class_table
+from csv_text import number
 from errors import ConfigError
 from thresholds import read_class_thresholds
 from window import Bound, Window
 
+MERGE = "merge"  # stands as shard where the shards are put together
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+DEEPEST = 8  # levels of a config; YAML's anchors make lists that hold themselves
+LARGEST = 2**63  # whole numbers beyond it are refused: Python does not even print the largest
+LONGEST = 400  # characters of a value in a message
+# A host of ASCII names or numbers, a port, a path.
+_ADDRESS = re.compile(
+    r"https?://([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?(/[!-~]*)?"
+)
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,20 +37,27 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ConfigError, with a line for each fault found, if it cannot be right.
     """
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema = _schema()
     resolved: dict[str, Any] = _with_defaults(_plain(config), schema)
     errors = Draft202012Validator(schema).iter_errors(resolved)
     faults = [fault for error in errors for fault in _told(error, schema)]
     faults = list(dict.fromkeys(faults)) or list(_cross_checks(resolved, schema))
     if faults:
-        raise ConfigError("the config cannot be right:\n" + "\n".join(f"  {fault}" for fault in faults))
+        raise _refusal(*faults)
     return resolved
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return schema
+
+
 def window(config: Mapping[str, Any]) -> Window:
-    """The window of a resolved config."""
+    """The window of a resolved config, or the part of it that lies in its shard."""
     bounds = (config["select"][side] for side in ("start", "end"))
-    return Window(*(Bound.parse(text) if text is not None else None for text in bounds))
+    whole = Window(*(Bound.parse(text) if text is not None else None for text in bounds))
+    return whole if config["shard"] in (None, MERGE) else whole.within(config["shard"])
 
 
 def class_thresholds(config: Mapping[str, Any]) -> dict[str, float]:
@@ -52,12 +71,32 @@ def class_table(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return read_class_table(config["classify"]["class_table"])
 
 
-def _plain(value: Any) -> Any:
-    """A copy in plain JSON types: YAML reads an unquoted 2024-02-15 as a date, JSON has no NaN."""
+def _refusal(*faults: str) -> ConfigError:
+    # What a config holds may be anything, control sequences of a terminal included; a fault is one line.
+    lines = ("".join(c if c.isprintable() else "?" for c in fault) for fault in faults)
+    return ConfigError("the config cannot be right:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
+
+
+def _plain(value: Any, *keys: str) -> Any:
+    """A copy in plain JSON types: YAML reads an unquoted 2024-02-15 as a date, JSON has no NaN.
+
+    keys: those that lead to the value. Raises ConfigError for values too deep or too large to be looked at further.
+    """
+    if len(keys) > DEEPEST:
+        raise _refusal(f"{'.'.join(keys)}: nested too deep. Accepted: the keys that config/config.yaml has")
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        raise _refusal(f"{'.'.join(keys)}: a number of {value.bit_length()} bits. Accepted: numbers of up to 63 bits")
+    if isinstance(value, set):
+        value = dict.fromkeys(value)  # as YAML writes it
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        plain_keys = (_short(str(_plain(key, *keys))) for key in value)
+        return {key: _plain(entry, *keys, key) for key, entry in zip(plain_keys, value.values(), strict=True)}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry, *keys, str(i)) for i, entry in enumerate(value)]
     if isinstance(value, date) or (isinstance(value, float) and not math.isfinite(value)):
         return str(value)
     return value
@@ -75,20 +114,19 @@ def _with_defaults(given: Any, entry: Mapping[str, Any]) -> Any:
     types = entry.get("type", "string" if "enum" in entry else "")
     if isinstance(given, str) and (given == "null" or "string" not in types):
         given = _scalar(given)
-    if types == "string" and type(given) is int:
+    if type(given) is int and (types == "string" or "pattern" in entry):
         return str(given)
     return int(given) if "integer" in types and isinstance(given, float) and given.is_integer() else given
 
 
 def _scalar(text: str) -> Any:
     """The number, truth value or null that the text says; else the text itself."""
-    for number in (int, float):
-        try:
-            value = number(text)
-        except ValueError:
-            continue
-        return value if math.isfinite(value) else text
-    return {"true": True, "false": False, "null": None}.get(text.lower(), text)
+    if re.fullmatch("[+-]?[0-9]{1,18}", text):
+        return int(text)
+    try:
+        return number(text)
+    except ValueError:
+        return {"true": True, "false": False, "null": None}.get(text.lower(), text)
 
 
 def _told(error: ValidationError, schema: Mapping[str, Any]) -> list[str]:
@@ -100,7 +138,7 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> list[str]:
     if error.validator == "additionalProperties":
         unknown = sorted(set(given) - set(entry["properties"]))
         return [_unknown_key([*path, key], list(entry["properties"])) for key in unknown]
-    value = "null (not set)" if error.instance is None else repr(error.instance)
+    value = "null (not set)" if given is None else _short(repr(given))
     return [f"{'.'.join(path)}: {value} cannot be used. Accepted: {entry['description']}"]
 
 
@@ -124,6 +162,7 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
         if start.first_instant > end.last_instant:
             yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
     source = config["source"]
+    yield from _source_checks(source, schema["properties"]["source"]["properties"])
     demo = schema["properties"]["source"]["properties"]["path"]["default"]
     if source["url"] and source["kind"] == "directory" and source["path"] == demo:
         yield (
@@ -141,4 +180,34 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
             read(config)
         except ConfigError as error:
             accepted = schema["properties"]["classify"]["properties"][key]["description"]
-            yield f"classify.{key}: {error}. Accepted: {accepted}"
+            yield f"classify.{key}: {_short(str(error))}. Accepted: {accepted}"
+    if config["shard"] is not None:
+        try:
+            window(config).shards()
+        except ValueError as error:
+            accepted = schema["properties"]["shard"]["description"]
+            yield f"shard: {config['shard']} cannot be used: {error}. Accepted: {accepted}"
+
+
+def _source_checks(source: Mapping[str, Any], entries: Mapping[str, Any]) -> Iterator[str]:
+    """What a pattern cannot tell of the address and the path."""
+    checks = {"url": _check_address, "path": _check_path if source["kind"] == "directory" else str}
+    for key, check in checks.items():
+        try:
+            check(source[key] or "")
+        except (ValueError, OSError) as error:
+            value, reason = _short(repr(source[key])), _short(getattr(error, "strerror", None) or str(error))
+            yield f"source.{key}: {value} cannot be used: {reason}. Accepted: {entries[key]['description']}"
+
+
+def _check_address(url: str) -> None:
+    if url and not _ADDRESS.fullmatch(url):
+        raise ValueError("not a host, a port and a path in ASCII")
+    if len(urlsplit(url).hostname or "") > 253 or urlsplit(url).port == 0:  # raises ValueError above 65535
+        raise ValueError("there is no such host or port")
+
+
+def _check_path(path: str) -> None:
+    if re.search(r"[{}\0]", path):  # to the workflow braces are wildcards
+        raise ValueError("it has braces or a null character")
+    Path(path).exists()  # raises OSError where it could not even be looked for

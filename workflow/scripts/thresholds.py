@@ -4,8 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import pandas as pd
-
+from csv_text import number, read_columns
 from errors import ConfigError
 from scores import UNCLASSIFIED
 
@@ -18,19 +17,22 @@ def read_class_thresholds(path: str | Path) -> dict[str, float]:
     Raises ConfigError, naming the file and the row, if it is not such a table with values from 0 to 1.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = read_columns(Path(path).read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as a CSV with the columns class,threshold ({error})") from None
-    if not {"class", "threshold"} <= set(table.columns):
-        raise ConfigError(f"{path} has the columns {list(table.columns)}; class,threshold are needed")
+    if not {"class", "threshold"} <= set(table):
+        raise ConfigError(f"{path} has the columns {list(table)}; class,threshold are needed")
     thresholds: dict[str, float] = {}
     for line, (name, text) in enumerate(zip(table["class"], table["threshold"], strict=True), start=2):
-        value = pd.to_numeric(text, errors="coerce")
+        try:
+            value = number(text)
+        except ValueError:
+            value = -1.0
         if not 0 <= value <= 1:
             raise ConfigError(f"{path}, line {line}: the threshold of {name!r} is {text!r}, not a number from 0 to 1")
         if name in thresholds or name in ("", UNCLASSIFIED):
             raise ConfigError(f"{path}, line {line}: class {name!r} is empty, reserved or there twice")
-        thresholds[name] = float(value)
+        thresholds[name] = value
     return thresholds
 
 

@@ -4,6 +4,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import groupby
 
 from bin_ids import parse_bin_id
 
@@ -47,6 +48,28 @@ class Window:
 
     start: Bound | None
     end: Bound | None
+
+    def within(self, shard: str) -> "Window":
+        """The part of the window that lies in a year, `2012`, or a month, `2012-07`; ValueError if there is none."""
+        first, last = self._days()
+        year, _, month = shard.partition("-")
+        start = max(first, date(int(year), int(month or 1), 1))
+        end = min(last, _last_of_month(date(int(year), int(month or 12), 1)))
+        if start > end:
+            raise ValueError(f"no day from {self.start} to {self.end} lies in it")
+        return Window(Bound(start), Bound(end))
+
+    def shards(self) -> dict[str, list[str]]:
+        """The years that the window touches, each with its months that the window touches."""
+        first, last = self._days()
+        months = [f"{year:04d}-{month:02d}" for year in range(first.year, last.year + 1) for month in range(1, 13)]
+        touched = [month for month in months if f"{first:%Y-%m}" <= month <= f"{last:%Y-%m}"]
+        return {year: list(of_year) for year, of_year in groupby(touched, key=lambda month: month[:4])}
+
+    def _days(self) -> tuple[date, date]:
+        if self.start is None or self.end is None or self.start.bin or self.end.bin:
+            raise ValueError("shards need UTC days as select.start and select.end")
+        return self.start.day, self.end.day
 
     def months(self) -> list[tuple[date, date]]:
         """First and last day to ask for in each calendar month that the window touches.

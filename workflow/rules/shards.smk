@@ -1,0 +1,12 @@
+# Needs the tables of all shards. Makes the catalog of the whole window from theirs: nothing is listed or read again.
+
+
+rule merge_catalogs:
+    input:
+        [f"{shard}/catalog.csv" for shard in SHARDS],
+    output:
+        f"{TABLES}/catalog.csv",
+    log:
+        f"{LOGS}/merge_catalogs.log",
+    run:
+        logged(log[0], catalog.merge_catalogs, input, output[0])

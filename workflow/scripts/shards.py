@@ -1,0 +1,44 @@
+"""Shards: parts of a window that is too long for one run, each with tables of its own, put together at the end."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from errors import ConfigError
+
+
+def find_shards(folder: str | Path, years: Mapping[str, Sequence[str]], config: Mapping[str, Any]) -> list[Path]:
+    """The folders of the shards that make up a window, in order: a year's own, or else those of its months.
+
+    folder: where they are; years: as `Window.shards` gives them. Raises ConfigError, naming the shards, if some
+    are missing or were made with another config.
+    """
+    found: list[str] = []
+    for year, months in years.items():
+        found += [year] if _record(folder, year) else months
+    missing = [shard for shard in found if not _record(folder, shard)]
+    if missing:
+        raise ConfigError(
+            f"shard: {len(missing)} of the window's shards are not there, or not finished: {', '.join(missing[:12])}. "
+            f"Make each first, as in --config shard={missing[0]} (or the whole year, shard={missing[0][:4]})"
+        )
+    for shard in found:
+        if differing := _differing(_record(folder, shard)["config"], config):
+            raise ConfigError(
+                f"shard: {shard} was made with another config ({', '.join(differing)}). Run it again with this one: "
+                f"--config shard={shard}"
+            )
+    return [Path(folder, shard) for shard in found]
+
+
+def _record(folder: str | Path, shard: str) -> dict[str, Any]:
+    """The run.json of a shard, which is the last file to be made; empty if there is none."""
+    path = Path(folder, shard, "run.json")
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return record
+
+
+def _differing(made_with: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    keys = sorted((set(made_with) | set(config)) - {"shard", "recheck"})
+    return [key for key in keys if made_with.get(key) != config.get(key)]
