@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint lock clean
+.PHONY: run test slow bench lint lock clean
 
 run: .venv/installed ## make the environment and run the embedded default
 	$(BIN)/snakemake --cores 8
 
 test: .venv/installed-dev ## pass the tests
 	$(BIN)/python -m pytest
+
+slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak
+	$(BIN)/python -m pytest -m slow
+
+bench: .venv/installed-dev ## measure, and write docs/benchmarks.md; some 40 minutes
+	$(BIN)/python -m benchmarks
 
 lint: .venv/installed-dev ## style, types and the engine's own lint
 	$(BIN)/ruff check .

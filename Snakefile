@@ -28,7 +28,7 @@ rule all:
 
 
 onstart:
-    lift_rate_limit()
+    spare_the_engine()
 
 
 onsuccess:

@@ -1,9 +1,13 @@
 """A synthetic archive for measurements: a list of bins, and one body of class scores that serves for all."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tests.archives import bin_row, write_archive
 from tests.dashboard.__main__ import PLACEHOLDER
 
@@ -42,3 +46,37 @@ def write_body(path: Path, n_rois: int, n_classes: int, widened: bool = False) -
         for roi, row in enumerate(scores.tolist() if widened else scores, start=1)
     ]
     return path.write_bytes(("\n".join(lines) + "\n").encode())
+
+
+def copy_shards(folder: Path, year: int, last: int) -> None:
+    """Copy the shard of a year for the years after it, as if the same bins had been there in each of them."""
+    for copy in range(year + 1, last + 1):
+        place = folder / str(copy)
+        if place.exists():
+            continue
+        place.mkdir()
+        for path in (folder / str(year)).iterdir():
+            if path.suffix == ".parquet":
+                _copy_bins(path, place / path.name, copy - year)
+            else:
+                text = path.read_text().replace(f"D{year}", f"D{copy}").replace(f"{year}-", f"{copy}-")
+                (place / path.name).write_text(text)
+
+
+def _copy_bins(path: Path, copy: Path, years: int) -> None:
+    table = pq.ParquetFile(path)
+    with pq.ParquetWriter(copy, table.schema_arrow, compression="zstd") as writer:
+        for day in range(table.num_row_groups):
+            rows = table.read_row_group(day).to_pandas()
+            rows["sample_time"] += pd.DateOffset(years=years)
+            rows["bin"] = "D" + rows["sample_time"].dt.strftime("%Y%m%dT%H%M%S") + "_IFCB010"
+            writer.write_table(pa.Table.from_pandas(rows, table.schema_arrow, preserve_index=False))
+
+
+def set_window(folder: Path, end: str) -> None:
+    """Have all shards say that they were made for a window that ends on that day."""
+    for path in folder.glob("*/run.json"):
+        record = json.loads(path.read_text())
+        record["config"]["select"]["end"] = end
+        record["config"]["select"]["start"] = f"{FIRST_DAY:%Y-%m-%d}"
+        path.write_text(json.dumps(record))

@@ -43,7 +43,8 @@ class Emulator:
 
     `latency`: seconds before each answer. `faults`: see `Fault`; the list may be changed at any time.
     `keep_alive` False closes the connection after each answer, as the dashboard's own worker does when there
-    is no proxy before it. `score_dtype` and `score_body`: see `Answers`. `port` 0 takes a free one.
+    is no proxy before it. `score_dtype` and `score_body`: see `Answers`. `capacity`: as many requests at a time
+    are served, the others refused (503); may be changed at any time. `port` 0 takes a free one.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Emulator:
         score_dtype: str = "float16",
         score_body: ScoreBody | None = None,
         faults: Iterable[Fault] = (),
+        capacity: int | None = None,
         port: int = 0,
     ) -> None:
         self.archives = dict(archives)
@@ -63,11 +65,13 @@ class Emulator:
         self.latency = latency
         self.keep_alive = keep_alive
         self.faults = list(faults)
+        self.capacity = capacity
         self.port = port
         self._score_dtype = score_dtype
         self._score_body = score_body
         self._lock = threading.Lock()
         self._log: list[Request] = []
+        self._in_flight = 0
         self._chooser = Chooser()
         self._thread: threading.Thread | None = None
         self.reload()
@@ -158,6 +162,9 @@ class Emulator:
         with self._lock:
             self._log.append(request)
             fault = self._chooser.choose(self.faults, request.target)
+            self._in_flight += 1
+            if self.capacity is not None and self._in_flight > self.capacity:
+                fault = Fault("", "status", status=503)
         request.fault = fault.kind if fault else None
         try:
             await asyncio.sleep(self.latency)
@@ -168,6 +175,7 @@ class Emulator:
         except ConnectionError:
             return web.Response()  # the client is gone; there is nobody to tell
         finally:
+            self._in_flight -= 1
             if request.finished is None:
                 request.finished = time.monotonic()
 

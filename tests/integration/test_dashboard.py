@@ -1,6 +1,7 @@
 """Runs against the emulated dashboard over real HTTP: right numbers, and no request too many."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from demo_archive import AWKWARD, write_demo_archive
 from tests import truth
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator, Fault
+from tests.dashboard.emulator import Emulator, Fault, Request
 from tests.integration.comparing import assert_equals_truth
 from tests.integration.conftest import Checkout
 
@@ -301,3 +302,32 @@ def test_filters_that_match_nothing_are_warned_of(checkout: Checkout, archive: P
     assert "select.instruments: no bin of the window has IFCB11; there are 'IFCB10', 'IFCB125'" in printed
     assert "select.exclude_tags: no bin of the window has bead; there are '', 'beads'" in printed
     assert "select.exclude_bins: no bin of the window has D20240101T000000_IFCB010" in printed
+
+
+def test_fewer_requests_at_a_time_while_the_server_is_overloaded(checkout: Checkout, tmp_path: Path) -> None:
+    bins = [f"D20240401T{hour:02d}{minute:02d}00_IFCB010" for hour in range(24) for minute in range(0, 60, 10)]
+    archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], dict.fromkeys(bins, (["A"], [[0.9]])))
+    with Emulator({"demo": archive}, latency=0.05, capacity=3) as dashboard:
+        select = {"start": "2024-04-01", "end": "2024-04-01"}
+        source = {"kind": "dashboard", "url": dashboard.url, "backoff": 0.05, "retries": 20}
+        run = checkout.start({"dataset": "demo", "source": source, "select": select})
+        while len([r for r in dashboard.requests if r.status == 200]) < 70 and run.poll() is None:
+            time.sleep(0.02)
+        dashboard.capacity = None
+        recovered = time.monotonic()
+        printed, _ = run.communicate(timeout=120)
+        assert run.returncode == 0, printed
+        scores = [r for r in dashboard.requests if "class_scores" in r.target]
+    assert re.search(r"the server is overloaded \(it refuses requests\): [234] request\(s\) at a time", printed)
+    assert set(checkout.table("demo", "ledger")["status"]) == {"used"}
+
+    def in_flight(requests: list[Request]) -> list[int]:
+        return [sum(r.started <= at.started < (r.finished or at.started) for r in scores) for at in requests]
+
+    # The first eight met a server that takes three; afterwards no more than one over its capacity is tried.
+    first, overloaded = scores[:8], [r for r in scores[20:] if r.started < recovered]
+    assert max(in_flight(first)) > 4
+    assert max(in_flight(overloaded)) <= 4
+    assert max(in_flight([r for r in scores if r.started > recovered])) > 4
+    refused = sum(r.status == 503 for r in overloaded)
+    assert refused < len(overloaded) / 3

@@ -91,6 +91,7 @@ def test_decoys_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a bin id") as refused:
         parse_bin_id(text)
     assert len(str(refused.value)) < 400
+    assert not re.fullmatch(PATTERN, text) or text.isascii()
 
 
 @given(st.one_of(st.text(), st.from_regex(PATTERN), st.from_regex(PATTERN, fullmatch=True)))
@@ -101,3 +102,8 @@ def test_what_is_taken_is_safe_as_a_name(text: str) -> None:
         return
     assert re.fullmatch("[DIFCBT0-9_]+", parsed.bin)
     assert re.fullmatch("[0-9]{4}/[DIFCB0-9_]+", parsed.folder)
+
+
+@pytest.mark.parametrize("text", ["D20240215T150055_IFCB\u0660\u0661\u0660", "IFCB5_2012_\u0660\u0662\u0668_081515"])
+def test_a_wildcard_takes_no_other_digits_than_an_id(text: str) -> None:
+    assert not re.fullmatch(PATTERN, text)

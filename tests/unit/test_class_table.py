@@ -37,6 +37,9 @@ def test_a_table_is_read_as_it_stands(tmp_path: Path) -> None:
         f"{HEADER}\nA,,,Yes,diatom,no\n".encode(),
         f"{HEADER}\nA,,,yes,diatom,perhaps\n".encode(),
         f"{HEADER}\nA,,12.0,yes,diatom,no\n".encode(),
+        f"{HEADER}\nA,,12\n".encode(),
+        f"{HEADER}\nx,A,,,yes,diatom,no\n".encode(),
+        f'{HEADER}\n"A"x,,,yes,diatom,no\n'.encode(),
         f"{HEADER}\n\xff,,,yes,diatom,no\n".encode("latin-1"),
     ],
 )
@@ -47,7 +50,15 @@ def test_what_is_not_a_class_table_is_refused_by_name(tmp_path: Path, body: byte
         read_class_table(path)
 
 
-@pytest.mark.parametrize("name", ["none.csv", "."])
+@pytest.mark.parametrize("row", ["=A,,,yes,diatom,no", "A,+1,,yes,diatom,no", "A,,,yes,@x,no", "A,a;-1,,yes,diatom,no"])
+def test_cells_that_spreadsheets_would_run_are_refused(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "classes.csv"
+    path.write_text(f"{HEADER}\n{row}\n")
+    with pytest.raises(ConfigError, match=r"classes\.csv: .* formula"):
+        read_class_table(path)
+
+
+@pytest.mark.parametrize("name", ["none.csv", ".", "s3://x/y", "x" * 5000])
 def test_a_class_table_that_is_not_there_is_refused_by_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read as a class table"):
         read_class_table(tmp_path / name)

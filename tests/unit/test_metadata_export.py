@@ -88,6 +88,11 @@ def test_old_ids_and_the_exact_volume() -> None:
             ("depth", "-9999", None),
             ("depth", "0", 0.0),
             ("n_images", "10.0", 10),
+            ("depth", "inf", None),
+            ("latitude", "-inf", None),
+            ("ml_analyzed", "inf", float("inf")),
+            ("ml_analyzed", "-inf", None),
+            ("ml_analyzed", " 2.5", 2.5),
             ("skip", "1", 1),
             ("skip", "0.0", 0),
         ],
@@ -141,7 +146,13 @@ def test_a_header_alone_is_no_bins() -> None:
     [
         *(("sample_time", text) for text in ("", "yesterday", "2024-13-01 00:00:00+00:00", "now")),
         *(("ifcb", text) for text in ("x", "nan", "inf", "-10", "10.5")),
-        *(("ml_analyzed", text) for text in ("2,5", "2.851 ml")),
+        *(("sample_time", text) for text in ("0000-01-01", "0999-12-31 00:00:00", "1000-01-01 00:00:00+01:00")),
+        *(
+            ("sample_time", text)
+            for text in ("9999-12-31 23:59:59-01:00", "2024-02-15 24:00:00", "2024-02-15 00:07:60")
+        ),
+        *(("sample_time", text) for text in ("2024-02-15 00:07:00.0000001", "2024-W07-4", "\u0662024-02-15")),
+        *(("ml_analyzed", text) for text in ("2,5", "2.851 ml", "9" * 400, "1e400", "nan", "0x10", "1_0")),
         *(("n_images", text) for text in ("many", "inf", "1e300")),
         *(("skip", text) for text in ("", "2", "yes")),
         *[("latitude", "41N"), ("longitude", "x"), ("depth", "4 m")],
@@ -151,7 +162,7 @@ def test_bad_values_are_refused_with_bin_column_and_value(column: str, text: str
     good = bin_row("D20240301T000000_IFCB010")
     with pytest.raises(CatalogError) as refused:
         read_export(export(good, bin_row(BIN, **{column: text})), "metadata.csv")
-    assert all(word in str(refused.value) for word in ("metadata.csv", BIN, column, text))
+    assert all(word in str(refused.value) for word in ("metadata.csv", BIN, column, text[:60]))
 
 
 @pytest.mark.parametrize(
@@ -215,3 +226,56 @@ def test_a_line_break_in_an_operators_text_does_not_reach_the_tables() -> None:
         "cast 1",
         "a b",
     ]
+
+
+# --- damage that could be taken for another value ---
+
+ROW = f"{BIN},2024-03-01 00:30:00+00:00,10,2.875,41.3,-70.5,5,EN644,cast,10,0"
+HEADER = ",".join(NEEDED)
+
+
+def test_a_row_by_hand() -> None:
+    assert read_export(f"{HEADER}\n{ROW}\n".encode(), "here").iloc[0]["ml_analyzed"] == 2.875
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (f"{HEADER}\n{ROW}", "does not end with a line break"),
+        (HEADER, "does not end with a line break"),
+        (f"{HEADER},tag1\n{ROW}\n", "line 2 has 11 cells, not 12"),  # cut before its tags
+        (f"{HEADER}\nx,{ROW}\n", "line 2 has 12 cells, not 11"),  # all columns moved by one
+        (f"{HEADER}\n{ROW},\n", "line 2 has 12 cells"),
+        (f"{HEADER},ml_analyzed\n{ROW},2.5\n", "'ml_analyzed' is there twice"),
+        (f"{HEADER},tag1,tag1\n{ROW},a,b\n", "'tag1' is there twice"),
+        (f"{HEADER}\n{ROW.replace('2.875', chr(34) + '2.' + chr(34) + '875')}\n", "line 2: "),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(body: str, told: str) -> None:
+    with pytest.raises(CatalogError, match=rf"metadata\.csv: .*{told}"):
+        read_export(body.encode(), "metadata.csv")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2024-02-15T00:07:00Z", "2024-02-15 00:07"),
+        ("2024-02-15 00:07:00", "2024-02-15 00:07"),
+        ("2024-02-15 00:07", "2024-02-15 00:07"),
+        ("2024-02-15", "2024-02-15"),
+        ("2024-02-15 00:07:00+01:30", "2024-02-14 22:37"),
+        ("2024-02-15 23:00:00-0130", "2024-02-16 00:30"),
+        ("2024-02-15T00:07:00.123456", "2024-02-15 00:07:00.123456"),
+        ("2024-02-15T00:07:00.123456000", "2024-02-15 00:07:00.123456"),
+        ("1000-01-01 00:00:00", "1000-01-01"),
+        ("9999-12-31 23:59:59", "9999-12-31 23:59:59"),
+    ],
+)
+def test_times_of_any_year_stand_beside_each_other(written: str, meant: str) -> None:
+    rows = read_export(export(bin_row("D20240301T000000_IFCB010"), bin_row(BIN, sample_time=written)), "here")
+    assert rows["sample_time"].tolist()[1] == pd.Timestamp(meant, tz="UTC")
+
+
+def test_half_a_character_of_json_is_replaced() -> None:
+    row = {name: str(value) for name, value in bin_row(BIN, cruise="EN\ud800").items()}
+    assert from_records([row | {"tags": "a\udfff"}], "here").iloc[0][["cruise", "tags"]].tolist() == ["EN?", "a?"]

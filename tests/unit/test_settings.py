@@ -341,3 +341,104 @@ def test_every_entry_of_the_schema_says_what_is_accepted() -> None:
 
     assert all(entry["description"] for entry in entries(SCHEMA))
     assert set(leaves(DEFAULT)) == set(leaves(settings.resolve(LEAST)))
+
+
+# --- what no run can use, told as everything else ---
+
+
+def knot() -> list[Any]:
+    """A list that holds itself, as YAML's anchors make it: `&a [*a]`."""
+    loop: list[Any] = []
+    loop.append(loop)
+    return loop
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"source": {"timeout": 10**400}}, "source.timeout: a number of 1329 bits"),
+        ({"source": {"retries": -(10**5000)}}, "source.retries: a number of 16610 bits"),
+        ({"dataset": 10**5000}, "dataset: a number of"),
+        ({"select": {"instruments": [10, 10**5000]}}, "select.instruments.1: a number of"),
+        ({"select": {"instruments": {10**5000}}}, "select.instruments: a number of"),
+        ({"select": {10**5000: 1}}, "select: a number of"),
+        ({"source": {"timeout": "1" * 400}}, "source.timeout: '111"),
+        ({"source": {"timeout": "1_0"}}, "source.timeout: '1_0'"),
+        ({"source": {"retries": "\u0665"}}, "source.retries: '\u0665'"),
+        ({"select": {"instruments": knot()}}, "select.instruments.0.0.0.0.0.0.0: nested too deep"),
+        ({"source": deep(5000)}, "source.0.0.0.0.0.0.0.0: nested too deep"),
+        ({"source": {1, 2}}, "source.1: unknown key"),
+        ({("a", 1): 1}, "['a', 1]: unknown key"),
+    ],
+)
+def test_values_beyond_all_bounds_are_refused_by_key(given: dict[Any, Any], told: str) -> None:
+    assert faults(given)[0].startswith(told)
+
+
+def test_a_fault_is_one_line_of_a_bearable_length_without_control_characters() -> None:
+    found = faults({"a\nb": 1, "\x1b[2J": 1, "\ud800": 1, "x" * 5000: 1, "dataset": "-\n" * 5000})
+    assert len(found) == 5
+    assert all(line.isprintable() and len(line) < 1000 for line in found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "http://x:99999",
+            "http://x:0",
+            "http://x:",
+            "http://x:abc",
+            "http://:80",
+            "http://.",
+            "http://a..b",
+            "http://[::1",
+        ),
+        *(
+            "http://a\\b",
+            "http://\0",
+            "http://x/\0",
+            "http://\u00e9",
+            "http://x/\u00e9",
+            "http://*",
+            "http://%20",
+            "http://x'y",
+        ),
+        *("http://" + "a" * 64, "http://" + ".".join(["a" * 60] * 5), "http://" + "a" * 5000),
+    ],
+)
+def test_an_address_that_no_request_could_go_to_is_refused(url: str) -> None:
+    window = {"start": "2024-02-15", "end": "2024-02-16"}
+    (line,) = faults({"source": {"kind": "dashboard", "url": url}, "select": window})
+    assert line.startswith("source.url: ")
+    assert "Accepted: an http:// or https:// address" in line
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a-b.c_d.", "http://127.0.0.1:65535", "http://[::1]:8000/a", "https://x/a/~b/%20"]
+)
+def test_other_addresses_are_taken(url: str) -> None:
+    window = {"start": "2024-02-15", "end": "2024-02-16"}
+    assert settings.resolve({"source": {"kind": "dashboard", "url": url}, "select": window})["source"]["url"] == url
+
+
+@pytest.mark.parametrize("path", ["a{b}", "a\0b", "x" * 300, "x/" * 3000])
+def test_a_path_that_cannot_be_one_is_refused(path: str) -> None:
+    (line,) = faults({"source": {"path": path}})
+    assert line.startswith("source.path: ")
+    assert "Accepted: a path" in line
+
+
+@pytest.mark.parametrize("key", ["class_thresholds", "class_table"])
+@pytest.mark.parametrize("path", ["s3://x/y", "http://127.0.0.1:1/x.csv", "x.zip", "\0", "x" * 5000, "\ud800"])
+def test_tables_come_from_files_only(key: str, path: str) -> None:
+    (line,) = faults({"classify": {key: path}})
+    assert line.startswith(f"classify.{key}: ")
+    assert len(line) < 1000

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import socket
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,10 @@ def test_labels_and_values_as_they_are(tmp_path: Path) -> None:
         ("a", ["line 2", "'a'"]),
         ("a,0.5\na,0.5", ["line 3", "'a'", "twice"]),
         (",0.5", ["line 2", "empty"]),
+        ("a,1e400", ["line 2", "'1e400'"]),
+        ("a,0x0", ["line 2", "'0x0'"]),
+        ("a,0.5,b", ["line 2", "3 cells"]),
+        ('"a"b,0.5', ["line 2"]),
         ("unclassified,0.5", ["line 2", "unclassified", "reserved"]),
     ],
 )
@@ -63,10 +68,23 @@ def test_other_files_are_refused(tmp_path: Path, body: bytes) -> None:
         read(tmp_path, body)
 
 
-@pytest.mark.parametrize("name", ["none.csv", "."])
+@pytest.mark.parametrize("name", ["none.csv", ".", "\0", "x" * 5000])
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_class_thresholds(tmp_path / name)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/x.csv", "s3://x/y.csv", "file:///etc/passwd", "memory://x"])
+def test_an_address_is_no_file(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "connect", None)
+    with pytest.raises(ConfigError, match="No such file"):
+        read_class_thresholds(address)
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.gz", "x.csv.xz"])
+def test_a_file_is_read_as_it_is_whatever_its_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("class,threshold\na,0.5\n")
+    assert read_class_thresholds(tmp_path / name) == {"a": 0.5}
 
 
 def test_unknown_classes_are_told(caplog: pytest.LogCaptureFixture) -> None:

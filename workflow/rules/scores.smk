@@ -3,9 +3,8 @@
 
 rule summarize_scores:
     input:
-        # ancient: a catalog that was listed again is no reason to read every bin again
-        catalog=ancient(f"{TABLES}/catalog.csv"),
-        scores=lambda wildcards: SOURCE.scores_files(wildcards.bin),
+        # none from a dashboard. Not the catalog: one that was listed again is no reason to read a bin again
+        lambda wildcards: SOURCE.scores_files(wildcards.bin),
     output:
         f"{SUMMARIES}/{{folder}}/{{bin}}.parquet",
     log:

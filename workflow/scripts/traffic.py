@@ -53,7 +53,7 @@ class Traffic:
             self._usual = seconds if self._usual is None else (1 - MEMORY) * self._usual + MEMORY * seconds
             if slow:
                 self._slow_down(began, f"answers begin after {seconds:.1f} s, usually after {self._usual:.1f} s")
-            elif self._limit < self._before:
+            elif self._limit < float("inf"):
                 self._limit += 1 / self._limit
                 if self._limit >= self._before:
                     self._limit = float("inf")
@@ -71,8 +71,8 @@ class Traffic:
             return  # it went before the last change, and so says nothing of it
         if self._limit == float("inf"):
             self._before = self._in_flight
-        self._limit = max(1.0, min(self._limit, self._in_flight) / 2)
+        limit = max(1.0, min(self._limit, self._in_flight) / 2)
         self._limited_at = time.monotonic()
-        log.warning(
-            f"the server is overloaded ({why}): {int(self._limit)} request(s) at a time until it keeps up again"
-        )
+        if limit < self._limit:
+            log.warning(f"the server is overloaded ({why}): {int(limit)} request(s) at a time until it keeps up again")
+        self._limit = limit

@@ -1,0 +1,283 @@
+"""Measure the workflow beside what it replaces and beside the limit, and write docs/benchmarks.md: `make bench`.
+
+All that is compared is measured in this one run, on this machine. Nothing here passes or fails.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+from tests.dashboard.__main__ import PLACEHOLDER
+from tests.dashboard.emulator import Emulator
+
+from benchmarks import archive, report
+from benchmarks.clients import DATASET
+from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
+
+CAPACITY = 3  # requests at a time that the overloaded server takes
+
+
+def main() -> None:
+    """Run the chosen measurements, keep their rows, and make the page of all that were ever kept."""
+    chosen = {
+        "clients": clients,
+        "budget": budget,
+        "latency": latency,
+        "size": size,
+        "settings": settings,
+        "archive": whole_archive,
+        "overload": overload,
+    }
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("which", nargs="*", default=list(chosen), metavar="MEASUREMENT", help=", ".join(chosen))
+    parser.add_argument("--bins", type=int, default=1000, help="of the comparison")
+    parser.add_argument("--latency", type=float, default=0.1, help="seconds before each answer")
+    parser.add_argument("--rois", type=int, default=2000)
+    parser.add_argument("--classes", type=int, default=150)
+    parser.add_argument("--repeats", type=int, default=3, help="of the comparison; medians are reported")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 5000, 22000], help="bins of one run")
+    parser.add_argument("--shards", type=int, nargs="*", default=[5, 14], help="of 22,000 bins each")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.which:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            table = chosen[name](options, Path(folder))
+        table.to_csv(options.out / f"{name}.csv", index=False)
+        print(table.to_string(index=False), flush=True)
+    report.write_page(options.out)
+
+
+def clients(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """The workflow, the walk and the bare client on the same bins."""
+    ids = archive.write_bins(folder / "archive", options.bins)
+    size = archive.write_body(folder / "body", options.rois, options.classes)
+    rows = []
+    with dashboard(folder / "archive", folder / "body", options.latency) as url:
+        for number in range(options.repeats):
+            for client in ("walk", "bare", "workflow"):
+                if client == "walk" and number:
+                    continue  # two minutes, and it varies least
+                cost = _read(client, url, ids, folder / f"{client}{number}")
+                say(f"{client}: {len(ids)} bins in {cost.wall:.1f} s")
+                rows.append({"client": client, **_per_bin(cost, len(ids)), "body_mb": size / 1e6})
+    return pd.DataFrame(rows).groupby("client", as_index=False).median()
+
+
+def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """What of a bin's processor time goes where, by calling the parts one after the other."""
+    sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+    from dashboard import Dashboard
+    from scores import Provenance, count_classes, find_winners, read_scores, read_summary, write_summary
+    from sweep import count_kept
+
+    (bin_id,) = archive.write_bins(folder / "archive", 1)
+    archive.write_body(folder / "body", options.rois, options.classes)
+    with dashboard(folder / "archive", folder / "body", 0.0) as url:
+        source = Dashboard(DATASET, url)
+        file = source.read_scores(bin_id)
+        assert file
+        classes, scores = read_scores(bin_id, file.body)
+        winners = find_winners(scores)
+        provenance = Provenance(bin_id, "read", classes=classes)
+        summary = folder / "summary.parquet"
+        steps: dict[str, Callable[[], object]] = {
+            "request: receive the body": lambda: source.read_scores(bin_id),
+            "checksum": lambda: sha256(file.body).hexdigest(),
+            "parse": lambda: read_scores(bin_id, file.body),
+            "reduce: winners in three precisions": lambda: find_winners(scores),
+            "write the summary": lambda: write_summary(provenance, winners, summary),
+            "day: read the summary": lambda: read_summary(summary),
+            "day: count classes and thresholds": lambda: (
+                count_classes(classes, winners, 0.7, {}, "float16"),
+                count_kept(classes, winners, "float16"),
+            ),
+        }
+        return pd.DataFrame([{"step": name, "cpu_ms": _cpu_ms(step)} for name, step in steps.items()])
+
+
+def _cpu_ms(step: Callable[[], object], times: int = 50) -> float:
+    step()
+    took = []
+    for _ in range(times):
+        began = time.process_time()
+        step()
+        took.append(time.process_time() - began)
+    return median(took) * 1e3
+
+
+def settings(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """The engine's own settings, each changed alone: what the profile's choice gains."""
+    bins = 3000
+    archive.write_bins(folder / "archive", bins)
+    archive.write_body(folder / "body", 3, options.classes)
+    rows = []
+    with dashboard(folder / "archive", folder / "body", 0.0) as url:
+        for number, (what, arguments) in enumerate(
+            (
+                ("as shipped", []),
+                ("all ready jobs weighed, not a sample of 200", ["--scheduler-subsample", "1000000"]),
+                ("scheduler ilp", ["--scheduler", "ilp"]),
+                ("100 jobs a second, the engine's default", []),
+                ("records of jobs in a database", ["--persistence-backend", "db"]),
+            )
+        ):
+            checkout = Checkout(folder / str(number), url, *archive.days(bins))
+            if "100 jobs" in what:
+                rules = checkout.folder / "workflow" / "rules" / "common.smk"
+                rules.write_text(rules.read_text().replace("workflow.scheduler.job_rate_limiter = None", "pass"))
+            cost = checkout.snakemake(*arguments)
+            say(f"{what}: {cost.wall:.1f} s")
+            rows.append({"setting": what, "bins": bins, **_per_bin(cost, bins)})
+    return pd.DataFrame(rows)
+
+
+def latency(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """Bins per second of the three, as the server takes longer to answer."""
+    rows = []
+    archive.write_body(folder / "body", options.rois, options.classes)
+    for seconds in (0.0, 0.05, 0.1, 0.2, 0.4):
+        for client, bins in (("walk", 60), ("bare", 300), ("workflow", 300)):
+            place = folder / f"{client}{seconds}"
+            ids = archive.write_bins(place / "archive", bins)
+            with dashboard(place / "archive", folder / "body", seconds) as url:
+                cost = _read(client, url, ids, place / "run")
+            say(f"{client} at {seconds * 1000:.0f} ms: {bins / cost.wall:.1f} bins per second")
+            rows.append({"latency_ms": seconds * 1000, "client": client, "bins": bins, **_per_bin(cost, bins)})
+    return pd.DataFrame(rows)
+
+
+def size(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """One run of ever more bins with small bodies: the first, one more, and one with another threshold."""
+    rows = []
+    archive.write_body(folder / "body", 3, options.classes)
+    for bins in options.sizes:
+        place = folder / str(bins)
+        ids = archive.write_bins(place / "archive", bins)
+        with dashboard(place / "archive", folder / "body", 0.0) as url:
+            checkout = Checkout(place / "run", url, *archive.days(bins))
+            for what, arguments in (
+                ("cold", []),
+                ("up to date", []),
+                ("another threshold", ["--config", "classify={threshold: 0.5}"]),
+            ):
+                cost = checkout.snakemake(*arguments)
+                say(f"{bins} bins, {what}: {cost.wall:.1f} s, {cost.memory:.0f} MB")
+                rows.append({"bins": len(ids), "run": what, **_per_bin(cost, bins), "files": _files(checkout)})
+        shutil.rmtree(place)
+    return pd.DataFrame(rows)
+
+
+def whole_archive(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """An archive of many shards: one is built, its tables are copied for the others, and all are put together."""
+    bins = 365 * 60
+    rows = []
+    archive.write_body(folder / "body", 3, options.classes)
+    ids = archive.write_bins(folder / "archive", bins)
+    with dashboard(folder / "archive", folder / "body", 0.0) as url:
+        window = ("2010-01-01", f"{2009 + max(options.shards)}-12-31")
+        checkout = Checkout(folder / "run", url, *window)
+        cold = checkout.snakemake("--config", "shard=2010")
+        planned = checkout.snakemake("--config", "shard=2010", "--dry-run", "--forceall")
+        say(f"a shard of {len(ids)} bins: {cold.wall:.0f} s, planned in {planned.wall:.0f} s, {cold.memory:.0f} MB")
+        files = _files(checkout)
+        for shards in options.shards:
+            last = 2009 + shards
+            archive.copy_shards(checkout.folder / "results" / DATASET / "shards", 2010, last)
+            config = (checkout.folder / "my.yaml").read_text().replace(window[1], f"{last}-12-31")
+            (checkout.folder / "my.yaml").write_text(config)
+            archive.set_window(checkout.folder / "results" / DATASET / "shards", f"{last}-12-31")
+            window = (window[0], f"{last}-12-31")
+            merged = checkout.snakemake("--config", "shard=merge")
+            say(f"{shards} shards put together in {merged.wall:.0f} s, {merged.memory:.0f} MB")
+            rows.append(
+                {
+                    "bins": shards * bins,
+                    "shards": shards,
+                    "shard_s": cold.wall,
+                    "plan_s": planned.wall,
+                    "merge_s": merged.wall,
+                    "total_s": shards * cold.wall + merged.wall,
+                    "shard_mb": cold.memory,
+                    "merge_mb": merged.memory,
+                    "files": shards * files,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def overload(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """Requests in flight at a server that for a while takes only some at a time and refuses the others."""
+    bins = 1500
+    ids = archive.write_bins(folder / "archive", bins)
+    archive.write_body(folder / "body", 3, options.classes)
+    body = (folder / "body").read_bytes()
+
+    def scores(bin_id: str) -> bytes:
+        return body.replace(PLACEHOLDER.encode(), bin_id.encode())
+
+    with Emulator({DATASET: folder / "archive"}, "5.0", latency=options.latency, score_body=scores) as server:
+        source = {"backoff": 0.2, "retries": 20}
+        checkout = Checkout(folder / "run", server.url, *archive.days(len(ids)), source=source)
+        running = threading.Thread(target=checkout.snakemake)
+        running.start()
+        limits: list[tuple[float, float]] = []
+        for answered, capacity in ((400, CAPACITY), (700, None)):
+            while len(server.requests) < answered and running.is_alive():
+                time.sleep(0.02)
+            server.capacity = capacity
+            limits.append((time.monotonic(), capacity or float("nan")))
+        running.join()
+        requests = [r for r in server.requests if "class_scores" in r.target]
+    began = requests[0].started
+    rows = []
+    for step in range(int((max(r.finished or 0 for r in requests) - began) * 5)):
+        at = began + step / 5
+        rows.append(
+            {
+                "seconds": step / 5,
+                "in_flight": sum(r.started <= at < (r.finished or at) for r in requests),
+                "refused": sum(at <= r.started < at + 0.2 and r.status == 503 for r in requests),
+                "capacity": next((limit for since, limit in reversed(limits) if since <= at), float("nan")),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _read(client: str, url: str, ids: list[str], folder: Path) -> Cost:
+    if client == "workflow":
+        cost = Checkout(folder, url, *archive.days(len(ids))).snakemake()
+        shutil.rmtree(folder)
+        return cost
+    return run([sys.executable, "-m", "benchmarks.clients", client, url, ids[0], ids[-1]])
+
+
+def _per_bin(cost: Cost, bins: int) -> dict[str, float]:
+    return {
+        "wall_s": cost.wall,
+        "bins_per_s": bins / cost.wall,
+        "ms_per_bin": cost.wall / bins * 1e3,
+        "cpu_ms_per_bin": cost.cpu / bins * 1e3,
+        "peak_mb": cost.memory,
+    }
+
+
+def _files(checkout: Checkout) -> int:
+    return sum(path.is_file() for top in ("results", ".snakemake") for path in (checkout.folder / top).rglob("*"))
+
+
+def say(text: str) -> None:
+    """Progress, at once."""
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

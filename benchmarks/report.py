@@ -1,0 +1,225 @@
+"""The page docs/benchmarks.md and its plots, from the rows that were measured."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+
+mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "ifcb", "font.size": 10, "axes.spines.top": False}
+mpl.rcParams |= {"axes.spines.right": False, "figure.constrained_layout.use": True}
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+COLOURS = {"walk": "#D55E00", "bare": "#009E73", "workflow": "#0072B2"}
+MARKERS = {"walk": "s", "bare": "^", "workflow": "o"}
+NAMES = {"walk": "walk, as the notebook", "bare": "bare client, the limit", "workflow": "workflow"}
+
+
+def write_page(folder: Path) -> None:
+    """Write the page beside `folder`, of the tables that are in it."""
+    tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    sections = [_head(), *(section(tables[name], folder) for name, section in SECTIONS.items() if name in tables)]
+    folder.with_suffix(".md").write_text("\n".join(sections), encoding="utf-8")
+
+
+def _head() -> str:
+    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ": unknown")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    software = ", ".join(f"{name} {version(name)}" for name in ("snakemake", "pyarrow", "pandas", "requests"))
+    return f"""# Benchmarks
+
+Made by `make bench` on {datetime.now(UTC):%Y-%m-%d} (UTC): {os.cpu_count()} cores ({cpu.split(":")[1].strip()}),
+{memory:.0f} GB, {platform.system()} {platform.release()}, Python {platform.python_version()}, {software}.
+The dashboard is emulated, in a process of its own on the same machine, so its work is part of what the cores do.
+What is compared was measured side by side in one run; compare ratios, not seconds, with another machine.
+"""
+
+
+def _clients(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    wall = table.set_index("client")["wall_s"]
+    shown = table.set_index("client").loc[["walk", "bare", "workflow"]]
+    rows = [
+        f"| {NAMES[name]} | {row.wall_s:.1f} | {row.bins_per_s:.1f} | {row.ms_per_bin:.1f} | {row.cpu_ms_per_bin:.1f} "
+        f"| {row.peak_mb:.0f} | {wall['walk'] / row.wall_s:.1f} | {row.wall_s / wall['bare']:.2f} |"
+        for name, row in shown.iterrows()
+    ]
+    bins = round(table["bins_per_s"].iloc[0] * table["wall_s"].iloc[0])
+    return "\n".join(
+        [
+            "## Beside the notebook's walk and beside the limit",
+            "",
+            f"{bins} bins, 60 a day; a body of {table['body_mb'].iloc[0]:.1f} MB each; 8 connections. `walk` asks for",
+            "each next bin, then reads a day's scores with eight workers and pandas. `bare` is eight threads, the",
+            "fastest parser and nothing kept: no summary, no checksum, no table. Times are of whole processes.",
+            "",
+            "| | time, s | bins per s | ms per bin | processor, ms per bin | peak memory, MB "
+            "| times as fast as the walk | time, over the limit's |",
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _budget(table: pd.DataFrame, folder: Path) -> str:
+    rows = [f"| {row.step} | {row.cpu_ms:.1f} |" for row in table.itertuples()]
+    clients = folder / "clients.csv"
+    if clients.exists():
+        whole = pd.read_csv(clients).set_index("client")["cpu_ms_per_bin"]["workflow"]
+        rows.append(
+            f"| engine, start of the process, tables: what is left of the whole | {whole - table['cpu_ms'].sum():.1f} |"
+        )
+        rows.append(f"| **whole** | **{whole:.1f}** |")
+    return "\n".join(
+        [
+            "## Where a bin's time goes",
+            "",
+            "Processor time per bin, each step alone on an idle process; the whole is that of the comparison above.",
+            "",
+            "| step | ms |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _settings(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    shipped = table["wall_s"].iloc[0]
+    rows = [
+        f"| {row.setting} | {row.wall_s:.1f} | {row.cpu_ms_per_bin:.1f} | {row.wall_s / shipped:.2f} |"
+        for row in table.itertuples()
+    ]
+    return "\n".join(
+        [
+            "## The engine's settings",
+            "",
+            f"{table['bins'].iloc[0]:,} bins with small bodies, cold; one setting changed at a time.",
+            "",
+            "| setting | time, s | processor, ms per bin | time, over the shipped one's |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _latency(table: pd.DataFrame, folder: Path) -> str:
+    figure, axes = plt.subplots(figsize=(6, 3.6))
+    for client, rows in table.groupby("client"):
+        axes.plot(
+            rows["latency_ms"], rows["bins_per_s"], color=COLOURS[client], marker=MARKERS[client], label=NAMES[client]
+        )
+    some = table["latency_ms"] > 0
+    axes.plot(
+        table["latency_ms"][some].unique(),
+        8000 / table["latency_ms"][some].unique(),
+        color="0.6",
+        linestyle=":",
+        label="8 connections, no work at all",
+    )
+    axes.set(yscale="log", xlabel="time until the server answers, ms", ylabel="bins per second")
+    axes.legend(frameon=False, fontsize=8)
+    _save(figure, folder / "latency.svg")
+    return "## Throughput against latency\n\n![Bins per second against latency](benchmarks/latency.svg)\n"
+
+
+def _size(table: pd.DataFrame, folder: Path) -> str:
+    figure, (time, memory) = plt.subplots(1, 2, figsize=(8.4, 3.4))
+    for (run, rows), marker in zip(table.groupby("run", sort=False), "osD", strict=True):
+        time.plot(rows["bins"], rows["wall_s"], marker=marker, label=run)
+        memory.plot(rows["bins"], rows["peak_mb"], marker=marker, label=run)
+    archive = folder / "archive.csv"
+    if archive.exists():
+        shards = pd.read_csv(archive)
+        time.plot(shards["bins"], shards["total_s"], marker="*", linestyle="--", label="in shards, cold")
+        memory.plot(
+            shards["bins"], shards[["shard_mb", "merge_mb"]].max(axis=1), marker="*", linestyle="--", label="in shards"
+        )
+    time.set(xscale="log", yscale="log", xlabel="bins", ylabel="time, s")
+    memory.set(xscale="log", xlabel="bins", ylabel="peak memory, MB", ylim=(0, None))
+    time.legend(frameon=False, fontsize=8)
+    _save(figure, folder / "size.svg")
+    rows = [
+        f"| {row.bins:,} | {row.run} | {row.wall_s:.1f} | {row.ms_per_bin:.1f} | {row.peak_mb:.0f} | {row.files:,} |"
+        for row in table.itertuples()
+    ]
+    return "\n".join(
+        [
+            "## Cost against the number of bins",
+            "",
+            "Small bodies (3 ROIs x 150 classes) and a server that answers at once: what is left is our own.",
+            "",
+            "![Time and memory against the number of bins](benchmarks/size.svg)",
+            "",
+            "| bins | run | time, s | ms per bin | peak memory, MB | files |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _archive(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    rows = [
+        f"| {row.bins:,} | {row.shards} | {row.shard_s:.0f} | {row.plan_s:.0f} | {row.merge_s:.0f} "
+        f"| {row.total_s / 60:.0f} | {max(row.shard_mb, row.merge_mb):.0f} | {row.files:,} |"
+        for row in table.itertuples()
+    ]
+    return "\n".join(
+        [
+            "## A whole archive in shards",
+            "",
+            "Years of 21,900 bins. One shard was built, its tables were copied for the other years, and all were put",
+            "together for real; the time in all is that of so many shards one after the other and of the merge.",
+            "",
+            "| bins | shards | a shard, cold, s | planning it, s | putting together, s | in all, min | peak memory, MB "
+            "| files |",
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _overload(table: pd.DataFrame, folder: Path) -> str:
+    figure, axes = plt.subplots(figsize=(6, 3))
+    axes.step(table["seconds"], table["in_flight"], where="post", color=COLOURS["workflow"], label="in flight")
+    axes.step(table["seconds"], table["capacity"], where="post", color="0.5", linestyle="--", label="server takes")
+    refused = table[table["refused"] > 0]
+    axes.plot(refused["seconds"], refused["refused"] * 0 + 0.2, "|", color=COLOURS["walk"], label="refused (503)")
+    axes.set(xlabel="time, s", ylabel="score requests", ylim=(0, 9))
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    _save(figure, folder / "overload.svg")
+    limited = table[table["capacity"].notna()]
+    return "\n".join(
+        [
+            "## A server that is overloaded",
+            "",
+            f"For a while the server takes {limited['capacity'].max():.0f} requests at a time and refuses the others "
+            f"({table['refused'].sum():.0f} in all): fewer go at a time, "
+            f"{limited['in_flight'].mean():.1f} on the mean, and as many as before once it keeps up.",
+            "",
+            "![Requests in flight while the server is overloaded](benchmarks/overload.svg)",
+            "",
+        ]
+    )
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+SECTIONS = {
+    "clients": _clients,
+    "budget": _budget,
+    "latency": _latency,
+    "size": _size,
+    "settings": _settings,
+    "archive": _archive,
+    "overload": _overload,
+}

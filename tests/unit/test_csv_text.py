@@ -1,0 +1,68 @@
+"""CSV of others as text: taken only where it can be read in one way."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csv_text import is_formula, number, read_columns
+
+
+def test_columns_by_name_as_text() -> None:
+    body = '\ufeffa,"b ""x""",,c\r\n\r\n1," 2",x,"line\nbreak"\r\nNA,,y,\r\n'.encode()
+    assert read_columns(body) == {"a": ["1", "NA"], 'b "x"': [" 2", ""], "c": ["line\nbreak", ""]}
+    assert read_columns(b"a,b\n") == {"a": [], "b": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "no header"),
+        (b"\n\n", "no header"),
+        (b"a,b\n1\n", "line 2 has 1 cells, not 2: '1'"),
+        (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 cells"),
+        (b"a,b\n1,2,\n", "3 cells"),
+        (b"a,b\n  \n", "1 cells"),
+        (b"a,b,a\n", "'a' is there twice"),
+        (b'a,b\n"1."5,2\n', "line 2: "),
+        (b'a,b\n"1,2\n', "unexpected end"),
+        (b"a,b\n\xff,2\n", "utf-8"),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(body: bytes, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        read_columns(body)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_read_back_to_the_last_digit(value: float) -> None:
+    assert number(repr(value)) == value
+    assert number(f" {value:.1000g} ") == value
+
+
+@pytest.mark.parametrize("text", ["1e-400", "-0", "+.5", "5.", "1E2"])
+def test_spellings_of_a_number(text: str) -> None:
+    assert number(text) == float(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "nan", "inf", "1e400", "9" * 400, "0x1", "1_0", "1,5", "1e", ".", "\u0661", "1\0", "1\n", "true"]
+)
+def test_what_is_no_decimal_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a number"):
+        number(text)
+
+
+def test_a_number_is_finite() -> None:
+    assert math.isfinite(number("1.7976931348623157e308"))
+
+
+@pytest.mark.parametrize("text", ["=1", "+a", "-a", "@a", " =1", "\u00a0-1", "a;=1", "a; @b", "\uff1d1"])
+def test_formulas(text: str) -> None:
+    assert is_formula(text)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a=1", "a-b", "a;b", "a, -b", "<10um", "'=1", "1-2"])
+def test_no_formulas(text: str) -> None:
+    assert not is_formula(text)
