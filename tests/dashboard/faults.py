@@ -1,9 +1,14 @@
 """How the emulated dashboard misbehaves when a test asks for it."""
 
 import gzip
+import math
 import re
-from collections.abc import Sequence
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from email.utils import formatdate
 from typing import Any
 
 from .answers import Answer, error_page, html_page
@@ -15,11 +20,13 @@ BROKEN = (*HALF, "reset", "stall")
 # The options each kind takes, with what stands for one not given.
 KINDS: dict[str, dict[str, Any]] = {
     "status": {"status": 503, "headers": {}},
+    "busy": {"status": 503, "after": 1, "date": False},
     "html": {},
     "empty": {},
     "redirect": {"location": "/timeline?dataset=elsewhere"},
     "body": {"body": b"", "content_type": "text/csv"},
     "transform": {"function": bytes},
+    "typed": {"content_type": "text/plain"},
     "gzip_cut": {},
     "delay": {"seconds": 1.0},
     "stall": {"seconds": 3600.0},
@@ -38,11 +45,13 @@ class Fault:
     The kinds, and in brackets their options:
 
     - `status` [status, headers]: an error status and an HTML body
+    - `busy` [status, after, date]: an error status with Retry-After: so many seconds, or the date by then
     - `html`: 200 and an HTML page
     - `empty`: 200, text/csv, no bytes
     - `redirect` [location]: 302, by default to an HTML page of this server
     - `body` [body, content_type]: 200 and these bytes
     - `transform` [function]: the right answer, its body passed through a function bytes -> bytes
+    - `typed` [content_type]: the right answer under another Content-Type
     - `gzip_cut`: Content-Encoding gzip and half of the compressed body; its chunks end as they should
     - `delay` [seconds]: the right answer, that much later
     - `reset`: the connection is reset, no answer
@@ -91,6 +100,11 @@ def spoil(fault: Fault, right: Answer) -> Answer:
     match fault.kind:
         case "status":
             return replace(error_page(options["status"]), headers=options["headers"])
+        case "busy":
+            after = options["after"]
+            # A date has no parts of a second: up to the next one, so that the wait is never shorter than said.
+            said = formatdate(math.ceil(time.time() + after), usegmt=True) if options["date"] else str(after)
+            return replace(error_page(options["status"]), headers={"Retry-After": said})
         case "html":
             return Answer(200, html_page("IFCB dashboard"))
         case "empty":
@@ -101,6 +115,8 @@ def spoil(fault: Fault, right: Answer) -> Answer:
             return Answer(200, options["body"], options["content_type"], streamed=True)
         case "transform":
             return replace(right, body=options["function"](right.body))
+        case "typed":
+            return replace(right, content_type=options["content_type"])
         case "gzip_cut":
             packed = gzip.compress(right.body, mtime=0)
             return replace(right, body=packed[: len(packed) // 2], headers={"Content-Encoding": "gzip"}, streamed=True)
@@ -126,3 +142,26 @@ def half_an_answer(kind: str, right: Answer) -> bytes:
     lines = [f"HTTP/1.1 {right.status} -", f"Content-Type: {right.content_type}", framing]
     lines += [f"{name}: {value}" for name, value in right.headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + half
+
+
+@contextmanager
+def deaf(port: int) -> Iterator[None]:
+    """A server on the port that is there but takes no connection: attempts to connect end in a time-out.
+
+    Its queue of connections that wait to be accepted is full, so the system drops what comes after.
+    """
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(0)
+        for _ in range(16):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.settimeout(0.2)
+            try:
+                waiting.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        else:
+            raise RuntimeError("the system takes any number of connections that nobody accepts")
+        yield

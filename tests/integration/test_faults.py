@@ -1,198 +1,199 @@
-"""Faults of the server, over real HTTP: what can pass is tried again, what cannot is said or recorded."""
+"""Faults of the server, over real HTTP: what can pass is tried again, what cannot is said or recorded.
 
+The rows, and the runs that they are seen in, are those of fault_matrix.py and fault_runs.py.
+"""
+
+import csv
+import io
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator, Fault
-from tests.integration.conftest import Checkout
+from tests import truth
+from tests.integration import fault_page
+from tests.integration.comparing import assert_equals_truth
+from tests.integration.fault_matrix import (
+    BINS,
+    CLASSES,
+    CUT_BETWEEN_LINES,
+    LAST,
+    MATRIX,
+    NO_VOLUME,
+    STAYING_RETRIES,
+    Case,
+)
+from tests.integration.fault_runs import BACKOFF, Bench, Run, remedies, said
 
-BINS = [f"D2024040{day}T0{hour}0000_IFCB010" for day in (1, 2, 3) for hour in (1, 2)]
-BAD = BINS[2]  # on 2024-04-02
-CLASSES = ["Akashiwo", "detritus"]
-ROIS = [[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]
+CLOCKS = 0.02  # seconds that two clocks may disagree by
+PAGE = fault_page.PAGE.read_text(encoding="utf-8") if fault_page.PAGE.exists() else ""
+DOCUMENTED = fault_page.rows_of(PAGE)
+STALE = "docs/faults.md does not say so: python -m tests.integration.fault_page writes it anew"
 
-TRANSIENT = {
-    "http_429": Fault("", "status", status=429, headers={"Retry-After": "0"}),
-    "http_500": Fault("", "status", status=500),
-    "http_502": Fault("", "status", status=502),
-    "http_503": Fault("", "status", status=503, headers={"Retry-After": "1"}),
-    "http_504": Fault("", "status", status=504),
-    "html_with_200": Fault("", "html"),
-    "empty_with_200": Fault("", "empty"),
-    "reset": Fault("", "reset"),
-    "stalled": Fault("", "stall", seconds=30),
-    "stalled_in_the_body": Fault("", "stall_body", seconds=30),
-    "cut_in_a_chunk": Fault("", "cut"),
-    "cut_before_its_length": Fault("", "cut_length"),
-    "cut_without_any_mark": Fault("", "cut_close"),
-    "gzip_cut": Fault("", "gzip_cut"),
-}
+STRUCK = {case.fault: case for case in MATRIX if case.runs == "staying" and case.at == "scores"}
+FAILED = {case.bin for case in STRUCK.values() if case.outcome == "refused"}
+CUT, WITHOUT = STRUCK[CUT_BETWEEN_LINES].bin, STRUCK["404"].bin
 
 
-@pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[Emulator]:
-    archive = write_archive(
-        tmp_path / "archive",
-        [bin_row(bin_id, ml_analyzed=2.5) for bin_id in BINS],
-        dict.fromkeys(BINS, (CLASSES, ROIS)),
-    )
-    with Emulator({"demo": archive}) as emulator:
-        yield emulator
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    parameters: list[dict[str, Any]] = [
+        item.callspec.params for item in request.session.items if hasattr(item, "callspec")
+    ]
+    chosen = [found["case"] for found in parameters if isinstance(found.get("case"), Case)]
+    with Bench(tmp_path_factory.mktemp("faults"), chosen) as bench:
+        yield bench
 
 
-def config(dashboard: Emulator, **source: Any) -> dict[str, Any]:
-    return {
-        "dataset": "demo",
-        "source": {"kind": "dashboard", "url": dashboard.url, "backoff": 0.05, "timeout": 2, "retries": 2, **source},
-        "select": {"start": "2024-04-01", "end": "2024-04-03"},
+def scores_asked_for(run: Run) -> list[str]:
+    """The bins whose scores were asked for, each as often as it was."""
+    found = (re.fullmatch("/demo/(.*)_class_scores.csv", request.target) for request in run.requests)
+    return sorted(match[1] for match in found if match)
+
+
+def csv_rows(run: Run, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(run.files[name].decode())))
+
+
+def day(bin_id: str) -> str:
+    return f"{bin_id[1:5]}-{bin_id[5:7]}-{bin_id[7:9]}"
+
+
+# --- each row of the matrix ---
+
+
+@pytest.mark.parametrize("case", MATRIX, ids=[re.sub(r"\W+", "-", case.name) for case in MATRIX])
+def test_fault(bench: Bench, case: Case) -> None:
+    seen = bench.observe(case)
+    messages = [*seen.warnings, *seen.errors]
+    for message in messages:
+        assert re.search(case.says, message)
+        assert "{address}" in message or ("{url}" in message and (case.door or case.outcome == "refused"))
+        assert case.at == "catalog" or case.door or "{address}" in message or "bin}" in message
+    if not case.door:
+        assert len(seen.requests) == case.tries
+    for tried, (before, after) in enumerate(pairwise(seen.requests)):
+        assert after.started - before.started >= max(case.wait, BACKOFF * 2**tried) - CLOCKS
+
+    assert seen.status == case.status
+    match case.outcome:
+        case "retried":
+            assert seen.errors == []
+            assert len(seen.warnings) >= 1 if case.door else len(seen.warnings) == case.tries - 1
+            assert len(set(seen.warnings)) == 1
+            assert seen.reason == ""
+        case "refused":
+            (error,) = seen.errors
+            assert case.at != "scores" or error.startswith("bin {bin}: ")
+            if case.fault.endswith(", each time"):
+                tries = 1 + (2 if case.runs == "unreachable" else STAYING_RETRIES)
+                assert error.endswith(f" (tried {tries} times)")
+                assert case.door or len(seen.warnings) == case.tries - 1
+            else:
+                assert seen.warnings == []
+            printable = "".join(c if c.isprintable() else "?" for c in error)
+            assert seen.reason == (printable if case.status == "failed" else "")
+        case "no_scores":
+            assert messages == []
+            assert seen.reason == "HTTP 404: {address}"
+        case "accepted":
+            assert messages == []
+            assert seen.reason == ("no ml_analyzed" if case.bin == NO_VOLUME else "")
+    assert DOCUMENTED[case.name] == fault_page.row(case, seen), STALE
+
+
+def test_the_page_has_these_rows_and_no_others() -> None:
+    assert fault_page.page(DOCUMENTED) == PAGE, STALE
+
+
+# --- faults that pass ---
+
+
+def test_a_run_that_nothing_goes_wrong_with_gives_the_truth(bench: Bench) -> None:
+    run = bench.undisturbed
+    assert_equals_truth(pd.read_csv(io.BytesIO(run.files["abundance_long.csv"])), truth.abundance(bench.archive))
+    assert {bin_id: row["status"] for bin_id, row in run.ledger.items()} == truth.statuses(bench.archive)
+    assert "trying again" not in run.printed
+
+
+@pytest.mark.parametrize("name", ["passing", "connecting", "walking"])
+def test_a_fault_that_passes_leaves_no_trace_in_the_results(bench: Bench, name: str) -> None:
+    run: Run = getattr(bench, name)
+    expected = bench.undisturbed.files
+    assert run.files.keys() == expected.keys()
+    assert [path for path in expected if run.files[path] != expected[path]] == []
+    # Nothing that was had is asked for again.
+    right = [request.target for request in run.requests if request.fault is None]
+    assert len(right) == len(set(right))
+    assert set(scores_asked_for(run)) == run.ledger.keys() - {NO_VOLUME}
+
+
+# --- faults that stay, and runs that follow ---
+
+
+def test_bins_that_cannot_be_had_stop_the_run_when_all_else_is_built(bench: Bench) -> None:
+    run = bench.staying["stopped"]
+    assert "The run is not complete" in run.printed
+    listed = truth.statuses(bench.archive).keys() - {LAST}
+    failed = [case for case in STRUCK.values() if case.outcome == "refused" and not case.slow]
+    built = {day(bin_id) for bin_id in listed} - {day(case.bin) for case in failed}
+    assert {name for name in run.files if name.startswith("daily/")} == {f"daily/{date}.csv" for date in built}
+    assert len(built) > 2
+    assert not {"abundance_long.csv", "ledger.csv", "datapackage.json"} & run.files.keys()
+    for case in failed:  # in the words that are recorded otherwise
+        assert said(run.printed, case)[1] == bench.observe(case).errors
+
+
+def test_bins_that_cannot_be_had_are_recorded_on_request(bench: Bench) -> None:
+    run = bench.staying["recorded"]
+    assert set(scores_asked_for(run)) == FAILED  # what was read before is not asked for again
+    expected = truth.statuses(bench.archive) | dict.fromkeys(FAILED, "failed") | {WITHOUT: "no_scores"}
+    del expected[LAST]
+    assert {bin_id: row["status"] for bin_id, row in run.ledger.items()} == expected
+    assert run.printed.count("recorded as failed") == len(FAILED)
+
+    # What is counted is that of the used bins: one ROI of each class, but one that lost its last.
+    counted: dict[tuple[str, str], int] = {}
+    for row in csv_rows(run, "abundance_long.csv"):
+        if day(BINS[0])[8:] == row["date"][8:]:  # days of ordinary bins
+            counted[row["date"] + row["instrument"], row["class"]] = int(row["count"])
+            assert float(row["ml_analyzed_total"]) == 2.5
+    used = {bin_id for bin_id in BINS if expected[bin_id] == "used"}
+    assert counted == {
+        (f"{day(bin_id)}IFCB{int(bin_id[-3:])}", name): int((bin_id, name) != (CUT, "unclassified"))
+        for bin_id in used
+        for name in (*CLASSES, "unclassified")
     }
 
 
-def fault(kind: str, match: str, times: int | None = 1) -> Fault:
-    """A fresh copy, since a fault counts how often it struck."""
-    pattern = TRANSIENT[kind]
-    return Fault(match, pattern.kind, times=times, **pattern.options)
+def test_a_recorded_failure_stays_without_a_request(bench: Bench) -> None:
+    run = bench.staying["repeated"]
+    assert run.requests == []
+    assert run.files == bench.staying["recorded"].files
 
 
-def assert_right(checkout: Checkout, bins: list[str] = BINS) -> None:
-    ledger = checkout.table("demo", "ledger").set_index("bin")["status"]
-    assert sorted(ledger.index) == sorted(BINS)
-    assert set(ledger[bins]) == {"used"}
-    table = checkout.table("demo").set_index(["date", "class"])
-    for date in {f"2024-04-{bin_id[7:9]}" for bin_id in bins}:
-        n = sum(bin_id[7:9] == date[-2:] for bin_id in bins)
-        assert table["count"][date].to_dict() == {"Akashiwo": n, "detritus": n, "unclassified": n}
-        assert (table["ml_analyzed_total"][date] == 2.5 * n).all()
+def test_where_failures_are_not_allowed_the_files_to_delete_are_named(bench: Bench) -> None:
+    run = bench.staying["refused"]
+    assert run.requests == []
+    assert sorted(path.split("/")[-1] for path in remedies(run.printed)) == sorted(
+        f"{bin_id}.parquet" for bin_id in FAILED
+    )
 
 
-@pytest.mark.parametrize("kind", TRANSIENT)
-def test_a_fault_that_passes_leaves_no_trace_in_the_results(checkout: Checkout, dashboard: Emulator, kind: str) -> None:
-    dashboard.faults += [fault(kind, "export_metadata"), fault(kind, BAD, times=2)]
-    printed = checkout.run(config(dashboard))
-    assert_right(checkout)
-    assert len(re.findall(rf"{BAD}_class_scores.csv: .*; trying again in", printed)) == 2
-    assert len(re.findall(r"export_metadata/.*; trying again in", printed)) == 1
-    assert len([r for r in dashboard.requests if BAD in r.target]) == 3
+def test_once_the_faults_have_passed_the_missing_bins_are_asked_for_and_no_others(bench: Bench) -> None:
+    run = bench.staying["healed"]
+    assert scores_asked_for(run) == sorted(FAILED)
+    assert len(run.requests) == len(FAILED)
+    assert {run.ledger[bin_id]["status"] for bin_id in FAILED} == {"used"}
 
 
-@pytest.mark.parametrize("kind", ["http_500", "html_with_200", "cut_in_a_chunk", "reset"])
-def test_a_bin_that_cannot_be_had_stops_the_run_when_all_else_is_built(
-    checkout: Checkout, dashboard: Emulator, kind: str
-) -> None:
-    dashboard.faults.append(fault(kind, BAD, times=None))
-    printed = checkout.run(config(dashboard), fails=True)
-    assert f"bin {BAD}: {dashboard.url}/demo/{BAD}_class_scores.csv: " in printed
-    assert "(tried 3 times)" in printed
-    assert "The run is not complete" in printed
-    results = checkout.results("demo")
-    assert sorted(day.name for day in (results / "daily").glob("*.csv")) == ["2024-04-01.csv", "2024-04-03.csv"]
-    assert not (results / "abundance_long.csv").exists()
-    assert len([r for r in dashboard.requests if BAD in r.target]) == 3
-
-    # When the fault has passed, the same command asks for this bin only.
-    dashboard.faults.clear()
-    dashboard.clear()
-    checkout.run(config(dashboard))
-    assert [r.target for r in dashboard.requests] == [f"/demo/{BAD}_class_scores.csv"]
-    assert_right(checkout)
-
-
-def test_a_bin_that_cannot_be_had_is_recorded_on_request(checkout: Checkout, dashboard: Emulator) -> None:
-    dashboard.faults.append(fault("http_500", BAD, times=None))
-    checkout.run(config(dashboard, on_failure="record"))
-    row = checkout.table("demo", "ledger").set_index("bin").loc[BAD]
-    assert row["status"] == "failed"
-    assert f"{dashboard.url}/demo/{BAD}_class_scores.csv: HTTP 500" in row["reason"]
-    assert_right(checkout, [bin_id for bin_id in BINS if bin_id != BAD])
-    assert list((checkout.results("demo") / "bins").rglob(f"{BAD}.*"))
-
-    # It stays so without a request; where failures are not allowed, the run says which file to delete.
-    dashboard.clear()
-    checkout.run(config(dashboard, on_failure="record"))
-    assert dashboard.requests == []
-    dashboard.faults.clear()
-    printed = checkout.run(config(dashboard, on_failure="stop"), fails=True)
-    remedy = re.search(rf"^  rm (\S+{BAD}\S+)$", printed, re.MULTILINE)
-    assert remedy, printed
-    (checkout.folder / remedy[1]).unlink()
-    checkout.run(config(dashboard, on_failure="stop"))
-    assert [r.target for r in dashboard.requests] == [f"/demo/{BAD}_class_scores.csv"]
-    assert_right(checkout)
-
-
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        (b"pid,Akashiwo\n" + BINS[0].encode() + b"_00002,0.9\n", "not a ROI of this bin"),
-        (b"pid,Akashiwo\n" + BAD.encode() + b"_00002,high\n", "invalid value 'high'"),
-        (b"pid,Akashiwo\n" + BAD.encode() + b"_00002,1.5\n", "outside 0 to 1"),
-        (b"pid,Akashiwo,Akashiwo\n" + BAD.encode() + b"_00002,0.5,0.5\n", "met twice"),
-        (b"pid,Akashiwo,detritus\n" + BAD.encode() + b"_00002,0.5\n", "columns"),
-        (b"roi,score\n1,0.5\n", "not class scores"),
-        (b"pid,Aka\xff\n" + BAD.encode() + b"_00002,0.5\n", "header"),
-    ],
-)
-def test_an_answer_that_is_not_this_bins_scores_is_never_a_number(
-    checkout: Checkout, dashboard: Emulator, body: bytes, reason: str
-) -> None:
-    dashboard.faults.append(Fault(BAD, "body", times=None, body=body))
-    printed = checkout.run(config(dashboard, on_failure="record"))
-    row = checkout.table("demo", "ledger").set_index("bin").loc[BAD]
-    assert row["status"] == "failed"
-    assert reason in row["reason"]
-    assert BAD in row["reason"]
-    assert f"{dashboard.url}/demo/{BAD}_class_scores.csv" in row["reason"]
-    assert "recorded as failed" in printed
-    assert len([r for r in dashboard.requests if BAD in r.target]) == 1  # asking again would not help
-    assert_right(checkout, [bin_id for bin_id in BINS if bin_id != BAD])
-
-
-def test_a_catalog_that_cannot_be_had_stops_the_run(checkout: Checkout, dashboard: Emulator) -> None:
-    dashboard.faults.append(fault("http_503", "export_metadata", times=None))
-    printed = checkout.run(config(dashboard, on_failure="record"), fails=True)
-    assert f"{dashboard.url}/api/export_metadata/demo?start_date=2024-04-01&end_date=2024-04-03: HTTP 503" in printed
-    assert len(dashboard.requests) == 3
-    assert not (checkout.results("demo") / "catalog.csv").exists()
-
-
-def test_a_walk_that_breaks_off_is_not_taken_for_whole(checkout: Checkout, dashboard: Emulator) -> None:
-    dashboard.faults.append(Fault(f"api/bin/{BINS[3]}", "status", times=None, status=503))
-    printed = checkout.run(config(dashboard, catalog="walk"), fails=True)
-    assert f"{dashboard.url}/api/bin/{BINS[3]}?dataset=demo: HTTP 503" in printed
-    assert not (checkout.results("demo") / "catalog.csv").exists()
-    dashboard.faults[:] = [Fault(f"api/bin/{BINS[3]}", "status", times=None, status=404)]
-    printed = checkout.run(config(dashboard, catalog="walk"), fails=True)
-    assert f"bin {BINS[3]}" in printed
-    dashboard.faults.clear()
-    checkout.run(config(dashboard, catalog="walk"))
-    assert_right(checkout)
-
-
-def test_redirects_are_told_and_not_followed(checkout: Checkout, dashboard: Emulator) -> None:
-    dashboard.faults.append(Fault("export_metadata", "redirect", times=None))
-    printed = checkout.run(config(dashboard), fails=True)
-    assert "HTTP 302, a redirect to" in printed
-    assert "check source.url" in printed
-    assert len(dashboard.requests) == 1
-
-
-def test_a_refused_connection_names_the_address(checkout: Checkout, dashboard: Emulator) -> None:
-    settings = config(dashboard, retries=1)
-    dashboard.close()
-    printed = checkout.run(settings, fails=True)
-    assert f"{dashboard.url}/api/export_metadata/demo" in printed
-    assert "(tried 2 times)" in printed
-
-
-def test_a_server_that_asks_to_wait_longer_than_a_run_should_is_left_alone(
-    checkout: Checkout, dashboard: Emulator
-) -> None:
-    dashboard.faults.append(Fault(BAD, "status", times=None, status=503, headers={"Retry-After": "86400"}))
-    printed = checkout.run(config(dashboard), fails=True)
-    assert "the server asks to wait (Retry-After: 86400)" in printed
-    assert len([r for r in dashboard.requests if BAD in r.target]) == 1
+def test_what_no_message_told_of_is_found_by_recheck_and_all_ends_in_the_same_bytes(bench: Bench) -> None:
+    run = bench.staying["rechecked"]
+    changed = {row["bin"] for row in csv_rows(run, "changes.csv")}
+    assert changed == {CUT, WITHOUT, LAST}
+    expected = bench.undisturbed.files
+    assert run.files.keys() - {"changes.csv"} == expected.keys()
+    assert [path for path in expected if run.files[path] != expected[path]] == []

@@ -4,13 +4,14 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import CatalogError
-from metadata_export import COLUMNS, NEEDED, from_records, read_export
+from metadata_export import COLUMNS, NEEDED, from_records, read_export, without_repeats
 from tests.archives import bin_row
 
 BIN = "D20240301T003000_IFCB010"
@@ -279,3 +280,12 @@ def test_times_of_any_year_stand_beside_each_other(written: str, meant: str) -> 
 def test_half_a_character_of_json_is_replaced() -> None:
     row = {name: str(value) for name, value in bin_row(BIN, cruise="EN\ud800").items()}
     assert from_records([row | {"tags": "a\udfff"}], "here").iloc[0][["cruise", "tags"]].tolist() == ["EN?", "a?"]
+
+
+def test_a_bin_listed_twice_is_one_row_unless_its_values_differ() -> None:
+    rows = pd.DataFrame({"bin": ["A", "B", "A"], "ml_analyzed": [1.5, np.nan, 1.5]})
+    once = without_repeats(rows, "list")
+    assert once["bin"].tolist() == ["A", "B"]
+    rows.loc[2, "ml_analyzed"] = 1.6
+    with pytest.raises(CatalogError, match="list: bin A is listed twice, with different values"):
+        without_repeats(rows, "list")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from errors import ScoresError
-from metadata_export import read_export
+from metadata_export import read_export, without_repeats
 from score_file import ScoreFile
 from window import Window
 
@@ -30,7 +30,7 @@ class Archive:
     def list_bins(self, window: Window) -> pd.DataFrame:  # noqa: ARG002  one file has them all
         """Every bin of the archive, as rows of `metadata_export.read_export`."""
         metadata = self.path / "metadata.csv"
-        return read_export(metadata.read_bytes(), str(metadata))
+        return without_repeats(read_export(metadata.read_bytes(), str(metadata)), str(metadata))
 
     def scores_files(self, bin_id: str) -> list[str]:
         """The files with this bin's class scores: one, or none if the bin has no scores."""

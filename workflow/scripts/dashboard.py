@@ -21,7 +21,7 @@ import urllib3
 
 from bin_ids import parse_bin_id
 from errors import CatalogError, NoBinsError, ScoresError, WorkflowInputError
-from metadata_export import from_records, read_export
+from metadata_export import from_records, read_export, without_repeats
 from score_file import ScoreFile
 from traffic import Traffic
 from version import USER_AGENT
@@ -35,6 +35,8 @@ OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
 WALK_KEYS = frozenset(
     "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
 )
+
+WALK_TYPES = {"previous_bin_id": str, "next_bin_id": str, "tags": list, "cruise": str, "sample_type": str}
 
 
 class RequestError(WorkflowInputError):
@@ -123,7 +125,7 @@ class Dashboard:
             log.info(f"catalog: {first} to {last} (UTC): {len(month)} bins listed")
             months.append(month)
         # Midnight of the day after the last is part of every answer, so of two months' answers.
-        return pd.concat(months, ignore_index=True).drop_duplicates("bin", keep="last", ignore_index=True)
+        return without_repeats(pd.concat(months, ignore_index=True), f"{self.url}/api/export_metadata/{self.dataset}")
 
     def _walk(self, window: Window) -> pd.DataFrame:
         """One request a bin: forward from the start bin, or else backward to the start's time.
@@ -178,15 +180,17 @@ class Dashboard:
         except ValueError as error:
             raise CatalogError(f"{self.url}: the walk leads to {error}") from None
         info = self._json(target)
-        if info is not None and (missing := WALK_KEYS.difference(info)):
-            raise CatalogError(f"bin {bin_id}: {self.url}{target}: the answer has no {', '.join(sorted(missing))}")
-        return None if info is None else {**info, "bin": bin_id}
+        if info is None:
+            return None
+        if fault := next(_faults(info), None):
+            raise CatalogError(f"bin {bin_id}: {self.url}{target}: {fault}")
+        return {**info, "bin": bin_id}
 
     def _json(self, target: str) -> dict[str, Any] | None:
         body = self._get(target)
         try:
             answer = None if body is None else dict(json.loads(body))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise CatalogError(f"{self.url}{target}: the answer is not a JSON object ({error})") from error
         return answer
 
@@ -267,6 +271,8 @@ class Dashboard:
                     self.traffic.answered(began)
                 # Read raw and unpacked here: urllib3 takes a gzip stream that breaks off as whole.
                 body = response.raw.read(self.max_body + 1, decode_content=False)
+                if len(body) <= self.max_body and response.raw.length_remaining:
+                    raise EOFError("the answer is shorter than its Content-Length")
                 if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"):
                     body = _unpack(body, self.max_body + 1)
         except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
@@ -319,25 +325,39 @@ def _check(response: requests.Response, address: str, body: bytes, csv: bool) ->
         raise TransientError(f"{address}: HTTP 200 with an HTML page instead of data")
     if not body:
         raise TransientError(f"{address}: HTTP 200 with an empty answer")
-    # Where neither a length nor chunks show the end of the answer, only its last line can.
-    ended = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "")
-    if csv and not ended and not body.endswith(b"\n"):
+    # A length and the last chunk are no proof: a proxy may end an answer properly that it got a part of.
+    if not body.endswith(b"\n") and (csv or not body.endswith(b"}")):
         raise TransientError(f"{address}: the answer breaks off in the middle of a line")
 
 
 def _reason(error: BaseException) -> str:
     """The innermost cause, in a line: the outer ones repeat the address and each other."""
-    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[0], BaseException):
+    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], BaseException):
         error = inner
-    return f"{type(error).__name__}: {error}"
+    # Some hold a connection beside their text, and would print where it lies in memory.
+    texts = [] if isinstance(error, OSError) else [part for part in error.args if isinstance(part, str)]
+    return f"{type(error).__name__}: {texts[-1] if texts else error}"
 
 
 def _retry_after(value: str | None) -> float | None:
     """Seconds to wait by a Retry-After header, given in seconds or as a date; None if it says neither."""
     try:
         return None if value is None else urllib3.Retry().parse_retry_after(value)
-    except urllib3.exceptions.InvalidHeader:
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         return None
+
+
+def _faults(info: dict[str, Any]) -> Iterator[str]:
+    """Why what /api/bin says of a bin cannot be used."""
+    if missing := WALK_KEYS.difference(info):
+        yield f"the answer has no {', '.join(sorted(missing))}"
+    for key, kind in WALK_TYPES.items():
+        if not isinstance(info.get(key) or kind(), kind):
+            yield f"{key} is {info[key]!r:.80}, not a {kind.__name__}"
+    try:
+        _time(info)
+    except (TypeError, ValueError):
+        yield f"timestamp_iso is {info['timestamp_iso']!r:.80}, not a time"
 
 
 def _time(info: dict[str, Any]) -> datetime:
@@ -364,5 +384,5 @@ def _walk_record(info: dict[str, Any]) -> dict[str, str]:
         "sample_type": info.get("sample_type") or "",
         "n_images": str(info["num_images"]),
         "skip": "1" if info["skip"] else "0",
-        "tags": ";".join(info.get("tags") or []),
+        "tags": ";".join(map(str, info.get("tags") or [])),
     }

@@ -139,3 +139,12 @@ def _flag(text: str) -> int:
     if text.lower() not in SKIP:
         raise ValueError("not 0 or 1")
     return SKIP[text.lower()]
+
+
+def without_repeats(rows: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The rows, each bin once. Raises CatalogError if a bin is listed twice with different values."""
+    rows = rows.drop_duplicates(ignore_index=True)
+    again = rows["bin"][rows["bin"].duplicated()]
+    if len(again):
+        raise CatalogError(f"{where}: bin {again.iloc[0]} is listed twice, with different values")
+    return rows
