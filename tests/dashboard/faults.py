@@ -27,6 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "body": {"body": b"", "content_type": "text/csv"},
     "transform": {"function": bytes},
     "typed": {"content_type": "text/plain"},
+    "gzip": {},
     "gzip_cut": {},
     "delay": {"seconds": 1.0},
     "stall": {"seconds": 3600.0},
@@ -52,6 +53,7 @@ class Fault:
     - `body` [body, content_type]: 200 and these bytes
     - `transform` [function]: the right answer, its body passed through a function bytes -> bytes
     - `typed` [content_type]: the right answer under another Content-Type
+    - `gzip`: the right answer, compressed
     - `gzip_cut`: Content-Encoding gzip and half of the compressed body; its chunks end as they should
     - `delay` [seconds]: the right answer, that much later
     - `reset`: the connection is reset, no answer
@@ -117,9 +119,10 @@ def spoil(fault: Fault, right: Answer) -> Answer:
             return replace(right, body=options["function"](right.body))
         case "typed":
             return replace(right, content_type=options["content_type"])
-        case "gzip_cut":
+        case "gzip" | "gzip_cut":
             packed = gzip.compress(right.body, mtime=0)
-            return replace(right, body=packed[: len(packed) // 2], headers={"Content-Encoding": "gzip"}, streamed=True)
+            sent = packed if fault.kind == "gzip" else packed[: len(packed) // 2]
+            return replace(right, body=sent, headers={"Content-Encoding": "gzip"}, streamed=True)
     return right
 
 

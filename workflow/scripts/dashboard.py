@@ -4,6 +4,7 @@ Reads only (GET); never more than one request at a time per caller, so the calle
 jobs is the limit on requests in flight.
 """
 
+import io
 import itertools
 import json
 import logging
@@ -31,6 +32,7 @@ log = logging.getLogger("ifcb.dashboard")
 
 EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
 LONGEST_WAIT = 600.0  # seconds between two tries
+PIECE = 2**18  # bytes of a body at a time
 OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
 WALK_KEYS = frozenset(
     "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
@@ -269,12 +271,7 @@ class Dashboard:
             with session.get(address, timeout=self.timeout, allow_redirects=False, stream=True) as response:
                 if response.status_code in (200, 404):
                     self.traffic.answered(began)
-                # Read raw and unpacked here: urllib3 takes a gzip stream that breaks off as whole.
-                body = response.raw.read(self.max_body + 1, decode_content=False)
-                if len(body) <= self.max_body and response.raw.length_remaining:
-                    raise EOFError("the answer is shorter than its Content-Length")
-                if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"):
-                    body = _unpack(body, self.max_body + 1)
+                body = self._body(response, address)
         except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
             raise RequestError(f"{address}: {error}") from error
         except (
@@ -286,19 +283,23 @@ class Dashboard:
         ) as error:
             no_answer = isinstance(error, requests.ConnectionError | requests.Timeout)
             raise TransientError(f"{address}: {_reason(error)}", refused=no_answer) from error
-        if len(body) > self.max_body:
-            raise RequestError(f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)")
         _check(response, address, body, csv)
         return None if response.status_code == 404 else body
 
-
-def _unpack(packed: bytes, at_most: int) -> bytes:
-    """Unpack gzip, no more than `at_most` bytes. Raises EOFError if it breaks off, zlib.error if it is none."""
-    stream = zlib.decompressobj(wbits=31)
-    body = stream.decompress(packed, at_most)
-    if not stream.eof and len(body) < at_most:
-        raise EOFError("the compressed answer breaks off")
-    return body
+    def _body(self, response: requests.Response, address: str) -> bytes:
+        """The whole body, unpacked piece by piece: urllib3 would take a gzip stream that breaks off as whole."""
+        gzipped = response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
+        unpacker = zlib.decompressobj(wbits=31) if gzipped else None
+        body = io.BytesIO()
+        for piece in response.raw.stream(PIECE, decode_content=False):
+            body.write(unpacker.decompress(piece, self.max_body + 1 - body.tell()) if unpacker else piece)
+            if body.tell() > self.max_body:
+                raise RequestError(
+                    f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)"
+                )
+        if unpacker and not unpacker.eof:
+            raise EOFError("the compressed answer breaks off")
+        return body.getvalue()
 
 
 def _check(response: requests.Response, address: str, body: bytes, csv: bool) -> None:

@@ -11,6 +11,7 @@ A null class stands for ROIs without any valid score.
 import csv
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ log = logging.getLogger("ifcb.scores")
 
 VERSION = 1  # of the meaning of a summary: raise it when all bins have to be read again
 UNCLASSIFIED = "unclassified"
+BLOCK = 2**22  # bytes of a class-scores file that are parsed at a time
 MISSING = ["", "nan", "NaN", "NA"]  # a score that is not there
 
 Precision = Literal["float16", "float32", "float64"]
@@ -82,13 +84,14 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
     Returns (classes, scores): scores has the shape (ROIs, classes), NaN where a score is missing. Raises
     ScoresError, naming the bin, if the body is not a score file of this bin, with scores from 0 to 1.
     """
-    header, newline, rows = body.partition(b"\n")
+    start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
+    header = body[: start - 1] if start else body
     try:
         names = next(csv.reader([header.decode("utf-8-sig").rstrip("\r")], strict=True), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise ScoresError(f"bin {bin_id}: the header of its class scores cannot be read ({error})") from None
     classes = tuple(names[1:])
-    if not newline or not classes or names[0] != "pid":
+    if not start or not classes or names[0] != "pid":
         raise ScoresError(
             f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not a line of pid and classes"
         )
@@ -96,28 +99,32 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
     odd = sorted(name for name, times in met.items() if not name or min(name) < " " or times > 1)
     if odd:
         raise ScoresError(f"bin {bin_id}: class labels that are empty, met twice or hold control characters: {odd}")
-    if not rows.strip():
+    if not re.compile(rb"\S").search(body, start):
         return classes, np.empty((0, len(classes)))
     try:
         table = pyarrow.csv.read_csv(
-            pa.py_buffer(rows),
+            pa.py_buffer(body).slice(start),
             read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, column_names=[str(i) for i in range(len(names))], block_size=len(rows) + 1
+                use_threads=False, column_names=[str(i) for i in range(len(names))], block_size=BLOCK
             ),
             convert_options=_convert_options(len(classes)),
         )
     except pa.ArrowInvalid as error:
         raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {error}") from None
-    (batch,) = table.to_batches()
-    _check_rois(bin_id, batch.column(0))
-    columns = pa.RecordBatch.from_arrays(batch.columns[1:], batch.schema.names[1:])
-    scores: NDArray[np.float64] = columns.to_tensor(null_to_nan=True, row_major=True).to_numpy()
+    pids = table.column(0)
+    _check_rois(bin_id, pids)
+    scores = np.empty((table.num_rows, len(classes)))
+    filled = 0
+    for batch in table.to_batches():
+        columns = pa.RecordBatch.from_arrays(batch.columns[1:], batch.schema.names[1:])
+        scores[filled : filled + batch.num_rows] = columns.to_tensor(null_to_nan=True, row_major=True)
+        filled += batch.num_rows
     if np.fmin.reduce(scores, axis=None) < 0 or np.fmax.reduce(scores, axis=None) > 1:
         wrong = np.argwhere((scores < 0) | (scores > 1))
         row, column_at = wrong[0]
         raise ScoresError(
             f"bin {bin_id}: {len(wrong)} score(s) outside 0 to 1, the first in "
-            f"{batch.column(0)[row]}, class {classes[column_at]}: {scores[row, column_at]}"
+            f"{pids[row]}, class {classes[column_at]}: {scores[row, column_at]}"
         )
     return classes, scores
 
@@ -129,7 +136,7 @@ def _convert_options(n_classes: int) -> pyarrow.csv.ConvertOptions:
     return pyarrow.csv.ConvertOptions(column_types=types, null_values=MISSING)
 
 
-def _check_rois(bin_id: str, pids: pa.StringArray) -> None:
+def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> None:
     numbers = pc.utf8_slice_codeunits(pids, len(bin_id) + 1)
     own = pc.fill_null(pc.and_(pc.starts_with(pids, f"{bin_id}_"), pc.ascii_is_decimal(numbers)), False)
     if not pc.all(own).as_py():
