@@ -28,6 +28,7 @@ rule all:
 
 
 onstart:
+    get_ready()
     spare_the_engine()
 
 

@@ -10,6 +10,8 @@ rule pool_abundance:
     log:
         f"{LOGS}/pool_abundance/{{date}}.log",
     priority: 1  # before any bin: a finished day is off the list
+    resources:
+        pooling=1,
     params:
         version=abundance.VERSION,
         bins=bins_of_day,

@@ -1,7 +1,9 @@
 # Access to the config, the bins of a day, the list of targets. The only file that reads `config`.
 import gc
 import logging
+import signal
 import sys
+import threading
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -20,6 +22,7 @@ import bin_table
 import catalog
 import data_package
 import demo_archive
+import engine_state
 import periods
 import recheck
 import run_record
@@ -27,7 +30,8 @@ import scores
 import settings
 import shards
 from bin_ids import PATTERN as BIN_ID, parse_bin_id
-from errors import ConfigError
+from errors import ConfigError, StateError
+from files import aside
 from job_log import logged
 from progress import Progress
 from selection import Criteria, Selection
@@ -37,6 +41,7 @@ from source import open_source
 # a year has 22,000 of them, and the modules report their progress.
 logging.getLogger("ifcb").parent = logger
 PER_JOB = (LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
+logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
 logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB and "Select jobs" not in str(record.msg))
 
 try:
@@ -125,6 +130,14 @@ for needed in map(Path, SOURCE.catalog_files()):
             f"source.path: {needed.parent} has no {needed.name}. Accepted: the folder of an archive on disk"
         )
 
+try:
+    engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
+    CLAIM = engine_state.claim(TABLES)
+    if CLAIM:
+        engine_state.refuse_stale_lock(TABLES, sys.argv[1:])
+except StateError as error:
+    raise WorkflowError(str(error)) from None
+
 
 wildcard_constraints:
     bin=BIN_ID,
@@ -139,10 +152,13 @@ def targets():
 
 
 def parts(wildcards):
-    """What they are made of: targets too, so that a part that was deleted is made again."""
+    """What they are made of: targets too, so that a part that was deleted is made again.
+
+    Not all summaries: the time that the engine takes for a job grows with the square of its inputs.
+    """
     if SHARDS:
         return []
-    return all_summaries(wildcards) + [path for part in PARTS.values() for path in all_days(part)]
+    return deleted_summaries() + [path for part in PARTS.values() for path in all_days(part)]
 
 
 def selection():
@@ -168,8 +184,10 @@ def summaries_of_day(wildcards):
     return list(map(summary_path, selection().wanted[wildcards.date]))
 
 
-def all_summaries(wildcards):
-    return [path for bins in selection().wanted.values() for path in map(summary_path, bins)]
+def deleted_summaries():
+    """The summaries that are not there although their day is made: the day alone does not miss them."""
+    made = {date for date in selection().wanted if Path(RESULTS, PARTS["abundance"].format(date=date)).exists()}
+    return [path for date in made for path in map(summary_path, selection().wanted[date]) if not Path(path).exists()]
 
 
 def all_days(part):
@@ -210,6 +228,27 @@ def bins_to_read():
     return wanted, sum(job.rule.name == "summarize_scores" for job in workflow.dag.needrun_jobs())
 
 
+def distrust_unrecorded():
+    """Make parts of tables again that the engine has no record of, and put summaries aside for their jobs to take up.
+
+    Of the window's days only: another shard may be at work on its own.
+    """
+    first, last = (bound and bound.day.isoformat() for bound in (WINDOW.start, WINDOW.end))
+
+    def in_window(day):
+        return (not first or day >= first) and (not last or day <= last)
+
+    for folder in {Path(RESULTS, part).parent for part in PARTS.values()}:
+        for path in engine_state.unrecorded(p for p in folder.glob("[!.]*") if in_window(p.stem)):
+            path.unlink()
+    summaries = Path(SUMMARIES).rglob("[!.]*.parquet")
+    for path in engine_state.unrecorded(p for p in summaries if in_window(f"{parse_bin_id(p.stem).time:%Y-%m-%d}")):
+        path.replace(aside(path))
+
+
+DRY = not {"-n", "--dry-run", "--dryrun"}.isdisjoint(sys.argv)
+if CLAIM and not SHARDS and not DRY and not engine_state.is_locked(TABLES):
+    distrust_unrecorded()
 progress = Progress("class scores of bins", bins_to_read)
 
 
@@ -227,16 +266,47 @@ def spare_the_engine():
         workflow.scheduler.job_rate_limiter = None
 
 
+def get_ready():
+    """What is to be seen to when there is something to do, the engine has its lock and knows its first jobs."""
+    global CLAIM
+    # Patience: of two runs that begin in the same instant, the one that was refused has to end first.
+    CLAIM = CLAIM or engine_state.claim(TABLES, patience=5)
+    if not CLAIM:
+        raise WorkflowError(f"another run is at work on {TABLES}: wait until it has ended")
+    to_write = [Path(path).parent for job in workflow.dag.needrun_jobs() for path in (*job.output, *job.log)]
+    try:
+        engine_state.refuse_read_only([*to_write, *Path(RESULTS).glob("*/"), *Path(SUMMARIES).glob("*/")])
+    except StateError as error:
+        raise WorkflowError(str(error)) from None
+    # The engine's own handler takes a lock, for which it waits for ever if the interrupted code holds it.
+    stop = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *args: threading.Thread(target=stop, args=args).start())
+    # A clock that was set back must not make every job fail whose input is newer than the present.
+    engine_state.take_from_the_future(Path(RESULTS))
+    workflow.dag.check_output_mtime = accept_any_time
+
+
+async def accept_any_time(job, outputs):
+    """In place of the engine's check: files of an archive may be from the future too."""
+
+
 def after_failure():
     """Leave no merged table that lacks what failed, and say how to go on."""
     unfinished = {job.rule.name for job in workflow.dag.needrun_jobs()}
     if "list_catalog" in unfinished:
+        # The engine has put back the list there was, and noted it as that of the window asked for now.
+        for job in workflow.dag.needrun_jobs():
+            if job.rule.name == "list_catalog":
+                workflow.persistence.started(job)
         logger.error("The list of bins could not be read, for the reason said above; what was built is as it was.")
         return
     if "merge_abundance" in unfinished:
         for stale in targets():
             if stale != RECHECK["catalog"]:
                 Path(stale).unlink(missing_ok=True)
+    if not workflow.scheduler.failed:
+        logger.error("The run was stopped. What is built is kept: the same command goes on where it stood.")
+        return
     logger.error(
         "The run is not complete. What failed is said above, with its bin and address. The bins and days that are "
         "built are kept; the merged table is made when nothing is missing. The same command goes on where this run "

@@ -277,4 +277,7 @@ def _concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Pat
                     raise TableError(
                         f"{part}: its columns are {found!r}, not {header!r}; delete it to have it made again"
                     )
-                out.writelines(lines)
+                rows = lines.read()
+                if rows and not rows.endswith("\n"):
+                    raise TableError(f"{part}: it breaks off in the middle of a line; delete it to have it made again")
+                out.write(rows)

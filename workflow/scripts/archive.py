@@ -47,6 +47,10 @@ class Archive:
         """Why a bin has no scores, for the ledger."""
         return f"no {bin_id}{SUFFIX} below {self.path.as_posix()}"
 
+    def would_tell(self, bin_id: str, told: str) -> bool:  # noqa: ARG002
+        """Never: the file may have changed, and to read it again costs no request."""
+        return False
+
     @cached_property
     def _index(self) -> dict[str, list[str]]:
         """Bin id to files, found in one walk: a search per bin would read all folders every time."""

@@ -217,6 +217,10 @@ class Dashboard:
         """Why a bin has no scores, for the ledger."""
         return f"HTTP 404: {self.url}{self._scores_target(bin_id)}"
 
+    def would_tell(self, bin_id: str, told: str) -> bool:
+        """Whether it is what this source gives as the address of the bin's scores, or as the reason for none."""
+        return told in (self.url + self._scores_target(bin_id), self.missing_reason(bin_id))
+
     def _scores_target(self, bin_id: str) -> str:
         version = "" if self.scores_version is None else f"?v={self.scores_version}"
         return f"/{quote(self.dataset)}/{quote(bin_id)}_class_scores.csv{version}"

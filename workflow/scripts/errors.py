@@ -21,5 +21,9 @@ class ScoresError(WorkflowInputError):
     """A bin's class scores cannot be had or are not class scores; names the bin and the address."""
 
 
+class StateError(WorkflowInputError):
+    """The machine does not let the run go on: a lock, a folder or disk that cannot be written to."""
+
+
 class TableError(WorkflowInputError):
     """A table does not agree with its schema."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -14,6 +15,8 @@ def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     handler = logging.FileHandler(path, mode="w", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     thread = threading.get_ident()
+    # A log that cannot be written, on a full disk, must not hide the error.
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
     handler.addFilter(lambda record: record.thread == thread)
     logger = logging.getLogger("ifcb")
     logger.addHandler(handler)
@@ -24,4 +27,5 @@ def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         raise
     finally:
         logger.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):
+            handler.close()

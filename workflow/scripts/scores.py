@@ -14,6 +14,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -28,7 +29,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from errors import ScoresError
-from files import whole_file
+from files import aside, whole_file
 from score_file import ScoreFile
 from source import Source
 
@@ -205,6 +206,8 @@ def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failu
 
     A bin that cannot be had raises ScoresError, or is written down as `failed` with `record_failures`.
     """
+    if taken_up := _take_up(source, bin_id, path):
+        return taken_up
     classes: tuple[str, ...] = ()
     winners = find_winners(np.empty((0, 0)))
     address = ""
@@ -227,6 +230,20 @@ def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failu
         provenance = Provenance(bin_id, "failed", reason, address)
     write_summary(provenance, winners, path)
     return provenance
+
+
+def _take_up(source: Source, bin_id: str, path: str | Path) -> Provenance | None:
+    """Take a summary that was put aside, if it is of this source: a bin is not asked for twice."""
+    waiting = aside(path)
+    if not waiting.exists():
+        return None
+    with suppress(ScoresError):
+        provenance, _ = read_summary(waiting)
+        if provenance.bin == bin_id and source.would_tell(bin_id, provenance.address or provenance.reason):
+            waiting.replace(path)
+            return provenance
+    waiting.unlink()
+    return None
 
 
 def _origin(file: ScoreFile) -> dict[str, Any]:

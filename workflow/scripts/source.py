@@ -32,6 +32,9 @@ class Source(Protocol):
     def missing_reason(self, bin_id: str) -> str:
         """What `read_scores` returning None means, for the ledger."""
 
+    def would_tell(self, bin_id: str, told: str) -> bool:
+        """Whether a summary on which this stands as address or reason need not be read again."""
+
 
 KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
     "directory": lambda dataset, options: Archive(options["path"]),  # noqa: ARG005

@@ -133,13 +133,12 @@ def check(frame: pd.DataFrame, table: str, where: str, only: Sequence[str] = ())
 
 def _check_column(frame: pd.DataFrame, name: str, entry: dict[str, Any], where: str) -> None:
     values, rules = frame[name], entry.get("constraints", {})
-    empty = (values == "") | values.isna() if DTYPES[entry["type"]] == "str" else values.isna()
     bad = pd.Series(False, index=frame.index)
     if entry["type"] == "string":
         rules = {"no control characters": True, **rules}
         bad |= values.str.contains(r"[\x00-\x1f]", na=False)
     if rules.get("required"):
-        bad |= empty
+        bad |= (values == "") | values.isna() if DTYPES[entry["type"]] == "str" else values.isna()
     if rules.get("unique"):
         bad |= values.duplicated()
     if "minimum" in rules:
