@@ -77,7 +77,11 @@ PRINTED = st.one_of(
 CELLS = st.one_of(PRINTED, PRINTED, PRINTED, st.sampled_from(["", "nan", "NaN", "NA"]))
 LABELS = st.one_of(
     st.sampled_from(["NA", "nan", "a,b", 'a "b"', "nano <10um", "_TAG_x", "Pseudo-nitzschia", "unclassified", "pid"]),
-    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8),
+    st.text(
+        st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="=+-@;\uff1d\uff0b\uff0d\uff20"),
+        min_size=1,
+        max_size=8,
+    ),
 )
 
 
@@ -208,10 +212,21 @@ def test_header_only_is_a_bin_without_rois(summary: Path) -> None:
 
 def test_line_ends_quotes_and_a_byte_order_mark_change_nothing() -> None:
     plain = score_file(["a", "b"], [["0.5", "0.25"], ["", "1"]])
-    quoted = "\ufeff" + "\r\n".join(",".join(f'"{c}"' for c in line.split(",")) for line in plain.decode().split())
+    quoted = (
+        "\ufeff" + "\r\n".join(",".join(f'"{c}"' for c in line.split(",")) for line in plain.decode().split()) + "\r\n"
+    )
     classes, scores = read_scores(BIN, quoted.encode())
     assert classes == ("a", "b")
     np.testing.assert_array_equal(scores, [[0.5, 0.25], [math.nan, 1]])
+
+
+@pytest.mark.parametrize("end", [b"", b"_00003,0.5", b"_00003,0.5,0.2"])
+def test_a_file_without_its_last_line_end_may_lack_digits(end: bytes) -> None:
+    body = score_file(["a", "b"], [["0.5", "0.25"]]) + (BIN.encode() + end if end else b"")
+    if not end:
+        body = body[:-1]
+    with pytest.raises(ScoresError, match=rf"bin {BIN}: its class scores break off"):
+        read_scores(BIN, body)
 
 
 @given(score_files(), st.randoms())

@@ -388,6 +388,6 @@ def _walk_record(info: dict[str, Any]) -> dict[str, str]:
         "cruise": info.get("cruise") or "",
         "sample_type": info.get("sample_type") or "",
         "n_images": str(info["num_images"]),
-        "skip": "1" if info["skip"] else "0",
+        "skip": str(info["skip"]),
         "tags": ";".join(map(str, info.get("tags") or [])),
     }

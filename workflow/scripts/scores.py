@@ -28,6 +28,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from csv_text import is_formula
 from errors import ScoresError
 from files import aside, whole_file
 from score_file import ScoreFile
@@ -97,11 +98,17 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
             f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not a line of pid and classes"
         )
     met = Counter(classes)
-    odd = sorted(name for name, times in met.items() if not name or min(name) < " " or times > 1)
+    odd = sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
     if odd:
-        raise ScoresError(f"bin {bin_id}: class labels that are empty, met twice or hold control characters: {odd}")
+        raise ScoresError(
+            f"bin {bin_id}: class labels that are empty, met twice, hold control characters or begin as a formula "
+            f"of spreadsheets does: {odd}"
+        )
+    if not body.endswith((b"\n", b"\r")) or b"\0" in body:
+        raise ScoresError(f"bin {bin_id}: its class scores break off in the middle of a line, or hold a null character")
     if not re.compile(rb"\S").search(body, start):
         return classes, np.empty((0, len(classes)))
+    _check_quotes(bin_id, body, start)
     try:
         table = pyarrow.csv.read_csv(
             pa.py_buffer(body).slice(start),
@@ -112,6 +119,8 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
         )
     except pa.ArrowInvalid as error:
         raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {error}") from None
+    if not table.num_rows:
+        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: what follows the header is no row")
     pids = table.column(0)
     _check_rois(bin_id, pids)
     scores = np.empty((table.num_rows, len(classes)))
@@ -135,6 +144,16 @@ def _convert_options(n_classes: int) -> pyarrow.csv.ConvertOptions:
     """Columns go by position, so that no label can be mistaken for another."""
     types = {"0": pa.string(), **{str(i): pa.float64() for i in range(1, n_classes + 1)}}
     return pyarrow.csv.ConvertOptions(column_types=types, null_values=MISSING)
+
+
+def _check_quotes(bin_id: str, body: bytes, start: int) -> None:
+    """Refuse quotes within a cell: the parser would read `"0."5` as 0.5."""
+    text = np.frombuffer(body, np.uint8)
+    quotes = np.flatnonzero(text[start:] == ord('"')) + start
+    beside = (text[quotes - 1], text[quotes + 1])  # the last byte is the end of a line
+    at_ends = np.isin(beside, list(b",\r\n")).any(axis=0)
+    if not at_ends.all():
+        raise ScoresError(f"bin {bin_id}: its class scores hold a quote within a cell, at byte {quotes[~at_ends][0]}")
 
 
 def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> None:

@@ -1,0 +1,247 @@
+"""What settings.resolve has to make of a config, key by key, with nothing of the workflow and nothing of its schema."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from tests.fuzz.oracle import DECIMAL, WrongError, bound, days_of_month, need
+
+
+@dataclass
+class Key:
+    """What a key accepts: `read` gives the value in the type that it is used in, or raises WrongError."""
+
+    read: Any
+    default: Any
+
+
+def text_as_value(value: Any) -> Any:
+    """As `--config` hands values over: text that says a number, a truth value or null."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[value.lower()]
+    if re.fullmatch(rf" *[+-]?{DECIMAL} *", value, re.ASCII):
+        return int(value) if re.fullmatch("[+-]?[0-9]{1,18}", value) else float(value)
+    return value
+
+
+def a_number(low: float, high: float = math.inf, above: bool = False, below: bool = False, null: bool = False) -> Any:
+    def read(value: Any) -> Any:
+        value = text_as_value(value)
+        if value is None and null:
+            return None
+        need(isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value), "not a number")
+        need(low < value if above else low <= value, "too small")
+        need(value < high if below else value <= high, "too large")
+        return value
+
+    return read
+
+
+def a_whole_number(low: int, null: bool = False) -> Any:
+    def read(value: Any) -> Any:
+        value = text_as_value(value)
+        if value is None and null:
+            return None
+        need(isinstance(value, int | float) and not isinstance(value, bool), "not a number")
+        need(math.isfinite(value) and value == int(value) and value >= low, "not a whole number, or too small")
+        return int(value)
+
+    return read
+
+
+def a_text(pattern: str = r"(?s).*", null: bool = False) -> Any:
+    def read(value: Any) -> Any:
+        value = None if value == "null" and isinstance(value, str) else value
+        if value is None and null:
+            return None
+        if isinstance(value, int) and not isinstance(value, bool) and not null:
+            value = str(value)
+        need(isinstance(value, str) and re.fullmatch(pattern, value), "not such a text")
+        return value
+
+    read.text_or_null = null  # type: ignore[attr-defined]
+    return read
+
+
+def a_flag(value: Any) -> bool:
+    value = text_as_value(value)
+    need(isinstance(value, bool), "neither true nor false")
+    return bool(value)
+
+
+def one_of(*options: str) -> Any:
+    def read(value: Any) -> Any:
+        need(isinstance(value, str) and value in options, "not an option")
+        return value
+
+    return read
+
+
+def a_list(entry: Any, unique: bool = False) -> Any:
+    def read(value: Any) -> Any:
+        need(isinstance(value, list | tuple), "not a list")
+        values = [entry(item) for item in value]
+        need(not unique or len(set(values)) == len(values), "an entry twice")
+        return values
+
+    return read
+
+
+KEYS = {
+    "dataset": Key(a_text("[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"), "demo"),
+    "shard": Key(a_text("[0-9]{4}(-(0[1-9]|1[0-2]))?|merge", null=True), None),
+    "source.kind": Key(one_of("directory", "dashboard"), "directory"),
+    "source.path": Key(a_text("(?s).+", null=True), "resources/demo"),
+    "source.url": Key(a_text(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", null=True), None),
+    "source.catalog": Key(one_of("export", "walk"), "export"),
+    "source.scores_version": Key(a_whole_number(1, null=True), None),
+    "source.timeout": Key(a_number(0, above=True), 60),
+    "source.retries": Key(a_whole_number(0), 5),
+    "source.backoff": Key(a_number(0), 1.0),
+    "source.max_body_mb": Key(a_number(0, above=True), 256),
+    "source.max_requests_per_second": Key(a_number(0, above=True, null=True), None),
+    "source.on_failure": Key(one_of("stop", "record"), "stop"),
+    "select.start": Key(a_text(null=True), None),
+    "select.end": Key(a_text(null=True), None),
+    "select.instruments": Key(a_list(a_whole_number(0)), []),
+    "select.sample_types": Key(a_list(a_text()), []),
+    "select.exclude_tags": Key(a_list(a_text()), []),
+    "select.exclude_bins": Key(a_list(a_text()), []),
+    "select.include_skipped": Key(a_flag, False),
+    "select.ml_analyzed.above": Key(a_number(0), 0),
+    "select.ml_analyzed.at_most": Key(a_number(0), 5.25),
+    "classify.threshold": Key(a_number(0, 1), 0.7),
+    "classify.class_thresholds": Key(a_text("(?s).+", null=True), None),
+    "classify.class_table": Key(a_text("(?s).+", null=True), "config/classes.csv"),
+    "classify.score_precision": Key(one_of("float16", "float32", "float64"), "float16"),
+    "abundance.group_by": Key(a_list(one_of("instrument", "depth", "cruise", "sample_type"), True), ["instrument"]),
+    "abundance.period": Key(one_of("day", "hour", "week", "month"), "day"),
+    "abundance.position_tolerance_km": Key(a_number(0), 1.0),
+    "abundance.confidence": Key(a_number(0, 1, above=True, below=True), 0.95),
+    "recheck.scores": Key(one_of("no_scores", "all"), "no_scores"),
+    "recheck.days": Key(a_whole_number(1, null=True), None),
+}
+SECTIONS = ["source", "select", "select.ml_analyzed", "classify", "abundance", "recheck"]
+# Values that no run can use; the schema may say so or not.
+USELESS = {
+    **{"source.timeout": 86_400, "source.backoff": 3_600, "source.retries": 1_000, "recheck.days": 36_500},
+    **{"source.max_body_mb": 1e6, "source.max_requests_per_second": 1e6},
+}
+TEXTS_OR_NULL = [key for key, entry in KEYS.items() if getattr(entry.read, "text_or_null", False)]
+DEEPEST, LARGEST = 8, 2**63
+
+
+def plain(value: Any) -> Any:
+    """Dates and infinities as text."""
+    return str(value) if isinstance(value, date) or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def beyond(value: Any, depth: int = 0) -> bool:
+    """Whether a value is nested deeper, or has a number larger, than a config may have anywhere."""
+    if isinstance(value, Mapping):
+        return depth > DEEPEST or any(beyond(key, depth) or beyond(item, depth + 1) for key, item in value.items())
+    if isinstance(value, list | tuple | set):
+        return depth > DEEPEST or any(beyond(item, depth + 1) for item in value)
+    return depth > DEEPEST or (isinstance(value, int) and abs(value) >= LARGEST)
+
+
+def key_text(key: Any) -> str:
+    """A key of any type as text."""
+    return str([plain(part) for part in key] if isinstance(key, tuple) else plain(key))
+
+
+def resolve(given: Mapping[Any, Any], readable: set[str]) -> tuple[dict[str, Any], set[str], set[str]]:
+    """Key to value, all defaults filled in; the keys that are at fault; those whose value may be refused or not.
+
+    given: a config that is not `beyond`. readable: the files there are.
+    """
+    values: dict[str, Any] = {}
+    faults: set[str] = set()
+    either: set[str] = set()
+
+    def look(section: Mapping[Any, Any], above: str) -> None:
+        for name, value in section.items():
+            key = f"{above}{key_text(name)}"
+            if key in SECTIONS:
+                if isinstance(value, Mapping | set):
+                    look(dict.fromkeys(value) if isinstance(value, set) else value, f"{key}.")
+                else:
+                    faults.add(key)
+            elif key not in KEYS:
+                faults.add(key)
+            else:
+                wanted = [plain(item) for item in value] if isinstance(value, list | tuple) else plain(value)
+                if key in TEXTS_OR_NULL and type(value) is int:
+                    wanted, _ = str(value), either.add(key)
+                try:
+                    values[key] = KEYS[key].read(wanted)
+                except WrongError:
+                    faults.add(key)
+
+    look(given, "")
+    values = {key: values.get(key, entry.default) for key, entry in KEYS.items()}
+    either |= {key for key, most in USELESS.items() if values[key] is not None and values[key] > most}
+    kind = None if "source.kind" in faults else values["source.kind"]
+    if kind == "directory" and values["source.path"] is None:
+        faults.add("source.path")
+    if kind == "dashboard":
+        faults |= {key for key in ("source.url", "select.start", "select.end") if values[key] is None}
+    if not faults:
+        faults = cross_faults(values, readable)
+        if values["shard"] is not None and faults:
+            either.add("shard")  # without a window there is no part of it
+    return values, faults, either
+
+
+def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
+    """What the keys of a config that is right key by key ask of the world and of each other."""
+    faults = set()
+    bounds = {}
+    for key in ("select.start", "select.end"):
+        try:
+            if values[key] is not None:
+                bounds[key] = bound(values[key]).value
+        except WrongError:
+            faults.add(key)
+    if len(bounds) == 2 and bounds["select.start"][2] > bounds["select.end"][3]:
+        faults.add("select.start")
+    if values["shard"] is not None and not faults and not has_part(values["shard"], *bounds.values()):
+        faults.add("shard")
+    if values["source.url"] is not None:
+        found = re.fullmatch(r"https?://([^/:]+|\[[^]]*\])(?::([0-9]{1,5}))?(/[!-~]*)?", values["source.url"])
+        host = found[1] if found else ""
+        labels = host.removesuffix(".").split(".")
+        named = len(host) <= 253 and all(re.fullmatch("[A-Za-z0-9_-]{1,63}", label) for label in labels)
+        if not (named or host in ("[::1]", "[fe80::1]")) or (found and not 0 < int(found[2] or 80) < 65536):
+            faults.add("source.url")
+        if values["source.kind"] == "directory" and values["source.path"] == "resources/demo":
+            faults.add("source.kind")
+    path = values["source.path"]
+    if values["source.kind"] == "directory":
+        longest = max(len(part.encode("utf-8", "surrogatepass")) for part in path.split("/"))
+        if re.search(r"[{}\0]", path) or longest > 255 or len(path) > 4000:
+            faults.add("source.path")
+    if values["select.ml_analyzed.above"] >= values["select.ml_analyzed.at_most"]:
+        faults.add("select.ml_analyzed.above")
+    for key in ("classify.class_thresholds", "classify.class_table"):
+        if values[key] is not None and values[key] not in readable:
+            faults.add(key)
+    return faults
+
+
+def has_part(shard: str, *bounds: tuple[date, str | None, datetime, datetime]) -> bool:
+    """Whether a window from day to day has days in a year or a month, or parts to be merged."""
+    if len(bounds) < 2 or any(bin_id for _, bin_id, _, _ in bounds):
+        return False
+    (first, *_), (last, *_) = bounds
+    year, month = (int(part) for part in f"{shard}-0".split("-")[:2]) if shard != "merge" else (0, 0)
+    return shard == "merge" or any(
+        first <= date(year, m, days_of_month(year, m)) and date(year, m, 1) <= last
+        for m in ([month] if month else range(1, 13))
+        if year
+    )

@@ -1,0 +1,284 @@
+"""The parsers, each with inputs for it and a check of what it makes of one of them."""
+
+import json
+import math
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pandas as pd
+
+import scores as scores_module
+import settings
+from bin_ids import PATTERN, parse_bin_id
+from class_table import read_class_table
+from dashboard import Dashboard
+from errors import CatalogError, ConfigError, ScoresError, WorkflowInputError
+from metadata_export import COLUMNS, read_export
+from scores import Precision, count_classes, find_winners, read_scores
+from tests.fuzz import config_oracle, making, oracle
+from tests.fuzz.making import BIN, Pick
+from thresholds import read_class_thresholds
+from window import Bound, Window
+
+ROOT = Path(__file__).parents[2]
+KINDS: dict[Precision, str] = {"float16": oracle.HALF, "float32": oracle.SINGLE, "float64": oracle.DOUBLE}
+
+
+class DisagreementError(AssertionError):
+    """A parser and its oracle differ; the message has the input that shows it."""
+
+
+def outcome(parse: Callable[[], Any], refusal: type[Exception]) -> tuple[Any, str]:
+    """What a parser gives, or the message with which it refuses; any other error goes through."""
+    try:
+        return parse(), ""
+    except refusal as error:
+        if type(error) is not refusal and not isinstance(error, WorkflowInputError):
+            raise
+        return None, str(error)
+
+
+def agreed(
+    reading: Callable[[], oracle.Reading], parse: Callable[[], Any], refusal: type[Exception], names: str
+) -> Any:
+    """What the parser gives beside what is right, or None where it refuses and may.
+
+    refusal: the only error allowed, with `names` in its message.
+    """
+    try:
+        right = reading()
+    except oracle.WrongError as wrong:
+        right, why = None, str(wrong)
+    taken, refused = outcome(parse, refusal)
+    if refused:
+        assert names in refused, f"the message does not name {names}: {refused}"
+        assert right is None or right.odd, f"refused, but it is right: {refused}"
+        return None
+    assert right is not None, f"wrong ({why}), but taken as {taken!r}"
+    return taken, right.value
+
+
+# --- one check per parser: True if the input was taken, False if it was refused ---
+
+
+def check_scores(body: bytes) -> bool:
+    # Every other file is parsed in blocks of a line or two, as long ones are in blocks of many.
+    block = scores_module.BLOCK if len(body) % 2 else max(map(len, body.splitlines(keepends=True)), default=0) + 8
+    with mock.patch.object(scores_module, "BLOCK", block):
+        both = agreed(lambda: oracle.scores(BIN, body), lambda: read_scores(BIN, body), ScoresError, BIN)
+    if both is None:
+        return False
+    (classes, scores), (labels, rows) = both
+    assert classes == labels
+    assert scores.shape == (len(rows), len(labels))
+    assert [[None if math.isnan(score) else score for score in row] for row in scores.tolist()] == rows
+    winners = find_winners(scores)
+    assert winners.n_rois.sum() == len(rows)
+    known = [score for row in rows for score in row if score is not None]
+    threshold = known[len(known) // 2] if known else 0.5
+    for precision, kind in KINDS.items():
+        found = count_classes(classes, winners, threshold, {}, precision).tolist()
+        assert found == oracle.counts(labels, rows, threshold, kind), f"counts in {precision}"
+    return True
+
+
+def check_export(body: bytes) -> bool:
+    both = agreed(lambda: oracle.export(body), lambda: read_export(body, "metadata.csv"), CatalogError, "metadata.csv")
+    if both is None:
+        return False
+    frame, rows = both
+    assert list(frame.columns) == COLUMNS
+    found = {name: [None if pd.isna(value) else value for value in frame[name].tolist()] for name in COLUMNS}
+    right = {name: [row[name] for row in rows] for name in COLUMNS}
+    assert found == right
+    return True
+
+
+class Answers(Dashboard):
+    """A dashboard whose answers are there already."""
+
+    def __init__(self, bodies: dict[str, bytes]) -> None:
+        super().__init__("x", "http://dashboard", catalog="walk")
+        self.bodies = bodies
+
+    def _get(self, target: str, csv: bool = False) -> bytes | None:  # noqa: ARG002
+        name = "recent" if target.startswith("/api/most_recent") else target.removeprefix("/api/bin/").split("?")[0]
+        return self.bodies.get(name)
+
+
+def check_walk(bodies: dict[str, bytes]) -> bool:
+    ends = [Bound.parse(BIN[1:5] + "-02-15"), Bound.parse(making.LINE[0])]
+    window = Window(ends[len(bodies["recent"]) % 2], ends[0])
+    rows, refused = outcome(lambda: Answers(bodies).list_bins(window), CatalogError)
+    if refused:
+        assert "http://dashboard" in refused
+        return False
+    for row in rows.to_dict("records"):
+        right = oracle.walked(json.loads(bodies[row["bin"]]))
+        assert {name: None if pd.isna(row[name]) else row[name] for name in right} == right
+    return True
+
+
+def check_bin_id(text: str) -> bool:
+    both = agreed(lambda: oracle.bin_id(text), lambda: parse_bin_id(text), ValueError, "is not a bin id")
+    found = re.fullmatch(PATTERN, text)
+    assert found is None or text.isascii(), "a wildcard takes other digits than 0 to 9"
+    if both is None:
+        return False
+    parsed, (instrument, time, folder) = both
+    assert found
+    assert (parsed.bin, parsed.instrument, parsed.time, parsed.folder) == (text, instrument, time, folder)
+    return True
+
+
+def check_bound(text: str) -> bool:
+    both = agreed(lambda: oracle.bound(text), lambda: Bound.parse(text), ValueError, "is not a")
+    if both is None:
+        return False
+    bound, (day, bin_id, first, last) = both
+    assert (bound.day, bound.bin, bound.first_instant, bound.last_instant) == (day, bin_id, first, last)
+    assert str(bound) == text
+    return True
+
+
+_SCRATCH = tempfile.TemporaryDirectory(prefix="fuzz-")
+
+
+def scratch() -> Path:
+    """A folder of this process, for parsers that read files; gone when it ends."""
+    return Path(_SCRATCH.name)
+
+
+def check_thresholds(body: bytes) -> bool:
+    path = scratch() / "thresholds.csv"
+    path.write_bytes(body)
+    both = agreed(lambda: oracle.class_thresholds(body), lambda: read_class_thresholds(path), ConfigError, str(path))
+    if both is None:
+        return False
+    found, right = both
+    assert list(found.items()) == list(right.items())
+    return True
+
+
+def check_class_table(body: bytes) -> bool:
+    path = scratch() / "classes.csv"
+    path.write_bytes(body)
+    both = agreed(lambda: oracle.class_table(body), lambda: read_class_table(path), ConfigError, str(path))
+    if both is None:
+        return False
+    found, right = both
+    assert found == right
+    return True
+
+
+@cache
+def readable() -> set[str]:
+    """The files that a config may name."""
+    thresholds, classes = scratch() / "own_thresholds.csv", scratch() / "own_classes.csv"
+    thresholds.write_text("class,threshold\na,0.5\n")
+    classes.write_text("label,scientific_name,aphia_id,living,group,harmful\na,,,,,\n")
+    making.FILES.update(thresholds=str(thresholds), classes=str(classes))
+    return {str(thresholds), str(classes), "config/classes.csv"}
+
+
+def leaves(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
+    found = {}
+    for key, value in tree.items():
+        found |= leaves(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+    return found
+
+
+def check_config(config: dict[Any, Any]) -> bool:
+    names = readable()
+    found, refused = outcome(lambda: settings.resolve(config), ConfigError)
+    if refused:
+        first, *lines = refused.split("\n")
+        assert first == "the config cannot be right:"
+        assert lines
+        assert all(line.isprintable() for line in lines), "control characters in a message"
+        assert len(refused) < 20_000, "a message of thousands of characters"
+        if not config_oracle.beyond(config):
+            _, faults, either = config_oracle.resolve(config, names)
+            if "source" in faults:  # of no kind, so it lacks what any kind needs
+                faults |= {"select.start", "select.end"}
+            told = ["".join(c if c.isprintable() else "?" for c in f"  {key}: ")[:99] for key in faults | either]
+            wrongly = [line for line in lines if not line.startswith(tuple(told))]
+            assert not wrongly, f"refused, but right: {wrongly}"
+        return False
+    assert not config_oracle.beyond(config), "taken, but nested too deep or with too large a number"
+    values, faults, _ = config_oracle.resolve(config, names)
+    assert not faults, f"taken, but wrong: {sorted(faults)}"
+    assert json.dumps(found)
+    resolved = leaves(found)
+    differing = {key: (resolved[key], value) for key, value in values.items() if repr(resolved[key]) != repr(value)}
+    differing = {key: both for key, both in differing.items() if both[0] != both[1] or isinstance(both[1], bool)}
+    assert not differing
+    if values["shard"] is None:
+        ends = settings.window(found)
+        assert [end and str(end) for end in (ends.start, ends.end)] == [values["select.start"], values["select.end"]]
+    return True
+
+
+# --- the parsers together ---
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parser: how inputs for it are made and checked, and how many cases the slow set gives it at least."""
+
+    make: Callable[[Pick], Any]
+    check: Callable[[Any], bool]
+    cases: int  # by seeded choices, all of them different
+    examples: int  # by hypothesis
+    runs: int  # by coverage
+
+
+TARGETS = {
+    "class scores": Target(making.some_scores, check_scores, 350_000, 6_000, 100_000),
+    "metadata export": Target(making.an_export, check_export, 30_000, 3_000, 15_000),
+    "walk": Target(making.some_answers, check_walk, 10_000, 2_000, 4_000),
+    "bin id": Target(making.an_id, check_bin_id, 370_000, 6_000, 200_000),
+    "window bound": Target(making.a_bound, check_bound, 200_000, 6_000, 100_000),
+    "config": Target(making.a_config, check_config, 60_000, 4_000, 15_000),
+    "class thresholds": Target(making.some_thresholds, check_thresholds, 60_000, 4_000, 20_000),
+    "class table": Target(making.a_class_table, check_class_table, 10_000, 2_000, 5_000),
+}
+
+# Inputs of this process that were checked, by target: a digest of each, even if it was refused, odd if it was taken.
+CHECKED: dict[str, set[int]] = {name: set() for name in TARGETS}
+
+
+def put(name: str, given: Any) -> None:
+    """Give one input to a parser and check what it makes of it; raises DisagreementError, with the input."""
+    try:
+        taken = TARGETS[name].check(given)
+    except Exception as error:
+        raise DisagreementError(f"{name}: {type(error).__name__}: {error}\ninput: {shown(given)}") from error
+    digest = blake2b(as_bytes(given), digest_size=8).digest()
+    CHECKED[name].add(int.from_bytes(digest, "big") & ~1 | taken)
+
+
+def as_bytes(given: Any) -> bytes:
+    """The input as bytes, the same in every process."""
+    if isinstance(given, bytes):
+        return given
+    text = given if isinstance(given, str) else shown(given).replace(str(scratch()), "")
+    return text.encode("utf-8", "surrogatepass")
+
+
+def shown(value: Any, depth: int = 0) -> str:
+    """As repr, also of what repr gives up on: lists that hold themselves, numbers of thousands of digits."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{shown(key)}: {shown(item, depth + 1)}" for key, item in value.items())
+        return "{" + inner + "}"
+    if isinstance(value, list | tuple | set):
+        items = "..." if depth > 2 * config_oracle.DEEPEST else ", ".join(shown(item, depth + 1) for item in value)
+        return f"{type(value).__name__}([{items}])"
+    return hex(value) if isinstance(value, int) and abs(value) >= config_oracle.LARGEST else repr(value)
