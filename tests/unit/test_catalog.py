@@ -9,7 +9,7 @@ import pytest
 
 from archive import Archive
 from catalog import list_catalog
-from errors import CatalogError, TableError
+from errors import CatalogError
 from tests.archives import bin_row, write_archive
 from window import Bound, Window
 
@@ -111,6 +111,6 @@ def test_rows_are_in_order_of_time_then_id_and_hold_every_column(tmp_path: Path)
 
 
 def test_a_bin_that_an_archive_lists_twice_is_refused_not_counted_twice(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=f"table catalog, column bin.*{FIRST}"):
+    with pytest.raises(CatalogError, match=f"{FIRST} is listed twice"):
         listed(tmp_path, [bin_row(FIRST), bin_row(FIRST, ml_analyzed=3)])
     assert not (tmp_path / "catalog.csv").exists()

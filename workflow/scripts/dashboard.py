@@ -301,7 +301,7 @@ class Dashboard:
                 raise RequestError(
                     f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)"
                 )
-        if unpacker and not unpacker.eof:
+        if unpacker and (not unpacker.eof or unpacker.unused_data):
             raise EOFError("the compressed answer breaks off")
         return body.getvalue()
 
