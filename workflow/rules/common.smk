@@ -258,7 +258,7 @@ def print_summary():
 
 
 def spare_the_engine():
-    """What makes the engine's own work per job less: docs/benchmarks.md has figures."""
+    """What makes the engine's own work per job less: `python -m benchmarks settings` measures it."""
     # The graph of jobs is large and lives as long as the run: looking through it for garbage finds none.
     gc.set_threshold(100_000, 50, 1000)
     # The limit on jobs per second, meant for clusters, makes the engine plan anew a second after every job.
