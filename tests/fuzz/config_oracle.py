@@ -42,13 +42,13 @@ def a_number(low: float, high: float = math.inf, above: bool = False, below: boo
     return read
 
 
-def a_whole_number(low: int, null: bool = False) -> Any:
+def a_whole_number(low: int, high: float = math.inf, null: bool = False) -> Any:
     def read(value: Any) -> Any:
         value = text_as_value(value)
         if value is None and null:
             return None
         need(isinstance(value, int | float) and not isinstance(value, bool), "not a number")
-        need(math.isfinite(value) and value == int(value) and value >= low, "not a whole number, or too small")
+        need(math.isfinite(value) and value == int(value) and low <= value <= high, "not whole, too small or large")
         return int(value)
 
     return read
@@ -100,11 +100,11 @@ KEYS = {
     "source.url": Key(a_text(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", null=True), None),
     "source.catalog": Key(one_of("export", "walk"), "export"),
     "source.scores_version": Key(a_whole_number(1, null=True), None),
-    "source.timeout": Key(a_number(0, above=True), 60),
-    "source.retries": Key(a_whole_number(0), 5),
-    "source.backoff": Key(a_number(0), 1.0),
-    "source.max_body_mb": Key(a_number(0, above=True), 256),
-    "source.max_requests_per_second": Key(a_number(0, above=True, null=True), None),
+    "source.timeout": Key(a_number(0, 86_400, above=True), 60),
+    "source.retries": Key(a_whole_number(0, 1000), 5),
+    "source.backoff": Key(a_number(0, 3600), 1.0),
+    "source.max_body_mb": Key(a_number(0, 100_000, above=True), 256),
+    "source.max_requests_per_second": Key(a_number(0.001, null=True), None),
     "source.on_failure": Key(one_of("stop", "record"), "stop"),
     "select.start": Key(a_text(null=True), None),
     "select.end": Key(a_text(null=True), None),
@@ -124,14 +124,9 @@ KEYS = {
     "abundance.position_tolerance_km": Key(a_number(0), 1.0),
     "abundance.confidence": Key(a_number(0, 1, above=True, below=True), 0.95),
     "recheck.scores": Key(one_of("no_scores", "all"), "no_scores"),
-    "recheck.days": Key(a_whole_number(1, null=True), None),
+    "recheck.days": Key(a_whole_number(1, 36_500, null=True), None),
 }
 SECTIONS = ["source", "select", "select.ml_analyzed", "classify", "abundance", "recheck"]
-# Values that no run can use; the schema may say so or not.
-USELESS = {
-    **{"source.timeout": 86_400, "source.backoff": 3_600, "source.retries": 1_000, "recheck.days": 36_500},
-    **{"source.max_body_mb": 1e6, "source.max_requests_per_second": 1e6},
-}
 TEXTS_OR_NULL = [key for key, entry in KEYS.items() if getattr(entry.read, "text_or_null", False)]
 DEEPEST, LARGEST = 8, 2**63
 
@@ -185,7 +180,6 @@ def resolve(given: Mapping[Any, Any], readable: set[str]) -> tuple[dict[str, Any
 
     look(given, "")
     values = {key: values.get(key, entry.default) for key, entry in KEYS.items()}
-    either |= {key for key, most in USELESS.items() if values[key] is not None and values[key] > most}
     kind = None if "source.kind" in faults else values["source.kind"]
     if kind == "directory" and values["source.path"] is None:
         faults.add("source.path")
