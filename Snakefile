@@ -12,6 +12,7 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/engine.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/shards.smk" if SHARDS else "workflow/rules/catalog.smk"
 include: "workflow/rules/scores.smk"
@@ -34,6 +35,7 @@ onstart:
 
 onsuccess:
     print_summary()
+    let_go()
 
 
 onerror:

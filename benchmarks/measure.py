@@ -33,7 +33,12 @@ def run(command: Sequence[str | Path], folder: Path = ROOT) -> Cost:
     """Run a command to its end. Raises RuntimeError with what it printed if it fails."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        list(map(str, command)), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        list(map(str, command)),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     )
     assert process.stdout
     printed = process.stdout.read()

@@ -8,7 +8,7 @@ import pytest
 
 import table_files
 from scores import Precision, Provenance, find_winners, read_summary, write_summary
-from sweep import Kept, add, count_kept, merge_parts, write_part
+from sweep import count_kept, merge_parts, write_part
 
 THRESHOLDS = [0.05 * i for i in range(21)]
 LABELS = (("A", "B", "C", "never"), ("C", "A"), ("B", "D", "never"), ("C", "A", "B"))
@@ -18,10 +18,11 @@ def sweep(summaries: list[Path], precision: Precision, path: Path) -> None:
     """The table of two days, the first of which has one bin."""
     parts = []
     for day, of_day in enumerate((summaries[:1], summaries[1:])):
-        kept: Kept = {}
+        kept: dict[tuple[str, ...], np.ndarray] = {}
         for summary in of_day:
             provenance, winners = read_summary(summary)
-            add(kept, count_kept(provenance.classes, winners, precision))
+            of_bin = count_kept(provenance.classes, winners, precision)
+            kept[provenance.classes] = kept.get(provenance.classes, 0) + of_bin
         parts.append(path.with_name(f"{day}.part.parquet"))
         write_part(kept, parts[-1])
     merge_parts(parts, path)

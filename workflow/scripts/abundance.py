@@ -75,7 +75,7 @@ def pool_abundance(
     missing or damaged.
     """
     tallies, told = {}, {}
-    kept: sweep.Kept = {}
+    kept: dict[tuple[str, ...], np.ndarray] = {}
     for path in summaries:
         provenance, winners = read_summary(path)
         told[provenance.bin] = provenance
@@ -86,7 +86,8 @@ def pool_abundance(
             tallies[provenance.bin] = Tally(
                 dict(zip(provenance.classes, counts.tolist(), strict=True)), int(winners.n_rois.sum())
             )
-            sweep.add(kept, sweep.count_kept(provenance.classes, winners, method.precision))
+            of_bin = sweep.count_kept(provenance.classes, winners, method.precision)
+            kept[provenance.classes] = kept.get(provenance.classes, 0) + of_bin
     wanted = bins["status"] == WANTED
     untold = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in told]
     if untold:

@@ -148,6 +148,8 @@ def _convert_options(n_classes: int) -> pyarrow.csv.ConvertOptions:
 
 def _check_quotes(bin_id: str, body: bytes, start: int) -> None:
     """Refuse quotes within a cell: the parser would read `"0."5` as 0.5."""
+    if body.find(b'"', start) < 0:
+        return
     text = np.frombuffer(body, np.uint8)
     quotes = np.flatnonzero(text[start:] == ord('"')) + start
     beside = (text[quotes - 1], text[quotes + 1])  # the last byte is the end of a line
@@ -177,11 +179,12 @@ def find_winners(scores: NDArray[np.float64]) -> Winners:
     exact = known.argmax(axis=1)
     top = known[np.arange(len(known)), exact]
     keys: dict[Precision, NDArray[np.intp]] = {"float64": np.where(top < 0, -1, exact)}
+    # In a lower precision only those can equal the highest that exceed its next lower neighbour in the lowest one:
+    # few ROIs have another such class, and only theirs are rounded.
+    lowest = PRECISIONS[-1]
+    neighbour = np.nextafter(top.astype(lowest), np.array(-np.inf, lowest)).astype("float64")
+    doubtful = np.flatnonzero(np.count_nonzero(known > neighbour[:, np.newaxis], axis=1) > 1)
     for precision in PRECISIONS[1:]:
-        # In a lower precision only those can equal the highest that exceed its next lower neighbour: few ROIs
-        # have another such class, and only theirs are rounded.
-        neighbour = np.nextafter(top.astype(precision), np.array(-np.inf, precision)).astype("float64")
-        doubtful = np.flatnonzero((known > neighbour[:, np.newaxis]).sum(axis=1) > 1)
         winner = keys["float64"].copy()
         winner[doubtful] = np.where(top[doubtful] < 0, -1, known[doubtful].astype(precision).argmax(axis=1))
         keys[precision] = winner
@@ -289,13 +292,21 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path) ->
         }
     ).replace_schema_metadata({"ifcb": json.dumps(vars(provenance))})
     with whole_file(path) as unfinished:
-        pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
+        pq.write_table(
+            table,
+            unfinished,
+            compression="lz4",
+            use_dictionary=[name for name in table.column_names if name.startswith("class")],
+            write_statistics=False,
+            write_page_checksum=True,
+        )
 
 
 def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
     """Read a scores summary. Raises ScoresError, naming the file, if it is not one."""
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
+        # Small enough to be read in one piece; buffering ahead takes a third more time.
+        table = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
         said = json.loads(table.schema.metadata[b"ifcb"])
         provenance = Provenance(**{**said, "classes": tuple(said["classes"])})
         return provenance, _winners(table, provenance.classes)
@@ -314,8 +325,10 @@ def _winners(table: pa.Table, classes: tuple[str, ...]) -> Winners:
 
     winner: dict[Precision, NDArray[np.intp]] = {"float64": indices("class")}
     for precision in PRECISIONS[1:]:
-        other = indices(f"class_{precision}")
-        winner[precision] = np.where(other < 0, winner["float64"], other)
+        winner[precision] = winner["float64"]
+        if table.column(f"class_{precision}").null_count < len(table):
+            other = indices(f"class_{precision}")
+            winner[precision] = np.where(other < 0, winner["float64"], other)
     return Winners(
         score=table.column("score").fill_null(-1.0).to_numpy(),
         winner=winner,

@@ -16,29 +16,37 @@ THRESHOLDS = [i / 20 for i in range(21)]
 Kept = dict[str, NDArray[np.int64]]  # class to the number of ROIs that each of THRESHOLDS keeps
 
 
-def count_kept(classes: tuple[str, ...], winners: Winners, precision: Precision) -> Kept:
-    """A bin's winners that each threshold would keep, compared as `scores.count_classes` does."""
+def count_kept(classes: tuple[str, ...], winners: Winners, precision: Precision) -> NDArray[np.int64]:
+    """A bin's winners that each threshold would keep, compared as `scores.count_classes` does.
+
+    Returns the number of ROIs, in the shape (classes, THRESHOLDS).
+    """
     winner = winners.winner[precision]
     won = winner >= 0
     needed = np.array(THRESHOLDS).astype(precision)
     reached = np.searchsorted(needed, winners.score[won].astype(precision), side="right")  # that many thresholds
-    per_step = np.zeros((len(classes), len(THRESHOLDS) + 1), dtype=np.int64)
-    np.add.at(per_step, (winner[won], reached), winners.n_rois[won])
-    kept = per_step[:, ::-1].cumsum(axis=1)[:, -2::-1]
-    # No class in any table is called so, whatever a label set says.
-    return {name: row for name, row in zip(classes, kept, strict=True) if name != UNCLASSIFIED}
+    steps = len(THRESHOLDS) + 1
+    cells = winner[won] * steps + reached
+    per_step = np.bincount(cells, weights=winners.n_rois[won], minlength=len(classes) * steps).astype(np.int64)
+    return per_step.reshape(-1, steps)[:, ::-1].cumsum(axis=1)[:, -2::-1]
 
 
-def add(total: Kept, more: Mapping[str, NDArray[np.int64]]) -> None:
-    """Add `more` to `total`."""
-    for name, row in more.items():
-        total[name] = total.get(name, 0) + row
+def _add(total: Kept, names: Iterable[str], rows: NDArray[np.int64]) -> None:
+    for name, row in zip(names, rows, strict=True):
+        if name != UNCLASSIFIED:  # no class in any table is called so, whatever a label set says
+            total[name] = total.get(name, 0) + row
 
 
-def write_part(kept: Kept, path: str | Path) -> None:
-    """Write a day's part: a row per class, a column per threshold, as Parquet."""
+def write_part(kept: Mapping[tuple[str, ...], NDArray[np.int64]], path: str | Path) -> None:
+    """Write a day's part: a row per class, a column per threshold, as Parquet.
+
+    kept: label set to the sum of `count_kept` over its bins.
+    """
+    total: Kept = {}
+    for classes, counts in kept.items():
+        _add(total, classes, counts)
     columns = [str(threshold) for threshold in THRESHOLDS]
-    rows = pd.DataFrame.from_dict(kept, orient="index", columns=columns).sort_index()
+    rows = pd.DataFrame.from_dict(total, orient="index", columns=columns).sort_index()
     with whole_file(path) as unfinished:
         rows.rename_axis("class").to_parquet(unfinished, compression="zstd")
 
@@ -55,7 +63,7 @@ def merge_parts(parts: Iterable[str | Path], path: str | Path) -> None:
     total: Kept = {}
     for part in parts:
         rows = _read_part(part)
-        add(total, dict(zip(rows.index, rows.to_numpy(), strict=True)))
+        _add(total, rows.index, rows.to_numpy())
     classes = sorted(total)
     counts = np.array([total[name] for name in classes], dtype=np.int64).reshape(len(classes), len(THRESHOLDS))
     winners = np.where(counts[:, :1] > 0, counts[:, :1], np.nan)  # all of them reach 0

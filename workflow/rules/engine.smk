@@ -1,0 +1,144 @@
+# How the workflow deals with the engine: its log, its locks and records, and what it costs per job. No rule is here.
+import ctypes
+import gc
+import logging
+import signal
+import sys
+import threading
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.settings.enums import PersistenceBackend
+from snakemake_interface_logger_plugins.common import LogEvent
+
+import engine_state
+from bin_ids import parse_bin_id
+from errors import StateError
+from files import aside
+
+M_TOP_PAD = -2  # glibc's malloc.h
+
+# What modules log goes to the terminal and the run's log file. What the engine says of each job does not:
+# a year has 22,000 of them, and the modules report their progress.
+logging.getLogger("ifcb").parent = logger
+PER_JOB = (LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
+logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
+logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB and "Select jobs" not in str(record.msg))
+
+try:
+    engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
+    CLAIM = engine_state.claim(TABLES)
+    if CLAIM:
+        engine_state.refuse_stale_lock(TABLES, sys.argv[1:])
+except StateError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def distrust_unrecorded():
+    """Make parts of tables again that the engine has no record of, and put summaries aside for their jobs to take up.
+
+    Of the window's days only: another shard may be at work on its own.
+    """
+    first, last = (bound and bound.day.isoformat() for bound in (WINDOW.start, WINDOW.end))
+
+    def in_window(day):
+        return (not first or day >= first) and (not last or day <= last)
+
+    for folder in {Path(RESULTS, part).parent for part in PARTS.values()}:
+        for path in engine_state.unrecorded(p for p in folder.glob("[!.]*") if in_window(p.stem)):
+            path.unlink()
+    summaries = Path(SUMMARIES).rglob("[!.]*.parquet")
+    for path in engine_state.unrecorded(p for p in summaries if in_window(f"{parse_bin_id(p.stem).time:%Y-%m-%d}")):
+        path.replace(aside(path))
+
+
+# Ways to call the engine that only look, and must change nothing.
+LOOKING = (
+    "-n --dry-run --dryrun --lint -l --dag --d3dag --rulegraph --filegraph --summary -S --detailed-summary -D --report "
+    "--archive --list-rules --list --list-target-rules --list-changes --print-compilation --unlock"
+).split()
+if (
+    CLAIM
+    and not SHARDS
+    and not engine_state.is_locked(TABLES)
+    and set(LOOKING).isdisjoint(sys.argv)
+    and workflow.workflow_settings.persistence_backend == PersistenceBackend.FILE
+):
+    distrust_unrecorded()
+
+
+def spare_the_engine():
+    """What makes the engine's own work per job less: `python -m benchmarks settings` measures it."""
+    # The graph of jobs is large and lives as long as the run: looking through it for garbage finds none.
+    gc.set_threshold(300_000, 50, 1000)
+    # What a bin's body and scores took is kept for the next bin's, instead of being given back to the system and
+    # taken again page by page, as glibc and Linux do it; other systems have no such setting.
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_TOP_PAD, 64 << 20)
+    # The sizes of inputs, by which larger jobs would go first among equals: it looks up those of all ready days, at
+    # 60 files a day, each time that a job ends.
+    workflow.scheduler._input_sizes = defaultdict(int)
+    workflow.scheduler.update_input_sizes = leave_sizes
+    # The limit on jobs per second, meant for clusters, makes the engine plan anew a second after every job.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
+def let_go():
+    """What is left when all is done needs no last search for garbage, which would look through the whole graph."""
+    gc.freeze()
+
+
+async def leave_sizes(jobs):
+    """In place of the scheduler's look at the sizes of inputs: to it they are all alike."""
+
+
+def get_ready():
+    """What is to be seen to when there is something to do, the engine has its lock and knows its first jobs."""
+    global CLAIM
+    # Patience: of two runs that begin in the same instant, the one that was refused has to end first.
+    CLAIM = CLAIM or engine_state.claim(TABLES, patience=5)
+    if not CLAIM:
+        raise WorkflowError(f"another run is at work on {TABLES}: wait until it has ended")
+    to_write = [Path(path).parent for job in workflow.dag.needrun_jobs() for path in (*job.output, *job.log)]
+    try:
+        engine_state.refuse_read_only([*to_write, *Path(RESULTS).glob("*/"), *Path(SUMMARIES).glob("*/")])
+    except StateError as error:
+        raise WorkflowError(str(error)) from None
+    # The engine's own handler takes a lock, for which it waits for ever if the interrupted code holds it.
+    stop = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *args: threading.Thread(target=stop, args=args).start())
+    # A clock that was set back must not make every job fail whose input is newer than the present.
+    engine_state.take_from_the_future(Path(RESULTS))
+    workflow.dag.check_output_mtime = accept_any_time
+
+
+async def accept_any_time(job, outputs):
+    """In place of the engine's check: files of an archive may be from the future too."""
+
+
+def after_failure():
+    """Leave no merged table that lacks what failed, and say how to go on."""
+    unfinished = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    if "list_catalog" in unfinished:
+        # The engine has put back the list there was, and noted it as that of the window asked for now.
+        for job in workflow.dag.needrun_jobs():
+            if job.rule.name == "list_catalog":
+                workflow.persistence.started(job)
+        logger.error("The list of bins could not be read, for the reason said above; what was built is as it was.")
+        return
+    if "merge_abundance" in unfinished:
+        for stale in targets():
+            if stale != RECHECK["catalog"]:
+                Path(stale).unlink(missing_ok=True)
+    if not workflow.scheduler.failed:
+        logger.error("The run was stopped. What is built is kept: the same command goes on where it stood.")
+        return
+    logger.error(
+        "The run is not complete. What failed is said above, with its bin and address. The bins and days that are "
+        "built are kept; the merged table is made when nothing is missing. The same command goes on where this run "
+        "stopped. To enter bins that cannot be had in the ledger as failed, set source.on_failure: record."
+    )
