@@ -3,9 +3,11 @@
 import asyncio
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Self
 
 from aiohttp import web
 
-from .answers import Answer, Answers, ScoreBody
+from .answers import Answer, Answers, ScoreBody, error_page
 from .faults import BROKEN, HALF, Chooser, Fault, half_an_answer, spoil
 
 __all__ = ["Emulator", "Fault", "Request"]
@@ -44,7 +46,9 @@ class Emulator:
     `latency`: seconds before each answer. `faults`: see `Fault`; the list may be changed at any time.
     `keep_alive` False closes the connection after each answer, as the dashboard's own worker does when there
     is no proxy before it. `score_dtype` and `score_body`: see `Answers`. `capacity`: as many requests at a time
-    are served, the others refused (503); may be changed at any time. `port` 0 takes a free one.
+    are served, the others refused (503); may be changed at any time. `port` 0 takes a free one. `tls`: serve https.
+    `login`: "user:password" that each request has to bring (HTTP Basic), else 401. It is a forward proxy too: a
+    request for another host is answered as its own.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class Emulator:
         faults: Iterable[Fault] = (),
         capacity: int | None = None,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        login: str | None = None,
     ) -> None:
         self.archives = dict(archives)
         self.version = version
@@ -67,6 +73,8 @@ class Emulator:
         self.faults = list(faults)
         self.capacity = capacity
         self.port = port
+        self.tls = tls
+        self.login = login
         self._score_dtype = score_dtype
         self._score_body = score_body
         self._lock = threading.Lock()
@@ -81,7 +89,7 @@ class Emulator:
     @property
     def url(self) -> str:
         """Address without a slash at its end."""
-        return f"http://{HOST}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
 
     @property
     def requests(self) -> list[Request]:
@@ -142,7 +150,7 @@ class Emulator:
         runner = web.ServerRunner(server, shutdown_timeout=0.02)
         try:
             await runner.setup()
-            await web.TCPSite(runner, HOST, self.port).start()
+            await web.TCPSite(runner, HOST, self.port, ssl_context=self.tls).start()
             listening.set_result(runner.addresses[0][1])
             await self._closing.wait()
         except OSError as error:
@@ -170,6 +178,8 @@ class Emulator:
             await asyncio.sleep(self.latency)
             if fault is not None:
                 return await self._misbehave(incoming, request, fault)
+            if self.login and request.headers.get("Authorization") != _basic(self.login):
+                return await self._send(incoming, request, error_page(401))
             answer = self._answers.answer(request.method, request.path, request.query)
             return await self._send(incoming, request, answer)
         except ConnectionError:
@@ -220,6 +230,10 @@ class Emulator:
             note()
         await response.write_eof(body[end:])
         return response
+
+
+def _basic(login: str) -> str:
+    return f"Basic {b64encode(login.encode()).decode()}"
 
 
 def _transport(incoming: web.BaseRequest) -> asyncio.Transport:

@@ -37,20 +37,29 @@ class Checkout:
             command += ["--configfile", "my.yaml"]
         return command
 
-    def start(self, config: Mapping[str, Any] | None, *arguments: str) -> subprocess.Popen[str]:
-        """Start a run; its output is merged into one text."""
+    def start(
+        self, config: Mapping[str, Any] | None, *arguments: str, env: Mapping[str, str | None] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a run, with other environment variables (None: not set); its output is merged into one text."""
+        variables = {**os.environ, "NO_COLOR": "1", **(env or {})}
         return subprocess.Popen(
             self.command(config, *arguments),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "NO_COLOR": "1"},
+            env={name: value for name, value in variables.items() if value is not None},
         )
 
-    def run(self, config: Mapping[str, Any] | None = None, *arguments: str, fails: bool = False) -> str:
+    def run(
+        self,
+        config: Mapping[str, Any] | None = None,
+        *arguments: str,
+        fails: bool = False,
+        env: Mapping[str, str | None] | None = None,
+    ) -> str:
         """A run from start to end; returns what it printed. It must succeed, or fail if `fails`."""
-        process = self.start(config, *arguments)
+        process = self.start(config, *arguments, env=env)
         printed, _ = process.communicate(timeout=600)
         assert (process.returncode != 0) == fails, printed[-5000:]
         return printed

@@ -90,6 +90,19 @@ def test_cap_on_requests_in_flight_is_the_profiles(checkout: Checkout, archive: 
         assert dashboard.most_at_once() == 3
 
 
+def test_the_cap_holds_for_jobs_in_processes_of_their_own(checkout: Checkout, tmp_path: Path) -> None:
+    """As on a cluster, where no job knows of the others' requests."""
+    bins = [f"D20240401T{hour:02d}0000_IFCB010" for hour in range(8)]
+    scores = {b: (["A", "B"], [[0.9, 0.1]]) for b in bins}
+    archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], scores)
+    with Emulator({"demo": archive}, latency=3.0) as dashboard:  # so that all that may be under way at a time is
+        alone = ("--workflow-profile", "none", "--resources", "dashboard=2")
+        checkout.run(config(dashboard, "2024-04-01", "2024-04-01"), *alone)
+        assert dashboard.most_at_once() == 2
+        assert asked_bins(dashboard) == bins
+    assert checkout.table("demo").set_index("class")["count"].to_dict() == {"A": 8, "B": 0, "unclassified": 0}
+
+
 def test_grown_window_asks_for_the_new_bins_only(checkout: Checkout, archive: Path) -> None:
     with Emulator({"demo": archive}) as dashboard:
         checkout.run(config(dashboard, end="2024-04-16"))

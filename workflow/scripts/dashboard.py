@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pandas as pd
 import requests
@@ -276,7 +276,7 @@ class Dashboard:
                 if response.status_code in (200, 404):
                     self.traffic.answered(began)
                 body = self._body(response, address)
-        except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
+        except requests.exceptions.InvalidURL as error:
             raise RequestError(f"{address}: {error}") from error
         except (
             requests.RequestException,
@@ -285,6 +285,11 @@ class Dashboard:
             EOFError,
             zlib.error,
         ) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise RequestError(
+                    f"{address}: {_reason(error)}. For a server whose certificate is of a private authority, name the "
+                    "file of that authority's certificate in the environment variable REQUESTS_CA_BUNDLE"
+                ) from error
             no_answer = isinstance(error, requests.ConnectionError | requests.Timeout)
             raise TransientError(f"{address}: {_reason(error)}", refused=no_answer) from error
         _check(response, address, body, csv)
@@ -323,6 +328,11 @@ def _check(response: requests.Response, address: str, body: bytes, csv: bool) ->
         raise RequestError(
             f"{address}: HTTP {status}, a redirect to {headers.get('Location')}: "
             "check source.url (http or https, host, path) and dataset"
+        )
+    if status in (401, 403):
+        raise RequestError(
+            f"{address}: HTTP {status} {response.reason}: the server wants a login, which goes into the file .netrc of "
+            f"your home folder: machine {urlsplit(address).hostname} login NAME password WORD"
         )
     if status != 200:
         raise RequestError(f"{address}: HTTP {status} {response.reason}")

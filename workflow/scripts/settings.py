@@ -73,6 +73,8 @@ def class_table(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 def _refusal(*faults: str) -> ConfigError:
     # What a config holds may be anything, control sequences of a terminal included; a fault is one line.
+    # A login does not belong into an address, and least of all into a log.
+    faults = tuple(re.sub(r"(?<=//)[^\s/]*@", "...@", fault) for fault in faults)
     lines = ("".join(c if c.isprintable() else "?" for c in fault) for fault in faults)
     return ConfigError("the config cannot be right:\n" + "\n".join(f"  {line}" for line in lines))
 
