@@ -18,12 +18,18 @@ def metadata(archive: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def score_files(archive: Path) -> dict[str, Path]:
+    return {path.name.removesuffix("_class_scores.csv"): path for path in archive.rglob("*_class_scores.csv")}
+
+
 def score_rows(archive: Path, bin_id: str) -> tuple[list[str], list[list[float]]] | None:
     """Labels and scores of a bin, NaN for an empty cell; None without a file."""
-    files = list(archive.rglob(f"{bin_id}_class_scores.csv"))
-    if not files:
-        return None
-    with files[0].open(newline="", encoding="utf-8") as file:
+    file = score_files(archive).get(bin_id)
+    return None if file is None else rows_of(file)
+
+
+def rows_of(file: Path) -> tuple[list[str], list[list[float]]]:
+    with file.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     return header[1:], [[float(cell) if cell else np.nan for cell in row[1:]] for row in rows]
 
@@ -31,6 +37,7 @@ def score_rows(archive: Path, bin_id: str) -> tuple[list[str], list[list[float]]
 def statuses(archive: Path) -> dict[str, str]:
     """Bin to status, with the default selection."""
     found = {}
+    files = score_files(archive)
     for row in metadata(archive):
         volume = float(row["ml_analyzed"] or "nan")
         if row["skip"] == "1":
@@ -38,7 +45,7 @@ def statuses(archive: Path) -> dict[str, str]:
         elif not 0 < volume <= 5.25:
             found[row["pid"]] = "bad_volume"
         else:
-            found[row["pid"]] = "no_scores" if score_rows(archive, row["pid"]) is None else "used"
+            found[row["pid"]] = "used" if row["pid"] in files else "no_scores"
     return found
 
 
@@ -59,11 +66,12 @@ def abundance(archive: Path, threshold: float = 0.7) -> dict[Key, dict[str, floa
     bins: dict[tuple[str, str], int] = defaultdict(int)
     rois: dict[tuple[str, str], int] = defaultdict(int)
     used = statuses(archive)
+    files = score_files(archive)
     for row in metadata(archive):
         if used[row["pid"]] != "used":
             continue
         group = (row["sample_time"][:10], f"IFCB{int(float(row['ifcb']))}")
-        labels, scores = score_rows(archive, row["pid"])
+        labels, scores = rows_of(files[row["pid"]])
         bins[group] += 1
         rois[group] += len(scores)
         for label in [*labels, "unclassified"]:

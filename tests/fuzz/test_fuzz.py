@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import settings
+from tests.conftest import Figure
 from tests.fuzz import tally
 from tests.fuzz.config_oracle import KEYS
 from tests.fuzz.engines import GUIDED, explored, guided, seeded
@@ -65,14 +66,17 @@ def test_many_inputs_by_hypothesis(name: str, pool: ProcessPoolExecutor) -> None
 
 
 @pytest.mark.slow
-def test_they_are_a_million() -> None:
+def test_they_are_a_million(figure: Figure) -> None:
     """The two above, which need nothing that is not in every environment; all of their tests have to run before."""
+    figure("inputs fuzzed", tally.total("seeded", "explored"))
     assert tally.total("seeded", "explored") >= 1_000_000
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not GUIDED, reason="atheris is not installed: inputs guided by coverage are left out")
 @every_target
-def test_many_inputs_guided_by_coverage(name: str, pool: ProcessPoolExecutor, tmp_path: Path) -> None:
+def test_many_inputs_guided_by_coverage(name: str, pool: ProcessPoolExecutor, tmp_path: Path, figure: Figure) -> None:
     parts = [pool.submit(guided, name, 1 + i, TARGETS[name].runs // WORKERS, tmp_path) for i in range(WORKERS)]
-    assert tally.add(name, "guided", [part.result() for part in parts]) > 0.1 * TARGETS[name].runs
+    added = tally.add(name, "guided", [part.result() for part in parts])
+    figure("inputs fuzzed, guided by coverage", added)
+    assert added > 0.1 * TARGETS[name].runs

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from tests import truth
+from tests.conftest import Figure
 from tests.integration import fault_page
 from tests.integration.comparing import assert_equals_truth
 from tests.integration.fault_matrix import (
@@ -66,7 +67,7 @@ def day(bin_id: str) -> str:
 
 
 @pytest.mark.parametrize("case", MATRIX, ids=[re.sub(r"\W+", "-", case.name) for case in MATRIX])
-def test_fault(bench: Bench, case: Case) -> None:
+def test_fault(bench: Bench, case: Case, figure: Figure) -> None:
     seen = bench.observe(case)
     messages = [*seen.warnings, *seen.errors]
     for message in messages:
@@ -103,6 +104,7 @@ def test_fault(bench: Bench, case: Case) -> None:
             assert messages == []
             assert seen.reason == ("no ml_analyzed" if case.bin == NO_VOLUME else "")
     assert DOCUMENTED[case.name] == fault_page.row(case, seen), STALE
+    figure("kinds of faults tried", 1)
 
 
 def test_the_page_has_these_rows_and_no_others() -> None:

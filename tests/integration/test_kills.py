@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from tests.archives import bin_row, write_archive
+from tests.conftest import Figure
 from tests.dashboard.emulator import Emulator
 from tests.integration.conftest import SNAKEMAKE, Checkout
 from tests.integration.test_dashboard import asked_bins, config
@@ -289,9 +290,7 @@ def wait_for_moment(run: Checkout, world: World, stage: str, share: float, proce
         (signal.SIGHUP, len(STAGES)),  # the terminal is closed
     ],
 )
-def test_kills_at_any_moment(
-    tmp_path: Path, world: World, capsys: pytest.CaptureFixture[str], sign: signal.Signals, kills: int
-) -> None:
+def test_kills_at_any_moment(tmp_path: Path, world: World, figure: Figure, sign: signal.Signals, kills: int) -> None:
     chance = random.Random(20240401 + sign)
     survived: Counter[str] = Counter()
     locked = folders = 0
@@ -315,9 +314,8 @@ def test_kills_at_any_moment(
         go_on(run, world, whole, OTHER if folders % 2 else USUAL)
         shutil.rmtree(run.folder)
         folders += 1
-    with capsys.disabled():
-        stages = ", ".join(f"{count} in {stage}" for stage, count in survived.items())
-        print(f"\nkills survived: {survived.total()} by {sign.name} ({stages}); locks left: {locked}")
+    figure(f"kills survived, by {sign.name}", survived.total())
+    figure("of these, with a lock left behind", locked)
 
 
 @pytest.mark.slow

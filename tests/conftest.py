@@ -1,0 +1,58 @@
+"""Figures that tests find out: printed at the end of a run, and with `--figures` kept as a page of the docs."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+Figure = Callable[[str, int], None]
+PAGE = """\
+# What the tests have tried
+
+Written by `make figures`, which runs all tests, the heavy ones too. A test fails if one bin is lost, one byte differs
+from an undisturbed run's, or one cell is wrong: **of all these, wrong: 0**. What each kind of fault looks like to a
+user is in [faults.md](faults.md).
+
+| tried | how many |
+|---|---|
+{}
+"""
+FIGURES = pytest.StashKey[Counter[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--figures", type=Path, help="page that gets the figures of this run; others in it stay")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = Counter()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Adds a number to the figure of that name."""
+    figures = request.config.stash[FIGURES]
+
+    def add(what: str, number: int) -> None:
+        figures[what] += number
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash[FIGURES]
+    if not figures:
+        return
+    terminalreporter.section("figures")
+    for what, number in figures.items():
+        terminalreporter.write_line(f"{what}: {number:,}")
+    path = config.getoption("--figures")
+    if path and not terminalreporter.stats.get("failed"):
+        rows = dict(
+            re.findall(r"^\| ([^|]+) \| ([0-9,]+) \|$", path.read_text(), re.MULTILINE) if path.exists() else []
+        )
+        rows |= {what: f"{number:,}" for what, number in figures.items()}
+        path.write_text(PAGE.format("\n".join(f"| {what} | {number} |" for what, number in sorted(rows.items()))))
