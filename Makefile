@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test slow bench lint lock clean
+.PHONY: run test slow figures bench docs lint lock clean
 
 run: .venv/installed ## make the environment and run the embedded default
 	$(BIN)/snakemake --cores 8
@@ -13,8 +13,14 @@ test: .venv/installed-dev ## pass the tests
 slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak
 	$(BIN)/python -m pytest -m slow
 
+figures: .venv/installed-dev ## pass all tests, and write docs/figures.md
+	$(BIN)/python -m pytest -m "slow or not slow" --figures docs/figures.md
+
 bench: .venv/installed-dev ## measure, and write docs/benchmarks.md; some 40 minutes
 	$(BIN)/python -m benchmarks
+
+docs: .venv/installed-dev ## build the documentation site into site/
+	$(BIN)/mkdocs build --quiet
 
 lint: .venv/installed-dev ## style, types and the engine's own lint
 	$(BIN)/ruff check .

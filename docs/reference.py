@@ -1,0 +1,64 @@
+"""The reference pages, made from the schemas when the site is built (a hook of MkDocs)."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+SCHEMAS = Path(__file__).parents[1] / "workflow" / "schemas"
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    for name, page in {"config": config_page, "tables": tables_page}.items():
+        files.append(File.generated(config, f"reference/{name}.md", content=page()))
+    return files
+
+
+def config_page() -> str:
+    """Each key of the config: what is accepted, what it means, its default."""
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text(encoding="utf-8"))
+    lines = [
+        "# Config",
+        "",
+        "The keys of a config file; those that are not given have their default. `config/README.md` beside the workflow",
+        "has longer explanations.",
+        "",
+        "| key | default | accepted |",
+        "|---|---|---|",
+    ]
+    for key, entry in _keys(schema):
+        lines.append(f"| `{key}` | `{_shown(entry.get('default'))}` | {_cell(entry['description'])} |")
+    return "\n".join([*lines, ""])
+
+
+def _keys(entry: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, value in entry["properties"].items():
+        if "properties" in value:
+            yield from _keys(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def tables_page() -> str:
+    """Each table's columns: type, unit, meaning."""
+    tables = yaml.safe_load((SCHEMAS / "tables.yaml").read_text(encoding="utf-8"))
+    lines = ["# Tables", "", "Times are UTC. An empty cell is a value that there is not; zero is a count.", ""]
+    for name, table in tables.items():
+        lines += [f"## {name}", "", _cell(str(table["title"])), "", "| column | type | meaning |", "|---|---|---|"]
+        for field in table["fields"]:
+            unit = f" ({field['unit']})" if field.get("unit") else ""
+            lines.append(f"| `{field['name']}` | {field['type']} | {_cell(field['description'])}{unit} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("{", "&#123;")
