@@ -20,7 +20,7 @@ bench: .venv/installed-dev ## measure, and write docs/benchmarks.md; some 40 min
 	$(BIN)/python -m benchmarks
 
 docs: .venv/installed-dev ## build the documentation site into site/
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 lint: .venv/installed-dev ## style, types and the engine's own lint
 	$(BIN)/ruff check .

@@ -76,7 +76,9 @@ def test_the_largest_bins_take_little_more_memory_than_their_body(tmp_path: Path
     lines += [f"{BIN}_{roi:05d}," + ",".join(f"{score:.16f}" for score in row) for roi, row in enumerate(rows, start=1)]
     (tmp_path / "body").write_text("\n".join(lines) + "\n")
     command = [sys.executable, "-c", REDUCE, str(ROOT / "workflow" / "scripts"), str(tmp_path / "body"), BIN]
-    megabytes, n_rois, n_classes, more = map(float, subprocess.run(command, capture_output=True, check=True).stdout.split())
+    megabytes, n_rois, n_classes, more = map(
+        float, subprocess.run(command, capture_output=True, check=True).stdout.split()
+    )
     assert (n_rois, n_classes) == (6500, 150)
     assert megabytes > 18
     assert more < 2 * megabytes

@@ -200,7 +200,9 @@ def day_files(output):
 
 
 def bins_to_read():
-    """How many bins are wanted, and how many of them this run has to read."""
+    """How many bins are wanted, and how many of them this run has to read; a job on its own knows of itself alone."""
+    if not workflow.is_main_process:
+        return 1, 1
     wanted = sum(map(len, selection().wanted.values()))
     return wanted, sum(job.rule.name == "summarize_scores" for job in workflow.dag.needrun_jobs())
 

@@ -22,7 +22,9 @@ from thresholds import read_class_thresholds
 from window import Bound, Window
 
 MERGE = "merge"  # stands as shard where the shards are put together
-SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+WORKFLOW = Path(__file__).parents[2]
+SCHEMA = WORKFLOW / "workflow" / "schemas" / "config.schema.yaml"
+SHIPPED_CLASSES = "config/classes.csv"
 DEEPEST = 8  # levels of a config; YAML's anchors make lists that hold themselves
 LARGEST = 2**63  # whole numbers beyond it are refused: Python does not even print the largest
 LONGEST = 400  # characters of a value in a message
@@ -68,7 +70,10 @@ def class_thresholds(config: Mapping[str, Any]) -> dict[str, float]:
 
 def class_table(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The class table that a resolved config names: label to traits."""
-    return read_class_table(config["classify"]["class_table"])
+    path = config["classify"]["class_table"]
+    if path == SHIPPED_CLASSES and not Path(path).exists():  # another workflow uses this one as a module
+        path = WORKFLOW / path
+    return read_class_table(path)
 
 
 def _refusal(*faults: str) -> ConfigError:
