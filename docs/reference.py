@@ -24,8 +24,8 @@ def config_page() -> str:
     lines = [
         "# Config",
         "",
-        "The keys of a config file; those that are not given have their default. `config/README.md` beside the workflow",
-        "has longer explanations.",
+        "The keys of a config file; those that are not given have their default. `config/README.md` has longer",
+        "explanations.",
         "",
         "| key | default | accepted |",
         "|---|---|---|",
