@@ -165,7 +165,7 @@ def _size(table: pd.DataFrame, folder: Path) -> str:
 
 def _archive(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
     rows = [
-        f"| {row.bins:,} | {row.shards} | {row.shard_s:.0f} | {row.plan_s:.0f} | {row.merge_s:.0f} "
+        f"| {row.bins:,} | {row.shards} | {row.shard_s:.0f} | {row.merge_s:.0f} "
         f"| {row.total_s / 60:.0f} | {max(row.shard_mb, row.merge_mb):.0f} | {row.files:,} |"
         for row in table.itertuples()
     ]
@@ -176,9 +176,8 @@ def _archive(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
             "Years of 21,900 bins. One shard was built, its tables were copied for the other years, and all were put",
             "together for real; the time in all is that of so many shards one after the other and of the merge.",
             "",
-            "| bins | shards | a shard, cold, s | planning it, s | putting together, s | in all, min | peak memory, MB "
-            "| files |",
-            "|---|---|---|---|---|---|---|---|",
+            "| bins | shards | a shard, cold, s | putting together, s | in all, min | peak memory, MB | files |",
+            "|---|---|---|---|---|---|---|",
             *rows,
             "",
         ]
