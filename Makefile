@@ -14,7 +14,7 @@ slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak
 	$(BIN)/python -m pytest -m slow
 
 figures: .venv/installed-dev ## pass all tests, and write docs/figures.md
-	$(BIN)/python -m pytest -m "slow or not slow" --figures docs/figures.md
+	$(BIN)/python -m pytest -m "slow or not slow" --figures=docs/figures.md
 
 bench: .venv/installed-dev ## measure, and write docs/benchmarks.md; some 40 minutes
 	$(BIN)/python -m benchmarks
