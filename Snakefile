@@ -26,6 +26,7 @@ rule all:
     input:
         targets(),
         parts,
+    localrule: True
 
 
 onstart:

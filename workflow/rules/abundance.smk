@@ -10,6 +10,7 @@ rule pool_abundance:
     log:
         f"{LOGS}/pool_abundance/{{date}}.log",
     priority: 1  # before any bin: a finished day is off the list
+    localrule: True
     resources:
         pooling=1,
     params:
@@ -30,6 +31,7 @@ rule merge_abundance:
         **{name: f"{TABLES}/{path}" for name, path in MERGED.items()},
     log:
         f"{LOGS}/merge_abundance.log",
+    localrule: True
     params:
         record_failures=RECORD_FAILURES,
     run:
@@ -54,6 +56,7 @@ rule record_run:
         f"{TABLES}/run.json",
     log:
         f"{LOGS}/record_run.log",
+    localrule: True
     params:
         settings=SETTINGS,
     run:

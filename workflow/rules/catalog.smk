@@ -9,6 +9,7 @@ checkpoint list_catalog:
         catalog=update(f"{TABLES}/catalog.csv"),
     log:
         f"{LOGS}/list_catalog.log",
+    localrule: True
     resources:
         dashboard=1,
     params:

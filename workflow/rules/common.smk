@@ -116,6 +116,7 @@ for needed in map(Path, SOURCE.catalog_files()):
             f"source.path: {needed.parent} has no {needed.name}. Accepted: the folder of an archive on disk"
         )
 
+
 wildcard_constraints:
     bin=BIN_ID,
     folder=r"\d{4}/[A-Z0-9_]+",

@@ -6,5 +6,6 @@ rule make_demo_archive:
         metadata=f"{DEMO}/metadata.csv",
     log:
         f"{LOGS}/make_demo_archive.log",
+    localrule: True
     run:
         logged(log[0], demo_archive.write_demo_archive, Path(DEMO))

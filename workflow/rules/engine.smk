@@ -30,7 +30,8 @@ logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB an
 
 try:
     engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
-    CLAIM = engine_state.claim(TABLES)
+    # A job in a process of its own, on another machine perhaps, belongs to the run that has the claim.
+    CLAIM = engine_state.claim(TABLES) if workflow.is_main_process else None
     if CLAIM:
         engine_state.refuse_stale_lock(TABLES, sys.argv[1:])
 except StateError as error:
@@ -82,9 +83,9 @@ def spare_the_engine():
     # 60 files a day, each time that a job ends.
     workflow.scheduler._input_sizes = defaultdict(int)
     workflow.scheduler.update_input_sizes = leave_sizes
-    # The limit on jobs per second, meant for clusters, makes the engine plan anew a second after every job.
-    if workflow.local_exec:
-        workflow.scheduler.job_rate_limiter = None
+    # The limit on jobs per second makes the engine plan anew a second after every job. It is meant for clusters, which
+    # get a few jobs of a run: bins and days are done in this process.
+    workflow.scheduler.job_rate_limiter = None
 
 
 def let_go():

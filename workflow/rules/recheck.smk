@@ -8,6 +8,7 @@ checkpoint reread_source:
         f"{TABLES}/changes.csv",
     log:
         f"{LOGS}/reread_source.log",
+    localrule: True
     resources:
         dashboard=8,  # or the profile's cap, if that is lower: it asks for as many bins at a time itself
     params:
@@ -19,3 +20,4 @@ checkpoint reread_source:
 rule recheck:
     input:
         after_recheck,
+    localrule: True

@@ -10,6 +10,7 @@ rule summarize_scores:
     log:
         f"{LOGS}/summarize_scores/{{folder}}/{{bin}}.log",
     priority: priority_of_day
+    localrule: True
     resources:
         dashboard=1,
     params:

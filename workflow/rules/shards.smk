@@ -8,5 +8,6 @@ rule merge_catalogs:
         f"{TABLES}/catalog.csv",
     log:
         f"{LOGS}/merge_catalogs.log",
+    localrule: True
     run:
         logged(log[0], catalog.merge_catalogs, input, output[0])

@@ -1,4 +1,5 @@
-# Needs the merged tables. Makes the same numbers in other shapes, and describes all tables.
+# Needs the merged tables. Makes the same numbers in other shapes, and describes all tables. What grows with the table
+# goes to a node of a cluster, if there is one.
 
 
 rule reshape_abundance:
@@ -9,6 +10,10 @@ rule reshape_abundance:
         parquet=f"{TABLES}/abundance_long.parquet",
     log:
         f"{LOGS}/reshape_abundance.log",
+    retries: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
     run:
         logged(log[0], abundance.reshape_abundance, input[0], METHOD, *output)
 
@@ -21,6 +26,10 @@ rule convert_bins:
         f"{TABLES}/bins_long.csv.gz",
     log:
         f"{LOGS}/convert_bins.log",
+    retries: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
     run:
         logged(log[0], bin_table.write_csv, input[0], output[0])
 
@@ -32,6 +41,7 @@ rule describe_results:
         f"{TABLES}/datapackage.json",
     log:
         f"{LOGS}/describe_results.log",
+    localrule: True
     params:
         tables=DESCRIBED,
         group_by=METHOD.group_by,
@@ -55,6 +65,10 @@ rule pool_periods:
         f"{TABLES}/abundance_{PERIOD}.csv",
     log:
         f"{LOGS}/pool_periods_{PERIOD}.log",
+    retries: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
     params:
         method=asdict(replace(METHOD, class_table={})),
         class_table=CLASS_TABLE_SHA256,
