@@ -24,7 +24,7 @@ FIGURES = pytest.StashKey[Counter[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--figures", type=Path, help="(as --figures=PAGE) page that gets the figures of this run; others in it stay")
+    parser.addoption("--figures", type=Path, help="as --figures=PAGE: gets the figures of this run")
 
 
 def pytest_configure(config: pytest.Config) -> None:

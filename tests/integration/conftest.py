@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -87,6 +88,14 @@ class Checkout:
             for top in ("results", "resources", "logs")
             for path in sorted((self.folder / top).rglob("*"))
         }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_terminal() -> None:
+    """What is started in the background, or by nohup, ignores signals, and so would all runs that the tests start."""
+    for sign in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(sign) == signal.SIG_IGN:
+            signal.signal(sign, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -315,7 +315,7 @@ def test_kills_at_any_moment(tmp_path: Path, world: World, figure: Figure, sign:
         shutil.rmtree(run.folder)
         folders += 1
     figure(f"kills survived, by {sign.name}", survived.total())
-    figure("of these, with a lock left behind", locked)
+    figure("kills that left a lock behind", locked)
 
 
 @pytest.mark.slow
