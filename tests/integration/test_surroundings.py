@@ -304,7 +304,9 @@ def test_two_runs_started_in_the_same_instant(tmp_path: Path, dashboard: Emulato
         dashboard.clear()
         both = [start(run, settings(dashboard)) for _ in range(2)]
         printed = [end(process) for process in both]
-        assert sorted(process.returncode for process in both) == [0, 1], printed
+        codes = sorted(process.returncode for process in both)
+        # On a busy machine the second may begin when the first has ended: then there is nothing to do for it.
+        assert codes == [0, 1] or (codes == [0, 0] and "Nothing to be done" in "".join(printed)), printed
         assert not any("Traceback" in text for text in printed)
         assert asked_bins(dashboard) == BINS
         assert run.files("demo") == complete.files("demo")
