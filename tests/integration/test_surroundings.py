@@ -258,6 +258,7 @@ def halted_run(run: Checkout, dashboard: Emulator) -> Iterator[None]:
     process = start(run, settings(dashboard))
     wait_until(lambda: len(whole_summaries(run)) > len(BINS) // 2, process)
     os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(0.5)  # what it had just sent is in the server's log by then
     assert process.poll() is None
     try:
         yield
