@@ -1,4 +1,4 @@
-# The workflow with all it needs, from the lock. Results go to the folder that is mounted at /work:
+# The workflow with all it needs, from the lock. Not yet built by any test. Results go to the folder that is mounted at /work:
 #
 #   docker build -t ifcb-abundance .
 #   docker run --rm -v "$PWD":/work ifcb-abundance --configfile my.yaml

@@ -39,9 +39,16 @@ class Checkout:
         return command
 
     def start(
-        self, config: Mapping[str, Any] | None, *arguments: str, env: Mapping[str, str | None] | None = None
+        self,
+        config: Mapping[str, Any] | None,
+        *arguments: str,
+        env: Mapping[str, str | None] | None = None,
+        **options: Any,
     ) -> subprocess.Popen[str]:
-        """Start a run, with other environment variables (None: not set); its output is merged into one text."""
+        """Start a run, with other environment variables (None: not set); its output is merged into one text.
+
+        options: of subprocess.Popen.
+        """
         variables = {**os.environ, "NO_COLOR": "1", **(env or {})}
         return subprocess.Popen(
             self.command(config, *arguments),
@@ -50,6 +57,7 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
             env={name: value for name, value in variables.items() if value is not None},
+            **options,
         )
 
     def run(

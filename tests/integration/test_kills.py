@@ -106,16 +106,7 @@ def assert_whole(run: Checkout, *states: dict[str, bytes]) -> None:
 
 def start(run: Checkout, settings: dict[str, Any], *arguments: str, **options: Any) -> subprocess.Popen[str]:
     """A run in a process group of its own, as a terminal starts it."""
-    return subprocess.Popen(
-        run.command(settings, *arguments),
-        cwd=run.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "NO_COLOR": "1"},
-        start_new_session=True,
-        **options,
-    )
+    return run.start(settings, *arguments, start_new_session=True, **options)
 
 
 def end(process: subprocess.Popen[str]) -> str:

@@ -75,11 +75,11 @@ def test_soak(tmp_path: Path, checkout: Checkout, figure: Figure) -> None:
     assert len(ledger) == BINS
     assert (ledger["status"] == "used").all()
     cells = assert_equals_truth(checkout.table("demo"), truth.abundance(archive))
-    quarters = [
+    thirds = [
         max(mb for requests, mb in memory if low <= requests / asked <= high)
         for low, high in pairwise((0.1, 0.4, 0.7, 0.999))
     ]
-    assert quarters[-1] < 1.1 * quarters[0], quarters
+    assert thirds[-1] < 1.1 * thirds[0], thirds
     figure("bins of the soak", BINS)
     figure("faults met in the soak", met)
     figure("cells of the soak compared with the truth", cells)

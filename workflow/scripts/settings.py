@@ -24,7 +24,6 @@ from window import Bound, Window
 MERGE = "merge"  # stands as shard where the shards are put together
 WORKFLOW = Path(__file__).parents[2]
 SCHEMA = WORKFLOW / "workflow" / "schemas" / "config.schema.yaml"
-SHIPPED_CLASSES = "config/classes.csv"
 DEEPEST = 8  # levels of a config; YAML's anchors make lists that hold themselves
 LARGEST = 2**63  # whole numbers beyond it are refused: Python does not even print the largest
 LONGEST = 400  # characters of a value in a message
@@ -71,7 +70,8 @@ def class_thresholds(config: Mapping[str, Any]) -> dict[str, float]:
 def class_table(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The class table that a resolved config names: label to traits."""
     path = config["classify"]["class_table"]
-    if path == SHIPPED_CLASSES and not Path(path).exists():  # another workflow uses this one as a module
+    shipped = _schema()["properties"]["classify"]["properties"]["class_table"]["default"]
+    if path == shipped and not Path(path).exists():  # another workflow uses this one as a module
         path = WORKFLOW / path
     return read_class_table(path)
 
