@@ -1,4 +1,4 @@
-"""Bin ids in both styles, and what an id says by itself: instrument, time and folder."""
+"""Ids of bins in both styles and of their ROIs, and what an id says by itself: instrument, time and folder."""
 
 import re
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ PATTERN = "D[0-9]{8}T[0-9]{6}_IFCB[0-9]{1,5}|IFCB[0-9]{1,5}_[0-9]{4}_[0-9]{3}_[0
 
 _NEW = re.compile("(D[0-9]{8})T[0-9]{6}_IFCB([0-9]{1,5})")
 _OLD = re.compile("(IFCB([0-9]{1,5})_[0-9]{4}_[0-9]{3})_[0-9]{6}")
+_TARGET = re.compile("(.+)_([0-9]{5}|[1-9][0-9]{5,8})")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class BinId:
     instrument: int
     time: datetime
     folder: str  # of its products, as archives are laid out: `2024/D20240215`, `2012/IFCB5_2012_028`
+
+    @property
+    def old_style(self) -> bool:
+        """Whether it is of the first instruments, whose raw files have another layout."""
+        return self.bin.startswith("IFCB")
 
 
 def parse_bin_id(text: str) -> BinId:
@@ -45,3 +51,26 @@ def parse_bin_id(text: str) -> BinId:
     except ValueError as error:
         raise ValueError(f"{text!r} is not a bin id: its time does not exist ({error})") from None
     return BinId(text, int(match[2]), time, f"{time.year:04d}/{match[1]}")
+
+
+def bin_timestamp(bin_id: str) -> datetime:
+    """The time in a bin id (UTC). Raises ValueError as `parse_bin_id` does."""
+    return parse_bin_id(bin_id).time
+
+
+def add_target(bin_id: str, target: int) -> str:
+    """The id of a ROI: `add_target("IFCB5_2012_028_081515", 3)` is `IFCB5_2012_028_081515_00003`.
+
+    target: the ROI's number in its bin, from 1. Raises ValueError for another, or for what is not a bin id.
+    """
+    if not 1 <= target < 10**9:
+        raise ValueError(f"{target} is not the number of a ROI in bin {bin_id}: they count from 1")
+    return f"{parse_bin_id(bin_id).bin}_{target:05d}"
+
+
+def parse_roi_id(text: str) -> tuple[str, int]:
+    """Bin id and target of a ROI id, as `add_target` writes it. Raises ValueError for anything else."""
+    match = _TARGET.fullmatch(text)
+    if match is None or int(match[2]) < 1:
+        raise ValueError(f"{text[:80]!r} is not a ROI id such as D20240215T150055_IFCB010_00002")
+    return parse_bin_id(match[1]).bin, int(match[2])

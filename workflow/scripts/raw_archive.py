@@ -1,0 +1,168 @@
+"""Where the raw files and the products of bins are: a tree of any depth, looked through once.
+
+Usual trees are `2013/D20130526/`, `2012/IFCB5_2012_028/` or one flat folder; what counts are the names of the files.
+Folders named `skip` and `beads` are left out with all that is below them. A corrected `.adc` is a `{bin}.adc.mod`,
+anywhere in the tree or in the folder `adcmod` beside it; it stands in for the `.adc`, which has to be there as well.
+
+Sources: ifcbkit 0.3.1 (`fileset.py`, `products.py`) and pyifcb (`ifcb/data/files.py`, `ifcb/data/products/`) for trees,
+folders left out, corrected files and the names of products; iRfcb for `_features_v4.csv`.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import raw_header
+import raw_triggers
+from bin_ids import PATTERN, parse_bin_id
+from errors import RawFileError
+from raw_header import Header, read_header
+from raw_triggers import TriggerTable, read_triggers
+
+LEFT_OUT = {"skip", "beads"}
+PARTS = (".hdr", ".adc", ".roi")
+MODIFIED = ".adc.mod"
+MODIFIED_FOLDER = "adcmod"
+
+# What stands behind the bin's id in the names of its products, and which version it is if the name does not tell.
+PRODUCTS = {
+    "class_scores": re.compile(r"_class_scores\.csv|_class(?:_v([0-9]{1,3}))?\.(?:h5|mat)"),
+    "features": re.compile(r"_(?:features|fea)(?:_v([0-9]{1,3}))?\.csv"),
+    "blobs": re.compile(r"_blobs_v([0-9]{1,3})\.zip"),
+}
+UNNAMED = {"_class.h5": 3}
+
+_NAME = re.compile(f"({PATTERN})([._].+)")
+
+
+@dataclass(frozen=True)
+class RawBin:
+    """The raw files of a bin. problem: why it cannot be read, or empty: a part is missing, or it is there twice.
+
+    hdr, adc, roi: paths, empty for a missing part. modified: whether `adc` is a corrected one, an `.adc.mod`.
+    """
+
+    bin: str
+    hdr: str
+    adc: str
+    roi: str
+    modified: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product file of a bin. kind: a key of PRODUCTS. version: as in its name, 0 where it has none."""
+
+    kind: str
+    version: int
+    path: str
+
+
+@dataclass(frozen=True)
+class RawTree:
+    """What is in a tree. strangers: raw files by their ending that belong to no bin, by their name or for want of one.
+
+    bins: by id, in the order of ids. products: those of a bin, by kind, then version, then path.
+    """
+
+    bins: Mapping[str, RawBin] = field(default_factory=dict)
+    products: Mapping[str, list[Product]] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+
+
+def find_raw(folder: str | Path) -> RawTree:
+    """Look through a folder on disk. Raises RawFileError if it is none."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise RawFileError(f"{root.as_posix()}: no such folder")
+    beside = root.resolve().parent / MODIFIED_FOLDER
+    modified = [path for path in _walk(beside) if path.endswith(MODIFIED)] if beside != root.resolve() else []
+    return index_files(_walk(root), modified)
+
+
+def _walk(root: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name.lower() not in LEFT_OUT)
+        for name in sorted(names):
+            yield (Path(folder) / name).as_posix()
+
+
+def index_files(paths: Iterable[str], modified: Iterable[str] = ()) -> RawTree:
+    """Sort files by bin: paths with `/`, of folders that are not left out. modified: `.adc.mod` from elsewhere."""
+    places: dict[str, dict[str, dict[str, str]]] = {}  # bin, folder, part: path
+    mods: dict[str, list[str]] = {}
+    products: dict[str, list[Product]] = {}
+    strangers = []
+    for path in [*paths, *modified]:
+        folder, _, name = path.rpartition("/")
+        found = _NAME.fullmatch(name)
+        if found is None or not _exists(found[1]):
+            strangers += [path] if name.endswith((*PARTS, MODIFIED)) else []
+            continue
+        bin_id, rest = found[1], found[2]
+        if rest in PARTS:
+            places.setdefault(bin_id, {}).setdefault(folder, {})[rest] = path
+        elif rest == MODIFIED:
+            mods.setdefault(bin_id, []).append(path)
+        else:
+            products.setdefault(bin_id, []).extend(_products(rest, path))
+    strangers += [path for bin_id, found_mods in mods.items() if bin_id not in places for path in found_mods]
+    return RawTree(
+        {bin_id: _raw_bin(bin_id, places[bin_id], mods.get(bin_id, [])) for bin_id in sorted(places)},
+        {
+            bin_id: sorted(products[bin_id], key=lambda product: (product.kind, product.version, product.path))
+            for bin_id in sorted(products)
+            if products[bin_id]
+        },
+        tuple(strangers),
+    )
+
+
+def _exists(bin_id: str) -> bool:
+    try:
+        parse_bin_id(bin_id)
+    except ValueError:
+        return False
+    return True
+
+
+def _products(rest: str, path: str) -> Iterator[Product]:
+    for kind, pattern in PRODUCTS.items():
+        if found := pattern.fullmatch(rest):
+            yield Product(kind, int(found[1] or UNNAMED.get(rest, 0)), path)
+
+
+def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[str]) -> RawBin:
+    """A bin whose parts lie in one folder or another: the one that has all of them counts, or else the fullest."""
+    whole = [folder for folder, parts in places.items() if len(parts) == len(PARTS)]
+    parts = places[whole[0]] if whole else max(places.values(), key=len)
+    missing = [part for part in PARTS if part not in parts]
+    problem = ""
+    if missing:
+        problem = f"no {' and no '.join(missing)} beside {next(iter(parts.values()))}"
+    elif len(whole) > 1:
+        problem = f"it is there {len(whole)} times: in {', '.join(whole)}"
+    elif len(mods) > 1:
+        problem = f"more than one {MODIFIED}: {', '.join(mods)}"
+    adc = mods[0] if mods and ".adc" in parts else parts.get(".adc", "")
+    return RawBin(bin_id, parts.get(".hdr", ""), adc, parts.get(".roi", ""), adc.endswith(MODIFIED), problem)
+
+
+def read_raw_bin(raw: RawBin) -> tuple[Header, TriggerTable]:
+    """Header and triggers of a bin. Raises RawFileError, naming bin or file, if a part is missing or none such."""
+    if raw.problem:
+        raise RawFileError(f"bin {raw.bin}: {raw.problem}")
+    header = read_header(_read(raw.hdr, raw_header.LARGEST), raw.hdr)
+    return header, read_triggers(raw.bin, _read(raw.adc, raw_triggers.LARGEST), raw.adc, header.adc_columns)
+
+
+def _read(path: str, most: int) -> bytes:
+    """The file's bytes, one more than `most` of a file that is larger."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise RawFileError(f"{path}: cannot be read ({error.strerror})") from None

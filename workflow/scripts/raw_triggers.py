@@ -1,0 +1,177 @@
+"""The `.adc` of a raw bin: one line per trigger, with the clocks and where its image lies in the `.roi`.
+
+A line is a trigger and has no names of columns. Old instruments write 15 columns and an empty one, new ones 24. The
+number of a line, from 1, is the number of its ROI. Most triggers of a new instrument have no image: its width and
+height are 0. Two lines of an old instrument may be of one trigger.
+
+Sources: pyifcb (`ifcb/data/adc.py`) for the columns, ifcbkit 0.3.1 (`adc.py`) for what makes a line unusable and for
+the numbers of lines after a blank one, `ADCFileFormat` in the headers of new instruments for the names.
+"""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bin_ids import parse_bin_id
+from csv_text import number
+from errors import RawFileError
+from malformed_lines import MalformedLines
+
+LARGEST = 2**25  # bytes: a busy bin has 3 MB
+MOST_LINES = 2**17  # a trigger takes 0.07 s at least, and a run 20 minutes: real ones stay below 20,000
+MOST_CELLS = 100
+LARGEST_SIDE = 4096  # pixels: the cameras have 1,380 x 1,034
+LARGEST_OFFSET = 2**40
+LONGEST = 1e9  # seconds
+
+GEOMETRY = ("x", "y", "width", "height", "offset")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the columns are, from 0: x, and behind it y, width, height and offset; and the clocks."""
+
+    x: int
+    clocks: Mapping[str, int]
+
+
+OLD = Layout(9, {"trigger_open_time": 7, "frame_grab_time": 8})
+NEW = Layout(13, {"adc_time": 1, "run_time": 22, "inhibit_time": 23})
+
+# The names by which a header declares them, in small letters and without what is no letter.
+DECLARED = {"roix": 13, "roiy": 14, "roiwidth": 15, "roiheight": 16, "startbyte": 17} | {
+    name.replace("_", ""): column for name, column in NEW.clocks.items()
+}
+
+
+class Roi(NamedTuple):
+    """Where the image of a trigger was in the camera's frame (pixels) and is in the `.roi` (bytes from its start)."""
+
+    number: int
+    trigger: int
+    x: int
+    y: int
+    width: int
+    height: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class TriggerTable:
+    """The triggers of a bin.
+
+    rows: one per line that could be read. roi_number (the line's number), trigger, x, y, width, height (pixels), offset
+    (bytes from the start of the `.roi`) are whole numbers; clocks are seconds, NaN if the file has no such column: of
+    old instruments trigger_open_time and frame_grab_time, of new ones adc_time, run_time and inhibit_time.
+    malformed: the lines that could not be read; none of them is in rows.
+    """
+
+    bin: str
+    rows: pd.DataFrame
+    malformed: MalformedLines
+
+    @cached_property
+    def rois(self) -> dict[int, Roi]:
+        """The images of the bin by the ROI's number, in the file's order."""
+        columns = (self.rows[name].tolist() for name in ("roi_number", "trigger", *GEOMETRY))
+        rois = (Roi(*row) for row in zip(*columns, strict=True))
+        return {roi.number: roi for roi in rois if roi.width and roi.height}
+
+
+def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] = ()) -> TriggerTable:
+    """Read the `.adc` (or the `.adc.mod` that stands in for it) of a bin; `name` is for the message.
+
+    declared: the names of its columns, if the bin's header has them. A line that cannot be read is counted, never an
+    error. Raises RawFileError, naming the file, if it is no such file: none of its lines can be read, it is too large,
+    or its header declares other columns.
+    """
+    layout = OLD if parse_bin_id(bin_id).old_style else NEW
+    if layout is NEW:
+        _check_declared(declared, name)
+    if len(body) > LARGEST:
+        raise RawFileError(f"{name}: not the triggers of a bin: it has {len(body):,} bytes")
+    malformed = MalformedLines()
+    n_lines, width = _size(body, name)
+    rows: list[list[float]] = []
+    for at, line in _lines(body):
+        try:
+            rows.append([at, *_cells(line, layout, width)])
+        except ValueError as error:
+            malformed.add(at, str(error))
+    if n_lines and not rows:
+        raise RawFileError(f"{name}: not the triggers of bin {bin_id}: {malformed}")
+    table = pd.DataFrame(rows, columns=["roi_number", "trigger", *GEOMETRY, *layout.clocks])
+    whole = ["roi_number", "trigger", *GEOMETRY]
+    types = {column: np.int64 if column in whole else np.float64 for column in table.columns}
+    return TriggerTable(bin_id, table.astype(types), malformed)
+
+
+def _check_declared(declared: Sequence[str], name: str) -> None:
+    for at, written in enumerate(declared):
+        column = DECLARED.get(re.sub("[^a-z]", "", written.lower()), at)
+        if column != at:
+            raise RawFileError(
+                f"{name}: its header declares {written[:40]!r} as column {at + 1}, this layout has it as column "
+                f"{column + 1}: a layout that is not known here, so nothing of the bin is read"
+            )
+
+
+def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
+    for at, line in enumerate(io.BytesIO(body), start=1):
+        yield at, line.rstrip(b"\r\n")
+
+
+def _size(body: bytes, name: str) -> tuple[int, int]:
+    """How many lines there are, and how many cells most of them have."""
+    widths: Counter[int] = Counter()
+    for at, line in _lines(body):
+        if at > MOST_LINES:
+            raise RawFileError(f"{name}: not the triggers of a bin: it has more than {MOST_LINES:,} lines")
+        widths[line.count(b",") + 1 if line.strip() else 0] += 1
+    n_lines = widths.total()
+    widths[0] = 0
+    # The most frequent, and of two the larger one: a line that broke off has fewer cells.
+    return n_lines, max(widths, key=lambda cells: (widths[cells], cells))
+
+
+def _cells(line: bytes, layout: Layout, width: int) -> list[float]:
+    """Trigger, geometry and clocks of a line. Raises ValueError for one that cannot be read."""
+    if not line.strip():
+        raise ValueError("blank")
+    n_cells = line.count(b",") + 1
+    if n_cells != width:
+        raise ValueError(f"has {n_cells} cells, not {width} as the others")
+    if not layout.x + len(GEOMETRY) <= width <= MOST_CELLS:
+        raise ValueError(f"has {width} cells, the layout {layout.x + len(GEOMETRY)} at least")
+    cells = line.decode("ascii", "replace").split(",")
+    trigger, *geometry = (_whole(cells[at]) for at in (0, *range(layout.x, layout.x + len(GEOMETRY))))
+    *_, across, down, offset = geometry
+    if not (0 <= across <= LARGEST_SIDE and 0 <= down <= LARGEST_SIDE):
+        raise ValueError(f"an image of {across} x {down} pixels")
+    if not 0 <= offset <= LARGEST_OFFSET:
+        raise ValueError(f"an image at byte {offset}")
+    clocks = [_seconds(cells[at]) if at < width else np.nan for at in layout.clocks.values()]
+    return [trigger, *geometry, *clocks]
+
+
+def _whole(text: str) -> int:
+    if re.fullmatch(" *[+-]?[0-9]{1,15} *", text) is None:
+        raise ValueError(f"{text[:40]!r} is not a whole number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = number(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is not a time in seconds") from None
+    if abs(seconds) > LONGEST:
+        raise ValueError(f"a time of {seconds} s")
+    return seconds
