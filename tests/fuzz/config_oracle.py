@@ -98,7 +98,9 @@ KEYS = {
     "source.kind": Key(one_of("directory", "dashboard"), "directory"),
     "source.path": Key(a_text("(?s).+", null=True), "resources/demo"),
     "source.url": Key(a_text(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", null=True), None),
-    "source.catalog": Key(one_of("export", "walk"), "export"),
+    "source.catalog": Key(one_of("export", "walk", "raw"), "export"),
+    "source.scores_format": Key(one_of("csv", "h5", "mat"), "csv"),
+    "source.deployments": Key(a_text("(?s).+", null=True), None),
     "source.scores_version": Key(a_whole_number(1, null=True), None),
     "source.timeout": Key(a_number(0, 86_400, above=True), 60),
     "source.retries": Key(a_whole_number(0, 1000), 5),
@@ -222,7 +224,9 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
             faults.add("source.path")
     if values["select.ml_analyzed.above"] >= values["select.ml_analyzed.at_most"]:
         faults.add("select.ml_analyzed.above")
-    for key in ("classify.class_thresholds", "classify.class_table"):
+    if values["source.catalog"] == "raw" and values["source.kind"] == "dashboard":
+        faults.add("source.catalog")
+    for key in ("classify.class_thresholds", "classify.class_table", "source.deployments"):
         if values[key] is not None and values[key] not in readable:
             faults.add(key)
     return faults

@@ -106,7 +106,7 @@ def test_rows_are_in_order_of_time_then_id_and_hold_every_column(tmp_path: Path)
         [FIRST, time, "IFCB10", "2.0", "41.309999999999995", "-70.51", "4.0", "", "cast", "139", "0", ""]
     )
     assert list(second.values()) == (
-        ["D20240215T000000_IFCB125", time, "IFCB125", "", "", "", "", "EN706", "", "3", "1", "b;a"]
+        ["D20240215T000000_IFCB125", time, "IFCB125", "", "", "", "", "EN706", "", "3", "1", "b;a", "", "", ""]
     )
 
 

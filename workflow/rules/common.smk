@@ -24,7 +24,7 @@ import scores
 import settings
 import shards
 from bin_ids import PATTERN as BIN_ID, parse_bin_id
-from errors import ConfigError
+from errors import WorkflowInputError
 from job_log import logged
 from progress import Progress
 from selection import Criteria, Selection
@@ -40,7 +40,8 @@ try:
         if SETTINGS["shard"] == settings.MERGE
         else []
     )
-except ConfigError as error:
+    SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
+except WorkflowInputError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = f"results/{SETTINGS['dataset']}"
@@ -49,7 +50,6 @@ SHARD = SETTINGS["shard"]
 TABLES = RESULTS if SHARD in (None, settings.MERGE) else f"{RESULTS}/shards/{SHARD}"
 LOGS = f"logs/{SETTINGS['dataset']}"
 DEMO = "resources/demo"
-SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
 RECORD_FAILURES = SETTINGS["source"]["on_failure"] == "record"
 CRITERIA = Criteria(
     instruments=SETTINGS["select"]["instruments"],

@@ -14,7 +14,8 @@ from errors import CatalogError
 
 NEEDED = ("pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip").split()
 COLUMNS = (
-    "bin sample_time instrument ml_analyzed latitude longitude depth cruise sample_type n_images skip tags"
+    "bin sample_time instrument ml_analyzed latitude longitude depth cruise sample_type n_images skip tags "
+    "volume_method volume_disagreement volume_note"
 ).split()
 LIMITS = {"latitude": 90.0, "longitude": 180.0}
 SKIP = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -32,8 +33,8 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
 
     Returns one row per bin, columns COLUMNS: `sample_time` as UTC timestamps, `instrument` as `IFCB10`,
     `ml_analyzed` in mL, `depth` in m, positions in degrees, NaN where there is none (fill values such as
-    -9999999 included), `tags` joined by `;`. Raises CatalogError if the body is not such a list, whole and
-    unambiguous.
+    -9999999 included), `tags` joined by `;`, `volume_method` is `metadata` for a volume. Raises CatalogError if
+    the body is not such a list, whole and unambiguous.
     """
     try:
         columns = read_columns(body)
@@ -104,7 +105,8 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
         rows[column] = rows[column].where(rows[column].abs() <= limit)
     rows["depth"] = rows["depth"].where(rows["depth"].between(-9999, math.inf, inclusive="neither"))
     rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
-    return rows[COLUMNS]
+    stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
+    return rows.assign(volume_method=stated, volume_disagreement=math.nan, volume_note="")[COLUMNS]
 
 
 def _number_or_nan(text: str) -> float:

@@ -62,7 +62,8 @@ def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
 
     volume = catalog["ml_analyzed"]
     bounds = f"select.ml_analyzed: above {criteria.ml_above} and at most {criteria.ml_at_most}"
-    leave_out(volume.isna(), "bad_volume", "no ml_analyzed")
+    note = catalog["volume_note"]
+    leave_out(volume.isna(), "bad_volume", "no ml_analyzed" + (": " + note).where(note != "", ""))
     leave_out(
         ~((volume > criteria.ml_above) & (volume <= criteria.ml_at_most)),
         "bad_volume",

@@ -17,6 +17,7 @@ from jsonschema.exceptions import ValidationError
 
 from class_table import read_class_table
 from csv_text import number
+from deployments import Deployment, read_deployments
 from errors import ConfigError
 from thresholds import read_class_thresholds
 from window import Bound, Window
@@ -74,6 +75,12 @@ def class_table(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     if path == shipped and not Path(path).exists():  # another workflow uses this one as a module
         path = WORKFLOW / path
     return read_class_table(path)
+
+
+def deployments(config: Mapping[str, Any]) -> list[Deployment]:
+    """The deployments that a resolved config names."""
+    path = config["source"]["deployments"]
+    return read_deployments(path) if path is not None else []
 
 
 def _refusal(*faults: str) -> ConfigError:
@@ -170,6 +177,8 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
             yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
     source = config["source"]
     yield from _source_checks(source, schema["properties"]["source"]["properties"])
+    if source["catalog"] == "raw" and source["kind"] != "directory":
+        yield "source.catalog: 'raw' while source.kind is 'dashboard'. Accepted: export or walk, or kind: directory"
     demo = schema["properties"]["source"]["properties"]["path"]["default"]
     if source["url"] and source["kind"] == "directory" and source["path"] == demo:
         yield (
@@ -182,12 +191,18 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
             f"select.ml_analyzed.above: {volume['above']} is not below select.ml_analyzed.at_most: "
             f"{volume['at_most']}. Accepted: two volumes in mL, the first smaller"
         )
-    for key, read in {"class_thresholds": class_thresholds, "class_table": class_table}.items():
+    files = {
+        "classify.class_thresholds": class_thresholds,
+        "classify.class_table": class_table,
+        "source.deployments": deployments,
+    }
+    for path, read in files.items():
         try:
             read(config)
         except ConfigError as error:
-            accepted = schema["properties"]["classify"]["properties"][key]["description"]
-            yield f"classify.{key}: {_short(str(error))}. Accepted: {accepted}"
+            section, key = path.split(".")
+            accepted = schema["properties"][section]["properties"][key]["description"]
+            yield f"{path}: {_short(str(error))}. Accepted: {accepted}"
     if config["shard"] is not None:
         try:
             window(config).shards()

@@ -37,7 +37,9 @@ class Source(Protocol):
 
 
 KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
-    "directory": lambda dataset, options: Archive(options["path"]),  # noqa: ARG005
+    "directory": lambda dataset, options: Archive(  # noqa: ARG005
+        options["path"], options["catalog"], options["scores_format"], options["deployments"]
+    ),
     "dashboard": lambda dataset, options: Dashboard(
         dataset,
         options["url"],
