@@ -13,7 +13,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +28,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bin_ids import add_target
+from class_scores_h5 import PACKED, read_packed
 from csv_text import is_formula
 from errors import ScoresError
 from files import aside, whole_file
@@ -80,6 +82,19 @@ class Winners:
 # --- from a class-scores file to its winners ---
 
 
+def read_score_file(bin_id: str, file: ScoreFile) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Label set and scores of a score file of any kind, told by the end of its address: as `read_scores`.
+
+    A dashboard's addresses all end with `.csv`: what a server sends never gets to the readers of binary files.
+    """
+    if not file.address.endswith(PACKED):
+        return read_scores(bin_id, file.body)
+    classes, rois, scores = read_packed(bin_id, file.body)
+    _check_labels(bin_id, classes)
+    _check_range(bin_id, classes, scores, lambda row: add_target(bin_id, int(rois[row])))
+    return classes, scores
+
+
 def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Label set and scores of a `{bin}_class_scores.csv`.
 
@@ -97,13 +112,7 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
         raise ScoresError(
             f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not a line of pid and classes"
         )
-    met = Counter(classes)
-    odd = sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
-    if odd:
-        raise ScoresError(
-            f"bin {bin_id}: class labels that are empty, met twice, hold control characters or begin as a formula "
-            f"of spreadsheets does: {odd}"
-        )
+    _check_labels(bin_id, classes)
     if not body.endswith((b"\n", b"\r")) or b"\0" in body:
         raise ScoresError(f"bin {bin_id}: its class scores break off in the middle of a line, or hold a null character")
     if not re.compile(rb"\S").search(body, start):
@@ -129,14 +138,28 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
         columns = pa.RecordBatch.from_arrays(batch.columns[1:], batch.schema.names[1:])
         scores[filled : filled + batch.num_rows] = columns.to_tensor(null_to_nan=True, row_major=True)
         filled += batch.num_rows
-    if np.fmin.reduce(scores, axis=None) < 0 or np.fmax.reduce(scores, axis=None) > 1:
+    _check_range(bin_id, classes, scores, lambda row: str(pids[row]))
+    return classes, scores
+
+
+def _check_labels(bin_id: str, classes: Sequence[str]) -> None:
+    met = Counter(classes)
+    odd = sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
+    if odd:
+        raise ScoresError(
+            f"bin {bin_id}: class labels that are empty, met twice, hold control characters or begin as a formula "
+            f"of spreadsheets does: {odd}"
+        )
+
+
+def _check_range(bin_id: str, classes: Sequence[str], scores: NDArray[np.float64], named: Callable[[int], str]) -> None:
+    if scores.size and (np.fmin.reduce(scores, axis=None) < 0 or np.fmax.reduce(scores, axis=None) > 1):
         wrong = np.argwhere((scores < 0) | (scores > 1))
         row, column_at = wrong[0]
         raise ScoresError(
             f"bin {bin_id}: {len(wrong)} score(s) outside 0 to 1, the first in "
-            f"{pids[row]}, class {classes[column_at]}: {scores[row, column_at]}"
+            f"{named(row)}, class {classes[column_at]}: {scores[row, column_at]}"
         )
-    return classes, scores
 
 
 @lru_cache(maxsize=16)
@@ -239,7 +262,7 @@ def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failu
             provenance = Provenance(bin_id, "no_scores", source.missing_reason(bin_id))
         else:
             address = file.address
-            classes, scores = read_scores(bin_id, file.body)
+            classes, scores = read_score_file(bin_id, file)
             winners = find_winners(scores)
             provenance = Provenance(bin_id, "read", **_origin(file), classes=classes)
     except ScoresError as error:
