@@ -103,7 +103,23 @@ def test_rows_are_in_order_of_time_then_id_and_hold_every_column(tmp_path: Path)
         first, second, _ = csv.DictReader(file)
     time = "2024-02-15T00:00:00+00:00"
     assert list(first.values()) == (
-        [FIRST, time, "IFCB10", "2.0", "41.309999999999995", "-70.51", "4.0", "", "cast", "139", "0", ""]
+        [
+            FIRST,
+            time,
+            "IFCB10",
+            "2.0",
+            "41.309999999999995",
+            "-70.51",
+            "4.0",
+            "",
+            "cast",
+            "139",
+            "0",
+            "",
+            "metadata",
+            "",
+            "",
+        ]
     )
     assert list(second.values()) == (
         ["D20240215T000000_IFCB125", time, "IFCB125", "", "", "", "", "EN706", "", "3", "1", "b;a", "", "", ""]
