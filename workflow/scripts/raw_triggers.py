@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
 
 from bin_ids import parse_bin_id
 from csv_text import number
@@ -98,6 +100,52 @@ def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] =
     if len(body) > LARGEST:
         raise RawFileError(f"{name}: not the triggers of a bin: it has {len(body):,} bytes")
     malformed = MalformedLines()
+    table = _all_at_once(body, layout)
+    if table is None:
+        table = _line_by_line(bin_id, body, name, layout, malformed)
+    return TriggerTable(bin_id, table, malformed)
+
+
+def _all_at_once(body: bytes, layout: Layout) -> pd.DataFrame | None:
+    """The rows of a file in which every line is as it should be, ten times as fast; None for any other file."""
+    cells = body[: body.find(b"\n") + 1].count(b",") + 1
+    if not layout.x + len(GEOMETRY) <= cells <= MOST_CELLS or body.count(b"\n") > MOST_LINES or b'"' in body:
+        return None
+    whole = {"trigger": 0} | {column: layout.x + at for at, column in enumerate(GEOMETRY)}
+    columns = whole | {clock: at for clock, at in layout.clocks.items() if at < cells}
+    names = {str(at) for at in columns.values()}
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.py_buffer(body),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, column_names=[str(at) for at in range(cells)], block_size=len(body)
+            ),
+            parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types={
+                    str(at): pa.int64() if column in whole else pa.float64() for column, at in columns.items()
+                },
+                include_columns=sorted(names),
+                null_values=[],
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    rows = pd.DataFrame({column: table[str(at)].to_numpy() for column, at in columns.items()})
+    clocks = rows[[clock for clock in layout.clocks if clock in rows]].to_numpy()
+    right = (
+        rows[["width", "height"]].isin(range(LARGEST_SIDE + 1)).to_numpy().all()
+        and rows["offset"].between(0, LARGEST_OFFSET).all()
+        and (rows[list(whole)].abs().to_numpy() < 10**15).all()
+        and (np.abs(clocks) <= LONGEST).all()  # not so if one is not a number
+    )
+    if not right:
+        return None
+    rows.insert(0, "roi_number", np.arange(1, len(rows) + 1))
+    return rows.reindex(columns=["roi_number", *whole, *layout.clocks])
+
+
+def _line_by_line(bin_id: str, body: bytes, name: str, layout: Layout, malformed: MalformedLines) -> pd.DataFrame:
     n_lines, width = _size(body, name)
     rows: list[list[float]] = []
     for at, line in _lines(body):
@@ -109,8 +157,7 @@ def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] =
         raise RawFileError(f"{name}: not the triggers of bin {bin_id}: {malformed}")
     table = pd.DataFrame(rows, columns=["roi_number", "trigger", *GEOMETRY, *layout.clocks])
     whole = ["roi_number", "trigger", *GEOMETRY]
-    types = {column: np.int64 if column in whole else np.float64 for column in table.columns}
-    return TriggerTable(bin_id, table.astype(types), malformed)
+    return table.astype({column: np.int64 if column in whole else np.float64 for column in table.columns})
 
 
 def _check_declared(declared: Sequence[str], name: str) -> None:
