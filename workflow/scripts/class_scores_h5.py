@@ -70,12 +70,12 @@ def _checked(labels: Labels, rois: NDArray[Any], scores: NDArray[Any]) -> NDArra
         raise ValueError(f"scores of the shape {scores.shape} for {len(rois)} ROIs and {len(labels)} classes")
     if scores.dtype.kind != "f":
         raise ValueError(f"scores of the type {scores.dtype}")
-    # Large ROI numbers that were stored in float16 are not the right ones; then some are there twice.
-    if rois.dtype.kind not in "iuf" or not ((rois >= 1) & (rois < 10**9) & (rois == np.floor(rois))).all():
+    numbers = rois.astype(np.float64) if rois.dtype.kind in "iuf" else np.zeros(len(rois))
+    if not ((numbers >= 1) & (numbers < 10**9) & (numbers == np.floor(numbers))).all():
         raise ValueError("ROI numbers that are not whole numbers from 1")
-    if len(np.unique(rois)) < len(rois):
+    if len(np.unique(numbers)) < len(numbers):  # as large numbers are that were stored in float16
         raise ValueError("a ROI is there twice")
-    return rois.astype(np.int64)
+    return numbers.astype(np.int64)
 
 
 # --- version 1 ---
