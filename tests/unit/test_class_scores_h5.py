@@ -47,9 +47,8 @@ def test_the_three_versions(version: int) -> None:
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_none_scores_and_one_roi(version: int) -> None:
     make: Callable[..., bytes] = scores_mat if version == 1 else lambda *of: scores_h5(version, BIN, *of)
-    if version != 1:  # MATLAB has no array of no rows and some columns that scipy would write
-        labels, rois, scores = read_packed(BIN, make(LABELS, np.empty(0, int), []))
-        assert (labels, len(rois), scores.shape) == (LABELS, 0, (0, 3))
+    labels, rois, scores = read_packed(BIN, make(LABELS, np.empty(0, int), []))
+    assert (labels, len(rois), scores.shape) == (LABELS, 0, (0, 3))
     labels, rois, scores = read_packed(BIN, make(("a",), [5], [[0.5]]))
     assert (labels, rois.tolist(), scores.tolist()) == (("a",), [5], [[0.5]])
 
@@ -239,13 +238,14 @@ def array(kind: int, dims: tuple[int, int], name: bytes, data: bytes) -> bytes:
 
 
 MAT = of_version(1)[:128]
+CELL = element(6, struct.pack("<II", 1, 0)) + element(5, struct.pack("<ii", 1, 1)) + element(1, b"")
 
 
 def test_cells_within_each_other() -> None:
     nested = array(6, (0, 0), b"", element(9, b""))
-    for _ in range(2500):
-        nested = array(1, (1, 1), b"", nested)
-    refused_in_little_memory(MAT + array(1, (1, 1), b"class2useTB", nested), "more than 2000 arrays")
+    for _ in range(20_000):
+        nested = struct.pack("<II", 14, len(CELL) + len(nested)) + CELL + nested
+    refused_in_little_memory(MAT + array(1, (1, 1), b"class2useTB", nested), "a label that is not a line of text")
 
 
 def test_a_mat_that_unpacks_to_more_than_all_memory() -> None:
@@ -253,10 +253,38 @@ def test_a_mat_that_unpacks_to_more_than_all_memory() -> None:
     refused_in_little_memory(MAT + bomb * 20, "bytes are packed in it")
 
 
-def test_a_mat_of_large_numbers() -> None:
-    for dims in ((2**30, 2**30), (2**31 - 1, 1)):
-        body = MAT + b"".join(array(1, dims, name, b"") for name in (b"class2useTB", b"roinum", b"TBscores"))
-        refused_in_little_memory(body, "arrays of the shapes")
-    numbers = array(6, (1, 1), b"roinum", element(9, b"\0" * 8)) + array(6, (1, 1), b"TBscores", element(9, b"\0" * 8))
-    claimed = struct.pack("<II", 14, 2**31) + array(1, (1, 3), b"class2useTB", b"")[8:]
-    refused_in_little_memory(MAT + numbers + claimed, "its class scores cannot be read")
+@pytest.mark.parametrize("name", ["class2useTB", "roinum", "TBscores"])
+def test_a_mat_of_large_numbers(name: str) -> None:
+    kind = 1 if name == "class2useTB" else 6
+    for dims in ((2**30, 2**30), (2**31 - 1, 1), (-1, -1)):
+        refused_in_little_memory(MAT + array(kind, dims, name.encode(), b""), "its class scores cannot be read")
+        filled = element(9, b"\0" * 80)
+        refused_in_little_memory(MAT + array(kind, dims, name.encode(), filled), "its class scores cannot be read")
+
+
+def test_a_mat_as_other_machines_write_it() -> None:
+    """Big-endian, texts of UTF-16, whole numbers in one byte, and small ones within their tag."""
+
+    def big(kind: int, data: bytes, small: bool = False) -> bytes:
+        if small:
+            return struct.pack(">HH", len(data), kind) + data.ljust(4, b"\0")
+        return struct.pack(">II", kind, len(data)) + data + b"\0" * (-len(data) % 8)
+
+    def of(class_: int, dims: tuple[int, int], name: bytes, data: bytes) -> bytes:
+        head = big(6, struct.pack(">II", class_, 0)) + big(5, struct.pack(">ii", *dims)) + big(1, name, len(name) < 5)
+        return big(14, head + data)
+
+    texts = b"".join(
+        of(4, (1, len(x)), b"", big(4, x.encode("utf-16-be"), len(x) < 3)) for x in ("ab", "\u00e9\u00e8\u00e0")
+    )
+    body = (
+        b"MATLAB 5.0 MAT-file".ljust(124)
+        + b"\x01\0MI"
+        + of(1, (1, 2), b"class2useTB", texts)
+        + of(6, (3, 1), b"roinum", big(2, bytes([4, 5, 6]), small=True))
+        + of(7, (3, 2), b"TBscores", big(7, struct.pack(">6f", 0.5, 0.25, 0, 0.125, 0.75, 1)))  # column by column
+    )
+    labels, rois, scores = read_packed(BIN, body)
+    assert labels == ("ab", "\u00e9\u00e8\u00e0")
+    assert rois.tolist() == [4, 5, 6]
+    assert scores.tolist() == [[0.5, 0.125], [0.25, 0.75], [0, 1]]
