@@ -103,14 +103,14 @@ def scores_h5(
     bin_id: str | None,
     labels: Sequence[str],
     rois: object,
-    scores: object,
+    scores: Sequence[Sequence[float]],
     dtype: str = "float16",
     without: Sequence[str] = (),
     more: Mapping[str, object] | None = None,
 ) -> bytes:
     """Class scores as classifiers write them: version 2 or 3. without: datasets that are left out."""
     file = io.BytesIO()
-    table = np.asarray(scores, dtype).reshape(-1, len(labels)) if labels else np.empty((0, 0), dtype)
+    table = np.asarray(scores, dtype).reshape(len(scores), len(labels))
     packing = {"compression": "gzip"} if table.size else {}
     with h5py.File(file, "w") as h5:
         if "scores" not in without:
@@ -134,13 +134,17 @@ def scores_h5(
 
 
 def scores_mat(
-    labels: Sequence[str], rois: Sequence[int], scores: object, compressed: bool = True, **more: object
+    labels: Sequence[str],
+    rois: Sequence[int],
+    scores: Sequence[Sequence[float]],
+    compressed: bool = True,
+    **more: object,
 ) -> bytes:
     """Class scores of version 1: as MATLAB writes them, with `unclassified` behind the labels."""
     file = io.BytesIO()
     cells = np.empty((len(labels) + 1, 1), dtype=object)
     cells[:, 0] = [*labels, "unclassified"]
-    table = np.asarray(scores, float).reshape(-1, len(labels))
+    table = np.asarray(scores, float).reshape(len(scores), len(labels))
     names = {"class2useTB": cells, "roinum": np.array(rois, float)[:, None], "TBscores": table, **more}
     savemat(file, names, do_compression=compressed)
     return file.getvalue()

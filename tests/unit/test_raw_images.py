@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -172,38 +170,6 @@ def test_a_pair_without_a_gap_is_marked_too(tmp_path: Path) -> None:
     assert np.array_equal(image.pixels, np.hstack([picture(9, 5)[:, :3], picture(9, 5, 1)]))
     assert image.gap is not None
     assert not image.gap.any()
-
-
-BOXES = st.tuples(st.integers(0, 12), st.integers(0, 12), st.integers(1, 12), st.integers(1, 12))
-
-
-@given(BOXES, BOXES)
-def test_a_stitched_image_pixel_by_pixel(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> None:
-    rois = {n: (x, y, picture(w, h, n)) for n, (x, y, w, h) in enumerate((a, b), start=1)}
-    lines, roi = [], b""
-    for x, y, pixels in rois.values():
-        lines.append(old_line(1, box=(x, y, pixels.shape[1], pixels.shape[0]), offset=len(roi)))
-        roi += pixels.tobytes()
-    triggers = read_triggers(OLD, adc(*lines), "a")
-    images = dict(read_images(lambda offset, length: roi[offset : offset + length], triggers))
-    if not stitched_pairs(triggers):
-        assert [image.pixels.tolist() for image in images.values()] == [rois[n][2].tolist() for n in (1, 2)]
-        return
-    [image] = images.values()
-    frame: dict[tuple[int, int], int] = {}
-    for x, y, pixels in rois.values():
-        frame |= {(y + j, x + i): int(pixels[j, i]) for j in range(pixels.shape[0]) for i in range(pixels.shape[1])}
-    top, left = min(j for j, _ in frame), min(i for _, i in frame)
-    bottom, right = max(j for j, _ in frame), max(i for _, i in frame)
-    assert image.pixels.shape == (bottom - top + 1, right - left + 1)
-    assert image.gap is not None
-    gap = {(j, i) for j in range(top, bottom + 1) for i in range(left, right + 1)} - set(frame)
-    assert {(j + top, i + left) for j, i in np.argwhere(image.gap).tolist()} == gap
-    along = {p for j, i in gap for p in ((j - 1, i), (j + 1, i), (j, i - 1), (j, i + 1)) if p in frame}
-    filled = round(sum(frame[p] for p in along) / len(along)) if along else None
-    for j in range(top, bottom + 1):
-        for i in range(left, right + 1):
-            assert image.pixels[j - top, i - left] == frame.get((j, i), filled)
 
 
 # --- PNG ---
