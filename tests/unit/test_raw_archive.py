@@ -132,9 +132,28 @@ def test_what_is_nothing_is_left_alone_and_raw_files_of_no_bin_are_told() -> Non
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(RawFileError, match="no such folder"):
-        find_raw(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    for name, why in (("nowhere", "No such file or directory"), ("file", "Not a directory")):
+        with pytest.raises(RawFileError, match=rf"{name}: cannot be read \({why}\)"):
+            find_raw(tmp_path / name)
     assert find_raw(tmp_path).bins == {}
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bin(tmp_path / "2013", NEW, IMAGE)
+    write_bin(tmp_path / "2024", OTHER, IMAGE)
+    scandir = os.scandir
+
+    def refusing(folder: str) -> object:
+        if str(folder).endswith("2024"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(RawFileError, match=r"2024: cannot be read \(Permission denied\)"):
+        find_raw(tmp_path)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
