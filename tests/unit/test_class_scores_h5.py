@@ -262,6 +262,49 @@ def test_a_mat_of_large_numbers(name: str) -> None:
         refused_in_little_memory(MAT + array(kind, dims, name.encode(), filled), "its class scores cannot be read")
 
 
+def test_other_variables_of_a_mat_may_be_anything() -> None:
+    more = {"cube": np.ones((2, 2, 2)), "z": np.array([[1j]]), "TBclass": np.array(["a", "b"], dtype=object)}
+    body = scores_mat(LABELS, ROIS, SCORES, **more, deep={"a": {"b": np.array([[1.0]])}}, none=np.empty((0, 0)))
+    opaque = element(14, element(6, struct.pack("<II", 17, 0)) + element(1, b"tbl") + element(1, b"MCOS"))
+    assert read_packed(BIN, body + opaque)[2].tolist() == SCORES
+    with pytest.raises(ScoresError, match="its TBscores is an array of class 2054"):
+        read_packed(BIN, scores_mat(LABELS, ROIS, SCORES, TBscores=np.full((3, 3), 1j)))
+
+
+def test_numbers_that_look_like_a_heap() -> None:
+    file = io.BytesIO(scores_h5(3, BIN, LABELS, [1, 2], np.zeros((2, 3)), without=["scores"]))
+    with h5py.File(file, "r+") as h5:
+        h5.create_dataset("output_scores", data=np.zeros((2, 3), "f4"))
+        h5.create_dataset("more", data=np.frombuffer(b"GCOL" * 50, "u1"))
+    assert read_packed(BIN, file.getvalue())[2].tolist() == [[0, 0, 0]] * 2
+
+
+@pytest.mark.parametrize("packing", [{}, {"compression": 4}, {"shuffle": True, "compression": 9}])
+@pytest.mark.parametrize("checksum", [False, True])
+def test_scores_in_chunks(packing: dict[str, object], checksum: bool) -> None:
+    for scores in (SCORES, np.random.default_rng(1).random((3, 3))):  # the latter do not get smaller
+        body = h5_with(
+            lambda h5, s=scores: h5.create_dataset(
+                "output_scores", data=s, chunks=(2, 3), fletcher32=checksum, **packing
+            )
+        )
+        assert np.array_equal(read_packed(BIN, body)[2], scores)
+
+
+@pytest.mark.parametrize("layout", [h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED])
+def test_labels_in_any_layout(layout: int) -> None:
+    file = io.BytesIO(scores_h5(3, BIN, LABELS, ROIS, SCORES, without=["class_labels"]))
+    with h5py.File(file, "r+") as h5:
+        plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plan.set_layout(layout)
+        if layout == h5py.h5d.CHUNKED:
+            plan.set_chunk((2,))  # the second is half empty
+        texts, space = h5py.h5t.py_create(h5py.string_dtype(), logical=True), h5py.h5s.create_simple((3,))
+        data = h5py.Dataset(h5py.h5d.create(h5.id, b"class_labels", texts, space, plan))
+        data[:] = LABELS
+    assert read_packed(BIN, file.getvalue())[0] == LABELS
+
+
 def test_a_mat_as_other_machines_write_it() -> None:
     """Big-endian, texts of UTF-16, whole numbers in one byte, and small ones within their tag."""
 

@@ -32,6 +32,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 MATLAB = b"MATLAB 5.0 MAT-file"
 MOST_BYTES = 2**26  # of a file, and of what is packed in it: 16,000 ROIs of 180 classes have 23 MB in double precision
 REFERENCE = 16  # bytes, in HDF5, of a text of any length: its length, its heap and its index there
+HEAP = b"GCOL\x01\0\0\0"  # how a heap of texts begins in HDF5
 DEFLATE = 1
 FILTERS = {DEFLATE, 2, 3}  # of HDF5, with shuffle and checksum; others would be code from elsewhere
 
@@ -86,7 +87,7 @@ Order = Literal["<", ">"]  # of the bytes of numbers
 MATRIX, PACKED_ELEMENT = 14, 15
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
-CELLS, TEXT, SCORES, NUMERIC = {1}, {4}, {6, 7}, set(range(6, 16))  # classes of arrays
+CELLS, TEXT, SCORES, NUMERIC, COMPLEX = {1}, 4, {6, 7}, set(range(6, 16)), 0x800  # classes of arrays
 
 
 def _read_matlab(body: bytes) -> tuple[Labels, NDArray[Any], NDArray[Any]]:
@@ -102,11 +103,11 @@ def _read_matlab(body: bytes) -> tuple[Labels, NDArray[Any], NDArray[Any]]:
                 raise ValueError(f"more than {MOST_BYTES:,} bytes are packed in it")
             kind, data = next(_elements(memoryview(plain), order), (0, data))
         if kind == MATRIX:
-            name, kind_of, dims, inner = _array(data, order)
+            name, kind_of, shape, inner = _array(data, order)
             if name in wanted:
-                if kind_of not in wanted[name]:
-                    raise ValueError(f"its {name} is an array of class {kind_of}")
-                arrays[name] = _labels(dims, inner, order) if kind_of in CELLS else _numbers(dims, inner, order)
+                if kind_of not in wanted[name] or len(shape) != 2 or min(shape) < 0:
+                    raise ValueError(f"its {name} is an array of class {kind_of} and shape {shape}")
+                arrays[name] = _labels(shape, inner, order) if kind_of in CELLS else _numbers(shape, inner, order)
     if missing := sorted(set(wanted) - set(arrays)):
         raise ValueError(f"it has no {', '.join(missing)}")
     labels = arrays["class2useTB"]
@@ -130,24 +131,20 @@ def _elements(data: memoryview, order: Order) -> Iterator[Element]:
 
 
 def _array(data: memoryview, order: Order) -> tuple[str, int, tuple[int, ...], Iterator[Element]]:
-    """Name, class and dimensions of an array, and the elements that it is made of."""
+    """Name, class (of complex numbers another one) and shape of an array, and the elements that it is made of."""
     inner = _elements(data, order)
     head = [bytes(part) for _, part in islice(inner, 3)]
     if len(head) < 3:
         raise ValueError("it breaks off")
     flags, dims, name = head
     (flag,) = struct.unpack_from(f"{order}I", flags)
-    if flag & 0x0800:
-        raise ValueError("complex numbers")
-    sizes = struct.unpack(f"{order}{len(dims) // 4}i", dims)
-    if len(sizes) != 2 or min(sizes) < 0:
-        raise ValueError(f"an array of the shape {sizes}")
-    return name.decode("latin-1"), flag & 0xFF, sizes, inner
+    shape = struct.unpack_from(f"{order}{len(dims) // 4}i", dims)
+    return name.decode("latin-1"), flag & (0xFF | COMPLEX), shape, inner
 
 
-def _numbers(dims: tuple[int, ...], inner: Iterator[Element], order: Order) -> NDArray[Any]:
+def _numbers(shape: tuple[int, ...], inner: Iterator[Element], order: Order) -> NDArray[Any]:
     kind, data = _first(inner, NUMBERS)
-    return np.frombuffer(data, np.dtype(kind).newbyteorder(order)).reshape(dims, order="F")
+    return np.frombuffer(data, np.dtype(kind).newbyteorder(order)).reshape(shape, order="F")
 
 
 def _first(inner: Iterator[Element], kinds: Mapping[int, str]) -> tuple[str, memoryview]:
@@ -157,17 +154,17 @@ def _first(inner: Iterator[Element], kinds: Mapping[int, str]) -> tuple[str, mem
     return kinds[kind], data
 
 
-def _labels(dims: tuple[int, ...], inner: Iterator[Element], order: Order) -> list[str]:
+def _labels(shape: tuple[int, ...], inner: Iterator[Element], order: Order) -> list[str]:
     labels = []
-    for _, data in islice(inner, dims[0] * dims[1]):
-        _, kind_of, (rows, _), text = _array(data, order)
-        if kind_of not in TEXT or rows != 1:
+    for _, data in islice(inner, shape[0] * shape[1]):
+        _, kind_of, of_text, text = _array(data, order)
+        if kind_of != TEXT or of_text[:1] != (1,):
             raise ValueError("a label that is not a line of text")
         coding, letters = _first(text, TEXTS)
         if coding in ("utf-16", "utf-32"):
             coding += "-le" if order == "<" else "-be"
         labels.append(bytes(letters).decode(coding))
-    if len(labels) != dims[0] * dims[1]:
+    if len(labels) != shape[0] * shape[1]:
         raise ValueError("it breaks off")
     return labels
 
@@ -207,12 +204,16 @@ def _dataset(file: Any, name: str, body: bytes) -> Any:
     item = REFERENCE if free_length else data.id.get_type().get_size()
     if data.size is None or data.size * item > MOST_BYTES:
         raise ValueError(f"its {name} have the shape {data.shape}")
-    start = data.id.get_offset()  # none if it is in chunks
-    for part in _chunks(data, name, item) if data.chunks else [body[start : start + data.size * item]] if start else []:
+    for part in _chunks(data, name, item) if data.chunks else _in_one_piece(data, body, item):
         lengths = np.frombuffer(part, np.uint32, count=len(part) // REFERENCE * 4)[::4]
         if free_length and lengths.max(initial=0) > len(body):
             raise ValueError(f"its {name} hold a text that is longer than the file")
     return data
+
+
+def _in_one_piece(data: Any, body: bytes, item: int) -> list[bytes]:
+    start = data.id.get_offset()  # none of a small one, which is kept with its description
+    return [] if start is None else [body[start : start + data.size * item]]
 
 
 def _chunks(data: Any, name: str, item: int) -> Iterator[bytes]:
@@ -236,11 +237,11 @@ def _chunks(data: Any, name: str, item: int) -> Iterator[bytes]:
 def _heap_texts(body: bytes) -> list[bytes]:
     """All texts of any length that the file holds. Refuses a damaged heap of them: reading it would never end.
 
-    By the format specification, III.E: `GCOL`, version, size of the whole from there; then objects of index, count,
+    By the format specification, III.E: HEAP, the size of the whole from there; then objects of index, count,
     size and contents, in multiples of 8 bytes. Index 0 is the free space, and its size includes its head.
     """
     texts = []
-    start = body.find(b"GCOL")
+    start = body.find(HEAP)
     while start >= 0:
         end = start + int.from_bytes(body[start + 8 : start + 16], "little")
         at = start + 16
@@ -254,7 +255,7 @@ def _heap_texts(body: bytes) -> list[bytes]:
             at += size
         if not start + 16 <= at <= end <= len(body):
             raise ValueError("a heap of texts is damaged")
-        start = body.find(b"GCOL", start + 4)
+        start = body.find(HEAP, end)
     return texts
 
 
