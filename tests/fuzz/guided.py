@@ -17,10 +17,16 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 PARSERS = [
     "bin_ids",
+    "class_scores_h5",
     "class_table",
     "csv_text",
     "dashboard",
+    "malformed_lines",
     "metadata_export",
+    "raw_header",
+    "raw_images",
+    "raw_triggers",
+    "raw_volume",
     "scores",
     "settings",
     "thresholds",

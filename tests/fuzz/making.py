@@ -393,6 +393,107 @@ def a_class_table(pick: Pick) -> bytes:
     return a_body(pick, lines)
 
 
+# --- raw files ---
+
+CLOCKS = ("0", "0.1", ".3105469", "12.5", "1231.024861", "-86370.5", "86399", "1e3", "-0", "100000000")
+SIZES = (0, 0, 1, 2, 5, 9, 64)
+
+
+def a_header(pick: Pick) -> dict[str, Any]:
+    """A header of any dialect; right: run time, inhibit time, temperature and humidity as written, if not damaged."""
+    texts = [one(pick, CLOCKS) for _ in range(4)]
+    odd = seldom(pick, 4)
+    if odd:
+        texts[pick(4)] = a_number(pick, 1)
+    kind = pick(3)
+    if kind == 0:
+        names = [one(pick, (name, name.lower(), name.title())) for name in ("runTime", "inhibitTime")]
+        lines = [f"{name}: {text}\t" for name, text in zip((*names, "temperature", "humidity"), texts, strict=True)]
+        lines += [one(pick, ("runType: NORMAL", "Analog firmware version 36", "a: b: c", "", ": x", "imagerID:"))]
+        if pick(2):
+            lines = lines[::-1]
+        lines = ["softwareVersion: Imaging FlowCytobot Acquisition Software version 2.0", *lines]
+    elif kind == 1:
+        lines = ["Imaging FlowCytobot Acquisition Software version 2.0; May 2010", "Sample Date 1-Jan-2011"]
+        clocks = f"run time = {texts[0]} s\t inhibit time = {texts[1]} s"
+        lines += [clocks, f"{texts[2]} temperature,\t{texts[3]} humidity"]
+    else:
+        lines = ['"Imaging FlowCytobot Acquisition Software version 1.0"', '"Temp Humidity BlobSizeThresh"']
+        lines += [f'" {texts[2]}"," {texts[3]}"," 10"']
+        texts[:2] = ["", ""]
+    end = one(pick, ("\r\n", "\n"))
+    body = (end.join(lines) + end * pick(3)).encode("utf-8", "surrogatepass")
+    damage = seldom(pick, 3)
+    return {"body": damaged(pick, body) if damage else body, "right": None if odd or damage else texts}
+
+
+def some_triggers(pick: Pick) -> dict[str, Any]:
+    """An `.adc` of up to 6 lines, of an old or a new instrument."""
+    old = pick(2) == 1
+    odd = one(pick, (1000, 40, 8))
+    width = 16 if old else one(pick, (24, 24, 24, 22, 18))
+    lines = []
+    for n in range(pick(7)):
+        cells = [str(n + 1), *[one(pick, CLOCKS) for _ in range(width - 1)]]
+        x = 9 if old else 13
+        cells[x : x + 4] = [str(one(pick, (*SIZES, pick(1380)))) for _ in range(4)]
+        cells[x + 4] = str(one(pick, (1, 4321, pick(10**9))))
+        if seldom(pick, odd):
+            cells[pick(len(cells))] = one(pick, ODD_NUMBERS)
+        if seldom(pick, odd):
+            cells[x + pick(5)] = one(
+                pick, ("-1", "1000000000", "4097", "1e3", "5.0", " 7 ", "+7", "1" * 16, str(2**40 + 1))
+            )
+        if seldom(pick, odd):
+            cells = one(pick, (cells[:-1], [*cells, ""], [""], cells[: pick(len(cells))]))
+        lines.append(",".join(cells))
+    end = one(pick, ("\n", "\n", "\r\n"))
+    body = (end.join(lines) + end * pick(2) * bool(lines)).encode("utf-8", "surrogatepass")
+    return {"old": old, "body": damaged(pick, body) if seldom(pick, 4) else body}
+
+
+def some_images(pick: Pick) -> dict[str, Any]:
+    """Up to 4 triggers (trigger, x, y, width, height, offset) and a `.roi` that may be too short for them."""
+    roi = bytes(pick(256) for _ in range(pick(60)))
+    boxes = []
+    for n in range(pick(5)):
+        trigger = 1 if pick(3) else n
+        size = [one(pick, (3, 4, 6, 1, 2, 0)) for _ in range(2)]
+        room = max(0, len(roi) - size[0] * size[1])
+        at = pick(room + 1) if not seldom(pick, 12) else one(pick, (len(roi), room + 1, 10**9))
+        boxes.append([trigger, pick(7), pick(7), *size, at])
+    return {"old": pick(4) > 0, "stitch": pick(4) > 0, "boxes": boxes, "roi": roi}
+
+
+def some_packed_scores(pick: Pick) -> dict[str, Any]:
+    """Class scores for a file of version 1, 2 or 3, and how the file is damaged, if it is."""
+    odd = one(pick, (1000, 20))
+    labels = [a_text(pick, LABELS, odd) for _ in range(pick(4) + (pick(20) > 0))]
+    if not seldom(pick, 16):
+        labels = list(dict.fromkeys(labels))
+    # What cannot be written into such a file need not be read from it.
+    labels = [label.encode("utf-8", "replace").decode().replace("\0", "")[:200] for label in labels]
+    rois = [1 + 3 * n + pick(3) for n in range(pick(5))]
+    if rois and seldom(pick, odd):
+        rois[0] = one(pick, (0, -1, rois[-1], 2**31, 70_000))
+    scores = [[math.nan if seldom(pick, 8) else a_double(pick) for _ in labels] for _ in rois]
+    if scores and labels and seldom(pick, odd):
+        scores[0][0] = one(pick, (-1e-9, 1.0000001, 2.0, math.inf, -math.inf))
+    version = 1 + pick(3)
+    # In version 2 the library takes up to 2 GB for a damaged length of a label, before it refuses.
+    damage = [(pick(2**16), pick(256)) for _ in range(1 + pick(4))] if version != 2 and seldom(pick, 4) else []
+    return {
+        "version": version,
+        "dtype": one(pick, ("float16", "float32", "float64")),
+        "bin": one(pick, (BIN, BIN, BIN, None, "D20240215T150055_IFCB011")),
+        "labels": labels,
+        "rois": rois,
+        "scores": scores,
+        "cut": pick(2**16) if seldom(pick, 6) else None,
+        "damage": damage,
+    }
+
+
 # --- the config ---
 
 FILES = {"thresholds": "", "classes": ""}  # paths of files that can be read; set by whoever makes configs

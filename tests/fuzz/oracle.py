@@ -378,3 +378,90 @@ def class_table(body: bytes) -> Reading:
     need("living total" not in table["group"], "the name of the total")
     need(not any(FORMULA.search(cell) for cells in table.values() for cell in cells), "a cell that spreadsheets run")
     return Reading({label: {name: table[name][i] for name in TRAITS} for i, label in enumerate(labels)}, odd)
+
+
+# --- raw files ---
+
+
+def triggers(old: bool, body: bytes) -> Reading:
+    """(rows, how many lines are malformed); a row is line, trigger, x, y, width, height, offset and the clocks."""
+    lines = body.split(b"\n")
+    lines = lines if lines[-1] else lines[:-1]
+    cells = [line.rstrip(b"\r").decode("latin-1").split(",") for line in lines]
+    first, clocks = (9, (7, 8)) if old else (13, (1, 22, 23))
+    widths = [len(row) for row in cells if first + 5 <= len(row) <= 100]
+    usual = max(sorted(set(widths), reverse=True), key=widths.count, default=0)
+    rows = []
+    for line, row in enumerate(cells, start=1):
+        try:
+            need(len(row) == usual, "not as many cells as the others")
+            trigger, x, y, width, height, offset = (whole(row[at]) for at in (0, *range(first, first + 5)))
+            need(0 <= width <= 4096 and 0 <= height <= 4096, "no such image")
+            need(0 <= offset <= 2**40, "not in any file")
+            times = [seconds(row[at]) if at < usual else None for at in clocks]
+        except WrongError:
+            continue
+        rows.append([line, trigger, x, y, width, height, offset, *times])
+    need(rows or not lines, "no line is a trigger")
+    return Reading((rows, len(lines) - len(rows)))
+
+
+def whole(text: str) -> int:
+    bare = text.strip(" ")
+    number = bare[1:] if bare[:1] in ("+", "-") else bare
+    need(1 <= len(number) <= 15 and set(number) <= set("0123456789"), "not a whole number")
+    return int(bare)
+
+
+def seconds(text: str) -> float:
+    need("\t" not in text, "a tab")
+    value, _ = number(text)
+    need(abs(value) <= 1e9, "too long")
+    return value
+
+
+Boxes = Sequence[Sequence[int]]  # trigger, x, y, width, height, offset; the place in the list is the ROI's number
+
+
+def images(old: bool, stitch: bool, boxes: Boxes, roi: bytes) -> dict[int, dict[tuple[int, int], int] | int]:
+    """By ROI number: the pixels that its image has from ROIs, by (y, x) in the frame; or the ROI that is cut short."""
+    numbers = [n for n, (_, _, _, w, h, _) in enumerate(boxes, start=1) if w and h]
+    found: dict[int, dict[tuple[int, int], int] | int] = {}
+    while numbers:
+        n, *rest = numbers
+        of = [n]
+        if old and stitch and rest and together(boxes[n - 1], boxes[rest[0] - 1]):
+            of.append(rest[0])
+        numbers = numbers[len(of) :]
+        frame: dict[tuple[int, int], int] = {}
+        for member in of:
+            _, x, y, w, h, at = boxes[member - 1]
+            if at + w * h > len(roi):
+                found[n] = member
+                break
+            frame |= {(y + i // w, x + i % w): roi[at + i] for i in range(w * h)}
+        else:
+            found[n] = frame
+    return found
+
+
+def together(a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether they are of one trigger and each reaches more than 2 pixels beyond where the other begins."""
+    return a[0] == b[0] and all(a[i] + a[i + 2] - b[i] > 2 and b[i] + b[i + 2] - a[i] > 2 for i in (1, 2))
+
+
+def packed_scores(bin_id: str, given: Mapping[str, Any]) -> Reading:
+    """(labels, ROIs, rows of scores), None for a missing one; as the file's type holds them."""
+    labels, rois = given["labels"], given["rois"]
+    need(labels and all(labels) and len(set(labels)) == len(labels), "no labels, an empty one, or one twice")
+    need(min("".join(labels)) >= " ", "control characters")
+    need(not any(map(FORMULA.search, labels)), "a label that spreadsheets run")
+    need(len(set(rois)) == len(rois) and all(1 <= roi < 10**9 for roi in rois), "no ROIs, or one twice")
+    need(given["version"] == 1 or given["bin"] in (bin_id, None), "of another bin")
+    kind = DOUBLE if given["version"] == 1 else {"float16": HALF, "float32": SINGLE, "float64": DOUBLE}[given["dtype"]]
+    rows = []
+    for row in given["scores"]:
+        stored = [None if math.isnan(score) else struct.unpack(kind, struct.pack(kind, score))[0] for score in row]
+        need(all(score is None or 0 <= score <= 1 for score in stored), "outside 0 to 1")
+        rows.append(stored)
+    return Reading((tuple(labels), rois, rows))

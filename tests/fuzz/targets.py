@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pandas as pd
 
 import scores as scores_module
@@ -19,9 +20,15 @@ import settings
 from bin_ids import PATTERN, parse_bin_id
 from class_table import read_class_table
 from dashboard import Dashboard
-from errors import CatalogError, ConfigError, ScoresError, WorkflowInputError
+from errors import CatalogError, ConfigError, RawFileError, ScoresError, WorkflowInputError
 from metadata_export import COLUMNS, read_export
-from scores import Precision, count_classes, find_winners, read_scores
+from raw_header import read_header
+from raw_images import image_numbers, read_image
+from raw_triggers import read_triggers
+from raw_volume import measure_volume
+from score_file import ScoreFile
+from scores import Precision, count_classes, find_winners, read_score_file, read_scores
+from tests import raw_files
 from tests.fuzz import config_oracle, making, oracle
 from tests.fuzz.making import BIN, Pick
 from thresholds import read_class_thresholds
@@ -226,6 +233,105 @@ def check_config(config: dict[Any, Any]) -> bool:
     return True
 
 
+# --- raw files ---
+
+STYLES = {True: raw_files.OLD, False: raw_files.NEW}
+
+
+def check_header(given: dict[str, Any]) -> bool:
+    header, refused = outcome(lambda: read_header(given["body"], "x.hdr"), RawFileError)
+    if refused:
+        assert given["right"] is None
+        assert "x.hdr: not a header" in refused
+        return False
+    measured = [header.run_time, header.inhibit_time, header.temperature, header.humidity]
+    assert all(value is None or abs(value) < 1e9 for value in measured)
+    assert len(header.malformed.first) <= min(20, header.malformed.count)
+    if given["right"] is not None:
+        assert measured == [float(text) if text else None for text in given["right"]]
+        assert header.malformed.count == 0
+    return True
+
+
+def check_triggers(given: dict[str, Any]) -> bool:
+    old, body = given["old"], given["body"]
+    read = lambda: read_triggers(STYLES[old], body, "x.adc")  # noqa: E731
+    both = agreed(lambda: oracle.triggers(old, body), read, RawFileError, "x.adc: not the triggers")
+    if both is None:
+        return False
+    table, (rows, malformed) = both
+    found = [[None if isinstance(v, float) and math.isnan(v) else v for v in row] for row in table.rows.values.tolist()]
+    assert found == rows
+    assert table.malformed.count == malformed == len(table.malformed.first)
+    assert list(table.rois) == [row[0] for row in rows if row[4] and row[5]]
+    volume = measure_volume(table)
+    assert (volume.ml_analyzed is None) == (volume.volume_method == "")
+    assert all(value is None or math.isfinite(value) for value in (volume.ml_analyzed, volume.look_time))
+    assert rows or volume.ml_analyzed is None
+    return True
+
+
+def check_images(given: dict[str, Any]) -> bool:
+    roi, stitch, old = given["roi"], given["stitch"], given["old"]
+    line = raw_files.old_line if old else raw_files.new_line
+    lines = [line(trigger, box=box, offset=offset) for trigger, *box, offset in given["boxes"]]
+    table = read_triggers(STYLES[old], raw_files.adc(*lines), "x.adc")
+    right = oracle.images(old, stitch, given["boxes"], roi)
+    assert image_numbers(table, stitch) == list(right)
+
+    def read(start: int, size: int) -> bytes:
+        return roi[start : start + size]
+
+    for number, frame in right.items():
+        image, refused = outcome(lambda n=number: read_image(read, table, n, stitch), RawFileError)
+        if isinstance(frame, int):
+            assert refused.startswith(f"ROI {STYLES[old]}_{frame:05d}: the .roi ends")
+            continue
+        top, left = (min(at[axis] for at in frame) for axis in (0, 1))
+        bottom, right_edge = (max(at[axis] for at in frame) for axis in (0, 1))
+        whole = [(j, i) for j in range(top, bottom + 1) for i in range(left, right_edge + 1)]
+        assert image.pixels.shape == (bottom - top + 1, right_edge - left + 1)
+        gap = set(whole) - set(frame)
+        marked = [] if image.gap is None else image.gap.ravel().tolist()
+        assert not gap or marked == [at in gap for at in whole]
+        beside = {(j + dj, i + di) for j, i in gap for dj, di in ((0, 1), (0, -1), (1, 0), (-1, 0))} & set(frame)
+        filled = round(sum(frame[at] for at in beside) / len(beside)) if beside else None
+        assert image.pixels.ravel().tolist() == [frame.get(at, filled) for at in whole]
+    return not any(isinstance(frame, int) for frame in right.values())
+
+
+def check_packed_scores(given: dict[str, Any]) -> bool:
+    version, labels = given["version"], given["labels"]
+    if version == 1:
+        body = raw_files.scores_mat(labels, given["rois"], given["scores"], bool(given["rois"]))
+    else:
+        make = (labels, np.array(given["rois"], int), given["scores"], given["dtype"])
+        body = raw_files.scores_h5(version, given["bin"], *make)
+    whole = body
+    for at, value in given["damage"]:
+        body = body[: at % len(body)] + bytes([value]) + body[at % len(body) + 1 :]
+    body = body if given["cut"] is None else body[: given["cut"] % len(body)]
+    file = ScoreFile("x.mat" if version == 1 else "x.h5", body)
+    if body == whole:
+        both = agreed(lambda: oracle.packed_scores(BIN, given), lambda: read_score_file(BIN, file), ScoresError, BIN)
+        if both is None:
+            return False
+        (classes, scores), (right_labels, _, rows) = both
+        assert classes == right_labels
+        assert [[None if math.isnan(score) else score for score in row] for row in scores.tolist()] == rows
+        return True
+    # Nothing in these files says what a damaged number was; but what is read is class scores, or else refused.
+    taken, refused = outcome(lambda: read_score_file(BIN, file), ScoresError)
+    if refused:
+        assert BIN in refused
+        assert refused.isprintable()
+        return False
+    classes, scores = taken
+    assert scores.shape[1] == len(classes) == len(set(classes))
+    assert not ((scores < 0) | (scores > 1)).any()
+    return True
+
+
 # --- the parsers together ---
 
 
@@ -249,6 +355,10 @@ TARGETS = {
     "config": Target(making.a_config, check_config, 60_000, 4_000, 15_000),
     "class thresholds": Target(making.some_thresholds, check_thresholds, 60_000, 4_000, 20_000),
     "class table": Target(making.a_class_table, check_class_table, 10_000, 2_000, 5_000),
+    "raw header": Target(making.a_header, check_header, 60_000, 4_000, 20_000),
+    "raw triggers": Target(making.some_triggers, check_triggers, 30_000, 4_000, 10_000),
+    "raw images": Target(making.some_images, check_images, 30_000, 4_000, 10_000),
+    "packed scores": Target(making.some_packed_scores, check_packed_scores, 10_000, 2_000, 4_000),
 }
 
 # Inputs of this process that were checked, by target: a digest of each, even if it was refused, odd if it was taken.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bin_ids import PATTERN, parse_bin_id
+from bin_ids import PATTERN, add_target, bin_timestamp, parse_bin_id, parse_roi_id
 
 TIMES = st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31, 23, 59, 59)).map(lambda t: t.replace(microsecond=0))
 INSTRUMENTS = st.integers(0, 99_999)
@@ -107,3 +107,51 @@ def test_what_is_taken_is_safe_as_a_name(text: str) -> None:
 @pytest.mark.parametrize("text", ["D20240215T150055_IFCB\u0660\u0661\u0660", "IFCB5_2012_\u0660\u0662\u0668_081515"])
 def test_a_wildcard_takes_no_other_digits_than_an_id(text: str) -> None:
     assert not re.fullmatch(PATTERN, text)
+
+
+# --- ROIs ---
+
+
+@pytest.mark.parametrize(
+    ("bin_id", "target", "text"),
+    [
+        ("D20240215T150055_IFCB010", 2, "D20240215T150055_IFCB010_00002"),
+        ("IFCB5_2012_028_081515", 3, "IFCB5_2012_028_081515_00003"),
+        ("IFCB5_2012_028_081515", 99_999, "IFCB5_2012_028_081515_99999"),
+        ("IFCB5_2012_028_081515", 123_456, "IFCB5_2012_028_081515_123456"),
+    ],
+)
+def test_roi_ids_by_hand(bin_id: str, target: int, text: str) -> None:
+    assert add_target(bin_id, target) == text
+    assert parse_roi_id(text) == (bin_id, target)
+
+
+@given(TIMES, INSTRUMENTS, st.integers(1, 10**9 - 1), st.booleans())
+def test_roi_ids_round_trip(time: datetime, instrument: int, target: int, old: bool) -> None:
+    bin_id = f"IFCB{instrument}_{time:%Y_%j_%H%M%S}" if old else f"D{time:%Y%m%dT%H%M%S}_IFCB{instrument:03d}"
+    assert parse_roi_id(add_target(bin_id, target)) == (bin_id, target)
+    assert bin_timestamp(bin_id) == time.replace(tzinfo=UTC)
+    assert parse_bin_id(bin_id).old_style == old
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *"D20240215T150055_IFCB010 IFCB5_2012_028_081515 D20240215T150055_IFCB010_ D20240215T150055_IFCB010_2".split(),
+        *"D20240215T150055_IFCB010_0002 D20240215T150055_IFCB010_000002 D20240215T150055_IFCB010_00000".split(),
+        *"D20240215T150055_IFCB010_-0002 D20240230T150055_IFCB010_00002 _00002 x_00002".split(),
+        *("D20240215T150055_IFCB010_00002\n", "D20240215T150055_IFCB010_00002.png", "D20240215T150055_IFCB010\n_00002"),
+        *("D20240215T150055_IFCB010_\u0660\u0660\u0660\u0660\u0662", "D20240215T150055_IFCB010_1" + "0" * 5000),
+    ],
+)
+def test_what_is_no_roi_id_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a (ROI|bin) id"):
+        parse_roi_id(text)
+
+
+@pytest.mark.parametrize("target", [0, -1, 10**9])
+def test_what_is_no_target_is_refused(target: int) -> None:
+    with pytest.raises(ValueError, match="is not the number of a ROI"):
+        add_target("IFCB5_2012_028_081515", target)
+    with pytest.raises(ValueError, match="is not a bin id"):
+        add_target("IFCB5", 1)

@@ -6,9 +6,8 @@
 - Version 3, HDF5: `output_scores` (ROIs, classes), `class_labels`, `roi_numbers`; the attribute `bin_id` of `metadata`.
 
 Most are of float16; they are given as float64, which holds every float16 and float32 exactly, so that comparing in
-float16 later is comparing what the classifier wrote. The libraries that read these formats trust what a file says of
-itself: a few bytes can have them take all memory, go round for ever or end the process. What they do not survive is
-looked for before.
+float16 later is comparing what the classifier wrote. The library for HDF5 trusts what a file says of itself: a few
+bytes can have it take all memory, go round for ever or read other files. What leads it there is looked for before.
 
 Sources: pyifcb (`ifcb/data/products/class_scores.py`) for the three versions, WHOI's ifcb_classifier
 (`neuston_callbacks.py`) for how they are written, the format specifications of MAT-files of level 5 and of HDF5.
@@ -16,9 +15,11 @@ Sources: pyifcb (`ifcb/data/products/class_scores.py`) for the three versions, W
 
 import io
 import re
+import struct
 import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,8 @@ PACKED = (".h5", ".mat")  # how the names of such files end
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MATLAB = b"MATLAB 5.0 MAT-file"
 MOST_BYTES = 2**26  # of a file, and of what is packed in it: 16,000 ROIs of 180 classes have 23 MB in double precision
-MOST_ARRAYS = 2000  # in a .mat: a label is one. More than some 20,000 within each other end the process
 REFERENCE = 16  # bytes, in HDF5, of a text of any length: its length, its heap and its index there
+HEAP = b"GCOL\x01\0\0\0"  # how a heap of texts begins in HDF5
 DEFLATE = 1
 FILTERS = {DEFLATE, 2, 3}  # of HDF5, with shuffle and checksum; others would be code from elsewhere
 
@@ -70,60 +71,102 @@ def _checked(labels: Labels, rois: NDArray[Any], scores: NDArray[Any]) -> NDArra
         raise ValueError(f"scores of the shape {scores.shape} for {len(rois)} ROIs and {len(labels)} classes")
     if scores.dtype.kind != "f":
         raise ValueError(f"scores of the type {scores.dtype}")
-    # Large ROI numbers that were stored in float16 are not the right ones; then some are there twice.
-    if rois.dtype.kind not in "iuf" or not ((rois >= 1) & (rois < 10**9) & (rois == np.floor(rois))).all():
+    numbers = rois.astype(np.float64) if rois.dtype.kind in "iuf" else np.zeros(len(rois))
+    if not ((numbers >= 1) & (numbers < 10**9) & (numbers == np.floor(numbers))).all():
         raise ValueError("ROI numbers that are not whole numbers from 1")
-    if len(np.unique(rois)) < len(rois):
+    if len(np.unique(numbers)) < len(numbers):  # as large numbers are that were stored in float16
         raise ValueError("a ROI is there twice")
-    return rois.astype(np.int64)
+    return numbers.astype(np.int64)
 
 
 # --- version 1 ---
+# A few lines of our own, for scipy's reader ends the process on one in two hundred damaged files.
+
+Element = tuple[int, memoryview]  # of a MAT-file: what kind it is of, and what it holds
+Order = Literal["<", ">"]  # of the bytes of numbers
+MATRIX, PACKED_ELEMENT = 14, 15
+NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
+CELLS, TEXT, SCORES, NUMERIC, COMPLEX = {1}, 4, {6, 7}, set(range(6, 16)), 0x800  # classes of arrays
 
 
 def _read_matlab(body: bytes) -> tuple[Labels, NDArray[Any], NDArray[Any]]:
-    from scipy.io import loadmat, whosmat  # here, for few archives have such files
-
-    plain = _unpacked(body)
-    names = ("roinum", "class2useTB", "TBscores")
-    shapes = {name: shape for name, shape, _ in whosmat(io.BytesIO(plain)) if name in names}
-    if missing := sorted(set(names) - set(shapes)):
+    order: Order = "<" if body[126:128] == b"IM" else ">"
+    wanted = {"class2useTB": CELLS, "roinum": NUMERIC, "TBscores": SCORES}
+    arrays: dict[str, Any] = {}
+    room = MOST_BYTES
+    for kind, data in _elements(memoryview(body)[128:], order):
+        if kind == PACKED_ELEMENT:
+            plain = zlib.decompressobj().decompress(data, room)
+            room -= len(plain)
+            if room <= 0:
+                raise ValueError(f"more than {MOST_BYTES:,} bytes are packed in it")
+            kind, data = next(_elements(memoryview(plain), order), (0, data))
+        if kind == MATRIX:
+            name, kind_of, shape, inner = _array(data, order)
+            if name in wanted:
+                if kind_of not in wanted[name] or len(shape) != 2 or min(shape) < 0:
+                    raise ValueError(f"its {name} is an array of class {kind_of} and shape {shape}")
+                arrays[name] = _labels(shape, inner, order) if kind_of in CELLS else _numbers(shape, inner, order)
+    if missing := sorted(set(wanted) - set(arrays)):
         raise ValueError(f"it has no {', '.join(missing)}")
-    if any(len(shape) != 2 or np.prod(shape, dtype=float) > MOST_BYTES / 8 for shape in shapes.values()):
-        raise ValueError(f"arrays of the shapes {shapes}")
-    found = loadmat(io.BytesIO(plain), variable_names=names)
-    labels = [_text(cell) for cell in found["class2useTB"].ravel()]
+    labels = arrays["class2useTB"]
     if labels[-1:] == ["unclassified"]:
         labels.pop()
-    return tuple(labels), np.atleast_1d(found["roinum"]).ravel(), found["TBscores"]
+    return tuple(labels), arrays["roinum"].ravel(), arrays["TBscores"].astype(np.float64)
 
 
-def _unpacked(body: bytes) -> bytes:
-    """The same file without compression. Its variables, each a tag of type and length and so many bytes, are packed."""
-    order = "little" if body[126:128] == b"IM" else "big"
-    word = np.dtype(np.uint32).newbyteorder("<" if order == "little" else ">")
-    parts, at, size = [body[:128]], 128, 128
-    while at < len(body):
-        kind, length = (int(n) for n in np.frombuffer(body[at : at + 8].ljust(8, b"\0"), word))
-        part = body[at : at + 8 + length]
-        if kind == 15:
-            part = zlib.decompressobj().decompress(part[8:], MOST_BYTES - size + 1)
-        parts.append(part)
-        at, size = at + 8 + length, size + len(part)
-        if size > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES:,} bytes are packed in it")
-    plain = b"".join(parts)
-    # An array is type 14, at a multiple of 8 bytes; each of many within each other would take some of the stack.
-    tags = np.frombuffer(plain, word, count=len(plain) // 8 * 2)[::2]
-    if np.count_nonzero(tags == 14) > MOST_ARRAYS:
-        raise ValueError(f"it has more than {MOST_ARRAYS} arrays")
-    return plain
+def _elements(data: memoryview, order: Order) -> Iterator[Element]:
+    """Each a tag of kind and length, and so many bytes, filled up to 8; up to four bytes fit into the tag."""
+    at = 0
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from(f"{order}II", data, at)
+        start = at + 8
+        if kind >> 16:
+            kind, length, start = kind & 0xFFFF, kind >> 16, at + 4
+        if length > (len(data) - start if start == at + 8 else 4):
+            raise ValueError("it breaks off")
+        yield kind, data[start : start + length]
+        at = at + 8 if start == at + 4 else start + length + (0 if kind == PACKED_ELEMENT else -length % 8)
 
 
-def _text(cell: Any) -> str:
-    if not isinstance(cell, np.ndarray) or cell.dtype.kind != "U" or cell.size != 1:
-        raise ValueError("a label that is not text")
-    return str(cell.ravel()[0])
+def _array(data: memoryview, order: Order) -> tuple[str, int, tuple[int, ...], Iterator[Element]]:
+    """Name, class (of complex numbers another one) and shape of an array, and the elements that it is made of."""
+    inner = _elements(data, order)
+    head = [bytes(part) for _, part in islice(inner, 3)]
+    if len(head) < 3:
+        raise ValueError("it breaks off")
+    flags, dims, name = head
+    (flag,) = struct.unpack_from(f"{order}I", flags)
+    shape = struct.unpack_from(f"{order}{len(dims) // 4}i", dims)
+    return name.decode("latin-1"), flag & (0xFF | COMPLEX), shape, inner
+
+
+def _numbers(shape: tuple[int, ...], inner: Iterator[Element], order: Order) -> NDArray[Any]:
+    kind, data = _first(inner, NUMBERS)
+    return np.frombuffer(data, np.dtype(kind).newbyteorder(order)).reshape(shape, order="F")
+
+
+def _first(inner: Iterator[Element], kinds: Mapping[int, str]) -> tuple[str, memoryview]:
+    kind, data = next(inner, (0, memoryview(b"")))
+    if kind not in kinds:
+        raise ValueError(f"it breaks off, or holds an element of kind {kind}")
+    return kinds[kind], data
+
+
+def _labels(shape: tuple[int, ...], inner: Iterator[Element], order: Order) -> list[str]:
+    labels = []
+    for _, data in islice(inner, shape[0] * shape[1]):
+        _, kind_of, of_text, text = _array(data, order)
+        if kind_of != TEXT or of_text[:1] != (1,):
+            raise ValueError("a label that is not a line of text")
+        coding, letters = _first(text, TEXTS)
+        if coding in ("utf-16", "utf-32"):
+            coding += "-le" if order == "<" else "-be"
+        labels.append(bytes(letters).decode(coding))
+    if len(labels) != shape[0] * shape[1]:
+        raise ValueError("it breaks off")
+    return labels
 
 
 # --- versions 2 and 3 ---
@@ -161,12 +204,16 @@ def _dataset(file: Any, name: str, body: bytes) -> Any:
     item = REFERENCE if free_length else data.id.get_type().get_size()
     if data.size is None or data.size * item > MOST_BYTES:
         raise ValueError(f"its {name} have the shape {data.shape}")
-    start = data.id.get_offset()  # none if it is in chunks
-    for part in _chunks(data, name, item) if data.chunks else [body[start : start + data.size * item]] if start else []:
+    for part in _chunks(data, name, item) if data.chunks else _in_one_piece(data, body, item):
         lengths = np.frombuffer(part, np.uint32, count=len(part) // REFERENCE * 4)[::4]
         if free_length and lengths.max(initial=0) > len(body):
             raise ValueError(f"its {name} hold a text that is longer than the file")
     return data
+
+
+def _in_one_piece(data: Any, body: bytes, item: int) -> list[bytes]:
+    start = data.id.get_offset()  # none of a small one, which is kept with its description
+    return [] if start is None else [body[start : start + data.size * item]]
 
 
 def _chunks(data: Any, name: str, item: int) -> Iterator[bytes]:
@@ -190,11 +237,11 @@ def _chunks(data: Any, name: str, item: int) -> Iterator[bytes]:
 def _heap_texts(body: bytes) -> list[bytes]:
     """All texts of any length that the file holds. Refuses a damaged heap of them: reading it would never end.
 
-    By the format specification, III.E: `GCOL`, version, size of the whole from there; then objects of index, count,
+    By the format specification, III.E: HEAP, the size of the whole from there; then objects of index, count,
     size and contents, in multiples of 8 bytes. Index 0 is the free space, and its size includes its head.
     """
     texts = []
-    start = body.find(b"GCOL")
+    start = body.find(HEAP)
     while start >= 0:
         end = start + int.from_bytes(body[start + 8 : start + 16], "little")
         at = start + 16
@@ -208,7 +255,7 @@ def _heap_texts(body: bytes) -> list[bytes]:
             at += size
         if not start + 16 <= at <= end <= len(body):
             raise ValueError("a heap of texts is damaged")
-        start = body.find(b"GCOL", start + 4)
+        start = body.find(HEAP, end)
     return texts
 
 

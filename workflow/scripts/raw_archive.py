@@ -74,17 +74,18 @@ class RawTree:
 
 
 def find_raw(folder: str | Path) -> RawTree:
-    """Look through a folder on disk. Raises RawFileError if it is none."""
+    """Look through a folder on disk. Raises RawFileError, naming it, if it or a folder in it cannot be read."""
     root = Path(folder)
-    if not root.is_dir():
-        raise RawFileError(f"{root.as_posix()}: no such folder")
     beside = root.resolve().parent / MODIFIED_FOLDER
-    modified = [path for path in _walk(beside) if path.endswith(MODIFIED)] if beside != root.resolve() else []
-    return index_files(_walk(root), modified)
+    modified = _walk(beside) if beside.is_dir() and beside != root.resolve() else ()
+    return index_files(_walk(root), (path for path in modified if path.endswith(MODIFIED)))
 
 
 def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, names in os.walk(root):
+    def refuse(error: OSError) -> None:  # else its bins would be missing without a word
+        raise RawFileError(f"{error.filename}: cannot be read ({error.strerror})")
+
+    for folder, folders, names in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if name.lower() not in LEFT_OUT)
         for name in sorted(names):
             yield (Path(folder) / name).as_posix()

@@ -59,7 +59,7 @@ def read_header(body: bytes, name: str) -> Header:
         raise RawFileError(f"{name}: not a header: it has {len(body):,} bytes, headers have a few thousand")
     lines = [line.strip() for line in body.decode("utf-8-sig", "replace").splitlines()]
     first = next((line for line in lines if line), "")
-    if re.match("softwareVersion:", first, re.IGNORECASE):
+    if first.lower().startswith("softwareversion:"):
         return _keyed(lines)
     if first.startswith("Imaging FlowCytobot Acquisition Software"):
         return _sentences(lines)

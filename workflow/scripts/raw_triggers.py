@@ -43,6 +43,11 @@ class Layout:
     x: int
     clocks: Mapping[str, int]
 
+    @property
+    def least(self) -> int:
+        """How many cells a line has at least."""
+        return self.x + len(GEOMETRY)
+
 
 OLD = Layout(9, {"trigger_open_time": 7, "frame_grab_time": 8})
 NEW = Layout(13, {"adc_time": 1, "run_time": 22, "inhibit_time": 23})
@@ -146,15 +151,19 @@ def _all_at_once(body: bytes, layout: Layout) -> pd.DataFrame | None:
 
 
 def _line_by_line(bin_id: str, body: bytes, name: str, layout: Layout, malformed: MalformedLines) -> pd.DataFrame:
-    n_lines, width = _size(body, name)
+    width = _usual_cells(body, name, layout)
     rows: list[list[float]] = []
     for at, line in _lines(body):
         try:
             rows.append([at, *_cells(line, layout, width)])
         except ValueError as error:
             malformed.add(at, str(error))
-    if n_lines and not rows:
-        raise RawFileError(f"{name}: not the triggers of bin {bin_id}: {malformed}")
+    if malformed.count and not rows:
+        at, reason = malformed.first[0]
+        raise RawFileError(
+            f"{name}: not the triggers of bin {bin_id}: none of its {malformed.count:,} lines can be read, line {at} "
+            f"is {reason}. Copy the file again from the instrument, or leave the bin out"
+        )
     table = pd.DataFrame(rows, columns=["roi_number", "trigger", *GEOMETRY, *layout.clocks])
     whole = ["roi_number", "trigger", *GEOMETRY]
     return table.astype({column: np.int64 if column in whole else np.float64 for column in table.columns})
@@ -175,42 +184,40 @@ def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
         yield at, line.rstrip(b"\r\n")
 
 
-def _size(body: bytes, name: str) -> tuple[int, int]:
-    """How many lines there are, and how many cells most of them have."""
-    widths: Counter[int] = Counter()
+def _usual_cells(body: bytes, name: str, layout: Layout) -> int:
+    """How many cells most of the lines have that may be triggers; 0 if there is none."""
+    lines: Counter[int] = Counter()
     for at, line in _lines(body):
         if at > MOST_LINES:
             raise RawFileError(f"{name}: not the triggers of a bin: it has more than {MOST_LINES:,} lines")
-        widths[line.count(b",") + 1 if line.strip() else 0] += 1
-    n_lines = widths.total()
-    widths[0] = 0
-    # The most frequent, and of two the larger one: a line that broke off has fewer cells.
-    return n_lines, max(widths, key=lambda cells: (widths[cells], cells))
+        cells = line.count(b",") + 1
+        lines[cells if layout.least <= cells <= MOST_CELLS else 0] += 1
+    lines[0] = 0
+    # Of two as frequent ones the larger: a line that broke off has fewer cells.
+    return max(lines, key=lambda cells: (lines[cells], cells))
 
 
 def _cells(line: bytes, layout: Layout, width: int) -> list[float]:
     """Trigger, geometry and clocks of a line. Raises ValueError for one that cannot be read."""
     if not line.strip():
         raise ValueError("blank")
-    n_cells = line.count(b",") + 1
-    if n_cells != width:
-        raise ValueError(f"has {n_cells} cells, not {width} as the others")
-    if not layout.x + len(GEOMETRY) <= width <= MOST_CELLS:
-        raise ValueError(f"has {width} cells, the layout {layout.x + len(GEOMETRY)} at least")
+    if line.count(b",") + 1 != width:
+        usual = f"{width} as the others" if width else f"{layout.least} or more"
+        raise ValueError(f"of {line.count(b',') + 1} cells, not {usual}")
     cells = line.decode("ascii", "replace").split(",")
-    trigger, *geometry = (_whole(cells[at]) for at in (0, *range(layout.x, layout.x + len(GEOMETRY))))
+    trigger, *geometry = (_whole(cells[at]) for at in (0, *range(layout.x, layout.least)))
     *_, across, down, offset = geometry
     if not (0 <= across <= LARGEST_SIDE and 0 <= down <= LARGEST_SIDE):
-        raise ValueError(f"an image of {across} x {down} pixels")
+        raise ValueError(f"of an image of {across} x {down} pixels")
     if not 0 <= offset <= LARGEST_OFFSET:
-        raise ValueError(f"an image at byte {offset}")
+        raise ValueError(f"of an image at byte {offset}")
     clocks = [_seconds(cells[at]) if at < width else np.nan for at in layout.clocks.values()]
     return [trigger, *geometry, *clocks]
 
 
 def _whole(text: str) -> int:
     if re.fullmatch(" *[+-]?[0-9]{1,15} *", text) is None:
-        raise ValueError(f"{text[:40]!r} is not a whole number")
+        raise ValueError(f"not legible: {text[:40]!r} where a whole number belongs")
     return int(text)
 
 
@@ -218,7 +225,7 @@ def _seconds(text: str) -> float:
     try:
         seconds = number(text)
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is not a time in seconds") from None
+        raise ValueError(f"not legible: {text[:40]!r} where seconds belong") from None
     if abs(seconds) > LONGEST:
-        raise ValueError(f"a time of {seconds} s")
+        raise ValueError(f"of a time of {seconds} s")
     return seconds

@@ -4,7 +4,7 @@ The volume is look time times flow, and the look time is the run time less the t
 The `.adc` is what counts, by the rules of the dashboard's own library; some logs of these clocks are wrong in part, and
 the rules mend them. Beside it stands what the header gives, for the two are known to differ by percents.
 
-Sources: pyifcb 1.3.0 (`ifcb/metrics/ml_analyzed.py`; the values that it gives for two real bins are met to the last
+Sources: pyifcb (`ifcb/metrics/ml_analyzed.py`; what its version 1.3.0 gives for two real bins is met to the last
 digit), WHOI's ifcb-analysis (`IFCB_volume_analyzed_fromADC.m`, `IFCB_volume_analyzed.m`).
 """
 
