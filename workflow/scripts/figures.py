@@ -37,7 +37,7 @@ SERIES_MOST = 6  # more could not be told apart by colour
 DOTS_MOST = 62  # days that are drawn as points too
 BINS_MOST = 3000  # bins that are drawn as points
 PLACES_MOST = 4000  # points of the map
-DIGITS = 5  # significant ones of numbers in a chart
+DIGITS = 4  # significant ones of numbers in a chart
 
 # Okabe & Ito's colours for the colour-blind. Reddish purple is kept for what was not assessed.
 PURPLE, GREY = "#CC79A7", "#d9d9d9"
@@ -207,9 +207,12 @@ def runs(rows: pd.DataFrame, what: str, step: int) -> pd.DataFrame:
 
 # --- rows to charts ---
 
+# Of abundances through time: a bloom leaves the rest of the year visible, and zero is at zero, which a log scale lacks.
+ROOT = alt.Scale(type="sqrt", domainMin=0)
 
-def inline(rows: pd.DataFrame) -> alt.InlineData:
-    """The rows as data of a chart; times are UTC, missing values null."""
+
+def inline(rows: pd.DataFrame, digits: int = DIGITS) -> alt.InlineData:
+    """The rows as data of a chart; times are UTC, missing values null, numbers have so many significant digits."""
     parse: dict[str, str] = {}
     texts: dict[str, pd.Series] = {}
     for name, values in rows.items():
@@ -219,7 +222,7 @@ def inline(rows: pd.DataFrame) -> alt.InlineData:
             parse[str(name)] = "date"
         else:
             parse[str(name)] = "number" if pd.api.types.is_numeric_dtype(values) else "string"
-    text = rows.assign(**texts).to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    text = rows.assign(**texts).to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
     return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
 
 
@@ -283,18 +286,19 @@ def time_series(tables: Tables, wish: Wish) -> Any:
         rows["low"], rows["high"] = low / rows["ml_analyzed_total"], high / rows["ml_analyzed_total"]
     rows["rank"] = rows["class"].map({name: rank for rank, name in enumerate(classes)})
     rows["key"] = rows["series"]
+    labels = inline(pd.DataFrame({"rank": range(len(classes)), "class": classes}))
 
     # A line needs two neighbours to be seen.
     there = rows["value"].notna()
     same = [rows[["series", "class"]].eq(rows[["series", "class"]].shift(n)).all(axis=1) for n in (1, -1)]
     near = (there.shift(1, fill_value=False) & same[0]) | (there.shift(-1, fill_value=False) & same[1])
-    rows["dot"] = (~near | (len(span.days) <= DOTS_MOST)).astype(int)
+    rows["dot"] = (~near | (len(span.days) <= DOTS_MOST)).where(lambda dots: dots).astype("Int8")
     lack = runs(rows[rows["state"] != ""], "state", span.step)
-    lack = lack.assign(key=lack["state"], foot=lack["series"].map({name: i for i, name in enumerate(series)}))
+    lack = lack.assign(key=lack["state"], line=lack["series"].map({name: i for i, name in enumerate(series)}))
     # One row without a value breaks a line; more of them say no more.
     gap = ~there & ~there.shift(1, fill_value=False) & same[0]
-    columns = ["class", "rank", "key", "day", "value", "low", "high", "dot"]
-    drawn = pd.concat([rows.loc[~gap, columns], lack[["class", "rank", "key", "day", "end", "foot"]]])
+    columns = ["rank", "key", "day", "value", "low", "high", "dot"]
+    drawn = pd.concat([rows.loc[~gap, columns], lack[["rank", "key", "day", "end", "line"]]])
 
     states_there = [state for state in (NOT_ASSESSED, NO_DATA) if state in set(lack["state"])]
     colour = alt.Color(
@@ -307,7 +311,7 @@ def time_series(tables: Tables, wish: Wish) -> Any:
         legend=alt.Legend(symbolType="square", symbolOpacity=1),
     )
     width, height = 400, 90
-    y = alt.Y("value:Q", title="objects/mL", scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=4, format=".6~g", minExtent=34))
+    y = alt.Y("value:Q", title="objects/mL", scale=ROOT, axis=alt.Axis(tickCount=4, format=".6~g", minExtent=34))
     base = alt.Chart().encode(color=colour)
     hover = [
         alt.Tooltip("class:N"),
@@ -318,14 +322,14 @@ def time_series(tables: Tables, wish: Wish) -> Any:
         alt.Tooltip("high:Q", title="upper limit"),
     ]
     middle = f"toNumber(datum.day) + {span.step * 12 * 3600 * 1000}"
-    of_days = base.transform_filter("!isValid(datum.foot)").transform_calculate(middle=middle)
+    of_days = base.transform_filter("!isValid(datum.line)").transform_calculate(middle=middle)
     of_days = of_days.encode(x=time_axis(span, width, field="middle"))
     dots = of_days.transform_filter("isValid(datum.value) && (screen || datum.dot)").encode(y=y, tooltip=hover)
-    # The foot of a panel says which days lack, a line for each series.
-    foot = (
-        base.transform_filter("isValid(datum.foot)")
-        .transform_calculate(top=f"{height} - 4 * datum.foot - 4", bottom=f"{height} - 4 * datum.foot - 1")
-        .mark_rect(opacity=1)
+    # The top of a panel says which days lack, a line for each series.
+    lacking = (
+        base.transform_filter("isValid(datum.line)")
+        .transform_calculate(top="4 * datum.line + 1", bottom="4 * datum.line + 4")
+        .mark_rect(opacity=1, clip=True)
         .encode(
             x=time_axis(span, width),
             x2="end:T",
@@ -335,26 +339,27 @@ def time_series(tables: Tables, wish: Wish) -> Any:
         )
     )
     layers = (
-        of_days.mark_area(opacity=0.25, line=False).encode(y=alt.Y("low:Q", title="objects/mL"), y2="high:Q"),
-        of_days.mark_line(strokeWidth=1.2).encode(y=y).add_params(zoom("x")),
-        dots.transform_filter("datum.dot").mark_rule(opacity=0.6).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        dots.mark_circle(size=22).encode(
-            opacity=alt.Opacity("dot:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)
+        of_days.mark_area(opacity=0.25, clip=True).encode(y=alt.Y("low:Q", title="objects/mL", scale=ROOT), y2="high:Q"),
+        of_days.mark_line(strokeWidth=1.2, clip=True).encode(y=y).add_params(zoom("x")),
+        dots.transform_filter("datum.dot").mark_rule(opacity=0.6, clip=True).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        dots.mark_circle(size=22, clip=True).encode(
+            opacity=alt.condition("datum.dot", alt.value(1), alt.value(0))
         ),
     )
-    chart = alt.layer(alt.layer(*layers), foot).resolve_scale(y="independent").properties(width=width, height=height)
+    chart = alt.layer(alt.layer(*layers), lacking).resolve_scale(y="independent").properties(width=width, height=height)
     panels = chart.facet(
         alt.Facet("class:N", sort=alt.EncodingSortField("rank", op="min"), header=alt.Header(title=None)),
         data=inline(drawn),
         columns=2,
     ).resolve_scale(y="independent")
+    panels = panels.transform_lookup("rank", alt.LookupData(labels, key="rank", fields=["class"]))
     return panels.properties(
         title=title(
             f"{head}, {wish.dataset}",
             f"{span}; a point is a {span.pooled}. The {len(classes)} most abundant classes that live or may live",
             f"band: {_percent(wish.confidence)} interval of the count"
             + (", widened by the scatter between bins" if span.step == 1 else " (Poisson)")
-            + "; no classification error",
+            + "; no classification error; square-root scale",
             _of_series(series, coverage["series"].nunique()),
         )
     )
@@ -399,7 +404,7 @@ def heat_map(tables: Tables, wish: Wish) -> Any:
     until = [alt.Tooltip("end:T", title="until (UTC)", format="%Y-%m-%d")]
     values = (
         base.transform_filter("isValid(datum.value) && datum.value > 0")
-        .mark_rect()
+        .mark_rect(clip=True)
         .encode(
             fill=alt.Fill(
                 "value:Q",
@@ -415,7 +420,7 @@ def heat_map(tables: Tables, wish: Wish) -> Any:
     colours = {ZERO: "#ffffff", NOT_ASSESSED: PURPLE, NO_DATA: GREY}
     others = (
         base.transform_filter("!(datum.value > 0)")
-        .mark_rect()
+        .mark_rect(clip=True)
         .encode(
             color=alt.Color(
                 "state:N",
@@ -488,7 +493,7 @@ def composition(tables: Tables, wish: Wish) -> Any:
     base = alt.Chart().encode(x=time_axis(span, width), y=y)
     bars = (
         base.transform_filter("datum.count > 0")
-        .mark_rect()
+        .mark_rect(clip=True)
         .encode(
             x2="end:T",
             y2="top:Q",
@@ -547,7 +552,7 @@ def coverage_calendar(tables: Tables, wish: Wish) -> Any:
     width = 620
     chart = (
         alt.Chart()
-        .mark_rect()
+        .mark_rect(clip=True)
         .encode(
             x=time_axis(span, width),
             x2="end:T",
@@ -562,7 +567,7 @@ def coverage_calendar(tables: Tables, wish: Wish) -> Any:
                 "status:N",
                 title="status in ledger.csv",
                 scale=alt.Scale(domain=named, range=[colours[name] for name in named]),
-                legend=alt.Legend(symbolType="square"),
+                legend=alt.Legend(symbolType="square", columns=len(named)),
             ),
             tooltip=[
                 alt.Tooltip("status:N"),
@@ -696,20 +701,21 @@ def positions(tables: Tables, wish: Wish) -> Any:
         scale=alt.Scale(domain=[south, north], nice=False, zero=False),
         axis=alt.Axis(labelExpr=degree.format("datum.value", "S", "N"), tickCount=5, gridColor="#ccc"),
     )
-    days = sorted(places["day"].unique())
+    # As numbers: a scale of times takes only the ends of a colour scheme.
+    ends = [int(day.timestamp() * 1000) for day in (places["day"].min(), places["day"].max())]
     chart = (
-        alt.Chart(inline(places[["series", "day", "longitude", "latitude", "bins"]]))
-        .mark_point(filled=True, size=45, opacity=1)
+        alt.Chart(inline(places[["series", "day", "longitude", "latitude", "bins"]], digits=9))
+        .mark_point(filled=True, size=45 if len(places) <= 500 else 20, opacity=1, clip=True, stroke="#333", strokeWidth=0.3)
         .encode(
             x=x,
             y=y,
             color=alt.Color(
-                "day:T",
+                "time:Q",
                 title="day (UTC)",
-                scale=alt.Scale(type="utc", scheme="viridis", domain=[_date(days[0]), _date(days[-1])], nice=False),
-                legend=alt.Legend(format="%Y-%m-%d", gradientLength=300, values=[_date(days[0]), _date(days[-1])]),
+                scale=alt.Scale(scheme="viridis", domain=ends, nice=False),
+                legend=alt.Legend(labelExpr="utcFormat(datum.value, '%Y-%m-%d')", gradientLength=300, values=ends),
             )
-            if len(days) > 1
+            if ends[0] < ends[1]
             else alt.value(OKABE_ITO[0]),
             tooltip=[
                 alt.Tooltip("series:N", title="group"),
@@ -719,6 +725,7 @@ def positions(tables: Tables, wish: Wish) -> Any:
                 alt.Tooltip("bins:Q", title="bins here"),
             ],
         )
+        .transform_calculate(time="toNumber(datum.day)")
         .add_params(zoom())
         .properties(width=size[0], height=size[1])
     )
@@ -740,7 +747,7 @@ def positions(tables: Tables, wish: Wish) -> Any:
 def frame_of(bins: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float], tuple[int, int]]:
     """Of a map: west and east, south and north (degrees), width and height (pixels), one scale in both directions."""
     middle = [(bins[c].min() + bins[c].max()) / 2 for c in ("longitude", "latitude")]
-    half = [(bins[c].max() - bins[c].min()) / 2 * 1.1 for c in ("longitude", "latitude")]
+    half = [(bins[c].max() - bins[c].min()) / 2 * 1.2 for c in ("longitude", "latitude")]
     shrink = max(math.cos(math.radians(middle[1])), 0.05)  # of a degree of longitude, against one of latitude
     least = max(0.02, half[0] * shrink / 3, half[1] / 3)  # no narrower than one to three
     half = [max(half[0], least / shrink), max(half[1], least)]
@@ -751,17 +758,19 @@ def frame_of(bins: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, floa
 
 
 def thinned(bins: pd.DataFrame, extent: float) -> pd.DataFrame:
-    """Bins of a day and series at one place as one row, `bins` of them; places are made coarser until they are few.
+    """One row per place, `bins` of them there, at the position of the first; places are made coarser until they are few.
 
-    extent: of the map, in degrees.
+    extent: of the map, in degrees. Places are told apart by series and, while they are few enough, by day; else the day
+    is the last one.
     """
-    for cells in (2000, 1000, 500, 250, 120, 60, 30):
-        digits = max(0, math.ceil(-math.log10(extent / cells)))
-        rounded = bins.assign(**{c: bins[c].round(digits) for c in ("latitude", "longitude")})
-        places = rounded.groupby(["series", "day", "longitude", "latitude"], as_index=False).agg(bins=("bin", "size"))
-        if len(places) <= PLACES_MOST:
+    bins = bins.sort_values(["day", "bin"], kind="stable")
+    for cells, by in ((1000, ["day"]), (500, ["day"]), (250, ["day"]), (250, []), (120, []), (60, [])):
+        cell = [(bins[c] // (extent / cells)).rename(f"{c}_cell") for c in ("latitude", "longitude")]
+        groups = bins.groupby([bins["series"], *(bins[name] for name in by), *cell], sort=False)
+        if groups.ngroups <= PLACES_MOST:
             break
-    return places.sort_values(["day", "series"], kind="stable")
+    first = groups[["series", "longitude", "latitude"]].first()
+    return first.assign(day=groups["day"].last(), bins=groups.size()).reset_index(drop=True).sort_values("day", kind="stable")
 
 
 def bin_series(tables: Tables, wish: Wish) -> Any:
@@ -796,7 +805,7 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
 
     width = 620
     x = time_axis(span, width, "sample_time (UTC)")
-    y = alt.Y("value:Q", title="objects per mL", scale=alt.Scale(domainMin=0), axis=alt.Axis(format=".6~g", tickCount=5))
+    y = alt.Y("value:Q", title="objects per mL", scale=ROOT, axis=alt.Axis(format=".6~g", tickCount=5))
     base = alt.Chart().encode(x=x)
     of_bins = base.transform_filter("!isValid(datum.end)")
     few = len(bins) <= BINS_MOST
@@ -813,16 +822,16 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
     )
     layers = [
         of_bins.transform_calculate(what="'bin'")
-        .mark_line(strokeWidth=0.7, opacity=0.8)
+        .mark_line(strokeWidth=0.7, clip=True)
         .encode(y=y, color=key)
         .add_params(zoom("x")),
         of_bins.transform_filter("isValid(datum.value)" if few else "screen && isValid(datum.value)")
         .transform_calculate(what="'bin'")
-        .mark_circle(size=14, opacity=0.9)
+        .mark_circle(size=14, opacity=1, clip=True)
         .encode(y=y, color=key, tooltip=hover),
         base.transform_filter("isValid(datum.end)")
         .transform_calculate(what=f"'{span.pooled}'")
-        .mark_rule(strokeWidth=2)
+        .mark_rule(strokeWidth=2, clip=True)
         .encode(
             x2="end:T",
             y="mean:Q",
@@ -838,7 +847,7 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
     return _panels(chart, data, series).properties(
         title=title(
             f"{head}: {name}, {wish.dataset}",
-            f"{span}; {len(bins):,} used bins whose label set has the class",
+            f"{span}; {len(bins):,} used bins whose label set has the class; square-root scale",
             _of_series(series, coverage["series"].nunique()),
         )
     )
