@@ -54,6 +54,8 @@ GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", PURPLE, 
 OTHER_GROUPS, NO_GROUP, NOT_LIVING = "further groups", "no group in the class table", "not living"
 REST_COLOURS = {OTHER_GROUPS: "#4d4d4d", NO_GROUP: "#808080", NOT_LIVING: "#b3b3b3", UNCLASSIFIED: "#e0e0e0"}
 
+alt.data_transformers.consolidate_datasets = False  # data stay where they are used
+
 # One weight of one font: a PDF of several fonts has them in no fixed order.
 PLAIN: dict[str, Any] = {"titleFontWeight": "normal", "titleFontSize": 11, "labelFontSize": 10}
 CONFIG: dict[str, Any] = {
@@ -70,7 +72,7 @@ CONFIG: dict[str, Any] = {
         "orient": "bottom",
         "symbolSize": 90,
         "columns": 4,
-        "layout": {"bottom": {"anchor": "start", "direction": "horizontal", "margin": 30}},
+        "padding": 8,
     },
     "header": {**PLAIN, "labelFontSize": 11, "labelLimit": 400, "labelAnchor": "start", "labelPadding": 3},
 }
@@ -920,7 +922,7 @@ def draw_figure(figure: str, tables: Tables, wish: Wish, scripts: str | Path, fi
     """
     spec = describe(figure, tables, wish)
     text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
-    svg = vl_convert.vegalite_to_svg(for_paper(spec))
+    svg = renumbered(vl_convert.vegalite_to_svg(for_paper(spec)))
     page = PAGE.format(
         title=f"{figure}, {wish.dataset}",
         scripts=Path(scripts).read_text(encoding="utf-8"),
@@ -935,6 +937,13 @@ def draw_figure(figure: str, tables: Tables, wish: Wish, scripts: str | Path, fi
     for form, path in files.items():
         with whole_file(path) as unfinished:
             unfinished.write_bytes(contents[form])
+
+
+def renumbered(svg: str) -> str:
+    """The SVG with its ids counted from 0: the library counts on through all that a process draws."""
+    ids = dict.fromkeys(re.findall(r'id="((?:clip|gradient_)\d+)"', svg))
+    new = {old: f"{old.rstrip('0123456789')}{i}" for i, old in enumerate(ids)}
+    return re.sub(r"(?<=[\"#])(?:clip|gradient_)\d+(?=[\")])", lambda found: new.get(found[0], found[0]), svg)
 
 
 def in_order(pdf: bytes) -> bytes:
