@@ -215,8 +215,8 @@ def test_the_sweep_has_the_threshold_in_use(tmp_path: Path) -> None:
     kept = {float(row["threshold"]): row["share_kept"] for row in rows if row["panel"].startswith("A ")}
     assert [kept[0.3], kept[0.6], kept[0.65], kept[0.9], kept[0.95]] == ["1", "0.6667", "0.3333", "0.3333", "0"]
     assert {row["panel"]: row["in_use"] for row in rows if row["in_use"]} == {
-        "A  (3 ROIs)": "0.6",
-        "B  (0 ROIs)": "0.8",
+        "A  (n = 3)": "0.6",
+        "B  (n = 0)": "0.8",
     }
     assert "never wins" in texts(run.svg("threshold_sweep"))
 
@@ -298,7 +298,7 @@ def test_a_window_of_many_years_is_pooled_into_weeks(tmp_path: Path, monkeypatch
 
 # --- every figure, in every kind of run ---
 
-ODD = ["nanoplankton <10um", "Chaetoceros, single cell", "a.b[0]", "it's \"so\"", "</script><b>", "datum['x']", "NA"]
+ODD = ["nanoplankton <10um", "Chaetoceros, single cell", "a.b[0]", 'it\'s "so"', "</script><b>", "datum['x']", "NA"]
 VALIDATOR = jsonschema.Draft7Validator(alt.load_schema())
 PLACED = {"latitude": 41.3, "longitude": -70.6}
 KINDS: dict[str, list[Day]] = {
@@ -324,9 +324,7 @@ def test_every_figure_can_be_drawn(tmp_path: Path, kind: str) -> None:
         assert "here" in " ".join(texts(vl_convert.vegalite_to_svg(figures.for_paper(spec))))
 
 
-@pytest.mark.parametrize(
-    "group_by", [(), ("sample_type", "depth"), ("depth", "cruise", "instrument")]
-)
+@pytest.mark.parametrize("group_by", [(), ("sample_type", "depth"), ("depth", "cruise", "instrument")])
 def test_every_grouping_can_be_drawn(tmp_path: Path, group_by: tuple[str, ...]) -> None:
     there = {"depth": 5.5, "cruise": "EN644", "sample_type": "underway"}
     day = [(a_bin(1, **PLACED, **there), rois(A=3)), (a_bin(2, 125, **PLACED), rois(A=1, B=2))]

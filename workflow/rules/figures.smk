@@ -22,9 +22,9 @@ rule bundle_scripts:
         f"{FIGURES}/vega.js",
     log:
         f"{LOGS}/figures/bundle_scripts.log",
+    localrule: True
     conda:
         "../../envs/figures.yaml"
-    localrule: True
     script:
         "../scripts/vega_scripts.py"
 
@@ -52,6 +52,8 @@ for figure, (shows, tables) in DRAWN.items():
         log:
             f"{LOGS}/figures/{figure}.log",
         retries: 2
+        conda:
+            "../../envs/figures.yaml"
         resources:
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=30,
@@ -59,8 +61,6 @@ for figure, (shows, tables) in DRAWN.items():
             version=1,  # of how figures look: raise it when they have to be drawn again
             figure=figure,
             wish=WISH,
-        conda:
-            "../../envs/figures.yaml"
         script:
             "../scripts/figures.py"
 

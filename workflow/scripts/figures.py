@@ -9,7 +9,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,7 +140,10 @@ def series_of(frame: pd.DataFrame, group_by: Sequence[str]) -> pd.Series:
             parts.append(frame[column].where(frame[column] != "", f"no {column.replace('_', ' ')}"))
     if not parts:
         return pd.Series("all bins", index=frame.index, dtype="str")
-    return parts[0].str.cat(parts[1:], sep=", ") if len(parts) > 1 else parts[0]
+    name = parts[0]
+    for part in parts[1:]:
+        name = name + ", " + part
+    return name
 
 
 def read_coverage(tables: Tables, wish: Wish) -> tuple[pd.DataFrame, Span | None]:
@@ -165,13 +168,18 @@ def read_abundance(tables: Tables, wish: Wish, span: Span | None, *others: str) 
     rows["series"] = series_of(rows, wish.group_by)
     rows["day"] = span.start(rows["date"]) if span else pd.to_datetime(rows["date"])
     sums = {"count": "sum", "ml_analyzed_total": "sum"}
-    return rows.groupby(["series", "day", "class"], as_index=False, sort=True).agg(sums | dict.fromkeys(others, "first"))
+    return rows.groupby(["series", "day", "class"], as_index=False).agg(sums | dict.fromkeys(others, "first"))
 
 
 def main_series(coverage: pd.DataFrame) -> list[str]:
     """The series that are shown, by name: all, or those with the most used bins."""
     used = coverage.groupby("series")["n_used"].sum().sort_values(ascending=False, kind="stable")
-    return sorted(used.index[:SERIES_MOST])
+    return in_natural_order(used.index[:SERIES_MOST])
+
+
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """IFCB5 before IFCB10."""
+    return sorted(names, key=lambda name: [int(p) if p.isdecimal() else p for p in re.split(r"(\d+)", name)])
 
 
 def top_classes(abundance: pd.DataFrame, most: int) -> list[str]:
@@ -233,10 +241,11 @@ def title(text: str, *below: str) -> alt.TitleParams:
     return alt.TitleParams(text, subtitle=[line for line in below if line])
 
 
-def note(text: str, *below: str) -> alt.Chart:
+def note(text: str, below: str) -> alt.Chart:
     """In place of a figure that has nothing to show: why."""
     chart = alt.Chart(alt.InlineData(values=[{}]), title=title(text), width=620, height=80)
-    return chart.mark_text(fontSize=13, text=list(below), lineBreak="\n")
+    drawn: alt.Chart = chart.mark_text(fontSize=13, text=below)
+    return drawn
 
 
 def time_axis(span: Span, width: int, name: str = "day (UTC)", field: str = "day") -> alt.X:
@@ -261,12 +270,12 @@ def _of_series(series: Sequence[str], n_all: int) -> str:
     return f"{len(series)} of {n_all} groups, those with the most used bins" if len(series) < n_all else ""
 
 
-def _panels(chart: alt.LayerChart | alt.Chart, data: alt.InlineData, series: Sequence[str], **facet: Any) -> Any:
+def _panels(chart: Any, data: alt.InlineData, series: Sequence[str]) -> Any:
     """The chart over its data, one panel per series if there are several."""
     if len(series) == 1:
         return chart.properties(data=data)
     header = alt.Header(title=None)
-    return chart.facet(alt.Facet("series:N", header=header, sort=list(series)), data=data, columns=1, **facet)
+    return chart.facet(alt.Facet("series:N", header=header, sort=list(series)), data=data, columns=1)
 
 
 def time_series(tables: Tables, wish: Wish) -> Any:
@@ -340,13 +349,12 @@ def time_series(tables: Tables, wish: Wish) -> Any:
             tooltip=[alt.Tooltip("key:N", title="state"), alt.Tooltip("day:T", format="%Y-%m-%d", title="from (UTC)")],
         )
     )
+    y_low = alt.Y("low:Q", title="objects/mL", scale=ROOT)
     layers = (
-        of_days.mark_area(opacity=0.25, clip=True).encode(y=alt.Y("low:Q", title="objects/mL", scale=ROOT), y2="high:Q"),
+        of_days.mark_area(opacity=0.25, clip=True).encode(y=y_low, y2="high:Q"),
         of_days.mark_line(strokeWidth=1.2, clip=True).encode(y=y).add_params(zoom("x")),
-        dots.transform_filter("datum.dot").mark_rule(opacity=0.6, clip=True).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        dots.mark_circle(size=22, clip=True).encode(
-            opacity=alt.condition("datum.dot", alt.value(1), alt.value(0))
-        ),
+        dots.transform_filter("datum.dot").mark_rule(opacity=0.6, clip=True).encode(y=y_low, y2="high:Q"),
+        dots.mark_circle(size=22, clip=True).encode(opacity=alt.condition("datum.dot", alt.value(1), alt.value(0))),
     )
     chart = alt.layer(alt.layer(*layers), lacking).resolve_scale(y="independent").properties(width=width, height=height)
     panels = chart.facet(
@@ -358,13 +366,17 @@ def time_series(tables: Tables, wish: Wish) -> Any:
     return panels.properties(
         title=title(
             f"{head}, {wish.dataset}",
-            f"{span}; a point is a {span.pooled}. The {len(classes)} most abundant classes that live or may live",
+            f"{span}; a point is a {span.pooled}; {_shown(classes)}",
             f"band: {_percent(wish.confidence)} interval of the count"
             + (", widened by the scatter between bins" if span.step == 1 else " (Poisson)")
             + "; no classification error; square-root scale",
             _of_series(series, coverage["series"].nunique()),
         )
     )
+
+
+def _shown(classes: Sequence[str]) -> str:
+    return f"{len(classes)} most abundant of the classes that live or may live"
 
 
 def _percent(share: float) -> str:
@@ -438,7 +450,7 @@ def heat_map(tables: Tables, wish: Wish) -> Any:
     return _panels(chart, data, series).properties(
         title=title(
             f"{head}, {wish.dataset}",
-            f"{span}; a cell is a {span.pooled}. The {len(classes)} most abundant classes that live or may live",
+            f"{span}; a cell is a {span.pooled}; {_shown(classes)}",
             _of_series(series, coverage["series"].nunique()),
         )
     )
@@ -476,8 +488,11 @@ def composition(tables: Tables, wish: Wish) -> Any:
     groups = groups[groups > 0].sort_values(ascending=False, kind="stable")
     named = [str(name) for name in groups.index[: len(GROUP_COLOURS)]]
     kind = abundance["kind"].where(abundance["kind"].isin([*named, *REST_COLOURS]), OTHER_GROUPS)
-    shares = abundance.assign(kind=kind).groupby(["series", "day", "kind"], as_index=False)["count"].sum()
-    order = [*named, *(rest for rest in REST_COLOURS if rest in set(kind))]
+    shares = abundance.assign(kind=kind).groupby(["series", "day", "kind"])["count"].sum().reset_index()
+    there = set(shares.loc[shares["count"] > 0, "kind"])
+    order = [name for name in (*named, *REST_COLOURS) if name in there]
+    if not order:
+        return note(head, f"{wish.dataset}: the used bins hold no ROI")
     shares["rank"] = shares["kind"].map({name: i for i, name in enumerate(order)})
     shares = shares.sort_values(["series", "day", "rank"])
     of_day = shares.groupby(["series", "day"])["count"]
@@ -562,7 +577,7 @@ def coverage_calendar(tables: Tables, wish: Wish) -> Any:
                 "bottom:Q",
                 title="bins per " + ("day" if span.step == 1 else f"{span.step} days"),
                 scale=alt.Scale(domain=[0, most], nice=True),
-                axis=alt.Axis(tickMinStep=1, format="d"),
+                axis=alt.Axis(tickCount=min(most, 5), format="d"),
             ),
             y2="top:Q",
             color=alt.Color(
@@ -609,7 +624,7 @@ def threshold_sweep(tables: Tables, wish: Wish) -> Any:
         rank=sweep["class"].map({name: rank for rank, name in enumerate(classes)}),
         # once per class: a rule is drawn for each
         in_use=sweep["class"].map(in_use).where(sweep["threshold"] == 0),
-        panel=sweep["class"] + sweep["class"].map(lambda name: f"  ({won[name]:,} ROIs)"),
+        panel=sweep["class"] + sweep["class"].map(lambda name: f"  (n = {won[name]:,})"),
     )
     data = inline(sweep[["panel", "rank", "threshold", "count", "share_kept", "in_use"]])
 
@@ -660,8 +675,8 @@ def threshold_sweep(tables: Tables, wish: Wish) -> Any:
     ).properties(
         title=title(
             f"{head}, {wish.dataset}",
-            "share of the ROIs that a class wins whose score reaches the threshold; dashed: the threshold in use",
-            f"the {len(classes)} most abundant classes that live or may live, all bins together",
+            "share of the n ROIs that a class wins whose score reaches the threshold; dashed: the threshold in use",
+            f"{_shown(classes)}, all bins together",
         )
     )
 
@@ -680,12 +695,12 @@ def positions(tables: Tables, wish: Wish) -> Any:
         return note(head, f"{wish.dataset}: none of the {len(used)} used bins has a position")
     bins = bins.assign(series=series_of(bins, wish.group_by), day=bins["sample_time"].dt.strftime("%Y-%m-%d"))
     n_series = bins["series"].nunique()
-    series = sorted(bins["series"].value_counts().sort_index(kind="stable").nlargest(SERIES_MOST).index)
+    series = in_natural_order(bins["series"].value_counts().sort_index(kind="stable").nlargest(SERIES_MOST).index)
     bins = bins[bins["series"].isin(series)]
     # Both sides of the date line are one place: count on beyond 180 degrees.
     if bins["longitude"].max() - bins["longitude"].min() > 180:
         bins["longitude"] = bins["longitude"].where(bins["longitude"] >= 0, bins["longitude"] + 360)
-    (west, east), (south, north), size = frame_of(bins)
+    (west, east), (south, north), (width, height) = frame_of(bins)
     places = thinned(bins, max(east - west, north - south))
     places["day"] = pd.to_datetime(places["day"])
 
@@ -704,10 +719,11 @@ def positions(tables: Tables, wish: Wish) -> Any:
         axis=alt.Axis(labelExpr=degree.format("datum.value", "S", "N"), tickCount=5, gridColor="#ccc"),
     )
     # As numbers: a scale of times takes only the ends of a colour scheme.
+    size = 45 if len(places) <= 500 else 20
     ends = [int(day.timestamp() * 1000) for day in (places["day"].min(), places["day"].max())]
     chart = (
         alt.Chart(inline(places[["series", "day", "longitude", "latitude", "bins"]], digits=9))
-        .mark_point(filled=True, size=45 if len(places) <= 500 else 20, opacity=1, clip=True, stroke="#333", strokeWidth=0.3)
+        .mark_point(filled=True, size=size, opacity=1, clip=True, stroke="#333", strokeWidth=0.3)
         .encode(
             x=x,
             y=y,
@@ -729,7 +745,7 @@ def positions(tables: Tables, wish: Wish) -> Any:
         )
         .transform_calculate(time="toNumber(datum.day)")
         .add_params(zoom())
-        .properties(width=size[0], height=size[1])
+        .properties(width=width, height=height)
     )
     if len(series) > 1:
         shapes = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
@@ -760,10 +776,10 @@ def frame_of(bins: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, floa
 
 
 def thinned(bins: pd.DataFrame, extent: float) -> pd.DataFrame:
-    """One row per place, `bins` of them there, at the position of the first; places are made coarser until they are few.
+    """One row per place, at the position of its first bin, with the number of its `bins`.
 
-    extent: of the map, in degrees. Places are told apart by series and, while they are few enough, by day; else the day
-    is the last one.
+    extent: of the map, in degrees. Places are made coarser until they are few. They are told apart by series
+    and, while they are few enough, by day; else the day is the last one.
     """
     bins = bins.sort_values(["day", "bin"], kind="stable")
     for cells, by in ((1000, ["day"]), (500, ["day"]), (250, ["day"]), (250, []), (120, []), (60, [])):
@@ -771,8 +787,8 @@ def thinned(bins: pd.DataFrame, extent: float) -> pd.DataFrame:
         groups = bins.groupby([bins["series"], *(bins[name] for name in by), *cell], sort=False)
         if groups.ngroups <= PLACES_MOST:
             break
-    first = groups[["series", "longitude", "latitude"]].first()
-    return first.assign(day=groups["day"].last(), bins=groups.size()).reset_index(drop=True).sort_values("day", kind="stable")
+    places = groups[["series", "longitude", "latitude"]].first().assign(day=groups["day"].last(), bins=groups.size())
+    return places.reset_index(drop=True).sort_values("day", kind="stable")
 
 
 def bin_series(tables: Tables, wish: Wish) -> Any:
@@ -807,7 +823,8 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
 
     width = 620
     x = time_axis(span, width, "sample_time (UTC)")
-    y = alt.Y("value:Q", title="objects per mL", scale=ROOT, axis=alt.Axis(format=".6~g", tickCount=5))
+    scale = ROOT if (bins["value"] > 0).any() else alt.Scale(domain=[0, 1])
+    y = alt.Y("value:Q", title="objects per mL", scale=scale, axis=alt.Axis(format=".6~g", tickCount=5))
     base = alt.Chart().encode(x=x)
     of_bins = base.transform_filter("!isValid(datum.end)")
     few = len(bins) <= BINS_MOST
@@ -858,12 +875,14 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
 def broken(bins: pd.DataFrame) -> pd.DataFrame:
     """The bins with a row without a value in each gap, so that no line goes through it.
 
-    A gap is longer than three times the usual time between two bins of the series, and than two hours.
+    A gap is longer than three times the usual time between two bins of the series, but not of less than two hours and
+    always of more than a day.
     """
     pieces = []
     for _, rows in bins.groupby("series", sort=True):
         waits = rows["day"].diff()
-        gap = waits > max(pd.Timedelta(hours=2), 3 * waits.median()) if len(rows) > 1 else waits.notna()
+        usual = waits.median() if len(rows) > 1 else pd.Timedelta(0)
+        gap = waits > min(max(pd.Timedelta(hours=2), 3 * usual), pd.Timedelta(days=1))
         breaks = rows[gap].assign(day=lambda late: late["day"] - pd.Timedelta(seconds=1), value=np.nan)
         pieces.append(pd.concat([rows, breaks]).sort_values("day", kind="stable"))
     return pd.concat(pieces)

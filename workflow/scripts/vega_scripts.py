@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     snakemake: Any
 
 
+SNIPPET = "window.vegaEmbed = vegaEmbed;"
+
+
 def bundle_scripts(path: str | Path) -> None:
     """Write Vega, Vega-Lite and Vega-Embed (BSD licence) with all that they need as one script."""
     with whole_file(path) as unfinished:
-        unfinished.write_text(vl_convert.javascript_bundle(), encoding="utf-8")
+        unfinished.write_text(vl_convert.javascript_bundle(SNIPPET), encoding="utf-8")
 
 
 if "snakemake" in globals():
