@@ -252,13 +252,14 @@ def time_axis(span: Span, width: int, name: str = "day (UTC)", field: str = "day
     """The x of a chart that is so many pixels wide."""
     n_days = (span.last - span.first).days + 1
     ticks: Any = {"interval": "day", "step": 1} if n_days <= width // 90 else max(2, width // 90)
-    ends = [_date(span.first), _date(span.days[-1] + pd.Timedelta(days=span.step))]
+    first, last = (milliseconds(day) for day in (span.first, span.days[-1] + pd.Timedelta(days=span.step)))
     axis = alt.Axis(title=name, format="%Y-%m-%d", tickCount=ticks, labelOverlap="greedy", labelFlush=False)
-    return alt.X(f"{field}:T", axis=axis, scale=alt.Scale(type="utc", domain=ends, nice=False))
+    return alt.X(f"{field}:T", axis=axis, scale=alt.Scale(type="utc", domainMin=first, domainMax=last, nice=False))
 
 
-def _date(day: pd.Timestamp) -> alt.DateTime:
-    return alt.DateTime(year=day.year, month=day.month, date=day.day, utc=True)
+def milliseconds(time: pd.Timestamp) -> int:
+    """Since 1970-01-01 (UTC), as charts count."""
+    return int(time.timestamp() * 1000)
 
 
 def zoom(*encodings: Any) -> alt.Parameter:
@@ -356,7 +357,11 @@ def time_series(tables: Tables, wish: Wish) -> Any:
         dots.transform_filter("datum.dot").mark_rule(opacity=0.6, clip=True).encode(y=y_low, y2="high:Q"),
         dots.mark_circle(size=22, clip=True).encode(opacity=alt.condition("datum.dot", alt.value(1), alt.value(0))),
     )
-    chart = alt.layer(alt.layer(*layers), lacking).resolve_scale(y="independent").properties(width=width, height=height)
+    chart = (
+        alt.layer(alt.layer(*layers), *([lacking] if len(lack) else []))
+        .resolve_scale(y="independent")
+        .properties(width=width, height=height)
+    )
     panels = chart.facet(
         alt.Facet("class:N", sort=alt.EncodingSortField("rank", op="min"), header=alt.Header(title=None)),
         data=inline(drawn),
@@ -530,7 +535,7 @@ def composition(tables: Tables, wish: Wish) -> Any:
         .add_params(zoom("x"))
     )
     empty = base.transform_filter("datum.count == 0").mark_text(text="0", dy=-6, align="left")
-    chart = alt.layer(bars, empty).properties(width=width, height=180)
+    chart = alt.layer(bars, *([empty] if len(without) else [])).properties(width=width, height=180)
     return _panels(chart, data, series).properties(
         title=title(
             f"{head}, {wish.dataset}",
@@ -720,7 +725,7 @@ def positions(tables: Tables, wish: Wish) -> Any:
     )
     # As numbers: a scale of times takes only the ends of a colour scheme.
     size = 45 if len(places) <= 500 else 20
-    ends = [int(day.timestamp() * 1000) for day in (places["day"].min(), places["day"].max())]
+    ends = [milliseconds(day) for day in (places["day"].min(), places["day"].max())]
     chart = (
         alt.Chart(inline(places[["series", "day", "longitude", "latitude", "bins"]], digits=9))
         .mark_point(filled=True, size=size, opacity=1, clip=True, stroke="#333", strokeWidth=0.3)
