@@ -9,6 +9,7 @@ COPY Snakefile pyproject.toml /workflow/
 COPY config /workflow/config
 COPY workflow /workflow/workflow
 COPY profiles /workflow/profiles
+COPY envs /workflow/envs
 WORKDIR /work
 ENV HOME=/tmp
 ENTRYPOINT ["snakemake", "--snakefile", "/workflow/Snakefile", "--workflow-profile", "/workflow/profiles/default", "--cores", "8"]

@@ -74,6 +74,10 @@ def a_flag(value: Any) -> bool:
     return bool(value)
 
 
+def a_flag_or_null(value: Any) -> bool | None:
+    return None if text_as_value(value) is None else a_flag(value)
+
+
 def one_of(*options: str) -> Any:
     def read(value: Any) -> Any:
         need(isinstance(value, str) and value in options, "not an option")
@@ -123,10 +127,13 @@ KEYS = {
     "abundance.period": Key(one_of("day", "hour", "week", "month"), "day"),
     "abundance.position_tolerance_km": Key(a_number(0), 1.0),
     "abundance.confidence": Key(a_number(0, 1, above=True, below=True), 0.95),
+    "report.make": Key(a_flag_or_null, None),
+    "report.top_classes": Key(a_whole_number(1, 200), 20),
+    "report.class": Key(a_text("(?s).+", null=True), None),
     "recheck.scores": Key(one_of("no_scores", "all"), "no_scores"),
     "recheck.days": Key(a_whole_number(1, 36_500, null=True), None),
 }
-SECTIONS = ["source", "select", "select.ml_analyzed", "classify", "abundance", "recheck"]
+SECTIONS = ["source", "select", "select.ml_analyzed", "classify", "abundance", "report", "recheck"]
 TEXTS_OR_NULL = [key for key, entry in KEYS.items() if getattr(entry.read, "text_or_null", False)]
 DEEPEST, LARGEST = 8, 2**63
 

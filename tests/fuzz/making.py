@@ -480,6 +480,9 @@ RIGHT: dict[str, Sequence[Any]] = {
     "abundance.period": ("day", "hour", "week", "month"),
     "abundance.position_tolerance_km": (1.0, 0, "2.5", 1e308),
     "abundance.confidence": (0.95, "0.9", 0.5, 0, 1),
+    "report.make": (None, True, False, "true", "null", 1),
+    "report.top_classes": (20, 1, 200, "30", 0, 201),
+    "report.class": (None, "null", "Akashiwo", "nano <10um", ""),
     "recheck.scores": ("no_scores", "all"),
     "recheck.days": (None, 7, "14", "null", 0),
 }

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
 # What a package is imported as, where that is not its name.
-MODULES = {"pyyaml": "yaml", "snakemake-minimal": "snakemake"}
+MODULES = {"pyyaml": "yaml", "snakemake-minimal": "snakemake", "vl-convert-python": "vl_convert"}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -24,11 +24,11 @@ def locked(file: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^([a-z0-9_.-]+)==([0-9][^ ;\\\n]*)", (ROOT / file).read_text(), re.MULTILINE))
 
 
-def imported(*folders: Path) -> set[str]:
-    """Top-level modules that Python files and rules import, but for our own and the standard library's."""
+def imported(*places: Path) -> set[str]:
+    """Top-level modules that Python files, or those in folders, import, but for our own and the standard library's."""
     found = set()
-    for folder in folders:
-        for path in folder.rglob("*.py"):
+    for place in places:
+        for path in place.rglob("*.py") if place.is_dir() else [place]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Import):
                     found |= {alias.name.split(".")[0] for alias in node.names}
@@ -65,6 +65,31 @@ def test_conda_has_the_locks_minor_versions() -> None:
     for name, version in found.items():
         locked_versions = [of for package, of in run if package == name.removesuffix("-minimal")]
         assert any(f"{of}.".startswith(f"{version}.") for of in locked_versions), (name, locked_versions)
+
+
+def reached(script: Path) -> set[Path]:
+    """A script and the modules of ours that it imports, directly or by others."""
+    found, new = set(), {script}
+    while new:
+        path = new.pop()
+        found.add(path)
+        names = re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
+        new |= {SCRIPTS / f"{name}.py" for name in names if (SCRIPTS / f"{name}.py").exists()} - found
+    return found
+
+
+def test_conda_environments_of_rules_have_what_their_scripts_import() -> None:
+    run = locked("requirements.txt")
+    for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
+        text = rules.read_text()
+        scripts = {(rules.parent / name).resolve() for name in re.findall(r'script:\s*"(.*)"', text)}
+        for environment in {(rules.parent / name).resolve() for name in re.findall(r'conda:\s*"(.*)"', text)}:
+            found = conda(environment)
+            assert found.pop("python").startswith(PROJECT["project"]["requires-python"])
+            for name, version in found.items():
+                assert any(package == name and f"{of}.".startswith(f"{version}.") for package, of in run), name
+            needed = imported(*{path for script in scripts for path in reached(script)})
+            assert needed <= {MODULES.get(name, name) for name in found}, environment
 
 
 def test_the_version_is_the_same_everywhere() -> None:

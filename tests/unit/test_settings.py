@@ -104,7 +104,11 @@ WRONG: dict[str, list[Any]] = {
     "classify": [None, 0.7],
     "recheck.scores": ["new", None, True, ["all"]],
     "recheck.days": [0, -1, 1.5, "x", True, math.nan, 36501],
+    "report.make": ["yes", 1, 0, [], "new"],
+    "report.top_classes": [0, 201, -1, 1.5, "x", None, True, math.nan],
+    "report.class": ["", 1.5, ["a"], True],
     "abundance": [None, []],
+    "report": [None, "all", [], 5],
     "recheck": [None, "all", []],
 }
 
@@ -140,7 +144,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 38
+    assert len(known) == 42
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -175,7 +179,7 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         ("classify.treshold", "Did you mean classify.threshold?"),
         ("abundance.groupby", "Did you mean abundance.group_by?"),
         ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
-        ("zzz", "Accepted here: dataset, shard, source, select, classify, abundance, recheck"),
+        ("zzz", "Accepted here: dataset, shard, source, select, classify, abundance, report, recheck"),
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> None:
@@ -214,6 +218,9 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "classify.class_table": ("null", None),
         "abundance.position_tolerance_km": ("0", 0),
         "recheck.days": ("7", 7),
+        "report.make": ("false", False),
+        "report.top_classes": ("30", 30),
+        "report.class": ("null", None),
         "abundance.confidence": ("0.9", 0.9),
     }
     given = config(**{key.replace(".", "__"): text for key, (text, _) in told.items()})

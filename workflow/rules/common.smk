@@ -72,6 +72,19 @@ METHOD = abundance.Method(
 PERIOD = SETTINGS["abundance"]["period"]
 CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
 
+FIGURES = f"{TABLES}/figures"
+# What figures have to know of the config.
+WISH = {
+    "dataset": SETTINGS["dataset"],
+    "group_by": METHOD.group_by,
+    "top_classes": SETTINGS["report"]["top_classes"],
+    "one_class": SETTINGS["report"]["class"],
+    "confidence": METHOD.confidence,
+}
+REPORT_WANTED = SETTINGS["report"]["make"]
+if REPORT_WANTED is None:
+    REPORT_WANTED = SETTINGS["source"]["kind"] == "directory" and SETTINGS["source"]["path"] == DEMO
+
 # The tables that a day's job makes, and what they are merged into, by the names of abundance.DayFiles.
 PARTS = {
     "abundance": "daily/{date}.csv",
@@ -126,7 +139,12 @@ wildcard_constraints:
 def targets():
     """The results of a run that hold all of it; other shapes of them only when all shards are together."""
     others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if TABLES == RESULTS else ("catalog.csv",)
-    return [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json"])]
+    tables = [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json"])]
+    return tables + (figure_files() if REPORT_WANTED and TABLES == RESULTS else [])
+
+
+def figure_files():
+    return [f"{FIGURES}/{figure}.{form}" for figure in DRAWN for form in ("svg", "pdf", "html", "json")]
 
 
 def parts(wildcards):
