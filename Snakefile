@@ -11,6 +11,9 @@ min_version("9.0")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/engine.smk"
 include: "workflow/rules/demo.smk"
@@ -18,6 +21,7 @@ include: "workflow/rules/shards.smk" if SHARDS else "workflow/rules/catalog.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/abundance.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/recheck.smk"
 
 

@@ -126,7 +126,7 @@ wildcard_constraints:
 def targets():
     """The results of a run that hold all of it; other shapes of them only when all shards are together."""
     others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if TABLES == RESULTS else ("catalog.csv",)
-    return [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json"])]
+    return [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json", "overview.rst"])]
 
 
 def parts(wildcards):

@@ -1,0 +1,56 @@
+# Needs the merged tables and the figures. Makes the overview, a page to send on, and what `snakemake --report` shows.
+import overview
+
+REPORTED = {name: f"{TABLES}/{name}.csv" for name in ("abundance_long", "coverage", "ledger", "catalog")}
+FIGURES = ["time_series", "heat_map", "composition", "coverage_calendar", "threshold_sweep", "positions", "bin_series"]
+
+
+rule write_overview:
+    input:
+        **REPORTED,
+        run=f"{TABLES}/run.json",
+    output:
+        f"{TABLES}/overview.rst",
+    log:
+        f"{LOGS}/write_overview.log",
+    localrule: True
+    params:
+        version=overview.VERSION,
+    run:
+        logged(log[0], overview.write_overview, input.run, {name: input[name] for name in REPORTED}, output[0])
+
+
+# On request: snakemake results/{dataset}/report.html
+rule write_report:
+    input:
+        **REPORTED,
+        run=f"{TABLES}/run.json",
+        figures=expand(f"{TABLES}/figures/{{figure}}.json", figure=FIGURES),
+    output:
+        **{
+            name: report(
+                f"{TABLES}/report/{name}.html",
+                category="Tables",
+                caption=f"../report/{name}.rst",
+                labels={"table": name},
+            )
+            for name in ("abundance", "coverage", "ledger")
+        },
+        page=report(
+            f"{TABLES}/report.html",
+            category="Report",
+            caption="../report/report.rst",
+            labels={"page": "All of it, to send on"},
+        ),
+    log:
+        f"{LOGS}/write_report.log",
+    retries: 2
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+    params:
+        version=overview.VERSION,
+    script:
+        "../scripts/report_page.py"
