@@ -39,7 +39,6 @@
   // --- tables
 
   const isNumber = (column) => column.type === "number" || column.type === "integer";
-  const inWords = (column) => column.name + (column.unit ? ` (${column.unit})` : "");
 
   function asCsv(columns, rows) {
     // A spreadsheet must not run as a formula what begins as one.
@@ -60,9 +59,7 @@
     const columns = await columnsOf(place.dataset.table);
     const rows = (columns[0]?.values ?? []).map((_, row) => columns.map((column) => column.values[row]));
     const shown = make("table", { className: "display compact" });
-    shown.append(make("caption", { className: "dt-search-caption" }));
     shown.setAttribute("aria-label", place.dataset.title);
-    shown.innerHTML = "";
     const head = shown.createTHead().insertRow();
     for (const column of columns) {
       const cell = make("th", { title: column.about, scope: "col" }, column.name);
@@ -81,6 +78,7 @@
       columnControl: { target: 1, content: ["search"] },
       columns: columns.map((column) => ({
         type: isNumber(column) ? "num" : "string",
+        className: column.name === "reason" ? "long" : "",
         render: (value, use) => {
           if (value === null) return "";
           if (isNumber(column)) return use === "display" && column.type === "number" ? digits.format(value) : value;
@@ -101,12 +99,14 @@
 
   function specification(marks, groups, log, description) {
     const positive = marks.flatMap((mark) => [mark.low, mark.value, mark.high]).filter((number) => number > 0);
-    const scale = log && positive.length ? { type: "log", domainMin: Math.min(...positive) / 1.5 } : { zero: true, domainMin: 0 };
+    const scale = log && positive.length ? { type: "log", domainMin: Math.min(...positive) / 1.5 } : { zero: true, nice: true };
     const y = { type: "quantitative", scale, title: "objects/mL" };
     const tooltip = ["day", "group", "count", "mL", "value", "low", "high"].map((field) => ({
       field,
       title: { value: "objects/mL", low: "lower limit", high: "upper limit", mL: "volume (mL)", day: "UTC day" }[field] ?? field,
     }));
+    const few = marks.at(-1).time - marks[0].time < 14 * DAY;
+    const axis = { labelOverlap: true, format: "%Y-%m-%d", ...(few ? { tickCount: "day" } : {}) };
     const found = log ? [{ filter: "datum.count !== 0" }] : [];
     return {
       $schema: "https://vega.github.io/schema/vega-lite/v6.json",
@@ -116,12 +116,12 @@
       description,
       data: { values: marks },
       encoding: {
-        x: { field: "time", type: "temporal", scale: { type: "utc" }, title: "UTC day", axis: { labelOverlap: true } },
+        x: { field: "time", type: "temporal", scale: { type: "utc" }, title: "UTC day", axis },
         color: {
           field: "group",
           type: "nominal",
           scale: { domain: groups, range: COLOURS },
-          legend: groups.length > 1 ? { title: null, orient: "top" } : null,
+          legend: groups.length > 1 ? { title: null, orient: "top", symbolOpacity: 1, labelLimit: 300 } : null,
         },
       },
       layer: [
@@ -251,15 +251,17 @@
       of.threshold !== null && `threshold ${of.threshold}`,
     ].filter(Boolean);
     const total = known.reduce((sum, mark) => sum + mark.count, 0);
+    const zeros = known.filter((mark) => mark.count === 0).length;
     const range = values.length
-      ? `${digits.format(Math.min(...values))} to ${digits.format(Math.max(...values))} objects/mL on ${known.length} days` +
-        (groups.length > 1 ? ` of ${groups.length} groups` : "") +
-        `, ${thousands.format(total)} objects in all, none on ${known.filter((mark) => mark.count === 0).length}`
+      ? `${digits.format(Math.min(...values))} to ${digits.format(Math.max(...values))} objects/mL on ${known.length} ` +
+        `${groups.length > 1 ? "days of all groups together" : "days"}, ${zeros} of them without any; ` +
+        `${thousands.format(total)} objects in all`
       : "not assessed on any day";
     const gaps = marks.length - known.length;
     return (
       `${of.name}${traits.length ? ` (${traits.join(", ")})` : ""}: ${range}` +
       (gaps ? `; ${gaps} without data, left blank.` : ".") +
+      " Upright lines are the interval." +
       (log && values.includes(0) ? " Triangles: none found, the upper limit." : "")
     );
   }

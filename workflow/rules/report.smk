@@ -2,7 +2,7 @@
 import overview
 
 REPORTED = {name: f"{TABLES}/{name}.csv" for name in ("abundance_long", "coverage", "ledger", "catalog")}
-FIGURES = ["time_series", "heat_map", "composition", "coverage_calendar", "threshold_sweep", "positions", "bin_series"]
+DRAWN = ["time_series", "heat_map", "composition", "coverage_calendar", "threshold_sweep", "positions", "bin_series"]
 
 
 rule write_overview:
@@ -25,7 +25,7 @@ rule write_report:
     input:
         **REPORTED,
         run=f"{TABLES}/run.json",
-        figures=expand(f"{TABLES}/figures/{{figure}}.json", figure=FIGURES),
+        figures=expand(f"{TABLES}/figures/{{figure}}.json", figure=DRAWN),
     output:
         **{
             name: report(

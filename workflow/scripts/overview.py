@@ -77,90 +77,87 @@ def _warnings(
     config: Mapping[str, Any], group_by: Sequence[str], days: Sequence[str], tables: Mapping[str, pd.DataFrame]
 ) -> Iterable[str]:
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
-    classes = abundance[abundance["class"] != UNCLASSIFIED]
     if abundance.empty:
         yield "No bin was used: there is no abundance to show. The ledger says what became of each bin."
     incomplete = coverage[coverage["complete"] == "no"]
     if len(incomplete):
         yield (
-            f"{len(incomplete):,} of {len(coverage):,} {_rows(group_by)} are not complete: bins were lost, or the "
-            f"window does not hold the whole day ({_some(incomplete['date'])})."
+            f"Not complete: {len(incomplete):,} of {len(coverage):,} {_rows(group_by)} ({_some(incomplete['date'])}). "
+            "Bins were lost, or the window does not hold the whole day."
         )
     for status, why in {
-        "failed": "could not be read and count nowhere",
-        "no_scores": "have no class scores at the source and count nowhere",
-        "bad_volume": "have no usable volume and count nowhere",
+        "failed": "because they could not be read",
+        "no_scores": "for want of class scores at the source",
+        "bad_volume": "for want of a usable volume",
+        "filtered": "by the config's select",
     }.items():
         n = int((ledger["status"] == status).sum())
         if n:
-            yield f"{_bins(n)} {why} (status {status} in the ledger)."
+            yield f"Left out {why}: {_count(n, 'bin')} (status {status} in the ledger)."
     without = sorted(set(days) - set(abundance["date"]))
     if without and len(abundance):
-        yield f"{len(without):,} UTC days of the window have no used bin ({_some(without)}): missing, not zero."
+        yield f"Without a used bin: {_count(len(without), 'UTC day')} ({_some(without)}). They are missing, not zero."
     moving = coverage[coverage["moving"] == "yes"]
     if len(moving):
         yield (
-            f"On {len(moving):,} {_rows(group_by)} the platform moved more than "
-            f"{config['abundance']['position_tolerance_km']} km: bins of different places are pooled "
-            f"({_some(moving['date'])})."
+            f"Moving platform: {len(moving):,} of {len(coverage):,} {_rows(group_by)} ({_some(moving['date'])}) pool "
+            f"bins that are more than {config['abundance']['position_tolerance_km']} km apart."
         )
-    # Not assessed: in some of a day's bins, or on some of the days.
+    yield from _on_classes(config, group_by, abundance)
+    yield from _on_bins(config, ledger, tables["catalog"])
+    if config["abundance"]["period"] != "day":
+        yield (
+            f"Abundance is per UTC day here; abundance_{config['abundance']['period']}.csv has it "
+            f"per {config['abundance']['period']}."
+        )
+
+
+def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: pd.DataFrame) -> Iterable[str]:
+    """What to know of the classes and of how images came to be theirs."""
+    classes = abundance[abundance["class"] != UNCLASSIFIED]
+    # Not assessed: in some of a day's bins, or on some of a group's days.
     seen = classes.groupby([*group_by, "class"], dropna=False)["date"].nunique().reset_index(name="seen")
     if group_by:
-        seen = seen.merge(abundance.groupby(group_by, dropna=False)["date"].nunique().reset_index(name="days"))
+        seen = seen.merge(abundance.groupby([*group_by], dropna=False)["date"].nunique().reset_index(name="days"))
     else:
         seen["days"] = abundance["date"].nunique()
     partly = set(classes.loc[classes["n_bins_assessed"] < classes["n_bins"], "class"])
     partly |= set(seen.loc[seen["seen"] < seen["days"], "class"])
     if partly:
         yield (
-            f"The label set changes within the window: {len(partly):,} classes were not assessed in all used bins "
-            f"({_some(partly)}). Where a class was not assessed it has no row, or the volume of the bins that knew it."
+            f"The label set changes within the window: {_count(len(partly), 'class')} not assessed in all used bins "
+            f"({_some(partly)}). Where none of a day's bins was assessed for a class, it has no row; else its volume "
+            "is that of the bins that were."
         )
-    yield from _on_classes(config, classes)
-    yield from _on_selection(config, ledger, tables["catalog"])
-
-
-def _on_classes(config: Mapping[str, Any], classes: pd.DataFrame) -> Iterable[str]:
-    """What to know of the classes and of how images came to be theirs."""
     if config["classify"]["class_table"] is None:
-        yield "There is no class table: classes have no scientific name and no group, dead matter is hardly marked."
+        yield "No class table: classes have no scientific name and no group, and what does not live is hardly marked."
     else:
         traits = classes[["scientific_name", "living", "group", "harmful"]]
-        unknown = sorted(set(classes.loc[(traits == "").all(axis="columns"), "class"]))
+        unknown = set(classes.loc[(traits == "").all(axis="columns"), "class"])
         if unknown:
-            yield f"The class table says nothing of {len(unknown):,} classes ({_some(unknown)}): they are in no group."
-    default = Method().threshold
-    if config["classify"]["threshold"] != default:
-        yield f"The threshold is {config['classify']['threshold']}; the workflow's default is {default}."
-    own = classes[classes["threshold"] != config["classify"]["threshold"]]
+            yield f"The class table says nothing of {_count(len(unknown), 'class')} ({_some(unknown)}): in no group."
+    usual = config["classify"]["threshold"]
+    if usual != Method().threshold:
+        yield f"The threshold is {usual}; the workflow's default is {Method().threshold}."
+    own = classes[classes["threshold"] != usual]
     if len(own):
         yield (
-            f"{own['class'].nunique():,} classes have thresholds of their own, from {own['threshold'].min()} to "
-            f"{own['threshold'].max()} ({_some(own['class'])})."
-        )
-    if config["abundance"]["period"] != "day":
-        yield (
-            f"Here abundance is per UTC day; abundance_{config['abundance']['period']}.csv has it "
-            f"per {config['abundance']['period']}."
+            f"Thresholds of their own: {_count(own['class'].nunique(), 'class')} ({_some(own['class'])}), "
+            f"from {own['threshold'].min()} to {own['threshold'].max()}."
         )
 
 
-def _on_selection(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame) -> Iterable[str]:
-    """What to know of the bins that were left out, and of those that were not."""
-    filtered = int((ledger["status"] == "filtered").sum())
-    if filtered:
-        yield f"{_bins(filtered)} were left out by the config's select (status filtered in the ledger)."
+def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame) -> Iterable[str]:
+    """What to know of bins that counted and perhaps should not."""
     if config["select"]["include_skipped"]:
-        yield "Bins that the operator flagged to be skipped are used (select.include_skipped)."
+        yield "Bins that the operator flagged to be skipped may count: select.include_skipped is true."
     used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
-    kind = (used["sample_type"] + ";" + used["tags"]).str.strip(";")
-    odd = used[kind.str.contains(_NOT_PLANKTON)]
-    if len(odd):
+    said = (used["sample_type"] + ";" + used["tags"]).str.strip(";")
+    odd = said.str.contains(_NOT_PLANKTON)
+    if odd.any():
         yield (
-            f"{_bins(len(odd))} counted although a sample type or tag says that it may not be plankton "
-            f"({_some(kind[odd.index])}): {_some(odd['bin'])}. select.sample_types and select.exclude_tags leave out "
-            "such bins."
+            f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {_count(int(odd.sum()), 'bin')} that "
+            f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags leave out such bins."
         )
 
 
@@ -189,8 +186,8 @@ def _rows(group_by: Sequence[str]) -> str:
     return "days" if not group_by else f"rows of day and {' and '.join(group_by)}"
 
 
-def _bins(n: int) -> str:
-    return f"{n:,} bin{'s' * (n != 1)}"
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "es" if what.endswith("s") else "s")
 
 
 def _some(names: Iterable[str]) -> str:
@@ -203,7 +200,8 @@ def _some(names: Iterable[str]) -> str:
 def write_overview(run: str | Path, tables: Mapping[str, str | Path], path: str | Path) -> None:
     """Write the overview as reStructuredText, for a terminal and for the landing page of `snakemake --report`.
 
-    tables: the files of those that `look_over` takes, by their names. Raises TableError if one is not what it should be.
+    tables: the files of those that `look_over` takes, by their names. Raises TableError if one does not agree with
+    its schema.
     """
     overview = look_over(read_run(run), {name: table_files.read(name, file) for name, file in tables.items()})
     lines = [".. list-table::", "   :stub-columns: 1", "   :widths: auto", ""]

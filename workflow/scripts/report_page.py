@@ -80,7 +80,7 @@ def write_report(
         figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
         specs={name: _pack(spec) for name, spec in specs.items()},
         picker=_pack({"group_by": group_by, "classes": _classes(abundance)}),
-        vega=_pack(vl_convert.javascript_bundle()),
+        vega=_pack(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")),
     )
     for name, path in table_pages.items():
         _write(path, "table.html.j2", **given, tables={name: shown[name]})
@@ -157,7 +157,7 @@ def _classes(abundance: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "count": int(total[name]),
+            "count": int(total.loc[str(name)]),
             "threshold": None if pd.isna(row["threshold"]) else row["threshold"],
             **{trait: row[trait] for trait in TRAITS},
         }
