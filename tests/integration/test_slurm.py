@@ -5,18 +5,17 @@ installed where apt can.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo_archive import write_demo_archive
+from tests import debian
 from tests.dashboard.emulator import Emulator
 from tests.integration.conftest import Checkout
 from tests.integration.test_dashboard import config
@@ -68,12 +67,7 @@ def free_ports() -> tuple[int, int]:
 def install() -> None:
     if os.geteuid():
         pytest.skip("not root: /etc/slurm/slurm.conf cannot be written")
-    if not shutil.which("slurmctld"):
-        with suppress(OSError, subprocess.TimeoutExpired):
-            command = ["apt-get", "install", "--yes", "--no-install-recommends", "slurm-wlm", "munge"]
-            subprocess.run(command, capture_output=True, timeout=180)
-    if not shutil.which("slurmctld"):
-        pytest.skip("there is no SLURM here, and apt does not install it")
+    debian.program("slurmctld", "slurm-wlm", "munge")
     if CONF.exists() and "ClusterName=loopback" not in CONF.read_text():
         pytest.skip("this machine belongs to a cluster")
 

@@ -26,6 +26,7 @@ rule write_report:
         **REPORTED,
         run=f"{TABLES}/run.json",
         figures=expand(f"{TABLES}/figures/{{figure}}.json", figure=DRAWN),
+        scripts=f"{TABLES}/figures/vega.js",
     output:
         **{
             name: report(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import itables.options
 import jinja2
 import pandas as pd
-import vl_convert
 import yaml
 
 import table_files
@@ -39,15 +38,16 @@ def write_report(
     run: str | Path,
     tables: Mapping[str, str | Path],
     figures: Sequence[str | Path],
+    scripts: str | Path,
     page: str | Path,
     table_pages: Mapping[str, str | Path],
 ) -> None:
     """Write the report of a run, and its tables as pages of their own.
 
     run: its run.json. tables: the CSV files of abundance_long, coverage, ledger and catalog, by these names. figures:
-    Vega-Lite specifications (JSON) that hold their data. table_pages: by the names of TITLES. The pages have no times
-    but those of the samples: the same inputs give the same bytes. Raises TableError if a table is not what it should
-    be.
+    Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
+    sets `vegaEmbed`. table_pages: by the names of TITLES. The pages have no times but those of the samples: the same
+    inputs give the same bytes. Raises TableError if a table does not agree with its schema.
     """
     record = read_run(run)
     config = record["config"]
@@ -80,7 +80,7 @@ def write_report(
         figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
         specs={name: _pack(spec) for name, spec in specs.items()},
         picker=_pack({"group_by": group_by, "classes": _classes(abundance)}),
-        vega=_pack(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")),
+        vega=_pack(Path(scripts).read_text(encoding="utf-8")),
     )
     for name, path in table_pages.items():
         _write(path, "table.html.j2", **given, tables={name: shown[name]})
@@ -178,6 +178,7 @@ def _main() -> None:
         snakemake.input.run,
         tables,
         list(snakemake.input.figures),
+        snakemake.input.scripts,
         snakemake.output.page,
         pages,
     )

@@ -1,0 +1,19 @@
+"""Programs of Debian that some tests need: installed where apt can."""
+
+import shutil
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+
+def program(name: str, *packages: str) -> str:
+    """The path of a program, installed with its packages if it is not there; without it the test is skipped."""
+    if not shutil.which(name):
+        with suppress(OSError, subprocess.TimeoutExpired):
+            command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+            subprocess.run(command, capture_output=True, timeout=180)
+    path = shutil.which(name)
+    if not path:
+        pytest.skip(f"there is no {name} here, and apt does not install it")
+    return path
