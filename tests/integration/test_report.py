@@ -248,7 +248,7 @@ def test_unlike_the_demo(
 
 @pytest.mark.parametrize("form", ["zip", pytest.param("html", marks=pytest.mark.slow)])
 def test_the_engines_own_report(browser: Browser, report_run: Checkout, tmp_path: Path, form: str) -> None:
-    """Its landing page says what was run, its menu leads to pages that sort and search, and it asks no server either."""
+    """Its landing page says what was run, its menu leads to pages that sort and search; it asks no server either."""
     report_run.run(None, "all", "results/demo/report.html", "--report", str(tmp_path / f"own.{form}"))
     path = tmp_path / "own.html"
     if form == "zip":

@@ -67,7 +67,7 @@ A = ([a_bin(0)], [rois(A=1)])
             "Moving platform: 1 of 1",
             "1.0 km apart",
         ),
-        ([([a_bin(0), a_bin(1)], [rois(A=1), rois(A=1, B=0)])], {}, "The label set changes", "1 class not assessed in all"),
+        ([([a_bin(0), a_bin(1)], [rois(A=1), rois(A=1, B=0)])], {}, "The label set changes", "1 class not assessed"),
         (
             [A, ([a_bin(0, day="20240216")], [rois(A=1, B=0, C=0)])],
             {},

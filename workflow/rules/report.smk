@@ -33,7 +33,7 @@ rule write_report:
                 f"{TABLES}/report/{name}.html",
                 category="Tables",
                 caption=f"../report/{name}.rst",
-                labels={"table": name},
+                labels={"table": name, "form": "page"},
             )
             for name in ("abundance", "coverage", "ledger")
         },

@@ -52,7 +52,8 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Ove
     complete = int((coverage["complete"] == "yes").sum())
     table = config["classify"]["class_table"]
     facts = {
-        "Dataset": run["dataset"] + (f", shard {config['shard']}" if config["shard"] else ""),
+        "Dataset": run["dataset"]
+        + (f", shard {config['shard']}" if config["shard"] not in (None, settings.MERGE) else ""),
         "Source": " ".join(str(part) for part in run["source"].values()),
         "Window asked for": _window(config),
         "Used samples": f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if not pd.isna(first) else "none",
