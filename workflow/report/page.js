@@ -41,9 +41,10 @@
   const isNumber = (column) => column.type === "number" || column.type === "integer";
 
   function asCsv(columns, rows) {
-    // A spreadsheet must not run as a formula what begins as one.
+    // What spreadsheets run as a formula, after the other separator that they know too, is made text by an apostrophe.
+    const formula = /(^|;)(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
     const cell = (value) => {
-      const text = value === null ? "" : typeof value === "string" && /^[=+\-@\t]/.test(value) ? `'${value}` : String(value);
+      const text = typeof value === "string" ? value.replace(formula, "$1$2'") : String(value ?? "");
       return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
     return [columns.map((column) => column.name), ...rows].map((row) => row.map(cell).join(",") + "\n").join("");
