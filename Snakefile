@@ -11,6 +11,9 @@ min_version("9.0")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/engine.smk"
 include: "workflow/rules/demo.smk"
@@ -19,6 +22,7 @@ include: "workflow/rules/scores.smk"
 include: "workflow/rules/abundance.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/recheck.smk"
 
 

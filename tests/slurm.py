@@ -4,13 +4,14 @@ It needs root, since jobs find their cluster by /etc/slurm/slurm.conf.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from tests import debian
 
 CONF = Path("/etc/slurm/slurm.conf")
 # Arguments of a run there. Of one node: nobody else waits for this cluster, and there are no accounts.
@@ -51,11 +52,7 @@ def why_not() -> str | None:
     """Why there can be no cluster here. The packages are installed where apt can."""
     if os.geteuid():
         return "not root: /etc/slurm/slurm.conf cannot be written"
-    if not shutil.which("slurmctld"):
-        with suppress(OSError, subprocess.TimeoutExpired):
-            command = ["apt-get", "install", "--yes", "--no-install-recommends", "slurm-wlm", "munge"]
-            subprocess.run(command, capture_output=True, timeout=180)
-    if not shutil.which("slurmctld"):
+    if not debian.install("slurmctld", "slurm-wlm", "munge"):
         return "there is no SLURM here, and apt does not install it"
     if CONF.exists() and "ClusterName=loopback" not in CONF.read_text():
         return "this machine belongs to a cluster"

@@ -139,8 +139,8 @@ wildcard_constraints:
 def targets():
     """The results of a run that hold all of it; other shapes of them only when all shards are together."""
     others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if TABLES == RESULTS else ("catalog.csv",)
-    tables = [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json"])]
-    return tables + (figure_files() if REPORT_WANTED and TABLES == RESULTS else [])
+    tables = [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json", "overview.rst"])]
+    return tables + ([*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and TABLES == RESULTS else [])
 
 
 def figure_files():
