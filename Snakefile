@@ -18,6 +18,7 @@ include: "workflow/rules/shards.smk" if SHARDS else "workflow/rules/catalog.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/abundance.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/recheck.smk"
 
 

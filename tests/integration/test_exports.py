@@ -1,0 +1,100 @@
+"""What is made for archives, through the front door, each checked by a tool that others wrote."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from tests.integration.conftest import Checkout
+
+EXPORT: dict[str, Any] = {
+    "formats": ["netcdf"],
+    "title": "Plankton of two moorings, made up",
+    "summary": "Made-up bins of two Imaging FlowCytobots & their classes.",
+    "institution": "An Institute",
+    "license": "CC-BY-4.0",
+    "info_url": "https://example.org/demo",
+    "model": "demo classifier 1.0, https://example.org/model",
+    "creator": {"name": "A. Name", "email": "a.name@example.org"},
+    "seabass": {"experiment": "DEMO", "cruise": "demo_2024", "documents": ["protocol.txt", "checklist.txt"]},
+}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The demo with all exports."""
+    run = Checkout(tmp_path_factory.mktemp("exported"))
+    run.run({"export": EXPORT})
+    return run
+
+
+def tool(*command: str | Path, cwd: Path) -> str:
+    """What a command-line tool of the environment prints; it must succeed. It has no network."""
+    name, *arguments = command
+    nowhere = {"http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [Path(sys.executable).parent / name, *arguments],
+        cwd=cwd,
+        env={**nowhere, "PATH": "/usr/bin:/bin", "HOME": str(cwd)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_no_export_unless_asked_for(demo_run: Checkout) -> None:
+    assert not (demo_run.results("demo") / "exports").exists()
+
+
+def test_the_folder_is_a_valid_frictionless_package(demo_run: Checkout) -> None:
+    printed = tool("frictionless", "validate", "datapackage.json", "--json", cwd=demo_run.results("demo"))
+    report = json.loads(printed)
+    assert report["valid"]
+    assert report["stats"] == report["stats"] | {"tasks": 9, "errors": 0, "warnings": 0}
+
+
+def test_netcdf_is_cf_1_11_and_has_the_tables_numbers(exported: Checkout) -> None:
+    path = exported.results("demo") / "exports" / "demo.nc"
+    assert "All tests passed!" in tool("compliance-checker", "-t", "cf:1.11", path, cwd=path.parent)
+    table = exported.table("demo").set_index(["instrument", "date", "class"])
+    with xr.open_dataset(path) as data:
+        assert data.attrs["Conventions"].startswith("CF-1.11")
+        dates = data["time"].dt.strftime("%F").values
+        found = {}
+        for prefix, dimension in (("", "taxon"), ("other_", "other_class")):
+            values = data[f"{prefix}abundance"].transpose("station", "time", dimension).values
+            labels = data[f"{dimension}_label"].values
+            for (i, j, k), value in np.ndenumerate(values):
+                found[str(data["station_name"].values[i]), str(dates[j]), str(labels[k])] = value
+    assert found == pytest.approx((table["objects_per_ml"] * 1e6).to_dict(), rel=1e-12)
+    unnamed = table[table["scientific_name"].isna() | (table["living"] == "no")].index.get_level_values("class")
+    assert set(labels) == set(unnamed) >= {"unclassified", "detritus", "bead", "nanoplankton <10um"}
+
+
+def test_a_second_run_makes_nothing(exported: Checkout) -> None:
+    before = exported.stamps()
+    exported.run({"export": EXPORT})
+    assert exported.stamps() == before
+
+
+def test_without_a_used_bin_there_is_a_message_and_no_file(checkout: Checkout) -> None:
+    printed = checkout.run({"export": EXPORT, "select": {"ml_analyzed": {"at_most": 0.0001}}}, fails=True)
+    assert "no bin of the window was used, so there is nothing to export" in printed
+    assert "Traceback" not in printed
+    assert not list(checkout.results("demo").glob("exports/*"))
+    assert (checkout.results("demo") / "abundance_long.csv").exists()
+    assert pd.read_csv(checkout.results("demo") / "abundance_long.csv").empty
+
+
+def test_a_key_that_a_format_needs_is_named_before_any_work(checkout: Checkout) -> None:
+    printed = checkout.run({"export": {"formats": ["netcdf"]}}, fails=True)
+    assert "export.title: not set, but needed by netcdf in export.formats. Accepted: a text" in printed
+    assert not (checkout.folder / "resources").exists()

@@ -1,0 +1,32 @@
+# Needs the merged tables. Makes what archives take, as far as export.formats asks for it.
+
+OF_EXPORTS = {
+    "abundance": f"{TABLES}/abundance_long.csv",
+    "coverage": f"{TABLES}/coverage.csv",
+    "catalog": f"{TABLES}/catalog.csv",
+    "ledger": f"{TABLES}/ledger.csv",
+}
+
+
+rule export_netcdf:
+    input:
+        **OF_EXPORTS,
+        run=ancient(f"{TABLES}/run.json"),  # only the date of the catalog, which is an input itself
+    output:
+        EXPORTS["netcdf"],
+    log:
+        f"{LOGS}/export_netcdf.log",
+    retries: 2
+    conda:
+        "../../envs/exports.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        version=1,  # of the file: raise it when it has to be made again
+        publication=asdict(PUBLICATION),
+        group_by=METHOD.group_by,
+        tolerance_km=METHOD.position_tolerance_km,
+        confidence=METHOD.confidence,
+    script:
+        "../scripts/export_netcdf.py"
