@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from dwca.read import DwCAReader
 
 from tests.integration.conftest import Checkout
 
 EXPORT: dict[str, Any] = {
-    "formats": ["netcdf"],
+    "formats": ["netcdf", "darwin_core"],
     "title": "Plankton of two moorings, made up",
     "summary": "Made-up bins of two Imaging FlowCytobots & their classes.",
     "institution": "An Institute",
@@ -77,6 +78,34 @@ def test_netcdf_is_cf_1_11_and_has_the_tables_numbers(exported: Checkout) -> Non
     assert found == pytest.approx((table["objects_per_ml"] * 1e6).to_dict(), rel=1e-12)
     unnamed = table[table["scientific_name"].isna() | (table["living"] == "no")].index.get_level_values("class")
     assert set(labels) == set(unnamed) >= {"unclassified", "detritus", "bead", "nanoplankton <10um"}
+
+
+def test_darwin_core_has_every_taxon_of_every_day(exported: Checkout) -> None:
+    table = exported.table("demo").dropna(subset=["scientific_name", "aphia_id"])
+    present = table[(table["count"] > 0) & (table["living"] != "no")]
+    expected = {
+        (f"demo:{row['date']}:{row['instrument']}", row["class"], str(row["count"]))
+        for row in present.to_dict("records")
+    }
+
+    def term(name: str) -> str:
+        return f"http://rs.tdwg.org/dwc/terms/{name}"
+
+    with DwCAReader(exported.results("demo") / "exports" / "demo_darwin_core.zip") as archive:
+        assert archive.core_contains_term(term("eventDate"))
+        rows = [row.data for event in archive for row in event.extensions if row.rowtype == term("Occurrence")]
+    found = {
+        tuple(row[term(name)] for name in ("eventID", "verbatimIdentification", "organismQuantity"))
+        for row in rows
+        if row[term("occurrenceStatus")] == "present"
+    }
+    assert found == expected
+    absent = [row for row in rows if row[term("occurrenceStatus")] == "absent"]
+    assert absent
+    assert {row[term("organismQuantity")] for row in absent} == {"0"}
+    log = (exported.folder / "logs" / "demo" / "export_darwin_core.log").read_text()
+    assert "1 class(es) are left out because classify.class_table has no AphiaID for them" in log
+    assert "Akashiwo" in log
 
 
 def test_a_second_run_makes_nothing(exported: Checkout) -> None:

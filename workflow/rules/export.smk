@@ -30,3 +30,27 @@ rule export_netcdf:
         confidence=METHOD.confidence,
     script:
         "../scripts/export_netcdf.py"
+
+
+rule export_darwin_core:
+    input:
+        **OF_EXPORTS,
+        run=ancient(f"{TABLES}/run.json"),
+    output:
+        EXPORTS["darwin_core"],
+    log:
+        f"{LOGS}/export_darwin_core.log",
+    retries: 2
+    conda:
+        "../../envs/exports.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        version=1,
+        publication=asdict(PUBLICATION),
+        group_by=METHOD.group_by,
+        precision=METHOD.precision,
+        confidence=METHOD.confidence,
+    script:
+        "../scripts/export_darwin_core.py"

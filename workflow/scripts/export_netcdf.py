@@ -20,7 +20,6 @@ from job_log import scripted
 if TYPE_CHECKING:
     snakemake: Any
 
-VERSION = 1  # of the file: raise it when it has to be made again
 PER_M3 = 1e6  # mL in a cubic metre
 FILL = {kind: np.dtype(kind).type(default_fillvals[kind]) for kind in ("f8", "i4", "i1")}
 TAXON_ABUNDANCE = "number_concentration_of_biological_taxon_in_sea_water"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from logging import Logger
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,12 @@ def lsid(aphia_id: str) -> str:
 def text_of(number: float) -> str:
     """A number so that reading it back loses nothing, without an exponent where the field is read by people."""
     return np.format_float_positional(number, trim="-")
+
+
+def warn_of_left_out(log: Logger, dataset: str, export: str, lacking: str, without: int, of: int) -> None:
+    """Warn of days and groups that an export leaves out because they lack what the archive demands."""
+    if without:
+        log.warning(
+            f"{export} export of {dataset}: {without} of {of} days and groups are left out because none of their bins "
+            f"has {lacking}"
+        )
