@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import xarray as xr
 from dwca.read import DwCAReader
 
 from tests.integration.conftest import Checkout
+from tests.unit.test_export_seabass import read as read_seabass
 
 EXPORT: dict[str, Any] = {
-    "formats": ["netcdf", "darwin_core"],
+    "formats": ["netcdf", "darwin_core", "seabass"],
     "title": "Plankton of two moorings, made up",
     "summary": "Made-up bins of two Imaging FlowCytobots & their classes.",
     "institution": "An Institute",
@@ -106,6 +108,20 @@ def test_darwin_core_has_every_taxon_of_every_day(exported: Checkout) -> None:
     log = (exported.folder / "logs" / "demo" / "export_darwin_core.log").read_text()
     assert "1 class(es) are left out because classify.class_table has no AphiaID for them" in log
     assert "Akashiwo" in log
+
+
+def test_seabass_has_a_row_per_day_and_instrument(exported: Checkout) -> None:
+    headers, _, rows = read_seabass(exported.results("demo") / "exports" / "demo.sb")
+    label_of = dict(pair.split(":") for pair in headers["id_fields_definitions"].split(","))
+    table = exported.table("demo")
+    table = table.assign(label=table["class"].str.replace(r"[^A-Za-z0-9._-]+", "_", regex=True))
+    keyed = table.set_index(["instrument", "date", "label"])["objects_per_ml"] * 1e6
+    found = {
+        (row["station_alt_id"], f"{datetime.strptime(row['date'], '%Y%m%d'):%F}", label): float(row[f"abun_{number}"])
+        for row in rows
+        for number, label in label_of.items()
+    }
+    assert found == pytest.approx(keyed.to_dict(), rel=1e-12)
 
 
 def test_a_second_run_makes_nothing(exported: Checkout) -> None:

@@ -54,3 +54,24 @@ rule export_darwin_core:
         confidence=METHOD.confidence,
     script:
         "../scripts/export_darwin_core.py"
+
+
+rule export_seabass:
+    input:
+        **OF_EXPORTS,
+    output:
+        EXPORTS["seabass"],
+    log:
+        f"{LOGS}/export_seabass.log",
+    retries: 2
+    conda:
+        "../../envs/exports.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        version=1,
+        publication=asdict(PUBLICATION),
+        group_by=METHOD.group_by,
+    script:
+        "../scripts/export_seabass.py"

@@ -15,7 +15,7 @@ import pandas as pd
 
 import version
 from errors import TableError
-from exports import LICENSES, METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
+from exports import LICENSES, LIMITS, METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
 from files import whole_file
 from job_log import scripted
 
@@ -289,7 +289,7 @@ def _eml(
     _coverage(ET.SubElement(dataset, "coverage"), publication, events, rows)
     _party(ET.SubElement(dataset, "contact"), publication)
     methods = ET.SubElement(dataset, "methods")
-    texts = [METHOD, f"Classifier: {publication.model}. Software: {version.NAME} {version.VERSION}."]
+    texts = [METHOD, LIMITS, f"Classifier: {publication.model}. Software: {version.NAME} {version.VERSION}."]
     texts.append(
         "An occurrence is absent if no object of its class, nor of another class of the same taxon or of a species of "
         "the same genus, was found in the volume in which it was looked for."

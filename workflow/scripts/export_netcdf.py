@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import version
 from coverage import greatest_distance_km
-from exports import LICENSES, METHOD, Days, Publication, Tables, lsid, read_days
+from exports import LICENSES, LIMITS, METHOD, Days, Publication, Tables, lsid, read_days
 from files import whole_file
 from job_log import scripted
 
@@ -270,7 +270,7 @@ def _about(dataset: Days, publication: Publication, run: str | Path) -> dict[str
         "source": f"Imaging FlowCytobot: {', '.join(instruments)}",
         "instrument": "Imaging FlowCytobot",
         "classifier": publication.model,
-        "comment": METHOD,
+        "comment": f"{METHOD} {LIMITS}",
         "processing_level": "daily abundance from the scores of a classifier",
         "history": f"made by {version.NAME} {version.VERSION} from the list of bins read on {read_on}",
         "date_created": read_on,

@@ -20,11 +20,12 @@ LICENSES = {
 }
 METHOD = (
     "An object is one image (ROI), which may show a chain or colony of many cells. Its class is the one with the "
-    "highest score of the classifier, if that reaches the threshold of the class (>=); else it is unclassified. "
+    "highest score of the classifier, if that reaches the threshold of the class (>=); else it is unclassified. No "
+    "human has verified it. "
     "The abundance of a UTC day is the sum of counts over the sum of the volumes analyzed (look time times flow), over "
-    "all bins that were classified and have a good volume, bins without a hit included. The limits are the exact "
-    "Poisson (Garwood) limits of the count; they do not cover classification error. No human has verified it."
+    "all bins that were classified and have a good volume, bins without a hit included."
 )
+LIMITS = "The limits are the exact Poisson (Garwood) limits of the count; they do not cover classification error."
 
 
 @dataclass(frozen=True)
