@@ -75,3 +75,23 @@ rule export_seabass:
         group_by=METHOD.group_by,
     script:
         "../scripts/export_seabass.py"
+
+
+rule export_erddap:
+    input:
+        OF_EXPORTS["abundance"],
+    output:
+        EXPORTS["erddap"],
+    log:
+        f"{LOGS}/export_erddap.log",
+    conda:
+        "../../envs/exports.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=1,
+        publication=asdict(PUBLICATION),
+        group_by=METHOD.group_by,
+    script:
+        "../scripts/export_erddap.py"

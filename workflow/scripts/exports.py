@@ -74,11 +74,7 @@ class Days:
 def read_days(tables: Tables, group_by: Sequence[str], dataset: str) -> Days:
     """Read the tables. Raises TableError if no bin was used: there is nothing to export then."""
     rows = table_files.read("abundance_long", tables.abundance)
-    if rows.empty:
-        raise TableError(
-            f"{tables.abundance}: no bin of the window was used, so there is nothing to export; {tables.ledger} says "
-            "what became of each. Choose another window, or export.formats: []"
-        )
+    refuse_empty(rows, tables.abundance)
     keys = ["date", *group_by]
     by_event = rows.groupby(keys, sort=False, dropna=False)
     rows = rows.assign(
@@ -95,6 +91,15 @@ def read_days(tables: Tables, group_by: Sequence[str], dataset: str) -> Days:
     groups = zip(*(events[key] for key in group_by), strict=True) if group_by else [()] * len(events)
     names = [_name(dict(zip(group_by, group, strict=True))) or dataset for group in groups]
     return Days(events.assign(name=names), rows, sorted(set(coverage["date"])))
+
+
+def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
+    """Raise TableError if no bin was used: no archive takes a file without data."""
+    if rows.empty:
+        raise TableError(
+            f"{abundance}: no bin of the window was used, so there is nothing to export; ledger.csv beside it says what "
+            "became of each. Choose another window, or export.formats: []"
+        )
 
 
 def _instruments_and_depths(tables: Tables, keys: Sequence[str]) -> pd.DataFrame:
