@@ -1,6 +1,7 @@
 """What is made for archives, through the front door, each checked by a tool that others wrote."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -14,7 +15,7 @@ import pytest
 import xarray as xr
 from dwca.read import DwCAReader
 
-from tests.integration.conftest import Checkout
+from tests.integration.conftest import ROOT, Checkout
 from tests.unit.test_export_seabass import read as read_seabass
 
 EXPORT: dict[str, Any] = {
@@ -151,3 +152,19 @@ def test_a_key_that_a_format_needs_is_named_before_any_work(checkout: Checkout) 
     printed = checkout.run({"export": {"formats": ["netcdf"]}}, fails=True)
     assert "export.title: not set, but needed by netcdf in export.formats. Accepted: a text" in printed
     assert not (checkout.folder / "resources").exists()
+
+
+def test_the_readmes_snippets_run(demo_run: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those in Python; R and DuckDB are not part of the environment."""
+    monkeypatch.chdir(demo_run.folder)
+    snippets = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert snippets
+    for snippet in snippets:
+        *statements, last = snippet.strip().splitlines()
+        names: dict[str, Any] = {}
+        exec("\n".join(statements), names)
+        shown = eval(last, names)
+    assert shown.index.strftime("%F").tolist() == ["2024-04-15", "2024-04-16", "2024-04-17", "2024-04-18"]
+    table = demo_run.table("demo")
+    of_class = table[(table["class"] == "Guinardia_delicatula") & (table["instrument"] == "IFCB10")]
+    assert shown["IFCB10"].tolist() == of_class["objects_per_ml"].tolist()

@@ -67,6 +67,44 @@ def test_conda_has_the_locks_minor_versions() -> None:
         assert any(f"{of}.".startswith(f"{version}.") for of in locked_versions), (name, locked_versions)
 
 
+def imports_of(module: str, seen: set[str]) -> set[str]:
+    """Packages that one of our modules needs to be imported, through our other modules too."""
+    if module in seen:
+        return set()
+    seen.add(module)
+    found = set()
+    for node in ast.walk(ast.parse((SCRIPTS / f"{module}.py").read_text(encoding="utf-8"))):
+        names_of = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names_of += [node.module] if isinstance(node, ast.ImportFrom) else []
+        for name in {name.split(".")[0] for name in names_of}:
+            if (SCRIPTS / f"{name}.py").exists():
+                found |= imports_of(name, seen)
+            elif name not in sys.stdlib_module_names:
+                found.add(name)
+    return found
+
+
+def test_environments_of_scripts_have_what_they_import_in_the_locks_versions() -> None:
+    """A rule with `script:` runs in its `conda:` environment, with `--sdm conda`."""
+    needed: dict[str, set[str]] = {}
+    for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
+        pairs = re.findall(
+            r'conda:\s+"\.\./\.\./envs/([a-z]+)\.yaml"(?:(?!\nrule ).)*?script:\s+"\.\./scripts/([a-z_]+)\.py"',
+            rules.read_text(),
+            re.DOTALL,
+        )
+        for env, script in pairs:
+            needed.setdefault(env, set()).update(imports_of(script, set()))
+    assert "exports" in needed
+    run = locked("requirements.txt")
+    for env, modules in needed.items():
+        found = conda(ROOT / "envs" / f"{env}.yaml")
+        assert found.pop("python").startswith(PROJECT["project"]["requires-python"])
+        assert {MODULES.get(name, name).lower() for name in found} == {name.lower() for name in modules}
+        for name, version in found.items():
+            assert any(package == name and f"{of}.".startswith(f"{version}.") for package, of in run), (env, name)
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     version = PROJECT["project"]["version"]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version

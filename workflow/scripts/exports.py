@@ -97,8 +97,8 @@ def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
     """Raise TableError if no bin was used: no archive takes a file without data."""
     if rows.empty:
         raise TableError(
-            f"{abundance}: no bin of the window was used, so there is nothing to export; ledger.csv beside it says what "
-            "became of each. Choose another window, or export.formats: []"
+            f"{abundance}: no bin of the window was used, so there is nothing to export; ledger.csv beside it says "
+            "what became of each. Choose another window, or export.formats: []"
         )
 
 
