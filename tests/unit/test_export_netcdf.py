@@ -1,6 +1,7 @@
 """The NetCDF export: every number against the tables it came from, the conventions against the compliance-checker."""
 
 import json
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import xarray as xr
 from compliance_checker.runner import CheckSuite, ComplianceChecker
 
-from errors import TableError
+from errors import StateError, TableError
 from export_netcdf import export_netcdf
 from tests.unit.export_tables import PUBLICATION, Day, write_tables
 
@@ -160,3 +161,14 @@ def test_nothing_to_export_is_said(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no bin of the window was used, so there is nothing to export"):
         export(tmp_path, [Day("2024-04-15", {}, used=False)])
     assert not (tmp_path / "out" / "demo.nc").exists()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # no file may be larger
+    try:
+        with pytest.raises(StateError, match=r"demo.nc cannot be written: .*Is the disk full"):
+            export(tmp_path, [Day("2024-04-15", CLASSES)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "out").iterdir())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import version
 from coverage import greatest_distance_km
+from errors import StateError
 from exports import LICENSES, LIMITS, METHOD, Days, Publication, Tables, lsid, read_days
 from files import whole_file
 from job_log import scripted
@@ -82,6 +83,7 @@ def export_netcdf(
     tables, run: the tables of a run and its run.json, of which only the time of the catalog is used. tolerance_km: if a
     group moves within a day, or is farther from where it was, the feature type is `trajectory`. Days without a used
     bin and classes that a day did not assess are _FillValue; zero is a count. Raises TableError if no bin was used.
+    Raises StateError if the disk does not take the file.
     Source: CF conventions 1.11, in particular 6.1.2 (taxa) and chapter 9 (discrete sampling geometries); ACDD 1.3.
     """
     dataset = read_days(tables, group_by, publication.dataset)
@@ -122,7 +124,10 @@ def export_netcdf(
     if "latitude" in variables:  # no feature of CF is without a position
         attributes["featureType"] = feature
     with whole_file(path) as unfinished:
-        xr.Dataset(variables, attrs=attributes).to_netcdf(unfinished, format="NETCDF4", engine="netcdf4")
+        try:
+            xr.Dataset(variables, attrs=attributes).to_netcdf(unfinished, format="NETCDF4", engine="netcdf4")
+        except RuntimeError as error:  # the library does not say more when the disk is full
+            raise StateError(f"{path} cannot be written: {error}. Is the disk full?") from error
 
 
 def _classes(
