@@ -15,6 +15,7 @@ import pytest
 import xarray as xr
 from dwca.read import DwCAReader
 
+from tests.archives import bin_row, write_archive
 from tests.integration.conftest import ROOT, Checkout
 from tests.unit.test_export_seabass import read as read_seabass
 
@@ -64,6 +65,31 @@ def test_the_folder_is_a_valid_frictionless_package(demo_run: Checkout) -> None:
     report = json.loads(printed)
     assert report["valid"]
     assert report["stats"] == report["stats"] | {"tasks": 9, "errors": 0, "warnings": 0}
+
+
+@pytest.mark.parametrize("period", ["hour", "month"])
+def test_other_groups_periods_and_names_are_a_valid_package_too(
+    checkout: Checkout, tmp_path: Path, period: str
+) -> None:
+    bins = {
+        "D20240401T010000_IFCB010": {"cruise": "EN 1", "depth": 5.0, "latitude": 41.0, "longitude": -70.0},
+        "D20240401T020000_IFCB010": {"cruise": "EN 1", "depth": 5.0, "ml_analyzed": 0},
+        "D20240502T040000_IFCB010": {},
+    }
+    labels = ["NA", "nan", "\u00e9t\u00e9", "a,b", "nano <10um"]
+    archive = write_archive(
+        tmp_path / "archive",
+        [bin_row(bin_id, **columns) for bin_id, columns in bins.items()],
+        {bin_id: (labels, [[0.9, 0.1, 0, 0, 0]] * i) for i, bin_id in enumerate(bins)},
+    )
+    config = {"dataset": "odd", "source": {"kind": "directory", "path": str(archive)}}
+    checkout.run({**config, "abundance": {"group_by": ["cruise", "depth"], "period": period}})
+    folder = checkout.results("odd")
+    assert json.loads(tool("frictionless", "validate", "datapackage.json", "--json", cwd=folder))["valid"]
+    described = {of["path"]: of for of in json.loads((folder / "datapackage.json").read_text())["resources"]}
+    start = described[f"abundance_{period}.csv"]["schema"]["fields"][0]
+    assert start["description"] == f"Start of the {period}, over which the bins are pooled."
+    assert start["type"] == ("datetime" if period == "hour" else "date")
 
 
 def test_netcdf_is_cf_1_11_and_has_the_tables_numbers(exported: Checkout) -> None:

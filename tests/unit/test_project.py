@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
 # What a package is imported as, where that is not its name.
-MODULES = {"pyyaml": "yaml", "snakemake-minimal": "snakemake"}
+MODULES = {"netcdf4": "netCDF4", "pyyaml": "yaml", "snakemake-minimal": "snakemake"}
 
 
 def names(requirements: list[str]) -> set[str]:

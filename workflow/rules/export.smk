@@ -23,7 +23,7 @@ rule export_netcdf:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        version=1,  # of the file: raise it when it has to be made again
+        version=exports.VERSION,
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,
         tolerance_km=METHOD.position_tolerance_km,
@@ -47,7 +47,7 @@ rule export_darwin_core:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        version=1,
+        version=exports.VERSION,
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,
         precision=METHOD.precision,
@@ -70,7 +70,7 @@ rule export_seabass:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        version=1,
+        version=exports.VERSION,
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,
     script:
@@ -90,7 +90,7 @@ rule export_erddap:
         mem_mb=1000,
         runtime=10,
     params:
-        version=1,
+        version=exports.VERSION,
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,
     script:

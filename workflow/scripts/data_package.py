@@ -45,6 +45,10 @@ def _resource(file: str, table: str, group_by: Sequence[str]) -> dict[str, Any]:
     entries = table_files.schema(table)
     kind = Path(file).suffix.removeprefix(".")
     fields = [_field(entries[name], kind) for name in table_files.columns(table, group_by)]
+    for period in ("hour", "week", "month"):
+        if file == f"abundance_{period}.csv":
+            fields[0] |= {"description": f"Start of the {period}, over which the bins are pooled."}
+            fields[0] |= {"type": "datetime", "format": "any"} if period == "hour" else {}
     return {
         "name": Path(file).name.replace(".", "-").replace("_", "-").lower(),
         "path": file,

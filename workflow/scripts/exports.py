@@ -12,6 +12,7 @@ import pandas as pd
 import table_files
 from errors import TableError
 
+VERSION = 1  # of the exported files: raise it when they have to be made again
 # The licences that OBIS and GBIF take.
 LICENSES = {
     "CC0-1.0": "http://creativecommons.org/publicdomain/zero/1.0/legalcode",
