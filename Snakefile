@@ -23,6 +23,7 @@ include: "workflow/rules/abundance.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/recheck.smk"
 
 

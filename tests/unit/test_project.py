@@ -12,7 +12,12 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
 # What a package is imported as, where that is not its name.
-MODULES = {"pyyaml": "yaml", "snakemake-minimal": "snakemake", "vl-convert-python": "vl_convert"}
+MODULES = {
+    "netcdf4": "netCDF4",
+    "pyyaml": "yaml",
+    "snakemake-minimal": "snakemake",
+    "vl-convert-python": "vl_convert",
+}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -67,29 +72,42 @@ def test_conda_has_the_locks_minor_versions() -> None:
         assert any(f"{of}.".startswith(f"{version}.") for of in locked_versions), (name, locked_versions)
 
 
-def reached(script: Path) -> set[Path]:
-    """A script and the modules of ours that it imports, directly or by others."""
-    found, new = set(), {script}
-    while new:
-        path = new.pop()
-        found.add(path)
-        names = re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
-        new |= {SCRIPTS / f"{name}.py" for name in names if (SCRIPTS / f"{name}.py").exists()} - found
+def imports_of(module: str, seen: set[str]) -> set[str]:
+    """Packages that one of our modules needs to be imported, through our other modules too."""
+    if module in seen:
+        return set()
+    seen.add(module)
+    found = set()
+    for node in ast.walk(ast.parse((SCRIPTS / f"{module}.py").read_text(encoding="utf-8"))):
+        names_of = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names_of += [node.module] if isinstance(node, ast.ImportFrom) else []
+        for name in {name.split(".")[0] for name in names_of}:
+            if (SCRIPTS / f"{name}.py").exists():
+                found |= imports_of(name, seen)
+            elif name not in sys.stdlib_module_names:
+                found.add(name)
     return found
 
 
-def test_conda_environments_of_rules_have_what_their_scripts_import() -> None:
-    run = locked("requirements.txt")
+def test_environments_of_scripts_have_what_they_import_in_the_locks_versions() -> None:
+    """A rule with `script:` runs in its `conda:` environment, with `--sdm conda`."""
+    needed: dict[str, set[str]] = {}
     for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
-        text = rules.read_text()
-        scripts = {(rules.parent / name).resolve() for name in re.findall(r'script:\s*"(.*)"', text)}
-        for environment in {(rules.parent / name).resolve() for name in re.findall(r'conda:\s*"(.*)"', text)}:
-            found = conda(environment)
-            assert found.pop("python").startswith(PROJECT["project"]["requires-python"])
-            for name, version in found.items():
-                assert any(package == name and f"{of}.".startswith(f"{version}.") for package, of in run), name
-            needed = imported(*{path for script in scripts for path in reached(script)})
-            assert needed <= {MODULES.get(name, name) for name in found}, environment
+        pairs = re.findall(
+            r'conda:\s+"\.\./\.\./envs/([a-z]+)\.yaml"(?:(?!\nrule ).)*?script:\s+"\.\./scripts/([a-z_]+)\.py"',
+            rules.read_text(),
+            re.DOTALL,
+        )
+        for env, script in pairs:
+            needed.setdefault(env, set()).update(imports_of(script, set()))
+    assert "exports" in needed
+    run = locked("requirements.txt")
+    for env, modules in needed.items():
+        found = conda(ROOT / "envs" / f"{env}.yaml")
+        assert found.pop("python").startswith(PROJECT["project"]["requires-python"])
+        assert {MODULES.get(name, name).lower() for name in found} == {name.lower() for name in modules}
+        for name, version in found.items():
+            assert any(package == name and f"{of}.".startswith(f"{version}.") for package, of in run), (env, name)
 
 
 def test_the_version_is_the_same_everywhere() -> None:

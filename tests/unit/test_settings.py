@@ -107,6 +107,21 @@ WRONG: dict[str, list[Any]] = {
     "report.make": ["yes", 1, 0, [], "new"],
     "report.top_classes": [0, 201, -1, 1.5, "x", None, True, math.nan],
     "report.class": ["", 1.5, ["a"], True],
+    "export.formats": ["netcdf", ["csv"], ["netcdf", "netcdf"], [None], None, {"netcdf": 1}],
+    "export.title": ["", " ", 5.5, True, ["x"], "x" * 5001],
+    "export.summary": ["", False, {"text": 1}],
+    "export.institution": ["", "\n", 1.5, []],
+    "export.license": ["", "MIT", "CC-BY-4.0\n", "cc0-1.0", True, ["CC0-1.0"]],
+    "export.info_url": ["", "example.org", "ftp://x", "https://", "https://x y", "https://\u00e9", 1.5],
+    "export.model": ["", True],
+    "export.creator": [None, "A. Name", ["x"]],
+    "export.creator.name": ["", "\n", True],
+    "export.creator.email": ["", "name", "a b@c", "a@b\n", "a@b, c@d", 1.5],
+    "export.seabass": [None, "x"],
+    "export.seabass.experiment": ["", "a b", "a,b", "\u00e9", 1.5],
+    "export.seabass.cruise": ["", "a/b", "a\n", True],
+    "export.seabass.documents": ["a.txt", None, ["a b.txt"], [""], [None]],
+    "export": [None, "netcdf", ["netcdf"]],
     "abundance": [None, []],
     "report": [None, "all", [], 5],
     "recheck": [None, "all", []],
@@ -144,7 +159,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 42
+    assert len(known) == 57
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -166,6 +181,35 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         settings.resolve(given)
 
 
+NEEDED = {
+    "netcdf": {"title", "summary", "institution", "license", "creator.name"},
+    "darwin_core": {"title", "summary", "institution", "license", "model", "creator.name", "creator.email"},
+    "seabass": {
+        *("institution", "creator.name", "creator.email"),
+        *("seabass.experiment", "seabass.cruise", "seabass.documents"),
+    },
+    "erddap": {"title", "summary", "institution", "license", "info_url"},
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_an_export_needs_is_named_before_any_work(name: str) -> None:
+    found = faults(config(export__formats=[name], classify__class_table=str(ROOT / "config" / "classes.csv")))
+    assert {line.split(":")[0] for line in found} == {f"export.{key}" for key in NEEDED[name]}
+    assert all(f"needed by {name} in export.formats. Accepted: " in line for line in found)
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "a\tb", "a\0b", "\x1b[31m", "\x7f", "\u2028", "\ud800", "\ufffe"])
+def test_what_an_xml_file_cannot_hold_is_no_text(text: str) -> None:
+    (line,) = faults(config(export__title=text))
+    assert line.startswith("export.title: ")
+
+
+def test_darwin_core_needs_a_class_table() -> None:
+    found = faults(config(export__formats=["darwin_core"], classify__class_table=None))
+    assert any(line.startswith("classify.class_table: null (not set), but darwin_core") for line in found)
+
+
 # --- unknown keys ---
 
 
@@ -179,7 +223,7 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         ("classify.treshold", "Did you mean classify.threshold?"),
         ("abundance.groupby", "Did you mean abundance.group_by?"),
         ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
-        ("zzz", "Accepted here: dataset, shard, source, select, classify, abundance, report, recheck"),
+        ("zzz", "Accepted here: dataset, shard, source, select, classify, abundance, report, recheck, export"),
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> None:
