@@ -217,7 +217,10 @@ DAY = ([a_bin(0), a_bin(1, instrument=11)], [rois(1, A=3, B=0), rois(A=1, B=2)])
             marks=pytest.mark.slow,
         ),
         pytest.param([([a_bin(n, instrument=n + 1) for n in range(12)], [rois(A=1)] * 12)], {}, marks=pytest.mark.slow),
-        ([([a_bin(0, sample_type=f"test {HOSTILE[1]}", tag1="=1+1", tag2="@y")], [rois(**dict.fromkeys(HOSTILE, 2))])], {}),
+        (
+            [([a_bin(0, sample_type=f"test {HOSTILE[1]}", tag1="=1+1", tag2="@y")], [rois(**dict.fromkeys(HOSTILE, 2))])],
+            {},
+        ),
     ],
     ids=["no used bin", "one day", "ungrouped, with a gap", "several columns", "many groups", "hostile"],
 )  # fmt: skip

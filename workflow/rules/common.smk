@@ -163,8 +163,8 @@ def targets():
     whole = TABLES == RESULTS
     others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if whole else ("catalog.csv",)
     tables = [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json", "overview.rst"])]
-    report = [*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and whole else []
-    return tables + report + [EXPORTS[name] for name in SETTINGS["export"]["formats"] if whole]
+    shown = [*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and whole else []
+    return tables + shown + [EXPORTS[name] for name in SETTINGS["export"]["formats"] if whole]
 
 
 def figure_files():
