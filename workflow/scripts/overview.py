@@ -16,6 +16,10 @@ from files import whole_file
 from scores import UNCLASSIFIED
 
 VERSION = 1  # of the overview and the report: raise it when they have to be written again
+# Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.
+ASKED_OF_ABUNDANCE = (
+    "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
+)
 SHOWN = 5  # names or days that a sentence lists before it says how many more there are
 # Sample types and tags of bins that hold no plankton; operators spell them in their own ways.
 _NOT_PLANKTON = re.compile(r"bead|test|blank|calibrat|clean", re.IGNORECASE)
@@ -204,7 +208,14 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], path: str 
     tables: the files of those that `look_over` takes, by their names. Raises TableError if one does not agree with
     its schema.
     """
-    overview = look_over(read_run(run), {name: table_files.read(name, file) for name, file in tables.items()})
+    record = read_run(run)
+    columns = {
+        "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
+        "ledger": ["bin", "date", "status"],
+        "catalog": ["bin", "sample_type", "tags"],
+        "coverage": [],
+    }
+    overview = look_over(record, {name: table_files.read(name, file, columns[name]) for name, file in tables.items()})
     lines = [".. list-table::", "   :stub-columns: 1", "   :widths: auto", ""]
     for what, said in overview.facts.items():
         lines += [f"   * - {_rst(what)}", f"     - {_rst(said)}"]
