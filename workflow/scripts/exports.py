@@ -135,7 +135,7 @@ def lsid(aphia_id: str) -> str:
 
 
 def text_of(number: float) -> str:
-    """A number so that reading it back loses nothing, without an exponent where the field is read by people."""
+    """A number so that reading it back loses nothing, without an exponent: not all readers know it."""
     return np.format_float_positional(number, trim="-")
 
 
