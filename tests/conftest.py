@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from hypothesis import HealthCheck, settings
 
 Figure = Callable[[str, int], None]
 PAGE = """\
@@ -21,6 +22,9 @@ user is in [faults.md](faults.md).
 |---|---|
 {}
 """
+# A slow or busy machine is no fault.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 FIGURES = pytest.StashKey[Counter[str]]()
 
 
