@@ -13,6 +13,7 @@ from tests.integration.test_dashboard import config
 from tests.slurm import PROFILE, cluster, submitted, why_not
 
 pytestmark = pytest.mark.slow
+TABLES_ONLY = {"report": {"make": False}}
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +66,14 @@ def test_profile_for_other_schedulers(checkout: Checkout, demo_run: Checkout) ->
     profile = ("--workflow-profile", "profiles/cluster-generic", "--cluster-generic-submit-cmd", submit)
     checkout.run(None, *profile)
     assert checkout.files("demo") == demo_run.files("demo")
-    assert len(list(checkout.folder.glob("slurm-*.out"))) == 1  # of reshape_abundance
+    assert len(list(checkout.folder.glob("slurm-*.out"))) == 9  # reshape_abundance, seven figures, and the report
 
 
 @pytest.mark.usefixtures("slurm")
 def test_a_job_that_fails_on_its_node_is_tried_again(checkout: Checkout) -> None:
     marker = checkout.folder / "failed_once"
     break_reshape(checkout, f"not Path({str(marker)!r}).exists() and not Path({str(marker)!r}).touch()")
-    checkout.run(None, *PROFILE)
+    checkout.run(TABLES_ONLY, *PROFILE)
     assert marker.exists()
     assert len(checkout.table("demo", "abundance_wide")) == 8
 
@@ -80,7 +81,7 @@ def test_a_job_that_fails_on_its_node_is_tried_again(checkout: Checkout) -> None
 @pytest.mark.usefixtures("slurm")
 def test_the_log_of_a_job_that_keeps_failing_is_named(checkout: Checkout) -> None:
     break_reshape(checkout, "True")
-    printed = checkout.run(None, *PROFILE, fails=True)
+    printed = checkout.run(TABLES_ONLY, *PROFILE, fails=True)
     named = [word.strip("(),.:") for word in printed.split() if word.strip("(),.:").endswith(".log")]
     texts = [path.read_text() for name in named if (path := checkout.folder / name).is_file()]
     assert any("broken on purpose" in text for text in texts), printed
