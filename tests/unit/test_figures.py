@@ -279,6 +279,18 @@ def test_one_class_bin_by_bin(run: Run) -> None:
 # --- long windows ---
 
 
+def test_of_many_bins_the_last_days_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "BINS_SHOWN", 3)
+    days = [[(a_bin(i, 10, f"202402{day:02d}"), rois(A=day)) for i in (1, 2)] for day in (1, 2, 3)]
+    run = Run(tmp_path, days)
+    rows = run.rows("bin_series")
+    assert [row["day"] for row in rows if row["value"]] == [
+        f"2024-02-0{day}T00:00:0{i}Z" for day in (2, 3) for i in (1, 2)
+    ]
+    assert [row["mean"] for row in rows if row["end"]] == ["1", "1.5"]
+    assert any("the last 4 of 6 used bins" in text for text in texts(run.svg("bin_series")))
+
+
 def test_a_window_of_many_years_is_pooled_into_weeks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "DAYS_MOST", 7)
     days = [f"202402{day:02d}" for day in (1, 2, 8, 9)]

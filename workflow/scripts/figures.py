@@ -36,6 +36,7 @@ DAYS_MOST = 1100  # a longer window is pooled into weeks: its days would be narr
 SERIES_MOST = 6  # more could not be told apart by colour
 DOTS_MOST = 62  # days that are drawn as points too
 BINS_MOST = 3000  # bins that are drawn as points
+BINS_SHOWN = 60_000  # of a longer series of bins the last ones
 PLACES_MOST = 4000  # points of the map
 DIGITS = 4  # significant ones of numbers in a chart
 
@@ -119,7 +120,7 @@ class Span:
         return "day" if self.step == 1 else f"span of {self.step} days, pooled"
 
     def start(self, dates: pd.Series) -> pd.Series:
-        """Of each UTC day (ISO text), the first of the days that it is pooled with."""
+        """Of each UTC day, the first of the days that it is pooled with."""
         days = (pd.to_datetime(dates) - self.first).dt.days
         return self.first + pd.to_timedelta(days // self.step * self.step, unit="D")
 
@@ -250,10 +251,17 @@ def note(text: str, below: str) -> alt.Chart:
 
 def time_axis(span: Span, width: int, name: str = "day (UTC)", field: str = "day") -> alt.X:
     """The x of a chart that is so many pixels wide."""
-    n_days = (span.last - span.first).days + 1
-    ticks: Any = {"interval": "day", "step": 1} if n_days <= width // 90 else max(2, width // 90)
+    ticks = min((span.last - span.first).days + 1, width // 90)
     first, last = (milliseconds(day) for day in (span.first, span.days[-1] + pd.Timedelta(days=span.step)))
-    axis = alt.Axis(title=name, format="%Y-%m-%d", tickCount=ticks, labelOverlap="greedy", labelFlush=False)
+    # Within a day there are ticks only after zooming in.
+    label = "utcFormat(datum.value, datum.value % 86400000 ? '%m-%d %H:%M' : '%Y-%m-%d')"
+    axis = alt.Axis(
+        title=name,
+        labelExpr=label,
+        tickCount=ticks,
+        labelOverlap="greedy",
+        labelFlush=False,
+    )
     return alt.X(f"{field}:T", axis=axis, scale=alt.Scale(type="utc", domainMin=first, domainMax=last, nice=False))
 
 
@@ -551,7 +559,7 @@ def coverage_calendar(tables: Tables, wish: Wish) -> Any:
     coverage, span = read_coverage(tables, wish)
     if span is None:
         return note(head, f"{wish.dataset}: no bin in the window")
-    series = main_series(coverage)
+    series, n_series = main_series(coverage), coverage["series"].nunique()
     coverage = coverage[coverage["series"].isin(series)]
     statuses = [status for status in STATUS_COLOURS if coverage[f"n_{status}"].any()]
     grid = pd.MultiIndex.from_product([series, span.days], names=["series", "day"])
@@ -605,13 +613,9 @@ def coverage_calendar(tables: Tables, wish: Wish) -> Any:
         title=title(
             f"{head}, {wish.dataset}",
             f"{span}; a bar is a {span.pooled}",
-            _of_series(series, _n_series(tables, wish)),
+            _of_series(series, n_series),
         )
     )
-
-
-def _n_series(tables: Tables, wish: Wish) -> int:
-    return int(read_coverage(tables, wish)[0]["series"].nunique())
 
 
 def threshold_sweep(tables: Tables, wish: Wish) -> Any:
@@ -689,10 +693,8 @@ def threshold_sweep(tables: Tables, wish: Wish) -> Any:
 def positions(tables: Tables, wish: Wish) -> Any:
     """A map of where the used bins were sampled, coloured by time; true to scale at its middle latitude."""
     head = "Where the used bins were sampled"
-    others = [name for name in wish.group_by if name != "bin"]
-    catalog = table_files.read(
-        "catalog", tables["catalog"], list(dict.fromkeys(["bin", "sample_time", "latitude", "longitude", *others]))
-    )
+    columns = ["bin", "sample_time", "latitude", "longitude", *wish.group_by]
+    catalog = table_files.read("catalog", tables["catalog"], columns)
     ledger = table_files.read("ledger", tables["ledger"], ["bin", "status"])
     used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
     bins = used.dropna(subset=["latitude", "longitude"])
@@ -723,8 +725,8 @@ def positions(tables: Tables, wish: Wish) -> Any:
         scale=alt.Scale(domain=[south, north], nice=False, zero=False),
         axis=alt.Axis(labelExpr=degree.format("datum.value", "S", "N"), tickCount=5, gridColor="#ccc"),
     )
-    # As numbers: a scale of times takes only the ends of a colour scheme.
     size = 45 if len(places) <= 500 else 20
+    # As numbers: a scale of times takes only the ends of a colour scheme.
     ends = [milliseconds(day) for day in (places["day"].min(), places["day"].max())]
     chart = (
         alt.Chart(inline(places[["series", "day", "longitude", "latitude", "bins"]], digits=9))
@@ -800,7 +802,7 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
     """One class, bin by bin, and its daily abundance as steps."""
     head = "Bin by bin"
     coverage, span = read_coverage(tables, wish)
-    abundance = read_abundance(tables, wish, span, "living")
+    abundance = read_abundance(tables, wish, None, "living")
     names = top_classes(abundance, 1)
     if span is None or (not names and wish.one_class is None):
         return note(head, _nothing(wish, abundance))
@@ -817,12 +819,17 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
     bins = bins[bins["series"].isin(series)].sort_values(["series", "sample_time"], kind="stable")
     bins = bins.rename(columns={"sample_time": "day", "objects_per_ml": "value"})[["series", "day", "value"]]
     bins["day"] = bins["day"].dt.tz_localize(None)
-    bins["dot"] = 1
-    steps = abundance[(abundance["class"] == name) & abundance["series"].isin(series)]
-    steps = steps.assign(
-        mean=steps["count"] / steps["ml_analyzed_total"],
-        end=(steps["day"] + pd.Timedelta(days=span.step)),
-    )
+    n_bins = len(bins)
+    if n_bins > BINS_SHOWN:
+        bins = bins[bins["day"] >= bins["day"].nlargest(BINS_SHOWN).min().normalize()]
+        span = Span(bins["day"].min().normalize(), span.last)
+    steps = abundance[
+        (abundance["class"] == name) & abundance["series"].isin(series) & (abundance["day"] >= span.first)
+    ]
+    steps["day"] = span.start(steps["day"])
+    steps = steps.groupby(["series", "day"], as_index=False)[["count", "ml_analyzed_total"]].sum()
+    steps["mean"] = steps["count"] / steps["ml_analyzed_total"]
+    steps["end"] = steps["day"] + pd.Timedelta(days=span.step)
     columns = ["series", "day", "end", "value", "mean"]
     data = inline(pd.concat([broken(bins), steps])[columns])
 
@@ -871,7 +878,9 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
     return _panels(chart, data, series).properties(
         title=title(
             f"{head}: {name}, {wish.dataset}",
-            f"{span}; {len(bins):,} used bins whose label set has the class; square-root scale",
+            f"{span}; "
+            + (f"the last {len(bins):,} of " if len(bins) < n_bins else "")
+            + f"{n_bins:,} used bins whose label set has the class; square-root scale",
             _of_series(series, coverage["series"].nunique()),
         )
     )
