@@ -112,7 +112,15 @@ def test_it_opens_whole_and_says_what_was_run(page: Page, archive: Path) -> None
     for heading in ("Figures", "Ledger: what became of each bin, and why", "Config and provenance"):
         assert page.is_visible(f"text={heading}")
     assert "threshold: 0.7" in page.inner_text("#provenance")
-    assert page.locator("[data-figure] svg.marks").count() == len(FIGURES)
+    assert page.locator("[data-figure] :is(svg, canvas).marks").count() == len(FIGURES)
+
+
+def test_each_field_has_a_name(page: Page) -> None:
+    """For those who hear the page."""
+    nameless = """fields => fields
+        .filter(field => !field.labels?.length && !field.ariaLabel && !field.textContent.trim())
+        .map(field => field.outerHTML)"""
+    assert page.locator("input, select, button").evaluate_all(nameless) == []
 
 
 def test_the_class_picker_changes_the_chart(page: Page, expected: Table) -> None:

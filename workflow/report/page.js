@@ -89,6 +89,9 @@
       language: { emptyTable: "There is no row.", search: "Search all columns:" },
       layout: { topStart: ["pageLength", () => download], topEnd: "search", bottomStart: "info", bottomEnd: "paging" },
     });
+    [...shown.tHead.rows[1].cells].forEach((cell, i) => {
+      for (const field of cell.querySelectorAll("input, select")) field.setAttribute("aria-label", `Search ${columns[i].name}`);
+    });
     download.addEventListener("click", () => {
       save(asCsv(columns, table.rows({ search: "applied", order: "applied" }).data().toArray()), place.dataset.file);
     });
