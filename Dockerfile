@@ -1,7 +1,10 @@
-# The workflow with all it needs, from the lock. Not yet built by any test. Results go to the folder that is mounted at /work:
+# The workflow with all it needs, from the lock. A run reads and writes in the folder that is mounted at /work:
 #
 #   docker build -t ifcb-abundance .
-#   docker run --rm -v "$PWD":/work ifcb-abundance --configfile my.yaml
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD":/work ifcb-abundance --configfile my.yaml
+#
+# Built with buildah and run with podman, not with Docker, on a stand-in for the base image. tests/integration/test_bare.py
+# does what these lines say in a folder.
 FROM python:3.12-slim
 COPY requirements.txt /workflow/
 RUN pip install --no-cache-dir -r /workflow/requirements.txt
@@ -9,6 +12,8 @@ COPY Snakefile pyproject.toml /workflow/
 COPY config /workflow/config
 COPY workflow /workflow/workflow
 COPY profiles /workflow/profiles
+COPY envs /workflow/envs
 WORKDIR /work
+# The user of a run may be anybody, without a home folder.
 ENV HOME=/tmp
 ENTRYPOINT ["snakemake", "--snakefile", "/workflow/Snakefile", "--workflow-profile", "/workflow/profiles/default", "--cores", "8"]

@@ -8,7 +8,10 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -18,6 +21,9 @@ include: "workflow/rules/shards.smk" if SHARDS else "workflow/rules/catalog.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/abundance.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/recheck.smk"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import pandas as pd
+from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
@@ -35,6 +36,7 @@ def main() -> None:
         "settings": settings,
         "archive": whole_archive,
         "overload": overload,
+        "cluster": on_a_cluster,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("which", nargs="*", default=list(chosen), metavar="MEASUREMENT", help=", ".join(chosen))
@@ -221,12 +223,9 @@ def overload(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     bins = 1500
     ids = archive.write_bins(folder / "archive", bins)
     archive.write_body(folder / "body", 3, options.classes)
-    body = (folder / "body").read_bytes()
-
-    def scores(bin_id: str) -> bytes:
-        return body.replace(PLACEHOLDER.encode(), bin_id.encode())
-
-    with Emulator({DATASET: folder / "archive"}, "5.0", latency=options.latency, score_body=scores) as server:
+    with Emulator(
+        {DATASET: folder / "archive"}, "5.0", latency=options.latency, score_body=_bodies(folder / "body")
+    ) as server:
         source = {"backoff": 0.2, "retries": 20}
         checkout = Checkout(folder / "run", server.url, *archive.days(len(ids)), source=source)
         running = threading.Thread(target=checkout.snakemake)
@@ -252,6 +251,49 @@ def overload(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def on_a_cluster(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
+    """On a SLURM of one node: bins and days in the main process, as shipped; a job a day; and a job a bin."""
+    if reason := slurm.why_not():
+        raise SystemExit(f"cluster: {reason}")
+    archive.write_body(folder / "body", options.rois, options.classes)
+    # Members of a group share the cores and the memory that are named here; else the sum of theirs is asked for.
+    limits = ("--cores", "2", "--resources", "dashboard=8", "pooling=1", "mem_mb=3000")
+    rows = []
+    with slurm.cluster(folder / "slurm"):
+        for how, bins, arguments in (
+            ("in the main process, as shipped", 240, ()),
+            ("a job a day", 60, ("--groups", "summarize_scores=day", "pool_abundance=day")),
+            ("a job a bin", 20, ()),
+        ):
+            place = folder / how
+            archive.write_bins(place / "archive", bins)
+            bodies = _bodies(folder / "body")
+            with Emulator({DATASET: place / "archive"}, "5.0", latency=options.latency, score_body=bodies) as server:
+                checkout = Checkout(place / "run", server.url, *archive.days(bins))
+                if "job" in how:
+                    _submit(checkout, "scores", "abundance")
+                cost = checkout.snakemake(*slurm.PROFILE, *arguments, *limits)
+                at_once = server.most_at_once()
+            say(f"{how}: {bins} bins in {cost.wall:.1f} s")
+            jobs = sum(slurm.submitted(checkout.folder).values())
+            rows.append({"how": how, **_per_bin(cost, bins), "bins": bins, "jobs": jobs, "requests_at_once": at_once})
+    return pd.DataFrame(rows)[["how", "bins", "jobs", "wall_s", "ms_per_bin", "requests_at_once"]]
+
+
+def _submit(checkout: Checkout, *rules: str) -> None:
+    """Have the jobs of these files of rules go to nodes."""
+    for name in rules:
+        path = checkout.folder / "workflow" / "rules" / f"{name}.smk"
+        text = path.read_text().replace("    localrule: True\n", "")
+        assert text != path.read_text()
+        path.write_text(text)
+
+
+def _bodies(path: Path) -> Callable[[str], bytes]:
+    body = path.read_bytes()
+    return lambda bin_id: body.replace(PLACEHOLDER.encode(), bin_id.encode())
 
 
 def _read(client: str, url: str, ids: list[str], folder: Path) -> Cost:

@@ -208,6 +208,27 @@ def _overload(table: pd.DataFrame, folder: Path) -> str:
     )
 
 
+def _cluster(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    rows = [
+        f"| {row.how} | {row.bins} | {row.jobs} | {row.wall_s:.0f} | {row.ms_per_bin:,.0f} | {row.requests_at_once} |"
+        for row in table.itertuples()
+    ]
+    return "\n".join(
+        [
+            "## On a cluster",
+            "",
+            "SLURM with one node of two cores, on the machine that also serves the bins: nobody else waits in the",
+            "queue. A job a day is a group (`--groups summarize_scores=day pool_abundance=day`); each of its bins is a",
+            "step with a Python of its own, started on the node.",
+            "",
+            "| where bins and days are done | bins | jobs submitted | time, s | ms per bin | requests at once |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def _save(figure: plt.Figure, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
@@ -221,4 +242,5 @@ SECTIONS = {
     "settings": _settings,
     "archive": _archive,
     "overload": _overload,
+    "cluster": _cluster,
 }

@@ -1,5 +1,6 @@
 """Figures that tests find out: printed at the end of a run, and with `--figures` kept as a page of the docs."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from hypothesis import HealthCheck, settings
 
 Figure = Callable[[str, int], None]
 PAGE = """\
@@ -20,6 +22,9 @@ user is in [faults.md](faults.md).
 |---|---|
 {}
 """
+# A slow or busy machine is no fault.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 FIGURES = pytest.StashKey[Counter[str]]()
 
 
@@ -29,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = Counter()
+    # The emulated dashboard is on loopback, where a user's proxy does not reach. Tests about proxies set their own.
+    for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[variable]
 
 
 @pytest.fixture

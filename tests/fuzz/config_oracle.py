@@ -68,10 +68,27 @@ def a_text(pattern: str = r"(?s).*", null: bool = False) -> Any:
     return read
 
 
+def a_line(value: Any) -> Any:
+    """Null, or a text that can stand on one line of an XML file."""
+    value = a_text(r"(?s).{1,5000}", null=True)(value)
+    for c in value or "x":
+        good = 0x20 <= ord(c) < 0x7F or 0xA0 <= ord(c) < 0xD800 or ord(c) > 0xDFFF
+        need(good and c not in "\u2028\u2029\ufffe\uffff", "a character that no line of XML has")
+    need(value is None or value.strip(), "blank")
+    return value
+
+
+a_line.text_or_null = True  # type: ignore[attr-defined]
+
+
 def a_flag(value: Any) -> bool:
     value = text_as_value(value)
     need(isinstance(value, bool), "neither true nor false")
     return bool(value)
+
+
+def a_flag_or_null(value: Any) -> bool | None:
+    return None if text_as_value(value) is None else a_flag(value)
 
 
 def one_of(*options: str) -> Any:
@@ -125,10 +142,34 @@ KEYS = {
     "abundance.period": Key(one_of("day", "hour", "week", "month"), "day"),
     "abundance.position_tolerance_km": Key(a_number(0), 1.0),
     "abundance.confidence": Key(a_number(0, 1, above=True, below=True), 0.95),
+    "report.make": Key(a_flag_or_null, None),
+    "report.top_classes": Key(a_whole_number(1, 200), 20),
+    "report.class": Key(a_text("(?s).+", null=True), None),
     "recheck.scores": Key(one_of("no_scores", "all"), "no_scores"),
     "recheck.days": Key(a_whole_number(1, 36_500, null=True), None),
+    "export.formats": Key(a_list(one_of("netcdf", "darwin_core", "seabass", "erddap"), True), []),
+    "export.title": Key(a_line, None),
+    "export.summary": Key(a_line, None),
+    "export.institution": Key(a_line, None),
+    "export.license": Key(a_text(r"CC0-1\.0|CC-BY-4\.0|CC-BY-NC-4\.0", null=True), None),
+    "export.info_url": Key(a_text(r"https?://[!-~]{1,2000}", null=True), None),
+    "export.model": Key(a_line, None),
+    "export.creator.name": Key(a_line, None),
+    "export.creator.email": Key(a_text(r"[A-Za-z0-9._%+-]{1,200}@[A-Za-z0-9.-]{1,200}", null=True), None),
+    "export.seabass.experiment": Key(a_text(r"[A-Za-z0-9._-]{1,100}", null=True), None),
+    "export.seabass.cruise": Key(a_text(r"[A-Za-z0-9._-]{1,100}", null=True), None),
+    "export.seabass.documents": Key(a_list(a_text(r"[A-Za-z0-9._-]{1,100}")), []),
 }
-SECTIONS = ["source", "select", "select.ml_analyzed", "classify", "abundance", "recheck"]
+EXPORTS_NEED = {
+    "netcdf": "title summary institution license creator.name",
+    "darwin_core": "title summary institution license model creator.name creator.email",
+    "seabass": "institution creator.name creator.email seabass.experiment seabass.cruise seabass.documents",
+    "erddap": "title summary institution license info_url",
+}
+SECTIONS = [
+    *("source", "select", "select.ml_analyzed", "classify", "abundance", "report", "recheck"),
+    *("export", "export.creator", "export.seabass"),
+]
 TEXTS_OR_NULL = [key for key, entry in KEYS.items() if getattr(entry.read, "text_or_null", False)]
 DEEPEST, LARGEST = 8, 2**63
 
@@ -229,6 +270,10 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
     for key in ("classify.class_thresholds", "classify.class_table", "source.deployments"):
         if values[key] is not None and values[key] not in readable:
             faults.add(key)
+    for name in values["export.formats"]:
+        faults |= {f"export.{key}" for key in EXPORTS_NEED[name].split() if not values[f"export.{key}"]}
+        if name == "darwin_core" and values["classify.class_table"] is None:
+            faults.add("classify.class_table")
     return faults
 
 

@@ -583,8 +583,23 @@ RIGHT: dict[str, Sequence[Any]] = {
     "abundance.period": ("day", "hour", "week", "month"),
     "abundance.position_tolerance_km": (1.0, 0, "2.5", 1e308),
     "abundance.confidence": (0.95, "0.9", 0.5, 0, 1),
+    "report.make": (None, True, False, "true", "null", 1),
+    "report.top_classes": (20, 1, 200, "30", 0, 201),
+    "report.class": (None, "null", "Akashiwo", "nano <10um", ""),
     "recheck.scores": ("no_scores", "all"),
     "recheck.days": (None, 7, "14", "null", 0),
+    "export.formats": ([], ["netcdf"], ["darwin_core", "seabass"], ["erddap", "erddap"], ("seabass",)),
+    "export.title": ("Plankton", None, "null", " ", "\u00e9", "a\nb", "\u2028", 2024, "x" * 5001, "\U0001f9a0"),
+    "export.summary": ("Daily abundance & more.", None, "\ufffe"),
+    "export.institution": ("An institute", None, "\x7f"),
+    "export.license": ("CC-BY-4.0", "CC0-1.0", None, "MIT", "CC-BY-4.0\n"),
+    "export.info_url": ("https://example.org/a", None, "example.org"),
+    "export.model": ("classifier 1.0", None, "\ud800"),
+    "export.creator.name": ("A. Name", None, ""),
+    "export.creator.email": ("a.name@example.org", None, "a.name"),
+    "export.seabass.experiment": ("EXPERIMENT", None, "a b", 7),
+    "export.seabass.cruise": ("deployment_1", None, "a,b"),
+    "export.seabass.documents": (["protocol.txt"], [], ["a b"], [7]),
 }
 
 

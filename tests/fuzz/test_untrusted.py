@@ -126,7 +126,9 @@ def test_no_rule_has_a_shell_or_runs_what_it_reads(path: Path) -> None:
     }
     # One call of the C library, with numbers of ours, tells it how to keep memory.
     allowed = {"ctypes"} if path.name == "engine.smk" else set()
-    assert not names & (FORBIDDEN | {"shell", "notebook", "wrapper", "script"}) - allowed
+    assert not names & (FORBIDDEN | {"shell", "notebook", "wrapper"}) - allowed
+    scripts = set(re.findall(r"script:\s*(.*)", text))  # ours, under names that follow from nothing
+    assert scripts <= {f'"../scripts/{script.name}"' for script in SCRIPTS}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config", "workflow", "profiles", "pyproject.toml")
+PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "pyproject.toml")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
 
 

@@ -97,7 +97,9 @@ def test_the_cap_holds_for_jobs_in_processes_of_their_own(checkout: Checkout, tm
     archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], scores)
     with Emulator({"demo": archive}, latency=3.0) as dashboard:  # so that all that may be under way at a time is
         alone = ("--workflow-profile", "none", "--resources", "dashboard=2")
-        checkout.run(config(dashboard, "2024-04-01", "2024-04-01"), *alone)
+        # Without the profile Snakemake's cache lies in the home folder, if it may write there.
+        env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+        checkout.run(config(dashboard, "2024-04-01", "2024-04-01"), *alone, env=env)
         assert dashboard.most_at_once() == 2
         assert asked_bins(dashboard) == bins
     assert checkout.table("demo").set_index("class")["count"].to_dict() == {"A": 8, "B": 0, "unclassified": 0}

@@ -15,12 +15,13 @@ import subprocess
 import time
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.archives import bin_row, write_archive
 from tests.conftest import Figure
@@ -167,10 +168,12 @@ def assert_asked_once(world: World, whole: set[str], complete: bool) -> None:
     world.dashboard.clear()
 
 
-def go_on(run: Checkout, world: World, whole: set[str], threshold: float = USUAL) -> None:
+def go_on(
+    run: Checkout, world: World, whole: set[str], threshold: float = USUAL, arguments: Sequence[str] = ()
+) -> None:
     """The next run ends in the bytes of an undisturbed one and asks for no bin that is there."""
     world.dashboard.clear()
-    run.run(world.settings(threshold))
+    run.run(world.settings(threshold), *arguments)
     assert_asked_once(world, whole, complete=True)
     assert run.files("demo") == world.expected[threshold]
 
@@ -220,6 +223,20 @@ def test_killed_run_says_how_to_go_on(checkout: Checkout, world: World) -> None:
     unlock_as_told(checkout, world.settings())
     assert checkout.files("demo") == before
     go_on(checkout, world, killed.whole)
+
+
+def test_killed_pod_goes_on_by_itself(checkout: Checkout, world: World) -> None:
+    """Nobody is there to unlock: the next pod has the same arguments."""
+    manifest = checkout.folder / "profiles" / "kubernetes" / "job.yaml"
+    job = next(part for part in yaml.safe_load_all(manifest.read_text()) if part["kind"] == "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"][0] == "--configfile"  # start() and run() add theirs
+    arguments = container["args"][2:]
+    process = start(checkout, world.settings(), *arguments)
+    wait_until(lambda: half_of_the_bins(checkout), process)
+    killed = kill(process, signal.SIGKILL, checkout, world.expected[USUAL])
+    assert len(killed.whole) < len(BINS)
+    go_on(checkout, world, killed.whole, arguments=arguments)
 
 
 # --- between a file's last step and the engine's record of it ---

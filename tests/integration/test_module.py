@@ -35,3 +35,7 @@ def test_another_workflow_builds_on_the_tables(tmp_path: Path, demo_run: Checkou
     expected = (demo_run.results("demo") / "abundance_long.csv").read_bytes()
     assert (tmp_path / "results" / "demo" / "abundance_long.csv").read_bytes() == expected
     assert int((tmp_path / "rows.txt").read_text()) == expected.count(b"\n")
+    # The landing page of its report is this workflow's, with an overview of what was made.
+    done = subprocess.run([*command, "--report", "own.html"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "Plankton abundance" in (tmp_path / "own.html").read_text()

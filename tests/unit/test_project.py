@@ -12,7 +12,13 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
 # What a package is imported as, where that is not its name.
-MODULES = {"pillow": "PIL", "pyyaml": "yaml", "snakemake-minimal": "snakemake"}
+MODULES = {
+    "netcdf4": "netCDF4",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "snakemake-minimal": "snakemake",
+    "vl-convert-python": "vl_convert",
+}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -24,11 +30,11 @@ def locked(file: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^([a-z0-9_.-]+)==([0-9][^ ;\\\n]*)", (ROOT / file).read_text(), re.MULTILINE))
 
 
-def imported(*folders: Path) -> set[str]:
-    """Top-level modules that Python files and rules import, but for our own and the standard library's."""
+def imported(*places: Path) -> set[str]:
+    """Top-level modules that Python files, or those in folders, import, but for our own and the standard library's."""
     found = set()
-    for folder in folders:
-        for path in folder.rglob("*.py"):
+    for place in places:
+        for path in place.rglob("*.py") if place.is_dir() else [place]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Import):
                     found |= {alias.name.split(".")[0] for alias in node.names}
@@ -46,7 +52,8 @@ def conda(path: Path) -> dict[str, str]:
 
 def test_the_code_imports_what_is_asked_for_and_no_more() -> None:
     asked = names(PROJECT["project"]["dependencies"])
-    assert imported(SCRIPTS) | {"snakemake"} == {MODULES.get(name, name) for name in asked}
+    of_the_engine = {"snakemake", "pygments"}  # its reports need pygments, and it does not ask for it
+    assert imported(SCRIPTS) | of_the_engine == {MODULES.get(name, name) for name in asked}
 
 
 def test_the_locks_have_all_that_is_asked_for_in_one_version() -> None:
@@ -65,6 +72,44 @@ def test_conda_has_the_locks_minor_versions() -> None:
     for name, version in found.items():
         locked_versions = [of for package, of in run if package == name.removesuffix("-minimal")]
         assert any(f"{of}.".startswith(f"{version}.") for of in locked_versions), (name, locked_versions)
+
+
+def imports_of(module: str, seen: set[str]) -> set[str]:
+    """Packages that one of our modules needs to be imported, through our other modules too."""
+    if module in seen:
+        return set()
+    seen.add(module)
+    found = set()
+    for node in ast.walk(ast.parse((SCRIPTS / f"{module}.py").read_text(encoding="utf-8"))):
+        names_of = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names_of += [node.module] if isinstance(node, ast.ImportFrom) else []
+        for name in {name.split(".")[0] for name in names_of}:
+            if (SCRIPTS / f"{name}.py").exists():
+                found |= imports_of(name, seen)
+            elif name not in sys.stdlib_module_names:
+                found.add(name)
+    return found
+
+
+def test_environments_of_scripts_have_what_they_import_in_the_locks_versions() -> None:
+    """A rule with `script:` runs in its `conda:` environment, with `--sdm conda`."""
+    needed: dict[str, set[str]] = {}
+    for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
+        pairs = re.findall(
+            r'conda:\s+"\.\./\.\./envs/([a-z]+)\.yaml"(?:(?!\nrule ).)*?script:\s+"\.\./scripts/([a-z_]+)\.py"',
+            rules.read_text(),
+            re.DOTALL,
+        )
+        for env, script in pairs:
+            needed.setdefault(env, set()).update(imports_of(script, set()))
+    assert "exports" in needed
+    run = locked("requirements.txt")
+    for env, modules in needed.items():
+        found = conda(ROOT / "envs" / f"{env}.yaml")
+        assert found.pop("python").startswith(PROJECT["project"]["requires-python"])
+        assert {MODULES.get(name, name).lower() for name in found} == {name.lower() for name in modules}
+        for name, version in found.items():
+            assert any(package == name and f"{of}.".startswith(f"{version}.") for package, of in run), (env, name)
 
 
 def test_the_version_is_the_same_everywhere() -> None:

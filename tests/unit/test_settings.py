@@ -106,7 +106,26 @@ WRONG: dict[str, list[Any]] = {
     "classify": [None, 0.7],
     "recheck.scores": ["new", None, True, ["all"]],
     "recheck.days": [0, -1, 1.5, "x", True, math.nan, 36501],
+    "report.make": ["yes", 1, 0, [], "new"],
+    "report.top_classes": [0, 201, -1, 1.5, "x", None, True, math.nan],
+    "report.class": ["", 1.5, ["a"], True],
+    "export.formats": ["netcdf", ["csv"], ["netcdf", "netcdf"], [None], None, {"netcdf": 1}],
+    "export.title": ["", " ", 5.5, True, ["x"], "x" * 5001],
+    "export.summary": ["", False, {"text": 1}],
+    "export.institution": ["", "\n", 1.5, []],
+    "export.license": ["", "MIT", "CC-BY-4.0\n", "cc0-1.0", True, ["CC0-1.0"]],
+    "export.info_url": ["", "example.org", "ftp://x", "https://", "https://x y", "https://\u00e9", 1.5],
+    "export.model": ["", True],
+    "export.creator": [None, "A. Name", ["x"]],
+    "export.creator.name": ["", "\n", True],
+    "export.creator.email": ["", "name", "a b@c", "a@b\n", "a@b, c@d", 1.5],
+    "export.seabass": [None, "x"],
+    "export.seabass.experiment": ["", "a b", "a,b", "\u00e9", 1.5],
+    "export.seabass.cruise": ["", "a/b", "a\n", True],
+    "export.seabass.documents": ["a.txt", None, ["a b.txt"], [""], [None]],
+    "export": [None, "netcdf", ["netcdf"]],
     "abundance": [None, []],
+    "report": [None, "all", [], 5],
     "recheck": [None, "all", []],
 }
 
@@ -142,7 +161,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 40
+    assert len(known) == 59
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -164,6 +183,35 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         settings.resolve(given)
 
 
+NEEDED = {
+    "netcdf": {"title", "summary", "institution", "license", "creator.name"},
+    "darwin_core": {"title", "summary", "institution", "license", "model", "creator.name", "creator.email"},
+    "seabass": {
+        *("institution", "creator.name", "creator.email"),
+        *("seabass.experiment", "seabass.cruise", "seabass.documents"),
+    },
+    "erddap": {"title", "summary", "institution", "license", "info_url"},
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_an_export_needs_is_named_before_any_work(name: str) -> None:
+    found = faults(config(export__formats=[name], classify__class_table=str(ROOT / "config" / "classes.csv")))
+    assert {line.split(":")[0] for line in found} == {f"export.{key}" for key in NEEDED[name]}
+    assert all(f"needed by {name} in export.formats. Accepted: " in line for line in found)
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "a\tb", "a\0b", "\x1b[31m", "\x7f", "\u2028", "\ud800", "\ufffe"])
+def test_what_an_xml_file_cannot_hold_is_no_text(text: str) -> None:
+    (line,) = faults(config(export__title=text))
+    assert line.startswith("export.title: ")
+
+
+def test_darwin_core_needs_a_class_table() -> None:
+    found = faults(config(export__formats=["darwin_core"], classify__class_table=None))
+    assert any(line.startswith("classify.class_table: null (not set), but darwin_core") for line in found)
+
+
 # --- unknown keys ---
 
 
@@ -177,7 +225,7 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         ("classify.treshold", "Did you mean classify.threshold?"),
         ("abundance.groupby", "Did you mean abundance.group_by?"),
         ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
-        ("zzz", "Accepted here: dataset, shard, source, select, classify, abundance, recheck"),
+        ("zzz", "Accepted here: dataset, shard, source, select, classify, abundance, report, recheck, export"),
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> None:
@@ -216,6 +264,9 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "classify.class_table": ("null", None),
         "abundance.position_tolerance_km": ("0", 0),
         "recheck.days": ("7", 7),
+        "report.make": ("false", False),
+        "report.top_classes": ("30", 30),
+        "report.class": ("null", None),
         "abundance.confidence": ("0.9", 0.9),
     }
     given = config(**{key.replace(".", "__"): text for key, (text, _) in told.items()})

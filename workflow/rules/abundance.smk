@@ -28,7 +28,13 @@ rule merge_abundance:
         **{name: lambda wildcards, name=name: all_parts(name) for name in PARTS},
         catalog=f"{TABLES}/catalog.csv",
     output:
-        **{name: f"{TABLES}/{path}" for name, path in MERGED.items()},
+        **{name: f"{TABLES}/{path}" for name, path in MERGED.items() if name != "coverage"},
+        coverage=report(
+            f"{TABLES}/{MERGED['coverage']}",
+            category="Tables",
+            caption="../report/coverage.rst",
+            labels={"table": "coverage", "form": "CSV"},
+        ),
     log:
         f"{LOGS}/merge_abundance.log",
     localrule: True

@@ -17,6 +17,7 @@ import bin_table
 import catalog
 import data_package
 import demo_archive
+import exports
 import periods
 import recheck
 import run_record
@@ -72,6 +73,19 @@ METHOD = abundance.Method(
 PERIOD = SETTINGS["abundance"]["period"]
 CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
 
+FIGURES = f"{TABLES}/figures"
+# What figures have to know of the config.
+WISH = {
+    "dataset": SETTINGS["dataset"],
+    "group_by": METHOD.group_by,
+    "top_classes": SETTINGS["report"]["top_classes"],
+    "one_class": SETTINGS["report"]["class"],
+    "confidence": METHOD.confidence,
+}
+REPORT_WANTED = SETTINGS["report"]["make"]
+if REPORT_WANTED is None:
+    REPORT_WANTED = SETTINGS["source"]["kind"] == "directory" and SETTINGS["source"]["path"] == DEMO
+
 # The tables that a day's job makes, and what they are merged into, by the names of abundance.DayFiles.
 PARTS = {
     "abundance": "daily/{date}.csv",
@@ -101,6 +115,27 @@ DESCRIBED = {
     "catalog.csv": "catalog",
     "threshold_sweep.csv": "threshold_sweep",
 }
+# What archives are told, and what is made for them.
+PUBLICATION = exports.Publication(
+    dataset=SETTINGS["dataset"],
+    title=SETTINGS["export"]["title"] or "",
+    summary=SETTINGS["export"]["summary"] or "",
+    institution=SETTINGS["export"]["institution"] or "",
+    license=SETTINGS["export"]["license"] or "",
+    info_url=SETTINGS["export"]["info_url"] or "",
+    model=SETTINGS["export"]["model"] or "",
+    creator_name=SETTINGS["export"]["creator"]["name"] or "",
+    creator_email=SETTINGS["export"]["creator"]["email"] or "",
+    experiment=SETTINGS["export"]["seabass"]["experiment"] or "",
+    cruise=SETTINGS["export"]["seabass"]["cruise"] or "",
+    documents=SETTINGS["export"]["seabass"]["documents"],
+)
+EXPORTS = {
+    "netcdf": f"{TABLES}/exports/{SETTINGS['dataset']}.nc",
+    "darwin_core": f"{TABLES}/exports/{SETTINGS['dataset']}_darwin_core.zip",
+    "seabass": f"{TABLES}/exports/{SETTINGS['dataset']}.sb",
+    "erddap": f"{TABLES}/exports/{SETTINGS['dataset']}_erddap.xml",
+}
 RECHECK = {
     "criteria": CRITERIA,
     "summary_path": lambda bin_id: summary_path(bin_id),
@@ -125,8 +160,15 @@ wildcard_constraints:
 
 def targets():
     """The results of a run that hold all of it; other shapes of them only when all shards are together."""
-    others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if TABLES == RESULTS else ("catalog.csv",)
-    return [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json"])]
+    whole = TABLES == RESULTS
+    others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if whole else ("catalog.csv",)
+    tables = [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json", "overview.rst"])]
+    shown = [*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and whole else []
+    return tables + shown + [EXPORTS[name] for name in SETTINGS["export"]["formats"] if whole]
+
+
+def figure_files():
+    return [f"{FIGURES}/{figure}.{form}" for figure in DRAWN for form in ("svg", "pdf", "html", "json")]
 
 
 def parts(wildcards):

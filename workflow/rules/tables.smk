@@ -6,7 +6,12 @@ rule reshape_abundance:
     input:
         f"{TABLES}/abundance_long.csv",
     output:
-        wide=f"{TABLES}/abundance_wide.csv",
+        wide=report(
+            f"{TABLES}/abundance_wide.csv",
+            category="Tables",
+            caption="../report/abundance_wide.rst",
+            labels={"table": "abundance, a column per class", "form": "CSV"},
+        ),
         parquet=f"{TABLES}/abundance_long.parquet",
     log:
         f"{LOGS}/reshape_abundance.log",

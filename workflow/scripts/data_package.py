@@ -11,7 +11,7 @@ import table_files
 import version
 from files import whole_file
 
-VERSION = 1  # of datapackage.json: raise it when it has to be written again
+VERSION = 2  # of datapackage.json: raise it when it has to be written again
 
 
 def describe_results(
@@ -44,11 +44,11 @@ def describe_results(
 def _resource(file: str, table: str, group_by: Sequence[str]) -> dict[str, Any]:
     entries = table_files.schema(table)
     kind = Path(file).suffix.removeprefix(".")
-    fields = [
-        {key: value for key, value in entries[name].items() if key != "group"}
-        | ({"format": "any"} if entries[name]["type"] == "datetime" else {})
-        for name in table_files.columns(table, group_by)
-    ]
+    fields = [_field(entries[name], kind) for name in table_files.columns(table, group_by)]
+    for period in ("hour", "week", "month"):
+        if file == f"abundance_{period}.csv":
+            fields[0] |= {"description": f"Start of the {period}, over which the bins are pooled."}
+            fields[0] |= {"type": "datetime", "format": "any"} if period == "hour" else {}
     return {
         "name": Path(file).name.replace(".", "-").replace("_", "-").lower(),
         "path": file,
@@ -58,3 +58,14 @@ def _resource(file: str, table: str, group_by: Sequence[str]) -> dict[str, Any]:
         "encoding": "utf-8",
         "schema": {"fields": fields, "missingValues": [""]},
     }
+
+
+def _field(entry: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    field = {key: value for key, value in entry.items() if key != "group"}
+    if entry["type"] == "datetime":
+        field["format"] = "any"
+    rules = entry.get("constraints", {})
+    if kind == "parquet" and not rules.get("required"):
+        # A number that there is not is a null in Parquet. pandas makes NaN of it, which would be out of all bounds.
+        field["constraints"] = {rule: of for rule, of in rules.items() if rule not in ("minimum", "maximum")}
+    return field

@@ -1,10 +1,13 @@
 """A log file per job, for jobs that share one process. It is written only if there is something to say."""
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
+
+from errors import WorkflowInputError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,3 +32,11 @@ def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         logger.removeHandler(handler)
         with suppress(OSError):
             handler.close()
+
+
+def scripted(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
+    """`logged`, for a script that is a process of its own: an error that a user can mend ends it with its message."""
+    try:
+        logged(path, work, *args, **kwargs)
+    except WorkflowInputError as error:
+        sys.exit(str(error))

@@ -28,6 +28,16 @@ SCHEMA = WORKFLOW / "workflow" / "schemas" / "config.schema.yaml"
 DEEPEST = 8  # levels of a config; YAML's anchors make lists that hold themselves
 LARGEST = 2**63  # whole numbers beyond it are refused: Python does not even print the largest
 LONGEST = 400  # characters of a value in a message
+# What an archive does not take a file without; keys below `export`.
+EXPORTS_NEED = {
+    "netcdf": ("title", "summary", "institution", "license", "creator.name"),
+    "darwin_core": ("title", "summary", "institution", "license", "model", "creator.name", "creator.email"),
+    "seabass": (
+        *("institution", "creator.name", "creator.email"),
+        *("seabass.experiment", "seabass.cruise", "seabass.documents"),
+    ),
+    "erddap": ("title", "summary", "institution", "license", "info_url"),
+}
 # A host of ASCII names or numbers, a port, a path.
 _ADDRESS = re.compile(
     r"https?://([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?(/[!-~]*)?"
@@ -203,12 +213,31 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
             section, key = path.split(".")
             accepted = schema["properties"][section]["properties"][key]["description"]
             yield f"{path}: {_short(str(error))}. Accepted: {accepted}"
+    yield from _export_checks(config, schema["properties"])
     if config["shard"] is not None:
         try:
             window(config).shards()
         except ValueError as error:
             accepted = schema["properties"]["shard"]["description"]
             yield f"shard: {config['shard']} cannot be used: {error}. Accepted: {accepted}"
+
+
+def _export_checks(config: Mapping[str, Any], entries: Mapping[str, Any]) -> Iterator[str]:
+    """What the chosen formats need of other keys."""
+    formats = config["export"]["formats"]
+    for key in dict.fromkeys(key for name in formats for key in EXPORTS_NEED[name]):
+        value, entry = config["export"], entries["export"]
+        for part in key.split("."):
+            value, entry = value[part], entry["properties"][part]
+        if not value:
+            needing = " and ".join(name for name in formats if key in EXPORTS_NEED[name])
+            yield f"export.{key}: not set, but needed by {needing} in export.formats. Accepted: {entry['description']}"
+    if "darwin_core" in formats and config["classify"]["class_table"] is None:
+        accepted = entries["classify"]["properties"]["class_table"]["description"]
+        yield (
+            "classify.class_table: null (not set), but darwin_core in export.formats needs the names of the taxa. "
+            f"Accepted: {accepted}"
+        )
 
 
 def _source_checks(source: Mapping[str, Any], entries: Mapping[str, Any]) -> Iterator[str]:

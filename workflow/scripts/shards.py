@@ -40,5 +40,6 @@ def _record(folder: str | Path, shard: str) -> dict[str, Any]:
 
 
 def _differing(made_with: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    keys = sorted((set(made_with) | set(config)) - {"shard", "recheck"})
+    # The others say nothing about what is in a table.
+    keys = sorted((set(made_with) | set(config)) - {"shard", "recheck", "report"})
     return [key for key in keys if made_with.get(key) != config.get(key)]

@@ -1,0 +1,24 @@
+"""Programs of Debian that some tests need: installed where apt can."""
+
+import shutil
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+
+def install(name: str, *packages: str) -> str | None:
+    """The path of a program, installed with its packages if it is not there; None if that cannot be."""
+    if not shutil.which(name):
+        with suppress(OSError, subprocess.TimeoutExpired):
+            command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+            subprocess.run(command, capture_output=True, timeout=180)
+    return shutil.which(name)
+
+
+def program(name: str, *packages: str) -> str:
+    """The path of a program as `install` finds it; without it the test is skipped."""
+    path = install(name, *packages)
+    if not path:
+        pytest.skip(f"there is no {name} here, and apt does not install it")
+    return path

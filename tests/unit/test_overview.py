@@ -1,0 +1,127 @@
+"""The overview of a run: each number and each warning against a run that was made by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docutils.core import publish_parts
+
+from overview import write_overview
+from tests.unit.pooling import a_bin, rois
+from tests.unit.reported import a_run, looked_over, tables
+
+HOSTILE = ("</script><script>alert(1)</script>", "`x <javascript:alert(2)>`_", "http://e.org/ |y| *z* b_", "\\ [1]_ ::")
+
+
+def test_totals_are_those_of_the_bins(tmp_path: Path) -> None:
+    first = [
+        a_bin(0, ml_analyzed=1.5),
+        a_bin(1, ml_analyzed=2.5),
+        a_bin(2),
+        a_bin(3, skip=1),
+        a_bin(4, ml_analyzed=37.8),
+    ]
+    scores = [rois(2, A=3, B=0), rois(0, A=0, B=1), "no_scores", rois(A=5), rois(A=5)]
+    third = [a_bin(0, day="20240217", ml_analyzed=4.0)]
+    facts = looked_over(a_run(tmp_path / "run", (first, scores), (third, [rois(2, A=0, B=0)]))).facts
+    assert facts["Dataset"] == "mvco"
+    assert facts["Source"] == "here"
+    assert facts["Bins"] == "6: 3 used, 1 skipped, 1 bad_volume, 1 no_scores"
+    assert facts["UTC days"] == "3 from the first to the last, 2 with data, 1 without"
+    assert facts["Used samples"] == "2024-02-15 00:00 to 2024-02-17 00:00 UTC"
+    assert facts["Volume analyzed"] == "8.0 mL in used bins"
+    assert facts["Objects (images with class scores)"] == "8, of which 4 (50%) are unclassified"
+    assert facts["Classes"] == "2, beside unclassified"
+    assert facts["Complete"] == "1 of 2 rows of day and instrument"
+    assert facts["Window asked for"] == "all there is"
+
+
+def test_the_days_of_a_window_count_where_no_bin_is(tmp_path: Path) -> None:
+    window = {"start": "2024-02-10", "end": "2024-02-16"}
+    run = looked_over(a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1)]), select=window))
+    assert run.facts["UTC days"] == "7 from the first to the last, 1 with data, 6 without"
+    assert run.warnings == [
+        "Without a used bin: 6 UTC days (2024-02-10, 2024-02-11, 2024-02-12, 2024-02-13, 2024-02-14 and 1 more). "
+        "They are missing, not zero."
+    ]
+
+
+def test_nothing_to_warn_of(tmp_path: Path) -> None:
+    assert looked_over(a_run(tmp_path / "run", ([a_bin(0)], [rois(1, A=1, B=0)]))).warnings == []
+
+
+A = ([a_bin(0)], [rois(A=1)])
+
+
+@pytest.mark.parametrize(
+    ("days", "options", "starts", "names"),
+    [
+        ([([a_bin(0), a_bin(1)], [rois(A=1), "no_scores"])], {}, "Not complete: 1 of 1", "2024-02-15"),
+        ([A], {"cut": True}, "Not complete: 1 of 1", "the window does not hold the whole day"),
+        ([([a_bin(0), a_bin(1)], [rois(A=1), "failed"])], {}, "Left out because they could", "1 bin (status failed"),
+        ([([a_bin(0), a_bin(1)], [rois(A=1), "no_scores"])], {}, "Left out for want of class", "(status no_scores"),
+        ([([a_bin(0), a_bin(1, ml_analyzed=0)], [rois(A=1)] * 2)], {}, "Left out for want of a", "(status bad_volume"),
+        (
+            [([a_bin(0, latitude=41, longitude=-70), a_bin(1, latitude=41.1, longitude=-70)], [rois(A=1)] * 2)],
+            {},
+            "Moving platform: 1 of 1",
+            "1.0 km apart",
+        ),
+        ([([a_bin(0), a_bin(1)], [rois(A=1), rois(A=1, B=0)])], {}, "The label set changes", "1 class not assessed"),
+        (
+            [A, ([a_bin(0, day="20240216")], [rois(A=1, B=0, C=0)])],
+            {},
+            "The label set changes",
+            "2 classes not assessed in all used bins (B, C)",
+        ),
+        ([([a_bin(0)], [rois(A=1, NA=0)])], {}, "The class table says nothing of 1 class (NA)", ""),
+        ([A], {"classify": {"class_table": None}}, "No class table", ""),
+        ([A], {"classify": {"threshold": 0.5}}, "The threshold is 0.5; the workflow's default is 0.7", ""),
+        ([([a_bin(0)], [rois(A=1, B=1)])], {"thresholds": {"B": 0.3}}, "Thresholds of their own: 1 class (B)", "0.3"),
+        ([A], {"abundance": {"period": "week"}}, "Abundance is per UTC day here", "abundance_week.csv"),
+        ([A], {"select": {"include_skipped": True}}, "Bins that the operator flagged", ""),
+        ([([a_bin(0, sample_type="Beads")], [rois(A=1)])], {}, "Perhaps no plankton", "D20240215T000000_IFCB010"),
+        ([([a_bin(0)], ["no_scores"])], {}, "No bin was used", "ledger"),
+    ],
+)  # fmt: skip
+def test_each_warning(tmp_path: Path, days: list[Any], options: dict[str, Any], starts: str, names: str) -> None:
+    said = [text for text in looked_over(a_run(tmp_path / "run", *days, **options)).warnings if text.startswith(starts)]
+    assert len(said) == 1
+    assert names in said[0]
+
+
+def test_a_class_may_be_assessed_at_one_instrument_only(tmp_path: Path) -> None:
+    """Each instrument has a label set of its own: nothing changed within the window."""
+    bins = [a_bin(0), a_bin(1, instrument=11)]
+    assert looked_over(a_run(tmp_path / "run", (bins, [rois(A=1), rois(B=1)]))).warnings == []
+    pooled = a_run(tmp_path / "pooled", (bins, [rois(A=1), rois(B=1)]), abundance={"group_by": []})
+    assert any("2 classes not assessed in all used bins" in text for text in looked_over(pooled).warnings)
+
+
+@pytest.mark.parametrize("group_by", [[], ["depth"], ["instrument", "cruise", "sample_type"]])
+def test_any_grouping(tmp_path: Path, group_by: list[str]) -> None:
+    bins = [a_bin(0, depth=5, cruise="EN1"), a_bin(1), a_bin(2, instrument=11)]
+    run = looked_over(a_run(tmp_path / "run", (bins, [rois(A=1, B=0)] * 3), abundance={"group_by": group_by}))
+    assert run.warnings == []
+    assert run.facts["Pooled per"] == " and ".join(["UTC day", *group_by])
+    assert run.facts["Objects (images with class scores)"].startswith("3,")
+
+
+def test_no_bin_used(tmp_path: Path) -> None:
+    facts = looked_over(a_run(tmp_path / "run", ([a_bin(0)], ["no_scores"]))).facts
+    assert facts["Used samples"] == "none"
+    assert facts["Objects (images with class scores)"] == "0"
+    assert facts["Bins"] == "1: 1 no_scores"
+
+
+def test_labels_stand_for_themselves_in_the_text(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0)], [rois(**dict.fromkeys(HOSTILE, 1))]))
+    write_overview(run / "run.json", tables(run), run / "overview.rst")
+    settings = {"report_level": 1, "halt_level": 2}
+    page = publish_parts((run / "overview.rst").read_text(), writer="html", settings_overrides=settings)["body"]
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "`x &lt;javascript:alert(2)&gt;`_" in page
+    assert "http://e.org/ |y| *z* b_" in page
+    assert "\\ [1]_ ::" in page
+    for tag in ("<script", "<a ", "<em", "system-message", "problematic"):
+        assert tag not in page

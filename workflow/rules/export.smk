@@ -1,0 +1,97 @@
+# Needs the merged tables. Makes what archives take, as far as export.formats asks for it.
+
+OF_EXPORTS = {
+    "abundance": f"{TABLES}/abundance_long.csv",
+    "coverage": f"{TABLES}/coverage.csv",
+    "catalog": f"{TABLES}/catalog.csv",
+    "ledger": f"{TABLES}/ledger.csv",
+}
+
+
+rule export_netcdf:
+    input:
+        **OF_EXPORTS,
+        run=ancient(f"{TABLES}/run.json"),  # only the date of the catalog, which is an input itself
+    output:
+        EXPORTS["netcdf"],
+    log:
+        f"{LOGS}/export_netcdf.log",
+    retries: 2
+    conda:
+        "../../envs/exports.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        version=exports.VERSION,
+        publication=asdict(PUBLICATION),
+        group_by=METHOD.group_by,
+        tolerance_km=METHOD.position_tolerance_km,
+        confidence=METHOD.confidence,
+    script:
+        "../scripts/export_netcdf.py"
+
+
+rule export_darwin_core:
+    input:
+        **OF_EXPORTS,
+        run=ancient(f"{TABLES}/run.json"),
+    output:
+        EXPORTS["darwin_core"],
+    log:
+        f"{LOGS}/export_darwin_core.log",
+    retries: 2
+    conda:
+        "../../envs/exports.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        version=exports.VERSION,
+        publication=asdict(PUBLICATION),
+        group_by=METHOD.group_by,
+        precision=METHOD.precision,
+        confidence=METHOD.confidence,
+    script:
+        "../scripts/export_darwin_core.py"
+
+
+rule export_seabass:
+    input:
+        **OF_EXPORTS,
+    output:
+        EXPORTS["seabass"],
+    log:
+        f"{LOGS}/export_seabass.log",
+    retries: 2
+    conda:
+        "../../envs/exports.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        version=exports.VERSION,
+        publication=asdict(PUBLICATION),
+        group_by=METHOD.group_by,
+    script:
+        "../scripts/export_seabass.py"
+
+
+rule export_erddap:
+    input:
+        OF_EXPORTS["abundance"],
+    output:
+        EXPORTS["erddap"],
+    log:
+        f"{LOGS}/export_erddap.log",
+    conda:
+        "../../envs/exports.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=exports.VERSION,
+        publication=asdict(PUBLICATION),
+        group_by=METHOD.group_by,
+    script:
+        "../scripts/export_erddap.py"

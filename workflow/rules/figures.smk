@@ -1,0 +1,71 @@
+# Needs the merged tables. Makes the figures, each for papers (SVG, PDF) and for the screen (HTML, and its description as
+# JSON). When they are made is said by report.make; by name, or all of them, always:
+#
+#   snakemake --cores 8 results/demo/figures/heat_map.svg
+#   snakemake --cores 8 figures
+
+# Figure to what it shows and the tables that it is drawn from; workflow/scripts/figures.py has a function of each name.
+DRAWN = {
+    "time_series": ("abundance per class through time", ["abundance", "coverage"]),
+    "heat_map": ("abundance per class and day", ["abundance", "coverage"]),
+    "composition": ("composition by group of classes", ["abundance", "coverage"]),
+    "coverage_calendar": ("bins per day and what became of them", ["coverage"]),
+    "threshold_sweep": ("what each threshold keeps", ["abundance", "sweep"]),
+    "positions": ("where the bins were sampled", ["catalog", "ledger"]),
+    "bin_series": ("one class, bin by bin", ["abundance", "coverage", "bins"]),
+}
+
+
+# The scripts of the interactive figures are put together once, which takes longer than to draw one.
+rule bundle_scripts:
+    output:
+        f"{FIGURES}/vega.js",
+    log:
+        f"{LOGS}/figures/bundle_scripts.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/vega_scripts.py"
+
+
+for figure, (shows, tables) in DRAWN.items():
+
+    rule:
+        name:
+            f"draw_{figure}"
+        input:
+            **{table: f"{TABLES}/{MERGED.get(table, 'catalog.csv')}" for table in tables},
+            scripts=rules.bundle_scripts.output[0],
+        output:
+            **{
+                form: report(
+                    f"{FIGURES}/{figure}.{form}",
+                    caption=f"../report/{figure}.rst",
+                    category="Figures",
+                    labels={"figure": shows, "form": label},
+                )
+                for form, label in (("svg", "for papers"), ("html", "interactive"))
+            },
+            pdf=f"{FIGURES}/{figure}.pdf",
+            json=f"{FIGURES}/{figure}.json",
+        log:
+            f"{LOGS}/figures/{figure}.log",
+        retries: 2
+        conda:
+            "../../envs/figures.yaml"
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=30,
+        params:
+            version=1,  # of how figures look: raise it when they have to be drawn again
+            figure=figure,
+            wish=WISH,
+        script:
+            "../scripts/figures.py"
+
+
+rule figures:
+    input:
+        figure_files(),
+    localrule: True

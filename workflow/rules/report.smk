@@ -1,0 +1,56 @@
+# Needs the merged tables and the figures. Makes the overview, a page to send on, and what `snakemake --report` shows.
+import overview
+
+REPORTED = {name: f"{TABLES}/{name}.csv" for name in ("abundance_long", "coverage", "ledger", "catalog")}
+
+
+rule write_overview:
+    input:
+        **REPORTED,
+        run=f"{TABLES}/run.json",
+    output:
+        f"{TABLES}/overview.rst",
+    log:
+        f"{LOGS}/write_overview.log",
+    localrule: True
+    params:
+        version=overview.VERSION,
+    run:
+        logged(log[0], overview.write_overview, input.run, {name: input[name] for name in REPORTED}, output[0])
+
+
+# On request: snakemake results/{dataset}/report.html
+rule write_report:
+    input:
+        **REPORTED,
+        run=f"{TABLES}/run.json",
+        figures=[f"{FIGURES}/{figure}.json" for figure in DRAWN],
+        scripts=rules.bundle_scripts.output[0],
+    output:
+        **{
+            name: report(
+                f"{TABLES}/report/{name}.html",
+                category="Tables",
+                caption=f"../report/{name}.rst",
+                labels={"table": name, "form": "page"},
+            )
+            for name in ("abundance", "coverage", "ledger")
+        },
+        page=report(
+            f"{TABLES}/report.html",
+            category="Report",
+            caption="../report/report.rst",
+            labels={"page": "All of it, to send on"},
+        ),
+    log:
+        f"{LOGS}/write_report.log",
+    retries: 2
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+    params:
+        version=overview.VERSION,
+    script:
+        "../scripts/report_page.py"

@@ -1,0 +1,230 @@
+"""A run at a glance: what was run, totals, completeness, and what a careful reader has to know before using it."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import settings
+import table_files
+from abundance import GROUPS, Method
+from files import whole_file
+from scores import UNCLASSIFIED
+
+VERSION = 1  # of the overview and the report: raise it when they have to be written again
+# Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.
+ASKED_OF_ABUNDANCE = (
+    "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
+)
+SHOWN = 5  # names or days that a sentence lists before it says how many more there are
+# Sample types and tags of bins that hold no plankton; operators spell them in their own ways.
+_NOT_PLANKTON = re.compile(r"bead|test|blank|calibrat|clean", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """facts: what it is about and what it says. warnings: sentences; none if there is nothing to warn of."""
+
+    facts: dict[str, str]
+    warnings: list[str]
+
+
+def read_run(path: str | Path) -> dict[str, Any]:
+    """A run's run.json without its times, which differ between two runs of the same."""
+    record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {key: value for key, value in record.items() if not key.endswith("_at")}
+
+
+def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Overview:
+    """What the tables of a run say in short, each number worked out from them.
+
+    run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names.
+    """
+    abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
+    config = run["config"]
+    group_by = [column for column in GROUPS if column in config["abundance"]["group_by"]]
+    days = _days(config, ledger)
+    with_data = abundance["date"].nunique()
+    first, last = coverage["first_sample_time"].min(), coverage["last_sample_time"].max()
+    groups = abundance.drop_duplicates(["date", *group_by])
+    n_rois = int(groups["n_rois"].sum())
+    unclassified = int(abundance.loc[abundance["class"] == UNCLASSIFIED, "count"].sum())
+    complete = int((coverage["complete"] == "yes").sum())
+    table = config["classify"]["class_table"]
+    facts = {
+        "Dataset": run["dataset"]
+        + (f", shard {config['shard']}" if config["shard"] not in (None, settings.MERGE) else ""),
+        "Source": " ".join(str(part) for part in run["source"].values()),
+        "Window asked for": _window(config),
+        "Used samples": f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if not pd.isna(first) else "none",
+        "UTC days": f"{len(days):,} from the first to the last, {with_data:,} with data, "
+        f"{len(days) - with_data:,} without",
+        "Bins": f"{len(ledger):,}: " + (_statuses(ledger) or "none"),
+        "Volume analyzed": f"{coverage['ml_analyzed_total'].sum():,.1f} mL in used bins",
+        "Objects (images with class scores)": f"{n_rois:,}"
+        + (f", of which {unclassified:,} ({unclassified / n_rois:.0%}) are unclassified" if n_rois else ""),
+        "Classes": f"{abundance.loc[abundance['class'] != UNCLASSIFIED, 'class'].nunique():,}, beside {UNCLASSIFIED}",
+        "Complete": f"{complete:,} of {len(coverage):,} {_rows(group_by)}",
+        "Threshold": f"{config['classify']['threshold']}, which the highest score of an image must reach",
+        "Pooled per": " and ".join(["UTC day", *group_by]),
+        "Intervals": f"{100 * config['abundance']['confidence']:g} %, exact Poisson (Garwood): counting error only",
+        "Class table": table or "none",
+        "Made by": f"{run['workflow']['name']} {run['workflow']['version']}",
+    }
+    return Overview(facts, list(_warnings(config, group_by, days, tables)))
+
+
+def _warnings(
+    config: Mapping[str, Any], group_by: Sequence[str], days: Sequence[str], tables: Mapping[str, pd.DataFrame]
+) -> Iterable[str]:
+    abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
+    if abundance.empty:
+        yield "No bin was used: there is no abundance to show. The ledger says what became of each bin."
+    incomplete = coverage[coverage["complete"] == "no"]
+    if len(incomplete):
+        yield (
+            f"Not complete: {len(incomplete):,} of {len(coverage):,} {_rows(group_by)} ({_some(incomplete['date'])}). "
+            "Bins were lost, or the window does not hold the whole day."
+        )
+    for status, why in {
+        "failed": "because they could not be read",
+        "no_scores": "for want of class scores at the source",
+        "bad_volume": "for want of a usable volume",
+        "filtered": "by the config's select",
+    }.items():
+        n = int((ledger["status"] == status).sum())
+        if n:
+            yield f"Left out {why}: {_count(n, 'bin')} (status {status} in the ledger)."
+    without = sorted(set(days) - set(abundance["date"]))
+    if without and len(abundance):
+        yield f"Without a used bin: {_count(len(without), 'UTC day')} ({_some(without)}). They are missing, not zero."
+    moving = coverage[coverage["moving"] == "yes"]
+    if len(moving):
+        yield (
+            f"Moving platform: {len(moving):,} of {len(coverage):,} {_rows(group_by)} ({_some(moving['date'])}) pool "
+            f"bins that are more than {config['abundance']['position_tolerance_km']} km apart."
+        )
+    yield from _on_classes(config, group_by, abundance)
+    yield from _on_bins(config, ledger, tables["catalog"])
+    if config["abundance"]["period"] != "day":
+        yield (
+            f"Abundance is per UTC day here; abundance_{config['abundance']['period']}.csv has it "
+            f"per {config['abundance']['period']}."
+        )
+
+
+def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: pd.DataFrame) -> Iterable[str]:
+    """What to know of the classes and of how images came to be theirs."""
+    classes = abundance[abundance["class"] != UNCLASSIFIED]
+    # Not assessed: in some of a day's bins, or on some of a group's days.
+    seen = classes.groupby([*group_by, "class"], dropna=False)["date"].nunique().reset_index(name="seen")
+    if group_by:
+        seen = seen.merge(abundance.groupby([*group_by], dropna=False)["date"].nunique().reset_index(name="days"))
+    else:
+        seen["days"] = abundance["date"].nunique()
+    partly = set(classes.loc[classes["n_bins_assessed"] < classes["n_bins"], "class"])
+    partly |= set(seen.loc[seen["seen"] < seen["days"], "class"])
+    if partly:
+        yield (
+            f"The label set changes within the window: {_count(len(partly), 'class')} not assessed in all used bins "
+            f"({_some(partly)}). Where none of a day's bins was assessed for a class, it has no row; else its volume "
+            "is that of the bins that were."
+        )
+    if config["classify"]["class_table"] is None:
+        yield "No class table: classes have no scientific name and no group, and what does not live is hardly marked."
+    else:
+        traits = classes[["scientific_name", "living", "group", "harmful"]]
+        unknown = set(classes.loc[(traits == "").all(axis="columns"), "class"])
+        if unknown:
+            yield f"The class table says nothing of {_count(len(unknown), 'class')} ({_some(unknown)}): in no group."
+    usual = config["classify"]["threshold"]
+    if usual != Method().threshold:
+        yield f"The threshold is {usual}; the workflow's default is {Method().threshold}."
+    own = classes[classes["threshold"] != usual]
+    if len(own):
+        yield (
+            f"Thresholds of their own: {_count(own['class'].nunique(), 'class')} ({_some(own['class'])}), "
+            f"from {own['threshold'].min()} to {own['threshold'].max()}."
+        )
+
+
+def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame) -> Iterable[str]:
+    """What to know of bins that counted and perhaps should not."""
+    if config["select"]["include_skipped"]:
+        yield "Bins that the operator flagged to be skipped may count: select.include_skipped is true."
+    used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
+    said = (used["sample_type"] + ";" + used["tags"]).str.strip(";")
+    odd = said.str.contains(_NOT_PLANKTON)
+    if odd.any():
+        yield (
+            f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {_count(int(odd.sum()), 'bin')} that "
+            f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags leave out such bins."
+        )
+
+
+def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
+    """Every UTC day of the window; where it is open, from the first or to the last day that has a bin."""
+    window = settings.window(config)
+    first = window.start.day.isoformat() if window.start else min(ledger["date"], default=None)
+    last = window.end.day.isoformat() if window.end else max(ledger["date"], default=None)
+    return [] if first is None or last is None else [f"{day:%Y-%m-%d}" for day in pd.date_range(first, last)]
+
+
+def _window(config: Mapping[str, Any]) -> str:
+    start, end = config["select"]["start"], config["select"]["end"]
+    if start is None and end is None:
+        return "all there is"
+    return f"{start or 'the first bin'} to {end or 'the last bin'}, both inclusive, UTC"
+
+
+def _statuses(ledger: pd.DataFrame) -> str:
+    counts = ledger["status"].value_counts()
+    order = table_files.schema("ledger")["status"]["constraints"]["enum"]
+    return ", ".join(f"{counts[status]:,} {status}" for status in order if status in counts)
+
+
+def _rows(group_by: Sequence[str]) -> str:
+    return "days" if not group_by else f"rows of day and {' and '.join(group_by)}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "es" if what.endswith("s") else "s")
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few of the names, and how many more there are."""
+    several = sorted(set(names))
+    more = len(several) - SHOWN
+    return ", ".join(several[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def write_overview(run: str | Path, tables: Mapping[str, str | Path], path: str | Path) -> None:
+    """Write the overview as reStructuredText, for a terminal and for the landing page of `snakemake --report`.
+
+    tables: the files of those that `look_over` takes, by their names. Raises TableError if one does not agree with
+    its schema.
+    """
+    record = read_run(run)
+    columns = {
+        "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
+        "ledger": ["bin", "date", "status"],
+        "catalog": ["bin", "sample_type", "tags"],
+        "coverage": [],
+    }
+    overview = look_over(record, {name: table_files.read(name, file, columns[name]) for name, file in tables.items()})
+    lines = [".. list-table::", "   :stub-columns: 1", "   :widths: auto", ""]
+    for what, said in overview.facts.items():
+        lines += [f"   * - {_rst(what)}", f"     - {_rst(said)}"]
+    lines += ["", "**To know before you use it**", ""]
+    lines += [f"- {_rst(warning)}" for warning in overview.warnings] or ["Nothing that the tables would show."]
+    with whole_file(path) as unfinished:
+        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _rst(text: str) -> str:
+    """Text that stands for itself in reStructuredText: labels and addresses may hold anything."""
+    return re.sub(r"^\W|[^\w\s,;()%/.-]|_", lambda mark: "\\" + mark[0], text)
