@@ -454,14 +454,15 @@ def some_triggers(pick: Pick) -> dict[str, Any]:
 
 def some_images(pick: Pick) -> dict[str, Any]:
     """Up to 4 triggers (trigger, x, y, width, height, offset) and a `.roi` that may be too short for them."""
-    roi = bytes(pick(256) for _ in range(pick(60)))
+    first, step = pick(256), 1 + 2 * pick(128)
+    roi = bytes((first + step * i) % 256 for i in range(60 + pick(200)))
     boxes = []
     for n in range(pick(5)):
-        trigger = 1 if pick(3) else n
-        size = [one(pick, (3, 4, 6, 1, 2, 0)) for _ in range(2)]
+        trigger = n if seldom(pick, 6) else 1
+        size = [one(pick, (4, 5, 7, 9, 3, 1, 0)) for _ in range(2)]
         room = max(0, len(roi) - size[0] * size[1])
-        at = pick(room + 1) if not seldom(pick, 12) else one(pick, (len(roi), room + 1, 10**9))
-        boxes.append([trigger, pick(7), pick(7), *size, at])
+        at = pick(room + 1) if not seldom(pick, 20) else one(pick, (len(roi), room + 1, 10**9))
+        boxes.append([trigger, pick(6), pick(6), *size, at])
     return {"old": pick(4) > 0, "stitch": pick(4) > 0, "boxes": boxes, "roi": roi}
 
 

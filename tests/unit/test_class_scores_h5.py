@@ -5,6 +5,7 @@ import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import h5py
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from class_scores_h5 import MOST_BYTES, read_packed
 from errors import ScoresError
 from score_file import ScoreFile
-from scores import count_classes, find_winners, read_score_file, read_scores
+from scores import count_classes, find_winners, read_score_file, read_scores, read_summary, summarize_scores
 from tests.raw_files import NEW, scores_h5, scores_mat
 
 BIN = "D20240215T150055_IFCB010"
@@ -153,6 +154,32 @@ def test_a_file_that_breaks_off(version: int) -> None:
         assert scores.tolist() == SCORES  # what is lost was padding
 
 
+class OneFile:
+    """A source with one score file."""
+
+    def __init__(self, file: ScoreFile) -> None:
+        self.file = file
+
+    def read_scores(self, bin_id: str) -> ScoreFile:  # noqa: ARG002
+        return self.file
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_the_summary_of_a_bin_is_that_of_its_csv_and_says_what_was_read(version: int, tmp_path: Path) -> None:
+    body = of_version(version)
+    source = OneFile(ScoreFile(address(version), body))
+    found = summarize_scores(source, BIN, tmp_path / "packed.parquet", record_failures=False)  # type: ignore[arg-type]
+    assert (found.status, found.address, found.classes) == ("read", address(version), LABELS)
+    assert (found.sha256, found.bytes) == (sha256(body).hexdigest(), len(body))
+    _, winners = read_summary(tmp_path / "packed.parquet")
+    assert count_classes(LABELS, winners, 0.75, {}, "float16").tolist() == [1, 0, 1]
+    cut = OneFile(ScoreFile(address(version), body[:100]))
+    with pytest.raises(ScoresError, match=rf"bin {BIN}: .*\({address(version)}\)"):
+        summarize_scores(cut, BIN, tmp_path / "cut.parquet", record_failures=False)  # type: ignore[arg-type]
+    failed = summarize_scores(cut, BIN, tmp_path / "cut.parquet", record_failures=True)  # type: ignore[arg-type]
+    assert failed.status == "failed"
+
+
 def test_a_dashboard_cannot_send_such_a_file() -> None:
     for version in (1, 3):
         with pytest.raises(ScoresError, match="header"):
@@ -226,6 +253,14 @@ def test_a_heap_that_never_ends() -> None:
     for at, change in ((16, b"\0" * 16), (24, b"\xff" * 8), (8, b"\xff" * 8), (8, b"\0" * 8)):
         damaged = body[: start + at] + change + body[start + at + len(change) :]
         refused_in_little_memory(damaged, "a heap of texts is damaged")
+
+
+def test_a_label_that_is_longer_than_all_memory() -> None:
+    body = of_version(3)
+    with h5py.File(io.BytesIO(body), "r") as h5:
+        at = h5["class_labels"].id.get_offset()
+    assert body[at : at + 4] == struct.pack("<I", len(LABELS[0]))
+    refused_in_little_memory(body[:at] + b"\xff" * 4 + body[at + 4 :], "longer than the file")
 
 
 def element(kind: int, data: bytes) -> bytes:

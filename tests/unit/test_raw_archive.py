@@ -76,7 +76,9 @@ def test_a_corrected_adc_stands_in(tmp_path: Path) -> None:
     (data / f"{NEW}.adc.mod").touch()
     assert find_raw(data).bins[NEW].problem.startswith("more than one .adc.mod: ")
     (data / "2013/D20130526" / f"{NEW}.adc").unlink()  # a correction alone is no bin
-    assert find_raw(data).bins[NEW].problem.startswith("no .adc beside ")
+    alone = find_raw(data).bins[NEW]
+    assert (alone.adc, alone.modified) == ("", False)
+    assert alone.problem.startswith("no .adc beside ")
 
 
 PRODUCTS = {

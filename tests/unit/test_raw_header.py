@@ -47,10 +47,15 @@ def test_newer_software_spells_the_keys_otherwise() -> None:
     assert (header.dialect, header.run_time, header.inhibit_time) == ("keyed", 1200, 30)
 
 
+def test_what_editors_leave_at_the_start_is_no_harm() -> None:
+    for start in ("\ufeff", "\r\n", "  "):
+        assert read_header(start.encode() + keyed_header(runTime=5), "x.hdr").run_time == 5
+
+
 def test_a_key_that_is_there_twice_counts_the_last_time_and_is_told() -> None:
     body = keyed_header(runType="NORMAL", runTime=5) + b"runTime: 7\r\nrunType: NORMAL\r\n"
     header = read_header(body, "x.hdr")
-    assert header.run_time == 7
+    assert (header.run_time, header.settings["runTime"]) == (7, "7")
     assert header.malformed.count == 1
     assert "runTime is there twice" in str(header.malformed)
 

@@ -65,6 +65,7 @@ BAD_LINES = {
     new_line(box=(1, 1, 10**9, 1)): "an image of 1000000000 x 1 pixels",
     new_line(box=(1, 1, 4097, 1)): "an image of 4097 x 1 pixels",
     new_line(box=(1, 1, -5, 5)): "an image of -5 x 5 pixels",
+    new_line(box=(1, 1, 5, -5)): "an image of 5 x -5 pixels",
     new_line(offset=-1): "an image at byte -1",
     new_line(offset=2**41): "an image at byte 2199023255552",
     new_line(run_time="nan"): "'nan' where seconds belong",

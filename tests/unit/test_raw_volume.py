@@ -97,6 +97,13 @@ def test_a_wrong_last_run_time() -> None:
     assert measure_volume(new_table(*GOOD[:4], (240, 240.2, 0.5))).volume_method == "adc"  # 0.15 s is usual
 
 
+def test_what_is_usual_shows_in_the_first_50_rows() -> None:
+    # 0.05 s ahead in the first 24 and in 9 of the last 10, 0.5 s in all others.
+    ahead = [0.05] * 24 + [0.5] * 26 + [0.05] * 9 + [0.5]
+    volume = measure_volume(new_table(*[(n, n + late, n / 10) for n, late in enumerate(ahead, start=1)]))
+    assert (volume.run_time, volume.volume_method) == (60.5, "adc")
+
+
 def test_a_volume_may_be_negative_and_is_then_for_the_catalog_to_refuse() -> None:
     volume = measure_volume(new_table((10, 10, 20.0), (20, 20, 24.0)), header(10, 12))
     assert measured(volume) == (pytest.approx(0.25 * -4 / 60), "adc")
