@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -83,5 +84,10 @@ def test_a_table_that_cannot_be_read_is_told_without_a_traceback(checkout: Check
 
 def test_the_report_of_the_engine_holds_the_figures(demo_run: Checkout) -> None:
     demo_run.run(None, "--report", "report.zip")
-    assert (demo_run.folder / "report.zip").stat().st_size > 0
+    with zipfile.ZipFile(demo_run.folder / "report.zip") as report:
+        held = {Path(name).name for name in report.namelist() if "/data/" in name}
+        page = report.read("report/report.html").decode()
     (demo_run.folder / "report.zip").unlink()
+    assert held >= {f"{figure}.{form}" for figure in FIGURES for form in ("svg", "html")}
+    assert "White is zero: the class was looked for and not found." in page
+    assert "The band is the 95 % interval" in page

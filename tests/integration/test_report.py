@@ -1,7 +1,6 @@
 """The report in a real browser: of the demo, and of small runs that are unlike it."""
 
 import csv
-import json
 import re
 import zipfile
 from collections import Counter
@@ -37,30 +36,16 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report_run(tmp_path_factory: pytest.TempPathFactory, scripts: Path) -> Checkout:
-    """The embedded default run with its report."""
-    run = Checkout(tmp_path_factory.mktemp("reported"))
-    figures = run.results("demo") / "figures"
-    figures.mkdir(parents=True)
-    (figures / "vega.js").write_bytes(scripts.read_bytes())
-    for name in FIGURES:
-        spec = {"description": f"A bar of {name}", "mark": "bar", "data": {"values": [{"n": 3}]}}
-        (figures / f"{name}.json").write_text(json.dumps(spec | {"encoding": {"x": {"field": "n"}}}))
-    run.run(None, "all", "results/demo/report.html")
-    return run
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, report_run: Checkout) -> Iterator[Page]:
+def page(browser: Browser, demo_run: Checkout) -> Iterator[Page]:
     """The demo's report, drawn whole; each test sets what it looks at."""
-    with opened(browser, report_run.results("demo") / "report.html") as page:
+    with opened(browser, demo_run.results("demo") / "report.html") as page:
         page.wait_for_selector("html[data-state=ready]")
         yield page
 
 
 @pytest.fixture(scope="module")
-def archive(report_run: Checkout) -> Path:
-    return report_run.folder / "resources" / "demo"
+def archive(demo_run: Checkout) -> Path:
+    return demo_run.folder / "resources" / "demo"
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +188,8 @@ def test_the_ledger_has_each_bin_and_its_status(page: Page, archive: Path) -> No
     assert_shows(page, "ledger", 5)
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, report_run: Checkout) -> None:
-    path = report_run.results("demo") / "report.html"
+def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, demo_run: Checkout) -> None:
+    path = demo_run.results("demo") / "report.html"
     with opened(browser, path, viewport={"width": 360, "height": 740}) as page:
         page.wait_for_selector("html[data-state=ready]")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -261,9 +246,9 @@ def test_unlike_the_demo(
 
 
 @pytest.mark.parametrize("form", ["zip", pytest.param("html", marks=pytest.mark.slow)])
-def test_the_engines_own_report(browser: Browser, report_run: Checkout, tmp_path: Path, form: str) -> None:
+def test_the_engines_own_report(browser: Browser, demo_run: Checkout, tmp_path: Path, form: str) -> None:
     """Its landing page says what was run, its menu leads to pages that sort and search; it asks no server either."""
-    report_run.run(None, "all", "results/demo/report.html", "--report", str(tmp_path / f"own.{form}"))
+    demo_run.run(None, "--report", str(tmp_path / f"own.{form}"))
     path = tmp_path / "own.html"
     if form == "zip":
         with zipfile.ZipFile(tmp_path / "own.zip") as archive:

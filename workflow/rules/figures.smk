@@ -54,6 +54,7 @@ for figure, (shows, tables) in DRAWN.items():
         retries: 2
         conda:
             "../../envs/figures.yaml"
+        threads: 2  # of libraries; and eight at a time would take 2.5 GB of memory
         resources:
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=30,

@@ -19,7 +19,7 @@ rule write_overview:
         logged(log[0], overview.write_overview, input.run, {name: input[name] for name in REPORTED}, output[0])
 
 
-# On request: snakemake results/{dataset}/report.html
+# Made if report.make says so; by name always: snakemake results/{dataset}/report.html
 rule write_report:
     input:
         **REPORTED,
