@@ -258,14 +258,14 @@ def on_a_cluster(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     if reason := slurm.why_not():
         raise SystemExit(f"cluster: {reason}")
     archive.write_body(folder / "body", options.rois, options.classes)
-    # Members of a group share the cores and the memory that are named here; else the sum of theirs is asked for.
-    limits = ("--cores", "2", "--resources", "dashboard=8", "pooling=1", "mem_mb=3000")
+    # Members of a group share the cores and the memory that are named; else the sum of theirs is asked for.
+    limits = ("--resources", "dashboard=8", "pooling=1", "mem_mb=3000", "--cores", "2")
     rows = []
     with slurm.cluster(folder / "slurm"):
         for how, bins, arguments in (
-            ("in the main process, as shipped", 240, ()),
-            ("a job a day", 60, ("--groups", "summarize_scores=day", "pool_abundance=day")),
-            ("a job a bin", 20, ()),
+            ("in the main process, as shipped", 240, ("--cores", "8")),
+            ("a job a day", 60, ("--groups", "summarize_scores=day", "pool_abundance=day", *limits)),
+            ("a job a bin", 20, limits),
         ):
             place = folder / how
             archive.write_bins(place / "archive", bins)
@@ -274,7 +274,8 @@ def on_a_cluster(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
                 checkout = Checkout(place / "run", server.url, *archive.days(bins))
                 if "job" in how:
                     _submit(checkout, "scores", "abundance")
-                cost = checkout.snakemake(*slurm.PROFILE, *arguments, *limits)
+                table = f"results/{DATASET}/abundance_long.csv"  # what is made of it goes to the node in any case
+                cost = checkout.snakemake(*slurm.PROFILE, *arguments, table)
                 at_once = server.most_at_once()
             say(f"{how}: {bins} bins in {cost.wall:.1f} s")
             jobs = sum(slurm.submitted(checkout.folder).values())

@@ -94,8 +94,8 @@ def cluster(folder: Path) -> Iterator[None]:
 
 def submitted(checkout: Path) -> dict[str, int]:
     """How many jobs of each rule, or group of them, went to a node."""
-    logs = checkout / ".snakemake" / "slurm_logs"
-    return {rule.name.removeprefix("rule_"): len(list(rule.rglob("*.log"))) for rule in logs.iterdir()}
+    logs = (checkout / ".snakemake" / "slurm_logs").glob("*")
+    return {rule.name.removeprefix("rule_"): len(list(rule.rglob("*.log"))) for rule in logs}
 
 
 def free_ports() -> tuple[int, int]:

@@ -24,9 +24,11 @@ def test_the_demo_needs_no_home_folder_and_no_network(checkout: Checkout, demo_r
 def test_the_demo_needs_no_more_than_the_container_copies(tmp_path: Path, demo_run: Checkout) -> None:
     """What the lines of the Dockerfile say, in folders of this machine."""
     recipe = (ROOT / "Dockerfile").read_text()
+    sent = (ROOT / ".dockerignore").read_text().split()
     image, work = tmp_path / "workflow", tmp_path / "work"
     for sources, target in re.findall(r"^COPY (.+) /workflow/(.*)$", recipe, re.MULTILINE):
         for source in map(ROOT.joinpath, sources.split()):
+            assert f"!{source.name}" in sent  # to the builder
             if source.is_dir():
                 shutil.copytree(source, image / target)
             else:

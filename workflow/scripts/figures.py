@@ -10,11 +10,12 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import jinja2
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -29,6 +30,7 @@ from job_log import logged
 if TYPE_CHECKING:
     snakemake: Any
 
+CAPTIONS = Path(__file__).parents[1] / "report"
 UNCLASSIFIED = "unclassified"  # as in scores.py, which would bring along the clients of all sources
 ZERO, NOT_ASSESSED, NO_DATA = "0: looked for, none found", "not assessed: in no label set", "no data: no used bin"
 NO_BINS = "no bin listed"
@@ -935,11 +937,19 @@ def describe(figure: str, tables: Tables, wish: Wish) -> dict[str, Any]:
     # Its parameter `screen` tells whether there is a pointer: points that only carry a tooltip are not printed.
     chart = FIGURES[figure](tables, wish)
     spec: dict[str, Any] = chart.to_dict()
+    spec["description"] = caption(figure, wish)
     spec["config"] = CONFIG
     spec["params"] = [*spec.get("params", []), {"name": "screen", "value": True}]
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
     spec["usermeta"] = {"embedOptions": {"renderer": "canvas", "actions": actions, "downloadFileName": figure}}
     return spec
+
+
+def caption(figure: str, wish: Wish) -> str:
+    """What stands below the figure in the engine's report, as text; paragraphs are parted by an empty line."""
+    template = jinja2.Template((CAPTIONS / f"{figure}.rst").read_text(encoding="utf-8"))
+    paragraphs = template.render(snakemake={"params": {"wish": asdict(wish)}}).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def for_paper(spec: Mapping[str, Any]) -> dict[str, Any]:
