@@ -8,7 +8,7 @@ run: .venv/installed ## make the environment and run the embedded default
 	$(BIN)/snakemake --cores 8
 
 test: .venv/installed-dev ## pass the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak
 	$(BIN)/python -m pytest -m slow

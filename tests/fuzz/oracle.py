@@ -298,6 +298,8 @@ def export(body: bytes) -> Reading:
         for name in ("cruise", "sample_type", "tags"):
             text = row.get(name, cell.get(name, ""))
             row[name] = "".join(" " if c < " " else c for c in text)
+        stated = "" if row["ml_analyzed"] is None else "metadata"
+        row |= {"volume_method": stated, "volume_disagreement": None, "volume_note": ""}
         rows.append(row)
     return Reading(rows, odd)
 

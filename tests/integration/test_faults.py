@@ -126,7 +126,8 @@ def test_a_fault_that_passes_leaves_no_trace_in_the_results(bench: Bench, name: 
     run: Run = getattr(bench, name)
     expected = bench.undisturbed.files
     assert run.files.keys() == expected.keys()
-    assert [path for path in expected if run.files[path] != expected[path]] == []
+    how = ["overview.rst"] if name == "walking" else []  # it says how the bins were listed
+    assert [path for path in expected if run.files[path] != expected[path]] == how
     # Nothing that was had is asked for again.
     right = [request.target for request in run.requests if request.fault is None]
     assert len(right) == len(set(right))

@@ -26,6 +26,9 @@ CATALOG = {
     "n_images": 3,
     "skip": 0,
     "tags": "",
+    "volume_method": "metadata",
+    "volume_disagreement": float("nan"),
+    "volume_note": "",
 }
 ABUNDANCE = {
     "date": "2024-02-15",

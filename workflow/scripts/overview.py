@@ -58,7 +58,7 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Ove
     facts = {
         "Dataset": run["dataset"]
         + (f", shard {config['shard']}" if config["shard"] not in (None, settings.MERGE) else ""),
-        "Source": " ".join(str(part) for part in run["source"].values()),
+        "Source": " ".join(str(part) for key, part in run["source"].items() if key != "raw_files"),  # a checksum
         "Window asked for": _window(config),
         "Used samples": f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if not pd.isna(first) else "none",
         "UTC days": f"{len(days):,} from the first to the last, {with_data:,} with data, "
