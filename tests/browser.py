@@ -1,5 +1,6 @@
 """Chromium, as a reader has it, for the pages that the workflow makes."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests import debian
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A headless browser; the test is skipped where there is none."""
-    program = debian.program("chromium", "chromium")
+    program = shutil.which("google-chrome") or debian.program("chromium", "chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser

@@ -9,10 +9,12 @@ import pytest
 
 def install(name: str, *packages: str) -> str | None:
     """The path of a program, installed with its packages if it is not there; None if that cannot be."""
-    if not shutil.which(name):
-        with suppress(OSError, subprocess.TimeoutExpired):
-            command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-            subprocess.run(command, capture_output=True, timeout=180)
+    get = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    # A machine that is new has no list of packages yet.
+    for command in (get, ["apt-get", "update"], get):
+        if not shutil.which(name):
+            with suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(command, capture_output=True, timeout=180)
     return shutil.which(name)
 
 
