@@ -125,3 +125,10 @@ def test_labels_stand_for_themselves_in_the_text(tmp_path: Path) -> None:
     assert "\\ [1]_ ::" in page
     for tag in ("<script", "<a ", "<em", "system-message", "problematic"):
         assert tag not in page
+
+
+@pytest.mark.parametrize(("n_images", "warns"), [(2, True), (3, False), ("", False)])
+def test_more_scores_than_images(tmp_path: Path, n_images: object, warns: bool) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0, n_images=n_images)], [rois(1, A=1, B=1)]))  # three ROIs
+    said = [text for text in looked_over(run).warnings if text.startswith("More images have class scores (3)")]
+    assert bool(said) == warns

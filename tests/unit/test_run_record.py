@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import table_files
-from run_record import record_run, summary
+from run_record import left_behind, record_run, summary
 
 CONFIG = {"dataset": "mvco", "source": {"kind": "directory"}, "classify": {"threshold": 0.7}}
 STATUSES = ["used", "used", "skipped", "filtered", "bad_volume", "no_scores"]
@@ -51,3 +51,13 @@ def test_the_end_of_a_run_in_words(run: Path) -> None:
     assert "mvco: 2 days (2024-02-15 to 2024-02-16, UTC), 1 of them without a used bin, 3 classes" in text
     assert "6 bins: 2 used, 1 skipped, 1 filtered, 1 bad_volume, 1 no_scores\n" in text
     assert str(run.parent / "abundance_long.csv") in text
+
+
+def test_what_is_older_than_the_table(tmp_path: Path) -> None:
+    names = ["exports/a.nc", "figures/heat_map.json", "abundance_long.csv", "figures/time_series.json", "report.html"]
+    for at, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1000 + at, 1000 + at))
+    assert left_behind(tmp_path) == [f"{tmp_path.as_posix()}/{name}" for name in names[:2]]
+    assert left_behind(tmp_path / "figures") == []

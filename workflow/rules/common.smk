@@ -256,3 +256,8 @@ progress = Progress("class scores of bins", bins_to_read)
 def print_summary():
     if Path(f"{TABLES}/run.json").exists():
         logger.info(run_record.summary(f"{TABLES}/run.json"))
+        if left := run_record.left_behind(TABLES):
+            logger.warning(
+                "older than the tables, and not asked for in this run: " + ", ".join(left) + ". Ask for them again, "
+                "with report.make, export.formats or by name, or delete them"
+            )

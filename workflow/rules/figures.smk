@@ -66,7 +66,9 @@ for figure, (shows, tables) in DRAWN.items():
             "../scripts/figures.py"
 
 
+# With all tables: else those that figures are not drawn from could be left as they were before a change of the config.
 rule figures:
     input:
+        targets(),
         figure_files(),
     localrule: True

@@ -6,9 +6,9 @@ names of fields, which would have to be escaped.
 """
 
 import json
+import logging
 import math
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,13 +22,14 @@ import pyarrow.parquet as pq
 import vl_convert
 
 import table_files
-from errors import WorkflowInputError
 from files import whole_file
 from intervals import poisson_limits
-from job_log import logged
+from job_log import scripted
 
 if TYPE_CHECKING:
     snakemake: Any
+
+log = logging.getLogger("ifcb.figures")
 
 CAPTIONS = Path(__file__).parents[1] / "report"
 UNCLASSIFIED = "unclassified"  # as in scores.py, which would bring along the clients of all sources
@@ -810,6 +811,7 @@ def bin_series(tables: Tables, wish: Wish) -> Any:
         return note(head, _nothing(wish, abundance))
     name = wish.one_class if wish.one_class is not None else names[0]
     if name not in set(abundance["class"]):
+        log.warning(f"report.class: {name!r} is in no label set of the used bins, so bin_series has nothing to show")
         return note(head, f"{wish.dataset}: the class {name!r} is in no label set of the used bins")
     columns = ["sample_time", *wish.group_by, "objects_per_ml"]
     table = pq.read_table(tables["bins"], columns=columns, filters=[("class", "==", name)])
@@ -949,7 +951,7 @@ def caption(figure: str, wish: Wish) -> str:
     """What stands below the figure in the engine's report, as text; paragraphs are parted by an empty line."""
     template = jinja2.Template((CAPTIONS / f"{figure}.rst").read_text(encoding="utf-8"))
     paragraphs = template.render(snakemake={"params": {"wish": asdict(wish)}}).split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return "\n\n".join(" ".join(paragraph.replace("`", "").split()) for paragraph in paragraphs)
 
 
 def for_paper(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -996,15 +998,12 @@ def in_order(pdf: bytes) -> bytes:
 
 
 if "snakemake" in globals():
-    try:
-        logged(
-            snakemake.log[0],
-            draw_figure,
-            snakemake.params.figure,
-            dict(snakemake.input.items()),
-            Wish(**snakemake.params.wish),
-            snakemake.input.scripts,
-            dict(snakemake.output.items()),
-        )
-    except WorkflowInputError as error:
-        sys.exit(str(error))
+    scripted(
+        snakemake.log[0],
+        draw_figure,
+        snakemake.params.figure,
+        dict(snakemake.input.items()),
+        Wish(**snakemake.params.wish),
+        snakemake.input.scripts,
+        dict(snakemake.output.items()),
+    )

@@ -35,7 +35,11 @@ def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 def scripted(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-    """`logged`, for a script that is a process of its own: an error that a user can mend ends it with its message."""
+    """`logged`, for a script that is a process of its own: an error that a user can mend ends it with its message.
+
+    Warnings go to the terminal too: there is no engine in this process that would show them.
+    """
+    logging.getLogger("ifcb").addHandler(logging.StreamHandler())
     try:
         logged(path, work, *args, **kwargs)
     except WorkflowInputError as error:

@@ -109,7 +109,8 @@ def _warnings(
             f"bins that are more than {config['abundance']['position_tolerance_km']} km apart."
         )
     yield from _on_classes(config, group_by, abundance)
-    yield from _on_bins(config, ledger, tables["catalog"])
+    n_rois = int(abundance.drop_duplicates(["date", *group_by])["n_rois"].sum())
+    yield from _on_bins(config, ledger, tables["catalog"], n_rois)
     if config["abundance"]["period"] != "day":
         yield (
             f"Abundance is per UTC day here; abundance_{config['abundance']['period']}.csv has it "
@@ -152,12 +153,19 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         )
 
 
-def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame) -> Iterable[str]:
-    """What to know of bins that counted and perhaps should not."""
+def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, n_rois: int) -> Iterable[str]:
+    """What to know of bins that counted and perhaps should not. n_rois: of the used bins, by their class scores."""
     if config["select"]["include_skipped"]:
         yield "Bins that the operator flagged to be skipped may count: select.include_skipped is true."
     used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
-    said = (used["sample_type"] + ";" + used["tags"]).str.strip(";")
+    listed = used["n_images"].sum()
+    if used["n_images"].notna().all() and n_rois > listed:
+        yield (
+            f"More images have class scores ({n_rois:,}) than the used bins have images ({listed:,}): are these scores "
+            "of these bins, and of images alone?"
+        )
+    said = used["sample_type"].where(used["sample_type"] != used["tags"], "") + ";" + used["tags"]
+    said = said.str.strip(";")
     odd = said.str.contains(_NOT_PLANKTON)
     if odd.any():
         yield (
@@ -212,7 +220,7 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], path: str 
     columns = {
         "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
         "ledger": ["bin", "date", "status"],
-        "catalog": ["bin", "sample_type", "tags"],
+        "catalog": ["bin", "sample_type", "tags", "n_images"],
         "coverage": [],
     }
     overview = look_over(record, {name: table_files.read(name, file, columns[name]) for name, file in tables.items()})

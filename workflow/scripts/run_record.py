@@ -68,6 +68,16 @@ def _utc(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
 
 
+def left_behind(folder: str | Path) -> list[str]:
+    """Figures, report and exports in a results folder that are older than its table, so perhaps of another config."""
+    table = Path(folder, "abundance_long.csv")
+    if not table.exists():
+        return []
+    made = table.stat().st_mtime_ns
+    found = [*Path(folder).glob("figures/*.json"), *Path(folder).glob("exports/*"), *Path(folder).glob("report.html")]
+    return sorted(path.as_posix() for path in found if path.stat().st_mtime_ns < made)
+
+
 def summary(path: str | Path) -> str:
     """The end of a run in a few lines, for the terminal, from its run.json."""
     run = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -75,11 +85,12 @@ def summary(path: str | Path) -> str:
     statuses = ", ".join(f"{n} {status}" for status, n in run["bins_per_status"].items() if n)
     without = run["days"] - run["days_with_data"]
     gaps = f", {without} of them without a used bin" if without else ""
+    source = " ".join(str(part) for key, part in run["source"].items() if key != "raw_files")
     return (
-        f"{run['dataset']}: {run['days']} days ({run['first_day']} to {run['last_day']}, UTC){gaps}, "
-        f"{run['classes']} classes\n"
-        f"  {run['bins']} bins: {statuses}\n"
-        f"  source: {' '.join(str(part) for part in run['source'].values())}\n"
+        f"{run['dataset']}: {run['days']} day{'' if run['days'] == 1 else 's'} "
+        f"({run['first_day']} to {run['last_day']}, UTC){gaps}, {run['classes']} classes\n"
+        f"  {run['bins']} bin{'' if run['bins'] == 1 else 's'}: {statuses}\n"
+        f"  source: {source}\n"
         f"  table:  {folder / 'abundance_long.csv'} ({run['rows']} rows, objects per mL)\n"
         f"  ledger: {folder / 'ledger.csv'} (what became of each bin, and why)"
     )
