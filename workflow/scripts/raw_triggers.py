@@ -33,6 +33,8 @@ LARGEST_SIDE = 4096  # pixels: the cameras have 1,380 x 1,034
 LARGEST_OFFSET = 2**40
 LONGEST = 1e9  # seconds
 
+PLAIN = b"0123456789+-.eE,\r\n"  # of which a file is made that needs no second look
+
 GEOMETRY = ("x", "y", "width", "height", "offset")
 
 
@@ -114,7 +116,8 @@ def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] =
 def _all_at_once(body: bytes, layout: Layout) -> pd.DataFrame | None:
     """The rows of a file in which every line is as it should be, ten times as fast; None for any other file."""
     cells = body[: body.find(b"\n") + 1].count(b",") + 1
-    if not layout.least <= cells <= MOST_CELLS or body.count(b"\n") > MOST_LINES or b'"' in body:
+    plain = not body.translate(None, PLAIN) and body.count(b"\r") == body.count(b"\r\n")
+    if not (plain and layout.least <= cells <= MOST_CELLS and body.count(b"\n") <= MOST_LINES):
         return None
     whole = {"trigger": 0} | {column: layout.x + at for at, column in enumerate(GEOMETRY)}
     columns = whole | {clock: at for clock, at in layout.clocks.items() if at < cells}
