@@ -19,6 +19,7 @@ def shard(tmp_path: Path) -> Path:
 
 def test_what_is_in_no_table_may_differ(shard: Path) -> None:
     config = {"dataset": "x", "shard": "merge", "classify": {"threshold": 0.7}, "report": {"make": True}}
+    config |= {"export": {"formats": ["netcdf"]}}
     assert find_shards(shard, {"2023": ["2023-01"]}, config) == [shard / "2023"]
 
 

@@ -230,7 +230,7 @@ def _export_checks(config: Mapping[str, Any], entries: Mapping[str, Any]) -> Ite
         for part in key.split("."):
             value, entry = value[part], entry["properties"][part]
         if not value:
-            needing = " and ".join(name for name in formats if key in EXPORTS_NEED[name])
+            needing = ", ".join(name for name in formats if key in EXPORTS_NEED[name])
             yield f"export.{key}: not set, but needed by {needing} in export.formats. Accepted: {entry['description']}"
     if "darwin_core" in formats and config["classify"]["class_table"] is None:
         accepted = entries["classify"]["properties"]["class_table"]["description"]
