@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import threading
 from pathlib import Path
 
 from .answers import VERSIONS
@@ -29,9 +30,10 @@ def main() -> None:
         archives[name] = Path(folder)
     shared = arguments.shared_body.read_bytes() if arguments.shared_body else None
 
-    # Blocked before the server's thread starts, so that it is here that the signal arrives.
-    ending = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    # Not by blocking it here alone: a library's threads, which are there already, would take it and end the process.
+    ended = threading.Event()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: ended.set())
     with Emulator(
         archives,
         arguments.version,
@@ -42,7 +44,8 @@ def main() -> None:
         port=arguments.port,
     ) as dashboard:
         print(dashboard.url, flush=True)
-        signal.sigwait(ending)
+        while not ended.wait(0.1):  # a signal that another thread got does not wake this one
+            pass
 
 
 if __name__ == "__main__":
