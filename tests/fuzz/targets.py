@@ -26,8 +26,8 @@ from raw_header import read_header
 from raw_images import image_numbers, read_image
 from raw_triggers import read_triggers
 from raw_volume import measure_volume
-from score_file import ScoreFile
 from scores import Precision, count_classes, find_winners, read_score_file, read_scores
+from source_file import SourceFile
 from tests import raw_files
 from tests.fuzz import config_oracle, making, oracle
 from tests.fuzz.making import BIN, Pick
@@ -311,7 +311,7 @@ def check_packed_scores(given: dict[str, Any]) -> bool:
     for at, value in given["damage"]:
         body = body[: at % len(body)] + bytes([value]) + body[at % len(body) + 1 :]
     body = body if given["cut"] is None else body[: given["cut"] % len(body)]
-    file = ScoreFile("x.mat" if version == 1 else "x.h5", body)
+    file = SourceFile("x.mat" if version == 1 else "x.h5", body)
     if body == whole:
         both = agreed(lambda: oracle.packed_scores(BIN, given), lambda: read_score_file(BIN, file), ScoresError, BIN)
         if both is None:

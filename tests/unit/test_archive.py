@@ -6,7 +6,7 @@ import pytest
 
 from archive import Archive
 from errors import CatalogError, ScoresError
-from score_file import ScoreFile
+from source_file import SourceFile
 from tests.archives import bin_row, write_archive, write_scores
 from window import Window
 
@@ -21,7 +21,7 @@ def test_scores_are_found_anywhere_below(tmp_path: Path, place: str) -> None:
     (path.parent / f"{BIN}_class_scores.csv.bak").touch()
     (path.parent / f"{BIN}_features.csv").touch()
     archive = Archive(str(tmp_path))
-    assert archive.read_scores(OTHER) == ScoreFile(path.as_posix(), b"pid,a\r\n\xff")
+    assert archive.read_scores(OTHER) == SourceFile(path.as_posix(), b"pid,a\r\n\xff")
     assert [Path(file) for file in archive.scores_files(OTHER)] == [path]
     assert archive.read_scores(BIN) is None
     assert archive.scores_files(BIN) == []

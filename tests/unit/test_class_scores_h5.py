@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from class_scores_h5 import MOST_BYTES, read_packed
 from errors import ScoresError
-from score_file import ScoreFile
 from scores import count_classes, find_winners, read_score_file, read_scores, read_summary, summarize_scores
+from source_file import SourceFile
 from tests.raw_files import NEW, scores_h5, scores_mat
 
 BIN = "D20240215T150055_IFCB010"
@@ -40,7 +40,7 @@ def test_the_three_versions(version: int) -> None:
     assert labels == LABELS
     assert (rois.tolist(), rois.dtype) == (ROIS, np.int64)
     assert (scores.tolist(), scores.dtype) == (SCORES, np.float64)
-    classes, again = read_score_file(BIN, ScoreFile(address(version), of_version(version)))
+    classes, again = read_score_file(BIN, SourceFile(address(version), of_version(version)))
     assert classes == LABELS
     assert np.array_equal(again, scores)
 
@@ -65,7 +65,7 @@ def test_counts_as_from_a_csv_of_the_same_scores(rows: list[list[float]], versio
     packed = scores_mat("ab", rois, rows) if version == 1 else scores_h5(version, BIN, "ab", rois, rows)
     lines = [f"{BIN}_{n:05d},{a!r},{b!r}\n" for n, (a, b) in zip(rois, rows, strict=True)]
     text = "pid,a,b\n" + "".join(lines)
-    both = (read_score_file(BIN, ScoreFile(address(version), packed)), read_scores(BIN, text.encode()))
+    both = (read_score_file(BIN, SourceFile(address(version), packed)), read_scores(BIN, text.encode()))
     for precision in ("float16", "float32", "float64"):
         counts = [count_classes(*(c, find_winners(s)), threshold, {}, precision).tolist() for c, s in both]
         assert counts[0] == counts[1]
@@ -138,7 +138,7 @@ BAD = {
 @pytest.mark.parametrize("why", BAD)
 def test_what_is_not_class_scores_is_refused(why: str) -> None:
     with pytest.raises(ScoresError, match=f"bin {BIN}: ") as error:
-        read_score_file(BIN, ScoreFile("a.mat" if BAD[why].startswith(b"MATLAB") else "a.h5", BAD[why]))
+        read_score_file(BIN, SourceFile("a.mat" if BAD[why].startswith(b"MATLAB") else "a.h5", BAD[why]))
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 600
 
@@ -157,23 +157,23 @@ def test_a_file_that_breaks_off(version: int) -> None:
 class OneFile:
     """A source with one score file."""
 
-    def __init__(self, file: ScoreFile) -> None:
+    def __init__(self, file: SourceFile) -> None:
         self.file = file
 
-    def read_scores(self, bin_id: str) -> ScoreFile:  # noqa: ARG002
+    def read_scores(self, bin_id: str) -> SourceFile:  # noqa: ARG002
         return self.file
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_the_summary_of_a_bin_is_that_of_its_csv_and_says_what_was_read(version: int, tmp_path: Path) -> None:
     body = of_version(version)
-    source = OneFile(ScoreFile(address(version), body))
+    source = OneFile(SourceFile(address(version), body))
     found = summarize_scores(source, BIN, tmp_path / "packed.parquet", record_failures=False)  # type: ignore[arg-type]
     assert (found.status, found.address, found.classes) == ("read", address(version), LABELS)
     assert (found.sha256, found.bytes) == (sha256(body).hexdigest(), len(body))
     _, winners = read_summary(tmp_path / "packed.parquet")
     assert count_classes(LABELS, winners, 0.75, {}, "float16").tolist() == [1, 0, 1]
-    cut = OneFile(ScoreFile(address(version), body[:100]))
+    cut = OneFile(SourceFile(address(version), body[:100]))
     with pytest.raises(ScoresError, match=rf"bin {BIN}: .*\({address(version)}\)"):
         summarize_scores(cut, BIN, tmp_path / "cut.parquet", record_failures=False)  # type: ignore[arg-type]
     failed = summarize_scores(cut, BIN, tmp_path / "cut.parquet", record_failures=True)  # type: ignore[arg-type]
@@ -183,7 +183,7 @@ def test_the_summary_of_a_bin_is_that_of_its_csv_and_says_what_was_read(version:
 def test_a_dashboard_cannot_send_such_a_file() -> None:
     for version in (1, 3):
         with pytest.raises(ScoresError, match="header"):
-            read_score_file(BIN, ScoreFile(f"http://x/mvco/{BIN}_class_scores.csv", of_version(version)))
+            read_score_file(BIN, SourceFile(f"http://x/mvco/{BIN}_class_scores.csv", of_version(version)))
 
 
 # --- files that would take the library all memory, for ever, or elsewhere ---

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from errors import RawFileError
+from extract_images import as_png
 from raw_images import (
     ReadRange,
     RoiImage,
-    as_png,
     image_numbers,
     open_roi,
     read_image,

@@ -12,22 +12,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from archive import Archive
 from errors import ScoresError
 from scores import (
     PRECISIONS,
+    UNCLASSIFIED,
     Provenance,
+    classify_rois,
     count_classes,
     find_winners,
+    read_rois,
     read_scores,
     read_summary,
     summarize_scores,
     write_summary,
 )
+from source_file import SourceFile
 from tests.archives import write_scores
+from tests.raw_files import scores_h5, scores_mat
 from thresholds import read_class_thresholds
 
 BIN = "D20240215T150055_IFCB010"
@@ -512,3 +517,34 @@ def test_a_roi_written_in_two_ways_is_met_twice() -> None:
     body = f"pid,Akashiwo\n{BIN}_00002,0.5\n{BIN}_2,0.5\n".encode()
     with pytest.raises(ScoresError, match="a ROI twice"):
         read_scores(BIN, body)
+
+
+@given(score_files(), st.floats(0, 1), st.sampled_from(PRECISIONS))
+def test_rois_get_the_classes_that_are_counted(
+    file: tuple[list[str], list[list[str]]], threshold: float, precision: str
+) -> None:
+    labels, rows = file
+    assume(UNCLASSIFIED not in labels)  # a label of that name is the same class
+    body = score_file(labels, rows)
+    rois = read_rois(BIN, SourceFile("x.csv", body))
+    assert rois.rois.tolist() == list(range(2, len(rows) + 2))
+    told = classify_rois(rois, threshold, {}, precision)
+    assert [told.count(label) for label in labels] == counted_roi_by_roi(body, threshold, precision, {})
+    assert told.count(UNCLASSIFIED) == len(rows) - sum(counted_roi_by_roi(body, threshold, precision, {}))
+
+
+def test_a_roi_keeps_its_number_in_every_format() -> None:
+    scores = [[0.25, 0.75], [0.75, 0.5], [0.5, 0.25]]
+    rois, labels = [7, 12, 3], ["a", "b"]
+    text = "pid,a,b\n" + "".join(f"{BIN}_{n:05d},{a},{b}\n" for n, (a, b) in zip(rois, scores, strict=True))
+    files = [
+        SourceFile("x.csv", text.encode()),
+        SourceFile("x.h5", scores_h5(3, BIN, labels, rois, scores)),
+        SourceFile("x.mat", scores_mat(labels, rois, scores)),
+    ]
+    for file in files:
+        read = read_rois(BIN, file)
+        assert read.rois.tolist() == rois
+        assert read.score.tolist() == [0.75, 0.75, 0.5]
+        assert classify_rois(read, 0.75, {}, "float16") == ["b", "a", UNCLASSIFIED]
+        assert classify_rois(read, 0.5, {"a": 0.8}, "float16") == ["b", UNCLASSIFIED, UNCLASSIFIED]

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -11,11 +13,12 @@ import pandas as pd
 
 from bin_ids import PATTERN, bin_timestamp
 from deployments import read_deployments
-from errors import NoBinsError, ScoresError
+from errors import FeaturesError, NoBinsError, ScoresError
 from metadata_export import read_export, without_repeats
-from raw_archive import RawTree, find_raw
+from raw_archive import RawTree, find_raw, read_raw_bin
 from raw_catalog import list_raw
-from score_file import ScoreFile
+from raw_images import RawImages, open_roi
+from source_file import SourceFile
 from window import Window
 
 # What stands behind the bin's id in the names of class-scores files, by the config's word for their format.
@@ -89,12 +92,31 @@ class Archive:
         """The files with this bin's class scores: one, or none if the bin has no scores."""
         return self._index.get(bin_id, [])
 
-    def read_scores(self, bin_id: str) -> ScoreFile | None:
+    def read_scores(self, bin_id: str) -> SourceFile | None:
         """The bin's class scores; None without a file, ScoresError if there is more than one."""
         files = self.scores_files(bin_id)
         if len(files) > 1:
             raise ScoresError(f"bin {bin_id}: more than one class-scores file: {', '.join(files)}")
-        return ScoreFile(Path(files[0]).as_posix(), Path(files[0]).read_bytes()) if files else None
+        return SourceFile(Path(files[0]).as_posix(), Path(files[0]).read_bytes()) if files else None
+
+    def read_features(self, bin_id: str) -> SourceFile | None:
+        """The bin's features, of the highest version; None without a file, FeaturesError if there are two of it."""
+        files = [product for product in self._tree.products.get(bin_id, []) if product.kind == "features"]
+        latest = [product.path for product in files if product.version == files[-1].version]
+        if len(latest) > 1:
+            raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
+        return SourceFile(latest[0], Path(latest[0]).read_bytes()) if latest else None
+
+    @contextmanager
+    def open_images(self, bin_id: str) -> Iterator[RawImages | None]:
+        """The bin's images; None without raw files."""
+        raw = self._tree.bins.get(bin_id)
+        if raw is None:
+            yield None
+            return
+        _, triggers = read_raw_bin(raw)
+        with open_roi(raw.roi) as read:
+            yield RawImages(triggers, read)
 
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""

@@ -11,6 +11,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -21,9 +22,12 @@ import tenacity
 import urllib3
 
 from bin_ids import parse_bin_id
-from errors import CatalogError, NoBinsError, ScoresError, WorkflowInputError
+from errors import CatalogError, FeaturesError, NoBinsError, RawFileError, ScoresError, WorkflowInputError
 from metadata_export import from_records, read_export, without_repeats
-from score_file import ScoreFile
+from raw_header import read_header
+from raw_images import RawImages
+from raw_triggers import read_triggers
+from source_file import SourceFile
 from traffic import Traffic
 from version import USER_AGENT
 from window import Window
@@ -34,6 +38,7 @@ EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
 LONGEST_WAIT = 600.0  # seconds between two tries
 PIECE = 2**18  # bytes of a body at a time
 OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
+LINE, JSON, ANYTHING = (b"\n",), (b"\n", b"}"), (b"",)  # how an answer ends that is whole
 WALK_KEYS = frozenset(
     "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
 )
@@ -120,7 +125,7 @@ class Dashboard:
         months = []
         for first, last in window.months():
             target = f"/api/export_metadata/{quote(self.dataset)}?start_date={first}&end_date={last}"
-            body = self._get(target, csv=True)
+            body = self._get(target, ends=LINE)
             month = from_records([], target) if body is None else read_export(body, self.url + target)
             if len(month) >= EXPORT_LIMIT:
                 raise CatalogError(f"{self.url}{target}: {len(month)} rows; the dashboard cuts lists at {EXPORT_LIMIT}")
@@ -198,20 +203,55 @@ class Dashboard:
 
     # --- this bin's scores ---
 
-    def read_scores(self, bin_id: str) -> ScoreFile | None:
+    def read_scores(self, bin_id: str) -> SourceFile | None:
         """The bin's class scores as served; None if the server has none (HTTP 404).
 
         Raises ScoresError, naming the bin, if there is no usable answer after all tries.
         """
         target = self._scores_target(bin_id)
         try:
-            body = self._get(target, csv=True)
+            body = self._get(target, ends=LINE)
         except RequestError as error:
             raise ScoresError(f"bin {bin_id}: {error}") from error
         if body is None:
             return None
         # No answer names the version, but 5.2 quotes text and its predecessors do not.
-        return ScoreFile(self.url + target, body, "ifcbdb 5.2" if body[:1] == b'"' else "ifcbdb 5.0 or 5.1")
+        return SourceFile(self.url + target, body, "ifcbdb 5.2" if body[:1] == b'"' else "ifcbdb 5.0 or 5.1")
+
+    # --- what else is there of this bin ---
+
+    def read_features(self, bin_id: str) -> SourceFile | None:
+        """The bin's features as served; None if the server has none (HTTP 404). Raises FeaturesError."""
+        target = f"/{quote(self.dataset)}/{quote(bin_id)}_features.csv"
+        try:
+            body = self._get(target, ends=LINE)
+        except RequestError as error:
+            raise FeaturesError(f"bin {bin_id}: {error}") from error
+        return None if body is None else SourceFile(self.url + target, body)
+
+    @contextmanager
+    def open_images(self, bin_id: str) -> Iterator[RawImages | None]:
+        """The bin's images; None if the server has no raw files of it. Its `.roi` comes whole.
+
+        Raises RawFileError, naming the bin, if there is no usable answer after all tries.
+        """
+        hdr, adc = (self._raw(bin_id, part) for part in (".hdr", ".adc"))
+        if hdr is None or adc is None:
+            yield None
+            return
+        columns = read_header(hdr.body, hdr.address).adc_columns
+        triggers = read_triggers(bin_id, adc.body, adc.address, columns)
+        roi = self._raw(bin_id, ".roi") if triggers.rois else None
+        body = roi.body if roi else b""
+        yield RawImages(triggers, lambda offset, length: body[offset : offset + length])
+
+    def _raw(self, bin_id: str, part: str) -> SourceFile | None:
+        target = f"/{quote(self.dataset)}/{quote(bin_id)}{part}"
+        try:
+            body = self._get(target, ends=ANYTHING)
+        except RequestError as error:
+            raise RawFileError(f"bin {bin_id}: {error}") from error
+        return None if body is None else SourceFile(self.url + target, body)
 
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""
@@ -227,7 +267,7 @@ class Dashboard:
 
     # --- requests ---
 
-    def _get(self, target: str, csv: bool = False) -> bytes | None:
+    def _get(self, target: str, ends: tuple[bytes, ...] = JSON) -> bytes | None:
         """The body of the answer, None for HTTP 404. Transient faults are tried again with growing waits."""
         tries = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
@@ -236,7 +276,7 @@ class Dashboard:
             before_sleep=self._say,
         )
         try:
-            return tries(self._get_once, self.url + target, csv)
+            return tries(self._get_once, self.url + target, ends)
         except tenacity.RetryError as error:
             last = error.last_attempt.exception()
             raise RequestError(f"{last} (tried {self.retries + 1} times)") from last
@@ -254,10 +294,10 @@ class Dashboard:
         grown = tenacity.wait_exponential_jitter(self.backoff, max=60, jitter=self.backoff / 2)(state)
         return max(grown, asked or 0.0)
 
-    def _get_once(self, address: str, csv: bool) -> bytes | None:
+    def _get_once(self, address: str, ends: tuple[bytes, ...]) -> bytes | None:
         began = self.traffic.begin()
         try:
-            return self._fetch(address, csv, began)
+            return self._fetch(address, ends, began)
         except TransientError as error:
             if error.refused:
                 self.traffic.refused(began, error.retry_after)
@@ -265,7 +305,7 @@ class Dashboard:
         finally:
             self.traffic.end()
 
-    def _fetch(self, address: str, csv: bool, began: float) -> bytes | None:
+    def _fetch(self, address: str, ends: tuple[bytes, ...], began: float) -> bytes | None:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -292,7 +332,7 @@ class Dashboard:
                 ) from error
             no_answer = isinstance(error, requests.ConnectionError | requests.Timeout)
             raise TransientError(f"{address}: {_reason(error)}", refused=no_answer) from error
-        _check(response, address, body, csv)
+        _check(response, address, body, ends)
         return None if response.status_code == 404 else body
 
     def _body(self, response: requests.Response, address: str) -> bytes:
@@ -311,7 +351,7 @@ class Dashboard:
         return body.getvalue()
 
 
-def _check(response: requests.Response, address: str, body: bytes, csv: bool) -> None:
+def _check(response: requests.Response, address: str, body: bytes, ends: tuple[bytes, ...]) -> None:
     """Raise RequestError unless the answer is data or a plain 404."""
     status, headers = response.status_code, response.headers
     if status == 404:
@@ -336,12 +376,12 @@ def _check(response: requests.Response, address: str, body: bytes, csv: bool) ->
         )
     if status != 200:
         raise RequestError(f"{address}: HTTP {status} {response.reason}")
-    if "html" in headers.get("Content-Type", "") or body[:200].lstrip()[:1] == b"<":
+    if "html" in headers.get("Content-Type", "") or (ends != ANYTHING and body[:200].lstrip()[:1] == b"<"):
         raise TransientError(f"{address}: HTTP 200 with an HTML page instead of data")
     if not body:
         raise TransientError(f"{address}: HTTP 200 with an empty answer")
     # A length and the last chunk are no proof: a proxy may end an answer properly that it got a part of.
-    if not body.endswith(b"\n") and (csv or not body.endswith(b"}")):
+    if not body.endswith(ends):
         raise TransientError(f"{address}: the answer breaks off in the middle of a line")
 
 

@@ -21,6 +21,10 @@ class ScoresError(WorkflowInputError):
     """A bin's class scores cannot be had or are not class scores; names the bin and the address."""
 
 
+class FeaturesError(WorkflowInputError):
+    """A bin's features cannot be had or are no features; names the bin and the address."""
+
+
 class RawFileError(WorkflowInputError):
     """A raw file (.hdr, .adc, .roi) cannot be read or breaks off; names the file, and the bin or ROI."""
 

@@ -9,7 +9,6 @@ second one covers the first, and the filling. They take the pixels along the gap
 of the image; here they are those that share a side with the gap, as in ifcbkit.
 """
 
-import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
 
 from bin_ids import add_target, parse_bin_id
 from errors import RawFileError
@@ -41,6 +39,14 @@ class RoiImage:
     pixels: NDArray[np.uint8]
     rois: tuple[int, ...]
     gap: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """The images of a bin that can be read: its triggers, and a reader of its `.roi`."""
+
+    triggers: TriggerTable
+    read: ReadRange
 
 
 @contextmanager
@@ -107,20 +113,6 @@ def read_images(read: ReadRange, triggers: TriggerTable, stitch: bool = True) ->
     pairs = stitched_pairs(triggers) if stitch else {}
     for roi in image_numbers(triggers, stitch):
         yield roi, _image(read, triggers, roi, pairs)
-
-
-def as_png(image: RoiImage) -> bytes:
-    """The image as a PNG file, 8-bit grey: the same image gives the same bytes.
-
-    A stitched one says so in a text field `stitched`: its ROIs, and how many pixels are filled in.
-    """
-    about = PngImagePlugin.PngInfo()
-    if image.gap is not None:
-        rois = " and ".join(map(str, image.rois))
-        about.add_text("stitched", f"ROIs {rois}; {np.count_nonzero(image.gap)} pixels filled in")
-    file = io.BytesIO()
-    Image.fromarray(image.pixels).save(file, "PNG", compress_level=6, pnginfo=about)
-    return file.getvalue()
 
 
 def _named(triggers: TriggerTable, roi: int) -> str:

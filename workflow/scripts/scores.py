@@ -33,8 +33,8 @@ from class_scores_h5 import PACKED, read_packed
 from csv_text import is_formula
 from errors import ScoresError
 from files import aside, whole_file
-from score_file import ScoreFile
 from source import Source
+from source_file import SourceFile
 
 log = logging.getLogger("ifcb.scores")
 
@@ -79,20 +79,49 @@ class Winners:
     n_rois: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class RoiWinners:
+    """The winning class of each ROI of a bin; arrays have one element per ROI, in the file's order.
+
+    rois: ROI numbers. score, winner: as of Winners.
+    """
+
+    classes: tuple[str, ...]
+    rois: NDArray[np.int64]
+    score: NDArray[np.float64]
+    winner: Mapping[Precision, NDArray[np.intp]]
+
+
 # --- from a class-scores file to its winners ---
 
 
-def read_score_file(bin_id: str, file: ScoreFile) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+def read_score_file(bin_id: str, file: SourceFile) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Label set and scores of a score file of any kind, told by the end of its address: as `read_scores`.
 
     A dashboard's addresses all end with `.csv`: what a server sends never gets to the readers of binary files.
     """
-    if not file.address.endswith(PACKED):
-        return read_scores(bin_id, file.body)
-    classes, rois, scores = read_packed(bin_id, file.body)
+    classes, _, scores = _read_packed(bin_id, file.body) if file.address.endswith(PACKED) else _read(bin_id, file.body)
+    return classes, scores
+
+
+def read_rois(bin_id: str, file: SourceFile) -> RoiWinners:
+    """The winning class of each ROI in a score file of any kind. Raises ScoresError as `read_score_file` does."""
+    if file.address.endswith(PACKED):
+        classes, rois, scores = _read_packed(bin_id, file.body)
+    else:
+        classes, numbers, scores = _read(bin_id, file.body)
+        try:
+            rois = numbers.cast(pa.int64()).to_numpy()
+        except pa.ArrowInvalid as error:
+            raise ScoresError(f"bin {bin_id}: its class scores have a ROI of a number that is too large") from error
+    return RoiWinners(classes, rois, *best_scores(scores))
+
+
+def _read_packed(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float64]]:
+    classes, rois, scores = read_packed(bin_id, body)
     _check_labels(bin_id, classes)
     _check_range(bin_id, classes, scores, lambda row: add_target(bin_id, int(rois[row])))
-    return classes, scores
+    return classes, rois, scores
 
 
 def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.float64]]:
@@ -101,6 +130,12 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
     Returns (classes, scores): scores has the shape (ROIs, classes), NaN where a score is missing. Raises
     ScoresError, naming the bin, if the body is not a score file of this bin, with scores from 0 to 1.
     """
+    classes, _, scores = _read(bin_id, body)
+    return classes, scores
+
+
+def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, NDArray[np.float64]]:
+    """As `read_scores`, and with the ROI numbers as they are written."""
     start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
     header = body[: start - 1] if start else body
     try:
@@ -116,7 +151,7 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
     if not body.endswith((b"\n", b"\r")) or b"\0" in body:
         raise ScoresError(f"bin {bin_id}: its class scores break off in the middle of a line, or hold a null character")
     if not re.compile(rb"\S").search(body, start):
-        return classes, np.empty((0, len(classes)))
+        return classes, pa.chunked_array([], pa.string()), np.empty((0, len(classes)))
     _check_quotes(bin_id, body, start)
     try:
         table = pyarrow.csv.read_csv(
@@ -131,7 +166,7 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
     if not table.num_rows:
         raise ScoresError(f"bin {bin_id}: its class scores cannot be read: what follows the header is no row")
     pids = table.column(0)
-    _check_rois(bin_id, pids)
+    numbers = _check_rois(bin_id, pids)
     scores = np.empty((table.num_rows, len(classes)))
     filled = 0
     for batch in table.to_batches():
@@ -139,7 +174,7 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
         scores[filled : filled + batch.num_rows] = columns.to_tensor(null_to_nan=True, row_major=True)
         filled += batch.num_rows
     _check_range(bin_id, classes, scores, lambda row: str(pids[row]))
-    return classes, scores
+    return classes, numbers, scores
 
 
 def _check_labels(bin_id: str, classes: Sequence[str]) -> None:
@@ -181,7 +216,8 @@ def _check_quotes(bin_id: str, body: bytes, start: int) -> None:
         raise ScoresError(f"bin {bin_id}: its class scores hold a quote within a cell, at byte {quotes[~at_ends][0]}")
 
 
-def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> None:
+def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The numbers in the ids, if they are those of different ROIs of this bin."""
     numbers = pc.utf8_slice_codeunits(pids, len(bin_id) + 1)
     own = pc.fill_null(pc.and_(pc.starts_with(pids, f"{bin_id}_"), pc.ascii_is_decimal(numbers)), False)
     if not pc.all(own).as_py():
@@ -189,12 +225,13 @@ def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> None:
         raise ScoresError(f"bin {bin_id}: its class scores hold {stranger}, which is not a ROI of this bin")
     if pc.count_distinct(pc.ascii_ltrim(numbers, "0")).as_py() < len(pids):
         raise ScoresError(f"bin {bin_id}: its class scores hold a ROI twice")
+    return numbers
 
 
-def find_winners(scores: NDArray[np.float64]) -> Winners:
-    """Reduce scores of the shape (ROIs, classes), NaN for missing ones, to the winners of the ROIs.
+def best_scores(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], dict[Precision, NDArray[np.intp]]]:
+    """Of scores of the shape (ROIs, classes), NaN for missing ones, each ROI's highest and the class that has it.
 
-    The highest valid score wins, the first class among equals, in each precision by itself.
+    The highest valid score wins, the first class among equals, in each precision by itself; -1 without any.
     """
     if not scores.size:
         scores = np.full((len(scores), 1), np.nan)
@@ -211,6 +248,12 @@ def find_winners(scores: NDArray[np.float64]) -> Winners:
         winner = keys["float64"].copy()
         winner[doubtful] = np.where(top[doubtful] < 0, -1, known[doubtful].astype(precision).argmax(axis=1))
         keys[precision] = winner
+    return top, keys
+
+
+def find_winners(scores: NDArray[np.float64]) -> Winners:
+    """Reduce scores of the shape (ROIs, classes), NaN for missing ones, to the winners of the ROIs."""
+    top, keys = best_scores(scores)
     order = np.lexsort((top, *reversed(keys.values())))
     rows = np.column_stack([*keys.values(), top])[order]
     first = np.ones(len(rows), dtype=bool)
@@ -241,6 +284,16 @@ def count_classes(
     winner = winners.winner[precision]
     kept = (winner >= 0) & (winners.score.astype(precision) >= needed[winner])
     return np.bincount(winner[kept], weights=winners.n_rois[kept], minlength=len(classes)).astype(np.int64)
+
+
+def classify_rois(
+    rois: RoiWinners, threshold: float, class_thresholds: Mapping[str, float], precision: Precision
+) -> list[str]:
+    """The class of each ROI, UNCLASSIFIED below its threshold: what `count_classes` counts."""
+    needed = np.array([class_thresholds.get(name, threshold) for name in rois.classes]).astype(precision)
+    winner = rois.winner[precision]
+    kept = (winner >= 0) & (rois.score.astype(precision) >= needed[winner])
+    return [rois.classes[i] if keep else UNCLASSIFIED for i, keep in zip(winner, kept, strict=True)]
 
 
 # --- the summary file ---
@@ -291,7 +344,7 @@ def _take_up(source: Source, bin_id: str, path: str | Path) -> Provenance | None
     return None
 
 
-def _origin(file: ScoreFile) -> dict[str, Any]:
+def _origin(file: SourceFile) -> dict[str, Any]:
     digest = sha256(file.body).hexdigest()
     return {"address": file.address, "sha256": digest, "bytes": len(file.body), "server": file.server}
 

@@ -1,13 +1,15 @@
-"""Where bins come from. Every source answers the same two questions: which bins, and this bin's scores?"""
+"""Where bins come from. Every source answers the same questions: which bins, and what is there of this bin?"""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import pandas as pd
 
 from archive import Archive
 from dashboard import Dashboard
-from score_file import ScoreFile
+from raw_images import RawImages
+from source_file import SourceFile
 from window import Window
 
 
@@ -26,8 +28,14 @@ class Source(Protocol):
     def list_bins(self, window: Window) -> pd.DataFrame:
         """All bins that may lie in the window, as rows of `metadata_export.read_export`."""
 
-    def read_scores(self, bin_id: str) -> ScoreFile | None:
+    def read_scores(self, bin_id: str) -> SourceFile | None:
         """The bin's class scores as they are stored, None if the source says that it has none."""
+
+    def read_features(self, bin_id: str) -> SourceFile | None:
+        """The bin's features as they are stored, None if the source has none. Raises FeaturesError."""
+
+    def open_images(self, bin_id: str) -> AbstractContextManager[RawImages | None]:
+        """The bin's images, to read any of them; None if the source has no raw files of it. Raises RawFileError."""
 
     def missing_reason(self, bin_id: str) -> str:
         """What `read_scores` returning None means, for the ledger."""

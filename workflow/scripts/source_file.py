@@ -1,11 +1,11 @@
-"""A class-scores file as a source hands it over."""
+"""A file of a bin as a source hands it over."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class ScoreFile:
-    """The bytes of a `{bin}_class_scores.csv`, or of the `.h5` or `.mat` that a classifier wrote.
+class SourceFile:
+    """The bytes of a product of a bin: its class scores (`.csv`, or the `.h5` or `.mat` of a classifier), its features.
 
     address: where they were read. server: the server's version if it can be told.
     """
