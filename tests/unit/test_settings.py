@@ -72,6 +72,8 @@ WRONG: dict[str, list[Any]] = {
     "source.kind": ["folder", None, True, ["directory"]],
     "source.path": ["", None, 5],
     "source.url": ["ftp://x", "x", "https://", "https://u:p@x", "https://x/?a=1", "https://x y", 5, "https://x\n"],
+    "source.endpoint_url": ["s3://x", "x", "http://", "http://u:p@x", "http://x/?a=1", "http://x:0", 5, "http://x\n"],
+    "source.anonymous": ["maybe", None, 1, []],
     "source.catalog": ["list", None, True],
     "source.scores_format": ["xlsx", None, True],
     "source.deployments": ["", 5, True, []],
@@ -161,7 +163,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 59
+    assert len(known) == 61
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -174,6 +176,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
     [
         ({"source": {"kind": "dashboard"}, "select": {"start": "2024-01-01", "end": "2024-01-02"}}, "source.url"),
         ({"source": {"path": None}}, "source.path"),
+        ({"source": {"kind": "bucket", "path": None}}, "source.path"),
     ],
 )
 def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -> None:
@@ -253,6 +256,8 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "source.backoff": ("0.5", 0.5),
         "source.max_requests_per_second": ("2.5", 2.5),
         "source.url": ("null", None),
+        "source.endpoint_url": ("null", None),
+        "source.anonymous": ("true", True),
         "select.start": ("null", None),
         "select.instruments": (["10", "125"], [10, 125]),
         "select.exclude_tags": (["10", "true"], ["10", "true"]),
