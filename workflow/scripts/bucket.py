@@ -4,6 +4,7 @@ Reads only (GET). The bucket is listed at most once in a process, folder by fold
 folder that is named as a year holds the bins of that year, any other one (`legacy`) those of all years.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from s3fs import S3FileSystem
 
 T = TypeVar("T")
+
+log = logging.getLogger("ifcb.bucket")
 
 PIECE = 2**18  # bytes of a body at a time
 CONNECTIONS = 64  # more than are asked for at a time: what limits requests is the profile's `dashboard` resource
@@ -106,8 +109,6 @@ class Bucket(BinFiles):
         first = window.start.day.year if window.start else 0
         last = window.end.day.year if window.end else 9999
         with self._listing:
-            if not self._top and not self._folders:
-                raise NoBinsError(f"{self._named(self.address)}: there is no file below it: {WHERE}")
             known = {int(folder) for folder in self._folders if YEAR.fullmatch(folder)} | set(self._others)
             trees = [self._year(year).tree for year in sorted(known) if first <= year <= last]
         return {bin_id: raw for tree in trees for bin_id, raw in tree.bins.items()}
@@ -141,8 +142,10 @@ class Bucket(BinFiles):
 
     @property
     def _top(self) -> list[str]:
-        """The files right under the prefix, and its folders with a `/` behind their names."""
-        return self._list("", delimiter="/")
+        """The files right under the prefix, and its folders with a `/` behind their names; NoBinsError for none."""
+        if not (top := self._list("", delimiter="/")):
+            raise NoBinsError(f"{self._named(self.address)}: there is no file below it: {WHERE}")
+        return top
 
     @property
     def _folders(self) -> list[str]:
@@ -157,7 +160,8 @@ class Bucket(BinFiles):
         """
         if folder not in self._listed:
             try:
-                self._listed[folder] = list(self._pages(folder, delimiter))
+                self._listed[folder] = found = list(self._pages(folder, delimiter))
+                log.info(f"bucket: {self.address}/{folder}: {len(found)} files listed")
             except RequestError as error:
                 self._listed[folder] = error
         listed = self._listed[folder]
@@ -225,6 +229,8 @@ class Bucket(BinFiles):
             self.patience.traffic.answered(began)
             body = bytearray()
             async with answer["Body"] as pieces:
+                if not answer.get("ETag"):  # a page of a proxy
+                    raise TransientError(f"{self._named(path)}: HTTP 200 with something that is no file of a bucket")
                 if offset is not None and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
                     raise RequestError(f"{self._named(path)}: the server does not serve parts of files (Range)")
                 async for piece in pieces.iter_chunks(PIECE):
@@ -241,6 +247,8 @@ class Bucket(BinFiles):
         async def page(files: "S3FileSystem", began: float) -> dict[str, Any]:
             answer: dict[str, Any] = await files._call_s3("list_objects_v2", **asked)
             self.patience.traffic.answered(began)
+            if "IsTruncated" not in answer:  # a page of a proxy, which is read as a list of nothing
+                raise TransientError(f"{self._named(where)}: HTTP 200 with something that is no list of files")
             return answer
 
         return self._ask(where, page)
@@ -297,7 +305,7 @@ class Bucket(BinFiles):
         """What an answer that is no data means; its code is shown, its text is not: that may repeat what was sent."""
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = re.sub("[^A-Za-z0-9]", "", str(answer.get("Error", {}).get("Code", "")))[:60]
-        said = f"{name}: HTTP {status}" + (f" {code}" if code != str(status) else "")
+        said = f"{name}: HTTP {status}" + (f" {code}" if code not in ("", str(status)) else "")
         if code in PASSING or status in (408, 425, 429) or status >= 500:
             return TransientError(said, refused=status in OVERLOADED)
         if status == 416:
@@ -305,10 +313,10 @@ class Bucket(BinFiles):
         if code in OTHER_REGION:
             return RequestError(f"{said}: the bucket is in another region: set AWS_DEFAULT_REGION, or {WHERE}")
         if status in (401, 403) or code in EXPIRED:
-            asked = "requests are not signed (source.anonymous: true)" if self.anonymous else "with your credentials"
+            who = "unsigned requests (source.anonymous: true)" if self.anonymous else "your credentials"
+            others = "set source.anonymous: false to use credentials" if self.anonymous else LOGIN
             return RequestError(
-                f"{said}: the server refuses to list or to read it, {asked}. {WHERE.capitalize()}; it has to allow "
-                f"s3:ListBucket and s3:GetObject; {LOGIN}"
+                f"{said}: refused to {who}, which need s3:ListBucket and s3:GetObject. {WHERE.capitalize()}; {others}"
             )
         if status == 404:
             what = "bucket" if code == "NoSuchBucket" else "file, or it is gone since the bucket was listed"
