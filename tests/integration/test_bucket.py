@@ -1,11 +1,13 @@
 """Archives in buckets: the tables of the same files on disk, from a real S3 server on loopback."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from werkzeug.wrappers import Response
 
@@ -24,6 +26,7 @@ from window import Bound, Window
 BIN, LATER, OTHER_YEAR = "D20240415T030000_IFCB010", "D20240416T030000_IFCB010", "D20230415T030000_IFCB010"
 OLD = "IFCB5_2024_106_081515"  # 15 April
 EVER = Window(None, None)
+NUMBERS = itertools.count()
 SECRET = "correct/horse+battery"
 # Nothing of the machine's own, and no look for a cloud's metadata service.
 UNSET = {name: None for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))}
@@ -53,9 +56,9 @@ def server(shared_server: S3Server) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    """A bucket for each test."""
-    return f"test-{abs(hash(request.node.name))}"
+def name() -> str:
+    """The name of a bucket for each test."""
+    return f"test-{next(NUMBERS)}"
 
 
 def login(monkeypatch: pytest.MonkeyPatch, key: str, secret: str) -> None:
@@ -106,11 +109,13 @@ def test_the_tables_are_those_of_the_directory(server: S3Server, tmp_path: Path,
     expected, found = here.files("raw"), there.files("raw")
     tables = {path for path in expected if path.endswith(".csv")}
     assert {"catalog.csv", "abundance_long.csv", "ledger.csv", "coverage.csv"} <= tables
-    assert [path for path in tables if found[path] != expected[path]] == []
+    assert {path for path in tables if found[path] != expected[path]} == {path for path in tables if "ledger" in path}
+    # which says where it was read
+    said, ledger = here.table("raw", "ledger"), there.table("raw", "ledger")
+    pd.testing.assert_frame_equal(ledger.drop(columns="address"), said.drop(columns="address"))
+    assert list(ledger["address"].str.rpartition("/")[2]) == list(said["address"].str.rpartition("/")[2])
     # one request for the folders and one for each, but not for that of another year; raw files and scores once
-    assert server.lists == ["a b/", "a b/legacy/", "a b/2024/"] or sorted(server.lists) == (
-        ["a b/", "a b/2024/", "a b/legacy/"]
-    )
+    assert sorted(server.lists) == ["a b/", "a b/2024/", "a b/legacy/"]
     parts = (".hdr", ".adc", "_class_scores.csv")
     years = {bin_id: "legacy" if bin_id == OLD else "2024" for bin_id in (*BINS, OLD)}
     asked = [f"{name}/a b/{year}/{bin_id}{part}" for bin_id, year in years.items() for part in parts]
@@ -308,14 +313,18 @@ def test_a_roi_that_breaks_off_or_is_gone_or_not_served_in_parts(server: S3Serve
             read_image(images.read, images.triggers, 1)
     whole = Response(files[key], headers={"ETag": '"x"'})
     server.fault = lambda request: whole if request.range else None
-    with pytest.raises(RawFileError, match=rf"bin {BIN}: s3://{name}/{key} .*does not serve parts of files"):
-        with source.open_images(BIN) as images:
-            read_image(images.read, images.triggers, 1)
+    with (
+        pytest.raises(RawFileError, match=rf"bin {BIN}: s3://{name}/{key} .*does not serve parts of files"),
+        source.open_images(BIN) as images,
+    ):
+        read_image(images.read, images.triggers, 1)
     server.fault = None
     server.delete(name, key)
-    with pytest.raises(RawFileError, match=rf"bin {BIN}: s3://{name}/{key} .*HTTP 404 NoSuchKey"):
-        with source.open_images(BIN) as images:
-            read_image(images.read, images.triggers, 1)
+    with (
+        pytest.raises(RawFileError, match=rf"bin {BIN}: s3://{name}/{key} .*HTTP 404 NoSuchKey"),
+        source.open_images(BIN) as images,
+    ):
+        read_image(images.read, images.triggers, 1)
 
 
 # --- faults ---
@@ -335,8 +344,8 @@ class Times:
 
 
 def broken_off() -> Response:
-    answer = Response(b"pid", headers={"ETag": '"x"', "Content-Length": "5000"})
-    answer.automatically_set_content_length = False
+    answer = Response(b"pid", headers={"ETag": '"x"'})
+    answer.headers["Content-Length"] = "5000"
     return answer
 
 
@@ -387,16 +396,17 @@ def test_what_passes_is_asked_again_and_what_does_not_is_told(
         (400, "ExpiredToken", "source.anonymous: false"),
         (301, "PermanentRedirect", "another region: set AWS_DEFAULT_REGION"),
         (405, "MethodNotAllowed", "check source.path"),
-        (418, "AKIA\x1b[31m<secret>", "HTTP 418 AKIA31msecret: check source.path"),
+        (418, "AKIA <secret>", " AKIAsecret: check source.path"),
     ],
 )
 def test_what_does_not_pass_is_told_at_once(server: S3Server, name: str, status: int, code: str, advice: str) -> None:
-    text = code.replace("\x1b", "&#27;").replace("<", "&lt;").replace(">", "&gt;")
-    server.fault = lambda request: error(status, text)  # noqa: ARG005
+    answer = error(status, code.replace("<", "&lt;"))
+    answer.headers["x-amz-bucket-region"] = "eu-central-1"
+    server.fault = lambda request: answer  # noqa: ARG005
     server.clear()
     with pytest.raises(RequestError, match=rf"^s3://{name}/ \(at {server.url}\): HTTP {status}.*{advice}"):
         opened(server, name).read_scores(BIN)
-    assert len(server.requests) == 1
+    assert len(server.requests) == (2 if code == "PermanentRedirect" else 1)  # to the region that it names
 
 
 def test_places_that_are_not_there(server: S3Server, name: str) -> None:
@@ -450,9 +460,8 @@ def test_a_fault_while_raw_bins_are_listed_is_no_bad_volume(server: S3Server, na
     with pytest.raises(RequestError, match=rf"s3://{name}/2024/{BIN}\.adc .*SlowDown.*tried 3 times"):
         opened(server, name, catalog="raw").list_bins(EVER)
     server.fault = None
-    row = opened(server, name, catalog="raw").list_bins(EVER).iloc[0]
-    expected = Archive(str(tmp_path), catalog="raw").list_bins(EVER).iloc[0]
-    assert row.to_dict() == pytest.approx(expected.to_dict(), nan_ok=True)
+    expected = Archive(str(tmp_path), catalog="raw").list_bins(EVER)
+    pd.testing.assert_frame_equal(opened(server, name, catalog="raw").list_bins(EVER), expected)
 
 
 def test_a_server_that_names_no_next_page_is_told(server: S3Server, name: str) -> None:

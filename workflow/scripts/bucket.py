@@ -229,7 +229,7 @@ class Bucket(BinFiles):
             self.patience.traffic.answered(began)
             body = bytearray()
             async with answer["Body"] as pieces:
-                if not answer.get("ETag"):  # a page of a proxy
+                if not {"ETag", "ContentLength"} <= answer.keys():  # a page of a proxy
                     raise TransientError(f"{self._named(path)}: HTTP 200 with something that is no file of a bucket")
                 if offset is not None and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
                     raise RequestError(f"{self._named(path)}: the server does not serve parts of files (Range)")
@@ -264,13 +264,13 @@ class Bucket(BinFiles):
                 files = self._files()
                 answer: T = sync(files.loop, send, files, began)
             except (ClientError, BotoCoreError, OSError, ValueError, *S3_RETRYABLE_ERRORS) as error:
-                # Of an answer s3fs makes an error of the system's kind, which hides the status.
-                told = error if isinstance(error, ClientError) else error.__cause__
+                # Of an answer that is a refusal s3fs makes an error of the system's kind, from it.
+                told: BaseException | None = error
+                while told is not None and not isinstance(told, ClientError):
+                    told = told.__cause__
                 name = self._named(where)
                 # Not `from error`: what libraries say may hold more than belongs into a log.
-                raise (
-                    self._refusal(name, told.response) if isinstance(told, ClientError) else _no_answer(name, error)
-                ) from None
+                raise (_no_answer(name, error) if told is None else self._refusal(name, told.response)) from None
             return answer
 
         return self.patience.ask(once)
