@@ -125,7 +125,8 @@ class Bucket(BinFiles):
             if year not in self._years:
                 folder = f"{year:04d}"
                 of_year = _by_year(self._list(f"{folder}/")).get(year, []) if folder in self._folders else []
-                paths = sorted(of_year + self._others.get(year, []))
+                # As a walk through folders meets them: of two files for one thing the same one counts as on disk.
+                paths = sorted(of_year + self._others.get(year, []), key=_place)
                 scores: dict[str, list[str]] = {}
                 for path in paths:
                     if found := re.fullmatch(self.scores_name, path.rpartition("/")[2]):
@@ -357,6 +358,11 @@ def _no_answer(name: str, error: Exception) -> RequestError:
     if isinstance(error, (faults.ConnectionError, faults.FlexibleChecksumError, *S3_RETRYABLE_ERRORS)):
         return TransientError(f"{name}: {kind}: {reason}", refused=isinstance(error, faults.ConnectionError))
     return RequestError(f"{name}: {kind}: {reason}: {WHERE}")
+
+
+def _place(path: str) -> tuple[list[str], str]:
+    folder, _, name = path.rpartition("/")
+    return folder.split("/"), name
 
 
 def _by_year(paths: Iterable[str]) -> dict[int, list[str]]:
