@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +38,16 @@ class Request:
 class S3Server:
     """Serves from a thread of its own until it is closed; `fault` may give another answer to a request, or None.
 
-    page: so many keys to a page of a list, at most.
+    page: so many keys to a page of a list, at most. latency: seconds before each answer. most: the greatest number of
+    class-scores files that were asked for at the same time since the last `clear`.
     """
 
     def __init__(self) -> None:
         self.fault: Callable[[Request], Response | None] | None = None
         self.page: int | None = None
+        self.latency = 0.0
+        self.most = 0
+        self._in_flight = 0
         self._lock = threading.Lock()
         self._log: list[Request] = []
         self._app = DomainDispatcherApplication(create_backend_app)
@@ -71,6 +76,7 @@ class S3Server:
     def clear(self) -> None:
         with self._lock:
             self._log.clear()
+            self.most = 0
 
     def client(self, service: str = "s3") -> Any:
         """The server's own hand: its requests are not kept, and meet no fault."""
@@ -128,6 +134,12 @@ class S3Server:
             with self._lock:
                 self._log.append(request)
                 answer = self.fault(request) if self.fault else None
+                is_scores = request.path.endswith("_class_scores.csv")
+                self._in_flight += is_scores
+                self.most = max(self.most, self._in_flight)
+            time.sleep(self.latency)
+            with self._lock:
+                self._in_flight -= is_scores
             if answer is not None:
                 return answer(environ, start_response)
             if self.page and request.listed is not None:

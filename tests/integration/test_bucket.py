@@ -53,6 +53,7 @@ def server(shared_server: S3Server) -> Iterator[S3Server]:
     yield shared_server
     shared_server.want_logins(False)
     shared_server.fault = shared_server.page = None
+    shared_server.latency = 0.0
 
 
 @pytest.fixture
@@ -103,8 +104,10 @@ def test_the_tables_are_those_of_the_directory(server: S3Server, tmp_path: Path,
         {"dataset": "raw", "source": {"kind": "directory", "path": str(folder), "catalog": "raw", **source}, **days}
     )
     wanted = config(server, f"{name}/a b", source={**source, "anonymous": True}, **days)
+    server.latency = 0.1
     server.clear()
-    run(there, wanted)
+    run(there, wanted, "--resources", "dashboard=3")
+    assert server.most == 3
     assert sorted(there.table("raw", "ledger")["bin"]) == sorted([*BINS, OLD])
     expected, found = here.files("raw"), there.files("raw")
     tables = {path for path in expected if path.endswith(".csv")}
@@ -395,6 +398,7 @@ def test_what_passes_is_asked_again_and_what_does_not_is_told(
         (403, "AccessDenied", r"unsigned requests .* need s3:ListBucket and s3:GetObject"),
         (400, "ExpiredToken", "source.anonymous: false"),
         (301, "PermanentRedirect", "another region: set AWS_DEFAULT_REGION"),
+        (403, "InvalidObjectState", "cold storage"),
         (405, "MethodNotAllowed", "check source.path"),
         (418, "AKIA <secret>", " AKIAsecret: check source.path"),
     ],

@@ -27,7 +27,7 @@ ENDS = [
     ".png",
     "",
 ]
-FOLDERS = ["2024", "2023", "2012", "legacy", "skip", "Beads", "a b", "20244", "D20240215", "{x}", "2024 "]
+FOLDERS = ["2024", "2023", "2012", "legacy", "skip", "Beads", "a b", "20244", "D20240215", "{x}", "2024 ", "a\nb"]
 PATHS = st.builds(
     lambda folders, bin_id, end: "/".join([*folders, bin_id + end]),
     st.lists(st.sampled_from(FOLDERS), max_size=3),

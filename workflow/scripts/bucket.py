@@ -43,7 +43,8 @@ LOGIN = (
     "or from the machine's role; for a public bucket set source.anonymous: true"
 )
 
-_OF_A_BIN = re.compile(f".*/({PATTERN})[._][^/]+")
+# The file of a bin of either style, and the year in its id.
+_OF_A_BIN = re.compile(f"(?s:.*)/(?=(?:D([0-9]{{4}})|IFCB[0-9]+_([0-9]{{4}})_))(?:{PATTERN})[._][^/]+")
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,8 @@ class Bucket(BinFiles):
             return _BehindEndError(said)
         if code in OTHER_REGION:
             return RequestError(f"{said}: the bucket is in another region: set AWS_DEFAULT_REGION, or {WHERE}")
+        if code == "InvalidObjectState":
+            return RequestError(f"{said}: the file is in cold storage: have it restored first")
         if status in (401, 403) or code in EXPIRED:
             who = "unsigned requests (source.anonymous: true)" if self.anonymous else "your credentials"
             others = "set source.anonymous: false to use credentials" if self.anonymous else LOGIN
@@ -366,12 +369,9 @@ def _place(path: str) -> tuple[list[str], str]:
 
 
 def _by_year(paths: Iterable[str]) -> dict[int, list[str]]:
-    """The files that are named after a bin, by the year of its id."""
+    """The files that are named after a bin, by the year in its id; whether there is such a day is not asked here."""
     years: dict[int, list[str]] = {}
     for path in paths:
         if found := _OF_A_BIN.fullmatch(path):
-            try:
-                years.setdefault(parse_bin_id(found[1]).time.year, []).append(path)
-            except ValueError:  # a day that does not exist
-                continue
+            years.setdefault(int(found[1] or found[2]), []).append(path)
     return years
