@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -443,6 +444,37 @@ def test_what_a_user_may_not_read(server: S3Server, name: str, monkeypatch: pyte
     with pytest.raises(RequestError, match="HTTP 403 SignatureDoesNotMatch") as refused:
         opened(server, name, anonymous=False).read_scores(BIN)
     assert SECRET not in repr(refused.getrepr(chain=True))
+
+
+def test_the_server_of_the_environment_and_credentials_of_a_profile(
+    server: S3Server, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server.put(name, {f"2024/{BIN}_class_scores.csv": b"x"})
+    key, secret = server.user(f"{name}-profile", ["s3:ListBucket", "s3:GetObject"])
+    server.want_logins(True)
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(
+        f"[default]\naws_access_key_id={key}\naws_secret_access_key={SECRET}\n"
+        f"[ours]\naws_access_key_id={key}\naws_secret_access_key={secret}\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("AWS_PROFILE", "ours")
+    assert opened(server, name, endpoint_url=None, anonymous=False).read_scores(BIN) is not None
+    monkeypatch.delenv("AWS_PROFILE")
+    with pytest.raises(RequestError, match=rf"^s3://{name}/: HTTP 403 SignatureDoesNotMatch"):
+        opened(server, name, endpoint_url=None, anonymous=False).read_scores(BIN)
+
+
+def test_a_machine_without_credentials_and_without_an_answer_from_its_metadata_service(
+    server: S3Server, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        server.clear()
+        with pytest.raises(RequestError, match=r"no credentials are to be had \(NoCredentialsError\)"):
+            opened(server, name, anonymous=False, timeout=1000).read_scores(BIN)  # a second or two all the same
+    assert server.requests == []
 
 
 def test_files_that_vanish_or_are_too_large(server: S3Server, name: str) -> None:
