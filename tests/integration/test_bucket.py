@@ -28,6 +28,7 @@ BIN, LATER, OTHER_YEAR = "D20240415T030000_IFCB010", "D20240416T030000_IFCB010",
 OLD = "IFCB5_2024_106_081515"  # 15 April
 EVER = Window(None, None)
 NUMBERS = itertools.count()
+RAW = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
 SECRET = "correct/horse+battery"
 # Nothing of the machine's own, and no look for a cloud's metadata service.
 UNSET = {name: None for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))}
@@ -303,6 +304,25 @@ def test_images_are_read_by_ranges(server: S3Server, name: str, tmp_path: Path) 
         assert images.read(0, 0) == b""
     with source.open_images(LATER) as none:
         assert none is None
+
+
+@pytest.mark.skipif(not RAW.exists(), reason=f"no shared data in {RAW}")
+def test_real_bins_are_those_of_the_folder(server: S3Server, name: str) -> None:
+    server.put(name, {str(path.relative_to(RAW)): path.read_bytes() for path in RAW.rglob("*") if path.is_file()})
+    source, archive = opened(server, name, catalog="raw"), Archive(str(RAW), catalog="raw")
+    rows, expected = source.list_bins(EVER), archive.list_bins(EVER)
+    assert len(rows) == 5
+    notes = rows["volume_note"].str.replace(source.address, str(RAW))
+    pd.testing.assert_frame_equal(rows.assign(volume_note=notes), expected)
+    for bin_id in ("D20130526T095207_IFCB013", "IFCB5_2012_028_081515"):
+        server.clear()
+        with source.open_images(bin_id) as ours, archive.open_images(bin_id) as theirs:
+            assert ours is not None
+            assert theirs is not None
+            images, others = (list(read_images(bin_.read, bin_.triggers)) for bin_ in (ours, theirs))
+        assert [n for n, _ in images] == [n for n, _ in others]
+        assert all((image.pixels == other.pixels).all() for (_, image), (_, other) in zip(images, others, strict=True))
+        assert all(request.range for request in server.requests if request.path.endswith(".roi"))
 
 
 def test_a_roi_that_breaks_off_or_is_gone_or_not_served_in_parts(server: S3Server, name: str, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ class Bucket(BinFiles):
         with self._listing:
             known = {int(folder) for folder in self._folders if YEAR.fullmatch(folder)} | set(self._others)
             trees = [self._year(year).tree for year in sorted(known) if first <= year <= last]
-        return {bin_id: raw for tree in trees for bin_id, raw in tree.bins.items()}
+        return dict(sorted((bin_id, raw) for tree in trees for bin_id, raw in tree.bins.items()))
 
     def _tree(self, bin_id: str) -> RawTree:
         return self._year(parse_bin_id(bin_id).time.year).tree
