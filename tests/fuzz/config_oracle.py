@@ -112,9 +112,11 @@ def a_list(entry: Any, unique: bool = False) -> Any:
 KEYS = {
     "dataset": Key(a_text("[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"), "demo"),
     "shard": Key(a_text("[0-9]{4}(-(0[1-9]|1[0-2]))?|merge", null=True), None),
-    "source.kind": Key(one_of("directory", "dashboard"), "directory"),
+    "source.kind": Key(one_of("directory", "dashboard", "bucket"), "directory"),
     "source.path": Key(a_text("(?s).+", null=True), "resources/demo"),
     "source.url": Key(a_text(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", null=True), None),
+    "source.endpoint_url": Key(a_text(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", null=True), None),
+    "source.anonymous": Key(a_flag, False),
     "source.catalog": Key(one_of("export", "walk", "raw"), "export"),
     "source.scores_format": Key(one_of("csv", "h5", "mat"), "csv"),
     "source.deployments": Key(a_text("(?s).+", null=True), None),
@@ -224,7 +226,7 @@ def resolve(given: Mapping[Any, Any], readable: set[str]) -> tuple[dict[str, Any
     look(given, "")
     values = {key: values.get(key, entry.default) for key, entry in KEYS.items()}
     kind = None if "source.kind" in faults else values["source.kind"]
-    if kind == "directory" and values["source.path"] is None:
+    if kind in ("directory", "bucket") and values["source.path"] is None:
         faults.add("source.path")
     if kind == "dashboard":
         faults |= {key for key in ("source.url", "select.start", "select.end") if values[key] is None}
@@ -249,23 +251,24 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
         faults.add("select.start")
     if values["shard"] is not None and not faults and not has_part(values["shard"], *bounds.values()):
         faults.add("shard")
-    if values["source.url"] is not None:
-        found = re.fullmatch(r"https?://([^/:]+|\[[^]]*\])(?::([0-9]{1,5}))?(/[!-~]*)?", values["source.url"])
-        host = found[1] if found else ""
-        labels = host.removesuffix(".").split(".")
-        named = len(host) <= 253 and all(re.fullmatch("[A-Za-z0-9_-]{1,63}", label) for label in labels)
-        if not (named or host in ("[::1]", "[fe80::1]")) or (found and not 0 < int(found[2] or 80) < 65536):
-            faults.add("source.url")
-        if values["source.kind"] == "directory" and values["source.path"] == "resources/demo":
-            faults.add("source.kind")
-    path = values["source.path"]
-    if values["source.kind"] == "directory":
+    faults |= {
+        key for key in ("source.url", "source.endpoint_url") if values[key] is not None and not is_address(values[key])
+    }
+    kind, path = values["source.kind"], values["source.path"]
+    if values["source.url"] is not None and kind == "directory" and path == "resources/demo":
+        faults.add("source.kind")
+    if kind == "directory":
         longest = max(len(part.encode("utf-8", "surrogatepass")) for part in path.split("/"))
-        if re.search(r"[{}\0]", path) or longest > 255 or len(path) > 4000:
+        if re.search(r"[{}\0]", path) or longest > 255 or len(path) > 4000 or path.startswith("s3://"):
+            faults.add("source.path")
+    if kind == "bucket":
+        found = re.fullmatch("(?s)s3://[A-Za-z0-9][A-Za-z0-9._-]{2,254}(/.*)?", path)
+        prefix = (found[1] or "/")[1:] if found else ""
+        if not found or not prefix.isprintable() or len(prefix.encode("utf-8", "surrogatepass")) > 900:
             faults.add("source.path")
     if values["select.ml_analyzed.above"] >= values["select.ml_analyzed.at_most"]:
         faults.add("select.ml_analyzed.above")
-    if values["source.catalog"] == "raw" and values["source.kind"] == "dashboard":
+    if (kind, values["source.catalog"]) in (("dashboard", "raw"), ("bucket", "walk")):
         faults.add("source.catalog")
     for key in ("classify.class_thresholds", "classify.class_table", "source.deployments"):
         if values[key] is not None and values[key] not in readable:
@@ -275,6 +278,15 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
         if name == "darwin_core" and values["classify.class_table"] is None:
             faults.add("classify.class_table")
     return faults
+
+
+def is_address(url: str) -> bool:
+    """Whether a text that begins as an address of the web is one."""
+    found = re.fullmatch(r"https?://([^/:]+|\[[^]]*\])(?::([0-9]{1,5}))?(/[!-~]*)?", url)
+    host = found[1] if found else ""
+    labels = host.removesuffix(".").split(".")
+    named = len(host) <= 253 and all(re.fullmatch("[A-Za-z0-9_-]{1,63}", label) for label in labels)
+    return (named or host in ("[::1]", "[fe80::1]")) and 0 < int((found and found[2]) or 80) < 65536
 
 
 def has_part(shard: str, *bounds: tuple[date, str | None, datetime, datetime]) -> bool:

@@ -551,12 +551,19 @@ ADDRESSES = (
     *("http://", "http://a..b", "http://a\\b", "http://\0", "http://\u00e9", "http://x/\u00e9", "http://x/../.."),
     *("http://" + "a" * 64, "http://" + ".".join(["a" * 60] * 5)),
 )
+BUCKETS = (
+    *("s3://bucket", "s3://bucket/", "s3://a.b-c/ifcb/a b/{x}", "s3://Bucket_1//x", "s3://bucket/\u00e9", "s3://ab"),
+    *("s3://", "s3:/x", "S3://bucket", "s3://u:p@bucket/x", "s3://bucket/a\nb", "s3://bucket/\ud800", "s3://-bucket"),
+    *("s3://bucket/" + "x" * 901, "s3://" + "b" * 256, "s3://b\u00fccket/x", "s3://bucket?a"),
+)
 RIGHT: dict[str, Sequence[Any]] = {
     "dataset": ("demo", "mvco", "NESLTER_broadscale", "a.b-c", 2024, "x" * 100),
     "shard": (None, "2024", "2024-02", "merge", "2023", 2024, "0000", "2024-13", "null", "2024-2"),
-    "source.kind": ("directory", "dashboard"),
-    "source.path": ("resources/demo", "elsewhere", "../up", "/tmp", "a b", None, "null"),
+    "source.kind": ("directory", "dashboard", "bucket"),
+    "source.path": ("resources/demo", "elsewhere", "../up", "/tmp", "a b", None, "null", *BUCKETS),
     "source.url": (*ADDRESSES, None, "null"),
+    "source.endpoint_url": (None, "null", "http://127.0.0.1:9000", *ADDRESSES),
+    "source.anonymous": (True, False, "true", "FALSE", 1),
     "source.catalog": ("export", "walk", "raw"),
     "source.scores_format": ("csv", "h5", "mat"),
     "source.deployments": (None, "null", "nowhere.csv"),

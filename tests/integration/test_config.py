@@ -28,7 +28,7 @@ def laid_over(url: str, change: dict[str, Any]) -> dict[str, Any]:
     ("change", "told"),
     [
         ({"dataset": "../up"}, ["dataset: '../up'", "text of letters"]),
-        ({"source": {"kind": "ftp"}}, ["source.kind: 'ftp'", "'directory' or 'dashboard'"]),
+        ({"source": {"kind": "ftp"}}, ["source.kind: 'ftp'", "'directory', 'dashboard' or 'bucket'"]),
         ({"source": {"retries": "many"}}, ["source.retries: 'many'", "whole number from 0"]),
         ({"select": {"start": "2024-02-30"}}, ["select.start: ", "2024-02-30", "UTC day YYYY-MM-DD or a bin id"]),
         ({"select": {"start": "2024-05-01"}}, ["select.start: 2024-05-01 is after select.end: 2024-04-02"]),

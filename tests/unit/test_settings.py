@@ -72,6 +72,8 @@ WRONG: dict[str, list[Any]] = {
     "source.kind": ["folder", None, True, ["directory"]],
     "source.path": ["", None, 5],
     "source.url": ["ftp://x", "x", "https://", "https://u:p@x", "https://x/?a=1", "https://x y", 5, "https://x\n"],
+    "source.endpoint_url": ["s3://x", "x", "http://", "http://u:p@x", "http://x/?a=1", "http://x:0", 5, "http://x\n"],
+    "source.anonymous": ["maybe", None, 1, []],
     "source.catalog": ["list", None, True],
     "source.scores_format": ["xlsx", None, True],
     "source.deployments": ["", 5, True, []],
@@ -161,7 +163,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 59
+    assert len(known) == 61
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -174,6 +176,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
     [
         ({"source": {"kind": "dashboard"}, "select": {"start": "2024-01-01", "end": "2024-01-02"}}, "source.url"),
         ({"source": {"path": None}}, "source.path"),
+        ({"source": {"kind": "bucket", "path": None}}, "source.path"),
     ],
 )
 def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -> None:
@@ -181,6 +184,49 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         ConfigError, match=rf"\n  {re.escape(key)}: null .not set. cannot be used. Accepted: .*needed with kind"
     ):
         settings.resolve(given)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("resources/demo", "/data/ifcb", "s3:/bucket", "s3://", "s3://b", "https://bucket/x", "S3://bucket/x"),
+        *(
+            "s3://bucket/a\nb",
+            "s3://bucket/\ud800",
+            "s3://bucket/" + "\u00e9" * 451,
+            "s3://bucket?x=1",
+            "s3://b\u00fccket",
+        ),
+    ],
+)
+def test_a_bucket_has_an_address_that_a_bucket_can_have(path: str) -> None:
+    (line,) = faults(config(source__kind="bucket", source__path=path))
+    assert line.startswith("source.path: ")
+    assert "Accepted: a path, needed with kind: directory" in line
+    assert "s3://bucket/prefix" in line
+
+
+@pytest.mark.parametrize("path", ["s3://KEY:se/cr/et@bucket/x", "s3://se/cr/et@bucket", "s3://KEY:secret@bucket"])
+def test_credentials_in_the_address_of_a_bucket_are_refused_and_not_shown(path: str) -> None:
+    for kind in ("bucket", "directory"):
+        (line,) = faults(config(source__kind=kind, source__path=path))
+        assert line.startswith("source.path: 's3://...@bucket")
+        assert "et@" not in line.replace("...@", "")
+
+
+@pytest.mark.parametrize("path", ["s3://bucket", "s3://bucket/", "s3://a.b-c_D/ifcb/a b/{x}?y=1", "s3://bucket/\u00e9"])
+def test_a_bucket_is_no_directory(path: str) -> None:
+    assert settings.resolve(config(source__kind="bucket", source__path=path))["source"]["path"] == path
+    (line,) = faults(config(source__path=path))
+    assert "a bucket is no directory: source.kind has to be bucket" in line
+
+
+@pytest.mark.parametrize(("kind", "catalog"), [("bucket", "walk"), ("dashboard", "raw")])
+def test_a_list_that_a_kind_of_source_does_not_have(kind: str, catalog: str) -> None:
+    others = {"source__url": "http://x", "select__start": "2024-01-01", "select__end": "2024-01-02"}
+    (line,) = faults(config(source__kind=kind, source__catalog=catalog, source__path="s3://bucket", **others))
+    accepted = "export or raw" if kind == "bucket" else "export or walk"
+    assert line == f"source.catalog: '{catalog}' while source.kind is '{kind}'. Accepted: {accepted}"
 
 
 NEEDED = {
@@ -253,6 +299,8 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "source.backoff": ("0.5", 0.5),
         "source.max_requests_per_second": ("2.5", 2.5),
         "source.url": ("null", None),
+        "source.endpoint_url": ("null", None),
+        "source.anonymous": ("true", True),
         "select.start": ("null", None),
         "select.instruments": (["10", "125"], [10, 125]),
         "select.exclude_tags": (["10", "true"], ["10", "true"]),

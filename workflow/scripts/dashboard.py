@@ -18,17 +18,24 @@ from urllib.parse import quote, urlsplit
 
 import pandas as pd
 import requests
-import tenacity
 import urllib3
 
 from bin_ids import parse_bin_id
-from errors import CatalogError, FeaturesError, NoBinsError, RawFileError, ScoresError, WorkflowInputError
+from errors import (
+    CatalogError,
+    FeaturesError,
+    NoBinsError,
+    RawFileError,
+    RequestError,
+    ScoresError,
+    TransientError,
+)
 from metadata_export import from_records, read_export, without_repeats
+from patience import Patience
 from raw_header import read_header
 from raw_images import RawImages
 from raw_triggers import read_triggers
 from source_file import SourceFile
-from traffic import Traffic
 from version import USER_AGENT
 from window import Window
 
@@ -44,22 +51,6 @@ WALK_KEYS = frozenset(
 )
 
 WALK_TYPES = {"previous_bin_id": str, "next_bin_id": str, "tags": list, "cruise": str, "sample_type": str}
-
-
-class RequestError(WorkflowInputError):
-    """A request that got no usable answer and would get none if sent again."""
-
-
-class TransientError(RequestError):
-    """A request that may succeed if sent again, after `retry_after` seconds if the server said so.
-
-    refused: the server did not take it, which it does when it has too much to do.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None, refused: bool = False) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-        self.refused = refused
 
 
 class Dashboard:
@@ -88,10 +79,8 @@ class Dashboard:
         self.walks = catalog == "walk"
         self.scores_version = scores_version
         self.timeout = timeout
-        self.retries = retries
-        self.backoff = backoff
         self.max_body = int(max_body_mb * 1e6)
-        self.traffic = Traffic(max_requests_per_second)
+        self.patience = Patience(retries, backoff, max_requests_per_second)
         where = {"url": self.url, "dataset": dataset}
         self.catalog_identity: dict[str, Any] = {**where, "catalog": catalog}
         self.scores_identity: dict[str, Any] = {**where, "scores_version": scores_version}
@@ -269,41 +258,7 @@ class Dashboard:
 
     def _get(self, target: str, ends: tuple[bytes, ...] = JSON) -> bytes | None:
         """The body of the answer, None for HTTP 404. Transient faults are tried again with growing waits."""
-        tries = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(self.retries + 1),
-            wait=self._wait,
-            before_sleep=self._say,
-        )
-        try:
-            return tries(self._get_once, self.url + target, ends)
-        except tenacity.RetryError as error:
-            last = error.last_attempt.exception()
-            raise RequestError(f"{last} (tried {self.retries + 1} times)") from last
-
-    def _say(self, state: tenacity.RetryCallState) -> None:
-        if state.outcome and state.next_action:
-            log.warning(
-                f"{state.outcome.exception()}; trying again in {state.next_action.sleep:.1f} s "
-                f"({state.attempt_number} of {self.retries})"
-            )
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        fault = state.outcome.exception() if state.outcome else None
-        asked = fault.retry_after if isinstance(fault, TransientError) else None
-        grown = tenacity.wait_exponential_jitter(self.backoff, max=60, jitter=self.backoff / 2)(state)
-        return max(grown, asked or 0.0)
-
-    def _get_once(self, address: str, ends: tuple[bytes, ...]) -> bytes | None:
-        began = self.traffic.begin()
-        try:
-            return self._fetch(address, ends, began)
-        except TransientError as error:
-            if error.refused:
-                self.traffic.refused(began, error.retry_after)
-            raise
-        finally:
-            self.traffic.end()
+        return self.patience.ask(lambda began: self._fetch(self.url + target, ends, began))
 
     def _fetch(self, address: str, ends: tuple[bytes, ...], began: float) -> bytes | None:
         session = getattr(self._local, "session", None)
@@ -314,7 +269,7 @@ class Dashboard:
             # Redirects are for browsers: a mistyped address is redirected to a page.
             with session.get(address, timeout=self.timeout, allow_redirects=False, stream=True) as response:
                 if response.status_code in (200, 404):
-                    self.traffic.answered(began)
+                    self.patience.traffic.answered(began)
                 body = self._body(response, address)
         except requests.exceptions.InvalidURL as error:
             raise RequestError(f"{address}: {error}") from error

@@ -17,6 +17,22 @@ class NoBinsError(CatalogError):
     """The list of bins was read, and there is none in the window."""
 
 
+class RequestError(WorkflowInputError):
+    """A request that got no usable answer and would get none if sent again."""
+
+
+class TransientError(RequestError):
+    """A request that may succeed if sent again, after `retry_after` seconds if the server said so.
+
+    refused: the server did not take it, which it does when it has too much to do.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, refused: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.refused = refused
+
+
 class ScoresError(WorkflowInputError):
     """A bin's class scores cannot be had or are not class scores; names the bin and the address."""
 

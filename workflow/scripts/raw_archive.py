@@ -10,7 +10,7 @@ folders left out, corrected files and the names of products; iRfcb for `_feature
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,9 @@ PRODUCTS = {
 UNNAMED = {"_class.h5": 3}
 
 _NAME = re.compile(f"({PATTERN})([._].+)")
+
+# Reads the first so many bytes of a file, fewer only where it is shorter: of one here, or of one in a bucket.
+ReadStart = Callable[[str, int], bytes]
 
 
 @dataclass(frozen=True)
@@ -152,18 +155,18 @@ def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[st
     return RawBin(bin_id, parts.get(".hdr", ""), adc, parts.get(".roi", ""), adc.endswith(MODIFIED), problem)
 
 
-def read_raw_bin(raw: RawBin) -> tuple[Header, TriggerTable]:
+def read_start(path: str, most: int) -> bytes:
+    """A `ReadStart` of files on disk. Raises RawFileError, naming the file, if that cannot be done."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise RawFileError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_raw_bin(raw: RawBin, read: ReadStart = read_start) -> tuple[Header, TriggerTable]:
     """Header and triggers of a bin. Raises RawFileError, naming bin or file, if a part is missing or none such."""
     if raw.problem:
         raise RawFileError(f"bin {raw.bin}: {raw.problem}")
-    header = read_header(_read(raw.hdr, raw_header.LARGEST), raw.hdr)
-    return header, read_triggers(raw.bin, _read(raw.adc, raw_triggers.LARGEST), raw.adc, header.adc_columns)
-
-
-def _read(path: str, most: int) -> bytes:
-    """The file's bytes, one more than `most` of a file that is larger."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(most + 1)
-    except OSError as error:
-        raise RawFileError(f"{path}: cannot be read ({error.strerror})") from None
+    header = read_header(read(raw.hdr, raw_header.LARGEST + 1), raw.hdr)
+    return header, read_triggers(raw.bin, read(raw.adc, raw_triggers.LARGEST + 1), raw.adc, header.adc_columns)

@@ -1,4 +1,4 @@
-"""The catalog of raw bins on disk: time, volume and number of images from their own files."""
+"""The catalog of raw bins: time, volume and number of images from their own files."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from deployments import Deployment, deployed
 from errors import RawFileError
 from metadata_export import COLUMNS
 from progress import Progress
-from raw_archive import RawBin, read_raw_bin
+from raw_archive import RawBin, ReadStart, read_raw_bin, read_start
 from raw_volume import measure_volume
 
 log = logging.getLogger("ifcb.raw_catalog")
@@ -20,7 +20,7 @@ log = logging.getLogger("ifcb.raw_catalog")
 READERS = 4  # files read at a time: it is the disk, or the network behind it, that is waited for
 
 
-def list_raw(bins: Iterable[RawBin], deployments: Sequence[Deployment]) -> pd.DataFrame:
+def list_raw(bins: Iterable[RawBin], deployments: Sequence[Deployment], read: ReadStart = read_start) -> pd.DataFrame:
     """Catalog rows of raw bins, as `metadata_export.read_export` gives them.
 
     `sample_time` is the time in the id, `n_images` counts triggers with an image, positions come from the deployments.
@@ -30,7 +30,7 @@ def list_raw(bins: Iterable[RawBin], deployments: Sequence[Deployment]) -> pd.Da
     bins = list(bins)
     progress = Progress("raw bins", lambda: (len(bins), len(bins)))
     with ThreadPoolExecutor(READERS) as pool:
-        rows = list(pool.map(lambda raw: progress.counted(_row, raw, deployments), bins))
+        rows = list(pool.map(lambda raw: progress.counted(_row, raw, deployments, read), bins))
     for row in rows:
         if row["volume_note"]:
             log.warning(f"raw bins: {row['bin']}: {row['volume_note']}")
@@ -42,14 +42,14 @@ def list_raw(bins: Iterable[RawBin], deployments: Sequence[Deployment]) -> pd.Da
     )
 
 
-def _row(raw: RawBin, deployments: Sequence[Deployment]) -> dict[str, Any]:
+def _row(raw: RawBin, deployments: Sequence[Deployment], read: ReadStart) -> dict[str, Any]:
     bin_id = parse_bin_id(raw.bin)
     row: dict[str, Any] = dict.fromkeys(("cruise", "sample_type", "tags", "volume_method", "volume_note"), "")
     row |= {"bin": raw.bin, "sample_time": bin_id.time, "instrument": f"IFCB{bin_id.instrument}", "skip": 0}
     if place := deployed(deployments, bin_id.instrument, bin_id.time):
         row |= {"latitude": place.latitude, "longitude": place.longitude, "depth": place.depth}
     try:
-        header, triggers = read_raw_bin(raw)
+        header, triggers = read_raw_bin(raw, read)
     except RawFileError as error:
         return row | {"volume_note": str(error)}
     volume = measure_volume(triggers, header)

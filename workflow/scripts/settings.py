@@ -38,6 +38,7 @@ EXPORTS_NEED = {
     ),
     "erddap": ("title", "summary", "institution", "license", "info_url"),
 }
+NOT_OF_KIND = {"dashboard": "raw", "bucket": "walk"}  # ways to list bins that a kind of source does not have
 # A host of ASCII names or numbers, a port, a path.
 _ADDRESS = re.compile(
     r"https?://([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?(/[!-~]*)?"
@@ -96,7 +97,7 @@ def deployments(config: Mapping[str, Any]) -> list[Deployment]:
 def _refusal(*faults: str) -> ConfigError:
     # What a config holds may be anything, control sequences of a terminal included; a fault is one line.
     # A login does not belong into an address, and least of all into a log.
-    faults = tuple(re.sub(r"(?<=//)[^\s/]*@", "...@", fault) for fault in faults)
+    faults = tuple(re.sub(r"(?<=//)\S*@", "...@", fault) for fault in faults)
     lines = ("".join(c if c.isprintable() else "?" for c in fault) for fault in faults)
     return ConfigError("the config cannot be right:\n" + "\n".join(f"  {line}" for line in lines))
 
@@ -185,11 +186,12 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
         start, end = bounds["start"], bounds["end"]
         if start.first_instant > end.last_instant:
             yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
-    source = config["source"]
-    yield from _source_checks(source, schema["properties"]["source"]["properties"])
-    if source["catalog"] == "raw" and source["kind"] != "directory":
-        yield "source.catalog: 'raw' while source.kind is 'dashboard'. Accepted: export or walk, or kind: directory"
-    demo = schema["properties"]["source"]["properties"]["path"]["default"]
+    source, entry = config["source"], schema["properties"]["source"]["properties"]
+    yield from _source_checks(source, entry)
+    if (catalog := source["catalog"]) == NOT_OF_KIND.get(source["kind"]):
+        others = " or ".join(name for name in entry["catalog"]["enum"] if name != catalog)
+        yield f"source.catalog: {catalog!r} while source.kind is {source['kind']!r}. Accepted: {others}"
+    demo = entry["path"]["default"]
     if source["url"] and source["kind"] == "directory" and source["path"] == demo:
         yield (
             f"source.kind: 'directory' while source.url is {source['url']} and source.path the demo's. "
@@ -242,7 +244,7 @@ def _export_checks(config: Mapping[str, Any], entries: Mapping[str, Any]) -> Ite
 
 def _source_checks(source: Mapping[str, Any], entries: Mapping[str, Any]) -> Iterator[str]:
     """What a pattern cannot tell of the address and the path."""
-    checks = {"url": _check_address, "path": _check_path if source["kind"] == "directory" else str}
+    checks = {"url": _check_address, "endpoint_url": _check_address, "path": PATHS.get(source["kind"], str)}
     for key, check in checks.items():
         try:
             check(source[key] or "")
@@ -259,6 +261,19 @@ def _check_address(url: str) -> None:
 
 
 def _check_path(path: str) -> None:
+    if path.startswith("s3://"):
+        raise ValueError("a bucket is no directory: source.kind has to be bucket")
     if re.search(r"[{}\0]", path):  # to the workflow braces are wildcards
         raise ValueError("it has braces or a null character")
     Path(path).exists()  # raises OSError where it could not even be looked for
+
+
+def _check_bucket(path: str) -> None:
+    bucket, _, prefix = path.removeprefix("s3://").partition("/")
+    if not path.startswith("s3://") or not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{2,254}", bucket):
+        raise ValueError("it does not begin with s3:// and the name of a bucket")
+    if not prefix.isprintable() or len(prefix.encode("utf-8", "replace")) > 900:  # keys have up to 1024 bytes
+        raise ValueError("no file can have such a name")
+
+
+PATHS = {"directory": _check_path, "bucket": _check_bucket}

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from archive import Archive
+from bucket import Bucket
 from dashboard import Dashboard
 from raw_images import RawImages
 from source_file import SourceFile
@@ -53,6 +54,19 @@ KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
         options["url"],
         catalog=options["catalog"],
         scores_version=options["scores_version"],
+        timeout=options["timeout"],
+        retries=options["retries"],
+        backoff=options["backoff"],
+        max_body_mb=options["max_body_mb"],
+        max_requests_per_second=options["max_requests_per_second"],
+    ),
+    "bucket": lambda dataset, options: Bucket(  # noqa: ARG005
+        options["path"],
+        options["endpoint_url"],
+        options["anonymous"],
+        catalog=options["catalog"],
+        scores_format=options["scores_format"],
+        deployments=options["deployments"],
         timeout=options["timeout"],
         retries=options["retries"],
         backoff=options["backoff"],

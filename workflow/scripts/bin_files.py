@@ -1,0 +1,141 @@
+"""What an archive of files says of its bins, wherever the files are: in a folder here, or in a bucket."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pandas as pd
+
+from bin_ids import PATTERN, bin_timestamp
+from deployments import read_deployments
+from errors import FeaturesError, NoBinsError, RawFileError, RequestError, ScoresError
+from metadata_export import read_export, without_repeats
+from raw_archive import RawBin, RawTree, read_raw_bin
+from raw_catalog import list_raw
+from raw_images import RawImages, ReadRange
+from source_file import SourceFile
+from window import Window
+
+# What stands behind the bin's id in the names of class-scores files, by the config's word for their format.
+FORMATS = {"csv": r"_class_scores\.csv", "h5": r"_class(_v[23])?\.h5", "mat": r"_class_v1\.mat"}
+NAMES = {"csv": "_class_scores.csv", "h5": "_class.h5", "mat": "_class_v1.mat"}
+
+
+class BinFiles(ABC):
+    """A source of bins that are files: raw ones, products, a list `metadata.csv`; the same questions in every place.
+
+    address: the place, as it is named to people. identity: what says which place it is. catalog: where the list of
+    bins is from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key of FORMATS. deployments: path
+    of a CSV with positions for raw bins, None without. A RequestError of the place is told of the bin.
+    """
+
+    def __init__(
+        self, address: str, identity: Mapping[str, Any], catalog: str, scores_format: str, deployments: str | None
+    ) -> None:
+        self.address = address
+        self.raw = catalog == "raw"
+        self.scores_format = scores_format
+        self.scores_name = f"({PATTERN}){FORMATS[scores_format]}"
+        self.deployments = deployments
+        self.catalog_identity: dict[str, Any] = dict(identity)
+        self.scores_identity: dict[str, Any] = dict(identity)
+        if scores_format != "csv":
+            self.scores_identity["scores_format"] = scores_format
+
+    # --- what a place of files tells ---
+
+    @abstractmethod
+    def _raw_bins(self, window: Window) -> Mapping[str, RawBin]:
+        """The raw bins by id: at least those whose id is of the window."""
+
+    @abstractmethod
+    def _tree(self, bin_id: str) -> RawTree:
+        """A tree that has all raw files and products of the bin."""
+
+    @abstractmethod
+    def _scores(self, bin_id: str) -> Sequence[str]:
+        """The files whose names match `scores_name` with this bin."""
+
+    @abstractmethod
+    def _read(self, path: str) -> bytes:
+        """A file whole."""
+
+    @abstractmethod
+    def _read_start(self, path: str, most: int) -> bytes:
+        """As raw_archive.ReadStart."""
+
+    @abstractmethod
+    def _open_roi(self, path: str) -> AbstractContextManager[ReadRange]:
+        """As raw_images.open_roi."""
+
+    # --- what a source answers ---
+
+    def catalog_files(self) -> list[str]:
+        """The deployments; raw files are too many to be the engine's inputs."""
+        return [self.deployments] if self.raw and self.deployments else []
+
+    def list_bins(self, window: Window) -> pd.DataFrame:
+        """All bins of metadata.csv, or the window's raw ones, as rows of `metadata_export.read_export`."""
+        if self.raw:
+            return self._list_raw(window)
+        metadata = f"{self.address}/metadata.csv"
+        return without_repeats(read_export(self._read(metadata), metadata), metadata)
+
+    def _list_raw(self, window: Window) -> pd.DataFrame:
+        bins = self._raw_bins(window)
+        inside = [
+            raw
+            for bin_id, raw in bins.items()
+            if (window.start is None or bin_timestamp(bin_id) >= window.start.first_instant)
+            and (window.end is None or bin_timestamp(bin_id) <= window.end.last_instant)
+        ]
+        if not inside:
+            times = sorted(map(bin_timestamp, bins))
+            spans = f"; there are {len(bins)}, from {times[0]} to {times[-1]}" if bins else ""
+            raise NoBinsError(
+                f"{self.address}: no raw bin (.hdr, .adc, .roi) from select.start {window.start} to select.end "
+                f"{window.end} (UTC, inclusive){spans}"
+            )
+        return list_raw(inside, read_deployments(self.deployments) if self.deployments else [], self._read_start)
+
+    def read_scores(self, bin_id: str) -> SourceFile | None:
+        """The bin's class scores; None without a file, ScoresError if there is more than one."""
+        files = self._scores(bin_id)
+        if len(files) > 1:
+            raise ScoresError(f"bin {bin_id}: more than one class-scores file: {', '.join(files)}")
+        with _told_of(bin_id, ScoresError):
+            return SourceFile(files[0], self._read(files[0])) if files else None
+
+    def read_features(self, bin_id: str) -> SourceFile | None:
+        """The bin's features, of the highest version; None without a file, FeaturesError if there are two of it."""
+        files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
+        latest = [product.path for product in files if product.version == files[-1].version]
+        if len(latest) > 1:
+            raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
+        with _told_of(bin_id, FeaturesError):
+            return SourceFile(latest[0], self._read(latest[0])) if latest else None
+
+    @contextmanager
+    def open_images(self, bin_id: str) -> Iterator[RawImages | None]:
+        """The bin's images; None without raw files."""
+        raw = self._tree(bin_id).bins.get(bin_id)
+        if raw is None:
+            yield None
+            return
+        with _told_of(bin_id, RawFileError):
+            _, triggers = read_raw_bin(raw, self._read_start)
+            with self._open_roi(raw.roi) as read:
+                yield RawImages(triggers, read)
+
+    def missing_reason(self, bin_id: str) -> str:
+        """Why a bin has no scores, for the ledger."""
+        return f"no {bin_id}{NAMES[self.scores_format]} below {self.address}"
+
+
+@contextmanager
+def _told_of(bin_id: str, kind: type[ScoresError | FeaturesError | RawFileError]) -> Iterator[None]:
+    try:
+        yield
+    except RequestError as error:
+        raise kind(f"bin {bin_id}: {error}") from error
