@@ -584,6 +584,8 @@ RIGHT: dict[str, Sequence[Any]] = {
     "abundance.period": ("day", "hour", "week", "month"),
     "abundance.position_tolerance_km": (1.0, 0, "2.5", 1e308),
     "abundance.confidence": (0.95, "0.9", 0.5, 0, 1),
+    "features.make": (False, True, "true", "null", 0),
+    "features.pixels_per_um.default": (3.4, 2.77, "3", 0, 100, "0.05"),
     "report.make": (None, True, False, "true", "null", 1),
     "report.top_classes": (20, 1, 200, "30", 0, 201),
     "report.class": (None, "null", "Akashiwo", "nano <10um", ""),

@@ -99,10 +99,14 @@ class Archive:
             raise ScoresError(f"bin {bin_id}: more than one class-scores file: {', '.join(files)}")
         return SourceFile(Path(files[0]).as_posix(), Path(files[0]).read_bytes()) if files else None
 
+    def features_files(self, bin_id: str) -> list[str]:
+        """The files with this bin's features, of the highest version: one, or none if the bin has no features."""
+        files = [product for product in self._tree.products.get(bin_id, []) if product.kind == "features"]
+        return [product.path for product in files if product.version == files[-1].version]
+
     def read_features(self, bin_id: str) -> SourceFile | None:
         """The bin's features, of the highest version; None without a file, FeaturesError if there are two of it."""
-        files = [product for product in self._tree.products.get(bin_id, []) if product.kind == "features"]
-        latest = [product.path for product in files if product.version == files[-1].version]
+        latest = self.features_files(bin_id)
         if len(latest) > 1:
             raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
         return SourceFile(latest[0], Path(latest[0]).read_bytes()) if latest else None
