@@ -125,7 +125,7 @@ WRONG: dict[str, list[Any]] = {
     "export.seabass.documents": ["a.txt", None, ["a b.txt"], [""], [None]],
     "export": [None, "netcdf", ["netcdf"]],
     "features.make": ["yes", 1, 0, None, [], "new"],
-    "features.pixels_per_um": [None, 3.4, [], {"IFCB010": 3.4}, {"IFCB": 3.4}, {"10": 3.4}, {"IFCB10\n": 3.4}],
+    "features.pixels_per_um": [None, 3.4, []],
     "features.pixels_per_um.default": [0, -3.4, "x", None, True, math.nan, ".inf", 101, [3.4]],
     "features.pixels_per_um.IFCB10": [0, 0.09, "x", None, True, math.nan, 1e308, {"x": 1}],
     "features": [None, True, []],
@@ -186,6 +186,17 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
         ConfigError, match=rf"\n  {re.escape(key)}: null .not set. cannot be used. Accepted: .*needed with kind"
     ):
         settings.resolve(given)
+
+
+@pytest.mark.parametrize("name", ["IFCB010", "IFCB", "10", "IFCB10\n", "ifcb10", "defaults", "IFCB123456"])
+def test_what_is_no_instrument_has_no_pixel_size(name: str) -> None:
+    (line,) = faults(config(features__pixels_per_um={name: 3.4}))
+    assert line.startswith(f"features.pixels_per_um: {name!r} cannot be used. Accepted: a mapping of default, and of inst")
+
+
+def test_pixel_sizes_of_instruments_stand_beside_the_default() -> None:
+    resolved = settings.resolve(config(features__pixels_per_um={"IFCB10": "2.77", "IFCB0": 3}))
+    assert resolved["features"]["pixels_per_um"] == {"default": 3.4, "IFCB10": 2.77, "IFCB0": 3}
 
 
 NEEDED = {

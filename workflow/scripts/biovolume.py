@@ -101,7 +101,7 @@ def tally(classes: Sequence[str], labels: Sequence[str], volume: NDArray[np.floa
     of_class = traits(names, table)
     living = (of_class["living"] == "yes").to_numpy()
     diatoms = living & (of_class["group"] == DIATOM).to_numpy()
-    code = pd.Index(names).get_indexer(pd.Series(labels, dtype="str"))
+    code = pd.Index(names, dtype="str").get_indexer(pd.Index(list(labels), dtype="str"))
     measured = ~np.isnan(volume)
     code_of, known = code[measured], volume[measured]
     picograms = np.where(diatoms[code_of], carbon(known, diatom=True), carbon(known, diatom=False))
