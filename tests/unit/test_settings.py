@@ -191,7 +191,9 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
 @pytest.mark.parametrize("name", ["IFCB010", "IFCB", "10", "IFCB10\n", "ifcb10", "defaults", "IFCB123456"])
 def test_what_is_no_instrument_has_no_pixel_size(name: str) -> None:
     (line,) = faults(config(features__pixels_per_um={name: 3.4}))
-    assert line.startswith(f"features.pixels_per_um: {name!r} cannot be used. Accepted: a mapping of default, and of inst")
+    assert line.startswith(
+        f"features.pixels_per_um: {name!r} cannot be used. Accepted: a mapping of default, and of inst"
+    )
 
 
 def test_pixel_sizes_of_instruments_stand_beside_the_default() -> None:

@@ -91,7 +91,7 @@ NEWER_CLASSES: Final = {"Margalefidinium", "Thalassiosira_TAG_external_detritus"
 DIAMETER: Final = {
     "nanoplankton <10um": 7.0,
     "cryptophyta": 8.0,
-    "Skeletonema": 14.0,
+    "Skeletonema": 13.0,
     "Cylindrotheca": 11.0,
     "Chaetoceros": 20.0,
     "Guinardia_delicatula": 24.0,
@@ -102,7 +102,7 @@ DIAMETER: Final = {
     "Margalefidinium": 30.0,
     "Mesodinium": 25.0,
     "ciliate": 28.0,
-    "detritus": 15.0,
+    "detritus": 7.5,
     "bead": 6.0,
     "pollen": 45.0,
 }

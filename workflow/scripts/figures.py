@@ -922,19 +922,14 @@ def size_spectrum(tables: Tables, wish: Wish) -> Any:
     days["series"] = series_of(days, wish.group_by)
     series = [name for name in main_series(coverage) if name in set(days["series"])]
     volume = _volume_with_features(tables, wish)
-    rows = pd.concat([_pooled_spectrum(days[days["series"] == name], volume[name]) for name in series])
+    rows = pd.concat(
+        [_pooled_spectrum(days[days["series"] == name], volume[name]) for name in series], ignore_index=True
+    )
     low, high = poisson_limits(rows["count"].to_numpy(dtype=int), wish.confidence)
     per_um = rows["value"] / rows["count"]  # of one object
     rows = rows.assign(low=low * per_um, high=high * per_um, what=rows["objects"].map(SPECTRA))
-    of_all = rows[rows["objects"] == ALL]
-    marks = [
-        {
-            "series": name,
-            "what": DROP_OFF,
-            "esd": drop_off(of_series.rename(columns={"value": "objects_per_ml_per_um"})),
-        }
-        for name, of_series in of_all.groupby("series")
-    ]
+    of_all = rows[rows["objects"] == ALL].assign(objects_per_ml_per_um=rows["value"].fillna(0))
+    marks = [{"series": name, "what": DROP_OFF, "esd": drop_off(of)} for name, of in of_all.groupby("series")]
     data = inline(pd.concat([rows, pd.DataFrame(marks)])[["series", "what", "esd", "count", "value", "low", "high"]])
 
     named = [text for objects, text in SPECTRA.items() if objects in set(rows["objects"])]
@@ -943,7 +938,7 @@ def size_spectrum(tables: Tables, wish: Wish) -> Any:
         "what:N",
         title=None,
         scale=alt.Scale(domain=[*named, DROP_OFF], range=[colours[name] for name in [*named, DROP_OFF]]),
-        legend=alt.Legend(symbolType="stroke", symbolStrokeWidth=3),
+        legend=alt.Legend(symbolType="square", symbolOpacity=1),
     )
     span_of_sizes = [2.0 ** math.floor(math.log2(rows["esd"].min())), 2.0 ** math.ceil(math.log2(rows["esd"].max()))]
     powers = round(math.log2(span_of_sizes[1] / span_of_sizes[0]))
@@ -953,9 +948,9 @@ def size_spectrum(tables: Tables, wish: Wish) -> Any:
         scale=alt.Scale(type="log", base=2, domain=span_of_sizes, nice=False),
         axis=alt.Axis(values=[span_of_sizes[0] * 2.0**i for i in range(powers + 1)], format=".3~g"),
     )
-    found = rows.loc[rows["value"].notna()]
-    scale = alt.Scale(type="log", domain=decades(pd.concat([found["low"], found["high"]])), nice=False)
-    axis = alt.Axis(values=_powers(pd.concat([found["low"], found["high"]])), format=".0e")
+    found = rows["value"].dropna()
+    scale = alt.Scale(type="log", domain=decades(found), nice=False)
+    axis = alt.Axis(values=_powers(found), format=".6~g")
     y_title = "objects per mL and µm (log scale)"
     y = alt.Y("value:Q", title=y_title, scale=scale, axis=axis)
     base = alt.Chart().encode(x=x, color=colour)
@@ -1014,7 +1009,7 @@ def _pooled_spectrum(days: pd.DataFrame, volume: float) -> pd.DataFrame:
         grid = pd.DataFrame({"esd_low_um": edges[:-1], "esd": np.sqrt(edges[:-1] * edges[1:]), "count": count})
         grid["value"] = np.where(count > 0, count / volume / (edges[1:] - edges[:-1]), np.nan)
         grids.append(grid.assign(objects=objects, series=rows["series"].iloc[0]))
-    return pd.concat(grids)
+    return pd.concat(grids, ignore_index=True)
 
 
 def carbon(tables: Tables, wish: Wish) -> Any:
