@@ -143,7 +143,8 @@ def pool_biovolume(
     untold = [bin_id for bin_id in wanted["bin"] if bin_id not in told]
     if untold:
         raise FeaturesError(f"no features summary of {len(untold)} bin(s), the first is {untold[0]}")
-    used = wanted[[told[bin_id].status != NOT_USED for bin_id in wanted["bin"]]].sort_values("bin")
+    not_used = [bin_id for bin_id, said in told.items() if said.status == NOT_USED]
+    used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
     group_by = [column for column in GROUPS if column in method.group_by]
     parts = list(used.groupby(group_by, dropna=False, sort=True)) if group_by else [((), used)]
     pooled = [_pool_group(of_group, tallies, method, group_by) for _, of_group in parts]
