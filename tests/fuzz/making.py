@@ -181,7 +181,7 @@ def some_scores(pick: Pick) -> bytes:
 
 def some_features(pick: Pick) -> bytes:
     """Features of BIN: up to 6 ROIs, of columns that have the two that are read, or lack one."""
-    names = ["roi_number", "Area", one(pick, ("Biovolume", "Biovolume", "Perimeter")), "summedBiovolume"]
+    names = ["roi_number", "Area", one(pick, ("Biovolume",) * 9 + ("Perimeter",)), "summedBiovolume"]
     names = names[: 3 + (pick(3) > 0)] + some(pick, 2, lambda: a_text(pick, ("Solidity", "numBlobs", "H90"), odd=20))
     if seldom(pick, 3):
         names = names[::-1]
@@ -197,7 +197,7 @@ def some_features(pick: Pick) -> bytes:
             else str(roi)
         )
         cells = [number if name == "roi_number" else a_biovolume(pick, odd) for name in names]
-        lines.append(a_line(pick, cells, odd=80))
+        lines.append(a_line(pick, cells, odd=80) if seldom(pick, 60) else ",".join(cells))
     return a_body(pick, lines, odd=30)
 
 

@@ -168,14 +168,13 @@ HALF, SINGLE, DOUBLE = "<e", "<f", "<d"  # as struct packs them, rounded to the 
 def features(body: bytes) -> Reading:
     """(ROI number to its biovolume), None for a missing one, in the file's order."""
     text = decoded(body)
-    need("\0" not in text, "a null character")
     need(text.endswith(("\n", "\r")), "the last line has no end: a number may have lost digits")
     first_line = text.find("\n") + 1
     need(first_line, "no line that ends")
+    need("\0" not in text and text[first_line:].isascii(), "what is in no table of numbers")
     rows, odd = csv_rows(text)
     need(rows and rows[0], "a blank line in place of the header")
     odd = odd or ("a blank line" if not all(rows) else "") or ("a quote" if '"' in text[first_line:] else "")
-    odd = odd or ("a mark within" if "\ufeff" in text else "")
     header, *rows = rows
     column = next((name for name in ("summedBiovolume", "Biovolume") if name in header), None)
     need(column and header.count(column) == header.count("roi_number") == 1, "a column that is missing or there twice")

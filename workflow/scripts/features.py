@@ -15,6 +15,7 @@ Sources: ifcb-analysis (`analyze_by_class/summarize_biovol_class_h5.m`) takes `s
 import csv
 import json
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,6 +41,7 @@ log = logging.getLogger("ifcb.features")
 VERSION = 1  # of the meaning of a features summary: raise it when all bins have to be read again
 BIOVOLUMES = ("summedBiovolume", "Biovolume")  # the first one that there is
 NOT_USED = "not_used"
+_ODD = re.compile(rb"[\x00\"\x80-\xff]")
 LARGEST_ROI = 2**31 - 1
 LARGEST_BIOVOLUME = 1e12  # cubic pixels: the cameras have 1,380 x 1,034 pixels
 
@@ -93,18 +95,18 @@ def read_features(bin_id: str, body: bytes) -> RoiFeatures:
     except (UnicodeDecodeError, csv.Error) as error:
         raise FeaturesError(f"bin {bin_id}: the header of its features cannot be read ({error})") from None
     column = next((name for name in BIOVOLUMES if name in names), None)
-    if not start or column is None or "roi_number" not in names:
+    if not start or column is None or "roi_number" not in names or b"\0" in header:
         raise FeaturesError(
             f"bin {bin_id}: not features: the header is {header[:120]!r}, not a line with roi_number and "
             f"{' or '.join(BIOVOLUMES)}. Have the features made again, or leave the bin out (select.exclude_bins)"
         )
     if names.count("roi_number") > 1 or names.count(column) > 1:
         raise FeaturesError(f"bin {bin_id}: its features have the column roi_number or {column} twice")
-    if not body.endswith((b"\n", b"\r")) or b"\0" in body:
-        raise FeaturesError(f"bin {bin_id}: its features break off in the middle of a line, or hold a null character")
-    if (quote := body.find(b'"', start)) >= 0:  # the parser would read `"1."5` as 1.5
-        line = body.count(b"\n", 0, quote) + 1
-        raise FeaturesError(f"bin {bin_id}: its features hold a quote in line {line}, where there are only numbers")
+    if not body.endswith((b"\n", b"\r")):
+        raise FeaturesError(f"bin {bin_id}: its features break off in the middle of a line")
+    if odd := _ODD.search(body, start):  # with quotes the parser would read `"1."5` as 1.5
+        line = body.count(b"\n", 0, odd.start()) + 1
+        raise FeaturesError(f"bin {bin_id}: its features hold {odd[0]!r} in line {line}, where there are only numbers")
     if len(body) == start:
         return RoiFeatures(column, np.empty(0, np.int64), np.empty(0))
     return RoiFeatures(column, *_columns(bin_id, body, start, names, column))
