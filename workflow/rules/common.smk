@@ -281,6 +281,10 @@ def day_files(output):
     return abundance.DayFiles(**dict(output.items()))
 
 
+def feature_files(output):
+    return biovolume.FeatureFiles(**dict(output.items()))
+
+
 def bins_to_read(rule):
     """How many bins are wanted, and how many of them this run has to read; a job on its own knows of itself alone."""
     if not workflow.is_main_process:

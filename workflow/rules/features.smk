@@ -52,15 +52,8 @@ rule pool_biovolume:
         class_table=CLASS_TABLE_SHA256,
         pixels_per_um=PIXELS,
     run:
-        logged(
-            log[0],
-            biovolume.pool_biovolume,
-            params.bins,
-            input.summaries,
-            METHOD,
-            PIXELS,
-            biovolume.FeatureFiles(**dict(output.items())),
-        )
+        files = feature_files(output)
+        logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files)
 
 
 rule merge_biovolume:
@@ -76,18 +69,9 @@ rule merge_biovolume:
     params:
         record_failures=RECORD_FAILURES,
     run:
-        logged(
-            log[0],
-            biovolume.merge_biovolume,
-            dict(input.items()),
-            input.ledger,
-            input.catalog,
-            METHOD,
-            PIXELS,
-            RECORD_FAILURES,
-            FEATURES,
-            biovolume.FeatureFiles(**dict(output.items())),
-        )
+        tables = (dict(input.items()), input.ledger, input.catalog)
+        rest = (RECORD_FAILURES, FEATURES, feature_files(output))
+        logged(log[0], biovolume.merge_biovolume, *tables, METHOD, PIXELS, *rest)
 
 
 # With all tables: they are of one threshold.
