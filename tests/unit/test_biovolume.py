@@ -266,16 +266,11 @@ def merge(
     pool_features(tmp_path / "day", bins, scores, volumes, **TABLE)
     catalog = tmp_path / "catalog.csv"
     table_files.write(records(bins)[table_files.columns("catalog")], "catalog", catalog)
-    parts = {name: [tmp_path / "day" / file] for name, file in FEATURE_PARTS.items()}
     merged = FeatureFiles(**{name: str(tmp_path / file) for name, file in FEATURE_PARTS.items()})
-    given: dict[str, Any] = {
-        "pixels": {"default": 1.0},
-        "allowed": True,
-        "ledger": tmp_path / "day" / "ledger.csv",
-    } | options
-    merge_biovolume(
-        parts, given["ledger"], catalog, Method(**TABLE), given["pixels"], given["allowed"], tmp_path / "f", merged
-    )
+    given: dict[str, Any] = {"pixels": {"default": 1.0}, "allowed": True} | options
+    tables: dict[str, Any] = {"ledger": options.get("ledger", tmp_path / "day" / "ledger.csv"), "catalog": catalog}
+    tables |= {name: [tmp_path / "day" / file] for name, file in FEATURE_PARTS.items()}
+    merge_biovolume(tables, merged, Method(**TABLE), given["pixels"], given["allowed"], tmp_path / "f")
     return merged
 
 

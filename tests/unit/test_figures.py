@@ -55,10 +55,10 @@ class Run:
         parts = {name: [of_day / file for of_day in folders] for name, file in PARTS.items()}
         merged = DayFiles(**{name: str(folder / file) for name, file in MERGED.items()})
         merge_abundance(parts, catalog, Method(**method), True, folder / "bins", merged)
-        parts = {name: [of_day / file for of_day in folders] for name, file in FEATURE_PARTS.items()}
+        tables: dict[str, Any] = {"ledger": merged.ledger, "catalog": catalog}
+        tables |= {name: [of_day / file for of_day in folders] for name, file in FEATURE_PARTS.items()}
         of_features = FeatureFiles(**{name: str(folder / file) for name, file in FEATURE_PARTS.items()})
-        ledger = merged.ledger
-        merge_biovolume(parts, ledger, catalog, Method(**method), {"default": 1.0}, True, folder, of_features)
+        merge_biovolume(tables, of_features, Method(**method), {"default": 1.0}, True, folder)
         both = {**MERGED, **FEATURE_PARTS}
         self.tables = {"catalog": catalog, **{name: folder / file for name, file in both.items()}}
         self.wish = {"dataset": "here", "group_by": group_by, "top_classes": 20, "one_class": None, "confidence": 0.95}

@@ -69,9 +69,8 @@ rule merge_biovolume:
     params:
         record_failures=RECORD_FAILURES,
     run:
-        tables = (dict(input.items()), input.ledger, input.catalog)
-        rest = (RECORD_FAILURES, FEATURES, feature_files(output))
-        logged(log[0], biovolume.merge_biovolume, *tables, METHOD, PIXELS, *rest)
+        files = (dict(input.items()), feature_files(output))
+        logged(log[0], biovolume.merge_biovolume, *files, METHOD, PIXELS, RECORD_FAILURES, FEATURES)
 
 
 # With all tables: they are of one threshold.

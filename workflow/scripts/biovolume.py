@@ -17,6 +17,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -261,25 +262,24 @@ def _concentrations(
 
 
 def merge_biovolume(
-    parts: Mapping[str, Sequence[str | Path]],
-    ledger: str | Path,
-    catalog: str | Path,
+    tables: Mapping[str, Any],
+    merged: FeatureFiles,
     method: Method,
     pixels_per_um: PixelSizes,
     failures_allowed: bool,
     summaries: str | Path,
-    merged: FeatureFiles,
 ) -> None:
     """Put the days, in order, into the merged tables.
 
-    parts: by the names of FeatureFiles, the files of the days, or of shards. summaries: the folder of the features
-    summaries, for a message. Raises TableError if the account does not have exactly the used bins of the ledger, and
-    FeaturesError if a bin failed in an earlier run and that is not allowed now. Warns of what has no biovolume.
+    tables: by the names of FeatureFiles, the paths of the days' tables, or of the shards'; and the merged `ledger` and
+    `catalog`. summaries: the folder of the features summaries, for a message. Raises TableError if the account does not
+    have exactly the used bins of the ledger, and FeaturesError if a bin failed in an earlier run and that is not
+    allowed now. Warns of what has no biovolume.
     """
     with ExitStack() as files:
         whole = {name: files.enter_context(whole_file(getattr(merged, name))) for name in TABLES}
         for name, table in TABLES.items():
-            concatenate(parts[name], table_files.columns(table, method.group_by), whole[name])
+            concatenate(tables[name], table_files.columns(table, method.group_by), whole[name])
         account = table_files.read("features_ledger", whole["features_ledger"])
         failed = account[account["status"] == "failed"]
         if len(failed) and not failures_allowed:
@@ -290,16 +290,17 @@ def merge_biovolume(
                 + "".join(f"  {reason}\n" for reason in failed["reason"])
                 + f"To have them asked for again, delete their summaries and run again:\n  rm {paths}"
             )
-        bins = table_files.read("ledger", ledger, ["bin", "status"])
+        bins = table_files.read("ledger", tables["ledger"], ["bin", "status"])
         used = bins.loc[bins["status"] == "used", "bin"]
         if sorted(account["bin"]) != sorted(used):
             odd = sorted(set(account["bin"]) ^ set(used))[:3]
             raise TableError(
-                f"{merged.features_ledger}: {len(account)} bins, {ledger} has {len(used)} used; not in both: {odd}"
+                f"{merged.features_ledger}: {len(account)} bins, {tables['ledger']} has {len(used)} used; not in both: "
+                f"{odd}"
             )
         labels = set(table_files.read("biovolume_long", whole["biovolume"], ["class"])["class"])
         _warn(account, labels, method.class_table)
-        there = set(table_files.read("catalog", catalog, ["instrument"])["instrument"])
+        there = set(table_files.read("catalog", tables["catalog"], ["instrument"])["instrument"])
         if unknown := sorted(set(pixels_per_um) - {DEFAULT} - there):
             log.warning(f"features.pixels_per_um: no bin of the window has {', '.join(unknown)}")
 
