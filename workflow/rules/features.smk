@@ -56,6 +56,15 @@ rule pool_biovolume:
         logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files)
 
 
+# What merge_biovolume has to know beside the files.
+OF_FEATURES = {
+    "method": METHOD,
+    "pixels_per_um": PIXELS,
+    "failures_allowed": RECORD_FAILURES,
+    "summaries": FEATURES,
+}
+
+
 rule merge_biovolume:
     input:
         **{name: lambda wildcards, name=name: all_parts(name) for name in FEATURE_PARTS},
@@ -69,8 +78,7 @@ rule merge_biovolume:
     params:
         record_failures=RECORD_FAILURES,
     run:
-        files = (dict(input.items()), feature_files(output))
-        logged(log[0], biovolume.merge_biovolume, *files, METHOD, PIXELS, RECORD_FAILURES, FEATURES)
+        logged(log[0], biovolume.merge_biovolume, dict(input.items()), feature_files(output), **OF_FEATURES)
 
 
 # With all tables: they are of one threshold.
