@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from .archive import SCORES_SUFFIX, Archive, Bin, utc
+from .archive import FEATURES_SUFFIX, SCORES_SUFFIX, Archive, Bin, utc
 
 VERSIONS = ("5.0", "5.1", "5.2")
 HTML = "text/html; charset=utf-8"
@@ -78,6 +78,7 @@ class Answers:
         self._pages: tuple[tuple[str, Callable[..., Answer]], ...] = (
             (r"/api/export_metadata/(?P<dataset>[^/]*)", self._export_metadata),
             (rf"/(?P<dataset>[^/]+)/(?P<pid>[^/]+){re.escape(SCORES_SUFFIX)}", self._class_scores),
+            (rf"/(?P<dataset>[^/]+)/(?P<pid>[^/]+){re.escape(FEATURES_SUFFIX)}", self._features),
             (r"/api/bin/(?P<pid>[^/]+)", self._bin),
             (r"/api/closest_bin", self._closest_bin),
             (r"/api/most_recent_bin", self._most_recent_bin),
@@ -183,6 +184,15 @@ class Answers:
         texts = np.array(["" if np.isnan(v) else show(v) for v in values], dtype=object)
         cells = texts[where].reshape(scores.shape).tolist() if len(rows) else []
         return self._csv(header, ([row[0], *line] for row, line in zip(rows, cells, strict=True)))
+
+    def _features(self, _query: Query, dataset: str, pid: str) -> Answer:
+        # The file goes out as it is, by its own name, of version 4; `data` stands for any dataset.
+        homes = [name for name, archive in self._archives.items() if pid in archive.bins and dataset in (name, "data")]
+        path = next((self._archives[home].features_files.get(pid) for home in homes), None)
+        if path is None:
+            raise RefusedError(404)
+        disposition = f'attachment; filename="{pid}_features_v4.csv"'
+        return Answer(200, path.read_bytes(), "text/csv", {"Content-Disposition": disposition})
 
     def _csv(self, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
         out = io.StringIO()

@@ -1,4 +1,4 @@
-"""An archive on disk, as the emulated dashboard holds it: a dataset's bins and their score files."""
+"""An archive on disk, as the emulated dashboard holds it: a dataset's bins, their score and their features files."""
 
 import csv
 import math
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 SCORES_SUFFIX = "_class_scores.csv"
+FEATURES_SUFFIX = "_features.csv"
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,16 @@ class Timeline:
 
 
 class Archive:
-    """A folder with metadata.csv and, anywhere below it, {bin}_class_scores.csv."""
+    """A folder with metadata.csv and, anywhere below it, {bin}_class_scores.csv and {bin}_features.csv."""
 
     def __init__(self, folder: Path) -> None:
         with (folder / "metadata.csv").open(newline="", encoding="utf-8") as file:
             self.bins = {b.pid: b for b in sorted(map(_bin, csv.DictReader(file)), key=lambda b: b.pid)}
         self.score_files = {
             path.name.removesuffix(SCORES_SUFFIX): path for path in sorted(folder.rglob("*" + SCORES_SUFFIX))
+        }
+        self.features_files = {
+            path.name.removesuffix(FEATURES_SUFFIX): path for path in sorted(folder.rglob("*" + FEATURES_SUFFIX))
         }
         self._timelines: dict[int | None, Timeline] = {}
 

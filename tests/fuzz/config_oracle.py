@@ -144,6 +144,8 @@ KEYS = {
     "abundance.period": Key(one_of("day", "hour", "week", "month"), "day"),
     "abundance.position_tolerance_km": Key(a_number(0), 1.0),
     "abundance.confidence": Key(a_number(0, 1, above=True, below=True), 0.95),
+    "features.make": Key(a_flag, False),
+    "features.pixels_per_um.default": Key(a_number(0.1, 100), 3.4),
     "report.make": Key(a_flag_or_null, None),
     "report.top_classes": Key(a_whole_number(1, 200), 20),
     "report.class": Key(a_text("(?s).+", null=True), None),
@@ -169,7 +171,8 @@ EXPORTS_NEED = {
     "erddap": "title summary institution license info_url",
 }
 SECTIONS = [
-    *("source", "select", "select.ml_analyzed", "classify", "abundance", "report", "recheck"),
+    *("source", "select", "select.ml_analyzed", "classify", "abundance", "features", "features.pixels_per_um"),
+    *("report", "recheck"),
     *("export", "export.creator", "export.seabass"),
 ]
 TEXTS_OR_NULL = [key for key, entry in KEYS.items() if getattr(entry.read, "text_or_null", False)]

@@ -179,6 +179,34 @@ def some_scores(pick: Pick) -> bytes:
     return a_body(pick, lines)
 
 
+def some_features(pick: Pick) -> bytes:
+    """Features of BIN: up to 6 ROIs, of columns that have the two that are read, or lack one."""
+    names = ["roi_number", "Area", one(pick, ("Biovolume",) * 9 + ("Perimeter",)), "summedBiovolume"]
+    names = names[: 3 + (pick(3) > 0)] + some(pick, 2, lambda: a_text(pick, ("Solidity", "numBlobs", "H90"), odd=20))
+    if seldom(pick, 3):
+        names = names[::-1]
+    if seldom(pick, 30):
+        names[pick(len(names))] = one(pick, ("", "Biovolume", "roi_number", "roi number", "biovolume"))
+    lines = [a_line(pick, names, odd=40)]
+    roi, odd = pick(3), one(pick, (1000, 1000, 60, 12))
+    for _ in range(pick(7)):
+        roi += 1 + pick(3) - (pick(20) == 19)
+        number = (
+            one(pick, (f"{roi}.5", f"{roi}.0", f"{roi}e0", "0", "-1", "", "4294967297", "nan"))
+            if seldom(pick, odd)
+            else str(roi)
+        )
+        cells = [number if name == "roi_number" else a_biovolume(pick, odd) for name in names]
+        lines.append(a_line(pick, cells, odd=80) if seldom(pick, 60) else ",".join(cells))
+    return a_body(pick, lines, odd=30)
+
+
+def a_biovolume(pick: Pick, odd: int) -> str:
+    if seldom(pick, odd):
+        return one(pick, (*ODD_NUMBERS, "-1", "1e12", "1.0000001e12", "1e13"))
+    return one(pick, ("0", "", "NA", "nan", "1058.193125", f"{pick(10**9) / 1000}", f"{pick(10**6)}"))
+
+
 def an_id(pick: Pick) -> str:
     """A bin id of either style, or nearly one."""
     year, month, day = one(pick, (2024, 2012, 2023, 1900, 2000, pick(10000))), 1 + pick(12), 1 + pick(28)
@@ -591,6 +619,8 @@ RIGHT: dict[str, Sequence[Any]] = {
     "abundance.period": ("day", "hour", "week", "month"),
     "abundance.position_tolerance_km": (1.0, 0, "2.5", 1e308),
     "abundance.confidence": (0.95, "0.9", 0.5, 0, 1),
+    "features.make": (False, True, "true", "null", 0),
+    "features.pixels_per_um.default": (3.4, 2.77, "3", 0, 100, "0.05"),
     "report.make": (None, True, False, "true", "null", 1),
     "report.top_classes": (20, 1, 200, "30", 0, 201),
     "report.class": (None, "null", "Akashiwo", "nano <10um", ""),

@@ -165,6 +165,32 @@ def scores(bin_id: str, body: bytes) -> Reading:
 HALF, SINGLE, DOUBLE = "<e", "<f", "<d"  # as struct packs them, rounded to the nearest
 
 
+def features(body: bytes) -> Reading:
+    """(ROI number to its biovolume), None for a missing one, in the file's order."""
+    text = decoded(body)
+    need(text.endswith(("\n", "\r")), "the last line has no end: a number may have lost digits")
+    first_line = text.find("\n") + 1
+    need(first_line, "no line that ends")
+    need("\0" not in text and text[first_line:].isascii(), "what is in no table of numbers")
+    rows, odd = csv_rows(text)
+    need(rows and rows[0], "a blank line in place of the header")
+    odd = odd or ("a blank line" if not all(rows) else "") or ("a quote" if '"' in text[first_line:] else "")
+    header, *rows = rows
+    column = next((name for name in ("summedBiovolume", "Biovolume") if name in header), None)
+    need(column and header.count(column) == header.count("roi_number") == 1, "a column that is missing or there twice")
+    found: dict[int, float | None] = {}
+    for row in filter(None, rows):
+        need(len(row) == len(header), "a row of another length")
+        roi, odd_roi = number(row[header.index("roi_number")])
+        need(roi == int(roi) and 1 <= roi < 2**31 and int(roi) not in found, "no number of a ROI, or there twice")
+        cell = row[header.index(str(column))]
+        volume, odd_volume = (None, "") if cell in MISSING else number(cell)
+        need(volume is None or 0 <= volume <= 1e12, "no biovolume")
+        found[int(roi)] = volume
+        odd = odd or odd_roi or odd_volume
+    return Reading((column, found), odd)
+
+
 def counts(labels: Sequence[str], rows: list[list[float | None]], threshold: float, kind: str) -> list[int]:
     """ROIs per class by the contract: the first highest score wins, and counts if it reaches the threshold."""
 

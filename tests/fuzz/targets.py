@@ -20,7 +20,8 @@ import settings
 from bin_ids import PATTERN, parse_bin_id
 from class_table import read_class_table
 from dashboard import Dashboard
-from errors import CatalogError, ConfigError, RawFileError, ScoresError, WorkflowInputError
+from errors import CatalogError, ConfigError, FeaturesError, RawFileError, ScoresError, WorkflowInputError
+from features import read_features
 from metadata_export import COLUMNS, read_export
 from raw_header import read_header
 from raw_images import image_numbers, read_image
@@ -93,6 +94,17 @@ def check_scores(body: bytes) -> bool:
     for precision, kind in KINDS.items():
         found = count_classes(classes, winners, threshold, {}, precision).tolist()
         assert found == oracle.counts(labels, rows, threshold, kind), f"counts in {precision}"
+    return True
+
+
+def check_features(body: bytes) -> bool:
+    both = agreed(lambda: oracle.features(body), lambda: read_features(BIN, body), FeaturesError, BIN)
+    if both is None:
+        return False
+    found, (column, right) = both
+    assert found.column == column
+    assert found.rois.tolist() == list(right)
+    assert [None if math.isnan(volume) else volume for volume in found.biovolume] == list(right.values())
     return True
 
 
@@ -348,6 +360,7 @@ class Target:
 
 TARGETS = {
     "class scores": Target(making.some_scores, check_scores, 350_000, 6_000, 100_000),
+    "features": Target(making.some_features, check_features, 60_000, 4_000, 20_000),
     "metadata export": Target(making.an_export, check_export, 30_000, 3_000, 15_000),
     "walk": Target(making.some_answers, check_walk, 10_000, 2_000, 4_000),
     "bin id": Target(making.an_id, check_bin_id, 370_000, 6_000, 200_000),

@@ -26,9 +26,9 @@ REPOSITORY = Path(__file__).parents[2]
 RECORDED = REPOSITORY.parent / "shared" / "data" / "recorded"
 VERSIONS = ("5.0", "5.1", "5.2")
 
-# Raw files, features, series and small pages that nothing here asks for.
+# Raw files, series and small pages that nothing here asks for.
 NOT_EMULATED = re.compile(
-    r"cs_mat_download_h5|fea_(ok|data)|hdr.*|adc.*|roi.*|zip|short_json|metadata|list_images|(q_)?ts_?.*|feed"
+    r"cs_mat_download_h5|hdr.*|adc.*|roi.*|zip|short_json|metadata|list_images|(q_)?ts_?.*|feed"
     r"|extent.*|(single_)?bin_exists.*|bin_location|tags|tag_list|badhost"
 )
 EXPORTS = {"mvco": "export_mvco", "legacy": "export_legacy", "noloc-ds": "export_noloc", "quirks": "q_export"}
@@ -114,6 +114,7 @@ def recorded_archives(root: Path, own_positions: bool) -> dict[str, Path]:
             day = folders[dataset] / "class" / pid[:9]
             day.mkdir(parents=True, exist_ok=True)
             (day / f"{pid}_class_scores.csv").write_text(body(name))
+    (folders["mvco"] / f"{BIN}_features.csv").write_text(body("fea_ok"))
     (folders["mvco"] / "D20240215T191900_IFCB010_class_scores.csv").write_bytes(b"")
     return folders
 

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from abundance import DayFiles, Method, pool_abundance
+from biovolume import FeatureFiles, pool_biovolume
+from features import NOT_USED, FeaturesProvenance, write_features_summary
 from metadata_export import from_records
-from scores import Provenance, find_winners, write_summary
+from scores import Provenance, RoiWinners, best_scores, find_winners, write_summary
 from selection import WANTED, Criteria, assess
 from tests.archives import bin_row
 
@@ -91,3 +93,63 @@ def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], cut: b
         write_summary(said, winners, summaries[-1])
     pool_abundance(assessed, summaries, Method(**method), cut, day_files(folder))
     return Pooled(folder)
+
+
+FEATURE_PARTS = {name: f"{name}.csv" for name in ("biovolume", "biovolume_groups", "size_spectrum", "features_ledger")}
+
+
+def feature_files(folder: Path) -> FeatureFiles:
+    return FeatureFiles(**{name: str(folder / file) for name, file in FEATURE_PARTS.items()})
+
+
+class PooledFeatures:
+    """The tables of one day that are made of features, as text."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tables: dict[str, list[dict[str, str]]] = {}
+        for name, file in FEATURE_PARTS.items():
+            with (folder / file).open(newline="") as lines:
+                self.tables[name] = list(csv.DictReader(lines))
+        self.spectrum = self.tables["size_spectrum"]
+        self.ledger = {row["bin"]: row for row in self.tables["features_ledger"]}
+
+    def column(self, name: str, table: str = "biovolume", key: str = "class", **where: str) -> dict[str, float]:
+        rows = [row for row in self.tables[table] if all(row[column] == value for column, value in where.items())]
+        found = {row[key]: float(row[name] or "nan") for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+
+def pool_features(
+    folder: Path,
+    bins: Sequence[Row],
+    scores: Sequence[Rois | str],
+    volumes: Sequence[Sequence[float] | str] | None = None,
+    pixels: dict[str, float] | None = None,
+    **method: Any,
+) -> PooledFeatures:
+    """Pool a day's features. volumes: of each bin those of its ROIs (cubic pixels), or `no_features` or `failed`."""
+    folder.mkdir(exist_ok=True)
+    assessed = assess(records(bins), Criteria())
+    wanted = set(assessed["bin"][assessed["status"] == WANTED])
+    summaries = []
+    for i, (row, given) in enumerate(zip(bins, scores, strict=True)):
+        if row["pid"] not in wanted:
+            continue
+        labels, rows = ((), []) if isinstance(given, str) else given
+        matrix = np.array(rows, dtype=float).reshape(len(rows), len(labels))
+        rois_of = RoiWinners(tuple(labels), np.arange(1, len(rows) + 1), *best_scores(matrix))
+        volume = volumes[i] if volumes else [1000.0 * (n + 1) for n in range(len(rows))]
+        status = NOT_USED if isinstance(given, str) else volume if isinstance(volume, str) else "read"
+        said = FeaturesProvenance(row["pid"], status, "" if status == "read" else f"reason: {status}")
+        if status == "read":
+            said = FeaturesProvenance(
+                row["pid"], status, "", f"at/{row['pid']}", "cd34", 9, "Biovolume", 0, classes=tuple(labels)
+            )
+        else:
+            rois_of = RoiWinners((), np.empty(0, int), *best_scores(np.empty((0, 0))))
+            volume = []
+        summaries.append(folder / f"{row['pid']}_features.parquet")
+        write_features_summary(said, rois_of, np.array(volume, dtype=float), summaries[-1])
+    pool_biovolume(assessed, summaries, Method(**method), pixels or {"default": 1.0}, feature_files(folder))
+    return PooledFeatures(folder)

@@ -95,7 +95,8 @@ def test_same_seed_same_bytes_other_seed_other_bytes(archive: Path, tmp_path: Pa
     assert digests(tmp_path / "again") == expected
     assert other.keys() == expected.keys()
     same = {name for name in expected if other[name] == expected[name]}
-    assert same == {name for name in expected if only("header_only") in name}  # a header has nothing random
+    # A header has nothing random.
+    assert same == {name for name in expected if name.endswith(f"{only('header_only')}_class_scores.csv")}
 
 
 def test_writes_over_what_an_earlier_run_left(archive: Path, tmp_path: Path) -> None:
@@ -126,7 +127,8 @@ def test_small_and_unix_lines(archive: Path) -> None:
     assert sum(p.stat().st_size for p in files) < 15e6
     assert not any(b"\r" in p.read_bytes() for p in files)
     assert all(p.read_bytes().endswith(b"\n") for p in files)
-    assert {p.name for p in files if not p.name.endswith("_class_scores.csv")} == {"metadata.csv"}
+    products = ("_class_scores.csv", "_features.csv")
+    assert {p.name for p in files if not p.name.endswith(products)} == {"metadata.csv"}
 
 
 # --- metadata
@@ -182,7 +184,7 @@ def test_every_score_file_is_in_its_place(archive: Path, metadata: Metadata) -> 
         for bin_id in metadata
         if bin_id not in AWKWARD["no_scores"]
     }
-    assert digests(archive).keys() - {"metadata.csv"} == expected
+    assert {name for name in digests(archive) if name.endswith("_class_scores.csv")} == expected
 
 
 def test_labels(archive: Path, scores: dict[str, Scores]) -> None:
@@ -279,7 +281,8 @@ def test_awkward_names_bins_of_the_archive_each_once(metadata: Metadata) -> None
     assert set(AWKWARD) == {
         "no_scores", "skipped", "beads_skipped", "beads_not_skipped", *BAD_VOLUMES, "no_roi_at_threshold",
         "header_only", "corrected_time", "midnight", "position_empty", "position_fill", "rois_without_scores",
-        "rois_with_some_scores", "ties", "exactly_at_threshold", "older_classifier",
+        "rois_with_some_scores", "ties", "exactly_at_threshold", "older_classifier", "no_features",
+        "rois_without_features", "rois_without_blob",
     }  # fmt: skip
 
 
@@ -375,3 +378,55 @@ def test_older_classifier(scores: dict[str, Scores]) -> None:
     labels = scores[only("older_classifier")].labels
     assert len(labels) == len(LABELS) - 2
     assert labels == [label for label in LABELS if label in labels]
+
+
+# --- features
+
+
+def features_of(archive: Path, bin_id: str) -> list[dict[str, float]]:
+    path = archive / bin_id[1:5] / bin_id[:9] / f"{bin_id}_features.csv"
+    with path.open(newline="") as file:
+        return [{name: float(text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def test_features_are_there_of_all_bins_with_scores_but_one(archive: Path, scores: dict[str, Scores]) -> None:
+    there = {p.name.removesuffix("_features.csv") for p in archive.rglob("*_features.csv")}
+    assert there == scores.keys() - {only("no_features")}
+
+
+def test_features_have_a_row_per_roi_but_for_some(archive: Path, scores: dict[str, Scores]) -> None:
+    for bin_id in scores.keys() - {only("no_features"), only("header_only")}:
+        numbers = [row["roi_number"] for row in features_of(archive, bin_id)]
+        rois = [int(roi.rsplit("_", 1)[1]) for roi in scores[bin_id].rois]
+        missing = 3 if bin_id == only("rois_without_features") else 0
+        assert [roi for roi in rois if roi in numbers] == numbers
+        assert len(rois) - len(numbers) == missing
+
+
+def test_sizes_are_those_of_the_classes(archive: Path, scores: dict[str, Scores]) -> None:
+    """At 3.4 pixels per um; and only what has no blob has no volume."""
+    diameters = defaultdict(list)
+    without_blob = []
+    for bin_id in scores.keys() - {only("no_features"), only("header_only"), only("rois_without_features")}:
+        file = scores[bin_id]
+        for row, best, wins in zip(features_of(archive, bin_id), file.best, file.values, strict=True):
+            assert 0 <= row["Biovolume"] <= row["summedBiovolume"]
+            assert row["Area"] <= row["summedArea"]
+            if row["summedBiovolume"] == 0:
+                without_blob.append(bin_id)
+            elif best >= THRESHOLD:
+                name = file.labels[int(np.nan_to_num(wins, nan=-1).argmax())]
+                diameters[name].append((6 * row["summedBiovolume"] / np.pi) ** (1 / 3) / 3.4)
+    assert np.median(diameters["nanoplankton <10um"]) == pytest.approx(7, rel=0.05)
+    assert np.median(diameters["Guinardia_delicatula"]) == pytest.approx(24, rel=0.05)
+    assert np.median(diameters["Ditylum_brightwellii"]) == pytest.approx(40, rel=0.1)
+    assert without_blob == [only("rois_without_blob")] * 2
+
+
+def test_features_change_nothing_else_of_the_archive(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_archive, "_write_features", lambda *_: None)
+    write_demo_archive(tmp_path)
+    expected = digests(archive)
+    assert digests(tmp_path) == {name: of for name, of in expected.items() if not name.endswith("_features.csv")}

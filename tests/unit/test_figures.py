@@ -16,8 +16,20 @@ import vl_convert
 import figures
 import table_files
 from abundance import DayFiles, Method, merge_abundance
+from biovolume import FeatureFiles, merge_biovolume
 from figures import Wish
-from tests.unit.pooling import CLASSES, PARTS, Rois, Row, a_bin, pool, records, rois
+from tests.unit.pooling import (
+    CLASSES,
+    FEATURE_PARTS,
+    PARTS,
+    Rois,
+    Row,
+    a_bin,
+    pool,
+    pool_features,
+    records,
+    rois,
+)
 
 MERGED = {"abundance": "abundance.csv", "ledger": "ledger.csv", "groups": "groups.csv", "coverage": "coverage.csv"} | {
     "bins": "bins.parquet",
@@ -36,13 +48,19 @@ class Run:
             folders.append(folder / str(i))
             folders[-1].mkdir(parents=True)
             pool(folders[-1], [row for row, _ in day], [scores for _, scores in day], **method)
+            pool_features(folders[-1], [row for row, _ in day], [scores for _, scores in day], **method)
         catalog = folder / "catalog.csv"
         listed = pd.concat([records([row for row, _ in day]) for day in days])
         table_files.write(listed[table_files.columns("catalog")], "catalog", catalog)
         parts = {name: [of_day / file for of_day in folders] for name, file in PARTS.items()}
         merged = DayFiles(**{name: str(folder / file) for name, file in MERGED.items()})
         merge_abundance(parts, catalog, Method(**method), True, folder / "bins", merged)
-        self.tables = {"catalog": catalog, **{name: folder / file for name, file in MERGED.items()}}
+        tables: dict[str, Any] = {"ledger": merged.ledger, "catalog": catalog}
+        tables |= {name: [of_day / file for of_day in folders] for name, file in FEATURE_PARTS.items()}
+        of_features = FeatureFiles(**{name: str(folder / file) for name, file in FEATURE_PARTS.items()})
+        merge_biovolume(tables, of_features, Method(**method), {"default": 1.0}, True, folder)
+        both = {**MERGED, **FEATURE_PARTS}
+        self.tables = {"catalog": catalog, **{name: folder / file for name, file in both.items()}}
         self.wish = {"dataset": "here", "group_by": group_by, "top_classes": 20, "one_class": None, "confidence": 0.95}
 
     def spec(self, figure: str, **wish: Any) -> dict[str, Any]:

@@ -126,6 +126,11 @@ WRONG: dict[str, list[Any]] = {
     "export.seabass.cruise": ["", "a/b", "a\n", True],
     "export.seabass.documents": ["a.txt", None, ["a b.txt"], [""], [None]],
     "export": [None, "netcdf", ["netcdf"]],
+    "features.make": ["yes", 1, 0, None, [], "new"],
+    "features.pixels_per_um": [None, 3.4, []],
+    "features.pixels_per_um.default": [0, -3.4, "x", None, True, math.nan, ".inf", 101, [3.4]],
+    "features.pixels_per_um.IFCB10": [0, 0.09, "x", None, True, math.nan, 1e308, {"x": 1}],
+    "features": [None, True, []],
     "abundance": [None, []],
     "report": [None, "all", [], 5],
     "recheck": [None, "all", []],
@@ -163,7 +168,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 61
+    assert len(known) == 65
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -229,6 +234,19 @@ def test_a_list_that_a_kind_of_source_does_not_have(kind: str, catalog: str) -> 
     assert line == f"source.catalog: '{catalog}' while source.kind is '{kind}'. Accepted: {accepted}"
 
 
+@pytest.mark.parametrize("name", ["IFCB010", "IFCB", "10", "IFCB10\n", "ifcb10", "defaults", "IFCB123456"])
+def test_what_is_no_instrument_has_no_pixel_size(name: str) -> None:
+    (line,) = faults(config(features__pixels_per_um={name: 3.4}))
+    assert line.startswith(
+        f"features.pixels_per_um: {name!r} cannot be used. Accepted: a mapping of default, and of inst"
+    )
+
+
+def test_pixel_sizes_of_instruments_stand_beside_the_default() -> None:
+    resolved = settings.resolve(config(features__pixels_per_um={"IFCB10": "2.77", "IFCB0": 3}))
+    assert resolved["features"]["pixels_per_um"] == {"default": 3.4, "IFCB10": 2.77, "IFCB0": 3}
+
+
 NEEDED = {
     "netcdf": {"title", "summary", "institution", "license", "creator.name"},
     "darwin_core": {"title", "summary", "institution", "license", "model", "creator.name", "creator.email"},
@@ -271,7 +289,10 @@ def test_darwin_core_needs_a_class_table() -> None:
         ("classify.treshold", "Did you mean classify.threshold?"),
         ("abundance.groupby", "Did you mean abundance.group_by?"),
         ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
-        ("zzz", "Accepted here: dataset, shard, source, select, classify, abundance, report, recheck, export"),
+        (
+            "zzz",
+            "Accepted here: dataset, shard, source, select, classify, abundance, features, report, recheck, export",
+        ),
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> None:
@@ -312,6 +333,8 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "classify.class_table": ("null", None),
         "abundance.position_tolerance_km": ("0", 0),
         "recheck.days": ("7", 7),
+        "features.pixels_per_um.default": ("2.77", 2.77),
+        "features.pixels_per_um.IFCB10": ("3", 3),
         "report.make": ("false", False),
         "report.top_classes": ("30", 30),
         "report.class": ("null", None),

@@ -14,10 +14,12 @@ sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free
 
 import abundance
 import bin_table
+import biovolume
 import catalog
 import data_package
 import demo_archive
 import exports
+import features
 import periods
 import recheck
 import run_record
@@ -47,6 +49,7 @@ except WorkflowInputError as error:
 
 RESULTS = f"results/{SETTINGS['dataset']}"
 SUMMARIES = f"{RESULTS}/bins"
+FEATURES = f"{RESULTS}/features"
 SHARD = SETTINGS["shard"]
 TABLES = RESULTS if SHARD in (None, settings.MERGE) else f"{RESULTS}/shards/{SHARD}"
 LOGS = f"logs/{SETTINGS['dataset']}"
@@ -71,6 +74,8 @@ METHOD = abundance.Method(
     position_tolerance_km=SETTINGS["abundance"]["position_tolerance_km"],
 )
 PERIOD = SETTINGS["abundance"]["period"]
+PIXELS = SETTINGS["features"]["pixels_per_um"]
+FEATURES_WANTED = SETTINGS["features"]["make"]
 CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
 
 FIGURES = f"{TABLES}/figures"
@@ -103,6 +108,14 @@ MERGED = {
     "bins": "bins_long.parquet",
     "sweep": "threshold_sweep.csv",
 }
+# Likewise those that are made of features, by the names of biovolume.FeatureFiles.
+FEATURE_PARTS = {
+    "biovolume": "biovolume/{date}.csv",
+    "biovolume_groups": "biovolume_groups/{date}.csv",
+    "size_spectrum": "size_spectrum/{date}.csv",
+    "features_ledger": "features_ledger/{date}.csv",
+}
+FEATURE_MERGED = {name: f"{table}.csv" for name, table in biovolume.TABLES.items()}
 # File to schema of all tables that a run makes, for the description that goes with them.
 DESCRIBED = {
     "abundance_long.csv": "abundance_long",
@@ -114,6 +127,7 @@ DESCRIBED = {
     "ledger.csv": "ledger",
     "catalog.csv": "catalog",
     "threshold_sweep.csv": "threshold_sweep",
+    **({FEATURE_MERGED[name]: table for name, table in biovolume.TABLES.items()} if FEATURES_WANTED else {}),
 }
 # What archives are told, and what is made for them.
 PUBLICATION = exports.Publication(
@@ -162,13 +176,20 @@ def targets():
     """The results of a run that hold all of it; other shapes of them only when all shards are together."""
     whole = TABLES == RESULTS
     others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if whole else ("catalog.csv",)
-    tables = [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json", "overview.rst"])]
+    of_features = FEATURE_MERGED.values() if FEATURES_WANTED else ()
+    merged = [*MERGED.values(), *of_features, *others, "run.json", "overview.rst"]
+    tables = [f"{TABLES}/{name}" for name in dict.fromkeys(merged)]
     shown = [*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and whole else []
     return tables + shown + [EXPORTS[name] for name in SETTINGS["export"]["formats"] if whole]
 
 
-def figure_files():
-    return [f"{FIGURES}/{figure}.{form}" for figure in DRAWN for form in ("svg", "pdf", "html", "json")]
+def shown_figures():
+    return [*DRAWN, *(DRAWN_OF_FEATURES if FEATURES_WANTED else ())]
+
+
+def figure_files(figures=None):
+    forms = ("svg", "pdf", "html", "json")
+    return [f"{FIGURES}/{figure}.{form}" for figure in figures or shown_figures() for form in forms]
 
 
 def parts(wildcards):
@@ -178,7 +199,16 @@ def parts(wildcards):
     """
     if SHARDS:
         return []
-    return deleted_summaries() + [path for part in PARTS.values() for path in all_days(part)]
+    made = deleted_summaries(summary_path, PARTS["abundance"])
+    made += [path for part in PARTS.values() for path in all_days(part)]
+    return made + (parts_of_features(wildcards) if FEATURES_WANTED else [])
+
+
+def parts_of_features(wildcards):
+    if SHARDS:
+        return []
+    made = deleted_summaries(features_path, FEATURE_PARTS["biovolume"])
+    return made + [path for part in FEATURE_PARTS.values() for path in all_days(part)]
 
 
 def selection():
@@ -200,14 +230,22 @@ def summary_path(bin_id):
     return f"{SUMMARIES}/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
 
 
+def features_path(bin_id):
+    return f"{FEATURES}/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
+
+
 def summaries_of_day(wildcards):
     return list(map(summary_path, selection().wanted[wildcards.date]))
 
 
-def deleted_summaries():
+def features_of_day(wildcards):
+    return list(map(features_path, selection().wanted[wildcards.date]))
+
+
+def deleted_summaries(path_of, part):
     """The summaries that are not there although their day is made: the day alone does not miss them."""
-    made = {date for date in selection().wanted if Path(RESULTS, PARTS["abundance"].format(date=date)).exists()}
-    return [path for date in made for path in map(summary_path, selection().wanted[date]) if not Path(path).exists()]
+    made = {date for date in selection().wanted if Path(RESULTS, part.format(date=date)).exists()}
+    return [path for date in made for path in map(path_of, selection().wanted[date]) if not Path(path).exists()]
 
 
 def all_days(part):
@@ -216,7 +254,8 @@ def all_days(part):
 
 def all_parts(name):
     """What a merged table is made of: its days, or its shards."""
-    return [f"{shard}/{MERGED[name]}" for shard in SHARDS] or all_days(PARTS[name])
+    merged, part = {**MERGED, **FEATURE_MERGED}[name], {**PARTS, **FEATURE_PARTS}[name]
+    return [f"{shard}/{merged}" for shard in SHARDS] or all_days(part)
 
 
 def priority_of_day(wildcards):
@@ -242,15 +281,20 @@ def day_files(output):
     return abundance.DayFiles(**dict(output.items()))
 
 
-def bins_to_read():
+def feature_files(output):
+    return biovolume.FeatureFiles(**dict(output.items()))
+
+
+def bins_to_read(rule):
     """How many bins are wanted, and how many of them this run has to read; a job on its own knows of itself alone."""
     if not workflow.is_main_process:
         return 1, 1
     wanted = sum(map(len, selection().wanted.values()))
-    return wanted, sum(job.rule.name == "summarize_scores" for job in workflow.dag.needrun_jobs())
+    return wanted, sum(job.rule.name == rule for job in workflow.dag.needrun_jobs())
 
 
-progress = Progress("class scores of bins", bins_to_read)
+progress = Progress("class scores of bins", lambda: bins_to_read("summarize_scores"))
+progress_of_features = Progress("features of bins", lambda: bins_to_read("summarize_features"))
 
 
 def print_summary():

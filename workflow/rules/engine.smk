@@ -48,12 +48,15 @@ def distrust_unrecorded():
     def in_window(day):
         return (not first or day >= first) and (not last or day <= last)
 
-    for folder in {Path(RESULTS, part).parent for part in PARTS.values()}:
+    for folder in {Path(RESULTS, part).parent for part in (*PARTS.values(), *FEATURE_PARTS.values())}:
         for path in engine_state.unrecorded(p for p in folder.glob("[!.]*") if in_window(p.stem)):
             path.unlink()
     summaries = Path(SUMMARIES).rglob("[!.]*.parquet")
     for path in engine_state.unrecorded(p for p in summaries if in_window(f"{parse_bin_id(p.stem).time:%Y-%m-%d}")):
         path.replace(aside(path))
+    summaries = Path(FEATURES).rglob("[!.]*.parquet")
+    for path in engine_state.unrecorded(p for p in summaries if in_window(f"{parse_bin_id(p.stem).time:%Y-%m-%d}")):
+        path.unlink()
 
 
 # Ways to call the engine that only look, and must change nothing.
@@ -135,6 +138,9 @@ def after_failure():
         for stale in targets():
             if stale != RECHECK["catalog"]:
                 Path(stale).unlink(missing_ok=True)
+    if "merge_biovolume" in unfinished:
+        for name in FEATURE_MERGED.values():
+            Path(f"{TABLES}/{name}").unlink(missing_ok=True)
     if not workflow.scheduler.failed:
         logger.error("The run was stopped. What is built is kept: the same command goes on where it stood.")
         return

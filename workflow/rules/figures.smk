@@ -14,6 +14,11 @@ DRAWN = {
     "positions": ("where the bins were sampled", ["catalog", "ledger"]),
     "bin_series": ("one class, bin by bin", ["abundance", "coverage", "bins"]),
 }
+# Those for which features have to be read.
+DRAWN_OF_FEATURES = {
+    "size_spectrum": ("objects per size, and where they drop off", ["coverage", "biovolume", "size_spectrum"]),
+    "carbon": ("carbon by group of classes", ["coverage", "biovolume"]),
+}
 
 
 # The scripts of the interactive figures are put together once, which takes longer than to draw one.
@@ -29,13 +34,13 @@ rule bundle_scripts:
         "../scripts/vega_scripts.py"
 
 
-for figure, (shows, tables) in DRAWN.items():
+for figure, (shows, tables) in {**DRAWN, **DRAWN_OF_FEATURES}.items():
 
     rule:
         name:
             f"draw_{figure}"
         input:
-            **{table: f"{TABLES}/{MERGED.get(table, 'catalog.csv')}" for table in tables},
+            **{table: f"{TABLES}/{({**MERGED, **FEATURE_MERGED}).get(table, 'catalog.csv')}" for table in tables},
             scripts=rules.bundle_scripts.output[0],
         output:
             **{

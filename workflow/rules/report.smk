@@ -24,7 +24,7 @@ rule write_report:
     input:
         **REPORTED,
         run=f"{TABLES}/run.json",
-        figures=[f"{FIGURES}/{figure}.json" for figure in DRAWN],
+        figures=[f"{FIGURES}/{figure}.json" for figure in shown_figures()],
         scripts=rules.bundle_scripts.output[0],
     output:
         **{

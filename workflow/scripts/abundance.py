@@ -228,7 +228,7 @@ def merge_abundance(
     with ExitStack() as files:
         whole = {name: files.enter_context(whole_file(getattr(merged, name))) for name in tables}
         for name, table in tables.items():
-            _concatenate(parts[name], table_files.columns(table, method.group_by), whole[name])
+            concatenate(parts[name], table_files.columns(table, method.group_by), whole[name])
         bins = table_files.read("ledger", whole["ledger"], ["bin", "status", "reason"])
         failed = bins[bins["status"] == "failed"]
         if len(failed) and not failures_allowed:
@@ -267,7 +267,8 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     table_files.convert("abundance_long", abundance, parquet)
 
 
-def _concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:
+def concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:
+    """Put tables of the same columns, one behind the other, into the file `whole`; raises TableError for others."""
     header = ",".join(columns)
     with whole.open("w", encoding="utf-8", newline="") as out:
         out.write(header + "\n")

@@ -36,6 +36,10 @@ class Archive(BinFiles):
         """The files with this bin's class scores: one, or none if the bin has no scores."""
         return self._index.get(bin_id, [])
 
+    def features_files(self, bin_id: str) -> list[str]:
+        """The files with this bin's features, of the highest version: one, or none if the bin has no features."""
+        return self._features(bin_id)
+
     def would_tell(self, bin_id: str, told: str) -> bool:  # noqa: ARG002
         """Never: the file may have changed, and to read it again costs no request."""
         return False

@@ -109,12 +109,15 @@ class BinFiles(ABC):
 
     def read_features(self, bin_id: str) -> SourceFile | None:
         """The bin's features, of the highest version; None without a file, FeaturesError if there are two of it."""
-        files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
-        latest = [product.path for product in files if product.version == files[-1].version]
+        latest = self._features(bin_id)
         if len(latest) > 1:
             raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
         with _told_of(bin_id, FeaturesError):
             return SourceFile(latest[0], self._read(latest[0])) if latest else None
+
+    def _features(self, bin_id: str) -> list[str]:
+        files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
+        return [product.path for product in files if product.version == files[-1].version]
 
     @contextmanager
     def open_images(self, bin_id: str) -> Iterator[RawImages | None]:

@@ -98,6 +98,10 @@ class Bucket(BinFiles):
         """None: scores come over the network."""
         return []
 
+    def features_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: features come over the network."""
+        return []
+
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether it could be the address of the bin's scores here, or is the reason for none; asks nothing."""
         found = re.fullmatch(self.scores_name, told.rpartition("/")[2])

@@ -94,6 +94,10 @@ class Dashboard:
         """None: scores come over the network."""
         return []
 
+    def features_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: features come over the network."""
+        return []
+
     # --- which bins ---
 
     def list_bins(self, window: Window) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The demo archive: four made-up days of two instruments, with every awkward bin that real archives hold.
 
-Looks as if exported from a dashboard 5.0: the metadata export and one class-scores file a bin.
+Looks as if exported from a dashboard 5.0: the metadata export, one class-scores file and one features file a bin.
 """
 
 import csv
@@ -41,6 +41,9 @@ AWKWARD: Final[dict[str, list[str]]] = {
     "ties": ["D20240417T222058_IFCB125"],
     "exactly_at_threshold": ["D20240418T095619_IFCB010"],
     "older_classifier": ["D20240417T173350_IFCB125"],
+    "no_features": ["D20240416T222847_IFCB125"],
+    "rois_without_features": ["D20240418T204652_IFCB010"],
+    "rois_without_blob": ["D20240415T042821_IFCB125"],
 }
 
 # ml_analyzed as written. Real dashboards hold such values: an inhibit time longer than the run time makes it
@@ -84,6 +87,30 @@ RARE_CLASS: Final = "Vicicitus_globosus"  # met on the third day only
 DAYLIGHT_CLASSES: Final = {"nanoplankton <10um", "Dinophysis_acuminata", "Mesodinium"}
 NEWER_CLASSES: Final = {"Margalefidinium", "Thalassiosira_TAG_external_detritus"}  # not in older label sets
 
+# Equivalent spherical diameter (um) of the median object of a class; every other class has OTHER_DIAMETER.
+DIAMETER: Final = {
+    "nanoplankton <10um": 7.0,
+    "cryptophyta": 8.0,
+    "Skeletonema": 13.0,
+    "Cylindrotheca": 11.0,
+    "Chaetoceros": 20.0,
+    "Guinardia_delicatula": 24.0,
+    "Leptocylindrus": 16.0,
+    "Thalassiosira": 22.0,
+    "Ditylum_brightwellii": 40.0,
+    "Dinophysis_acuminata": 32.0,
+    "Margalefidinium": 30.0,
+    "Mesodinium": 25.0,
+    "ciliate": 28.0,
+    "detritus": 7.5,
+    "bead": 6.0,
+    "pollen": 45.0,
+}
+OTHER_DIAMETER: Final = 18.0
+PIXELS_PER_UM: Final = 3.4
+FEATURES: Final = "roi_number,Area,Biovolume,EquivDiameter,numBlobs,summedArea,summedBiovolume"
+FEATURES_LINE: Final = "{:d},{:.1f},{:.3f},{:.4f},{:d},{:.1f},{:.3f}\n"
+
 LABELS: Final = sorted(
     [
         *DENSITY,
@@ -106,7 +133,7 @@ COLUMNS: Final = (
 
 
 def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
-    """Write the archive: `folder/{YYYY}/D{YYYYMMDD}/{bin}_class_scores.csv`, and `folder/metadata.csv` last.
+    """Write the archive: below `folder/{YYYY}/D{YYYYMMDD}/` the bins' files, and `folder/metadata.csv` last.
 
     The same seed gives the same bytes. The metadata appear when all else is written, so where they are
     the archive is whole. Files of another seed are overwritten.
@@ -136,6 +163,8 @@ def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             body = "" if _is("header_only", bin_id) else "".join(lines)
             path.write_text(_csv([["pid", *labels]]) + body, encoding="utf-8", newline="\n")
+        if not _is("no_scores", bin_id):
+            _write_features(folder, seed, bin_id, labels, roi, scores)
         rows.append(_metadata_row(bin_id, sample_time, ml_analyzed, n_images))
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -221,6 +250,41 @@ def _score_texts() -> npt.NDArray[np.object_]:
     one = int(np.float16(1).view(np.uint16))
     values = np.arange(one + 1, dtype=np.uint16).view(np.float16)
     return np.array([*map(str, values), ""], dtype=object)
+
+
+def _write_features(
+    folder: Path,
+    seed: int,
+    bin_id: str,
+    labels: list[str],
+    roi: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float16],
+) -> None:
+    """Write the bin's features, a few columns of a real file's: each ROI is about as large as its class.
+
+    The generator is the bin's own, so that nothing else of the archive depends on it.
+    """
+    path = folder / bin_id[1:5] / bin_id[:9] / f"{bin_id}_features.csv"
+    if _is("no_features", bin_id):
+        path.unlink(missing_ok=True)
+        return
+    rng = np.random.Generator(np.random.PCG64([seed, *bin_id.encode()]))
+    medians = np.array([DIAMETER.get(label, OTHER_DIAMETER) for label in labels])
+    diameter = medians[np.nan_to_num(scores, nan=-1).argmax(axis=1)] * np.exp(0.3 * rng.standard_normal(len(roi)))
+    pixels = diameter * PIXELS_PER_UM
+    blobs = 1 + (rng.random(len(roi)) < 0.15)
+    share = np.where(blobs > 1, 0.5 + 0.4 * rng.random(len(roi)), 1.0)  # of the largest blob
+    summed_area, summed_volume = np.pi / 4 * pixels**2, np.pi / 6 * pixels**3
+    area, volume = share * summed_area, share * summed_volume
+    if _is("rois_without_blob", bin_id):
+        for column in (area, volume, summed_area, summed_volume, blobs):
+            column[[7, 33]] = 0
+    columns = (roi, area, volume, np.sqrt(4 / np.pi * area), blobs, summed_area, summed_volume)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    lines = [FEATURES_LINE.format(*row) for row in rows]
+    if _is("rois_without_features", bin_id):
+        lines = lines[:5] + lines[8:]
+    path.write_text(f"{FEATURES}\n{''.join(lines)}", encoding="utf-8", newline="\n")
 
 
 def _metadata_row(bin_id: str, sample_time: datetime, ml_analyzed: float, n_images: int) -> list[object]:

@@ -25,6 +25,7 @@ import table_files
 from files import whole_file
 from intervals import poisson_limits
 from job_log import scripted
+from size_spectrum import ALL, LIVING, drop_off
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -97,7 +98,7 @@ class Wish:
     confidence: float
 
 
-Tables = Mapping[str, str | Path]  # abundance, coverage, sweep, bins, catalog, ledger: to their paths
+Tables = Mapping[str, str | Path]  # abundance, coverage, sweep, bins, catalog, ledger, ...: to their paths
 
 
 @dataclass(frozen=True)
@@ -906,6 +907,178 @@ def broken(bins: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(pieces)
 
 
+SPECTRA = {ALL: "all objects", LIVING: "objects of living classes"}
+DROP_OFF = "size drop-off"
+
+
+def size_spectrum(tables: Tables, wish: Wish) -> Any:
+    """Objects per mL and um by their diameter, on log scales, over the whole window; the drop-off is marked."""
+    head = "Size spectrum"
+    coverage, span = read_coverage(tables, wish)
+    columns = ["date", *wish.group_by, "objects", "esd_low_um", "esd_high_um", "count"]
+    days = table_files.read("size_spectrum", tables["size_spectrum"], columns)
+    if span is None or days.empty:
+        return note(head, f"{wish.dataset}: no used bin has features with a measured object")
+    days["series"] = series_of(days, wish.group_by)
+    series = [name for name in main_series(coverage) if name in set(days["series"])]
+    volume = _volume_with_features(tables, wish)
+    rows = pd.concat(
+        [_pooled_spectrum(days[days["series"] == name], volume[name]) for name in series], ignore_index=True
+    )
+    low, high = poisson_limits(rows["count"].to_numpy(dtype=int), wish.confidence)
+    per_um = rows["value"] / rows["count"]  # of one object
+    rows = rows.assign(low=low * per_um, high=high * per_um, what=rows["objects"].map(SPECTRA))
+    of_all = rows[rows["objects"] == ALL].assign(objects_per_ml_per_um=rows["value"].fillna(0))
+    marks = [{"series": name, "what": DROP_OFF, "esd": drop_off(of)} for name, of in of_all.groupby("series")]
+    data = inline(pd.concat([rows, pd.DataFrame(marks)])[["series", "what", "esd", "count", "value", "low", "high"]])
+
+    named = [text for objects, text in SPECTRA.items() if objects in set(rows["objects"])]
+    colours = dict(zip([*SPECTRA.values(), DROP_OFF], ("#0072B2", "#009E73", "#D55E00"), strict=True))
+    colour = alt.Color(
+        "what:N",
+        title=None,
+        scale=alt.Scale(domain=[*named, DROP_OFF], range=[colours[name] for name in [*named, DROP_OFF]]),
+        legend=alt.Legend(symbolType="square", symbolOpacity=1),
+    )
+    span_of_sizes = [2.0 ** math.floor(math.log2(rows["esd"].min())), 2.0 ** math.ceil(math.log2(rows["esd"].max()))]
+    powers = round(math.log2(span_of_sizes[1] / span_of_sizes[0]))
+    x = alt.X(
+        "esd:Q",
+        title="equivalent spherical diameter (µm, log scale)",
+        scale=alt.Scale(type="log", base=2, domain=span_of_sizes, nice=False),
+        axis=alt.Axis(values=[span_of_sizes[0] * 2.0**i for i in range(powers + 1)], format=".3~g"),
+    )
+    found = rows["value"].dropna()
+    scale = alt.Scale(type="log", domain=decades(found), nice=False)
+    axis = alt.Axis(values=_powers(found), format=".6~g")
+    y_title = "objects per mL and µm (log scale)"
+    y = alt.Y("value:Q", title=y_title, scale=scale, axis=axis)
+    base = alt.Chart().encode(x=x, color=colour)
+    spectra = base.transform_filter(f"datum.what != '{DROP_OFF}'")
+    points = spectra.transform_filter("isValid(datum.value)")
+    mark = base.transform_filter(f"datum.what == '{DROP_OFF}'")
+    hover = [
+        alt.Tooltip("series:N", title="group"),
+        alt.Tooltip("what:N", title="objects"),
+        alt.Tooltip("esd:Q", title="diameter (µm)"),
+        alt.Tooltip("count:Q"),
+        alt.Tooltip("value:Q", title="objects/mL/µm"),
+    ]
+    chart = alt.layer(
+        mark.mark_rule(strokeDash=[5, 3], strokeWidth=1.5, clip=True),
+        mark.mark_text(align="left", baseline="top", dx=5, fontSize=10)
+        .encode(y=alt.value(4), text="label:N")
+        .transform_calculate(label="format(datum.esd, '.3~g') + ' µm'"),
+        points.mark_rule(opacity=0.5, clip=True).encode(
+            y=alt.Y("low:Q", title=y_title, scale=scale, axis=axis), y2="high:Q"
+        ),
+        spectra.mark_line(strokeWidth=1.3, clip=True).encode(y=y).add_params(zoom("x")),
+        points.mark_circle(size=24, opacity=1, clip=True).encode(y=y, tooltip=hover),
+    ).properties(width=620, height=260)
+    return _panels(chart, data, series).properties(
+        title=title(
+            f"{head}, {wish.dataset}",
+            f"{span}, pooled; bars: {_percent(wish.confidence)} Poisson interval of the count",
+            "left of the drop-off the instrument does not count all objects",
+            _of_series(series, coverage["series"].nunique()),
+        )
+    )
+
+
+def _volume_with_features(tables: Tables, wish: Wish) -> dict[str, float]:
+    """The volume (mL) of the used bins with features of each series, those without an object too."""
+    columns = ["date", *wish.group_by, "class", "ml_analyzed_total"]
+    rows = table_files.read("biovolume_long", tables["biovolume"], columns)
+    rows = rows[rows["class"] == UNCLASSIFIED]
+    return {str(name): math.fsum(of) for name, of in rows["ml_analyzed_total"].groupby(series_of(rows, wish.group_by))}
+
+
+def _pooled_spectrum(days: pd.DataFrame, volume: float) -> pd.DataFrame:
+    """Of one series, per kind of objects and size: `count`, and objects per mL and um as `value`, NaN without any."""
+    keys = ["series", "objects", "esd_low_um"]
+    rows = days.groupby(keys, as_index=False).agg({"esd_high_um": "first", "count": "sum"})
+    sizes = rows[["esd_low_um", "esd_high_um"]].drop_duplicates().sort_values("esd_low_um")
+    # Where no day has objects of a size between two others, the line is broken.
+    steps = round(4 * math.log2(sizes["esd_high_um"].iloc[-1] / sizes["esd_low_um"].iloc[0]))
+    edges = sizes["esd_low_um"].iloc[0] * 2.0 ** (np.arange(steps + 1) / 4)
+    grids = []
+    for objects, of_objects in rows.groupby("objects"):
+        at = np.rint(4 * np.log2(of_objects["esd_low_um"] / edges[0])).astype(int)
+        count = np.zeros(steps, dtype=int)
+        count[at] = of_objects["count"]
+        grid = pd.DataFrame({"esd_low_um": edges[:-1], "esd": np.sqrt(edges[:-1] * edges[1:]), "count": count})
+        grid["value"] = np.where(count > 0, count / volume / (edges[1:] - edges[:-1]), np.nan)
+        grids.append(grid.assign(objects=objects, series=rows["series"].iloc[0]))
+    return pd.concat(grids, ignore_index=True)
+
+
+def carbon(tables: Tables, wish: Wish) -> Any:
+    """A bar per day: the carbon of living classes, by group of classes."""
+    head = "Carbon by group of classes"
+    coverage, span = read_coverage(tables, wish)
+    columns = ["date", *wish.group_by, "class", "living", "group", "ml_analyzed_total", "carbon_ug_per_L"]
+    rows = table_files.read("biovolume_long", tables["biovolume"], columns)
+    rows = rows[(rows["living"] == "yes") & rows["carbon_ug_per_L"].notna()]
+    if span is None or rows.empty:
+        return note(head, f"{wish.dataset}: no used bin has features of classes that are known to live")
+    rows["series"] = series_of(rows, wish.group_by)
+    series = [name for name in main_series(coverage) if name in set(rows["series"])]
+    rows = rows[rows["series"].isin(series)].assign(day=span.start(rows["date"]))
+    rows["mass"] = rows["carbon_ug_per_L"] * rows["ml_analyzed_total"]
+    sums = rows.groupby(["series", "day", "group", "class"], as_index=False)[["mass", "ml_analyzed_total"]].sum()
+    sums["carbon"] = sums["mass"] / sums["ml_analyzed_total"]
+    of_groups = (
+        sums.loc[sums["group"] != ""].groupby("group")["carbon"].sum().sort_values(ascending=False, kind="stable")
+    )
+    named = [str(name) for name in of_groups.index[: len(GROUP_COLOURS)]]
+    kind = sums["group"].where(sums["group"] != "", NO_GROUP)
+    sums["kind"] = kind.where(kind.isin([*named, NO_GROUP]), OTHER_GROUPS)
+    bars = sums.groupby(["series", "day", "kind"])["carbon"].sum().reset_index()
+    order = [name for name in (*named, OTHER_GROUPS, NO_GROUP) if name in set(bars["kind"])]
+    bars["rank"] = bars["kind"].map({name: i for i, name in enumerate(order)})
+    bars = bars.sort_values(by=["series", "day", "rank"])
+    bars["top"] = bars.groupby(["series", "day"])["carbon"].cumsum()
+    bars["bottom"] = bars["top"] - bars["carbon"]
+    bars["end"] = bars["day"] + pd.Timedelta(days=span.step)
+    data = inline(bars[["series", "day", "end", "kind", "carbon", "bottom", "top"]], digits=6)
+
+    colours = {**dict(zip(named, GROUP_COLOURS, strict=False)), **REST_COLOURS}
+    width = 620
+    y = alt.Y("bottom:Q", title="µg C per L", axis=alt.Axis(format=".6~g", tickCount=5))
+    chart = (
+        alt.Chart()
+        .mark_rect(clip=True)
+        .encode(
+            x=time_axis(span, width),
+            x2="end:T",
+            y=y,
+            y2="top:Q",
+            color=alt.Color(
+                "kind:N",
+                title=None,
+                scale=alt.Scale(domain=order, range=[colours[name] for name in order]),
+                legend=alt.Legend(symbolType="square"),
+            ),
+            tooltip=[
+                alt.Tooltip("kind:N", title="group of classes"),
+                alt.Tooltip("series:N", title="group of bins"),
+                alt.Tooltip("day:T", title="day (UTC)", format="%Y-%m-%d"),
+                alt.Tooltip("carbon:Q", title="µg C/L", format=".4~g"),
+            ],
+        )
+        .add_params(zoom("x"))
+        .properties(width=width, height=180)
+    )
+    return _panels(chart, data, series).properties(
+        title=title(
+            f"{head}, {wish.dataset}",
+            f"{span}; a bar is a {span.pooled}. Without a bar: no used bin with features",
+            "living classes only; objects without a class or a biovolume are not in it",
+            _of_series(series, coverage["series"].nunique()),
+        )
+    )
+
+
 FIGURES: dict[str, Callable[[Tables, Wish], Any]] = {
     "time_series": time_series,
     "heat_map": heat_map,
@@ -914,6 +1087,8 @@ FIGURES: dict[str, Callable[[Tables, Wish], Any]] = {
     "threshold_sweep": threshold_sweep,
     "positions": positions,
     "bin_series": bin_series,
+    "size_spectrum": size_spectrum,
+    "carbon": carbon,
 }
 
 

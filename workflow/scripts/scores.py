@@ -351,22 +351,13 @@ def _origin(file: SourceFile) -> dict[str, Any]:
 
 def write_summary(provenance: Provenance, winners: Winners, path: str | Path) -> None:
     """Write a scores summary; as described at the top of this module."""
-    labels = pa.array(provenance.classes, pa.string())
-
-    def named(indices: NDArray[np.intp], absent: NDArray[np.bool_]) -> pa.DictionaryArray:
-        return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32(), mask=absent), labels)
-
-    exact = winners.winner["float64"]
-    unscored = exact < 0
     table = pa.table(
         {
-            "class": named(exact, unscored),
-            "score": pa.array(winners.score, mask=unscored),
+            **winner_columns(provenance.classes, winners.score, winners.winner),
             "n_rois": pa.array(winners.n_rois, pa.int32()),
-            "class_float32": named(winners.winner["float32"], winners.winner["float32"] == exact),
-            "class_float16": named(winners.winner["float16"], winners.winner["float16"] == exact),
         }
-    ).replace_schema_metadata({"ifcb": json.dumps(vars(provenance))})
+    ).select(["class", "score", "n_rois", "class_float32", "class_float16"])
+    table = table.replace_schema_metadata({"ifcb": json.dumps(vars(provenance))})
     with whole_file(path) as unfinished:
         pq.write_table(
             table,
@@ -390,7 +381,28 @@ def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
         raise ScoresError(f"{path}: not a scores summary ({error}); delete it to have the bin read again") from error
 
 
-def _winners(table: pa.Table, classes: tuple[str, ...]) -> Winners:
+def winner_columns(
+    classes: tuple[str, ...], score: NDArray[np.float64], winner: Mapping[Precision, NDArray[np.intp]]
+) -> dict[str, pa.Array]:
+    """Winners, as of Winners, as columns of a file; what they mean is at the top of this module."""
+    labels = pa.array(classes, pa.string())
+
+    def named(indices: NDArray[np.intp], absent: NDArray[np.bool_]) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32(), mask=absent), labels)
+
+    exact = winner["float64"]
+    return {
+        "class": named(exact, exact < 0),
+        "score": pa.array(score, mask=exact < 0),
+        "class_float32": named(winner["float32"], winner["float32"] == exact),
+        "class_float16": named(winner["float16"], winner["float16"] == exact),
+    }
+
+
+def read_winner_columns(
+    table: pa.Table, classes: tuple[str, ...]
+) -> tuple[NDArray[np.float64], dict[Precision, NDArray[np.intp]]]:
+    """Score and winner, as of Winners, from the columns that `winner_columns` made."""
     position = {name: i for i, name in enumerate(classes)}
 
     def indices(column: str) -> NDArray[np.intp]:
@@ -405,8 +417,9 @@ def _winners(table: pa.Table, classes: tuple[str, ...]) -> Winners:
         if table.column(f"class_{precision}").null_count < len(table):
             other = indices(f"class_{precision}")
             winner[precision] = np.where(other < 0, winner["float64"], other)
-    return Winners(
-        score=table.column("score").fill_null(-1.0).to_numpy(),
-        winner=winner,
-        n_rois=table.column("n_rois").to_numpy().astype(np.int64),
-    )
+    return table.column("score").fill_null(-1.0).to_numpy(), winner
+
+
+def _winners(table: pa.Table, classes: tuple[str, ...]) -> Winners:
+    score, winner = read_winner_columns(table, classes)
+    return Winners(score, winner, table.column("n_rois").to_numpy().astype(np.int64))

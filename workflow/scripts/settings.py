@@ -132,7 +132,8 @@ def _with_defaults(given: Any, entry: Mapping[str, Any]) -> Any:
     if isinstance(given, dict):
         known = entry.get("properties", {})
         defaults = {key: deepcopy(known[key]["default"]) for key in known if "default" in known[key]}
-        return {key: _with_defaults(value, known.get(key, {})) for key, value in {**defaults, **given}.items()}
+        others = entry.get("additionalProperties") or {}
+        return {key: _with_defaults(value, known.get(key, others)) for key, value in {**defaults, **given}.items()}
     if isinstance(given, list):
         return [_with_defaults(value, entry.get("items", {})) for value in given]
     # `--config select='{instruments: [10]}'` hands over text at all depths, `--config dataset=2024` a number.
@@ -159,7 +160,7 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> list[str]:
     entry = schema
     given: Any = error.instance
     for part in path:
-        entry = entry["properties"][part]
+        entry = entry["properties"].get(part) or entry["additionalProperties"]
     if error.validator == "additionalProperties":
         unknown = sorted(set(given) - set(entry["properties"]))
         return [_unknown_key([*path, key], list(entry["properties"])) for key in unknown]

@@ -26,6 +26,9 @@ class Source(Protocol):
     def scores_files(self, bin_id: str) -> list[str]:
         """The local files with this bin's class scores, none if they come over the network."""
 
+    def features_files(self, bin_id: str) -> list[str]:
+        """The local files with this bin's features, none if they come over the network."""
+
     def list_bins(self, window: Window) -> pd.DataFrame:
         """All bins that may lie in the window, as rows of `metadata_export.read_export`."""
 

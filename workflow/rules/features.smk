@@ -1,0 +1,92 @@
+# Needs the bins' summaries, and the source again. Makes one features summary per bin, the day's parts, then the merged
+# tables of biovolume, carbon and sizes. When they are made is said by features.make; by name always:
+#
+#   snakemake --cores 8 features
+
+
+rule summarize_features:
+    input:
+        f"{SUMMARIES}/{{folder}}/{{bin}}.parquet",
+        # none from a dashboard
+        lambda wildcards: SOURCE.features_files(wildcards.bin),
+    output:
+        f"{FEATURES}/{{folder}}/{{bin}}.parquet",
+    log:
+        f"{LOGS}/summarize_features/{{folder}}/{{bin}}.log",
+    priority: priority_of_day
+    localrule: True
+    resources:
+        dashboard=1,
+    params:
+        version=features.VERSION,
+        source=SOURCE.scores_identity,
+    run:
+        logged(
+            log[0],
+            progress_of_features.counted,
+            features.summarize_features,
+            SOURCE,
+            wildcards.bin,
+            input[0],
+            output[0],
+            RECORD_FAILURES,
+        )
+
+
+rule pool_biovolume:
+    input:
+        catalog=ancient(f"{TABLES}/catalog.csv"),  # what it says of the day is among the params
+        summaries=features_of_day,
+    output:
+        **{name: f"{RESULTS}/{path}" for name, path in FEATURE_PARTS.items()},
+    log:
+        f"{LOGS}/pool_biovolume/{{date}}.log",
+    priority: 1
+    localrule: True
+    resources:
+        pooling=1,
+    params:
+        version=biovolume.VERSION,
+        bins=bins_of_day,
+        method=asdict(replace(METHOD, class_table={})),
+        class_table=CLASS_TABLE_SHA256,
+        pixels_per_um=PIXELS,
+    run:
+        files = feature_files(output)
+        logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files)
+
+
+# What merge_biovolume has to know beside the files.
+OF_FEATURES = {
+    "method": METHOD,
+    "pixels_per_um": PIXELS,
+    "failures_allowed": RECORD_FAILURES,
+    "summaries": FEATURES,
+}
+
+
+rule merge_biovolume:
+    input:
+        **{name: lambda wildcards, name=name: all_parts(name) for name in FEATURE_PARTS},
+        ledger=f"{TABLES}/ledger.csv",
+        catalog=f"{TABLES}/catalog.csv",
+    output:
+        **{name: f"{TABLES}/{path}" for name, path in FEATURE_MERGED.items()},
+    log:
+        f"{LOGS}/merge_biovolume.log",
+    localrule: True
+    params:
+        record_failures=RECORD_FAILURES,
+    run:
+        logged(log[0], biovolume.merge_biovolume, dict(input.items()), feature_files(output), **OF_FEATURES)
+
+
+# With all tables: they are of one threshold.
+rule features:
+    input:
+        targets(),
+        [f"{TABLES}/{name}" for name in FEATURE_MERGED.values()],
+        figure_files(DRAWN_OF_FEATURES),
+        parts,
+        parts_of_features,
+    localrule: True
