@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import botocore.session
 import requests
+from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
@@ -80,7 +81,8 @@ class S3Server:
 
     def client(self, service: str = "s3") -> Any:
         """The server's own hand: its requests are not kept, and meet no fault."""
-        client = botocore.session.Session().create_client(service, endpoint_url=self.url, **ADMIN)
+        patience = Config(read_timeout=20, retries={"total_max_attempts": 5})  # on a busy machine
+        client = botocore.session.Session().create_client(service, endpoint_url=self.url, config=patience, **ADMIN)
         client.meta.events.register("before-send", lambda request, **_: request.headers.__setitem__("X-Own", "1"))
         return client
 
