@@ -1,6 +1,7 @@
 """A real S3 server (moto's) on loopback that keeps a log of requests, and does wrong when it is told to."""
 
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs
 
 import botocore.session
 import requests
+from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
@@ -39,10 +41,10 @@ class S3Server:
     """Serves from a thread of its own until it is closed; `fault` may give another answer to a request, or None.
 
     page: so many keys to a page of a list, at most. latency: seconds before each answer. most: the greatest number of
-    class-scores files that were asked for at the same time since the last `clear`.
+    class-scores files that were asked for at the same time since the last `clear`. tls: serve https.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.fault: Callable[[Request], Response | None] | None = None
         self.page: int | None = None
         self.latency = 0.0
@@ -52,8 +54,8 @@ class S3Server:
         self._log: list[Request] = []
         self._app = DomainDispatcherApplication(create_backend_app)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._server = make_server(HOST, 0, self._answer, threaded=True, request_handler=_Quiet)
-        self.url = f"http://{HOST}:{self._server.server_port}"
+        self._server = make_server(HOST, 0, self._answer, threaded=True, request_handler=_Quiet, ssl_context=tls)
+        self.url = f"{'https' if tls else 'http'}://{HOST}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="S3 server", daemon=True)
         self._thread.start()
 
@@ -80,7 +82,8 @@ class S3Server:
 
     def client(self, service: str = "s3") -> Any:
         """The server's own hand: its requests are not kept, and meet no fault."""
-        client = botocore.session.Session().create_client(service, endpoint_url=self.url, **ADMIN)
+        patience = Config(read_timeout=20, retries={"total_max_attempts": 5})  # on a busy machine
+        client = botocore.session.Session().create_client(service, endpoint_url=self.url, config=patience, **ADMIN)
         client.meta.events.register("before-send", lambda request, **_: request.headers.__setitem__("X-Own", "1"))
         return client
 

@@ -3,6 +3,7 @@
 import itertools
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import trustme
 from werkzeug.wrappers import Response
 
 from archive import Archive
@@ -495,6 +497,26 @@ def test_a_machine_without_credentials_and_without_an_answer_from_its_metadata_s
         with pytest.raises(RequestError, match=r"no credentials are to be had \(NoCredentialsError\)"):
             opened(server, name, anonymous=False, timeout=1000).read_scores(BIN)  # a second or two all the same
     assert server.requests == []
+
+
+def test_a_certificate_of_a_private_authority(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with S3Server(context) as secure:
+        secure.fault = lambda request: error(403, "AccessDenied")  # noqa: ARG005
+        with pytest.raises(RequestError, match=r"certificate verify failed.*AWS_CA_BUNDLE$"):
+            opened(secure, name).read_scores(BIN)
+        authority.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ours.pem"))
+        with pytest.raises(RequestError, match="HTTP 403 AccessDenied"):
+            opened(secure, name).read_scores(BIN)
+
+
+def test_a_proxy_that_is_not_there_is_said_without_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://someone:{SECRET.replace('/', '')}@127.0.0.1:9")
+    with pytest.raises(RequestError, match=r"Cannot connect to host 127\.0\.0\.1:9 \[.*tried 3 times") as refused:
+        Bucket("s3://bucket", "http://s3.invalid", anonymous=True, retries=2, backoff=0.01).read_scores(BIN)
+    assert SECRET.replace("/", "") not in repr(refused.getrepr(chain=True))
 
 
 def test_files_that_vanish_or_are_too_large(server: S3Server, name: str) -> None:

@@ -342,8 +342,9 @@ def _no_answer(name: str, error: Exception) -> RequestError:
     from s3fs.core import S3_RETRYABLE_ERRORS
 
     kind = type(error).__name__
+    reason = re.sub(" ssl:(<[^>]*>|[a-zA-Z]+)", "", str(getattr(error, "kwargs", {}).get("error", "") or error))
     # A login may stand in an address of the environment, a proxy's for example.
-    reason = re.sub(r"(?<=//)\S*@", "...@", str(getattr(error, "kwargs", {}).get("error", "") or error))
+    reason = re.sub(r"(?<=//)\S*@", "...@", reason)
     if isinstance(
         error,
         faults.NoCredentialsError
