@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 SCORES_SUFFIX = "_class_scores.csv"
+RAW_SUFFIXES = (".hdr", ".adc", ".roi")
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,19 @@ class Timeline:
 
 
 class Archive:
-    """A folder with metadata.csv and, anywhere below it, {bin}_class_scores.csv."""
+    """A folder with metadata.csv and, anywhere below it, {bin}_class_scores.csv and raw files."""
 
     def __init__(self, folder: Path) -> None:
         with (folder / "metadata.csv").open(newline="", encoding="utf-8") as file:
             self.bins = {b.pid: b for b in sorted(map(_bin, csv.DictReader(file)), key=lambda b: b.pid)}
         self.score_files = {
             path.name.removesuffix(SCORES_SUFFIX): path for path in sorted(folder.rglob("*" + SCORES_SUFFIX))
+        }
+        self.raw_files = {
+            path.name: path
+            for suffix in RAW_SUFFIXES
+            for path in sorted(folder.rglob(f"*{suffix}"))
+            if path.stem in self.bins
         }
         self._timelines: dict[int | None, Timeline] = {}
 

@@ -24,6 +24,7 @@ import run_record
 import scores
 import settings
 import shards
+import table_files
 from bin_ids import PATTERN as BIN_ID, parse_bin_id
 from errors import WorkflowInputError
 from job_log import logged
@@ -74,6 +75,7 @@ PERIOD = SETTINGS["abundance"]["period"]
 CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
 
 FIGURES = f"{TABLES}/figures"
+MONTAGES = f"{TABLES}/montages"
 # What figures have to know of the config.
 WISH = {
     "dataset": SETTINGS["dataset"],
@@ -164,6 +166,7 @@ def targets():
     others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if whole else ("catalog.csv",)
     tables = [f"{TABLES}/{name}" for name in dict.fromkeys([*MERGED.values(), *others, "run.json", "overview.rst"])]
     shown = [*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and whole else []
+    shown += [MONTAGES] if SETTINGS["images"]["make"] and whole else []
     return tables + shown + [EXPORTS[name] for name in SETTINGS["export"]["formats"] if whole]
 
 

@@ -92,6 +92,11 @@ class Archive:
         """The files with this bin's class scores: one, or none if the bin has no scores."""
         return self._index.get(bin_id, [])
 
+    def image_files(self, bin_id: str) -> list[str]:
+        """The bin's raw files that are there; none either if the archive is still to be made, as the demo may be."""
+        raw = self._tree.bins.get(bin_id) if self.path.exists() else None
+        return [path for path in (raw.hdr, raw.adc, raw.roi) if path] if raw else []
+
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """The bin's class scores; None without a file, ScoresError if there is more than one."""
         files = self.scores_files(bin_id)

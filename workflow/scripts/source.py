@@ -25,6 +25,9 @@ class Source(Protocol):
     def scores_files(self, bin_id: str) -> list[str]:
         """The local files with this bin's class scores, none if they come over the network."""
 
+    def image_files(self, bin_id: str) -> list[str]:
+        """The local files with this bin's images, none if they come over the network."""
+
     def list_bins(self, window: Window) -> pd.DataFrame:
         """All bins that may lie in the window, as rows of `metadata_export.read_export`."""
 

@@ -1,5 +1,6 @@
 """Tables as CSV files, checked against their schema when they are written and when they are read."""
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -52,11 +53,23 @@ def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
     Raises TableError if the frame does not agree with the schema; nothing is written then.
     """
     check(frame, table, str(path))
+    with whole_file(path) as unfinished:
+        _to_csv(frame, unfinished)
+
+
+def as_csv(frame: pd.DataFrame, table: str, where: str) -> str:
+    """What `write` would write, as text. where: what the message of an error calls it."""
+    check(frame, table, where)
+    text = io.StringIO()
+    _to_csv(frame, text)
+    return text.getvalue()
+
+
+def _to_csv(frame: pd.DataFrame, file: Path | io.StringIO) -> None:
     times = {
         c: frame[c].map(pd.Timestamp.isoformat, na_action="ignore") for c in frame.select_dtypes("datetimetz").columns
     }
-    with whole_file(path) as unfinished:
-        frame.assign(**times).to_csv(unfinished, index=False, lineterminator="\n")
+    frame.assign(**times).to_csv(file, index=False, lineterminator="\n")
 
 
 def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
