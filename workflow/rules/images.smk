@@ -134,6 +134,7 @@ checkpoint choose_examples:
         logged(
             log[0],
             examples.choose_examples,
+            SOURCE,
             input.ledger,
             input.abundance,
             SUMMARIES,

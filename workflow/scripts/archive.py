@@ -97,6 +97,10 @@ class Archive:
         raw = self._tree.bins.get(bin_id) if self.path.exists() else None
         return [path for path in (raw.hdr, raw.adc, raw.roi) if path] if raw else []
 
+    def may_have_images(self, bin_id: str) -> bool:
+        """Whether there are raw files of the bin."""
+        return bin_id in self._tree.bins
+
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """The bin's class scores; None without a file, ScoresError if there is more than one."""
         files = self.scores_files(bin_id)

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 import table_files
 from abundance import Method
 from bin_ids import parse_bin_id
+from errors import RawFileError
 from extract_images import warn_of_unknown
 from scores import UNCLASSIFIED, Winners, read_summary
+from source import Source
 from top_classes import top_classes
 
 log = logging.getLogger("ifcb.examples")
@@ -37,6 +39,7 @@ class Held(NamedTuple):
 
 
 def choose_examples(
+    source: Source,
     ledger: str | Path,
     abundance: str | Path,
     summaries: str | Path,
@@ -49,18 +52,24 @@ def choose_examples(
 ) -> None:
     """Write which ROIs are shown, the table `montages`.
 
-    ledger, abundance: the tables of these names. summaries: the folder of the scores summaries. classes, bins: only
-    these; without classes the `top` most abundant, without bins all used ones. per_class: so many ROIs of the highest
-    scores, and as many nearest to the threshold, half of them from either side.
-
-    A class's ROIs of a kind come from BINS_MOST bins at most: those that hold most of the best ones.
+    source: bins that it is known to have no raw files of are left out. ledger, abundance: the tables of these names.
+    summaries: the folder of the scores summaries. classes, bins: only these; without classes the `top` most abundant,
+    without bins all used ones. per_class: so many ROIs of the highest scores, and as many nearest to the threshold,
+    half of them from either side. A class's ROIs of a kind come from BINS_MOST bins at most: those that hold most of
+    the best ones. Raises RawFileError if no bin is left.
     """
     table = table_files.read("ledger", ledger, ["bin", "status"])
     used = list(table.loc[table["status"] == "used", "bin"])
     counts = table_files.read("abundance_long", abundance, ["class", "count", "ml_analyzed_total", "living"])
     warn_of_unknown(bins, used, classes, set(counts["class"]))
+    asked = [bin_id for bin_id in used if bin_id in set(bins)] if bins else used
+    within = list(filter(source.may_have_images, asked))
+    if not within:
+        raise RawFileError(
+            f"montages: of {len(asked)} used bins, or those of them that images.bins names, none has raw files (.hdr, "
+            ".adc, .roi) in the source, so there are no images to show"
+        )
     wanted = [name for name in classes or top_classes(counts, top) if name != UNCLASSIFIED]
-    within = [bin_id for bin_id in used if bin_id in set(bins)] if bins else used
     most = {"top": per_class, "reached": per_class - per_class // 2, "missed": per_class // 2}
     rows = list(_choose(summaries, within, wanted, most, method))
     without = sorted(set(wanted) - {row["class"] for row in rows})

@@ -1,7 +1,8 @@
 """Montages: per class a picture of its top-scoring ROIs, and of those on either side of its threshold.
 
 A picture is an SVG that holds its images, so that it needs nothing beside it; a page around it says how they were
-chosen. All images of a picture are at one scale. How large a pixel is no file of the instrument says: the bar is in pixels.
+chosen. All images of a picture are at one scale. How large a pixel is, no file of the instrument says: the bar is in
+pixels.
 """
 
 import json
@@ -19,6 +20,7 @@ import jinja2
 import pandas as pd
 
 import table_files
+from errors import TableError
 
 VERSION = 1  # of how montages look: raise it when they have to be drawn again
 TEMPLATES = Path(__file__).parents[1] / "report"
@@ -133,16 +135,18 @@ def _read(
     problems = []
     for path in examples:
         bin_id = Path(path).stem
-        with zipfile.ZipFile(path) as archive:
-            with archive.open(MANIFEST) as file:
-                manifest = table_files.read("images", file)
-            for row in manifest.to_dict("records"):
-                if row["problem"]:
-                    problems.append((bin_id, row["problem"]))
-                    continue
-                png = b64encode(archive.read(f"{row['roi']}.png")).decode()
-                tile = Tile(row["roi"], row["score"], row["stitched"], row["width"], row["height"], png)
-                held.setdefault((row["class"], bin_id, row["score"]), []).append(tile)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                files = {name: archive.read(name) for name in archive.namelist()}
+        except (zipfile.BadZipFile, OSError) as error:
+            raise TableError(f"{path}: not a zip of images ({error}); delete it to have it made again") from error
+        for row in table_files.from_csv(files[MANIFEST], "images", f"{path}: {MANIFEST}").to_dict("records"):
+            if row["problem"]:
+                problems.append((bin_id, row["problem"]))
+                continue
+            png = b64encode(files[f"{row['roi']}.png"]).decode()
+            tile = Tile(row["roi"], row["score"], row["stitched"], row["width"], row["height"], png)
+            held.setdefault((row["class"], bin_id, row["score"]), []).append(tile)
     tiles: dict[str, dict[str, list[Tile]]] = {}
     for row in table.to_dict("records"):
         of_score = held.get((row["class"], row["bin"], row["score"]), [])

@@ -96,6 +96,16 @@ def read(table: str, path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame
     return frame
 
 
+def from_csv(body: bytes, table: str, where: str) -> pd.DataFrame:
+    """What `as_csv` wrote. Raises TableError, naming `where`, if it does not agree with the schema."""
+    try:
+        frame = _typed(table, io.BytesIO(body))
+    except (ValueError, TypeError) as error:
+        raise TableError(f"{where}: not a table {table}: {error}") from error
+    check(frame, table, where)
+    return frame
+
+
 def arrow_schema(table: str, groups: Sequence[str] = ()) -> pa.Schema:
     """The table's columns as they are in Parquet files."""
     entries = schema(table)
@@ -118,7 +128,7 @@ def convert(table: str, path: str | Path, parquet: str | Path) -> None:
             writer.write_batch(block)
 
 
-def _typed(table: str, path: str | Path, **options: Any) -> pd.DataFrame:
+def _typed(table: str, path: str | Path | io.BytesIO, **options: Any) -> pd.DataFrame:
     entries = schema(table)
     frame: pd.DataFrame = pd.read_csv(
         path,
