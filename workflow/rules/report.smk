@@ -26,6 +26,7 @@ rule write_report:
         run=f"{TABLES}/run.json",
         figures=[f"{FIGURES}/{figure}.json" for figure in DRAWN],
         scripts=rules.bundle_scripts.output[0],
+        **({"montages": MONTAGES} if SETTINGS["images"]["make"] else {}),
     output:
         **{
             name: report(

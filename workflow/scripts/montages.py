@@ -34,7 +34,7 @@ KINDS = {
 
 # Of the picture, in pixels of the screen.
 WIDTH = 1080
-NARROWEST = 172  # the id of a ROI has to fit below its image
+NARROWEST = 170  # the id of a ROI has to fit below its image
 TALLEST = 400
 GAP = 10
 TEXT = 28

@@ -69,12 +69,13 @@ def _utc(timestamp: float) -> str:
 
 
 def left_behind(folder: str | Path) -> list[str]:
-    """Figures, report and exports in a results folder that are older than its table, so perhaps of another config."""
+    """Figures, montages, report and exports in a results folder that are older than its table, so perhaps of another config."""
     table = Path(folder, "abundance_long.csv")
     if not table.exists():
         return []
     made = table.stat().st_mtime_ns
-    found = [*Path(folder).glob("figures/*.json"), *Path(folder).glob("exports/*"), *Path(folder).glob("report.html")]
+    kinds = ("figures/*.json", "exports/*", "montages/*.json", "report.html")
+    found = [path for kind in kinds for path in Path(folder).glob(kind)]
     return sorted(path.as_posix() for path in found if path.stat().st_mtime_ns < made)
 
 
