@@ -5,6 +5,7 @@ same summaries give the same choice.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,25 +86,31 @@ def choose_examples(
 def _choose(
     summaries: str | Path, bins: Sequence[str], classes: Sequence[str], most: Mapping[str, int], method: Method
 ) -> Iterator[dict[str, Any]]:
-    best: dict[tuple[str, str], list[Held]] = {(name, kind): [] for name in classes for kind in most}
+    # Of those that reached the threshold some are shown for their high scores already.
+    depth = {**most, "reached": most["top"] + most["reached"]}
+    best: dict[tuple[str, str], list[Held]] = {(name, kind): [] for name in classes for kind in KINDS}
     for bin_id in bins:
         labels, winners = _read(summaries, bin_id)
         for name in set(classes) & set(labels):
             for kind, held in _held(bin_id, labels, winners, name, method).items():
                 found = best[name, kind]
-                found += _first(held, most[kind])
+                found += _first(held, depth[kind])
                 if len(found) > PRUNED_AT:
-                    best[name, kind] = _best(found, kind, most[kind])
+                    best[name, kind] = _best(found, kind, depth[kind])
     chosen: set[str] = set()
     for name in classes:
         taken: dict[tuple[str, float], int] = {}
+
+        def left(held: Iterable[Held], taken: Mapping[tuple[str, float], int] = taken) -> list[Held]:
+            rest = (each._replace(n_rois=each.n_rois - taken.get(each[:2], 0)) for each in held)
+            return [each for each in rest if each.n_rois > 0]
+
         for kind, n in most.items():
-            of_kind = _bins(_best(best[name, kind], kind, n), n, chosen)
+            of_kind = _bins(_best(left(best[name, kind]), kind, n), n, chosen)
             chosen |= set(of_kind)
             # Now all of these bins, so that there are so many also where the best ones are in more bins than that.
             held = [each for bin_id in of_kind for each in _held(bin_id, *_read(summaries, bin_id), name, method)[kind]]
-            left = [each._replace(n_rois=each.n_rois - taken.get(each[:2], 0)) for each in held]
-            for bin_id, score, n_rois in _first(_sorted((each for each in left if each.n_rois), kind), n):
+            for bin_id, score, n_rois in _first(_sorted(left(held), kind), n):
                 taken[bin_id, score] = taken.get((bin_id, score), 0) + n_rois
                 threshold = method.class_thresholds.get(name, method.threshold)
                 row = (name, threshold, kind, bin_id, score, n_rois)
@@ -151,13 +158,19 @@ def _best(held: Sequence[Held], kind: str, most: int) -> list[Held]:
 
 
 def _bins(best: Sequence[Held], most: int, chosen: Collection[str]) -> list[str]:
-    """The bins that hold most of the best ROIs, until there are enough; among equals those that are chosen already."""
-    n_rois: dict[str, int] = {}
+    """The bins that hold most of the best ROIs, until there are enough; among equals those that are chosen already.
+
+    best: as `_best` gives them; what is as good as the last of them may come from any bin.
+    """
+    better: Counter[str] = Counter()
+    n_rois: Counter[str] = Counter()
     for each in best:
-        n_rois[each.bin] = min(n_rois.get(each.bin, 0) + each.n_rois, most)
+        n_rois[each.bin] += each.n_rois
+        better[each.bin] += each.n_rois * (each.score != best[-1].score)
     found: list[str] = []
-    for bin_id in sorted(n_rois, key=lambda bin_id: (-n_rois[bin_id], bin_id not in chosen, bin_id)):
-        if len(found) == BINS_MOST or sum(n_rois[b] for b in found) >= most:
+    for bin_id in sorted(n_rois, key=lambda b: (-better[b], -min(n_rois[b], most), b not in chosen, b)):
+        enough = sum(n_rois[b] for b in found) >= most and not better[bin_id]
+        if enough or len(found) == BINS_MOST:
             break
         found.append(bin_id)
-    return sorted(found)
+    return found

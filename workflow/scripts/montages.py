@@ -115,10 +115,12 @@ def file_names(labels: Sequence[str]) -> dict[str, str]:
     """
     names = {}
     for label in labels:
-        plain = re.sub("[^A-Za-z0-9_-]+", "_", label)[:60]
         alike = sum(label.lower() == other.lower() for other in labels) > 1
-        hashed = f"{plain}-{sha256(label.encode()).hexdigest()[:8]}"
-        names[label] = plain if plain == label and label[0].isalnum() and not alike else hashed.lstrip("-_")
+        if re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,59}", label) and not alike:
+            names[label] = label
+        else:
+            plain = re.sub("[^A-Za-z0-9_-]+", "_", label)[:60]
+            names[label] = f"{plain}-{sha256(label.encode()).hexdigest()[:8]}".lstrip("-_")
     return names
 
 

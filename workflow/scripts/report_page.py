@@ -48,8 +48,9 @@ def write_report(
 
     run: its run.json. tables: the CSV files of abundance_long, coverage, ledger and catalog, by these names. figures:
     Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
-    sets `vegaEmbed`. table_pages: by the names of TITLES. montages: their folder, if they were made. The pages have no times but those of the samples: the same
-    inputs give the same bytes. Raises TableError if a table does not agree with its schema.
+    sets `vegaEmbed`. table_pages: by the names of TITLES. montages: their folder, if there are any. The pages have no
+    times but those of the samples: the same inputs give the same bytes. Raises TableError if a table does not agree
+    with its schema.
     """
     record = read_run(run)
     config = record["config"]

@@ -69,7 +69,7 @@ def _utc(timestamp: float) -> str:
 
 
 def left_behind(folder: str | Path) -> list[str]:
-    """Figures, montages, report and exports in a results folder that are older than its table, so perhaps of another config."""
+    """Figures, montages, exports and report that are older than the table, so perhaps of another config."""
     table = Path(folder, "abundance_long.csv")
     if not table.exists():
         return []
