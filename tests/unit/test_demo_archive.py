@@ -11,11 +11,13 @@ import pytest
 
 import demo_archive
 from demo_archive import AWKWARD, LABELS, RARE_CLASS, write_demo_archive
+from raw_archive import find_raw, read_raw_bin
 
 Metadata = dict[str, dict[str, str]]  # bin: column: text
 Wins = dict[tuple[str, str], Counter[str]]  # UTC day, instrument number: class: ROIs
 
 THRESHOLD = np.float16(0.7)
+RAW = (".hdr", ".adc", ".roi")
 BAD_VOLUMES = {
     "volume_empty": "",
     "volume_fill": "-9999999.0",
@@ -95,7 +97,11 @@ def test_same_seed_same_bytes_other_seed_other_bytes(archive: Path, tmp_path: Pa
     assert digests(tmp_path / "again") == expected
     assert other.keys() == expected.keys()
     same = {name for name in expected if other[name] == expected[name]}
-    assert same == {name for name in expected if only("header_only") in name}  # a header has nothing random
+    # A header has nothing random, nor has that of a raw bin of which the volume is not.
+    assert {name for name in same if not name.endswith(RAW)} == {
+        name for name in expected if only("header_only") in name
+    }
+    assert not [name for name in same if name.endswith((".adc", ".roi"))]
 
 
 def test_writes_over_what_an_earlier_run_left(archive: Path, tmp_path: Path) -> None:
@@ -124,9 +130,11 @@ def test_no_metadata_unless_all_is_written(tmp_path: Path, monkeypatch: pytest.M
 def test_small_and_unix_lines(archive: Path) -> None:
     files = [p for p in archive.rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in files) < 15e6
-    assert not any(b"\r" in p.read_bytes() for p in files)
-    assert all(p.read_bytes().endswith(b"\n") for p in files)
-    assert {p.name for p in files if not p.name.endswith("_class_scores.csv")} == {"metadata.csv"}
+    assert sum(p.stat().st_size for p in files if p.suffix in RAW) < 5e6
+    texts = [p for p in files if p.suffix != ".roi"]
+    assert not any(b"\r" in p.read_bytes() for p in texts)
+    assert all(p.read_bytes().endswith(b"\n") for p in texts)
+    assert {p.name for p in files if not p.name.endswith(("_class_scores.csv", *RAW))} == {"metadata.csv"}
 
 
 # --- metadata
@@ -182,7 +190,7 @@ def test_every_score_file_is_in_its_place(archive: Path, metadata: Metadata) -> 
         for bin_id in metadata
         if bin_id not in AWKWARD["no_scores"]
     }
-    assert digests(archive).keys() - {"metadata.csv"} == expected
+    assert {name for name in digests(archive) if not name.endswith(RAW)} - {"metadata.csv"} == expected
 
 
 def test_labels(archive: Path, scores: dict[str, Scores]) -> None:
@@ -375,3 +383,33 @@ def test_older_classifier(scores: dict[str, Scores]) -> None:
     labels = scores[only("older_classifier")].labels
     assert len(labels) == len(LABELS) - 2
     assert labels == [label for label in LABELS if label in labels]
+
+
+# --- raw files
+
+
+def test_bins_of_one_day_and_instrument_have_images_of_their_rois(
+    archive: Path, metadata: Metadata, scores: dict[str, Scores]
+) -> None:
+    raw = find_raw(archive)
+    assert set(raw.bins) == {b for b in metadata if b.startswith("D20240418") and b.endswith("IFCB010")}
+    sizes = defaultdict(set)
+    for bin_id, found in raw.bins.items():
+        header, triggers = read_raw_bin(found)
+        assert triggers.malformed.count == 0
+        assert [f"{bin_id}_{n:05d}" for n in triggers.rois] == scores[bin_id].rois
+        assert sum(roi.width * roi.height for roi in triggers.rois.values()) == Path(found.roi).stat().st_size
+        last = triggers.rows.iloc[-1]
+        # The clocks give the volume of the metadata, to which an awkward bin may not agree.
+        volume = 0.25 * (last["run_time"] - last["inhibit_time"]) / 60
+        assert header.run_time == last["run_time"]
+        if bin_id not in AWKWARD["volume_negative"]:
+            assert volume == pytest.approx(float(metadata[bin_id]["ml_analyzed"]), rel=1e-6)
+        winners = np.array(scores[bin_id].labels)[np.nan_to_num(scores[bin_id].values, nan=-1).argmax(axis=1)]
+        for label, roi in zip(winners, triggers.rois.values(), strict=True):
+            assert roi.x + roi.width <= 1380
+            assert roi.y + roi.height <= 1034
+            sizes[label].add((roi.width, roi.height))
+    # Chains are longer than they are high, a single cell is not.
+    assert all(width > height for width, height in sizes["Guinardia_delicatula"] | sizes["Cylindrotheca"])
+    assert all(abs(width - height) <= 1 for width, height in sizes["Dinophysis_acuminata"])
