@@ -295,6 +295,17 @@ def test_montages_of_an_archive_of_which_some_bins_have_raw_files(checkout: Chec
     assert "Traceback" not in printed
 
 
+def test_montages_of_tables_that_are_not_whole_go(checkout: Checkout, archive: Path) -> None:
+    config = on_disk(archive, make=True, classes=["Ditylum"])
+    checkout.run(config)
+    assert (checkout.results("own") / "montages" / "Ditylum.html").exists()
+    scores = next(archive.rglob(f"{BINS[2]}_class_scores.csv"))
+    scores.write_text("no scores")
+    checkout.run(config, fails=True)
+    assert not (checkout.results("own") / "abundance_long.csv").exists()
+    assert not (checkout.results("own") / "montages").exists()
+
+
 def test_labels_that_mean_harm_in_the_montages_and_the_report(
     checkout: Checkout, tmp_path: Path, browser: Browser
 ) -> None:
@@ -326,6 +337,15 @@ def test_labels_that_mean_harm_in_the_montages_and_the_report(
         shown = report.read("report/report.html").decode()
     assert {path.name for path in pages} <= held
     assert '"Images"' in shown
+
+
+@pytest.mark.parametrize("classes", ["[]", "[Guinardia_delicatula]"])
+def test_a_bin_of_the_demo_by_name_before_there_is_a_demo(checkout: Checkout, classes: str) -> None:
+    bin_id = "D20240418T001403_IFCB010"
+    checkout.run(None, zip_of(bin_id, "demo"), "--config", f"images={{classes: {classes}}}")
+    pixels, rows = unzipped((checkout.folder / zip_of(bin_id, "demo")).read_bytes())
+    assert len(pixels) == len(rows) > 10
+    assert {row["class"] for row in rows} == {"" if classes == "[]" else "Guinardia_delicatula"}
 
 
 def test_the_demo_has_montages_when_they_are_asked_for(checkout: Checkout) -> None:

@@ -65,7 +65,7 @@ def unzipped(path: Path) -> tuple[dict[str, bytes], list[dict[str, str]]]:
 
 def extract(folder: Path, bin_id: str = NEW, classes: Any = (), stitch: bool = True, record: bool = False) -> Path:
     path = folder / "out" / f"{bin_id}.zip"
-    extract_images.extract_images(Archive(str(folder)), bin_id, classes, METHOD, stitch, record, path)
+    extract_images.extract_images(Archive(str(folder)), bin_id, path, classes, METHOD, stitch, record)
     return path
 
 
@@ -130,7 +130,7 @@ def test_what_is_not_needed_is_not_asked_for(tmp_path: Path) -> None:
     scored(tmp_path, {1: (0.9, 0.1)})
     for classes, asked in (([], ["images"]), (["Akashiwo"], ["scores", "images"]), (["detritus"], ["scores"])):
         source = Counting(tmp_path)
-        extract_images.extract_images(source, NEW, classes, METHOD, True, False, tmp_path / "a.zip")
+        extract_images.extract_images(source, NEW, tmp_path / "a.zip", classes, METHOD, True, False)
         assert source.asked == asked
     assert unzipped(tmp_path / "a.zip") == ({}, [])
 
@@ -195,7 +195,7 @@ def test_examples_are_the_first_so_many_at_a_score(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
 
     def examples(*chosen: tuple[str, float, int]) -> list[str]:
-        extract_images.extract_examples(Archive(str(tmp_path)), NEW, chosen, METHOD, True, False, path)
+        extract_images.extract_examples(Archive(str(tmp_path)), NEW, path, chosen, METHOD, True, False)
         return [row["roi"][-1] + row["class"] + row["score"] for row in unzipped(path)[1]]
 
     assert examples(("Akashiwo", 0.8, 2)) == ["2Akashiwo0.8", "4Akashiwo0.8"]

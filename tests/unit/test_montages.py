@@ -61,7 +61,7 @@ def made(folder: Path, labels: tuple[str, ...], n: int = 3, size: tuple[int, int
     table_files.write(pd.DataFrame(rows, columns=table_files.columns("montages")), "montages", folder / "montages.csv")
     examples = folder / f"{NEW}.zip"
     chosen = [(label, 0.9, n) for label in labels]
-    extract_images.extract_examples(Archive(str(folder)), NEW, chosen, METHOD, True, False, examples)
+    extract_images.extract_examples(Archive(str(folder)), NEW, examples, chosen, METHOD, True, False)
     montages.draw_montages(folder / "montages.csv", [examples], folder / "montages")
     return folder / "montages"
 
@@ -135,8 +135,8 @@ def test_what_no_xml_may_hold_is_not_in_the_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 20), (300, 30), (30, 300), (1380, 20), (20, 1034), (4096, 4096)])
 def test_images_do_not_overlap_and_are_within_the_picture(size: tuple[int, int]) -> None:
-    tiles = {"top": [montages.Tile(f"{i}", 0.9, "", *size, "") for i in range(15)]}
-    tiles["missed"] = [montages.Tile("m", 0.5, "", 30, 20, "")]
+    tiles = {"top": [montages.Tile(f"{i}", 0.9, "", *size) for i in range(15)]}
+    tiles["missed"] = [montages.Tile("m", 0.5, "", 30, 20)]
     laid_out = montages._laid_out(tiles)
     boxes = [
         (
@@ -163,7 +163,7 @@ def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
     paths = {path.suffix: path for path in tmp_path.glob(f"{NEW}.*")}
     paths[".roi"].write_bytes(paths[".roi"].read_bytes()[:-1])
     chosen = [("Akashiwo", 0.9, 3)]
-    extract_images.extract_examples(Archive(str(tmp_path)), NEW, chosen, METHOD, True, True, paths[".zip"])
+    extract_images.extract_examples(Archive(str(tmp_path)), NEW, paths[".zip"], chosen, METHOD, True, True)
     montages.draw_montages(tmp_path / "montages.csv", [paths[".zip"]], tmp_path / "montages")
     page = (tmp_path / "montages" / "Akashiwo.html").read_text()
     assert f"ROI {NEW}_00003: the .roi ends within its image" in page

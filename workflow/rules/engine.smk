@@ -2,6 +2,7 @@
 import ctypes
 import gc
 import logging
+import shutil
 import signal
 import sys
 import threading
@@ -133,7 +134,9 @@ def after_failure():
         return
     if "merge_abundance" in unfinished:
         for stale in targets():
-            if stale != RECHECK["catalog"]:
+            if Path(stale).is_dir():
+                shutil.rmtree(stale)
+            elif stale != RECHECK["catalog"]:
                 Path(stale).unlink(missing_ok=True)
     if not workflow.scheduler.failed:
         logger.error("The run was stopped. What is built is kept: the same command goes on where it stood.")

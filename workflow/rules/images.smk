@@ -1,64 +1,14 @@
 # Needs the source, for zips of images by name; the merged tables, for all of them and for montages. Makes nothing unless
 # asked for, or images.make says so:
 #
-#   snakemake --cores 8 results/demo/images/2024/D20240415/D20240415T001230_IFCB010.zip
+#   snakemake --cores 8 results/demo/images/2024/D20240418/D20240418T001403_IFCB010.zip
 #   snakemake --cores 8 images
 #   snakemake --cores 8 montages
-import examples
 import extract_images
 import montages
 
-IMAGES = SETTINGS["images"]
-OF_CLASSES = {
-    "threshold": METHOD.threshold,
-    "class_thresholds": METHOD.class_thresholds,
-    "precision": METHOD.precision,
-}
-extracted = Progress("images of bins", lambda: jobs_left("extract_images"))
-exampled = Progress("bins of montages", lambda: jobs_left("extract_examples"))
-
-
-def jobs_left(rule_name):
-    """How many jobs there are, all of them to be done; a job on its own knows of itself alone."""
-    if not workflow.is_main_process:
-        return 1, 1
-    return (sum(job.rule.name == rule_name for job in workflow.dag.needrun_jobs()),) * 2
-
-
-def files_of_images(wildcards, scores=True):
-    """What is read on disk; of an archive that is still to be made its list says that it is there."""
-    return SOURCE.image_files(wildcards.bin) + (SOURCE.scores_files(wildcards.bin) if scores else [])
-
-
-def zip_path(bin_id):
-    return f"{RESULTS}/images/{parse_bin_id(bin_id).folder}/{bin_id}.zip"
-
-
-def zips(wildcards):
-    """Those asked for; which used bins have a ROI of the classes has to be seen in the tables."""
-    if IMAGES["bins"] and not IMAGES["classes"]:
-        return list(map(zip_path, IMAGES["bins"]))
-    table = table_files.read("image_bins", checkpoints.list_images.get().output[0])
-    return list(map(zip_path, table["bin"]))
-
-
-def chosen():
-    path = Path(checkpoints.choose_examples.get().output[0])
-    return read_chosen(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def read_chosen(path, changed):
-    """Bin to the class, score and number of its ROIs that are shown."""
-    table = table_files.read("montages", path)
-    return {
-        bin_id: list(rows[["class", "score", "n_rois"]].itertuples(index=False, name=None))
-        for bin_id, rows in table.groupby(["class", "bin", "score"], as_index=False)["n_rois"].sum().groupby("bin")
-    }
-
-
-def example_zips(wildcards):
-    return [f"{TABLES}/examples/{parse_bin_id(bin_id).folder}/{bin_id}.zip" for bin_id in chosen()]
+extracted = Progress("images of bins", lambda: jobs_to_do("extract_images"))
+exampled = Progress("bins of montages", lambda: jobs_to_do("extract_examples"))
 
 
 checkpoint list_images:
@@ -79,7 +29,7 @@ checkpoint list_images:
 
 rule extract_images:
     input:
-        lambda wildcards: files_of_images(wildcards, scores=bool(IMAGES["classes"])),
+        lambda wildcards: image_files(wildcards, scores=bool(IMAGES["classes"])),
         archive=ancient(SOURCE.catalog_files()),
     output:
         f"{RESULTS}/images/{{folder}}/{{bin}}.zip",
@@ -101,17 +51,15 @@ rule extract_images:
             extract_images.extract_images,
             SOURCE,
             wildcards.bin,
-            IMAGES["classes"],
-            METHOD,
-            IMAGES["stitch"],
-            RECORD_FAILURES,
             output[0],
+            classes=IMAGES["classes"],
+            **EXTRACTION,
         )
 
 
 rule images:
     input:
-        zips,
+        image_zips,
     localrule: True
 
 
@@ -131,26 +79,13 @@ checkpoint choose_examples:
         per_class=IMAGES["per_class"],
         thresholds=OF_CLASSES,
     run:
-        logged(
-            log[0],
-            examples.choose_examples,
-            SOURCE,
-            input.ledger,
-            input.abundance,
-            SUMMARIES,
-            IMAGES["classes"],
-            IMAGES["bins"],
-            WISH["top_classes"],
-            IMAGES["per_class"],
-            METHOD,
-            output[0],
-        )
+        logged(log[0], examples.choose_examples, SOURCE, *input, output[0], **EXAMPLES)
 
 
 # Only the images that montages show.
 rule extract_examples:
     input:
-        files_of_images,
+        image_files,
     output:
         f"{TABLES}/examples/{{folder}}/{{bin}}.zip",
     log:
@@ -163,7 +98,7 @@ rule extract_examples:
         source=SOURCE.scores_identity,
         stitch=IMAGES["stitch"],
         precision=METHOD.precision,
-        chosen=lambda wildcards: chosen()[wildcards.bin],
+        chosen=lambda wildcards: examples_of_bins()[wildcards.bin],
     run:
         logged(
             log[0],
@@ -171,11 +106,9 @@ rule extract_examples:
             extract_images.extract_examples,
             SOURCE,
             wildcards.bin,
-            params.chosen,
-            METHOD,
-            IMAGES["stitch"],
-            RECORD_FAILURES,
             output[0],
+            chosen=params.chosen,
+            **EXTRACTION,
         )
 
 

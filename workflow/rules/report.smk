@@ -23,10 +23,10 @@ rule write_overview:
 rule write_report:
     input:
         **REPORTED,
+        **({"montages": MONTAGES} if IMAGES["make"] else {}),
         run=f"{TABLES}/run.json",
         figures=[f"{FIGURES}/{figure}.json" for figure in DRAWN],
         scripts=rules.bundle_scripts.output[0],
-        **({"montages": MONTAGES} if SETTINGS["images"]["make"] else {}),
     output:
         **{
             name: report(

@@ -90,10 +90,10 @@ class Archive:
 
     def scores_files(self, bin_id: str) -> list[str]:
         """The files with this bin's class scores: one, or none if the bin has no scores."""
-        return self._index.get(bin_id, [])
+        return self._index.get(bin_id, []) if self.path.exists() else []  # the demo may still have to be made
 
     def image_files(self, bin_id: str) -> list[str]:
-        """The bin's raw files that are there; none either if the archive is still to be made, as the demo may be."""
+        """The bin's raw files that are there; none either before the demo was made."""
         raw = self._tree.bins.get(bin_id) if self.path.exists() else None
         return [path for path in (raw.hdr, raw.adc, raw.roi) if path] if raw else []
 

@@ -43,13 +43,13 @@ def choose_examples(
     source: Source,
     ledger: str | Path,
     abundance: str | Path,
+    path: str | Path,
     summaries: str | Path,
     classes: Sequence[str],
     bins: Sequence[str],
     top: int,
     per_class: int,
     method: Method,
-    path: str | Path,
 ) -> None:
     """Write which ROIs are shown, the table `montages`.
 
@@ -81,6 +81,16 @@ def choose_examples(
     )
     table_files.write(chosen, "montages", path)
     log.info(f"montages of {chosen['class'].nunique()} classes, from {chosen['bin'].nunique()} of {len(within)} bins")
+
+
+def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:
+    """Bin to the class, score and number of its ROIs that are in the table `montages`, of whichever kind."""
+    table = table_files.read("montages", path)
+    sums = table.groupby(["bin", "class", "score"], as_index=False, sort=True)["n_rois"].sum()
+    return {
+        str(bin_id): list(rows[["class", "score", "n_rois"]].itertuples(index=False, name=None))
+        for bin_id, rows in sums.groupby("bin", sort=True)
+    }
 
 
 def _choose(

@@ -90,11 +90,11 @@ def warn_of_unknown(bins: Sequence[str], used: Sequence[str] | pd.Index, classes
 def extract_images(
     source: Source,
     bin_id: str,
+    path: str | Path,
     classes: Sequence[str],
     method: Method,
     stitch: bool,
     record_failures: bool,
-    path: str | Path,
 ) -> None:
     """Write the zip of a bin: all its images, or those of the ROIs that `classes` won at their thresholds.
 
@@ -108,17 +108,17 @@ def extract_images(
         found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
         return {number: (name, score) for number, name, score in found if name in classes}
 
-    _write(source, bin_id, won if classes else None, stitch, record_failures, path)
+    _write(source, bin_id, path, won if classes else None, stitch, record_failures)
 
 
 def extract_examples(
     source: Source,
     bin_id: str,
+    path: str | Path,
     chosen: Sequence[tuple[str, float, int]],
     method: Method,
     stitch: bool,
     record_failures: bool,
-    path: str | Path,
 ) -> None:
     """Write a zip of a bin's images that montages show, as `extract_images` does.
 
@@ -142,7 +142,7 @@ def extract_examples(
             found |= dict.fromkeys(of_class[:most], (name, score))
         return dict(sorted(found.items()))
 
-    _write(source, bin_id, won, stitch, record_failures, path)
+    _write(source, bin_id, path, won, stitch, record_failures)
 
 
 def _scored(source: Source, bin_id: str) -> RoiWinners:
@@ -158,10 +158,10 @@ def _scored(source: Source, bin_id: str) -> RoiWinners:
 def _write(
     source: Source,
     bin_id: str,
+    path: str | Path,
     choose: Callable[[], Won] | None,
     stitch: bool,
     record_failures: bool,
-    path: str | Path,
 ) -> None:
     rows: list[Row] = []
     with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:

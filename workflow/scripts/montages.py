@@ -48,14 +48,18 @@ UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\u
 
 @dataclass(frozen=True)
 class Tile:
-    """An image of a montage. width, height: pixels of the camera. x, y: where it is in the picture, upper left."""
+    """An image of a montage. width, height: pixels of the camera. x, y: where it is in the picture, upper left.
+
+    path: of the zip that has it. png: its file in base64, once it is needed.
+    """
 
     roi: str
     score: float
     stitched: str
     width: int
     height: int
-    png: str
+    path: str = ""
+    png: str = ""
     x: float = 0
     y: float = 0
 
@@ -89,7 +93,8 @@ def draw_montages(chosen: str | Path, examples: Sequence[str | Path], folder: st
     for name, file in names.items():
         of_class = table[table["class"] == name]
         given = {"label": _shown(name), "threshold": float(of_class["threshold"].iloc[0])}
-        picture = engine.get_template("montage.svg.j2").render(**given, **_laid_out(tiles.get(name, {})))
+        of_kinds = {kind: list(map(_with_png, of_kind)) for kind, of_kind in tiles.get(name, {}).items()}
+        picture = engine.get_template("montage.svg.j2").render(**given, **_laid_out(of_kinds))
         Path(folder, f"{file}.svg").write_text(picture, encoding="utf-8")
         page = engine.get_template("montage.html.j2").render(
             **given,
@@ -137,17 +142,12 @@ def _read(
     problems = []
     for path in examples:
         bin_id = Path(path).stem
-        try:
-            with zipfile.ZipFile(path) as archive:
-                files = {name: archive.read(name) for name in archive.namelist()}
-        except (zipfile.BadZipFile, OSError) as error:
-            raise TableError(f"{path}: not a zip of images ({error}); delete it to have it made again") from error
-        for row in table_files.from_csv(files[MANIFEST], "images", f"{path}: {MANIFEST}").to_dict("records"):
+        manifest = table_files.from_csv(_entry(path, MANIFEST), "images", f"{path}: {MANIFEST}")
+        for row in manifest.to_dict("records"):
             if row["problem"]:
                 problems.append((bin_id, row["problem"]))
                 continue
-            png = b64encode(files[f"{row['roi']}.png"]).decode()
-            tile = Tile(row["roi"], row["score"], row["stitched"], row["width"], row["height"], png)
+            tile = Tile(row["roi"], row["score"], row["stitched"], row["width"], row["height"], str(path))
             held.setdefault((row["class"], bin_id, row["score"]), []).append(tile)
     tiles: dict[str, dict[str, list[Tile]]] = {}
     for row in table.to_dict("records"):
@@ -155,6 +155,18 @@ def _read(
         shown, of_score[:] = of_score[: row["n_rois"]], of_score[row["n_rois"] :]
         tiles.setdefault(row["class"], {}).setdefault(row["kind"], []).extend(shown)
     return tiles, problems
+
+
+def _entry(path: str | Path, name: str) -> bytes:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise TableError(f"{path}: not a zip of images ({error}); delete it to have it made again") from error
+
+
+def _with_png(tile: Tile) -> Tile:
+    return replace(tile, png=b64encode(_entry(tile.path, f"{tile.roi}.png")).decode())
 
 
 # --- the picture ---
