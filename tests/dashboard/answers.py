@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from .archive import FEATURES_SUFFIX, SCORES_SUFFIX, Archive, Bin, utc
+from .archive import FEATURES_SUFFIX, RAW_SUFFIXES, SCORES_SUFFIX, Archive, Bin, utc
 
 VERSIONS = ("5.0", "5.1", "5.2")
 HTML = "text/html; charset=utf-8"
+RAW_TYPES = dict(zip(RAW_SUFFIXES, ("text/plain", "text/csv", "application/octet-stream"), strict=True))
 UNKNOWN_POSITION = -9999999
 
 Query = Mapping[str, str]
@@ -79,6 +80,7 @@ class Answers:
             (r"/api/export_metadata/(?P<dataset>[^/]*)", self._export_metadata),
             (rf"/(?P<dataset>[^/]+)/(?P<pid>[^/]+){re.escape(SCORES_SUFFIX)}", self._class_scores),
             (rf"/(?P<dataset>[^/]+)/(?P<pid>[^/]+){re.escape(FEATURES_SUFFIX)}", self._features),
+            (rf"/(?P<dataset>[^/]+)/(?P<name>[^/]+(?:{'|'.join(map(re.escape, RAW_SUFFIXES))}))", self._raw_file),
             (r"/api/bin/(?P<pid>[^/]+)", self._bin),
             (r"/api/closest_bin", self._closest_bin),
             (r"/api/most_recent_bin", self._most_recent_bin),
@@ -168,6 +170,17 @@ class Answers:
         if body is None:
             raise RefusedError(404)
         return _attachment(f"{pid}.csv" if self._version == "5.2" else f"{pid}_class_v{version}.csv", body)
+
+    def _raw_file(self, _query: Query, dataset: str, name: str) -> Answer:
+        """A file as it is on disk, sent with its length; `data` stands for whichever dataset has the bin."""
+        if dataset not in self._archives and dataset != "data":
+            raise RefusedError(404)
+        archives = [self._archives[dataset]] if dataset in self._archives else list(self._archives.values())
+        path = next((archive.raw_files[name] for archive in archives if name in archive.raw_files), None)
+        if path is None:
+            raise RefusedError(404)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Answer(200, path.read_bytes(), RAW_TYPES[path.suffix], headers)
 
     def _scores_csv(self, path: Path) -> bytes:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 SCORES_SUFFIX = "_class_scores.csv"
 FEATURES_SUFFIX = "_features.csv"
+RAW_SUFFIXES = (".hdr", ".adc", ".roi")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Timeline:
 
 
 class Archive:
-    """A folder with metadata.csv and, anywhere below it, {bin}_class_scores.csv and {bin}_features.csv."""
+    """A folder with metadata.csv and, anywhere below it, {bin}_class_scores.csv, {bin}_features.csv and raw files."""
 
     def __init__(self, folder: Path) -> None:
         with (folder / "metadata.csv").open(newline="", encoding="utf-8") as file:
@@ -68,6 +69,12 @@ class Archive:
         }
         self.features_files = {
             path.name.removesuffix(FEATURES_SUFFIX): path for path in sorted(folder.rglob("*" + FEATURES_SUFFIX))
+        }
+        self.raw_files = {
+            path.name: path
+            for suffix in RAW_SUFFIXES
+            for path in sorted(folder.rglob(f"*{suffix}"))
+            if path.stem in self.bins
         }
         self._timelines: dict[int | None, Timeline] = {}
 

@@ -149,6 +149,11 @@ KEYS = {
     "report.make": Key(a_flag_or_null, None),
     "report.top_classes": Key(a_whole_number(1, 200), 20),
     "report.class": Key(a_text("(?s).+", null=True), None),
+    "images.make": Key(a_flag, False),
+    "images.classes": Key(a_list(a_text("(?s).+"), True), []),
+    "images.bins": Key(a_list(a_text(), True), []),
+    "images.stitch": Key(a_flag, True),
+    "images.per_class": Key(a_whole_number(1, 200), 24),
     "recheck.scores": Key(one_of("no_scores", "all"), "no_scores"),
     "recheck.days": Key(a_whole_number(1, 36_500, null=True), None),
     "export.formats": Key(a_list(one_of("netcdf", "darwin_core", "seabass", "erddap"), True), []),
@@ -172,7 +177,7 @@ EXPORTS_NEED = {
 }
 SECTIONS = [
     *("source", "select", "select.ml_analyzed", "classify", "abundance", "features", "features.pixels_per_um"),
-    *("report", "recheck"),
+    *("report", "images", "recheck"),
     *("export", "export.creator", "export.seabass"),
 ]
 TEXTS_OR_NULL = [key for key, entry in KEYS.items() if getattr(entry.read, "text_or_null", False)]
@@ -250,6 +255,13 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
                 bounds[key] = bound(values[key]).value
         except WrongError:
             faults.add(key)
+    for text in values["images.bins"]:
+        try:
+            _, bin_id, *_ = bound(text).value
+        except WrongError:
+            bin_id = None
+        if bin_id is None:
+            faults.add("images.bins")
     if len(bounds) == 2 and bounds["select.start"][2] > bounds["select.end"][3]:
         faults.add("select.start")
     if values["shard"] is not None and not faults and not has_part(values["shard"], *bounds.values()):

@@ -11,11 +11,13 @@ import pytest
 
 import demo_archive
 from demo_archive import AWKWARD, LABELS, RARE_CLASS, write_demo_archive
+from raw_archive import find_raw, read_raw_bin
 
 Metadata = dict[str, dict[str, str]]  # bin: column: text
 Wins = dict[tuple[str, str], Counter[str]]  # UTC day, instrument number: class: ROIs
 
 THRESHOLD = np.float16(0.7)
+RAW = (".hdr", ".adc", ".roi")
 BAD_VOLUMES = {
     "volume_empty": "",
     "volume_fill": "-9999999.0",
@@ -95,8 +97,11 @@ def test_same_seed_same_bytes_other_seed_other_bytes(archive: Path, tmp_path: Pa
     assert digests(tmp_path / "again") == expected
     assert other.keys() == expected.keys()
     same = {name for name in expected if other[name] == expected[name]}
-    # A header has nothing random.
-    assert same == {name for name in expected if name.endswith(f"{only('header_only')}_class_scores.csv")}
+    # A header has nothing random, nor has that of a raw bin of which the volume is not.
+    assert {name for name in same if not name.endswith(RAW)} == {
+        name for name in expected if name.endswith(f"{only('header_only')}_class_scores.csv")
+    }
+    assert not [name for name in same if name.endswith((".adc", ".roi"))]
 
 
 def test_writes_over_what_an_earlier_run_left(archive: Path, tmp_path: Path) -> None:
@@ -124,10 +129,12 @@ def test_no_metadata_unless_all_is_written(tmp_path: Path, monkeypatch: pytest.M
 
 def test_small_and_unix_lines(archive: Path) -> None:
     files = [p for p in archive.rglob("*") if p.is_file()]
-    assert sum(p.stat().st_size for p in files) < 15e6
-    assert not any(b"\r" in p.read_bytes() for p in files)
-    assert all(p.read_bytes().endswith(b"\n") for p in files)
-    products = ("_class_scores.csv", "_features.csv")
+    assert sum(p.stat().st_size for p in files) < 20e6
+    assert sum(p.stat().st_size for p in files if p.suffix in RAW) < 5e6
+    texts = [p for p in files if p.suffix != ".roi"]
+    assert not any(b"\r" in p.read_bytes() for p in texts)
+    assert all(p.read_bytes().endswith(b"\n") for p in texts)
+    products = ("_class_scores.csv", "_features.csv", *RAW)
     assert {p.name for p in files if not p.name.endswith(products)} == {"metadata.csv"}
 
 
@@ -430,3 +437,33 @@ def test_features_change_nothing_else_of_the_archive(
     write_demo_archive(tmp_path)
     expected = digests(archive)
     assert digests(tmp_path) == {name: of for name, of in expected.items() if not name.endswith("_features.csv")}
+
+
+# --- raw files
+
+
+def test_bins_of_one_day_and_instrument_have_images_of_their_rois(
+    archive: Path, metadata: Metadata, scores: dict[str, Scores]
+) -> None:
+    raw = find_raw(archive)
+    assert set(raw.bins) == {b for b in metadata if b.startswith("D20240418") and b.endswith("IFCB010")}
+    sizes = defaultdict(set)
+    for bin_id, found in raw.bins.items():
+        header, triggers = read_raw_bin(found)
+        assert triggers.malformed.count == 0
+        assert [f"{bin_id}_{n:05d}" for n in triggers.rois] == scores[bin_id].rois
+        assert sum(roi.width * roi.height for roi in triggers.rois.values()) == Path(found.roi).stat().st_size
+        last = triggers.rows.iloc[-1]
+        # The clocks give the volume of the metadata, to which an awkward bin may not agree.
+        volume = 0.25 * (last["run_time"] - last["inhibit_time"]) / 60
+        assert header.run_time == last["run_time"]
+        if bin_id not in AWKWARD["volume_negative"]:
+            assert volume == pytest.approx(float(metadata[bin_id]["ml_analyzed"]), rel=1e-6)
+        winners = np.array(scores[bin_id].labels)[np.nan_to_num(scores[bin_id].values, nan=-1).argmax(axis=1)]
+        for label, roi in zip(winners, triggers.rois.values(), strict=True):
+            assert roi.x + roi.width <= 1380
+            assert roi.y + roi.height <= 1034
+            sizes[label].add((roi.width, roi.height))
+    # Chains are longer than they are high, a single cell is not.
+    assert all(width > height for width, height in sizes["Guinardia_delicatula"] | sizes["Cylindrotheca"])
+    assert all(abs(width - height) <= 1 for width, height in sizes["Dinophysis_acuminata"])

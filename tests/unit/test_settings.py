@@ -106,6 +106,11 @@ WRONG: dict[str, list[Any]] = {
     "source": [None, "x", [], 0.5],
     "select": [None, "x", [], 5],
     "classify": [None, 0.7],
+    "images.make": ["yes", None, 1, []],
+    "images.classes": ["Akashiwo", [None], [""], ["a", "a"], None, {"a": 1}],
+    "images.bins": ["D20240215T000000_IFCB010", [None], ["../x"], ["D20240230T000000_IFCB010"], None],
+    "images.stitch": ["maybe", None, 2, ["x"]],
+    "images.per_class": [0, 201, -1, 1.5, "x", None, True, math.nan],
     "recheck.scores": ["new", None, True, ["all"]],
     "recheck.days": [0, -1, 1.5, "x", True, math.nan, 36501],
     "report.make": ["yes", 1, 0, [], "new"],
@@ -133,6 +138,7 @@ WRONG: dict[str, list[Any]] = {
     "features": [None, True, []],
     "abundance": [None, []],
     "report": [None, "all", [], 5],
+    "images": [None, "all", [], True],
     "recheck": [None, "all", []],
 }
 
@@ -168,7 +174,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 65
+    assert len(known) == 71
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -291,7 +297,8 @@ def test_darwin_core_needs_a_class_table() -> None:
         ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
         (
             "zzz",
-            "Accepted here: dataset, shard, source, select, classify, abundance, features, report, recheck, export",
+            "Accepted here: dataset, shard, source, select, classify, abundance, features, report, images, recheck, "
+            "export",
         ),
     ],
 )

@@ -18,6 +18,7 @@ import biovolume
 import catalog
 import data_package
 import demo_archive
+import examples
 import exports
 import features
 import periods
@@ -26,6 +27,7 @@ import run_record
 import scores
 import settings
 import shards
+import table_files
 from bin_ids import PATTERN as BIN_ID, parse_bin_id
 from errors import WorkflowInputError
 from job_log import logged
@@ -79,6 +81,7 @@ FEATURES_WANTED = SETTINGS["features"]["make"]
 CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
 
 FIGURES = f"{TABLES}/figures"
+MONTAGES = f"{TABLES}/montages"
 # What figures have to know of the config.
 WISH = {
     "dataset": SETTINGS["dataset"],
@@ -159,6 +162,22 @@ RECHECK = {
     "ledger": f"{TABLES}/ledger.csv",
 }
 
+IMAGES = SETTINGS["images"]
+OF_CLASSES = {
+    "threshold": METHOD.threshold,
+    "class_thresholds": METHOD.class_thresholds,
+    "precision": METHOD.precision,
+}
+EXTRACTION = {"method": METHOD, "stitch": IMAGES["stitch"], "record_failures": RECORD_FAILURES}
+EXAMPLES = {
+    "summaries": SUMMARIES,
+    "classes": IMAGES["classes"],
+    "bins": IMAGES["bins"],
+    "top": WISH["top_classes"],
+    "per_class": IMAGES["per_class"],
+    "method": METHOD,
+}
+
 for needed in map(Path, SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
         raise WorkflowError(
@@ -180,6 +199,7 @@ def targets():
     merged = [*MERGED.values(), *of_features, *others, "run.json", "overview.rst"]
     tables = [f"{TABLES}/{name}" for name in dict.fromkeys(merged)]
     shown = [*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and whole else []
+    shown += [MONTAGES] if IMAGES["make"] and whole else []
     return tables + shown + [EXPORTS[name] for name in SETTINGS["export"]["formats"] if whole]
 
 
@@ -291,6 +311,41 @@ def bins_to_read(rule):
         return 1, 1
     wanted = sum(map(len, selection().wanted.values()))
     return wanted, sum(job.rule.name == rule for job in workflow.dag.needrun_jobs())
+
+
+def image_files(wildcards, scores=True):
+    """The local files that a bin's images, and their class scores, are read from."""
+    return SOURCE.image_files(wildcards.bin) + (SOURCE.scores_files(wildcards.bin) if scores else [])
+
+
+def image_zips(wildcards):
+    """Those asked for; which used bins have a ROI of the classes has to be seen in the tables."""
+    bins = IMAGES["bins"]
+    if IMAGES["classes"] or not bins:
+        bins = table_files.read("image_bins", checkpoints.list_images.get().output[0])["bin"]
+    return [f"{RESULTS}/images/{parse_bin_id(bin_id).folder}/{bin_id}.zip" for bin_id in bins]
+
+
+def examples_of_bins():
+    """Bin to the class, score and number of its ROIs that montages show; waits for the choice."""
+    path = Path(checkpoints.choose_examples.get().output[0])
+    return read_examples(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def read_examples(path, changed):
+    return examples.of_bins(path)
+
+
+def example_zips(wildcards):
+    return [f"{TABLES}/examples/{parse_bin_id(bin_id).folder}/{bin_id}.zip" for bin_id in examples_of_bins()]
+
+
+def jobs_to_do(rule):
+    """How many jobs of a rule there are, as all and as left; a job on its own knows of itself alone."""
+    if not workflow.is_main_process:
+        return 1, 1
+    return (sum(job.rule.name == rule for job in workflow.dag.needrun_jobs()),) * 2
 
 
 progress = Progress("class scores of bins", lambda: bins_to_read("summarize_scores"))

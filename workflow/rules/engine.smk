@@ -2,6 +2,7 @@
 import ctypes
 import gc
 import logging
+import shutil
 import signal
 import sys
 import threading
@@ -136,7 +137,9 @@ def after_failure():
         return
     if "merge_abundance" in unfinished:
         for stale in targets():
-            if stale != RECHECK["catalog"]:
+            if Path(stale).is_dir():
+                shutil.rmtree(stale)
+            elif stale != RECHECK["catalog"]:
                 Path(stale).unlink(missing_ok=True)
     if "merge_biovolume" in unfinished:
         for name in FEATURE_MERGED.values():

@@ -23,6 +23,7 @@ rule write_overview:
 rule write_report:
     input:
         **REPORTED,
+        **({"montages": MONTAGES} if IMAGES["make"] else {}),
         run=f"{TABLES}/run.json",
         figures=[f"{FIGURES}/{figure}.json" for figure in shown_figures()],
         scripts=rules.bundle_scripts.output[0],

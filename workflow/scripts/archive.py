@@ -34,7 +34,12 @@ class Archive(BinFiles):
 
     def scores_files(self, bin_id: str) -> list[str]:
         """The files with this bin's class scores: one, or none if the bin has no scores."""
-        return self._index.get(bin_id, [])
+        return self._index.get(bin_id, []) if self.path.exists() else []  # the demo may still have to be made
+
+    def image_files(self, bin_id: str) -> list[str]:
+        """The bin's raw files that are there; none either before the demo was made."""
+        raw = self._files.bins.get(bin_id) if self.path.exists() else None
+        return [path for path in (raw.hdr, raw.adc, raw.roi) if path] if raw else []
 
     def features_files(self, bin_id: str) -> list[str]:
         """The files with this bin's features, of the highest version: one, or none if the bin has no features."""

@@ -115,6 +115,10 @@ class BinFiles(ABC):
         with _told_of(bin_id, FeaturesError):
             return SourceFile(latest[0], self._read(latest[0])) if latest else None
 
+    def may_have_images(self, bin_id: str) -> bool:
+        """Whether there are raw files of the bin."""
+        return bin_id in self._tree(bin_id).bins
+
     def _features(self, bin_id: str) -> list[str]:
         files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
         return [product.path for product in files if product.version == files[-1].version]

@@ -102,6 +102,10 @@ class Bucket(BinFiles):
         """None: features come over the network."""
         return []
 
+    def image_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: images come over the network."""
+        return []
+
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether it could be the address of the bin's scores here, or is the reason for none; asks nothing."""
         found = re.fullmatch(self.scores_name, told.rpartition("/")[2])

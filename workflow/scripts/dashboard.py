@@ -98,6 +98,14 @@ class Dashboard:
         """None: features come over the network."""
         return []
 
+    def image_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: images come over the network."""
+        return []
+
+    def may_have_images(self, bin_id: str) -> bool:  # noqa: ARG002
+        """True: only a request would tell."""
+        return True
+
     # --- which bins ---
 
     def list_bins(self, window: Window) -> pd.DataFrame:
@@ -235,6 +243,8 @@ class Dashboard:
         columns = read_header(hdr.body, hdr.address).adc_columns
         triggers = read_triggers(bin_id, adc.body, adc.address, columns)
         roi = self._raw(bin_id, ".roi") if triggers.rois else None
+        if triggers.rois and roi is None:
+            raise RawFileError(f"bin {bin_id}: {adc.address} tells of images, but the server has no .roi (HTTP 404)")
         body = roi.body if roi else b""
         yield RawImages(triggers, lambda offset, length: body[offset : offset + length])
 

@@ -1,6 +1,7 @@
 """The demo archive: four made-up days of two instruments, with every awkward bin that real archives hold.
 
-Looks as if exported from a dashboard 5.0: the metadata export, one class-scores file and one features file a bin.
+Looks as if exported from a dashboard 5.0: the metadata export, one class-scores file and one features file a bin. The
+bins of one day and instrument have raw files too.
 """
 
 import csv
@@ -12,6 +13,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from demo_images import draw_pictures, write_raw_bin
 
 START: Final = datetime(2024, 4, 15, tzinfo=UTC)
 DAYS: Final = 4
@@ -83,6 +86,7 @@ OTHER_DENSITY: Final = 0.04
 BEAD_DENSITY: Final = 45.0
 BLOOM_CLASS: Final = "Guinardia_delicatula"  # grows 1.9-fold a day at IFCB10
 HARMFUL_CLASS: Final = "Margalefidinium"  # drifts in on the third day, at IFCB125 only
+WITH_IMAGES: Final = ("D20240418", "IFCB010")  # day and instrument of the bins with raw files
 RARE_CLASS: Final = "Vicicitus_globosus"  # met on the third day only
 DAYLIGHT_CLASSES: Final = {"nanoplankton <10um", "Dinophysis_acuminata", "Mesodinium"}
 NEWER_CLASSES: Final = {"Margalefidinium", "Thalassiosira_TAG_external_detritus"}  # not in older label sets
@@ -141,6 +145,7 @@ def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
     metadata = folder / "metadata.csv"
     metadata.unlink(missing_ok=True)
     rng = np.random.Generator(np.random.PCG64(seed))
+    pictures = draw_pictures(seed)
     text = _score_texts()
     rows: list[list[object]] = []
     for bin_id in _bin_ids():
@@ -165,6 +170,9 @@ def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
             path.write_text(_csv([["pid", *labels]]) + body, encoding="utf-8", newline="\n")
         if not _is("no_scores", bin_id):
             _write_features(folder, seed, bin_id, labels, roi, scores)
+        if bin_id.startswith(WITH_IMAGES[0]) and bin_id.endswith(WITH_IMAGES[1]):
+            shown = [labels[i] for i in np.nan_to_num(scores, nan=-1).argmax(axis=1)]
+            write_raw_bin(path.parent, bin_id, roi.tolist(), shown, ml_analyzed, pictures)
         rows.append(_metadata_row(bin_id, sample_time, ml_analyzed, n_images))
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from files import whole_file
 from intervals import poisson_limits
 from job_log import scripted
 from size_spectrum import ALL, LIVING, drop_off
+from top_classes import UNCLASSIFIED, top_classes
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("ifcb.figures")
 
 CAPTIONS = Path(__file__).parents[1] / "report"
-UNCLASSIFIED = "unclassified"  # as in scores.py, which would bring along the clients of all sources
 ZERO, NOT_ASSESSED, NO_DATA = "0: looked for, none found", "not assessed: in no label set", "no data: no used bin"
 NO_BINS = "no bin listed"
 DAYS_MOST = 1100  # a longer window is pooled into weeks: its days would be narrower than a line
@@ -185,17 +185,6 @@ def main_series(coverage: pd.DataFrame) -> list[str]:
 def in_natural_order(names: Iterable[str]) -> list[str]:
     """IFCB5 before IFCB10."""
     return sorted(names, key=lambda name: [int(p) if p.isdecimal() else p for p in re.split(r"(\d+)", name)])
-
-
-def top_classes(abundance: pd.DataFrame, most: int) -> list[str]:
-    """The most abundant classes, by the sum of counts over the sum of volumes of all days and series.
-
-    Those that the class table says do not live, and `unclassified`, are none of them; unknown ones are.
-    """
-    rows = abundance[(abundance["class"] != UNCLASSIFIED) & (abundance["living"] != "no")]
-    sums = rows.groupby("class", sort=True)[["count", "ml_analyzed_total"]].sum()
-    mean = (sums["count"] / sums["ml_analyzed_total"]).sort_values(ascending=False, kind="stable")
-    return [str(name) for name in mean.index[:most]]
 
 
 def states(

@@ -17,6 +17,7 @@ from abundance import GROUPS
 from class_table import TRAITS
 from files import whole_file
 from job_log import logged
+from montages import read_montages
 from overview import look_over, read_run
 
 if TYPE_CHECKING:
@@ -41,13 +42,15 @@ def write_report(
     scripts: str | Path,
     page: str | Path,
     table_pages: Mapping[str, str | Path],
+    montages: str | Path | None = None,
 ) -> None:
     """Write the report of a run, and its tables as pages of their own.
 
     run: its run.json. tables: the CSV files of abundance_long, coverage, ledger and catalog, by these names. figures:
     Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
-    sets `vegaEmbed`. table_pages: by the names of TITLES. The pages have no times but those of the samples: the same
-    inputs give the same bytes. Raises TableError if a table does not agree with its schema.
+    sets `vegaEmbed`. table_pages: by the names of TITLES. montages: their folder, if there are any. The pages have no
+    times but those of the samples: the same inputs give the same bytes. Raises TableError if a table does not agree
+    with its schema.
     """
     record = read_run(run)
     config = record["config"]
@@ -78,6 +81,7 @@ def write_report(
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         confidence=f"{100 * config['abundance']['confidence']:g} %",
         figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
+        montages=read_montages(montages) if montages else [],
         specs={name: _pack(spec) for name, spec in specs.items()},
         picker=_pack({"group_by": group_by, "classes": _classes(abundance)}),
         vega=_pack(Path(scripts).read_text(encoding="utf-8")),
@@ -181,6 +185,7 @@ def _main() -> None:
         snakemake.input.scripts,
         snakemake.output.page,
         pages,
+        snakemake.input.get("montages"),
     )
 
 

@@ -74,7 +74,7 @@ def left_behind(folder: str | Path) -> list[str]:
     if not table.exists():
         return []
     made = table.stat().st_mtime_ns
-    others = ("figures/*.json", "exports/*", "report.html", "biovolume_*.csv", "size_spectrum.csv")
+    others = ("figures/*.json", "exports/*", "montages/*.json", "report.html", "biovolume_*.csv", "size_spectrum.csv")
     found = [path for pattern in others for path in Path(folder).glob(pattern)]
     return sorted(path.as_posix() for path in found if path.stat().st_mtime_ns < made)
 

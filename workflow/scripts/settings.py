@@ -15,6 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from bin_ids import parse_bin_id
 from class_table import read_class_table
 from csv_text import number
 from deployments import Deployment, read_deployments
@@ -198,6 +199,12 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
             f"source.kind: 'directory' while source.url is {source['url']} and source.path the demo's. "
             "Accepted: kind: dashboard for that url, or the path of an archive of yours"
         )
+    for bin_id in config["images"]["bins"]:
+        try:
+            parse_bin_id(bin_id)
+        except ValueError as error:
+            accepted = schema["properties"]["images"]["properties"]["bins"]["description"]
+            yield f"images.bins: {error}. Accepted: {accepted}"
     volume = select["ml_analyzed"]
     if volume["above"] >= volume["at_most"]:
         yield (

@@ -41,5 +41,5 @@ def _record(folder: str | Path, shard: str) -> dict[str, Any]:
 
 def _differing(made_with: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     # The others say nothing about what is in a table.
-    keys = sorted((set(made_with) | set(config)) - {"shard", "recheck", "report", "export"})
+    keys = sorted((set(made_with) | set(config)) - {"shard", "recheck", "report", "images", "export"})
     return [key for key in keys if made_with.get(key) != config.get(key)]

@@ -29,6 +29,12 @@ class Source(Protocol):
     def features_files(self, bin_id: str) -> list[str]:
         """The local files with this bin's features, none if they come over the network."""
 
+    def image_files(self, bin_id: str) -> list[str]:
+        """The local files with this bin's images, none if they come over the network."""
+
+    def may_have_images(self, bin_id: str) -> bool:
+        """Whether it is not known that the source has no raw files of the bin; asks for no bin."""
+
     def list_bins(self, window: Window) -> pd.DataFrame:
         """All bins that may lie in the window, as rows of `metadata_export.read_export`."""
 

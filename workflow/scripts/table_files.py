@@ -1,5 +1,6 @@
 """Tables as CSV files, checked against their schema when they are written and when they are read."""
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -52,11 +53,23 @@ def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
     Raises TableError if the frame does not agree with the schema; nothing is written then.
     """
     check(frame, table, str(path))
+    with whole_file(path) as unfinished:
+        _to_csv(frame, unfinished)
+
+
+def as_csv(frame: pd.DataFrame, table: str, where: str) -> str:
+    """What `write` would write, as text. where: what the message of an error calls it."""
+    check(frame, table, where)
+    text = io.StringIO()
+    _to_csv(frame, text)
+    return text.getvalue()
+
+
+def _to_csv(frame: pd.DataFrame, file: Path | io.StringIO) -> None:
     times = {
         c: frame[c].map(pd.Timestamp.isoformat, na_action="ignore") for c in frame.select_dtypes("datetimetz").columns
     }
-    with whole_file(path) as unfinished:
-        frame.assign(**times).to_csv(unfinished, index=False, lineterminator="\n")
+    frame.assign(**times).to_csv(file, index=False, lineterminator="\n")
 
 
 def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
@@ -83,6 +96,16 @@ def read(table: str, path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame
     return frame
 
 
+def from_csv(body: bytes, table: str, where: str) -> pd.DataFrame:
+    """What `as_csv` wrote. Raises TableError, naming `where`, if it does not agree with the schema."""
+    try:
+        frame = _typed(table, io.BytesIO(body))
+    except (ValueError, TypeError) as error:
+        raise TableError(f"{where}: not a table {table}: {error}") from error
+    check(frame, table, where)
+    return frame
+
+
 def arrow_schema(table: str, groups: Sequence[str] = ()) -> pa.Schema:
     """The table's columns as they are in Parquet files."""
     entries = schema(table)
@@ -105,7 +128,7 @@ def convert(table: str, path: str | Path, parquet: str | Path) -> None:
             writer.write_batch(block)
 
 
-def _typed(table: str, path: str | Path, **options: Any) -> pd.DataFrame:
+def _typed(table: str, path: str | Path | io.BytesIO, **options: Any) -> pd.DataFrame:
     entries = schema(table)
     frame: pd.DataFrame = pd.read_csv(
         path,

@@ -1,0 +1,141 @@
+# Needs the source, for zips of images by name; the merged tables, for all of them and for montages. Makes nothing unless
+# asked for, or images.make says so:
+#
+#   snakemake --cores 8 results/demo/images/2024/D20240418/D20240418T001403_IFCB010.zip
+#   snakemake --cores 8 images
+#   snakemake --cores 8 montages
+import extract_images
+import montages
+
+extracted = Progress("images of bins", lambda: jobs_to_do("extract_images"))
+exampled = Progress("bins of montages", lambda: jobs_to_do("extract_examples"))
+
+
+checkpoint list_images:
+    input:
+        f"{TABLES}/{MERGED['bins']}",
+    output:
+        f"{TABLES}/image_bins.csv",
+    log:
+        f"{LOGS}/list_images.log",
+    localrule: True
+    params:
+        version=extract_images.VERSION,
+        classes=IMAGES["classes"],
+        bins=IMAGES["bins"],
+    run:
+        logged(log[0], extract_images.list_images, input[0], IMAGES["classes"], IMAGES["bins"], output[0])
+
+
+rule extract_images:
+    input:
+        lambda wildcards: image_files(wildcards, scores=bool(IMAGES["classes"])),
+        archive=ancient(SOURCE.catalog_files()),
+    output:
+        f"{RESULTS}/images/{{folder}}/{{bin}}.zip",
+    log:
+        f"{LOGS}/extract_images/{{folder}}/{{bin}}.log",
+    localrule: True
+    resources:
+        dashboard=1,
+    params:
+        version=extract_images.VERSION,
+        source=SOURCE.scores_identity,
+        stitch=IMAGES["stitch"],
+        classes=IMAGES["classes"],
+        thresholds=OF_CLASSES if IMAGES["classes"] else None,
+    run:
+        logged(
+            log[0],
+            extracted.counted,
+            extract_images.extract_images,
+            SOURCE,
+            wildcards.bin,
+            output[0],
+            classes=IMAGES["classes"],
+            **EXTRACTION,
+        )
+
+
+rule images:
+    input:
+        image_zips,
+    localrule: True
+
+
+checkpoint choose_examples:
+    input:
+        ledger=f"{TABLES}/ledger.csv",
+        abundance=f"{TABLES}/abundance_long.csv",
+    output:
+        f"{TABLES}/montages.csv",
+    log:
+        f"{LOGS}/choose_examples.log",
+    localrule: True
+    params:
+        version=examples.VERSION,
+        classes=IMAGES["classes"] or WISH["top_classes"],
+        bins=IMAGES["bins"],
+        per_class=IMAGES["per_class"],
+        thresholds=OF_CLASSES,
+    run:
+        logged(log[0], examples.choose_examples, SOURCE, *input, output[0], **EXAMPLES)
+
+
+# Only the images that montages show.
+rule extract_examples:
+    input:
+        image_files,
+    output:
+        f"{TABLES}/examples/{{folder}}/{{bin}}.zip",
+    log:
+        f"{LOGS}/extract_examples/{{folder}}/{{bin}}.log",
+    localrule: True
+    resources:
+        dashboard=1,
+    params:
+        version=extract_images.VERSION,
+        source=SOURCE.scores_identity,
+        stitch=IMAGES["stitch"],
+        precision=METHOD.precision,
+        chosen=lambda wildcards: examples_of_bins()[wildcards.bin],
+    run:
+        logged(
+            log[0],
+            exampled.counted,
+            extract_images.extract_examples,
+            SOURCE,
+            wildcards.bin,
+            output[0],
+            chosen=params.chosen,
+            **EXTRACTION,
+        )
+
+
+rule draw_montages:
+    input:
+        chosen=f"{TABLES}/montages.csv",
+        examples=example_zips,
+    output:
+        report(
+            directory(MONTAGES),
+            patterns=["{name}.html"],
+            category="Images",
+            caption="../report/montage.rst",
+            labels={"class": "{name}"},
+        ),
+    log:
+        f"{LOGS}/draw_montages.log",
+    localrule: True
+    params:
+        version=montages.VERSION,
+    run:
+        logged(log[0], montages.draw_montages, input.chosen, input.examples, output[0])
+
+
+# With all tables, as for figures.
+rule montages:
+    input:
+        targets(),
+        MONTAGES,
+    localrule: True
