@@ -233,6 +233,13 @@ def test_a_bin_that_cannot_be_had_is_named_and_others_go_on(checkout: Checkout, 
     assert {row["problem"] for row in found[BINS[3]][1]} == {""}
 
 
+def test_a_server_that_lacks_one_of_the_raw_files(checkout: Checkout, archive: Path) -> None:
+    (archive / "raw" / f"{BINS[0]}.roi").unlink()
+    with Emulator({"own": archive}) as dashboard:
+        printed = checkout.run(served(dashboard), zip_of(BINS[0]), fails=True)
+    assert f"bin {BINS[0]}: {dashboard.url}/own/{BINS[0]}.adc tells of images, but the server has no .roi" in printed
+
+
 def test_a_roi_file_that_was_mended_is_read_again(checkout: Checkout, archive: Path) -> None:
     path = archive / "raw" / f"{BINS[0]}.roi"
     whole = path.read_bytes()
@@ -280,6 +287,19 @@ def test_montages_ask_for_the_bins_that_they_show(checkout: Checkout, archive: P
         *(f"{name}.{form}" for name in ("Akashiwo", "Ditylum") for form in ("svg", "html")),
     }
     assert f"{BINS[3]}_00002" in (folder / "Ditylum.svg").read_text()
+
+
+def test_jobs_in_processes_of_their_own_make_the_same(checkout: Checkout, archive: Path) -> None:
+    config = on_disk(archive, classes=["Akashiwo"])
+    checkout.run(config, "montages", "images")
+    expected = checkout.files("own")
+    for name in ("montages", "examples", "images"):
+        shutil.rmtree(checkout.results("own") / name)
+    for name in ("montages", "image_bins"):
+        (checkout.results("own") / f"{name}.csv").unlink()
+    resources = ("--resources", "dashboard=8", "pooling=1")
+    checkout.run(config, "montages", "images", "--workflow-profile", "none", "--rerun-triggers", "mtime", *resources)
+    assert checkout.files("own") == expected
 
 
 def test_montages_of_an_archive_of_which_some_bins_have_raw_files(checkout: Checkout, archive: Path) -> None:

@@ -86,6 +86,7 @@ checkpoint choose_examples:
 rule extract_examples:
     input:
         image_files,
+        chosen=ancient(f"{TABLES}/montages.csv"),  # what it says of the bin is among the params
     output:
         f"{TABLES}/examples/{{folder}}/{{bin}}.zip",
     log:

@@ -80,7 +80,7 @@ def choose_examples(
         {"class": "str", "kind": "str", "bin": "str", "threshold": float, "score": float, "n_rois": "int64"}
     )
     table_files.write(chosen, "montages", path)
-    log.info(f"montages of {chosen['class'].nunique()} classes, from {chosen['bin'].nunique()} of {len(within)} bins")
+    log.info(f"classes in montages: {chosen['class'].nunique()}; bins: {chosen['bin'].nunique()} of {len(within)}")
 
 
 def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:
