@@ -434,3 +434,31 @@ def test_the_caption_goes_with_the_figure(tmp_path: Path) -> None:
     assert "Shown are the 7 most abundant classes" in said
     assert "The band is the 90 % interval" in said
     assert [len(part) > 0 for part in said.split("\n\n")] == [True] * 3
+
+
+# --- sizes and carbon
+
+
+def test_the_drop_off_is_the_highest_bin_though_a_size_is_missing(tmp_path: Path) -> None:
+    """Of 1000, 2000 and 3000 um3, so 12.4, 15.6 and 17.9 um, in 2 mL; the second is then taken out."""
+    run = Run(tmp_path, [[(a_bin(0), rois(A=3))]])
+    path = Path(run.tables["size_spectrum"])
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if ",13.4543" not in line[:40]))
+    rows = [row for row in run.rows("size_spectrum") if row["what"] != "objects of living classes"]
+    assert [(float(row["esd"]), row["value"]) for row in rows] == [
+        (pytest.approx(12.34, rel=1e-3), "0.2336"),  # 1 / 2 mL / (13.4543 - 11.3137) um
+        (pytest.approx(14.67, rel=1e-3), ""),
+        (pytest.approx(17.45, rel=1e-3), "0.1652"),
+        (pytest.approx(11.31, rel=1e-3), ""),
+    ]
+    assert rows[-1]["what"] == figures.DROP_OFF
+
+
+def test_carbon_is_stacked_by_group(tmp_path: Path) -> None:
+    """Diatoms of 1000, 2000 and 3000 um3: 77.98, 136.81 and 190.08 pg; a dinoflagellate of 4000 um3: 521.6 pg; 2 mL."""
+    run = Run(tmp_path, [[(a_bin(0), rois(A=3, C=1, D=1))]])
+    rows = {row["kind"]: [float(row[name]) for name in ("carbon", "bottom", "top")] for row in run.rows("carbon")}
+    assert rows == {
+        "dinoflagellate": pytest.approx([0.2608, 0, 0.2608], rel=1e-3),
+        "diatom": pytest.approx([0.20244, 0.2608, 0.46324], rel=1e-3),
+    }
