@@ -62,7 +62,7 @@ def made(folder: Path, labels: tuple[str, ...], n: int = 3, size: tuple[int, int
     examples = folder / f"{NEW}.zip"
     chosen = [(label, 0.9, n) for label in labels]
     extract_images.extract_examples(Archive(str(folder)), NEW, examples, chosen, METHOD, True, False)
-    montages.draw_montages(folder / "montages.csv", [examples], folder / "montages")
+    montages.draw_montages(folder / "montages.csv", [examples], {"default": 3.4}, folder / "montages")
     return folder / "montages"
 
 
@@ -104,10 +104,21 @@ def test_a_picture_holds_each_image_once_where_its_score_belongs(tmp_path: Path)
             ids[4],
         ]
         assert texts.count("0.9 (threshold 0.7)") == 5
-        assert "50 pixels; threshold 0.7" in texts  # twice as large, and not longer than the narrowest image
+        # 20 um are 136 pixels of the screen, twice those of the camera; 50 would be longer than the narrowest image
+        assert "20 \u00b5m (at 3.4 pixels per \u00b5m); threshold 0.7" in texts
+        assert [float(bar.get("width", "")) for bar in root.iter(f"{SVG}rect") if bar.get("height") == "4"] == [136]
     assert montages.read_montages(folder) == [
         (name, (folder / f"{name}.svg").read_text()) for name in ("Akashiwo", "Dinophysis")
     ]
+
+
+def test_instruments_of_unlike_pixels_have_a_bar_in_pixels() -> None:
+    tiles = {"top": [montages.Tile(f"D20240415T030000_IFCB{n:03d}_00001", 0.9, "", 40, 20) for n in (10, 125, 13)]}
+    assert montages._one_size(tiles, {"default": 3.4}) == 3.4
+    assert montages._one_size(tiles, {"default": 3.4, "IFCB10": 2.77}) is None
+    assert montages._one_size(tiles, {"default": 3.4, "IFCB10": 2.77, "IFCB125": 2.77, "IFCB13": 2.77}) == 2.77
+    laid_out = montages._laid_out(tiles, None)
+    assert (laid_out["bar_says"], laid_out["bar"]) == ("50 pixels", 100)  # of the screen, at twice the size
 
 
 def test_labels_are_text_and_no_more(tmp_path: Path) -> None:
@@ -137,7 +148,7 @@ def test_what_no_xml_may_hold_is_not_in_the_picture(tmp_path: Path) -> None:
 def test_images_do_not_overlap_and_are_within_the_picture(size: tuple[int, int]) -> None:
     tiles = {"top": [montages.Tile(f"{i}", 0.9, "", *size) for i in range(15)]}
     tiles["missed"] = [montages.Tile("m", 0.5, "", 30, 20)]
-    laid_out = montages._laid_out(tiles)
+    laid_out = montages._laid_out(tiles, 3.4)
     boxes = [
         (
             tile.x,
@@ -164,7 +175,7 @@ def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
     paths[".roi"].write_bytes(paths[".roi"].read_bytes()[:-1])
     chosen = [("Akashiwo", 0.9, 3)]
     extract_images.extract_examples(Archive(str(tmp_path)), NEW, paths[".zip"], chosen, METHOD, True, True)
-    montages.draw_montages(tmp_path / "montages.csv", [paths[".zip"]], tmp_path / "montages")
+    montages.draw_montages(tmp_path / "montages.csv", [paths[".zip"]], {"default": 3.4}, tmp_path / "montages")
     page = (tmp_path / "montages" / "Akashiwo.html").read_text()
     assert f"ROI {NEW}_00003: the .roi ends within its image" in page
     assert page.count("<image") == 2
@@ -184,8 +195,8 @@ def test_a_zip_that_is_none_is_named(tmp_path: Path) -> None:
     for body in (b"", path.read_bytes()[:-30]):
         path.write_bytes(body)
         with pytest.raises(TableError, match=rf"{NEW}\.zip: not a zip of images"):
-            montages.draw_montages(tmp_path / "montages.csv", [path], tmp_path / "montages")
+            montages.draw_montages(tmp_path / "montages.csv", [path], {"default": 3.4}, tmp_path / "montages")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("manifest.csv", "roi\n")
     with pytest.raises(TableError, match=r"manifest\.csv: columns .* are missing"):
-        montages.draw_montages(tmp_path / "montages.csv", [path], tmp_path / "montages")
+        montages.draw_montages(tmp_path / "montages.csv", [path], {"default": 3.4}, tmp_path / "montages")

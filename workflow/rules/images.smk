@@ -130,8 +130,9 @@ rule draw_montages:
     localrule: True
     params:
         version=montages.VERSION,
+        pixels_per_um=PIXELS,
     run:
-        logged(log[0], montages.draw_montages, input.chosen, input.examples, output[0])
+        logged(log[0], montages.draw_montages, input.chosen, input.examples, PIXELS, output[0])
 
 
 # With all tables, as for figures.

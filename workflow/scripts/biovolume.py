@@ -31,6 +31,7 @@ from class_table import LIVING_TOTAL, ClassTable, traits
 from errors import FeaturesError, TableError
 from features import NOT_USED, FeaturesProvenance, read_features_summary
 from files import whole_file
+from pixel_size import DEFAULT, PixelSizes, pixels_of
 from scores import UNCLASSIFIED, classify_rois
 from selection import WANTED
 
@@ -42,9 +43,6 @@ LARGE_DIATOM = 3000.0  # um3
 # Of log10 C = intercept + slope log10 V: small diatoms, large ones, others.
 SMALL_DIATOMS, LARGE_DIATOMS, OTHERS = (-0.541, 0.811), (-0.933, 0.881), (-0.665, 0.939)
 UG_PER_L = 1e-3  # of a pg per mL
-DEFAULT = "default"
-
-PixelSizes = Mapping[str, float]  # instrument, or DEFAULT, to pixels per um
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ def pool_biovolume(
         told[provenance.bin] = provenance
         if provenance.status == "read":
             labels = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
-            volume = cubic_um(biovolume, _pixels(pixels_per_um, instruments[provenance.bin]))
+            volume = cubic_um(biovolume, pixels_of(instruments[provenance.bin], pixels_per_um))
             tallies[provenance.bin] = tally(provenance.classes, labels, volume, method.class_table)
     wanted = bins[bins["status"] == WANTED]
     untold = [bin_id for bin_id in wanted["bin"] if bin_id not in told]
@@ -163,10 +161,6 @@ def pool_biovolume(
     )
 
 
-def _pixels(sizes: PixelSizes, instrument: str) -> float:
-    return sizes.get(instrument, sizes[DEFAULT])
-
-
 def _account(
     bin_row: Mapping[Hashable, object], said: FeaturesProvenance, found: Tally | None, sizes: PixelSizes
 ) -> dict[str, object]:
@@ -179,7 +173,7 @@ def _account(
         "sha256": said.sha256,
         "bytes": said.bytes if found else None,
         "biovolume_column": said.column,
-        "pixels_per_um": _pixels(sizes, str(bin_row["instrument"])),
+        "pixels_per_um": pixels_of(str(bin_row["instrument"]), sizes),
         "n_rois": int(found.sums["count"].sum()) if found else None,
         "n_measured": len(found.objects) if found else None,
         "n_rois_without_scores": said.n_rois_without_scores if found else None,

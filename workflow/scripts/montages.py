@@ -1,8 +1,8 @@
 """Montages: per class a picture of its top-scoring ROIs, and of those on either side of its threshold.
 
 A picture is an SVG that holds its images, so that it needs nothing beside it; a page around it says how they were
-chosen. All images of a picture are at one scale. How large a pixel is, no file of the instrument says: the bar is in
-pixels.
+chosen. All images of a picture are at one scale. The bar is in um, or in pixels where the picture has images of
+instruments whose pixels are of different size.
 """
 
 import json
@@ -20,7 +20,9 @@ import jinja2
 import pandas as pd
 
 import table_files
+from bin_ids import parse_bin_id, parse_roi_id
 from errors import TableError
+from pixel_size import PixelSizes, pixels_of
 
 VERSION = 1  # of how montages look: raise it when they have to be drawn again
 TEMPLATES = Path(__file__).parents[1] / "report"
@@ -39,7 +41,7 @@ TALLEST = 400
 GAP = 10
 TEXT = 28
 HEADING = 34
-BARS = (5, 10, 20, 50, 100, 200, 500, 1000)  # pixels of the camera that the scale bar may stand for
+BARS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # um, or pixels of the camera, that the bar may stand for
 LONGEST_BAR = 160
 LONGEST_LABEL = 100
 # What an XML file may not hold, and what would turn the text around it.
@@ -76,11 +78,13 @@ class Section:
 # --- the files ---
 
 
-def draw_montages(chosen: str | Path, examples: Sequence[str | Path], folder: str | Path) -> None:
+def draw_montages(
+    chosen: str | Path, examples: Sequence[str | Path], pixels_per_um: PixelSizes, folder: str | Path
+) -> None:
     """Write the montages into a folder: of each class a picture (SVG), a page (HTML), and an INDEX of them.
 
-    chosen: the table `montages`. examples: the zips of its bins' images. Nothing of a label becomes part of a name as
-    it is: see `file_names`.
+    chosen: the table `montages`. examples: the zips of its bins' images. pixels_per_um: by instrument. Nothing of a
+    label becomes part of a name as it is: see `file_names`.
     """
     table = table_files.read("montages", chosen)
     tiles, problems = _read(table, examples)
@@ -94,7 +98,9 @@ def draw_montages(chosen: str | Path, examples: Sequence[str | Path], folder: st
         of_class = table[table["class"] == name]
         given = {"label": _shown(name), "threshold": float(of_class["threshold"].iloc[0])}
         of_kinds = {kind: list(map(_with_png, of_kind)) for kind, of_kind in tiles.get(name, {}).items()}
-        picture = engine.get_template("montage.svg.j2").render(**given, **_laid_out(of_kinds))
+        picture = engine.get_template("montage.svg.j2").render(
+            **given, **_laid_out(of_kinds, _one_size(of_kinds, pixels_per_um))
+        )
         Path(folder, f"{file}.svg").write_text(picture, encoding="utf-8")
         page = engine.get_template("montage.html.j2").render(
             **given,
@@ -172,8 +178,15 @@ def _with_png(tile: Tile) -> Tile:
 # --- the picture ---
 
 
-def _laid_out(tiles: Mapping[str, Sequence[Tile]]) -> dict[str, Any]:
-    """Where everything of a picture is: rows that are filled from the left."""
+def _one_size(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: PixelSizes) -> float | None:
+    """Pixels per um of all images of a picture; None if they are not the same."""
+    bins = {parse_roi_id(tile.roi)[0] for of_kind in tiles.values() for tile in of_kind}
+    found = {pixels_of(f"IFCB{parse_bin_id(bin_id).instrument}", pixels_per_um) for bin_id in bins}
+    return found.pop() if len(found) == 1 else None
+
+
+def _laid_out(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: float | None) -> dict[str, Any]:
+    """Where everything of a picture is: rows that are filled from the left, and a bar above them."""
     sizes = [(tile.width, tile.height) for of_kind in tiles.values() for tile in of_kind]
     scale = min([2.0, *(WIDTH / width for width, _ in sizes), *(TALLEST / height for _, height in sizes)])
     sections = []
@@ -190,8 +203,16 @@ def _laid_out(tiles: Mapping[str, Sequence[Tile]]) -> dict[str, Any]:
             top += height + TEXT + GAP
         sections.append(Section(heading, placed, y + 20))
         y = top if placed else y + HEADING + TEXT
-    bar = max((bar for bar in BARS if bar * scale <= LONGEST_BAR), default=BARS[0])
-    return {"sections": sections, "width": WIDTH, "height": round(y + GAP), "scale": scale, "bar": bar}
+    unit = (pixels_per_um or 1) * scale
+    bar = max((bar for bar in BARS if bar * unit <= LONGEST_BAR), default=BARS[0])
+    return {
+        "sections": sections,
+        "width": WIDTH,
+        "height": round(y + GAP),
+        "scale": scale,
+        "bar": round(bar * unit, 2),
+        "bar_says": f"{bar} \u00b5m (at {pixels_per_um:g} pixels per \u00b5m)" if pixels_per_um else f"{bar} pixels",
+    }
 
 
 def _rows(tiles: Sequence[Tile], scale: float) -> Iterator[list[Tile]]:
