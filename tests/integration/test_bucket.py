@@ -133,6 +133,32 @@ def test_the_tables_are_those_of_the_directory(server: S3Server, tmp_path: Path,
     assert server.requests == []
 
 
+def test_images_and_features_are_those_of_the_directory(server: S3Server, tmp_path: Path, name: str) -> None:
+    folder = write_archive_of_years(tmp_path / "archive")
+    lines = "".join(f"{roi},{1000.0 * roi}\n" for roi in range(1, 4))
+    (folder / "data" / f"{BIN}_features_v4.csv").write_text(f"roi_number,summedBiovolume\n{lines}")
+    server.put(name, flat(folder, ""))
+    here, there = Checkout(tmp_path / "here"), Checkout(tmp_path / "there")
+    more = {"select": {"start": "2024-04-15", "end": "2024-04-15"}, "images": {"classes": ["Akashiwo"]}}
+    of_disk = {"kind": "directory", "path": str(folder), "catalog": "raw"}
+    for target in ("features", "images", "montages"):
+        here.run({"dataset": "raw", "source": of_disk, **more}, target)
+        run(there, config(server, name, source={"anonymous": True}, **more), target)
+    expected, found = here.files("raw"), there.files("raw")
+    same = [path for path in expected if path.endswith((".zip", ".html", "biovolume_long.csv", "size_spectrum.csv"))]
+    assert {Path(path).suffix for path in same} == {".zip", ".html", ".csv"}
+    assert [path for path in same if expected[path] != found[path]] == []
+    account = there.table("raw", "features_ledger").set_index("bin")
+    assert account.loc[BIN, ["status", "n_measured"]].tolist() == ["read", 3]
+    assert set(account.drop(BIN)["status"]) == {"no_features"}
+    # only ranges of the `.roi`, and none of another day's
+    assert {request.path.rpartition("/")[2][:9] for request in server.requests if request.path.endswith(".roi")} <= {
+        "D20240415",
+        "IFCB5_202",
+    }
+    assert all(request.range for request in server.requests if request.path.endswith(".roi"))
+
+
 def test_credentials_of_the_environment_recheck_and_nothing_written_of_them(
     server: S3Server, checkout: Checkout, tmp_path: Path, name: str
 ) -> None:
