@@ -19,6 +19,7 @@ from errors import NoBinsError, RequestError, TransientError
 from patience import Patience
 from raw_archive import LEFT_OUT, RawBin, RawTree, index_files
 from raw_images import ReadRange
+from source_file import OverNetwork
 from version import USER_AGENT
 from window import Window
 
@@ -55,7 +56,7 @@ class _Year:
     scores: Mapping[str, list[str]]
 
 
-class Bucket(BinFiles):
+class Bucket(OverNetwork, BinFiles):
     """A source of bins: what is below `path` (`s3://bucket/prefix`).
 
     endpoint_url: address of an S3-compatible server, None for AWS or what the environment names. anonymous: requests
@@ -93,18 +94,6 @@ class Bucket(BinFiles):
         self._opened: S3FileSystem | None = None
         self._listed: dict[str, list[str] | RequestError] = {}
         self._years: dict[int, _Year] = {}
-
-    def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
-        """None: scores come over the network."""
-        return []
-
-    def features_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
-        """None: features come over the network."""
-        return []
-
-    def image_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
-        """None: images come over the network."""
-        return []
 
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether it could be the address of the bin's scores here, or is the reason for none; asks nothing."""

@@ -35,7 +35,7 @@ from patience import Patience
 from raw_header import read_header
 from raw_images import RawImages
 from raw_triggers import read_triggers
-from source_file import SourceFile
+from source_file import OverNetwork, SourceFile
 from version import USER_AGENT
 from window import Window
 
@@ -53,7 +53,7 @@ WALK_KEYS = frozenset(
 WALK_TYPES = {"previous_bin_id": str, "next_bin_id": str, "tags": list, "cruise": str, "sample_type": str}
 
 
-class Dashboard:
+class Dashboard(OverNetwork):
     """A source of bins: one dataset of the dashboard at `url`.
 
     catalog: `export` (one metadata request a month) or `walk` (one request a bin along next_bin_id).
@@ -88,18 +88,6 @@ class Dashboard:
 
     def catalog_files(self) -> list[str]:
         """None: the list comes over the network."""
-        return []
-
-    def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
-        """None: scores come over the network."""
-        return []
-
-    def features_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
-        """None: features come over the network."""
-        return []
-
-    def image_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
-        """None: images come over the network."""
         return []
 
     def may_have_images(self, bin_id: str) -> bool:  # noqa: ARG002

@@ -510,15 +510,32 @@ def composition(tables: Tables, wish: Wish) -> Any:
     drawn = pd.concat([shares[shares["count"] > 0], without])
     data = inline(drawn[["series", "day", "end", "kind", "count", "bottom", "top"]])
 
-    colours = {**dict(zip(named, GROUP_COLOURS, strict=False)), **REST_COLOURS}
     width = 620
     y = alt.Y("bottom:Q", title="share of ROIs (%)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"))
-    base = alt.Chart().encode(x=time_axis(span, width), y=y)
-    bars = (
-        base.transform_filter("datum.count > 0")
+    bars = _stacked(time_axis(span, width), y, named, order, alt.Tooltip("count:Q", title="ROIs"))
+    bars = bars.transform_filter("datum.count > 0")
+    empty = alt.Chart().encode(x=time_axis(span, width), y=y).transform_filter("datum.count == 0")
+    empty = empty.mark_text(text="0", dy=-6, align="left")
+    chart = alt.layer(bars, *([empty] if len(without) else [])).properties(width=width, height=180)
+    return _panels(chart, data, series).properties(
+        title=title(
+            f"{head}, {wish.dataset}",
+            f"{span}; a bar is a {span.pooled}. Without a bar: no used bin; 0: used bins without a ROI",
+            _of_series(series, coverage["series"].nunique()),
+        )
+    )
+
+
+def _stacked(x: alt.X, y: alt.Y, named: Sequence[str], order: Sequence[str], value: alt.Tooltip) -> Any:
+    """Bars of a day from `bottom` to `top`, coloured by `kind`. named: the groups of classes, the largest first."""
+    colours = {**dict(zip(named, GROUP_COLOURS, strict=False)), **REST_COLOURS}
+    return (
+        alt.Chart()
         .mark_rect(clip=True)
         .encode(
+            x=x,
             x2="end:T",
+            y=y,
             y2="top:Q",
             color=alt.Color(
                 "kind:N",
@@ -530,19 +547,10 @@ def composition(tables: Tables, wish: Wish) -> Any:
                 alt.Tooltip("kind:N", title="group of classes"),
                 alt.Tooltip("series:N", title="group of bins"),
                 alt.Tooltip("day:T", title="day (UTC)", format="%Y-%m-%d"),
-                alt.Tooltip("count:Q", title="ROIs"),
+                value,
             ],
         )
         .add_params(zoom("x"))
-    )
-    empty = base.transform_filter("datum.count == 0").mark_text(text="0", dy=-6, align="left")
-    chart = alt.layer(bars, *([empty] if len(without) else [])).properties(width=width, height=180)
-    return _panels(chart, data, series).properties(
-        title=title(
-            f"{head}, {wish.dataset}",
-            f"{span}; a bar is a {span.pooled}. Without a bar: no used bin; 0: used bins without a ROI",
-            _of_series(series, coverage["series"].nunique()),
-        )
     )
 
 
@@ -1031,33 +1039,10 @@ def carbon(tables: Tables, wish: Wish) -> Any:
     bars["end"] = bars["day"] + pd.Timedelta(days=span.step)
     data = inline(bars[["series", "day", "end", "kind", "carbon", "bottom", "top"]], digits=6)
 
-    colours = {**dict(zip(named, GROUP_COLOURS, strict=False)), **REST_COLOURS}
     width = 620
     y = alt.Y("bottom:Q", title="µg C per L", axis=alt.Axis(format=".6~g", tickCount=5))
-    chart = (
-        alt.Chart()
-        .mark_rect(clip=True)
-        .encode(
-            x=time_axis(span, width),
-            x2="end:T",
-            y=y,
-            y2="top:Q",
-            color=alt.Color(
-                "kind:N",
-                title=None,
-                scale=alt.Scale(domain=order, range=[colours[name] for name in order]),
-                legend=alt.Legend(symbolType="square"),
-            ),
-            tooltip=[
-                alt.Tooltip("kind:N", title="group of classes"),
-                alt.Tooltip("series:N", title="group of bins"),
-                alt.Tooltip("day:T", title="day (UTC)", format="%Y-%m-%d"),
-                alt.Tooltip("carbon:Q", title="µg C/L", format=".4~g"),
-            ],
-        )
-        .add_params(zoom("x"))
-        .properties(width=width, height=180)
-    )
+    value = alt.Tooltip("carbon:Q", title="µg C/L", format=".4~g")
+    chart = _stacked(time_axis(span, width), y, named, order, value).properties(width=width, height=180)
     return _panels(chart, data, series).properties(
         title=title(
             f"{head}, {wish.dataset}",

@@ -13,3 +13,19 @@ class SourceFile:
     address: str
     body: bytes
     server: str = ""
+
+
+class OverNetwork:
+    """A source of which no file is a local one, that the engine could look at."""
+
+    def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: class scores come over the network."""
+        return []
+
+    def features_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: features come over the network."""
+        return []
+
+    def image_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: images come over the network."""
+        return []
