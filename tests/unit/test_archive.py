@@ -28,6 +28,21 @@ def test_scores_are_found_anywhere_below(tmp_path: Path, place: str) -> None:
     assert archive.missing_reason(BIN) == f"no {BIN}_class_scores.csv below {tmp_path.as_posix()}"
 
 
+def test_scores_in_another_format_are_told_of(tmp_path: Path) -> None:
+    for name in (f"{BIN}_class_v1.mat", f"{BIN}_class.h5", f"{OTHER}_class_v2.h5", f"{OTHER}_class_v4.h5"):
+        (tmp_path / name).touch()
+    of_csv, of_mat = Archive(str(tmp_path)), Archive(str(tmp_path), scores_format="mat")
+    missing = f"no {OTHER}_class_scores.csv below {tmp_path.as_posix()}"
+    assert of_csv.read_scores(OTHER) is None
+    assert of_csv.missing_reason(OTHER) == (
+        f"{missing}; source.scores_format: h5 would read {tmp_path.as_posix()}/{OTHER}_class_v2.h5"
+    )
+    assert "h5 would read" in of_csv.missing_reason(BIN)
+    assert "mat would read" in of_csv.missing_reason(BIN)
+    assert [Path(file).name for file in of_mat.scores_files(BIN)] == [f"{BIN}_class_v1.mat"]
+    assert of_mat.missing_reason(OTHER).startswith(f"no {OTHER}_class_v1.mat below")
+
+
 def test_two_files_of_a_bin_are_refused_naming_both(tmp_path: Path) -> None:
     paths = [write_scores(tmp_path / version, BIN, ["a"], []) for version in ("v1", "v2")]
     with pytest.raises(ScoresError, match=BIN) as refused:

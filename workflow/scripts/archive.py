@@ -8,7 +8,8 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from bin_files import BinFiles
+from bin_files import FORMATS, BinFiles
+from bin_ids import PATTERN
 from raw_archive import RawBin, RawTree, find_raw, read_start
 from raw_images import ReadRange, open_roi
 from window import Window
@@ -34,7 +35,9 @@ class Archive(BinFiles):
 
     def scores_files(self, bin_id: str) -> list[str]:
         """The files with this bin's class scores: one, or none if the bin has no scores."""
-        return self._index.get(bin_id, []) if self.path.exists() else []  # the demo may still have to be made
+        if not self.path.exists():  # the demo may still have to be made
+            return []
+        return self._index.get(bin_id, {}).get(self.scores_format, [])
 
     def image_files(self, bin_id: str) -> list[str]:
         """The bin's raw files that are there; none either before the demo was made."""
@@ -44,6 +47,13 @@ class Archive(BinFiles):
     def features_files(self, bin_id: str) -> list[str]:
         """The files with this bin's features, of the highest version: one, or none if the bin has no features."""
         return self._features(bin_id)
+
+    def missing_reason(self, bin_id: str) -> str:
+        """Why a bin has no scores, for the ledger: perhaps they are there in another format."""
+        others = [
+            f"source.scores_format: {name} would read {files[0]}" for name, files in self._index.get(bin_id, {}).items()
+        ]
+        return "; ".join([super().missing_reason(bin_id), *others])
 
     def would_tell(self, bin_id: str, told: str) -> bool:  # noqa: ARG002
         """Never: the file may have changed, and to read it again costs no request."""
@@ -78,12 +88,13 @@ class Archive(BinFiles):
         return find_raw(self.path)
 
     @cached_property
-    def _index(self) -> dict[str, list[str]]:
-        """Bin id to files, found in one walk: a search per bin would read all folders every time."""
-        pattern = re.compile(self.scores_name)
-        index: dict[str, list[str]] = {}
+    def _index(self) -> dict[str, dict[str, list[str]]]:
+        """Bin id and format to files, found in one walk: a search per bin would read all folders every time."""
+        formats = "|".join(f"(?P<{name}>{pattern})" for name, pattern in FORMATS.items())
+        pattern = re.compile(f"({PATTERN})(?:{formats})")
+        index: dict[str, dict[str, list[str]]] = {}
         for folder, _, names in os.walk(self.path):
             for name in sorted(names):
                 if found := pattern.fullmatch(name):
-                    index.setdefault(found[1], []).append(f"{folder}/{name}")
+                    index.setdefault(found[1], {}).setdefault(str(found.lastgroup), []).append(f"{folder}/{name}")
         return index

@@ -18,7 +18,7 @@ from source_file import SourceFile
 from window import Window
 
 # What stands behind the bin's id in the names of class-scores files, by the config's word for their format.
-FORMATS = {"csv": r"_class_scores\.csv", "h5": r"_class(_v[23])?\.h5", "mat": r"_class_v1\.mat"}
+FORMATS = {"csv": r"_class_scores\.csv", "h5": r"_class(?:_v[23])?\.h5", "mat": r"_class_v1\.mat"}
 NAMES = {"csv": "_class_scores.csv", "h5": "_class.h5", "mat": "_class_v1.mat"}
 
 
