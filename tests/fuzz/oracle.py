@@ -431,6 +431,7 @@ def triggers(old: bool, body: bytes) -> Reading:
             continue
         rows.append([line, trigger, x, y, width, height, offset, *times])
     need(rows or not lines, "no line is a trigger")
+    need(not body or body[-1:] == b"\n", "the last line has no end")
     return Reading((rows, len(lines) - len(rows)))
 
 

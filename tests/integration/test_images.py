@@ -233,6 +233,17 @@ def test_a_bin_that_cannot_be_had_is_named_and_others_go_on(checkout: Checkout, 
     assert {row["problem"] for row in found[BINS[3]][1]} == {""}
 
 
+def test_of_all_bins_those_without_raw_files_are_left_out(checkout: Checkout, archive: Path) -> None:
+    for part in PARTS:
+        (archive / "raw" / f"{BINS[1]}.{part}").unlink()
+    assert "images: 1 of 4 bins have no raw files in the source: left out" in checkout.run(on_disk(archive), "images")
+    assert set(zips(checkout)) == {BINS[0], BINS[2], BINS[3]}
+    shutil.rmtree(archive / "raw")
+    assert "images: none of 4 bins has raw files" in checkout.run(
+        on_disk(archive, per_class=4), "images", "-R", "list_images", fails=True
+    )
+
+
 def test_a_server_that_lacks_one_of_the_raw_files(checkout: Checkout, archive: Path) -> None:
     (archive / "raw" / f"{BINS[0]}.roi").unlink()
     with Emulator({"own": archive}) as dashboard:
@@ -311,7 +322,7 @@ def test_montages_of_an_archive_of_which_some_bins_have_raw_files(checkout: Chec
     for path in (archive / "raw").iterdir():
         path.unlink()
     printed = checkout.run(on_disk(archive, classes=["Akashiwo"]), "montages", fails=True)
-    assert "of 4 used bins, or those of them that images.bins names, none has raw files" in printed
+    assert "none of 4 used bins has raw files" in printed
     assert "Traceback" not in printed
 
 

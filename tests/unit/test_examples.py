@@ -137,7 +137,7 @@ def test_only_bins_that_may_have_images_and_that_are_asked_for(
     assert [hour for hour, _, _ in shown(choose(tmp_path, scores))["top"]] == [21, 20]
     assert [hour for hour, _, _ in shown(choose(tmp_path, scores, bins=[bin_id(20), bin_id(9)]))["top"]] == [20]
     assert f"images.bins: no used bin of the window: {bin_id(9)}" in caplog.text
-    with pytest.raises(RawFileError, match="none has raw files"):
+    with pytest.raises(RawFileError, match="none of 1 used bins has raw files"):
         choose(tmp_path, scores, bins=[bin_id(23)])
 
 

@@ -97,7 +97,7 @@ DAMAGED = {
     "a ROI beyond any": (HEADER + b"3000000000,9,1,1\n", "line 2, roi_number 3e\\+09"),
     "a cell too few": (HEADER + b"2,9,1,1\n3,9,1\n", "Row #2: Expected 4 columns, got 3"),
     "a cell too many": (HEADER + b"2,9,1,1,7\n", "Row #1: Expected 4 columns, got 5"),
-    "a line cut off": (HEADER + b"2,9,1,1\n3,9,1,13", "break off in the middle of a line"),
+    "a line cut off": (HEADER + b"2,9,1,1\n3,9,1,13", "break off in the middle of line 3"),
     "a null character": (HEADER + b"2,9,1,1\0\n", "b.?.x00.? in line 2"),
     "a quote": (HEADER + b'2,9,1,1\n3,9,1,"1."5\n', "in line 3, where there are only numbers"),
     "another byte": (HEADER + b"2,9,1,1\n3,\xb2,1,1\n", "xb2.? in line 3"),

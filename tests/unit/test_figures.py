@@ -454,6 +454,17 @@ def test_the_drop_off_is_the_highest_bin_though_a_size_is_missing(tmp_path: Path
     assert rows[-1]["what"] == figures.DROP_OFF
 
 
+@pytest.mark.parametrize("figure", ["size_spectrum", "carbon"])
+def test_a_series_without_features_is_said_to_have_none(tmp_path: Path, figure: str) -> None:
+    both = Run(tmp_path / "both", [[(a_bin(0), rois(A=3)), (a_bin(1, instrument=11), rois(A=3))]])
+    assert not [line for line in both.spec(figure)["title"]["subtitle"] if "features" in line and "IFCB" in line]
+    one = Run(tmp_path / "one", [[(a_bin(0), rois(A=3)), (a_bin(1, instrument=11), rois(A=3))]])
+    for name in ("size_spectrum", "biovolume"):
+        path = Path(one.tables[name])
+        path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "IFCB11" not in line))
+    assert "IFCB10 alone: no used bin of the others has features" in one.spec(figure)["title"]["subtitle"]
+
+
 def test_carbon_is_stacked_by_group(tmp_path: Path) -> None:
     """Diatoms of 1000, 2000 and 3000 um3: 77.98, 136.81 and 190.08 pg; a dinoflagellate of 4000 um3: 521.6 pg; 2 mL."""
     run = Run(tmp_path, [[(a_bin(0), rois(A=3, C=1, D=1))]])

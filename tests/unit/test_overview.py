@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from docutils.core import publish_parts
 
-from overview import write_overview
+import table_files
+from overview import look_over, read_run, write_overview
 from tests.unit.pooling import a_bin, rois
 from tests.unit.reported import a_run, looked_over, tables
 
@@ -132,3 +134,30 @@ def test_more_scores_than_images(tmp_path: Path, n_images: object, warns: bool) 
     run = a_run(tmp_path / "run", ([a_bin(0, n_images=n_images)], [rois(1, A=1, B=1)]))  # three ROIs
     said = [text for text in looked_over(run).warnings if text.startswith("More images have class scores (3)")]
     assert bool(said) == warns
+
+
+def test_files_that_are_not_all_right_and_volumes_that_are_far_apart_are_named(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(n) for n in range(4)], [rois(A=1)] * 3 + ["no_scores"]))
+    catalog = pd.read_csv(run / "catalog.csv", dtype={"volume_note": "str"})
+    catalog.loc[0, "volume_note"] = catalog.loc[3, "volume_note"] = "a.adc: 1 malformed line(s)"
+    catalog["volume_disagreement"] = [0.04, -0.3, 0.2, 5.0]  # the last one is not used
+    catalog.to_csv(run / "catalog.csv", index=False)
+    said = [text for text in looked_over(run).warnings if "volume" in text]
+    assert said == [
+        "The files of 1 used bin are not all right (D20240215T000000_IFCB010): volume_note in the catalog says why.",
+        "The volumes by .adc and by header differ by more than 20% in 1 used bin (D20240215T000001_IFCB010): is the "
+        ".adc whole? The one by .adc counts.",
+    ]
+
+
+def test_what_features_are_missing_is_said(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0), a_bin(1)], [rois(A=3), rois(A=2)]))
+    read = {name: table_files.read(name, path) for name, path in tables(run).items()}
+    columns = ["bin", "status", "n_rois", "n_measured"]
+    rows = [("D20240215T000000_IFCB010", "read", 3, 1), ("D20240215T000001_IFCB010", "no_features", None, None)]
+    with_account = {**read, "features_ledger": pd.DataFrame(rows, columns=columns)}
+    assert look_over(read_run(run / "run.json"), with_account).warnings == [
+        "Biovolume, carbon and sizes are without 1 used bin of 2, whose features are not there or could not be read "
+        "(D20240215T000001_IFCB010).",
+        "Biovolume and carbon are without 2 of 3 objects: they were not measured.",
+    ]

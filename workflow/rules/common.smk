@@ -358,5 +358,5 @@ def print_summary():
         if left := run_record.left_behind(TABLES):
             logger.warning(
                 "older than the tables, and not asked for in this run: " + ", ".join(left) + ". Ask for them again, "
-                "with report.make, export.formats or by name, or delete them"
+                "by name or with report.make, features.make, images.make or export.formats, or delete them"
             )

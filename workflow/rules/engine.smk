@@ -142,13 +142,18 @@ def after_failure():
             elif stale != RECHECK["catalog"]:
                 Path(stale).unlink(missing_ok=True)
     if "merge_biovolume" in unfinished:
-        for name in FEATURE_MERGED.values():
+        for name in (*FEATURE_MERGED.values(), "report.html"):
             Path(f"{TABLES}/{name}").unlink(missing_ok=True)
     if not workflow.scheduler.failed:
         logger.error("The run was stopped. What is built is kept: the same command goes on where it stood.")
         return
+    gone = (
+        "the merged tables are gone until nothing is missing"
+        if "merge_abundance" in unfinished
+        else "tables that have what failed are gone until nothing is missing"
+    )
     logger.error(
         "The run is not complete. What failed is said above, with its bin and address. The bins and days that are "
-        "built are kept; the merged table is made when nothing is missing. The same command goes on where this run "
-        "stopped. To enter bins that cannot be had in the ledger as failed, set source.on_failure: record."
+        f"built are kept; {gone}. The same command goes on where this run stopped. To have what cannot be had written "
+        "down as failed, set source.on_failure: record."
     )

@@ -24,7 +24,7 @@ checkpoint list_images:
         classes=IMAGES["classes"],
         bins=IMAGES["bins"],
     run:
-        logged(log[0], extract_images.list_images, input[0], IMAGES["classes"], IMAGES["bins"], output[0])
+        logged(log[0], extract_images.list_images, SOURCE, input[0], IMAGES["classes"], IMAGES["bins"], output[0])
 
 
 rule extract_images:

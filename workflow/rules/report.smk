@@ -2,6 +2,8 @@
 import overview
 
 REPORTED = {name: f"{TABLES}/{name}.csv" for name in ("abundance_long", "coverage", "ledger", "catalog")}
+if FEATURES_WANTED:
+    REPORTED["features_ledger"] = f"{TABLES}/features_ledger.csv"
 
 
 rule write_overview:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bin_files import FORMATS, BinFiles
 from bin_ids import PATTERN
+from errors import RawFileError
 from raw_archive import RawBin, RawTree, find_raw, read_start
 from raw_images import ReadRange, open_roi
 from window import Window
@@ -85,7 +86,10 @@ class Archive(BinFiles):
 
     @cached_property
     def _files(self) -> RawTree:
-        return find_raw(self.path)
+        try:
+            return find_raw(self.path)
+        except RawFileError as error:
+            raise RawFileError(f"source.path: {error}") from None
 
     @cached_property
     def _index(self) -> dict[str, dict[str, list[str]]]:

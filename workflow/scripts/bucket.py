@@ -357,7 +357,11 @@ def _no_answer(name: str, error: Exception) -> RequestError:
             "that authority's certificate in the environment variable AWS_CA_BUNDLE"
         )
     if isinstance(error, (faults.ConnectionError, faults.FlexibleChecksumError, *S3_RETRYABLE_ERRORS)):
-        return TransientError(f"{name}: {kind}: {reason}", refused=isinstance(error, faults.ConnectionError))
+        nobody = isinstance(error, faults.EndpointConnectionError)
+        return TransientError(
+            f"{name}: {kind}: {reason}" + (f": {WHERE}" if nobody else ""),
+            refused=isinstance(error, faults.ConnectionError),
+        )
     return RequestError(f"{name}: {kind}: {reason}: {WHERE}")
 
 

@@ -65,10 +65,13 @@ def choose_examples(
     warn_of_unknown(bins, used, classes, set(counts["class"]))
     asked = [bin_id for bin_id in used if bin_id in set(bins)] if bins else used
     within = list(filter(source.may_have_images, asked))
+    if not asked:
+        of_them = f" among those of images.bins: {', '.join(bins)}" if bins else ""
+        raise RawFileError(f"montages: there is no used bin{of_them}. ledger.csv says what became of each bin")
     if not within:
         raise RawFileError(
-            f"montages: of {len(asked)} used bins, or those of them that images.bins names, none has raw files (.hdr, "
-            ".adc, .roi) in the source, so there are no images to show"
+            f"montages: none of {len(asked)} used bins has raw files (.hdr, .adc, .roi) in the source, so there are no "
+            "images to show"
         )
     wanted = [name for name in classes or top_classes(counts, top) if name != UNCLASSIFIED]
     most = {"top": per_class, "reached": per_class - per_class // 2, "missed": per_class // 2}

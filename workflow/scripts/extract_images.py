@@ -7,6 +7,7 @@ import io
 import logging
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,14 @@ def as_png(image: RoiImage) -> bytes:
 # --- which bins ---
 
 
-def list_images(bins_long: str | Path, classes: Sequence[str], bins: Sequence[str], path: str | Path) -> None:
+def list_images(
+    source: Source, bins_long: str | Path, classes: Sequence[str], bins: Sequence[str], path: str | Path
+) -> None:
     """Write which used bins images are made of: those of `bins` (all, if empty) that have a ROI of one of `classes`.
 
     bins_long: the table of that name, which tells it, so that no bin is asked for in vain. Without classes every bin
-    is in. Warns of bins and classes that are not there.
+    is in. Without `bins` those are left out of which it is known that the source has no raw files. Warns of bins and
+    classes that are not there. Raises RawFileError if no bin has raw files.
     """
     parts = []
     met: set[str] = set()
@@ -69,7 +73,15 @@ def list_images(bins_long: str | Path, classes: Sequence[str], bins: Sequence[st
     n_rois = pd.concat(parts) if parts else pd.Series(dtype="int64")
     warn_of_unknown(bins, n_rois.index, classes, met)
     kept = n_rois[(n_rois > 0) | (not classes)]
-    kept = kept[kept.index.isin(bins)] if bins else kept
+    if bins:
+        kept = kept[kept.index.isin(bins)]
+    else:
+        there = kept.index.map(source.may_have_images).to_numpy(dtype=bool)
+        if len(kept) and not there.any():
+            raise RawFileError(f"images: none of {len(kept)} bins has raw files (.hdr, .adc, .roi) in the source")
+        if not there.all():
+            log.warning(f"images: {(~there).sum()} of {len(kept)} bins have no raw files in the source: left out")
+        kept = kept[there]
     table = pd.DataFrame({"bin": kept.index.astype("str"), "n_rois": kept.to_numpy("int64")})
     table_files.write(table, "image_bins", path)
 
@@ -81,7 +93,9 @@ def warn_of_unknown(bins: Sequence[str], used: Sequence[str] | pd.Index, classes
         ("classes", set(classes) - met, "in no label set of the window's bins"),
     ):
         if unknown:
-            log.warning(f"images.{key}: {there}: {', '.join(sorted(unknown))}")
+            close = {name for each in unknown for name in get_close_matches(each, met if key == "classes" else [], n=1)}
+            meant = f". Did you mean {', '.join(sorted(close))}?" if close else ""
+            log.warning(f"images.{key}: {there}: {', '.join(sorted(unknown))}{meant}")
 
 
 # --- a bin's images ---

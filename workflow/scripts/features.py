@@ -103,7 +103,11 @@ def read_features(bin_id: str, body: bytes) -> RoiFeatures:
     if names.count("roi_number") > 1 or names.count(column) > 1:
         raise FeaturesError(f"bin {bin_id}: its features have the column roi_number or {column} twice")
     if not body.endswith((b"\n", b"\r")):
-        raise FeaturesError(f"bin {bin_id}: its features break off in the middle of a line")
+        line = body.count(b"\n") + 1
+        raise FeaturesError(
+            f"bin {bin_id}: its features break off in the middle of line {line}. Copy the file again, or leave the bin "
+            "out (select.exclude_bins)"
+        )
     if odd := _ODD.search(body, start):  # with quotes the parser would read `"1."5` as 1.5
         line = body.count(b"\n", 0, odd.start()) + 1
         raise FeaturesError(f"bin {bin_id}: its features hold {odd[0]!r} in line {line}, where there are only numbers")

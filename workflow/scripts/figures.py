@@ -945,10 +945,11 @@ def size_spectrum(tables: Tables, wish: Wish) -> Any:
         scale=alt.Scale(type="log", base=2, domain=span_of_sizes, nice=False),
         axis=alt.Axis(values=[span_of_sizes[0] * 2.0**i for i in range(powers + 1)], format=".3~g"),
     )
-    found = rows["value"].dropna()
+    shown = rows[rows["value"].notna()]
+    found = pd.concat([shown["low"].where(shown["low"] > 0, shown["value"]), shown["high"]])
     scale = alt.Scale(type="log", domain=decades(found), nice=False)
     axis = alt.Axis(values=_powers(found), format=".6~g")
-    y_title = "objects per mL and µm (log scale)"
+    y_title = "objects per mL per µm (log scale)"
     y = alt.Y("value:Q", title=y_title, scale=scale, axis=axis)
     base = alt.Chart().encode(x=x, color=colour)
     spectra = base.transform_filter(f"datum.what != '{DROP_OFF}'")
@@ -977,9 +978,19 @@ def size_spectrum(tables: Tables, wish: Wish) -> Any:
             f"{head}, {wish.dataset}",
             f"{span}, pooled; bars: {_percent(wish.confidence)} Poisson interval of the count",
             "left of the drop-off the instrument does not count all objects",
-            _of_series(series, coverage["series"].nunique()),
+            _with_features(series, days["series"], coverage),
         )
     )
+
+
+def _with_features(series: Sequence[str], there: pd.Series, coverage: pd.DataFrame) -> str:
+    """Which series have features, if not all; a figure of one alone has no name over it."""
+    with_features, n_all = there.nunique(), coverage["series"].nunique()
+    if with_features == n_all:
+        return _of_series(series, n_all)
+    if len(series) < with_features:
+        return f"{len(series)} of the {with_features} groups with features, those with the most used bins"
+    return f"{', '.join(series)} alone: no used bin of the others has features"
 
 
 def _volume_with_features(tables: Tables, wish: Wish) -> dict[str, float]:
@@ -1018,9 +1029,9 @@ def carbon(tables: Tables, wish: Wish) -> Any:
     rows = rows[(rows["living"] == "yes") & rows["carbon_ug_per_L"].notna()]
     if span is None or rows.empty:
         return note(head, f"{wish.dataset}: no used bin has features of classes that are known to live")
-    rows["series"] = series_of(rows, wish.group_by)
-    series = [name for name in main_series(coverage) if name in set(rows["series"])]
-    rows = rows[rows["series"].isin(series)].assign(day=span.start(rows["date"]))
+    there = series_of(rows, wish.group_by)
+    series = [name for name in main_series(coverage) if name in set(there)]
+    rows = rows.assign(series=there)[there.isin(series)].assign(day=span.start(rows["date"]))
     rows["mass"] = rows["carbon_ug_per_L"] * rows["ml_analyzed_total"]
     sums = rows.groupby(["series", "day", "group", "class"], as_index=False)[["mass", "ml_analyzed_total"]].sum()
     sums["carbon"] = sums["mass"] / sums["ml_analyzed_total"]
@@ -1048,7 +1059,7 @@ def carbon(tables: Tables, wish: Wish) -> Any:
             f"{head}, {wish.dataset}",
             f"{span}; a bar is a {span.pooled}. Without a bar: no used bin with features",
             "living classes only; objects without a class or a biovolume are not in it",
-            _of_series(series, coverage["series"].nunique()),
+            _with_features(series, there, coverage),
         )
     )
 

@@ -20,6 +20,7 @@ VERSION = 1  # of the overview and the report: raise it when they have to be wri
 ASKED_OF_ABUNDANCE = (
     "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
 )
+APART = 0.2  # the header's volume is usually some percents larger than that of the .adc
 SHOWN = 5  # names or days that a sentence lists before it says how many more there are
 # Sample types and tags of bins that hold no plankton; operators spell them in their own ways.
 _NOT_PLANKTON = re.compile(r"bead|test|blank|calibrat|clean", re.IGNORECASE)
@@ -42,7 +43,8 @@ def read_run(path: str | Path) -> dict[str, Any]:
 def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Overview:
     """What the tables of a run say in short, each number worked out from them.
 
-    run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names.
+    run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names, and
+    `features_ledger` where features are made.
     """
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
     config = run["config"]
@@ -111,6 +113,8 @@ def _warnings(
     yield from _on_classes(config, group_by, abundance)
     n_rois = int(abundance.drop_duplicates(["date", *group_by])["n_rois"].sum())
     yield from _on_bins(config, ledger, tables["catalog"], n_rois)
+    if "features_ledger" in tables:
+        yield from _on_features(tables["features_ledger"])
     if config["abundance"]["period"] != "day":
         yield (
             f"Abundance is per UTC day here; abundance_{config['abundance']['period']}.csv has it "
@@ -153,11 +157,36 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         )
 
 
+def _on_features(account: pd.DataFrame) -> Iterable[str]:
+    """What is missing in biovolume, carbon and sizes."""
+    without = account[account["status"] != "read"]
+    if len(without):
+        yield (
+            f"Biovolume, carbon and sizes are without {_count(len(without), 'used bin')} of {len(account):,}, whose "
+            f"features are not there or could not be read ({_some(without['bin'])})."
+        )
+    n_rois, n_measured = int(account["n_rois"].sum()), int(account["n_measured"].sum())
+    if n_measured < n_rois:
+        yield f"Biovolume and carbon are without {n_rois - n_measured:,} of {n_rois:,} objects: they were not measured."
+
+
 def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, n_rois: int) -> Iterable[str]:
     """What to know of bins that counted and perhaps should not. n_rois: of the used bins, by their class scores."""
+    used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
+    noted = used[used["volume_note"] != ""]
+    if len(noted):
+        yield (
+            f"The files of {_count(len(noted), 'used bin')} are not all right ({_some(noted['bin'])}): volume_note in "
+            "the catalog says why."
+        )
+    apart = used[used["volume_disagreement"].abs() > APART]
+    if len(apart):
+        yield (
+            f"The volumes by .adc and by header differ by more than {APART:.0%} in {_count(len(apart), 'used bin')} "
+            f"({_some(apart['bin'])}): is the .adc whole? The one by .adc counts."
+        )
     if config["select"]["include_skipped"]:
         yield "Bins that the operator flagged to be skipped may count: select.include_skipped is true."
-    used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
     listed = used["n_images"].sum()
     if used["n_images"].notna().all() and n_rois > listed:
         yield (
@@ -220,7 +249,8 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], path: str 
     columns = {
         "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
         "ledger": ["bin", "date", "status"],
-        "catalog": ["bin", "sample_type", "tags", "n_images"],
+        "catalog": ["bin", "sample_type", "tags", "n_images", "volume_note", "volume_disagreement"],
+        "features_ledger": ["bin", "status", "n_rois", "n_measured"],
         "coverage": [],
     }
     overview = look_over(record, {name: table_files.read(name, file, columns[name]) for name, file in tables.items()})

@@ -99,13 +99,18 @@ def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] =
 
     declared: the names of its columns, if the bin's header has them. A line that cannot be read is counted, never an
     error. Raises RawFileError, naming the file, if it is no such file: none of its lines can be read, it is too large,
-    or its header declares other columns.
+    or its header declares other columns; and if it breaks off in a line, for its volume would be too small.
     """
     layout = OLD if parse_bin_id(bin_id).old_style else NEW
     if layout is NEW:
         _check_declared(declared, name)
     if len(body) > LARGEST:
         raise RawFileError(f"{name}: not the triggers of a bin: it has {len(body):,} bytes")
+    if body and not body.endswith(b"\n"):
+        raise RawFileError(
+            f"{name}: not the triggers of bin {bin_id} as a whole: it breaks off in the middle of its last line. Copy "
+            "the file again; if it is whole, end that line"
+        )
     malformed = MalformedLines()
     table = _all_at_once(body, layout)
     if table is None:

@@ -46,7 +46,7 @@ def write_report(
 ) -> None:
     """Write the report of a run, and its tables as pages of their own.
 
-    run: its run.json. tables: the CSV files of abundance_long, coverage, ledger and catalog, by these names. figures:
+    run: its run.json. tables: the CSV files that `overview.look_over` takes, by their names. figures:
     Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
     sets `vegaEmbed`. table_pages: by the names of TITLES. montages: their folder, if there are any. The pages have no
     times but those of the samples: the same inputs give the same bytes. Raises TableError if a table does not agree
@@ -174,7 +174,8 @@ def _heading(figure: str) -> str:
 
 
 def _main() -> None:
-    tables = {name: snakemake.input[name] for name in ("abundance_long", "coverage", "ledger", "catalog")}
+    names = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger")
+    tables = {name: snakemake.input[name] for name in names if name in snakemake.input.keys()}  # noqa: SIM118
     pages = {name: snakemake.output[name] for name in TITLES}
     logged(
         snakemake.log[0],

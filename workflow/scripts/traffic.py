@@ -64,7 +64,7 @@ class Traffic:
         with self._change:
             if wait:
                 self._not_before = max(self._not_before, time.monotonic() + wait)
-            self._slow_down(began, "it refuses requests")
+            self._slow_down(began, "it refuses requests or does not answer")
 
     def _slow_down(self, began: float, why: str) -> None:
         if began < self._limited_at:
