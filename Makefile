@@ -10,8 +10,8 @@ run: .venv/installed ## make the environment and run the embedded default
 test: .venv/installed-dev ## pass the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW=tests/integration: without fuzz
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(SLOW)
 
 figures: .venv/installed-dev ## pass all tests, and write docs/figures.md
 	$(BIN)/python -m pytest -m "slow or not slow" --figures=docs/figures.md

@@ -30,13 +30,14 @@ EXPORT: dict[str, Any] = {
     "creator": {"name": "A. Name", "email": "a.name@example.org"},
     "seabass": {"experiment": "DEMO", "cruise": "demo_2024", "documents": ["protocol.txt", "checklist.txt"]},
 }
+NO_REPORT = {"report": {"make": False}}
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The demo with all exports."""
+    """The demo with all exports and, to be quick, without figures."""
     run = Checkout(tmp_path_factory.mktemp("exported"))
-    run.run({"export": EXPORT})
+    run.run({"export": EXPORT, **NO_REPORT})
     return run
 
 
@@ -160,13 +161,13 @@ def test_erddap_describes_the_table(exported: Checkout) -> None:
 
 def test_a_second_run_makes_nothing(exported: Checkout) -> None:
     before = exported.stamps()
-    exported.run({"export": EXPORT})
+    exported.run({"export": EXPORT, **NO_REPORT})
     assert exported.stamps() == before
 
 
 def test_without_a_used_bin_there_is_a_message_and_no_file(checkout: Checkout) -> None:
     export = {**EXPORT, "formats": ["netcdf"]}
-    printed = checkout.run({"export": export, "select": {"ml_analyzed": {"at_most": 0.0001}}}, fails=True)
+    printed = checkout.run({"export": export, "select": {"ml_analyzed": {"at_most": 0.0001}}, **NO_REPORT}, fails=True)
     assert "no bin of the window was used, so there is nothing to export" in printed
     assert "Traceback" not in printed
     assert not list(checkout.results("demo").glob("exports/*"))

@@ -74,7 +74,7 @@ def asked(dashboard: Emulator, kind: str) -> list[str]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     run = Checkout(tmp_path_factory.mktemp("demo"))
-    run.printed = run.run(None, "features")  # type: ignore[attr-defined]
+    run.printed = run.run({"report": {"make": False}}, "features")  # type: ignore[attr-defined]
     return run
 
 
