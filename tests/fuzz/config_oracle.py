@@ -139,7 +139,7 @@ KEYS = {
     "classify.threshold": Key(a_number(0, 1), 0.7),
     "classify.class_thresholds": Key(a_text("(?s).+", null=True), None),
     "classify.class_table": Key(a_text("(?s).+", null=True), "config/classes.csv"),
-    "classify.score_precision": Key(one_of("float16", "float32", "float64"), "float16"),
+    "classify.score_precision": Key(one_of("auto", "float16", "float32", "float64"), "auto"),
     "abundance.group_by": Key(a_list(one_of("instrument", "depth", "cruise", "sample_type"), True), ["instrument"]),
     "abundance.period": Key(one_of("day", "hour", "week", "month"), "day"),
     "abundance.position_tolerance_km": Key(a_number(0), 1.0),

@@ -614,7 +614,7 @@ RIGHT: dict[str, Sequence[Any]] = {
     "classify.threshold": (0.7, 0, 1, "0.8", 1.0, "1.0000000001"),
     "classify.class_thresholds": (None, "null", "THRESHOLDS", *NO_TABLES),
     "classify.class_table": (None, "null", "CLASSES", *NO_TABLES),
-    "classify.score_precision": ("float16", "float32", "float64"),
+    "classify.score_precision": ("auto", "float16", "float32", "float64"),
     "abundance.group_by": (["instrument"], [], ["depth", "cruise"], ["sample_type", "sample_type"], ("instrument",)),
     "abundance.period": ("day", "hour", "week", "month"),
     "abundance.position_tolerance_km": (1.0, 0, "2.5", 1e308),

@@ -40,12 +40,14 @@ try:
     CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
     CLASS_TABLE = settings.class_table(SETTINGS)
     WINDOW = settings.window(SETTINGS)
+    SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
+    if SETTINGS["classify"]["score_precision"] == settings.AUTO:  # what it stands for is recorded, and compared by all
+        SETTINGS["classify"]["score_precision"] = SOURCE.score_precision
     SHARDS = (
         shards.find_shards(f"results/{SETTINGS['dataset']}/shards", WINDOW.shards(), SETTINGS)
         if SETTINGS["shard"] == settings.MERGE
         else []
     )
-    SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
 except WorkflowInputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,9 +17,15 @@ from raw_images import RawImages, ReadRange
 from source_file import SourceFile
 from window import Window
 
+if TYPE_CHECKING:
+    from scores import Precision
+
 # What stands behind the bin's id in the names of class-scores files, by the config's word for their format.
 FORMATS = {"csv": r"_class_scores\.csv", "h5": r"_class(?:_v[23])?\.h5", "mat": r"_class_v1\.mat"}
 NAMES = {"csv": "_class_scores.csv", "h5": "_class.h5", "mat": "_class_v1.mat"}
+# The precision in which classifiers write their scores, by the same words: forests write their votes to .mat files as
+# doubles, WHOI's network has half precision, in .h5 files and in the CSV that is made of them.
+STORED_AS: "dict[str, Precision]" = {"csv": "float16", "h5": "float16", "mat": "float64"}
 
 
 class BinFiles(ABC):
@@ -37,6 +43,7 @@ class BinFiles(ABC):
         self.raw = catalog == "raw"
         self.scores_format = scores_format
         self.scores_name = f"({PATTERN}){FORMATS[scores_format]}"
+        self.score_precision = STORED_AS[scores_format]
         self.deployments = deployments
         self.catalog_identity: dict[str, Any] = dict(identity)
         self.scores_identity: dict[str, Any] = dict(identity)

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import pandas as pd
@@ -38,6 +38,9 @@ from raw_triggers import read_triggers
 from source_file import OverNetwork, SourceFile
 from version import USER_AGENT
 from window import Window
+
+if TYPE_CHECKING:
+    from scores import Precision
 
 log = logging.getLogger("ifcb.dashboard")
 
@@ -84,6 +87,8 @@ class Dashboard(OverNetwork):
         where = {"url": self.url, "dataset": dataset}
         self.catalog_identity: dict[str, Any] = {**where, "catalog": catalog}
         self.scores_identity: dict[str, Any] = {**where, "scores_version": scores_version}
+        # A dashboard prints half precision, some versions widened (0.7998046875 for 0.8): rounded, both are one number.
+        self.score_precision: "Precision" = "float16"
         self._local = threading.local()  # requests does not promise that sessions are safe across threads
 
     def catalog_files(self) -> list[str]:

@@ -23,6 +23,7 @@ from errors import ConfigError
 from thresholds import read_class_thresholds
 from window import Bound, Window
 
+AUTO = "auto"  # as classify.score_precision: the precision of the source
 MERGE = "merge"  # stands as shard where the shards are put together
 WORKFLOW = Path(__file__).parents[2]
 SCHEMA = WORKFLOW / "workflow" / "schemas" / "config.schema.yaml"

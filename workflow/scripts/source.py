@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -13,12 +13,19 @@ from raw_images import RawImages
 from source_file import SourceFile
 from window import Window
 
+if TYPE_CHECKING:
+    from scores import Precision
+
 
 class Source(Protocol):
-    """What the workflow knows of a source. `..._identity` says what is read, not how patiently."""
+    """What the workflow knows of a source. `..._identity` says what is read, not how patiently.
+
+    `score_precision` is the precision in which the source stores or prints class scores: what `auto` stands for.
+    """
 
     catalog_identity: dict[str, Any]
     scores_identity: dict[str, Any]
+    score_precision: "Precision"
 
     def catalog_files(self) -> list[str]:
         """The local files that the list of bins is read from, none if it comes over the network."""
