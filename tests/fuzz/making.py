@@ -404,7 +404,7 @@ def a_class_table(pick: Pick) -> bytes:
     odd = one(pick, (1000, 20))
     header = ["label", "scientific_name", "aphia_id", "living", "group", "harmful"]
     if seldom(pick, 8):
-        others = (header[::-1], header[1:], [*header, "note"], [*header, ""], ["label", *header])
+        others = (header[::-1], header[1:], [*header, "note"], [*header, "source"], [*header, ""], ["label", *header])
         header = one(pick, others)
     lines = [a_line(pick, header, 60)]
     for _ in range(pick(5)):

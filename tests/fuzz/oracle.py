@@ -396,7 +396,7 @@ TRAITS = ["scientific_name", "aphia_id", "living", "group", "harmful"]
 def class_table(body: bytes) -> Reading:
     """Label to traits."""
     table, odd = columns(body, ["label", *TRAITS])
-    need(set(table) == {"label", *TRAITS}, "other columns")
+    need(set(table) - {"source"} == {"label", *TRAITS}, "other columns")
     labels = table["label"]
     need(all(labels) and len(set(labels)) == len(labels), "a label that is empty or there twice")
     need(all(c >= " " for cells in table.values() for cell in cells for c in cell), "control characters")

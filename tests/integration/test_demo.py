@@ -94,8 +94,8 @@ def test_counts_of_a_day_and_group_sum_to_its_rois(demo_run: Checkout) -> None:
 def test_what_does_not_live_is_marked_and_kept(demo_run: Checkout) -> None:
     table = demo_run.table("demo")
     marked = set(table.loc[table["living"] == "no", "class"])
-    assert {"bead", "bubble", "detritus", "mix", "pollen"} <= marked
-    assert not {"Guinardia_delicatula", "ciliate", "unclassified"} & marked
+    assert {"bead", "bubble", "detritus", "fecal_pellet", "pollen"} <= marked
+    assert not {"Guinardia_delicatula", "ciliate", "mix", "unclassified"} & marked
     assert table.loc[table["class"] == "detritus", "count"].sum() > 0
 
 

@@ -72,7 +72,7 @@ def test_labels_of_every_kind_and_one_called_unclassified(tmp_path: Path) -> Non
 
 
 def test_what_does_not_live_is_marked_and_kept(tmp_path: Path) -> None:
-    dead = "bad bead bubble camera_spot detritus fecal_pellet fiber pollen mix unknown".split()
+    dead = "bad bead bubble camera_spot detritus detritus_clear fecal_pellet fiber pollen".split()
     day = pool(tmp_path, [a_bin(0)], [rois(1, **dict.fromkeys(dead, 2), Akashiwo=3)])
     assert {row["class"]: row["living"] for row in day.rows} == (
         dict.fromkeys(dead, "no") | {"Akashiwo": "", "unclassified": ""}

@@ -17,21 +17,24 @@ LIVING_TOTAL = "living total"  # among the groups: all classes that the table ca
 ClassTable = Mapping[str, Mapping[str, str]]  # label to its traits
 
 TRAITS = ("scientific_name", "aphia_id", "living", "group", "harmful")
-# Labels that by convention name no organism; said of them even where no table does.
+# Labels that by convention name no organism; said of them even where no table does. `mix` is none of them: it is small
+# flagellates and other eukaryotes, and most of what a mooring sees.
 NOT_LIVING = frozenset(
-    "bad bead beads bubble bubbles camera_spot detritus fecal_pellet fiber mix pollen unknown".split()
+    "bad bead beads bubble bubbles camera_spot detritus detritus_clear fecal_pellet fiber pollen".split()
 )
 
 
 def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
     """Label to its traits, from a CSV with the columns of `class_table` in the table schemas; {} without a path.
 
-    Raises ConfigError, naming the file, if it is not such a table.
+    The column `source` is for readers of the file and may be left out. Raises ConfigError, naming the file, if it is not such a table.
     """
     if path is None:
         return {}
     try:
         table = pd.DataFrame(read_columns(Path(path).read_bytes()), dtype="str")
+        if "source" not in table:
+            table["source"] = ""
         table_files.check(table, "class_table", str(path))
     except (OSError, ValueError, TableError) as error:
         raise ConfigError(f"{path} cannot be read as a class table ({error})") from None
