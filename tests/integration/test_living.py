@@ -35,7 +35,7 @@ def test_the_labels_without_a_table_are_not_called_what_nobody_knows(checkout: C
     source = {"kind": "directory", "path": str(archive)}
     checkout.run({"dataset": "plain", "source": source, "classify": {"class_table": None}})
     table = checkout.table("plain").set_index("class")["living"].fillna("")
-    assert table.to_dict() == {name: "" for name in [*classes, "unclassified"]} | {"bead": "no", "detritus_clear": "no"}
+    assert table.to_dict() == dict.fromkeys([*classes, "unclassified"], "") | {"bead": "no", "detritus_clear": "no"}
 
 
 def test_a_table_without_a_source_is_a_class_table_too(checkout: Checkout, tmp_path: Path) -> None:

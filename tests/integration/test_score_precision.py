@@ -18,7 +18,9 @@ from tests.raw_files import scores_h5, scores_mat
 
 SHARED = ROOT.parent / "shared" / "data"
 shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no test data at {SHARED}")
-FOREST = "D20230314T001205_IFCB134"  # its scores as CSV, and the labels that the forest's own tool gave, are shared data
+FOREST = (
+    "D20230314T001205_IFCB134"  # its scores as CSV, and the labels that the forest's own tool gave, are shared data
+)
 
 BIN = "D20240215T120000_IFCB010"
 CLASSES = ["Akashiwo", "Dinophysis"]

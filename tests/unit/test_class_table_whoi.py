@@ -146,7 +146,15 @@ def test_each_row_says_where_it_is_from(rows: dict[str, dict[str, str]]) -> None
 
 @pytest.mark.parametrize(
     "source",
-    ["", "hand", "hand: colour", "hand: living;group", "NES-LTER: living (a; b)", "NES-LTER: living, group", "x: living;"],
+    [
+        "",
+        "hand",
+        "hand: colour",
+        "hand: living;group",
+        "NES-LTER: living (a; b)",
+        "NES-LTER: living, group",
+        "x: living;",
+    ],
 )
 def test_a_source_that_cannot_be_read_is_no_source(source: str) -> None:
     with pytest.raises(ValueError, match="not a source"):
@@ -173,7 +181,7 @@ def test_every_label_of_whoi_is_there(rows: dict[str, dict[str, str]], resolved:
 def test_names_and_aphia_ids_are_those_of_the_resolved_table(
     rows: dict[str, dict[str, str]], resolved: dict[str, dict[str, str]]
 ) -> None:
-    """Where it has a number of WoRMS for what the label means, and no other ones: AlgaeBase's and fill values are out."""
+    """Where it has a number of WoRMS for what the label means. AlgaeBase's numbers and fill values are left out."""
     found = {label: row for label, row in resolved.items() if row["data_source"] == WORMS}
     assert len(found) == 128
     for label, row in found.items():

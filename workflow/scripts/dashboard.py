@@ -88,7 +88,7 @@ class Dashboard(OverNetwork):
         self.catalog_identity: dict[str, Any] = {**where, "catalog": catalog}
         self.scores_identity: dict[str, Any] = {**where, "scores_version": scores_version}
         # A dashboard prints half precision, some versions widened (0.7998046875 for 0.8): rounded, both are one number.
-        self.score_precision: "Precision" = "float16"
+        self.score_precision: Precision = "float16"
         self._local = threading.local()  # requests does not promise that sessions are safe across threads
 
     def catalog_files(self) -> list[str]:
