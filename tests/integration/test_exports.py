@@ -136,7 +136,8 @@ def test_darwin_core_has_every_taxon_of_every_day(exported: Checkout) -> None:
     assert {row[term("organismQuantity")] for row in absent} == {"0"}
     log = (exported.folder / "logs" / "demo" / "export_darwin_core.log").read_text()
     assert "has no AphiaID" not in log  # the shipped class table has one for each name
-    assert "Akashiwo" in log
+    assert {"Akashiwo", "pennate"} <= {label for _, label, _ in found}
+    assert not {"mix", "ciliate", "detritus"} & {label for _, label, _ in found}  # without a WoRMS number
 
 
 def test_seabass_has_a_row_per_day_and_instrument(exported: Checkout) -> None:
