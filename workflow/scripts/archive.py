@@ -1,16 +1,17 @@
 """The archive on disk: a folder with lists of bins or their raw files, and the bins' class scores anywhere below it."""
 
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from bin_files import FORMATS, BinFiles
 from bin_ids import PATTERN
 from errors import RawFileError
+from folders import stamp, walk
 from raw_archive import RawBin, RawTree, find_raw, read_start
 from raw_images import ReadRange, open_roi
 from window import Window
@@ -27,6 +28,7 @@ class Archive(BinFiles):
     ) -> None:
         super().__init__(Path(path).as_posix(), {"path": str(path)}, catalog, scores_format, deployments)
         self.path = Path(path)
+        self._stamps: dict[str, list[str | int]] = {}
         if self.raw:
             self.catalog_identity |= {"catalog": catalog, "raw_files": self._raw_files()}
 
@@ -48,6 +50,27 @@ class Archive(BinFiles):
     def features_files(self, bin_id: str) -> list[str]:
         """The files with this bin's features, of the highest version: one, or none if the bin has no features."""
         return self._features(bin_id)
+
+    def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """What is read for the bin's scores: which file, and of what size and time."""
+        return self._identity_of(self.scores_files(bin_id))
+
+    def features_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """What is read for the bin's features, likewise."""
+        return self._identity_of(self.features_files(bin_id) if self.path.exists() else [])
+
+    def images_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """What is read for the bin's images, likewise."""
+        return self._identity_of(self.image_files(bin_id))
+
+    def _identity_of(self, files: Iterable[str]) -> dict[str, Any]:
+        return {**self.scores_identity, "files": [self._stamp(path) for path in files]}
+
+    def _stamp(self, path: str) -> list[str | int]:
+        """Taken once, before the file is read: one that is replaced meanwhile is met as changed by the next run."""
+        if path not in self._stamps:
+            self._stamps[path] = stamp(path)
+        return self._stamps[path]
 
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger: perhaps they are there in another format."""
@@ -81,8 +104,7 @@ class Archive(BinFiles):
     def _raw_files(self) -> str:
         """A checksum of which raw files there are, and of what size and time: another one has the bins listed again."""
         paths = [path for raw in self._files.bins.values() for path in (raw.hdr, raw.adc, raw.roi) if path]
-        stated = [(path, found.st_size, found.st_mtime_ns) for path in paths for found in [Path(path).stat()]]
-        return sha256(repr(stated).encode()).hexdigest()
+        return sha256(repr([tuple(self._stamp(path)) for path in paths]).encode()).hexdigest()
 
     @cached_property
     def _files(self) -> RawTree:
@@ -97,8 +119,12 @@ class Archive(BinFiles):
         formats = "|".join(f"(?P<{name}>{pattern})" for name, pattern in FORMATS.items())
         pattern = re.compile(f"({PATTERN})(?:{formats})")
         index: dict[str, dict[str, list[str]]] = {}
-        for folder, _, names in os.walk(self.path):
-            for name in sorted(names):
-                if found := pattern.fullmatch(name):
-                    index.setdefault(found[1], {}).setdefault(str(found.lastgroup), []).append(f"{folder}/{name}")
+        try:
+            for folder, names in walk(self.path):
+                for name in names:
+                    if found := pattern.fullmatch(name):
+                        of_bin = index.setdefault(found[1], {})
+                        of_bin.setdefault(str(found.lastgroup), []).append(f"{folder}/{name}")
+        except RawFileError as error:
+            raise RawFileError(f"source.path: {error}") from None
         return index

@@ -15,7 +15,11 @@ from window import Window
 
 
 class Source(Protocol):
-    """What the workflow knows of a source. `..._identity` says what is read, not how patiently."""
+    """What the workflow knows of a source. `..._identity` says what is read, not how patiently.
+
+    `..._identity_of` a bin says so of the bin's own files too: what is made of them is made anew when it changes. It is
+    plain lists, texts and numbers.
+    """
 
     catalog_identity: dict[str, Any]
     scores_identity: dict[str, Any]
@@ -31,6 +35,15 @@ class Source(Protocol):
 
     def image_files(self, bin_id: str) -> list[str]:
         """The local files with this bin's images, none if they come over the network."""
+
+    def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and under `files` path, size and time of each of `scores_files`, if there can be any."""
+
+    def features_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and likewise of `features_files`."""
+
+    def images_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and likewise of `image_files`."""
 
     def may_have_images(self, bin_id: str) -> bool:
         """Whether it is not known that the source has no raw files of the bin; asks for no bin."""
