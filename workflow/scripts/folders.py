@@ -24,7 +24,7 @@ def walk(root: str | Path, left_out: Collection[str] = ()) -> Iterator[tuple[str
         while waiting:
             folder = waiting.pop()
             try:
-                found = os.stat(folder)
+                found = Path(folder).stat()
                 if (found.st_dev, found.st_ino) in met:
                     continue
                 met.add((found.st_dev, found.st_ino))
@@ -67,7 +67,7 @@ def stamp(path: str | Path) -> list[str | int]:
     Nothing of its contents is read. The path alone for a file that is not there.
     """
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except OSError:
         return [str(path)]
     return [str(path), found.st_size, found.st_mtime_ns]

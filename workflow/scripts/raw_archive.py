@@ -1,8 +1,9 @@
 """Where the raw files and the products of bins are: a tree of any depth, looked through once.
 
 Usual trees are `2013/D20130526/`, `2012/IFCB5_2012_028/` or one flat folder; what counts are the names of the files,
-whose endings may be in capitals. Folders that are symbolic links are entered. Folders named `skip` and `beads` are left out with all that is below them. A corrected `.adc` is a `{bin}.adc.mod`,
-anywhere in the tree or in the folder `adcmod` beside it; it stands in for the `.adc`, which has to be there as well.
+whose endings may be in capitals. Folders that are symbolic links are entered. Folders named `skip` and `beads` are left
+out with all that is below them. A corrected `.adc` is a `{bin}.adc.mod`, anywhere in the tree or in the folder `adcmod`
+beside it; it stands in for the `.adc`, which has to be there as well.
 
 Sources: ifcbkit 0.3.1 (`fileset.py`, `products.py`) and pyifcb (`ifcb/data/files.py`, `ifcb/data/products/`) for trees,
 folders left out, corrected files and the names of products; iRfcb for `_features_v4.csv`.
