@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ from patience import Patience
 from raw_header import read_header
 from raw_images import RawImages
 from raw_triggers import read_triggers
-from source_file import OverNetwork, SourceFile
+from source_file import ASK_AGAIN, OverNetwork, SourceFile
 from version import USER_AGENT
 from window import Window
 
@@ -247,6 +247,14 @@ class Dashboard(OverNetwork):
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""
         return f"HTTP 404: {self.url}{self._scores_target(bin_id)}"
+
+    def scores_instead(self, bins: Collection[str]) -> str:
+        """What it means that none of the bins has scores, for a message."""
+        version = "" if self.scores_version is None else f", in version {self.scores_version} (source.scores_version)"
+        return (
+            f"{self.url} says of each of these {len(bins)} bins that it has no scores (HTTP 404){version}: are they "
+            f"classified? {ASK_AGAIN}"
+        )
 
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether it is what this source gives as the address of the bin's scores, or as the reason for none."""

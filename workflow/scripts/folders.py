@@ -30,7 +30,8 @@ def walk(root: str | Path, left_out: Collection[str] = ()) -> Iterator[tuple[str
                 met.add((found.st_dev, found.st_ino))
                 with os.scandir(folder) as listed:
                     entries = sorted(listed, key=lambda entry: entry.name)
-                folders, files = [], []
+                folders: list[os.DirEntry[str]] = []
+                files: list[os.DirEntry[str]] = []
                 for entry in entries:
                     (folders if _is_folder(entry) else files).append(entry)
             except OSError as error:

@@ -1,6 +1,6 @@
 """Where bins come from. Every source answers the same questions: which bins, and what is there of this bin?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -62,6 +62,18 @@ class Source(Protocol):
 
     def missing_reason(self, bin_id: str) -> str:
         """What `read_scores` returning None means, for the ledger."""
+
+    def scores_instead(self, bins: Collection[str]) -> str:
+        """What there is instead, where none of these bins has scores: for a message. May take requests."""
+
+    def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:
+        """How many class-scores files there are, as `Archive.score_files`; None where that takes requests.
+
+        bins: those of the catalog.
+        """
+
+    def score_files_identity(self) -> str | None:
+        """A checksum of which class-scores files there are; None where that takes requests."""
 
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether a summary on which this stands as address or reason need not be read again."""

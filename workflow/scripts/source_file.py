@@ -1,7 +1,12 @@
 """A file of a bin as a source hands it over."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
+
+from window import Window
+
+ASK_AGAIN = "What was answered is kept: to ask for it again, delete the folder `bins` of the results"
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,14 @@ class OverNetwork:
     def images_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
         """As of all bins."""
         return self.scores_identity
+
+    def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:  # noqa: ARG002
+        """None: only requests would tell which class-scores files there are."""
+        return None
+
+    def score_files_identity(self) -> str | None:
+        """None, likewise."""
+        return None
 
     def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
         """None: class scores come over the network."""

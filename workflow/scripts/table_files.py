@@ -50,7 +50,8 @@ def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
     """Check `frame` against the schema of `table` and write it to `path` as CSV, whole or not at all.
 
     Numbers are written so that reading them back loses nothing, whole ones without a point even where some are missing;
-    times in ISO 8601 with their offset. Raises TableError if the frame does not agree with the schema; nothing is written then.
+    times in ISO 8601 with their offset. Raises TableError if the frame does not agree with the schema; nothing is
+    written then.
     """
     check(frame, table, str(path))
     with whole_file(path) as unfinished:
