@@ -76,7 +76,7 @@ def test_a_bucket_says_the_same(tmp_path: Path) -> None:
         source = {"kind": "bucket", "path": "s3://own", "endpoint_url": server.url, "anonymous": True}
         printed = run.run({"dataset": "own", "source": source}, fails=True, env={**ENVIRONMENT, "HOME": str(tmp_path)})
         assert "1 _class_v3.h5: source.scores_format: h5, 20 *_class_scores.csv for other bins" in printed
-        assert "delete the folder `bins`" in printed
+        assert f"delete the summaries of these bins: results/own/bins/2024/D20240415/{BINS[0]}.parquet" in printed
 
 
 def test_a_dashboard_of_which_every_bin_answered_404(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_dashboard_of_which_every_bin_answered_404(tmp_path: Path) -> None:
         config = {"dataset": "own", "source": source, "select": {"start": "2024-04-15", "end": "2024-04-16"}}
         printed = run.run(config, fails=True)
         assert "says of each of these 4 bins that it has no scores (HTTP 404)" in printed
-        assert "delete the folder `bins`" in printed
+        assert f"results/own/bins/2024/D20240415/{BINS[0]}.parquet ..." in printed
         asked = len(dashboard.requests)
         assert asked == 1 + len(BINS)
         config["source"] = source | {"allow_empty": True}

@@ -246,7 +246,7 @@ def merge_abundance(
             odd = sorted(set(bins["bin"]) ^ set(listed))[:3]
             raise TableError(f"{merged.ledger}: {len(bins)} bins, {catalog} has {len(listed)}; not in both: {odd}")
         if instead and not (bins["status"] == "used").any():
-            raise ScoresError(_nothing_used(bins, instead))
+            raise ScoresError(_nothing_used(bins, instead, Path(summaries)))
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
         warn_of_unknown(labels, method.class_thresholds)
         warn_of_unlisted(labels, method.class_table)
@@ -254,16 +254,19 @@ def merge_abundance(
         sweep.merge_parts(parts["sweep"], merged.sweep)
 
 
-def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str]) -> str:
+def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: Path) -> str:
     """Why there is no abundance at all: what became of the bins, with one of each kind, and what there is instead."""
     counts = bins["status"].value_counts(sort=False)
     asked = bins.loc[bins["status"] == "no_scores", "bin"]
     first = bins.drop_duplicates("status")
+    answered = bins.loc[bins["status"].isin(["no_scores", "failed"]), "bin"]
+    kept = "".join(f"{summaries / parse_bin_id(bin_id).folder / bin_id}.parquet ..." for bin_id in answered[:1])
     return (
         f"no bin of the window has class scores that can be used, so all tables would be empty. Of {len(bins)} bins: "
         + ", ".join(f"{n} {status}" for status, n in counts.items())
         + "".join(f"\n  {row['bin']}: {row['status']}: {row['reason']}" for row in first.to_dict("records"))
         + (f"\n{instead(set(asked))}" if len(asked) else "")
+        + (f"\nTo have the source asked again, delete the summaries of these bins: {kept}" if kept else "")
         + "\nIf tables without a row are right all the same, set source.allow_empty: true"
     )
 

@@ -19,7 +19,7 @@ from errors import NoBinsError, RequestError, TransientError
 from patience import Patience
 from raw_archive import LEFT_OUT, RawBin, RawTree, index_files
 from raw_images import ReadRange
-from source_file import ASK_AGAIN, OverNetwork
+from source_file import OverNetwork
 from version import USER_AGENT
 from window import Window
 
@@ -124,10 +124,6 @@ class Bucket(OverNetwork, BinFiles):
             for year in sorted(years):
                 paths += self._list(f"{year:04d}/") if f"{year:04d}" in self._folders else []
         return index_scores(paths)
-
-    def scores_instead(self, bins: Collection[str]) -> str:
-        """What class-scores files there are in the folders of the bins' years, for a message."""
-        return f"{super().scores_instead(bins)}. {ASK_AGAIN}"
 
     def _year(self, year: int) -> _Year:
         """The files of all bins with an id of that year."""

@@ -35,7 +35,7 @@ from patience import Patience
 from raw_header import read_header
 from raw_images import RawImages
 from raw_triggers import read_triggers
-from source_file import ASK_AGAIN, OverNetwork, SourceFile
+from source_file import OverNetwork, SourceFile
 from version import USER_AGENT
 from window import Window
 
@@ -253,7 +253,7 @@ class Dashboard(OverNetwork):
         version = "" if self.scores_version is None else f", in version {self.scores_version} (source.scores_version)"
         return (
             f"{self.url} says of each of these {len(bins)} bins that it has no scores (HTTP 404){version}: are they "
-            f"classified? {ASK_AGAIN}"
+            "classified?"
         )
 
     def would_tell(self, bin_id: str, told: str) -> bool:

@@ -6,8 +6,6 @@ from typing import Any
 
 from window import Window
 
-ASK_AGAIN = "What was answered is kept: to ask for it again, delete the folder `bins` of the results"
-
 
 @dataclass(frozen=True)
 class SourceFile:
