@@ -131,7 +131,7 @@ class Archive(BinFiles):
     def _raw_files(self) -> str:
         """A checksum of which raw files there are, and of what size and time: another one has the bins listed again."""
         paths = [path for raw in self._files.bins.values() for path in (raw.hdr, raw.adc, raw.roi) if path]
-        return sha256(repr([tuple(self._stamp(path)) for path in paths]).encode()).hexdigest()
+        return sha256(repr([tuple(stamp(path)) for path in paths]).encode()).hexdigest()
 
     @cached_property
     def _files(self) -> RawTree:
