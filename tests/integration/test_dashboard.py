@@ -209,7 +209,10 @@ def test_scores_version_is_passed_on(checkout: Checkout, archive: Path) -> None:
         checkout.run(config(dashboard, end="2024-04-15", source={"scores_version": 3}))
         assert all(target.endswith("_class_scores.csv?v=3") for target in targets(dashboard, SCORES))
         # another version is another file: all bins are asked again, and this server has none of them
-        checkout.run(config(dashboard, end="2024-04-15", source={"scores_version": 1}))
+        other = {"scores_version": 1}
+        printed = checkout.run(config(dashboard, end="2024-04-15", source=other), fails=True)
+        assert "(HTTP 404), in version 1 (source.scores_version)" in printed
+        checkout.run(config(dashboard, end="2024-04-15", source={**other, "allow_empty": True}))
         assert set(checkout.table("demo", "ledger")["status"]) <= {"no_scores", "skipped", "bad_volume"}
 
 

@@ -168,7 +168,8 @@ def test_a_second_run_makes_nothing(exported: Checkout) -> None:
 
 def test_without_a_used_bin_there_is_a_message_and_no_file(checkout: Checkout) -> None:
     export = {**EXPORT, "formats": ["netcdf"]}
-    printed = checkout.run({"export": export, "select": {"ml_analyzed": {"at_most": 0.0001}}, **NO_REPORT}, fails=True)
+    nothing = {"source": {"allow_empty": True}, "select": {"ml_analyzed": {"at_most": 0.0001}}}
+    printed = checkout.run({"export": export, **nothing, **NO_REPORT}, fails=True)
     assert "no bin of the window was used, so there is nothing to export" in printed
     assert "Traceback" not in printed
     assert not list(checkout.results("demo").glob("exports/*"))

@@ -150,6 +150,10 @@ def test_the_account_of_the_demo(demo: Checkout) -> None:
     missing = (short["n_rois"] - short["n_measured"]).to_dict()
     assert missing == {AWKWARD["rois_without_features"][0]: 3, AWKWARD["rois_without_blob"][0]: 2}
     assert account.index[account["n_rois_without_scores"] > 0].tolist() == AWKWARD["header_only"]
+    text = pd.read_csv(demo.results("demo") / "features_ledger.csv", dtype=str, keep_default_na=False)
+    for column in ("bytes", "n_rois", "n_measured", "n_rois_without_scores"):  # whole, though one is missing
+        assert (text[column] == "").sum() == 1
+        assert text[column].str.fullmatch("[0-9]*").all()
     printed = demo.printed  # type: ignore[attr-defined]
     assert "features of bins: 154 to read" in printed
     assert "features: 1 of 152 used bins have none" in printed

@@ -36,7 +36,10 @@ def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
         metadata = (archive / "metadata.csv").read_text()
         line = next(row for row in metadata.splitlines() if row.startswith(volume))
         before = line.split(",")[3]
-        metadata = metadata.replace(line, line.replace(f",{before},", ",1.25,", 1))
+        time = line.split(",")[1]
+        corrected = f"{time[:17]}59.25+00:00"
+        assert re.fullmatch(r"2024-04-\d\d \d\d:\d\d:\d\d\+00:00", time)
+        metadata = metadata.replace(line, line.replace(f",{before},", ",1.25,", 1).replace(time, corrected))
         line = next(row for row in metadata.splitlines() if row.startswith(flagged))
         (archive / "metadata.csv").write_text(metadata.replace(line, line.removesuffix("0") + "1"))
         dashboard.reload()
@@ -46,7 +49,11 @@ def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
         assert len(targets(dashboard, EXPORT)) == 1
         assert asked_bins(dashboard) == [late]
         found = changes(run)
-        assert set(found) == {(late, "scores"), (volume, "ml_analyzed"), (flagged, "skip")}
+        assert set(found) == {(late, "scores"), (volume, "ml_analyzed"), (volume, "sample_time"), (flagged, "skip")}
+        assert found[volume, "sample_time"] == (
+            time.replace(" ", "T"),
+            f"{corrected[:-9].replace(' ', 'T')}.250000+00:00",
+        )
         assert found[flagged, "skip"] == ("0", "1")
         assert found[volume, "ml_analyzed"] == (before, "1.25")
         assert found[late, "scores"][0] == "no_scores"

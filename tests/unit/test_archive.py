@@ -1,5 +1,7 @@
 """The archive on disk answers a source's questions from files anywhere below its folder."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from archive import Archive
 from errors import CatalogError, ScoresError
 from source_file import SourceFile
 from tests.archives import bin_row, write_archive, write_scores
-from window import Window
+from window import Bound, Window
 
 BIN, OTHER = "D20240215T150055_IFCB010", "IFCB5_2012_028_081515"
 
@@ -63,3 +65,41 @@ def test_a_bad_metadata_csv_is_named(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("<html>")
     with pytest.raises(CatalogError, match=r"metadata\.csv"):
         Archive(str(tmp_path)).list_bins(Window(None, None))
+
+
+def test_what_is_read_of_a_bin_is_told_by_size_and_time(tmp_path: Path) -> None:
+    path = write_scores(tmp_path, BIN, ["a"], [[0.5]])
+    size, time = path.stat().st_size, path.stat().st_mtime_ns
+    archive = Archive(str(tmp_path))
+    identity = archive.scores_identity_of(BIN)
+    assert identity == {"path": str(tmp_path), "files": [[str(path), size, time]]}
+    assert json.loads(json.dumps(identity)) == identity
+    assert archive.scores_identity_of(OTHER) == {"path": str(tmp_path), "files": []}
+    os.utime(path, ns=(0, time - 1))
+    assert archive.scores_identity_of(BIN) == identity  # as it was when this run first looked
+    assert Archive(str(tmp_path)).scores_identity_of(BIN)["files"] == [[str(path), size, time - 1]]
+    # Not the features' and the images'.
+    assert archive.features_identity_of(BIN) == archive.images_identity_of(BIN) == archive.scores_identity_of(OTHER)
+
+
+def test_every_score_file_is_accounted_for(tmp_path: Path) -> None:
+    no_such_day = "D20241332T000000_IFCB010"
+    for bin_id in (BIN, OTHER, "D20240216T000000_IFCB010", no_such_day):
+        write_scores(tmp_path, bin_id, ["a"], [])
+    write_scores(tmp_path / "again", BIN, ["a"], [])
+    for name in (f"{BIN}_class.h5", f"{OTHER}_class_v3.h5", f"{OTHER}_class_v1.mat"):
+        (tmp_path / name).touch()
+    window = Window(Bound.parse("2024-02-15"), Bound.parse("2024-02-15"))
+    archive = Archive(str(tmp_path))
+    assert archive.score_files({BIN}, window) == {
+        "of_the_catalog": 2, "not_in_the_catalog": 1, "outside_the_window": 2, "of_other_formats": 3,
+        "such_as": [no_such_day],
+    }  # fmt: skip
+    assert archive.score_files(set(), Window(None, None))["not_in_the_catalog"] == 5
+    assert archive.scores_instead({OTHER}) == (
+        f"below {tmp_path} there are 1 _class_v1.mat: source.scores_format: mat, 1 _class_v3.h5: "
+        "source.scores_format: h5, 1 *_class.h5 for other bins, 4 *_class_scores.csv for other bins"
+    )
+    (tmp_path / "empty").mkdir()
+    nothing = f"below {tmp_path}/empty there are no class scores of any format"
+    assert Archive(str(tmp_path / "empty")).scores_instead({BIN}) == nothing

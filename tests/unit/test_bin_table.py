@@ -109,6 +109,10 @@ def test_the_compressed_csv_has_the_same_numbers_to_the_last_digit(tmp_path: Pat
     read = table_files.read("bins_long", tmp_path / "bins_long.csv.gz")
     assert list(read) == list(expected)
     pd.testing.assert_frame_equal(read, expected, check_exact=True, check_dtype=False)
+    times = pd.read_csv(tmp_path / "bins_long.csv.gz", usecols=["sample_time"], dtype=str)["sample_time"]
+    # As in catalog.csv, whatever the engine's own way is.
+    assert times.iloc[0] == "2024-02-15T00:00:00.123456+00:00"
+    assert "2024-02-15T00:00:09+00:00" in set(times)
     once = (tmp_path / "bins_long.csv.gz").read_bytes()
     write_csv(merged, tmp_path / "bins_long.csv.gz")
     assert (tmp_path / "bins_long.csv.gz").read_bytes() == once

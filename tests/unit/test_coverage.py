@@ -102,6 +102,12 @@ def test_the_greatest_distance(places: list[tuple[float, float]], km: float) -> 
     assert greatest_distance_km(latitude, longitude) == pytest.approx(km, rel=1e-9, nan_ok=True)
 
 
+def test_the_bins_that_the_mean_position_is_of_are_counted() -> None:
+    here, half = {"latitude": 41.0, "longitude": -70.0}, {"longitude": -70.5}
+    assert covered({}, {}, {})["n_positions"] == 0
+    assert covered(here, here, {}, half, {"latitude": 41.0}, here | {"status": "skipped"})["n_positions"] == 2
+
+
 def test_moving_is_beyond_the_tolerance() -> None:
     there, here = {"latitude": 41.0, "longitude": -70.0}, {"latitude": 41.01, "longitude": -70.0}
     spread = covered(there, here)["position_spread_km"]
@@ -137,7 +143,7 @@ def test_a_day_says_what_became_of_its_bins(tmp_path: Path) -> None:
     day = pool(tmp_path, bins, scores)
     (row,) = day.coverage
     counts = {name: int(value) for name, value in row.items() if name.startswith("n_")}
-    assert counts == {"n_expected": 14, "n_used": 10, "n_filtered": 0} | dict.fromkeys(
+    assert counts == {"n_expected": 14, "n_used": 10, "n_filtered": 0, "n_positions": 0} | dict.fromkeys(
         ("n_skipped", "n_bad_volume", "n_no_scores", "n_failed"), 1
     )
     assert (row["complete"], row["moving"], row["position_spread_km"]) == ("no", "", "")

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from deployments import deployed, read_deployments
+from deployments import deployed, read_deployments, unmatched
 from errors import ConfigError
 
 HEADER = "instrument,from,to,latitude,longitude,depth\n"
@@ -68,3 +69,14 @@ def test_without_a_file(tmp_path: Path) -> None:
 def test_one_that_follows_the_other_is_no_overlap(tmp_path: Path) -> None:
     rows = "1,2024-01-01,2024-02-01,1,2,3\n1,2024-02-01,2024-03-01,1,2,3\n2,2024-01-01,,1,2,3\n"
     assert len(read_deployments(table(tmp_path, HEADER + rows))) == 3
+
+
+def test_deployments_without_a_bin(tmp_path: Path) -> None:
+    times = ["2024-02-29T23:59:59Z", "2024-03-01T00:00:00Z", "2025-01-01T00:00:00Z", "2006-01-01T00:00:00Z"]
+    bins = pd.DataFrame({"instrument": ["IFCB10", "IFCB10", "IFCB11", "IFCB5"], "sample_time": pd.to_datetime(times)})
+    deployments = read_deployments(table(tmp_path, TABLE + "105,2006-01-01,2007-01-01,1,2,3\n"))
+    assert unmatched(deployments, bins) == [
+        "IFCB10 from 2024-03-01T06:00 to open (UTC)",  # the bin of that day is of midnight
+        "IFCB105 from 2006-01-01T00:00 to 2007-01-01T00:00 (UTC)",
+    ]
+    assert len(unmatched(deployments, bins.iloc[:0])) == 4

@@ -60,6 +60,23 @@ def test_a_bin_that_is_there_twice(tmp_path: Path) -> None:
     assert (found.problem, found.roi) == ("", f"{tmp_path}/a/{NEW}.roi")
 
 
+def test_endings_in_capitals_are_the_same_parts(tmp_path: Path) -> None:
+    for path in write_bin(tmp_path, NEW, IMAGE).values():
+        path.rename(path.with_suffix(path.suffix.upper()))
+    found = find_raw(tmp_path).bins[NEW]
+    assert [found.hdr, found.adc, found.roi] == [f"{tmp_path}/{NEW}{part}" for part in (".HDR", ".ADC", ".ROI")]
+    assert list(read_raw_bin(found)[1].rois) == [1]
+    (tmp_path / f"{NEW}.adc.Mod").write_bytes(adc(new_line()))
+    (tmp_path / "stranger.HDR").touch()
+    assert (find_raw(tmp_path).bins[NEW].modified, find_raw(tmp_path).strangers) == (
+        True,
+        (f"{tmp_path}/stranger.HDR",),
+    )
+    (tmp_path / f"{NEW}.roi").touch()  # which of the two is it?
+    both = f"{tmp_path}/{NEW}.ROI and {tmp_path}/{NEW}.roi are both there"
+    assert find_raw(tmp_path).bins[NEW].problem == both
+
+
 def test_a_corrected_adc_stands_in(tmp_path: Path) -> None:
     data = tmp_path / "data"
     write_bin(data / "2013/D20130526", NEW, IMAGE)

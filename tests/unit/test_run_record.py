@@ -11,7 +11,7 @@ import pytest
 import table_files
 from run_record import left_behind, record_run, summary
 
-CONFIG = {"dataset": "mvco", "source": {"kind": "directory"}, "classify": {"threshold": 0.7}}
+CONFIG = {"dataset": "mvco", "source": {"kind": "directory", "catalog": "export"}, "classify": {"threshold": 0.7}}
 STATUSES = ["used", "used", "skipped", "filtered", "bad_volume", "no_scores"]
 
 
@@ -19,7 +19,7 @@ STATUSES = ["used", "used", "skipped", "filtered", "bad_volume", "no_scores"]
 def run(tmp_path: Path) -> Path:
     """The path of a run.json of six bins on two days."""
     catalog, ledger, abundance = (tmp_path / f"{name}.csv" for name in ("catalog", "ledger", "abundance_long"))
-    catalog.write_text("the time of the file is what is recorded")
+    catalog.write_text("bin,instrument,sample_time\nD20240215T000000_IFCB010,IFCB10,2024-02-15T00:00:00+00:00\n")
     os.utime(catalog, (1_708_000_000, 1_708_000_000))  # 2024-02-15 12:26:40 UTC
     lines = [f"D2024021{5 + n // 3}T00000{n}_IFCB010,2024-02-1{5 + n // 3},{s},,,,," for n, s in enumerate(STATUSES)]
     ledger.write_text("\n".join(["bin,date,status,reason,address,sha256,bytes,server", *lines, ""]))

@@ -85,6 +85,7 @@ WRONG: dict[str, list[Any]] = {
     "source.max_requests_per_second": [0, -1, "x", math.nan, ".inf", 1e-308],
     "shard": ["x", "12", "2012-13", "2012-7", "2012-07-01", "merge\n", "2012\n", -2012, 1.5, True, []],
     "source.on_failure": ["ignore", None, True],
+    "source.allow_empty": [1, "maybe", None, []],
     "select.start": ["yesterday", "2024-02-30", "2024-2-1", "2024-W07-4", "FCB1_2006_157_181359", 20240215, True],
     "select.end": ["tomorrow", "2023-02-29", "D20240230T000000_IFCB010", ["2024-02-15"]],
     "select.instruments": [10, "IFCB010", ["IFCB010"], [-1], [1.5], [None], [True], None],
@@ -92,6 +93,7 @@ WRONG: dict[str, list[Any]] = {
     "select.exclude_tags": ["bad", [None], {"bad": 1}],
     "select.exclude_bins": ["D20240215T000000_IFCB010", [None]],
     "select.include_skipped": [1, "maybe", None, []],
+    "select.accept_zero_position": [0, "maybe", None, []],
     "select.ml_analyzed": [5, [0, 5.25], None],
     "select.ml_analyzed.above": ["x", None, math.nan, 5.25, 6, -1, ".nan"],
     "select.ml_analyzed.at_most": ["x", None, math.inf, ".inf", True],
@@ -174,7 +176,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 71
+    assert len(known) == 73
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key

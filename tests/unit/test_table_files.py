@@ -124,6 +124,26 @@ def test_empty_numbers_and_times_come_back(path: Path) -> None:
     assert "2024-02-15T00:00:00.000001+00:00" in path.read_text()
 
 
+@pytest.mark.parametrize(
+    "values", [[3.0, None], [None, 3], pd.array([3, None], dtype="Int64"), [2.0**53, float("nan")]]
+)
+def test_whole_numbers_stay_whole_where_one_is_missing(path: Path, values: Any) -> None:
+    rows = pd.DataFrame([CATALOG, {**CATALOG, "bin": "D20240215T010000_IFCB010"}]).assign(n_images=values)
+    table_files.write(rows, "catalog", path)
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False)["n_images"].tolist()
+    assert sorted(cells) in (["", "3"], ["", "9007199254740992"])
+    assert table_files.as_csv(rows, "catalog", "here") == path.read_text()
+    assert table_files.read("catalog", path)["n_images"].isna().tolist() == [cell == "" for cell in cells]
+
+
+@pytest.mark.parametrize("value", [2.5, float("inf"), -0.25])
+def test_what_is_not_whole_is_no_whole_number(path: Path, value: float) -> None:
+    path.unlink(missing_ok=True)
+    with pytest.raises(TableError, match="n_images"):
+        table_files.write(pd.DataFrame([{**CATALOG, "n_images": value}]), "catalog", path)
+    assert not path.exists()
+
+
 def test_a_table_without_rows_keeps_its_columns(path: Path) -> None:
     table_files.write(pd.DataFrame([LEDGER]).head(0), "ledger", path)
     assert path.read_text() == "bin,date,status,reason,address,sha256,bytes,server\n"

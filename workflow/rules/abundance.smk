@@ -40,6 +40,7 @@ rule merge_abundance:
     localrule: True
     params:
         record_failures=RECORD_FAILURES,
+        allow_empty=MAY_BE_EMPTY,
     run:
         logged(
             log[0],
@@ -50,6 +51,7 @@ rule merge_abundance:
             RECORD_FAILURES,
             SUMMARIES,
             day_files(output),
+            None if MAY_BE_EMPTY else SOURCE.scores_instead,
         )
 
 
@@ -65,5 +67,8 @@ rule record_run:
     localrule: True
     params:
         settings=SETTINGS,
+        score_files=lambda wildcards: SOURCE.score_files_identity(),
     run:
-        logged(log[0], run_record.record_run, SETTINGS, SOURCE.catalog_identity, *input, SUMMARIES, output[0])
+        address = SOURCE.catalog_identity
+        of_window = partial(SOURCE.score_files, window=WINDOW)
+        logged(log[0], run_record.record_run, SETTINGS, address, *input, SUMMARIES, output[0], of_window)

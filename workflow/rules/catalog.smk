@@ -14,7 +14,7 @@ checkpoint list_catalog:
         dashboard=1,
     params:
         version=catalog.VERSION,
-        source=SOURCE.catalog_identity,
+        source=lambda wildcards: catalog.identity(SOURCE),
         window=[str(WINDOW.start), str(WINDOW.end)],
     run:
         logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, may_be_empty=SHARD is not None)

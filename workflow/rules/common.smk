@@ -2,7 +2,7 @@
 import sys
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -58,6 +58,8 @@ SHARD = SETTINGS["shard"]
 TABLES = RESULTS if SHARD in (None, settings.MERGE) else f"{RESULTS}/shards/{SHARD}"
 LOGS = f"logs/{SETTINGS['dataset']}"
 DEMO = "resources/demo"
+# A shard may have no bin, or none with scores; all of them together may not.
+MAY_BE_EMPTY = SETTINGS["source"]["allow_empty"] or SHARD not in (None, settings.MERGE)
 RECORD_FAILURES = SETTINGS["source"]["on_failure"] == "record"
 CRITERIA = Criteria(
     instruments=SETTINGS["select"]["instruments"],
@@ -67,6 +69,7 @@ CRITERIA = Criteria(
     include_skipped=SETTINGS["select"]["include_skipped"],
     ml_above=SETTINGS["select"]["ml_analyzed"]["above"],
     ml_at_most=SETTINGS["select"]["ml_analyzed"]["at_most"],
+    accept_zero_position=SETTINGS["select"]["accept_zero_position"],
 )
 METHOD = abundance.Method(
     threshold=SETTINGS["classify"]["threshold"],
@@ -91,6 +94,7 @@ WISH = {
     "top_classes": SETTINGS["report"]["top_classes"],
     "one_class": SETTINGS["report"]["class"],
     "confidence": METHOD.confidence,
+    "accept_zero_position": CRITERIA.accept_zero_position,
 }
 REPORT_WANTED = SETTINGS["report"]["make"]
 if REPORT_WANTED is None:

@@ -19,7 +19,7 @@ rule summarize_features:
         dashboard=1,
     params:
         version=features.VERSION,
-        source=SOURCE.scores_identity,
+        source=lambda wildcards: SOURCE.features_identity_of(wildcards.bin),
     run:
         logged(
             log[0],

@@ -40,7 +40,8 @@ rule extract_images:
         dashboard=1,
     params:
         version=extract_images.VERSION,
-        source=SOURCE.scores_identity,
+        source=lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
+        scores=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin) if IMAGES["classes"] else None,
         stitch=IMAGES["stitch"],
         classes=IMAGES["classes"],
         thresholds=OF_CLASSES if IMAGES["classes"] else None,
@@ -96,7 +97,8 @@ rule extract_examples:
         dashboard=1,
     params:
         version=extract_images.VERSION,
-        source=SOURCE.scores_identity,
+        source=lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
+        scores=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
         stitch=IMAGES["stitch"],
         precision=METHOD.precision,
         chosen=lambda wildcards: examples_of_bins()[wildcards.bin],

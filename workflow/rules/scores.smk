@@ -15,6 +15,6 @@ rule summarize_scores:
         dashboard=1,
     params:
         version=scores.VERSION,
-        source=SOURCE.scores_identity,
+        source=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
     run:
         logged(log[0], progress.counted, scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES)

@@ -1,7 +1,7 @@
 """Abundance: the bins of a day pooled per group and class, days merged, every bin accounted for."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,12 +142,13 @@ def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, Tally], method: Method
     n_rois = np.array([tally.n_rois for tally in of_bins])
     counts = np.column_stack([counts, n_rois - np.nansum(counts, axis=1)])
     volume = bins["ml_analyzed"].to_numpy()
+    placed = bins[bins["latitude"].notna() & bins["longitude"].notna()]
     shared = {
         "date": bins["date"].iloc[0],
         "instrument": ";".join(sorted(set(bins["instrument"]))),
         **{name: bins[name].iloc[0] for name in method.group_by if name != "instrument"},
-        "latitude": _mean(bins["latitude"]),
-        "longitude": _mean(_unwrapped(bins["longitude"])),
+        "latitude": _mean(placed["latitude"]),
+        "longitude": _mean(_unwrapped(placed["longitude"])),
         "n_bins": len(bins),
         "n_rois": int(n_rois.sum()),
     }
@@ -216,13 +217,15 @@ def merge_abundance(
     failures_allowed: bool,
     summaries: str | Path,
     merged: DayFiles,
+    instead: Callable[[Collection[str]], str] | None = None,
 ) -> None:
     """Put the days, in order, into the merged tables.
 
     parts: by the names of DayFiles, the files of the days, or of shards. summaries: the folder of the scores
-    summaries, for a message. Lines are copied as they are. Raises TableError if the
-    ledger does not have exactly the bins of the catalog, and ScoresError if a bin failed in an earlier run and
-    that is not allowed now. Warns of thresholds for unknown classes and of labels not in the class table.
+    summaries, for a message. instead: tells what the source has where none of these bins has scores; None if the tables
+    may be empty. Lines are copied as they are. Raises TableError if the ledger does not have exactly the bins of the
+    catalog, and ScoresError if a bin failed in an earlier run and that is not allowed now, or if no bin was used and
+    `instead` is given. Warns of thresholds for unknown classes and of labels not in the class table.
     """
     tables = {"abundance": "abundance_long", "ledger": "ledger", "groups": "groups_long", "coverage": "coverage"}
     with ExitStack() as files:
@@ -242,11 +245,30 @@ def merge_abundance(
         if sorted(bins["bin"]) != sorted(listed):
             odd = sorted(set(bins["bin"]) ^ set(listed))[:3]
             raise TableError(f"{merged.ledger}: {len(bins)} bins, {catalog} has {len(listed)}; not in both: {odd}")
+        if instead and not (bins["status"] == "used").any():
+            raise ScoresError(_nothing_used(bins, instead, Path(summaries)))
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
         warn_of_unknown(labels, method.class_thresholds)
         warn_of_unlisted(labels, method.class_table)
         merge_parts(parts["bins"], merged.bins)
         sweep.merge_parts(parts["sweep"], merged.sweep)
+
+
+def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: Path) -> str:
+    """Why there is no abundance at all: what became of the bins, with one of each kind, and what there is instead."""
+    counts = bins["status"].value_counts(sort=False)
+    asked = bins.loc[bins["status"] == "no_scores", "bin"]
+    first = bins.drop_duplicates("status")
+    answered = bins.loc[bins["status"].isin(["no_scores", "failed"]), "bin"]
+    kept = "".join(f"{summaries / parse_bin_id(bin_id).folder / bin_id}.parquet ..." for bin_id in answered[:1])
+    return (
+        f"no bin of the window has class scores that can be used, so all tables would be empty. Of {len(bins)} bins: "
+        + ", ".join(f"{n} {status}" for status, n in counts.items())
+        + "".join(f"\n  {row['bin']}: {row['status']}: {row['reason']}" for row in first.to_dict("records"))
+        + (f"\n{instead(set(asked))}" if len(asked) else "")
+        + (f"\nTo have the source asked again, delete the summaries of these bins: {kept}" if kept else "")
+        + "\nIf tables without a row are right all the same, set source.allow_empty: true"
+    )
 
 
 def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, parquet: str | Path) -> None:

@@ -1,14 +1,17 @@
 """What an archive of files says of its bins, wherever the files are: in a folder here, or in a bucket."""
 
+import logging
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bin_ids import PATTERN, bin_timestamp
-from deployments import read_deployments
+from deployments import read_deployments, unmatched
 from errors import FeaturesError, NoBinsError, RawFileError, RequestError, ScoresError
 from metadata_export import read_export, without_repeats
 from raw_archive import RawBin, RawTree, read_raw_bin
@@ -20,12 +23,26 @@ from window import Window
 if TYPE_CHECKING:
     from scores import Precision
 
+log = logging.getLogger("ifcb.bin_files")
+
 # What stands behind the bin's id in the names of class-scores files, by the config's word for their format.
 FORMATS = {"csv": r"_class_scores\.csv", "h5": r"_class(?:_v[23])?\.h5", "mat": r"_class_v1\.mat"}
 NAMES = {"csv": "_class_scores.csv", "h5": "_class.h5", "mat": "_class_v1.mat"}
 # The precision in which classifiers write their scores, by the same words: forests write their votes to .mat files as
 # doubles, WHOI's network has half precision, in .h5 files and in the CSV that is made of them.
 STORED_AS: "dict[str, Precision]" = {"csv": "float16", "h5": "float16", "mat": "float64"}
+_ANY_SCORES = re.compile(f"({PATTERN})(?:{'|'.join(f'(?P<{name}>{rest})' for name, rest in FORMATS.items())})")
+
+ScoreFiles = Mapping[str, Mapping[str, Sequence[str]]]  # bin id to format, a key of FORMATS, to paths
+
+
+def index_scores(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """The class-scores files among the paths (with `/`), of every format."""
+    index: dict[str, dict[str, list[str]]] = {}
+    for path in paths:
+        if found := _ANY_SCORES.fullmatch(path.rpartition("/")[2]):
+            index.setdefault(found[1], {}).setdefault(str(found.lastgroup), []).append(path)
+    return index
 
 
 class BinFiles(ABC):
@@ -63,6 +80,10 @@ class BinFiles(ABC):
     @abstractmethod
     def _scores(self, bin_id: str) -> Sequence[str]:
         """The files whose names match `scores_name` with this bin."""
+
+    @abstractmethod
+    def _all_scores(self, bins: Collection[str]) -> ScoreFiles:
+        """All class-scores files, or those of the years of these bins."""
 
     @abstractmethod
     def _read(self, path: str) -> bytes:
@@ -104,7 +125,14 @@ class BinFiles(ABC):
                 f"{self.address}: no raw bin (.hdr, .adc, .roi) from select.start {window.start} to select.end "
                 f"{window.end} (UTC, inclusive){spans}"
             )
-        return list_raw(inside, read_deployments(self.deployments) if self.deployments else [], self._read_start)
+        deployments = read_deployments(self.deployments) if self.deployments else []
+        rows = list_raw(inside, deployments, self._read_start)
+        if without := unmatched(deployments, rows):
+            log.warning(
+                f"source.deployments: {len(without)} of {len(deployments)} match no bin of the window: "
+                + "; ".join(without)
+            )
+        return rows
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """The bin's class scores; None without a file, ScoresError if there is more than one."""
@@ -145,6 +173,26 @@ class BinFiles(ABC):
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""
         return f"no {bin_id}{NAMES[self.scores_format]} below {self.address}"
+
+    def scores_instead(self, bins: Collection[str]) -> str:
+        """What class-scores files there are, where those of the bins are missing: for a message."""
+        try:
+            index = self._all_scores(bins)
+        except RequestError as error:
+            return f"which files there are cannot be told: {error}"
+        of_bins: Counter[tuple[str, str]] = Counter()
+        of_others: Counter[str] = Counter()
+        for bin_id, by_format in index.items():
+            for name, paths in by_format.items():
+                for path in paths:
+                    ending = path.rpartition("/")[2].removeprefix(bin_id)
+                    if bin_id not in bins:
+                        of_others[ending] += 1
+                    elif name != self.scores_format:
+                        of_bins[ending, name] += 1
+        found = [f"{n} {ending}: source.scores_format: {name}" for (ending, name), n in sorted(of_bins.items())]
+        found += [f"{n} *{ending} for other bins" for ending, n in sorted(of_others.items())]
+        return f"below {self.address} there are {', '.join(found) or 'no class scores of any format'}"
 
 
 @contextmanager

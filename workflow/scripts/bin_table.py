@@ -59,11 +59,16 @@ def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
 
 
 def write_csv(table: str | Path, path: str | Path) -> None:
-    """The same table as a compressed CSV, row group by row group."""
+    """The same table as a compressed CSV, row group by row group; times are written as in all other tables."""
+    columns = table_files.arrow_schema("bins_long")
+    time = columns.get_field_index("sample_time")
+    columns = columns.set(time, pa.field("sample_time", pa.string()))
     with (
         whole_file(path) as unfinished,
         pa.CompressedOutputStream(str(unfinished), "gzip") as stream,
-        pyarrow.csv.CSVWriter(stream, table_files.arrow_schema("bins_long")) as writer,
+        pyarrow.csv.CSVWriter(stream, columns) as writer,
     ):
         for batch in pq.ParquetFile(table).iter_batches():
-            writer.write_batch(batch)
+            times = batch.column(time).dictionary_encode()  # many rows, few different times
+            texts = pa.array([moment.isoformat() for moment in times.dictionary.to_pylist()], pa.string())
+            writer.write_batch(batch.set_column(time, "sample_time", texts.take(times.indices)))

@@ -7,13 +7,13 @@ folder that is named as a year holds the bins of that year, any other one (`lega
 import logging
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bin_files import BinFiles
+from bin_files import BinFiles, ScoreFiles, index_scores
 from bin_ids import PATTERN, parse_bin_id
 from errors import NoBinsError, RequestError, TransientError
 from patience import Patience
@@ -116,6 +116,14 @@ class Bucket(OverNetwork, BinFiles):
 
     def _scores(self, bin_id: str) -> list[str]:
         return self._year(parse_bin_id(bin_id).time.year).scores.get(bin_id, [])
+
+    def _all_scores(self, bins: Collection[str]) -> ScoreFiles:
+        years = {parse_bin_id(bin_id).time.year for bin_id in bins}
+        with self._listing:
+            paths = [path for of_year in self._others.values() for path in of_year]
+            for year in sorted(years):
+                paths += self._list(f"{year:04d}/") if f"{year:04d}" in self._folders else []
+        return index_scores(paths)
 
     def _year(self, year: int) -> _Year:
         """The files of all bins with an id of that year."""

@@ -4,17 +4,25 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 import table_files
 from errors import NoBinsError
+from folders import stamp
 from source import Source
 from window import Bound, Window
 
 log = logging.getLogger("ifcb.catalog")
 
 VERSION = 2  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+
+
+def identity(source: Source) -> dict[str, Any]:
+    """What the list of bins is read from: the source, and the size and time of each file, so that a new one is met."""
+    files = [stamp(path) for path in source.catalog_files()]
+    return {**source.catalog_identity, **({"files": files} if files else {})}
 
 
 def list_catalog(source: Source, window: Window, path: str | Path, may_be_empty: bool = False) -> None:

@@ -42,6 +42,7 @@ def _row(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: f
         "last_sample_time": used["sample_time"].max(),
         "hours_covered": int(used["sample_time"].dt.hour.nunique()),
         "ml_analyzed_total": math.fsum(used["ml_analyzed"]),
+        "n_positions": int((used["latitude"].notna() & used["longitude"].notna()).sum()),
         "position_spread_km": spread,
         "moving": "" if np.isnan(spread) else "yes" if spread > tolerance_km else "no",
         "complete": "yes" if counts["n_used"] == eligible > 0 and not cut else "no",

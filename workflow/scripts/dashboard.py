@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -252,6 +252,14 @@ class Dashboard(OverNetwork):
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""
         return f"HTTP 404: {self.url}{self._scores_target(bin_id)}"
+
+    def scores_instead(self, bins: Collection[str]) -> str:
+        """What it means that none of the bins has scores, for a message."""
+        version = "" if self.scores_version is None else f", in version {self.scores_version} (source.scores_version)"
+        return (
+            f"{self.url} says of each of these {len(bins)} bins that it has no scores (HTTP 404){version}: are they "
+            "classified?"
+        )
 
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether it is what this source gives as the address of the bin's scores, or as the reason for none."""

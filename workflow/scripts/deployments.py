@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from csv_text import number, read_columns
 from errors import ConfigError
 
@@ -91,6 +93,23 @@ def _overlap(one: Deployment, other: Deployment) -> bool:
     first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     begins, ends = max(one.start or first, other.start or first), min(one.end or last, other.end or last)
     return one.instrument == other.instrument and begins < ends
+
+
+def unmatched(deployments: Sequence[Deployment], bins: pd.DataFrame) -> list[str]:
+    """The deployments during which none of the bins (columns instrument, sample_time) was sampled, as texts."""
+    times = {name: of_one["sample_time"] for name, of_one in bins.groupby("instrument")}
+    without = []
+    for one in deployments:
+        of_instrument = times.get(f"IFCB{one.instrument}", pd.Series(dtype="datetime64[us, UTC]"))
+        inside = pd.Series(True, index=of_instrument.index)
+        if one.start:
+            inside &= of_instrument >= one.start
+        if one.end:
+            inside &= of_instrument < one.end
+        if not inside.any():
+            began, ended = (f"{time:%Y-%m-%dT%H:%M}" if time else "open" for time in (one.start, one.end))
+            without.append(f"IFCB{one.instrument} from {began} to {ended} (UTC)")
+    return without
 
 
 def deployed(deployments: Sequence[Deployment], instrument: int, time: datetime) -> Deployment | None:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import vl_convert
 
 import table_files
+from bin_positions import has_position
 from files import whole_file
 from intervals import poisson_limits
 from job_log import scripted
@@ -88,7 +89,8 @@ class Wish:
     """What is wanted of the figures: the config's keys that they need.
 
     group_by: columns by which bins were pooled separately. top_classes: so many classes are shown. one_class: that of
-    `bin_series`, None for the most abundant. confidence: of the intervals, from 0 to 1.
+    `bin_series`, None for the most abundant. confidence: of the intervals, from 0 to 1. accept_zero_position: whether
+    0,0 is a position.
     """
 
     dataset: str
@@ -96,6 +98,7 @@ class Wish:
     top_classes: int
     one_class: str | None
     confidence: float
+    accept_zero_position: bool = False
 
 
 Tables = Mapping[str, str | Path]  # abundance, coverage, sweep, bins, catalog, ledger, ...: to their paths
@@ -698,7 +701,7 @@ def positions(tables: Tables, wish: Wish) -> Any:
     catalog = table_files.read("catalog", tables["catalog"], columns)
     ledger = table_files.read("ledger", tables["ledger"], ["bin", "status"])
     used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
-    bins = used.dropna(subset=["latitude", "longitude"])
+    bins = used[has_position(used, wish.accept_zero_position)]
     if bins.empty:
         return note(head, f"{wish.dataset}: none of the {len(used)} used bins has a position")
     bins = bins.assign(series=series_of(bins, wish.group_by), day=bins["sample_time"].dt.strftime("%Y-%m-%d"))

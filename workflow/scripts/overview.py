@@ -12,10 +12,11 @@ import pandas as pd
 import settings
 import table_files
 from abundance import GROUPS, Method
+from bin_positions import Positions, count_positions, has_position
 from files import whole_file
 from scores import UNCLASSIFIED
 
-VERSION = 1  # of the overview and the report: raise it when they have to be written again
+VERSION = 2  # of the overview and the report: raise it when they have to be written again
 # Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.
 ASKED_OF_ABUNDANCE = (
     "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
@@ -57,6 +58,7 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Ove
     unclassified = int(abundance.loc[abundance["class"] == UNCLASSIFIED, "count"].sum())
     complete = int((coverage["complete"] == "yes").sum())
     table = config["classify"]["class_table"]
+    used = _used(ledger, tables["catalog"])
     facts = {
         "Dataset": run["dataset"]
         + (f", shard {config['shard']}" if config["shard"] not in (None, settings.MERGE) else ""),
@@ -66,6 +68,8 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Ove
         "UTC days": f"{len(days):,} from the first to the last, {with_data:,} with data, "
         f"{len(days) - with_data:,} without",
         "Bins": f"{len(ledger):,}: " + (_statuses(ledger) or "none"),
+        **_on_files(run),
+        "Positions": _positions(count_positions(used, config["select"]["accept_zero_position"]), len(used)),
         "Volume analyzed": f"{coverage['ml_analyzed_total'].sum():,.1f} mL in used bins",
         "Objects (images with class scores)": f"{n_rois:,}"
         + (f", of which {unclassified:,} ({unclassified / n_rois:.0%}) are unclassified" if n_rois else ""),
@@ -77,7 +81,7 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Ove
         "Class table": table or "none",
         "Made by": f"{run['workflow']['name']} {run['workflow']['version']}",
     }
-    return Overview(facts, list(_warnings(config, group_by, days, tables)))
+    return Overview(facts, [*_warnings(config, group_by, days, tables), *_on_source(run)])
 
 
 def _warnings(
@@ -172,7 +176,15 @@ def _on_features(account: pd.DataFrame) -> Iterable[str]:
 
 def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, n_rois: int) -> Iterable[str]:
     """What to know of bins that counted and perhaps should not. n_rois: of the used bins, by their class scores."""
-    used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
+    used = _used(ledger, catalog)
+    accept_zero = config["select"]["accept_zero_position"]
+    found = count_positions(used, accept_zero)
+    if 0 < found.known < len(used) or found.half or found.zero:
+        yield (
+            f"Not in the mean positions: {_count(len(used) - found.known, 'used bin')} of {len(used):,} "
+            f"({_some(used.loc[~has_position(used, accept_zero), 'bin'])}): {_positions(found, len(used))}. "
+            "n_positions in coverage.csv says how many bins a mean is of."
+        )
     noted = used[used["volume_note"] != ""]
     if len(noted):
         yield (
@@ -201,6 +213,42 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
             f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {_count(int(odd.sum()), 'bin')} that "
             f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags leave out such bins."
         )
+
+
+def _used(ledger: pd.DataFrame, catalog: pd.DataFrame) -> pd.DataFrame:
+    return catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
+
+
+def _positions(found: Positions, n_used: int) -> str:
+    wrong = {"without one": found.missing, "with half of one": found.half, "at exactly 0,0, which is none": found.zero}
+    others = [f"{n:,} {what}" for what, n in wrong.items() if n]
+    return "; ".join([f"{found.known:,} of {_count(n_used, 'used bin')} with one", *others])
+
+
+def _on_files(run: Mapping[str, Any]) -> dict[str, str]:
+    """What became of the class-scores files on disk; nothing where they are not on disk."""
+    files = run.get("score_files")
+    if not files:
+        return {}
+    whose = {
+        "of bins of the catalog": files["of_the_catalog"],
+        "of bins that the catalog lacks": files["not_in_the_catalog"],
+        "of bins outside the window": files["outside_the_window"],
+        "in other formats": files["of_other_formats"],
+    }
+    return {"Class-scores files": ", ".join(f"{n:,} {what}" for what, n in whose.items() if n) or "none"}
+
+
+def _on_source(run: Mapping[str, Any]) -> Iterable[str]:
+    """What of the source was of no use to the run, though somebody may have meant it to be."""
+    files = run.get("score_files")
+    if files and (n := files["not_in_the_catalog"]):
+        yield (
+            f"Class scores that count nowhere: {_count(n, 'file')} of bins that the catalog lacks, though the time in "
+            f"their ids lies in the window (such as {', '.join(files['such_as'])}). Is the list of bins whole?"
+        )
+    if without := run.get("deployments_without_bins"):
+        yield f"Deployments that match no bin of the window: {_count(len(without), 'line')} ({_some(without)})."
 
 
 def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
@@ -249,7 +297,10 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], path: str 
     columns = {
         "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
         "ledger": ["bin", "date", "status"],
-        "catalog": ["bin", "sample_type", "tags", "n_images", "volume_note", "volume_disagreement"],
+        "catalog": [
+            *("bin", "latitude", "longitude", "sample_type", "tags"),
+            *("n_images", "volume_note", "volume_disagreement"),
+        ],
         "features_ledger": ["bin", "status", "n_rois", "n_measured"],
         "coverage": [],
     }

@@ -1,14 +1,14 @@
 """Where the raw files and the products of bins are: a tree of any depth, looked through once.
 
-Usual trees are `2013/D20130526/`, `2012/IFCB5_2012_028/` or one flat folder; what counts are the names of the files.
-Folders named `skip` and `beads` are left out with all that is below them. A corrected `.adc` is a `{bin}.adc.mod`,
-anywhere in the tree or in the folder `adcmod` beside it; it stands in for the `.adc`, which has to be there as well.
+Usual trees are `2013/D20130526/`, `2012/IFCB5_2012_028/` or one flat folder; what counts are the names of the files,
+whose endings may be in capitals. Folders that are symbolic links are entered. Folders named `skip` and `beads` are left
+out with all that is below them. A corrected `.adc` is a `{bin}.adc.mod`, anywhere in the tree or in the folder `adcmod`
+beside it; it stands in for the `.adc`, which has to be there as well.
 
 Sources: ifcbkit 0.3.1 (`fileset.py`, `products.py`) and pyifcb (`ifcb/data/files.py`, `ifcb/data/products/`) for trees,
 folders left out, corrected files and the names of products; iRfcb for `_features_v4.csv`.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ import raw_header
 import raw_triggers
 from bin_ids import PATTERN, parse_bin_id
 from errors import RawFileError
+from folders import below
 from raw_header import Header, read_header
 from raw_triggers import TriggerTable, read_triggers
 
@@ -80,18 +81,8 @@ def find_raw(folder: str | Path) -> RawTree:
     """Look through a folder on disk. Raises RawFileError, naming it, if it or a folder in it cannot be read."""
     root = Path(folder)
     beside = root.resolve().parent / MODIFIED_FOLDER
-    modified = _walk(beside) if beside.is_dir() and beside != root.resolve() else ()
-    return index_files(_walk(root), (path for path in modified if path.endswith(MODIFIED)))
-
-
-def _walk(root: Path) -> Iterator[str]:
-    def refuse(error: OSError) -> None:  # else its bins would be missing without a word
-        raise RawFileError(f"{error.filename}: cannot be read ({error.strerror})")
-
-    for folder, folders, names in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if name.lower() not in LEFT_OUT)
-        for name in sorted(names):
-            yield (Path(folder) / name).as_posix()
+    modified = below(beside, LEFT_OUT) if beside.is_dir() and beside != root.resolve() else ()
+    return index_files(below(root, LEFT_OUT), (path for path in modified if path.lower().endswith(MODIFIED)))
 
 
 def index_files(paths: Iterable[str], modified: Iterable[str] = ()) -> RawTree:
@@ -99,23 +90,31 @@ def index_files(paths: Iterable[str], modified: Iterable[str] = ()) -> RawTree:
     places: dict[str, dict[str, dict[str, str]]] = {}  # bin, folder, part: path
     mods: dict[str, list[str]] = {}
     products: dict[str, list[Product]] = {}
+    twice: dict[str, str] = {}  # of a bin, by an ending in both cases: why it cannot be read
     strangers = []
     for path in [*paths, *modified]:
         folder, _, name = path.rpartition("/")
         found = _NAME.fullmatch(name)
         if found is None or not _exists(found[1]):
-            strangers += [path] if name.endswith((*PARTS, MODIFIED)) else []
+            strangers += [path] if name.lower().endswith((*PARTS, MODIFIED)) else []
             continue
         bin_id, rest = found[1], found[2]
-        if rest in PARTS:
-            places.setdefault(bin_id, {}).setdefault(folder, {})[rest] = path
-        elif rest == MODIFIED:
+        part = rest.lower()  # copied from Windows, some are `.HDR`, `.ADC`, `.ROI`
+        if part in PARTS:
+            there = places.setdefault(bin_id, {}).setdefault(folder, {})
+            if part in there:
+                twice.setdefault(bin_id, f"{there[part]} and {path} are both there")
+            there.setdefault(part, path)
+        elif part == MODIFIED:
             mods.setdefault(bin_id, []).append(path)
         else:
             products.setdefault(bin_id, []).extend(_products(rest, path))
     strangers += [path for bin_id, found_mods in mods.items() if bin_id not in places for path in found_mods]
     return RawTree(
-        {bin_id: _raw_bin(bin_id, places[bin_id], mods.get(bin_id, [])) for bin_id in sorted(places)},
+        {
+            bin_id: _raw_bin(bin_id, places[bin_id], mods.get(bin_id, []), twice.get(bin_id, ""))
+            for bin_id in sorted(places)
+        },
         {
             bin_id: sorted(products[bin_id], key=lambda product: (product.kind, product.version, product.path))
             for bin_id in sorted(products)
@@ -139,20 +138,24 @@ def _products(rest: str, path: str) -> Iterator[Product]:
             yield Product(kind, int(found[1] or UNNAMED.get(rest, 0)), path)
 
 
-def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[str]) -> RawBin:
-    """A bin whose parts lie in one folder or another: the one that has all of them counts, or else the fullest."""
+def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[str], problem: str) -> RawBin:
+    """A bin whose parts lie in one folder or another: the one that has all of them counts, or else the fullest.
+
+    problem: one that is known already, or empty.
+    """
     whole = [folder for folder, parts in places.items() if len(parts) == len(PARTS)]
     parts = places[whole[0]] if whole else max(places.values(), key=len)
     missing = [part for part in PARTS if part not in parts]
-    problem = ""
-    if missing:
+    if problem:
+        pass
+    elif missing:
         problem = f"no {' and no '.join(missing)} beside {next(iter(parts.values()))}"
     elif len(whole) > 1:
         problem = f"it is there {len(whole)} times: in {', '.join(whole)}"
     elif len(mods) > 1:
         problem = f"more than one {MODIFIED}: {', '.join(mods)}"
     adc = mods[0] if mods and ".adc" in parts else parts.get(".adc", "")
-    return RawBin(bin_id, parts.get(".hdr", ""), adc, parts.get(".roi", ""), adc.endswith(MODIFIED), problem)
+    return RawBin(bin_id, parts.get(".hdr", ""), adc, parts.get(".roi", ""), adc.lower().endswith(MODIFIED), problem)
 
 
 def read_start(path: str, most: int) -> bytes:

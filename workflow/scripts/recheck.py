@@ -1,5 +1,6 @@
 """Late and corrected data: what the source says now, beside what was read of it."""
 
+import io
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,7 +71,8 @@ def recheck(
 
 
 def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
-    old, new = (table.astype("str").set_index("bin").fillna("") for table in (before, after))
+    """Bin, column, value before and value after, written as in catalog.csv."""
+    old, new = (_texts(table) for table in (before, after))
     for bin_id in old.index.union(new.index):
         if bin_id not in old.index or bin_id not in new.index:
             there = ("", "listed") if bin_id in new.index else ("listed", "")
@@ -80,6 +82,11 @@ def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[tupl
             was, is_now = str(old.at[bin_id, column]), str(new.at[bin_id, column])
             if was != is_now:
                 yield str(bin_id), column, was, is_now
+
+
+def _texts(catalog: pd.DataFrame) -> pd.DataFrame:
+    written = io.StringIO(table_files.as_csv(catalog, "catalog", "catalog"))
+    return pd.read_csv(written, dtype="str", keep_default_na=False).set_index("bin")
 
 
 def _reread(source: Source, bin_id: str, path: str) -> tuple[str, str, str, str] | None:

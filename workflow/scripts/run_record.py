@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+import settings
 import table_files
 import version as project
 from bin_ids import parse_bin_id
+from deployments import unmatched
 from files import whole_file
 
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
@@ -26,14 +28,17 @@ def record_run(
     abundance: str | Path,
     summaries: str | Path,
     path: str | Path,
+    score_files: Callable[[Collection[str]], Mapping[str, Any] | None] = lambda bins: None,  # noqa: ARG005
 ) -> None:
     """Write run.json: the resolved config, software versions, the source's address (identity), times and counts.
 
     summaries: the folder of the scores summaries. The time of the catalog is that of its file, so that files with the
-    results themselves have no times.
+    results themselves have no times. score_files: as `Source.score_files`, of the run's window.
     """
     bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
     rows = table_files.read("abundance_long", abundance, ["date", "class"])
+    listed = table_files.read("catalog", catalog, ["bin", "instrument", "sample_time"])
+    deployments = settings.deployments(config) if config["source"]["catalog"] == "raw" else []
     statuses = table_files.schema("ledger")["status"]["constraints"]["enum"]
     record = {
         "workflow": {"name": project.NAME, "version": project.VERSION},
@@ -49,6 +54,8 @@ def record_run(
         "last_day": max(bins["date"], default=None),
         "classes": int(rows["class"].nunique()),
         "rows": len(rows),
+        "score_files": score_files(set(listed["bin"])),
+        "deployments_without_bins": unmatched(deployments, listed),
         "scores_read_at": _read_times(bins, Path(summaries)),
         "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
         "config": dict(config),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 import table_files
+from bin_positions import only_positions
 
 log = logging.getLogger("ifcb.selection")
 
@@ -26,14 +27,17 @@ class Criteria:
     include_skipped: bool = False
     ml_above: float = 0.0
     ml_at_most: float = 5.25
+    accept_zero_position: bool = False
 
 
 def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
     """The catalog with `date` (UTC day of sample_time), `status` and `reason` for each bin.
 
-    Status is `skipped`, `filtered`, `bad_volume` (the first of this order that applies) or WANTED.
+    Status is `skipped`, `filtered`, `bad_volume` (the first of this order that applies) or WANTED. Latitude
+    and longitude are NaN where they are no position.
     """
-    assessed = catalog.assign(date=catalog["sample_time"].dt.strftime("%Y-%m-%d"), status=WANTED, reason="")
+    assessed = only_positions(catalog, criteria.accept_zero_position)
+    assessed = assessed.assign(date=catalog["sample_time"].dt.strftime("%Y-%m-%d"), status=WANTED, reason="")
 
     def leave_out(where: pd.Series, status: str, reasons: pd.Series | str) -> None:
         still = where & (assessed["status"] == WANTED)

@@ -42,4 +42,11 @@ def _record(folder: str | Path, shard: str) -> dict[str, Any]:
 def _differing(made_with: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     # The others say nothing about what is in a table.
     keys = sorted((set(made_with) | set(config)) - {"shard", "recheck", "report", "images", "export"})
-    return [key for key in keys if made_with.get(key) != config.get(key)]
+    return [key for key in keys if _of_tables(made_with.get(key)) != _of_tables(config.get(key))]
+
+
+def _of_tables(section: Any) -> Any:
+    """A section of the config without what says whether empty tables are a success, which is asked of the whole."""
+    if not isinstance(section, dict):
+        return section
+    return {key: value for key, value in section.items() if key != "allow_empty"}

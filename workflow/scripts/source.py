@@ -1,6 +1,6 @@
 """Where bins come from. Every source answers the same questions: which bins, and what is there of this bin?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,8 @@ class Source(Protocol):
     """What the workflow knows of a source. `..._identity` says what is read, not how patiently.
 
     `score_precision` is the precision in which the source stores or prints class scores: what `auto` stands for.
+    `..._identity_of` a bin says so of the bin's own files too: what is made of them is made anew when it changes. It is
+    plain lists, texts and numbers.
     """
 
     catalog_identity: dict[str, Any]
@@ -39,6 +41,15 @@ class Source(Protocol):
     def image_files(self, bin_id: str) -> list[str]:
         """The local files with this bin's images, none if they come over the network."""
 
+    def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and under `files` path, size and time of each of `scores_files`, if there can be any."""
+
+    def features_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and likewise of `features_files`."""
+
+    def images_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and likewise of `image_files`."""
+
     def may_have_images(self, bin_id: str) -> bool:
         """Whether it is not known that the source has no raw files of the bin; asks for no bin."""
 
@@ -56,6 +67,18 @@ class Source(Protocol):
 
     def missing_reason(self, bin_id: str) -> str:
         """What `read_scores` returning None means, for the ledger."""
+
+    def scores_instead(self, bins: Collection[str]) -> str:
+        """What there is instead, where none of these bins has scores: for a message. May take requests."""
+
+    def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:
+        """How many class-scores files there are, as `Archive.score_files`; None where that takes requests.
+
+        bins: those of the catalog.
+        """
+
+    def score_files_identity(self) -> str | None:
+        """A checksum of which class-scores files there are; None where that takes requests."""
 
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether a summary on which this stands as address or reason need not be read again."""

@@ -1,6 +1,10 @@
 """A file of a bin as a source hands it over."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
+
+from window import Window
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,32 @@ class SourceFile:
 
 
 class OverNetwork:
-    """A source of which no file is a local one, that the engine could look at."""
+    """A source of which no file is a local one, that the engine could look at.
+
+    What was read stands until it is asked for again (`snakemake recheck`): to see whether it changed takes a request.
+    """
+
+    scores_identity: dict[str, Any]
+
+    def scores_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
+        """As of all bins."""
+        return self.scores_identity
+
+    def features_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
+        """As of all bins."""
+        return self.scores_identity
+
+    def images_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
+        """As of all bins."""
+        return self.scores_identity
+
+    def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:  # noqa: ARG002
+        """None: only requests would tell which class-scores files there are."""
+        return None
+
+    def score_files_identity(self) -> str | None:
+        """None, likewise."""
+        return None
 
     def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
         """None: class scores come over the network."""

@@ -49,27 +49,35 @@ def columns(table: str, groups: Sequence[str] = ()) -> list[str]:
 def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
     """Check `frame` against the schema of `table` and write it to `path` as CSV, whole or not at all.
 
-    Numbers are written so that reading them back loses nothing, times in ISO 8601 with their offset.
-    Raises TableError if the frame does not agree with the schema; nothing is written then.
+    Numbers are written so that reading them back loses nothing, whole ones without a point even where some are missing;
+    times in ISO 8601 with their offset. Raises TableError if the frame does not agree with the schema; nothing is
+    written then.
     """
     check(frame, table, str(path))
     with whole_file(path) as unfinished:
-        _to_csv(frame, unfinished)
+        _to_csv(frame, table, unfinished)
 
 
 def as_csv(frame: pd.DataFrame, table: str, where: str) -> str:
     """What `write` would write, as text. where: what the message of an error calls it."""
     check(frame, table, where)
     text = io.StringIO()
-    _to_csv(frame, text)
+    _to_csv(frame, table, text)
     return text.getvalue()
 
 
-def _to_csv(frame: pd.DataFrame, file: Path | io.StringIO) -> None:
+def _to_csv(frame: pd.DataFrame, table: str, file: Path | io.StringIO) -> None:
     times = {
         c: frame[c].map(pd.Timestamp.isoformat, na_action="ignore") for c in frame.select_dtypes("datetimetz").columns
     }
-    frame.assign(**times).to_csv(file, index=False, lineterminator="\n")
+    # Where one is missing pandas makes numbers with a point of whole ones.
+    entries = schema(table)
+    whole = {
+        c: frame[c].astype("Int64")
+        for c in frame.columns
+        if entries[c]["type"] == "integer" and not pd.api.types.is_integer_dtype(frame[c])
+    }
+    frame.assign(**times, **whole).to_csv(file, index=False, lineterminator="\n")
 
 
 def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
@@ -165,6 +173,9 @@ def _check_column(frame: pd.DataFrame, name: str, entry: dict[str, Any], where: 
         bad |= np.isnan(numbers) & rules.get("required", False)
         if "enum" in rules:
             bad |= ~np.isin(numbers, rules["enum"])
+        if entry["type"] == "integer":
+            rules = {"whole": True, **rules}
+            bad |= ~np.isnan(numbers) & ((numbers != np.floor(numbers)) | np.isinf(numbers))
     else:
         if entry["type"] == "string":
             rules = {"no control characters": True, **rules}

@@ -1,0 +1,49 @@
+"""Positions of bins: which bins have one, and what is wrong with the others.
+
+A latitude without a longitude, or the other way round, is no position. Neither is exactly 0,0: that is what devices and
+data bases write that know none, and in the Gulf of Guinea no mooring with an IFCB is known. catalog.csv keeps what the
+source said.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Of how many bins: known ones, no position, half of one, and exactly 0,0 (that are not known)."""
+
+    known: int
+    missing: int
+    half: int
+    zero: int
+
+
+def has_position(bins: pd.DataFrame, accept_zero: bool) -> pd.Series:
+    """Whether each bin has a position.
+
+    bins: columns latitude and longitude (degrees, NaN where unknown). accept_zero: whether 0,0 is one.
+    """
+    return bins[["latitude", "longitude"]].notna().all(axis="columns") & (accept_zero | ~_at_zero(bins))
+
+
+def only_positions(bins: pd.DataFrame, accept_zero: bool) -> pd.DataFrame:
+    """The bins, with NaN as latitude and longitude of those that have no position; as `has_position` tells it."""
+    known = has_position(bins, accept_zero)
+    return bins.assign(**{axis: bins[axis].where(known) for axis in ("latitude", "longitude")})
+
+
+def count_positions(bins: pd.DataFrame, accept_zero: bool) -> Positions:
+    """How many of the bins have a position, and what is wrong with the others; as `has_position` tells it."""
+    axes = bins[["latitude", "longitude"]].notna().sum(axis="columns")
+    return Positions(
+        known=int(has_position(bins, accept_zero).sum()),
+        missing=int((axes == 0).sum()),
+        half=int((axes == 1).sum()),
+        zero=0 if accept_zero else int(_at_zero(bins).sum()),
+    )
+
+
+def _at_zero(bins: pd.DataFrame) -> pd.Series:
+    return (bins["latitude"] == 0) & (bins["longitude"] == 0)
