@@ -595,6 +595,7 @@ RIGHT: dict[str, Sequence[Any]] = {
     "source.catalog": ("export", "walk", "raw"),
     "source.scores_format": ("csv", "h5", "mat"),
     "source.deployments": (None, "null", "nowhere.csv"),
+    "source.fast_runs": ("factor", "as_dashboard"),
     "source.scores_version": (None, 1, 2, "3", 2.0, "null", "2.0"),
     "source.timeout": (60, 0.5, "30", "1e2", 1),
     "source.retries": (5, 0, "3", 2.0, "1_0", " 5 "),

@@ -325,7 +325,7 @@ def export(body: bytes) -> Reading:
             text = row.get(name, cell.get(name, ""))
             row[name] = "".join(" " if c < " " else c for c in text)
         stated = "" if row["ml_analyzed"] is None else "metadata"
-        row |= {"volume_method": stated, "volume_disagreement": None, "volume_note": ""}
+        row |= {"volume_method": stated, "volume_disagreement": None, "volume_note": "", "position_note": ""}
         rows.append(row)
     return Reading(rows, odd)
 

@@ -14,6 +14,7 @@ from metadata_export import read_export, without_repeats
 from raw_archive import RawBin, RawTree, read_raw_bin
 from raw_catalog import list_raw
 from raw_images import RawImages, ReadRange
+from raw_volume import FastRuns
 from source_file import SourceFile
 from window import Window
 
@@ -27,18 +28,28 @@ class BinFiles(ABC):
 
     address: the place, as it is named to people. identity: what says which place it is. catalog: where the list of
     bins is from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key of FORMATS. deployments: path
-    of a CSV with positions for raw bins, None without. A RequestError of the place is told of the bin.
+    of a CSV with positions for raw bins, None without. fast_runs: as of raw_volume.measure_volume. A RequestError of
+    the place is told of the bin.
     """
 
     def __init__(
-        self, address: str, identity: Mapping[str, Any], catalog: str, scores_format: str, deployments: str | None
+        self,
+        address: str,
+        identity: Mapping[str, Any],
+        catalog: str,
+        scores_format: str,
+        deployments: str | None,
+        fast_runs: FastRuns,
     ) -> None:
         self.address = address
         self.raw = catalog == "raw"
         self.scores_format = scores_format
         self.scores_name = f"({PATTERN}){FORMATS[scores_format]}"
         self.deployments = deployments
+        self.fast_runs = fast_runs
         self.catalog_identity: dict[str, Any] = dict(identity)
+        if self.raw and fast_runs != "factor":
+            self.catalog_identity["fast_runs"] = fast_runs
         self.scores_identity: dict[str, Any] = dict(identity)
         if scores_format != "csv":
             self.scores_identity["scores_format"] = scores_format
@@ -97,7 +108,8 @@ class BinFiles(ABC):
                 f"{self.address}: no raw bin (.hdr, .adc, .roi) from select.start {window.start} to select.end "
                 f"{window.end} (UTC, inclusive){spans}"
             )
-        return list_raw(inside, read_deployments(self.deployments) if self.deployments else [], self._read_start)
+        deployments = read_deployments(self.deployments) if self.deployments else []
+        return list_raw(inside, deployments, self._read_start, self.fast_runs)
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """The bin's class scores; None without a file, ScoresError if there is more than one."""
@@ -116,8 +128,9 @@ class BinFiles(ABC):
             return SourceFile(latest[0], self._read(latest[0])) if latest else None
 
     def may_have_images(self, bin_id: str) -> bool:
-        """Whether there are raw files of the bin."""
-        return bin_id in self._tree(bin_id).bins
+        """Whether all raw files of the bin are there."""
+        raw = self._tree(bin_id).bins.get(bin_id)
+        return raw is not None and all((raw.hdr, raw.adc, raw.roi))
 
     def _features(self, bin_id: str) -> list[str]:
         files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
@@ -131,6 +144,8 @@ class BinFiles(ABC):
             yield None
             return
         with _told_of(bin_id, RawFileError):
+            if not raw.roi and not raw.problem:
+                raise RawFileError(f"bin {bin_id}: no .roi beside {raw.adc}, so there are no images of it")
             _, triggers = read_raw_bin(raw, self._read_start)
             with self._open_roi(raw.roi) as read:
                 yield RawImages(triggers, read)
