@@ -67,22 +67,22 @@ def test_a_fix_of_another_day_or_of_none_does_not_count(fix: str, said: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("latitude", "longitude", "said"),
+    ("latitude", "longitude", "expected"),
     [
-        (57.5, "", "half a position"),
-        ("", 11.25, "half a position"),
-        (57.5, "nan", "half a position"),
-        (57.5, -999, "half a position"),
-        (-999, -999, "no position"),
-        (90.5, 11.25, "half a position"),
-        (0, 0, "a GPS without a fix"),
-        ("0.000000", "-0.0", "a GPS without a fix"),
+        (57.5, "", (57.5, None)),  # half a position, as in any list of bins: what becomes of it is said elsewhere
+        ("", 11.25, (None, 11.25)),
+        (57.5, "nan", (57.5, None)),
+        (57.5, -999, (57.5, None)),
+        (-999, -999, (None, None)),
+        (90.5, 11.25, (None, 11.25)),
+        (57.5, 180.5, (57.5, -179.5)),
+        (57.5, 360.5, (57.5, None)),
+        (0, "-0.0", (0, 0)),
     ],
 )
-def test_half_a_position_and_none(latitude: object, longitude: object, said: str) -> None:
-    for found in (gps(latitude, longitude), position(latitude=latitude, longitude=longitude, depth=4)):
-        assert (found.latitude, found.longitude, found.depth) == (None, None, None)
-        assert said in found.note
+def test_what_is_half_or_nowhere_on_earth(latitude: object, longitude: object, expected: tuple[object, object]) -> None:
+    for found in (gps(latitude, longitude), position(latitude=latitude, longitude=longitude)):
+        assert (found.latitude, found.longitude, found.note) == (*expected, "")
 
 
 def test_of_two_positions_the_sample_s_own_counts() -> None:
@@ -90,6 +90,7 @@ def test_of_two_positions_the_sample_s_own_counts() -> None:
     assert position(latitude=57.5, longitude=11.25, **both) == HeaderPosition(57.5, 11.25)
     fresh = {**both, "gpsTimeFromFix": FIX}
     assert position(latitude=57.5, **fresh) == HeaderPosition(1, 2)  # the other one is half a position
+    assert position(latitude=57.5, gpsLongitude=2) == HeaderPosition(57.5)  # of two halves no whole is made
     # Without a pair of its own the fix is that of the other one.
     stale = position(latitude=57.5, longitude=11.25, gpsTimeFromFix="Oct/21/2022 09:12:13")
     assert (stale.latitude, stale.longitude) == (None, None)

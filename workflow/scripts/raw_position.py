@@ -25,9 +25,10 @@ FORMATS = ("%b/%d/%Y %H:%M:%S", "%b/%d/%Y %H:%M:%S.%f")  # as Aug/10/2023 11:30:
 
 @dataclass(frozen=True)
 class HeaderPosition:
-    """latitude, longitude: degrees north and east. depth: m. None where the header has none that can be believed.
+    """latitude, longitude: degrees north and east. depth: m. None for what the header does not say legibly.
 
-    note: why a position that is there does not count, else empty.
+    There may be half a position, or 0, 0, as in any list of bins. note: why a position that is there does not count,
+    else empty.
     """
 
     latitude: float | None = None
@@ -37,33 +38,16 @@ class HeaderPosition:
 
 
 def header_position(header: Header, sample_time: datetime) -> HeaderPosition:
-    """The position in a header of a sample of that time (UTC)."""
-    has_gps = any(header.setting(key) for key in GPS)
-    notes = []
-    for keys in (OWN, GPS):
-        if not any(header.setting(key) for key in keys):
-            continue
-        try:
-            latitude, longitude = _pair(header, keys)
-            # Without a pair of its own the GPS's time is that of the other one.
-            if keys is GPS or not has_gps:
-                _check_fix(header, sample_time, needed=keys is GPS)
-        except ValueError as error:
-            notes.append(str(error))
-            continue
-        return HeaderPosition(latitude, longitude, _depth(header) if keys is OWN else None)
-    return HeaderPosition(note="; ".join(notes))
-
-
-def _pair(header: Header, keys: tuple[str, str]) -> tuple[float, float]:
-    latitude, longitude = (_degrees(header, key) for key in keys)
-    said = ", ".join(f"{key} {header.setting(key)[:40]!r}" for key in keys)
-    if latitude is None or longitude is None:
-        which = "no position" if latitude is None and longitude is None else "half a position"
-        raise ValueError(f"{said}: {which}")
-    if latitude == longitude == 0:
-        raise ValueError(f"{said}: what a GPS without a fix writes")
-    return latitude, longitude
+    """The position in a header of a sample of that time (UTC); of two the more complete one, else the sample's own."""
+    pairs = {keys: [_degrees(header, key) for key in keys] for keys in (OWN, GPS)}
+    keys = min(pairs, key=lambda keys: pairs[keys].count(None))
+    latitude, longitude = pairs[keys]
+    if latitude is None and longitude is None:
+        return HeaderPosition()
+    # Without a pair of its own the GPS's time is that of the other one.
+    if (keys is GPS or not any(map(header.setting, GPS))) and (note := _fault_of_fix(header, sample_time, keys is GPS)):
+        return HeaderPosition(note=note)
+    return HeaderPosition(latitude, longitude, _depth(header) if keys is OWN else None)
 
 
 def _degrees(header: Header, key: str) -> float | None:
@@ -72,9 +56,9 @@ def _degrees(header: Header, key: str) -> float | None:
         value = number(header.setting(key))
     except ValueError:
         return None
-    limit = LIMITS[key.lower().removeprefix("gps")]
-    if limit == LIMITS["longitude"] and limit < value <= 2 * limit:
-        value -= 2 * limit
+    if key in (OWN[1], GPS[1]) and 180 < value <= 360:
+        value -= 360
+    limit = LIMITS["longitude"] if key in (OWN[1], GPS[1]) else LIMITS["latitude"]
     return value if abs(value) <= limit else None
 
 
@@ -86,18 +70,15 @@ def _depth(header: Header) -> float | None:
     return depth if depth > -9999 else None
 
 
-def _check_fix(header: Header, sample_time: datetime, needed: bool) -> None:
-    """Raise ValueError if the header's fix is not of the sample's UTC day; if `needed`, also without its time."""
+def _fault_of_fix(header: Header, sample_time: datetime, needed: bool) -> str:
+    """Why the header's fix is not known to be of the sample's UTC day, else empty. needed: its time has to be there."""
     key = next((key for key in FIX_TIMES if header.setting(key)), None)
     if key is None:
-        if needed:
-            raise ValueError(f"{GPS[0]} and {GPS[1]} without the time of the fix ({FIX_TIMES[0]})")
-        return
+        return f"{GPS[0]} and {GPS[1]} without the time of the fix ({FIX_TIMES[0]})" if needed else ""
     fix = _time(header.setting(key))
     if fix is None:
-        raise ValueError(f"the time of the fix cannot be read ({key} {header.setting(key)[:40]!r})")
-    if fix.date() != sample_time.date():
-        raise ValueError(f"the fix is of {fix:%Y-%m-%d} ({key}), not of the sample's day")
+        return f"the time of the fix cannot be read ({key} {header.setting(key)[:40]!r})"
+    return "" if fix.date() == sample_time.date() else f"the fix is of {fix:%Y-%m-%d} ({key}), not of the sample's day"
 
 
 def _time(text: str) -> datetime | None:
