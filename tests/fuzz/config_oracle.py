@@ -120,6 +120,7 @@ KEYS = {
     "source.catalog": Key(one_of("export", "walk", "raw"), "export"),
     "source.scores_format": Key(one_of("csv", "h5", "mat"), "csv"),
     "source.deployments": Key(a_text("(?s).+", null=True), None),
+    "source.fast_runs": Key(one_of("factor", "as_dashboard"), "factor"),
     "source.scores_version": Key(a_whole_number(1, null=True), None),
     "source.timeout": Key(a_number(0, 86_400, above=True), 60),
     "source.retries": Key(a_whole_number(0, 1000), 5),

@@ -25,6 +25,7 @@ PARSERS = [
     "metadata_export",
     "raw_header",
     "raw_images",
+    "raw_position",
     "raw_triggers",
     "raw_volume",
     "scores",

@@ -427,17 +427,40 @@ CLOCKS = ("0", "0.1", ".3105469", "12.5", "1231.024861", "-86370.5", "86399", "1
 SIZES = (0, 0, 1, 2, 5, 9, 64)
 
 
+DEGREES = ("", "57.5", "-11.25", "0", "0.0", "180", "-180.5", "359", "-999", "nan", "1_0", "91", "1e400")
+FIXES = (
+    "Aug/10/2023 11:30:12.25 UTC",
+    "Aug/10/2023 23:59:59",
+    "Oct/21/2022 09:12:13",
+    "2023-08-10T00:30:00+02:00",
+    "",
+    "x",
+)
+SAMPLE = {
+    "runSampleFast": ("0", "1", "True", "FALSE", "true", "", "2", "yes", "1.000000"),
+    "RunFastFactor": ("5.000000", "4", "0", "-1", "", "x", "0.5"),
+    **dict.fromkeys(("latitude", "longitude", "gpsLatitude", "gpsLongitude"), DEGREES),
+    "gpsTimeFromFix": FIXES,
+}
+
+
 def a_header(pick: Pick) -> dict[str, Any]:
-    """A header of any dialect; right: run time, inhibit time, temperature and humidity as written, if not damaged."""
+    """A header of any dialect.
+
+    right: run time, inhibit time, temperature and humidity as written, if not damaged. sample: keys of SAMPLE.
+    """
     texts = [one(pick, CLOCKS) for _ in range(4)]
     odd = seldom(pick, 4)
     if odd:
         texts[pick(4)] = a_number(pick, 1)
     kind = pick(3)
+    sample: dict[str, str] = {}
     if kind == 0:
         names = [one(pick, (name, name.lower(), name.title())) for name in ("runTime", "inhibitTime")]
         lines = [f"{name}: {text}\t" for name, text in zip((*names, "temperature", "humidity"), texts, strict=True)]
         lines += [one(pick, ("runType: NORMAL", "Analog firmware version 36", "a: b: c", "", ": x", "imagerID:"))]
+        sample = {key: one(pick, texts_of) for key, texts_of in SAMPLE.items() if pick(4)}
+        lines += [f"{one(pick, (key, key.upper()))}: {text}\t" for key, text in sample.items()]
         if pick(2):
             lines = lines[::-1]
         lines = ["softwareVersion: Imaging FlowCytobot Acquisition Software version 2.0", *lines]
@@ -452,7 +475,11 @@ def a_header(pick: Pick) -> dict[str, Any]:
     end = one(pick, ("\r\n", "\n"))
     body = (end.join(lines) + end * pick(3)).encode("utf-8", "surrogatepass")
     damage = seldom(pick, 3)
-    return {"body": damaged(pick, body) if damage else body, "right": None if odd or damage else texts}
+    return {
+        "body": damaged(pick, body) if damage else body,
+        "right": None if odd or damage else texts,
+        "sample": sample,
+    }
 
 
 def some_triggers(pick: Pick) -> dict[str, Any]:
@@ -595,6 +622,7 @@ RIGHT: dict[str, Sequence[Any]] = {
     "source.catalog": ("export", "walk", "raw"),
     "source.scores_format": ("csv", "h5", "mat"),
     "source.deployments": (None, "null", "nowhere.csv"),
+    "source.fast_runs": ("factor", "as_dashboard"),
     "source.scores_version": (None, 1, 2, "3", 2.0, "null", "2.0"),
     "source.timeout": (60, 0.5, "30", "1e2", 1),
     "source.retries": (5, 0, "3", 2.0, "1_0", " 5 "),

@@ -325,7 +325,7 @@ def export(body: bytes) -> Reading:
             text = row.get(name, cell.get(name, ""))
             row[name] = "".join(" " if c < " " else c for c in text)
         stated = "" if row["ml_analyzed"] is None else "metadata"
-        row |= {"volume_method": stated, "volume_disagreement": None, "volume_note": ""}
+        row |= {"volume_method": stated, "volume_disagreement": None, "volume_note": "", "position_note": ""}
         rows.append(row)
     return Reading(rows, odd)
 
@@ -409,6 +409,43 @@ def class_table(body: bytes) -> Reading:
 
 
 # --- raw files ---
+
+
+def volume(clocks: Sequence[str], sample: Mapping[str, str], by_adc: float) -> float | None:
+    """mL of a bin by run time and inhibit time as its header has them, what it says of the sample, and its `.adc`."""
+    if sample.get("runSampleFast", "").lower() not in ("1", "1.000000", "true"):
+        return by_adc
+    try:
+        factor, _ = number(sample.get("RunFastFactor", ""))
+    except WrongError:
+        return None
+    run, inhibit = (float(text) if text else math.nan for text in clocks[:2])
+    usable = factor > 0 and not math.isnan(run - inhibit) and run != inhibit
+    return (run - inhibit) / 60 * 0.25 * factor if usable else None
+
+
+def position(sample: Mapping[str, str]) -> tuple[float | None, float | None]:
+    """Degrees north and east of a sample of 10 August 2023, as its header says, where its fix can be believed."""
+
+    def degrees(key: str, limit: float) -> float | None:
+        try:
+            value, _ = number(sample.get(key, ""))
+        except WrongError:
+            return None
+        value -= 360 if limit == 180 and 180 < value <= 360 else 0
+        return value if -limit <= value <= limit else None
+
+    own, gps = ([degrees(north, 90), degrees(east, 180)] for north, east in (OWN, GPS))
+    fix = sample.get("gpsTimeFromFix", "")
+    if gps.count(None) < own.count(None):
+        found, believed = gps, fix.startswith("Aug/10/2023")
+    else:
+        found, believed = own, fix == "" or fix.startswith("Aug/10/2023")
+        believed = believed or any(sample.get(key) for key in GPS)
+    return (found[0], found[1]) if believed else (None, None)
+
+
+OWN, GPS = ("latitude", "longitude"), ("gpsLatitude", "gpsLongitude")
 
 
 def triggers(old: bool, body: bytes) -> Reading:

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -25,6 +26,7 @@ from features import read_features
 from metadata_export import COLUMNS, read_export
 from raw_header import read_header
 from raw_images import image_numbers, read_image
+from raw_position import header_position
 from raw_triggers import read_triggers
 from raw_volume import measure_volume
 from scores import Precision, count_classes, find_winners, read_score_file, read_scores
@@ -250,6 +252,13 @@ def check_config(config: dict[Any, Any]) -> bool:
 STYLES = {True: raw_files.OLD, False: raw_files.NEW}
 
 
+SAMPLE_TIME = datetime(2023, 8, 10, 11, 30, 59, tzinfo=UTC)
+# 240.5 s of which 0.5 s are not looked at: 1 mL.
+CLOCKS = ((10, 10.0, 0.3), (20, 20.0, 0.4), (240.5, 240.5, 0.5))
+LINES = [raw_files.new_line(n, *clocks) for n, clocks in enumerate(CLOCKS, start=1)]
+THREE_TRIGGERS = read_triggers(raw_files.NEW, raw_files.adc(*LINES), "x.adc")
+
+
 def check_header(given: dict[str, Any]) -> bool:
     header, refused = outcome(lambda: read_header(given["body"], "x.hdr"), RawFileError)
     if refused:
@@ -262,6 +271,16 @@ def check_header(given: dict[str, Any]) -> bool:
     if given["right"] is not None:
         assert measured == [float(text) if text else None for text in given["right"]]
         assert header.malformed.count == 0
+        volume = measure_volume(THREE_TRIGGERS, header)
+        right = oracle.volume(given["right"], given["sample"], by_adc=1.0)
+        assert (volume.ml_analyzed is None) == (right is None) == (volume.volume_method == "")
+        assert right is None or math.isclose(volume.ml_analyzed or 0, right, rel_tol=1e-9)
+        assert volume.volume_method or volume.note
+    found = header_position(header, SAMPLE_TIME)
+    assert abs(found.latitude or 0) <= 90
+    assert abs(found.longitude or 0) <= 180
+    if given["right"] is not None:
+        assert (found.latitude, found.longitude) == oracle.position(given["sample"])
     return True
 
 

@@ -21,8 +21,8 @@ from raw_images import read_image, read_images
 from source_file import SourceFile
 from tests.archives import bin_row, write_archive
 from tests.integration.conftest import Checkout
-from tests.integration.test_raw_archive import BINS, write_csv, write_tree
-from tests.raw_files import picture, write_bin
+from tests.integration.test_raw_archive import BINS, ml_analyzed, write_csv, write_tree
+from tests.raw_files import keyed_header, picture, write_bin
 from tests.s3_server import Request, S3Server, error, flat
 from window import Bound, Window
 
@@ -332,6 +332,30 @@ def test_images_are_read_by_ranges(server: S3Server, name: str, tmp_path: Path) 
         assert images.read(0, 0) == b""
     with source.open_images(LATER) as none:
         assert none is None
+
+
+def test_fast_runs_and_bins_without_a_roi_are_as_on_disk(
+    server: S3Server, checkout: Checkout, tmp_path: Path, name: str
+) -> None:
+    folder = write_tree(tmp_path / "archive", write_csv)
+    fast, without = BINS[0], BINS[1]
+    said = {"runSampleFast": 1, "RunFastFactor": "5.000000", "sampleType": "Normal"}
+    next(folder.rglob(f"{fast}.hdr")).write_bytes(keyed_header(runTime=241, inhibitTime=1, **said))
+    next(folder.rglob(f"{without}.roi")).unlink()
+    server.put(name, flat(folder, ""))
+    run(checkout, config(server, name, source={"anonymous": True}))
+    catalog = checkout.table("raw", "catalog").set_index("bin")
+    assert catalog.loc[fast, ["ml_analyzed", "volume_method", "sample_type"]].tolist() == [
+        *(pytest.approx(5.0), "header+run_fast_factor", "Normal")  # 240 s x 0.25 mL/min x 5
+    ]
+    assert set(checkout.table("raw", "ledger")["status"]) == {"used"}
+    printed = run(checkout, config(server, name, source={"anonymous": True}), "images")
+    assert "images: 1 of 8 bins lack raw files (.hdr, .adc or .roi): left out" in printed
+    made = {path.stem for path in (checkout.results("raw") / "images").rglob("*.zip")}
+    assert made == set(BINS) - {without}
+    run(checkout, config(server, name, source={"anonymous": True, "fast_runs": "as_dashboard"}))
+    volumes = checkout.table("raw", "catalog").set_index("bin")["ml_analyzed"]
+    assert volumes.to_dict() == pytest.approx({bin_id: ml_analyzed(bin_id) for bin_id in BINS})
 
 
 @pytest.mark.skipif(not RAW.exists(), reason=f"no shared data in {RAW}")

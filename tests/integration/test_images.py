@@ -236,7 +236,8 @@ def test_a_bin_that_cannot_be_had_is_named_and_others_go_on(checkout: Checkout, 
 def test_of_all_bins_those_without_raw_files_are_left_out(checkout: Checkout, archive: Path) -> None:
     for part in PARTS:
         (archive / "raw" / f"{BINS[1]}.{part}").unlink()
-    assert "images: 1 of 4 bins have no raw files in the source: left out" in checkout.run(on_disk(archive), "images")
+    printed = checkout.run(on_disk(archive), "images")
+    assert "images: 1 of 4 bins lack raw files (.hdr, .adc or .roi): left out" in printed
     assert set(zips(checkout)) == {BINS[0], BINS[2], BINS[3]}
     shutil.rmtree(archive / "raw")
     assert "images: none of 4 bins has raw files" in checkout.run(

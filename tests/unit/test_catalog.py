@@ -119,10 +119,11 @@ def test_rows_are_in_order_of_time_then_id_and_hold_every_column(tmp_path: Path)
             "metadata",
             "",
             "",
+            "",
         ]
     )
     assert list(second.values()) == (
-        ["D20240215T000000_IFCB125", time, "IFCB125", "", "", "", "", "EN706", "", "3", "1", "b;a", "", "", ""]
+        ["D20240215T000000_IFCB125", time, "IFCB125", "", "", "", "", "EN706", "", "3", "1", "b;a", "", "", "", ""]
     )
 
 

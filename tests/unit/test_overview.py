@@ -150,6 +150,29 @@ def test_files_that_are_not_all_right_and_volumes_that_are_far_apart_are_named(t
     ]
 
 
+def test_fast_runs_and_positions_that_do_not_count_are_named(tmp_path: Path) -> None:
+    bins = [a_bin(n) for n in range(10)]
+    run = a_run(tmp_path / "run", (bins, [rois(A=1)] * 9 + ["no_scores"]))
+    catalog = pd.read_csv(run / "catalog.csv", dtype={"volume_note": "str", "position_note": "str"})
+    fast, ignored = "header+run_fast_factor", "adc+no_run_fast_factor"
+    catalog["volume_method"] = [fast] * 7 + [ignored, "adc", fast]  # the last one is not used
+    catalog["volume_disagreement"] = 1.5  # of a fast run it is the header's volume that counts
+    catalog.loc[8, "volume_disagreement"] = 0.1
+    catalog.loc[7, "volume_disagreement"] = 0.1
+    catalog.loc[2, "position_note"] = "the fix is of 2022-10-21 (gpsTimeFromFix), not of the sample's day"
+    catalog.to_csv(run / "catalog.csv", index=False)
+    said = [text for text in looked_over(run).warnings if "Fast" in text or "position" in text or "differ" in text]
+    first = ", ".join(f"D20240215T00000{n}_IFCB010" for n in range(5))
+    assert said == [
+        f"Fast runs: 7 used bins ({first} and 2 more). Their volume is the header's look time x 0.25 mL/min x "
+        "RunFastFactor; source.fast_runs: as_dashboard leaves the factor out.",
+        "Fast runs: 1 used bin (D20240215T000007_IFCB010). Their volume is without RunFastFactor (source.fast_runs: "
+        "as_dashboard), so their abundance is too high by that factor.",
+        "The header's position does not count in 1 used bin (D20240215T000002_IFCB010): position_note in the catalog "
+        "says why. source.deployments can say where the instrument was.",
+    ]
+
+
 def test_what_features_are_missing_is_said(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", ([a_bin(0), a_bin(1)], [rois(A=3), rois(A=2)]))
     read = {name: table_files.read(name, path) for name, path in tables(run).items()}

@@ -39,7 +39,7 @@ def test_skip_and_beads_are_left_out(tmp_path: Path, folder: str) -> None:
     assert list(find_raw(tmp_path / folder).bins) == [NEW]  # asked for by name
 
 
-@pytest.mark.parametrize("lost", [["hdr"], ["adc"], ["roi"], ["hdr", "roi"], ["adc", "roi"]])
+@pytest.mark.parametrize("lost", [["hdr"], ["adc"], ["hdr", "roi"], ["adc", "roi"]])
 def test_a_missing_part_is_named(tmp_path: Path, lost: list[str]) -> None:
     paths = write_bin(tmp_path, NEW, IMAGE)
     for part in lost:
@@ -51,11 +51,42 @@ def test_a_missing_part_is_named(tmp_path: Path, lost: list[str]) -> None:
         read_raw_bin(found)
 
 
+def test_a_bin_without_a_roi_can_be_read(tmp_path: Path) -> None:
+    paths = write_bin(tmp_path / "a", NEW, IMAGE)
+    paths["roi"].unlink()
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / f"{NEW}.adc").write_bytes(b"half a copy, met first")
+    found = find_raw(tmp_path).bins[NEW]
+    assert (found.problem, found.roi, found.adc) == ("", "", str(paths["adc"]))
+    assert list(read_raw_bin(found)[1].rois) == [1]
+    write_bin(tmp_path / "b", NEW, IMAGE)["roi"].unlink()  # which of the two?
+    assert find_raw(tmp_path).bins[NEW].problem == f"it is there 2 times: in {tmp_path}/a, {tmp_path}/b"
+
+
+@pytest.mark.parametrize("body", [b"", b"\r\n \n"])
+@pytest.mark.parametrize("bin_id", [NEW, OLD])
+def test_an_empty_header_beside_an_adc_of_a_known_layout(tmp_path: Path, bin_id: str, body: bytes) -> None:
+    paths = write_bin(tmp_path, bin_id, IMAGE)
+    paths["hdr"].write_bytes(body)
+    found = find_raw(tmp_path).bins[bin_id]
+    header, triggers = read_raw_bin(found)
+    assert (header.dialect, header.settings, header.run_time) == ("empty", {}, None)
+    assert list(triggers.rois) == [1]
+    line = paths["adc"].read_bytes()
+    for other in (b"", line.replace(b"\n", b",0,0\n"), line[: line.rindex(b",", 0, -3)] + b"\n"):  # none, 2 more, fewer
+        paths["adc"].write_bytes(other)
+        with pytest.raises(RawFileError, match=r"\.hdr: not a header: it is empty"):
+            read_raw_bin(found)
+    paths["adc"].write_bytes(line + line[:20])
+    with pytest.raises(RawFileError, match="breaks off"):
+        read_raw_bin(found)
+
+
 def test_a_bin_that_is_there_twice(tmp_path: Path) -> None:
     write_bin(tmp_path / "a", NEW, IMAGE)
     paths = write_bin(tmp_path / "b", NEW, IMAGE)
     assert find_raw(tmp_path).bins[NEW].problem == f"it is there 2 times: in {tmp_path}/a, {tmp_path}/b"
-    paths["roi"].unlink()  # half of it is no other
+    paths["roi"].unlink()  # the one that has all counts
     found = find_raw(tmp_path).bins[NEW]
     assert (found.problem, found.roi) == ("", f"{tmp_path}/a/{NEW}.roi")
 
@@ -196,7 +227,9 @@ def test_the_real_tree() -> None:
     assert tree.bins[OLD].adc == f"{RAW.as_posix()}/{OLD}.adc"  # not the part of it in another folder
     assert [Path(path).name for path in tree.strangers] == ["decoy.adc"]
     assert [(product.kind, product.version) for product in tree.products[OLD]] == [("blobs", 4), ("features", 4)]
-    assert find_raw(RAW / "edge" / "partial").bins[OLD].problem.startswith("no .roi beside ")
+    partial = find_raw(RAW / "edge" / "partial").bins[OLD]  # .hdr and .adc alone
+    assert (partial.problem, partial.roi) == ("", "")
+    assert read_raw_bin(partial)[1].rows.equals(read_raw_bin(tree.bins[OLD])[1].rows)
     assert len(read_raw_bin(tree.bins[NEW])[1].rois) == 19
     with pytest.raises(RawFileError, match="is empty"):
         read_raw_bin(tree.bins["D20130101T101010_IFCB099"])

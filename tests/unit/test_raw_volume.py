@@ -262,3 +262,79 @@ def test_real_empty_bins(bin_id: str) -> None:
     head = read_header(empty.with_suffix(".hdr").read_bytes(), "hdr")
     volume = measure_volume(read_triggers(bin_id, empty.with_suffix(".adc").read_bytes(), "adc"), head)
     assert measured(volume) == (None, "")
+
+
+# --- fast runs: the header's look time x 0.25 mL/min x RunFastFactor / 60 ---
+
+
+def fast_header(run_time: float | None = 240.5, inhibit_time: float | None = 0.5, **settings: str) -> Header:
+    return Header("keyed", settings, run_time, inhibit_time)
+
+
+@pytest.mark.parametrize("key", ["runSampleFast", "RunSampleFast"])
+@pytest.mark.parametrize("said", ["1", "True", "true", "TRUE", "1.000000"])
+def test_a_fast_run_by_its_header_and_factor(key: str, said: str) -> None:
+    # 240 s x 0.25 mL/min = 1 mL, four times as fast; the clocks of the .adc give 239.55 s.
+    volume = measure_volume(new_table(*GOOD), fast_header(**{key: said, "RunFastFactor": "4.000000"}))
+    assert measured(volume) == (pytest.approx(4.0), "header+run_fast_factor")
+    assert (volume.look_time, volume.run_time, volume.note) == (240, 240.5, "")
+    assert volume.ml_analyzed_adc == pytest.approx(0.998125 * 4)
+    assert volume.volume_disagreement == pytest.approx(240 / 239.55 - 1)
+
+
+def test_as_the_dashboard_the_factor_is_ignored() -> None:
+    head = fast_header(runSampleFast="1", RunFastFactor="4")
+    volume = measure_volume(new_table(*GOOD), head, "as_dashboard")
+    assert measured(volume) == (pytest.approx(0.998125), "adc+no_run_fast_factor")
+    one_trigger = measure_volume(new_table(GOOD[0]), head, "as_dashboard")
+    assert measured(one_trigger) == (pytest.approx(1.0), "header+no_run_fast_factor")
+    without = measure_volume(new_table(*GOOD), fast_header(runSampleFast="1"), "as_dashboard")
+    assert measured(without) == measured(volume)
+
+
+@pytest.mark.parametrize("said", ["0", "False", "false", "0.0", ""])
+def test_the_factor_of_a_normal_run_means_nothing(said: str) -> None:
+    head = fast_header(runSampleFast=said, RunFastFactor="5")
+    for volume in (measure_volume(new_table(*GOOD), head), measure_volume(new_table(*GOOD), head, "as_dashboard")):
+        assert volume == measure_volume(new_table(*GOOD), fast_header())
+        assert measured(volume) == (pytest.approx(0.998125), "adc")
+
+
+def test_what_is_neither_true_nor_false_is_a_normal_run_and_noted() -> None:
+    volume = measure_volume(new_table(*GOOD), fast_header(runSampleFast="-1.#IND", RunFastFactor="5"))
+    assert measured(volume) == (pytest.approx(0.998125), "adc")
+    assert volume.note == "runSampleFast is '-1.#IND', neither true nor false: taken for a normal run"
+
+
+@pytest.mark.parametrize("factor", ["", "0", "0.000000", "-5", "nan", "five", "1e400"])
+def test_a_fast_run_without_a_usable_factor_has_no_volume(factor: str) -> None:
+    volume = measure_volume(new_table(*GOOD), fast_header(runSampleFast="True", RunFastFactor=factor))
+    assert volume == Volume(note=f"a fast run (runSampleFast) without a usable RunFastFactor: {factor!r}")
+
+
+@pytest.mark.parametrize("clocks", [(None, 0.5), (240.5, None), (0.0, 0.0)])
+def test_a_fast_run_whose_header_has_no_clocks_has_no_volume(clocks: tuple[float | None, float | None]) -> None:
+    volume = measure_volume(new_table(*GOOD), fast_header(*clocks, runSampleFast="1", RunFastFactor="5"))
+    assert measured(volume) == (None, "")
+    assert "no runTime and inhibitTime" in volume.note
+
+
+def test_a_fast_run_without_a_trigger_has_no_volume() -> None:
+    volume = measure_volume(read_triggers(NEW, b"", "a"), fast_header(runSampleFast="1", RunFastFactor="4"))
+    assert measured(volume) == (None, "")
+    assert volume.ml_analyzed_header == pytest.approx(4)
+
+
+CASES = RAW.parent / "cases"
+
+
+@pytest.mark.skipif(not CASES.exists(), reason=f"no shared data in {CASES}")
+def test_a_real_fast_run() -> None:
+    path = CASES / "fast_run" / "D20180712T065600_IFCB114.hdr"
+    head = read_header(path.read_bytes(), "hdr")
+    triggers = read_triggers(path.stem, path.with_suffix(".adc").read_bytes(), "adc", head.adc_columns)
+    volume = measure_volume(triggers, head)
+    assert volume.look_time == pytest.approx(238.018835 - 1.50005, abs=1e-9)
+    assert volume.ml_analyzed == pytest.approx(236.518785 * 0.25 * 5 / 60, rel=1e-12)
+    assert volume.ml_analyzed == pytest.approx(4.92747, abs=5e-6)
+    assert measure_volume(triggers, head, "as_dashboard").ml_analyzed == pytest.approx(0.38622, abs=5e-6)

@@ -77,6 +77,7 @@ WRONG: dict[str, list[Any]] = {
     "source.catalog": ["list", None, True],
     "source.scores_format": ["xlsx", None, True],
     "source.deployments": ["", 5, True, []],
+    "source.fast_runs": ["dashboard", None, True],
     "source.scores_version": [0, -1, 1.5, "new", True],
     "source.timeout": [0, -1, "long", None, True, math.nan, math.inf, ".nan", ".inf", 86401, 1e10],
     "source.retries": [-1, 1.5, "x", None, True, 1001],
@@ -176,7 +177,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 73
+    assert len(known) == 74
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key

@@ -29,6 +29,7 @@ CATALOG = {
     "volume_method": "metadata",
     "volume_disagreement": float("nan"),
     "volume_note": "",
+    "position_note": "",
 }
 ABUNDANCE = {
     "date": "2024-02-15",

@@ -13,6 +13,7 @@ from errors import RawFileError
 from folders import below, stamp
 from raw_archive import RawBin, RawTree, find_raw, read_start
 from raw_images import ReadRange, open_roi
+from raw_volume import FastRuns
 from window import Window
 
 
@@ -23,9 +24,14 @@ class Archive(BinFiles):
     """
 
     def __init__(
-        self, path: str, catalog: str = "export", scores_format: str = "csv", deployments: str | None = None
+        self,
+        path: str,
+        catalog: str = "export",
+        scores_format: str = "csv",
+        deployments: str | None = None,
+        fast_runs: FastRuns = "factor",
     ) -> None:
-        super().__init__(Path(path).as_posix(), {"path": str(path)}, catalog, scores_format, deployments)
+        super().__init__(Path(path).as_posix(), {"path": str(path)}, catalog, scores_format, deployments, fast_runs)
         self.path = Path(path)
         self._stamps: dict[str, list[str | int]] = {}
         if self.raw:

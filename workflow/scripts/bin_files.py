@@ -17,6 +17,7 @@ from metadata_export import read_export, without_repeats
 from raw_archive import RawBin, RawTree, read_raw_bin
 from raw_catalog import list_raw
 from raw_images import RawImages, ReadRange
+from raw_volume import FastRuns
 from source_file import SourceFile
 from window import Window
 
@@ -50,11 +51,18 @@ class BinFiles(ABC):
 
     address: the place, as it is named to people. identity: what says which place it is. catalog: where the list of
     bins is from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key of FORMATS. deployments: path
-    of a CSV with positions for raw bins, None without. A RequestError of the place is told of the bin.
+    of a CSV with positions for raw bins, None without. fast_runs: as of raw_volume.measure_volume. A RequestError of
+    the place is told of the bin.
     """
 
     def __init__(
-        self, address: str, identity: Mapping[str, Any], catalog: str, scores_format: str, deployments: str | None
+        self,
+        address: str,
+        identity: Mapping[str, Any],
+        catalog: str,
+        scores_format: str,
+        deployments: str | None,
+        fast_runs: FastRuns,
     ) -> None:
         self.address = address
         self.raw = catalog == "raw"
@@ -62,7 +70,10 @@ class BinFiles(ABC):
         self.scores_name = f"({PATTERN}){FORMATS[scores_format]}"
         self.score_precision = STORED_AS[scores_format]
         self.deployments = deployments
+        self.fast_runs = fast_runs
         self.catalog_identity: dict[str, Any] = dict(identity)
+        if self.raw and fast_runs != "factor":
+            self.catalog_identity["fast_runs"] = fast_runs
         self.scores_identity: dict[str, Any] = dict(identity)
         if scores_format != "csv":
             self.scores_identity["scores_format"] = scores_format
@@ -126,7 +137,7 @@ class BinFiles(ABC):
                 f"{window.end} (UTC, inclusive){spans}"
             )
         deployments = read_deployments(self.deployments) if self.deployments else []
-        rows = list_raw(inside, deployments, self._read_start)
+        rows = list_raw(inside, deployments, self._read_start, self.fast_runs)
         if without := unmatched(deployments, rows):
             log.warning(
                 f"source.deployments: {len(without)} of {len(deployments)} match no bin of the window: "
@@ -151,8 +162,9 @@ class BinFiles(ABC):
             return SourceFile(latest[0], self._read(latest[0])) if latest else None
 
     def may_have_images(self, bin_id: str) -> bool:
-        """Whether there are raw files of the bin."""
-        return bin_id in self._tree(bin_id).bins
+        """Whether all raw files of the bin are there."""
+        raw = self._tree(bin_id).bins.get(bin_id)
+        return raw is not None and all((raw.hdr, raw.adc, raw.roi))
 
     def _features(self, bin_id: str) -> list[str]:
         files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
@@ -166,6 +178,8 @@ class BinFiles(ABC):
             yield None
             return
         with _told_of(bin_id, RawFileError):
+            if not raw.roi and not raw.problem:
+                raise RawFileError(f"bin {bin_id}: no .roi beside {raw.adc}, so there are no images of it")
             _, triggers = read_raw_bin(raw, self._read_start)
             with self._open_roi(raw.roi) as read:
                 yield RawImages(triggers, read)

@@ -19,6 +19,7 @@ from errors import NoBinsError, RequestError, TransientError
 from patience import Patience
 from raw_archive import LEFT_OUT, RawBin, RawTree, index_files
 from raw_images import ReadRange
+from raw_volume import FastRuns
 from source_file import OverNetwork
 from version import USER_AGENT
 from window import Window
@@ -73,6 +74,7 @@ class Bucket(OverNetwork, BinFiles):
         catalog: str = "export",
         scores_format: str = "csv",
         deployments: str | None = None,
+        fast_runs: FastRuns = "factor",
         timeout: float = 60.0,
         retries: int = 5,
         backoff: float = 1.0,
@@ -80,7 +82,9 @@ class Bucket(OverNetwork, BinFiles):
         max_requests_per_second: float | None = None,
     ) -> None:
         address = path.rstrip("/")
-        super().__init__(address, {"path": address, "endpoint_url": endpoint_url}, catalog, scores_format, deployments)
+        super().__init__(
+            address, {"path": address, "endpoint_url": endpoint_url}, catalog, scores_format, deployments, fast_runs
+        )
         self.catalog_identity["catalog"] = catalog
         self.bucket, _, prefix = address.removeprefix("s3://").partition("/")
         self.prefix = f"{prefix}/" if prefix else ""

@@ -16,7 +16,7 @@ from window import Bound, Window
 
 log = logging.getLogger("ifcb.catalog")
 
-VERSION = 2  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+VERSION = 3  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
 
 
 def identity(source: Source) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def choose_examples(
 ) -> None:
     """Write which ROIs are shown, the table `montages`.
 
-    source: bins that it is known to have no raw files of are left out. ledger, abundance: the tables of these names.
+    source: bins that it is known to lack raw files of are left out. ledger, abundance: the tables of these names.
     summaries: the folder of the scores summaries. classes, bins: only these; without classes the `top` most abundant,
     without bins all used ones. per_class: so many ROIs of the highest scores, and as many nearest to the threshold,
     half of them from either side. A class's ROIs of a kind come from BINS_MOST bins at most: those that hold most of
@@ -73,6 +73,9 @@ def choose_examples(
             f"montages: none of {len(asked)} used bins has raw files (.hdr, .adc, .roi) in the source, so there are no "
             "images to show"
         )
+    if len(within) < len(asked):
+        lacking = f"{len(asked) - len(within)} of {len(asked)} used bins"
+        log.warning(f"montages: {lacking} lack raw files (.hdr, .adc or .roi): left out")
     wanted = [name for name in classes or top_classes(counts, top) if name != UNCLASSIFIED]
     most = {"top": per_class, "reached": per_class - per_class // 2, "missed": per_class // 2}
     rows = list(_choose(summaries, within, wanted, most, method))

@@ -59,8 +59,8 @@ def list_images(
     """Write which used bins images are made of: those of `bins` (all, if empty) that have a ROI of one of `classes`.
 
     bins_long: the table of that name, which tells it, so that no bin is asked for in vain. Without classes every bin
-    is in. Without `bins` those are left out of which it is known that the source has no raw files. Warns of bins and
-    classes that are not there. Raises RawFileError if no bin has raw files.
+    is in. Without `bins` those are left out of which it is known that the source lacks raw files. Warns of bins and
+    classes that are not there. Raises RawFileError if no bin has all of them.
     """
     parts = []
     met: set[str] = set()
@@ -80,7 +80,7 @@ def list_images(
         if len(kept) and not there.any():
             raise RawFileError(f"images: none of {len(kept)} bins has raw files (.hdr, .adc, .roi) in the source")
         if not there.all():
-            log.warning(f"images: {(~there).sum()} of {len(kept)} bins have no raw files in the source: left out")
+            log.warning(f"images: {(~there).sum()} of {len(kept)} bins lack raw files (.hdr, .adc or .roi): left out")
         kept = kept[there]
     table = pd.DataFrame({"bin": kept.index.astype("str"), "n_rois": kept.to_numpy("int64")})
     table_files.write(table, "image_bins", path)

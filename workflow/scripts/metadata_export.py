@@ -15,7 +15,7 @@ from errors import CatalogError
 NEEDED = ("pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip").split()
 COLUMNS = (
     "bin sample_time instrument ml_analyzed latitude longitude depth cruise sample_type n_images skip tags "
-    "volume_method volume_disagreement volume_note"
+    "volume_method volume_disagreement volume_note position_note"
 ).split()
 LIMITS = {"latitude": 90.0, "longitude": 180.0}
 SKIP = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -106,7 +106,8 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
     rows["depth"] = rows["depth"].where(rows["depth"].between(-9999, math.inf, inclusive="neither"))
     rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
     stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
-    return rows.assign(volume_method=stated, volume_disagreement=math.nan, volume_note="")[COLUMNS]
+    notes = dict.fromkeys(("volume_note", "position_note"), "")
+    return rows.assign(volume_method=stated, volume_disagreement=math.nan, **notes)[COLUMNS]
 
 
 def _number_or_nan(text: str) -> float:

@@ -14,6 +14,7 @@ import table_files
 from abundance import GROUPS, Method
 from bin_positions import Positions, count_positions, has_position
 from files import whole_file
+from raw_volume import FAST, FAST_IGNORED
 from scores import UNCLASSIFIED
 
 VERSION = 2  # of the overview and the report: raise it when they have to be written again
@@ -22,6 +23,7 @@ ASKED_OF_ABUNDANCE = (
     "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
 )
 APART = 0.2  # the header's volume is usually some percents larger than that of the .adc
+NOTES = ("volume_method", "volume_disagreement", "volume_note", "position_note")  # of the catalog
 SHOWN = 5  # names or days that a sentence lists before it says how many more there are
 # Sample types and tags of bins that hold no plankton; operators spell them in their own ways.
 _NOT_PLANKTON = re.compile(r"bead|test|blank|calibrat|clean", re.IGNORECASE)
@@ -191,7 +193,25 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
             f"The files of {_count(len(noted), 'used bin')} are not all right ({_some(noted['bin'])}): volume_note in "
             "the catalog says why."
         )
-    apart = used[used["volume_disagreement"].abs() > APART]
+    fast = used["volume_method"].str.endswith(FAST)
+    if fast.any():
+        yield (
+            f"Fast runs: {_count(int(fast.sum()), 'used bin')} ({_some(used.loc[fast, 'bin'])}). Their volume is the "
+            "header's look time x 0.25 mL/min x RunFastFactor; source.fast_runs: as_dashboard leaves the factor out."
+        )
+    ignored = used["volume_method"].str.endswith(FAST_IGNORED)
+    if ignored.any():
+        yield (
+            f"Fast runs: {_count(int(ignored.sum()), 'used bin')} ({_some(used.loc[ignored, 'bin'])}). Their volume is "
+            "without RunFastFactor (source.fast_runs: as_dashboard), so their abundance is too high by that factor."
+        )
+    unplaced = used[used["position_note"] != ""]
+    if len(unplaced):
+        yield (
+            f"The header's position does not count in {_count(len(unplaced), 'used bin')} ({_some(unplaced['bin'])}): "
+            "position_note in the catalog says why. source.deployments can say where the instrument was."
+        )
+    apart = used[~fast & (used["volume_disagreement"].abs() > APART)]
     if len(apart):
         yield (
             f"The volumes by .adc and by header differ by more than {APART:.0%} in {_count(len(apart), 'used bin')} "
@@ -297,10 +317,7 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], path: str 
     columns = {
         "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
         "ledger": ["bin", "date", "status"],
-        "catalog": [
-            *("bin", "latitude", "longitude", "sample_type", "tags"),
-            *("n_images", "volume_note", "volume_disagreement"),
-        ],
+        "catalog": ["bin", "latitude", "longitude", "sample_type", "tags", "n_images", *NOTES],
         "features_ledger": ["bin", "status", "n_rois", "n_measured"],
         "coverage": [],
     }

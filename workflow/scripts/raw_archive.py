@@ -20,10 +20,11 @@ from bin_ids import PATTERN, parse_bin_id
 from errors import RawFileError
 from folders import below
 from raw_header import Header, read_header
-from raw_triggers import TriggerTable, read_triggers
+from raw_triggers import TriggerTable, has_known_layout, read_triggers
 
 LEFT_OUT = {"skip", "beads"}
 PARTS = (".hdr", ".adc", ".roi")
+NEEDED = (".hdr", ".adc")  # the .roi has the images, and nothing else needs it
 MODIFIED = ".adc.mod"
 MODIFIED_FOLDER = "adcmod"
 
@@ -43,9 +44,10 @@ ReadStart = Callable[[str, int], bytes]
 
 @dataclass(frozen=True)
 class RawBin:
-    """The raw files of a bin. problem: why it cannot be read, or empty: a part is missing, or it is there twice.
+    """The raw files of a bin. problem: why it cannot be read, or empty: it has no .hdr or .adc, or is there twice.
 
-    hdr, adc, roi: paths, empty for a missing part. modified: whether `adc` is a corrected one, an `.adc.mod`.
+    hdr, adc, roi: paths, empty for a missing part. A bin without a .roi can be read; it has no images. modified:
+    whether `adc` is a corrected one, an `.adc.mod`.
     """
 
     bin: str
@@ -139,16 +141,18 @@ def _products(rest: str, path: str) -> Iterator[Product]:
 
 
 def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[str], problem: str) -> RawBin:
-    """A bin whose parts lie in one folder or another: the one that has all of them counts, or else the fullest.
+    """A bin whose parts lie in one folder or another.
 
-    problem: one that is known already, or empty.
+    The folder that has all of them counts, or else one that lacks the .roi alone, or else the fullest. problem: one
+    that is known already, or empty.
     """
     whole = [folder for folder, parts in places.items() if len(parts) == len(PARTS)]
+    whole = whole or [folder for folder, parts in places.items() if parts.keys() >= set(NEEDED)]
     parts = places[whole[0]] if whole else max(places.values(), key=len)
     missing = [part for part in PARTS if part not in parts]
     if problem:
         pass
-    elif missing:
+    elif not whole:
         problem = f"no {' and no '.join(missing)} beside {next(iter(parts.values()))}"
     elif len(whole) > 1:
         problem = f"it is there {len(whole)} times: in {', '.join(whole)}"
@@ -168,8 +172,16 @@ def read_start(path: str, most: int) -> bytes:
 
 
 def read_raw_bin(raw: RawBin, read: ReadStart = read_start) -> tuple[Header, TriggerTable]:
-    """Header and triggers of a bin. Raises RawFileError, naming bin or file, if a part is missing or none such."""
+    """Header and triggers of a bin. Raises RawFileError, naming bin or file, if a part is missing or none such.
+
+    An empty `.hdr` is a header that says nothing, if the `.adc` has triggers in a layout that needs no declaration.
+    """
     if raw.problem:
         raise RawFileError(f"bin {raw.bin}: {raw.problem}")
-    header = read_header(read(raw.hdr, raw_header.LARGEST + 1), raw.hdr)
-    return header, read_triggers(raw.bin, read(raw.adc, raw_triggers.LARGEST + 1), raw.adc, header.adc_columns)
+    body = read(raw.hdr, raw_header.LARGEST + 1)
+    header = read_header(body, raw.hdr) if body.strip() else Header("empty", {})
+    log = read(raw.adc, raw_triggers.LARGEST + 1)
+    triggers = read_triggers(raw.bin, log, raw.adc, header.adc_columns)
+    if header.dialect == "empty" and not has_known_layout(raw.bin, log, raw.adc):
+        read_header(body, raw.hdr)  # says that it is empty
+    return header, triggers

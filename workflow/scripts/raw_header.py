@@ -14,6 +14,7 @@ Sources: ifcbkit 0.3.1 (`header.py`) and pyifcb (`ifcb/data/hdr.py`) for the dia
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from csv_text import number
 from errors import RawFileError
@@ -38,9 +39,10 @@ MEASURED = {
 class Header:
     """What a header says; None for what it does not say or does not say legibly.
 
-    dialect: `keyed`, `sentences` or `columns`. settings: all keys with their values as written. run_time,
-    inhibit_time: seconds. temperature: degrees Celsius. humidity: percent, below zero from some sensors. adc_columns:
-    the names of the columns of the `.adc`, if they are declared. malformed: the lines that could not be read.
+    dialect: `keyed`, `sentences`, `columns`, or `empty` for a file with nothing in it. settings: all keys with their
+    values as written. run_time, inhibit_time: seconds. temperature: degrees Celsius. humidity: percent, below zero from
+    some sensors. adc_columns: the names of the columns of the `.adc`, if they are declared. malformed: the lines that
+    could not be read.
     """
 
     dialect: str
@@ -51,6 +53,14 @@ class Header:
     humidity: float | None = None
     adc_columns: tuple[str, ...] = ()
     malformed: MalformedLines = field(default_factory=MalformedLines)
+
+    def setting(self, key: str) -> str:
+        """What stands behind the key, in whatever capitals it is spelled; empty without it."""
+        return self._settings.get(key.lower(), "")
+
+    @cached_property
+    def _settings(self) -> dict[str, str]:
+        return {key.lower(): value for key, value in self.settings.items()}
 
 
 def read_header(body: bytes, name: str) -> Header:

@@ -40,10 +40,14 @@ GEOMETRY = ("x", "y", "width", "height", "offset")
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the columns are, from 0: x, and behind it y, width, height and offset; and the clocks."""
+    """Where the columns are, from 0: x, and behind it y, width, height and offset; and the clocks.
+
+    cells: how many cells the lines of known instruments have.
+    """
 
     x: int
     clocks: Mapping[str, int]
+    cells: tuple[int, ...]
 
     @property
     def least(self) -> int:
@@ -51,8 +55,8 @@ class Layout:
         return self.x + len(GEOMETRY)
 
 
-OLD = Layout(9, {"trigger_open_time": 7, "frame_grab_time": 8})
-NEW = Layout(13, {"adc_time": 1, "run_time": 22, "inhibit_time": 23})
+OLD = Layout(9, {"trigger_open_time": 7, "frame_grab_time": 8}, (15, 16))
+NEW = Layout(13, {"adc_time": 1, "run_time": 22, "inhibit_time": 23}, (24,))
 
 # The names by which a header declares them, in small letters and without what is no letter.
 DECLARED = {"roix": 13, "roiy": 14, "roiwidth": 15, "roiheight": 16, "startbyte": 17} | {
@@ -116,6 +120,12 @@ def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] =
     if table is None:
         table = _line_by_line(bin_id, body, name, layout, malformed)
     return TriggerTable(bin_id, table, malformed)
+
+
+def has_known_layout(bin_id: str, body: bytes, name: str) -> bool:
+    """Whether the lines have as many cells as those of known instruments: so it is where no header declares them."""
+    layout = OLD if parse_bin_id(bin_id).old_style else NEW
+    return _usual_cells(body, name, layout) in layout.cells
 
 
 def _all_at_once(body: bytes, layout: Layout) -> pd.DataFrame | None:

@@ -4,17 +4,26 @@ The volume is look time times flow, and the look time is the run time less the t
 The `.adc` is what counts, by the rules of the dashboard's own library; some logs of these clocks are wrong in part, and
 the rules mend them. Beside it stands what the header gives, for the two are known to differ by percents.
 
+A fast run is another matter: the instrument empties the syringe RunFastFactor times as fast, so the flow is as many
+times larger. The header says so (`runSampleFast`), and its look time counts: a fast run takes few minutes and often few
+triggers, and the clocks of the `.adc` stop at the last of them while the water flows on to the end of the run. The
+factor stands in the headers of normal runs too, where it means nothing.
+
 Sources: pyifcb (`ifcb/metrics/ml_analyzed.py`; what its version 1.3.0 gives for two real bins is met to the last
-digit), WHOI's ifcb-analysis (`IFCB_volume_analyzed_fromADC.m`, `IFCB_volume_analyzed.m`).
+digit), WHOI's ifcb-analysis (`IFCB_volume_analyzed_fromADC.m`, `IFCB_volume_analyzed.m`). Of fast runs: the acquisition
+software (robertjolson/ifcb-acq: the syringe takes 20 * 60 / runFastFactor seconds for its 5 mL) and ifcb-analysis'
+`IFCB_volume_analyzed_Rob2.m`; its other functions and pyifcb ignore the factor.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bin_ids import BinId, parse_bin_id
+from csv_text import number
 from raw_header import Header
 from raw_triggers import TriggerTable
 
@@ -31,6 +40,10 @@ CLOCK_OFFSET = 10.0  # seconds: clocks that are this far ahead of adc_time did n
 RUN_TIME_TOLERANCE = 0.2  # seconds between the run time and adc_time, once their usual difference is taken off
 USUAL_ROWS = 50  # rows at the start that show the usual difference
 
+FastRuns = Literal["factor", "as_dashboard"]
+FAST = "+run_fast_factor"  # behind the method of a fast run's volume
+FAST_IGNORED = "+no_run_fast_factor"
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -38,8 +51,10 @@ class Volume:
 
     ml_analyzed (mL), look_time, run_time (s): by `volume_method`. volume_method: `adc`; with `+clock_offset`,
     `+inhibit_time_estimated`, `+run_time_estimated` behind it where the log of the clocks was mended; `header` if the
-    `.adc` has triggers but gives no volume; empty if there is none. ml_analyzed_adc, ml_analyzed_header (mL): what
-    either gives. volume_disagreement: by what fraction the header's is larger than that of the `.adc`.
+    `.adc` has triggers but gives no volume, or the run was fast; empty if there is none. Of fast runs FAST or
+    FAST_IGNORED stands behind it. ml_analyzed_adc, ml_analyzed_header (mL): what either gives. volume_disagreement: by
+    what fraction the header's is larger than that of the `.adc`. note: why a fast run has no volume, or that the
+    header does not say legibly whether it was one; else empty.
     """
 
     ml_analyzed: float | None = None
@@ -49,6 +64,7 @@ class Volume:
     ml_analyzed_adc: float | None = None
     ml_analyzed_header: float | None = None
     volume_disagreement: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,8 +75,11 @@ class _Measured:
     method: str
 
 
-def measure_volume(triggers: TriggerTable, header: Header | None = None) -> Volume:
+def measure_volume(triggers: TriggerTable, header: Header | None = None, fast_runs: FastRuns = "factor") -> Volume:
     """The volume of a bin. One without a trigger has none, whatever its header says.
+
+    fast_runs: `factor` takes the RunFastFactor of fast runs into account, and a fast run without one has no volume;
+    `as_dashboard` ignores it, as the dashboard's library does.
 
     A volume may come out as zero, negative or larger than the syringe: it is what the files say, and is for the
     catalog's bounds to judge.
@@ -68,11 +87,25 @@ def measure_volume(triggers: TriggerTable, header: Header | None = None) -> Volu
     bin_id = parse_bin_id(triggers.bin)
     by_adc = _old_style(triggers, bin_id) if bin_id.old_style else _new_style(triggers)
     by_header = _by_header(header)
+    fast, note = _is_fast(header) if header else (False, "")
+    if header and fast and fast_runs == "factor":
+        factor = _fast_factor(header)
+        if factor is None:
+            said = header.setting("RunFastFactor")[:40]
+            return Volume(note=f"a fast run (runSampleFast) without a usable RunFastFactor: {said!r}")
+        by_adc, by_header = (one and replace(one, ml_analyzed=one.ml_analyzed * factor) for one in (by_adc, by_header))
     if triggers.rows.empty:
-        return Volume(ml_analyzed_header=by_header.ml_analyzed if by_header else None)
-    chosen = by_adc or by_header
+        return Volume(ml_analyzed_header=by_header.ml_analyzed if by_header else None, note=note)
+    if fast and fast_runs == "factor":
+        if by_header is None:
+            return Volume(note="a fast run (runSampleFast) whose header has no runTime and inhibitTime to go by")
+        chosen: _Measured | None = replace(by_header, method=by_header.method + FAST)
+    else:
+        chosen = by_adc or by_header
+        if chosen and fast:
+            chosen = replace(chosen, method=chosen.method + FAST_IGNORED)
     if chosen is None:
-        return Volume()
+        return Volume(note=note)
     disagreement = None
     if by_adc and by_header and by_adc.ml_analyzed > 0:
         disagreement = by_header.ml_analyzed / by_adc.ml_analyzed - 1
@@ -84,7 +117,28 @@ def measure_volume(triggers: TriggerTable, header: Header | None = None) -> Volu
         by_adc.ml_analyzed if by_adc else None,
         by_header.ml_analyzed if by_header else None,
         disagreement,
+        note,
     )
+
+
+def _is_fast(header: Header) -> tuple[bool, str]:
+    """Whether the header says that the run was fast, and what to note if it does not say so legibly."""
+    said = header.setting("runSampleFast")
+    try:
+        flag = number(said)
+    except ValueError:
+        flag = {"true": 1, "false": 0, "": 0}.get(said.lower(), -1)
+    if flag in (0, 1):
+        return flag == 1, ""
+    return False, f"runSampleFast is {said[:40]!r}, neither true nor false: taken for a normal run"
+
+
+def _fast_factor(header: Header) -> float | None:
+    try:
+        factor = number(header.setting("RunFastFactor"))
+    except ValueError:
+        return None
+    return factor if factor > 0 else None  # headers have 0 where nobody set it
 
 
 def _by_header(header: Header | None) -> _Measured | None:

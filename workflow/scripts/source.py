@@ -51,7 +51,7 @@ class Source(Protocol):
         """`scores_identity`, and likewise of `image_files`."""
 
     def may_have_images(self, bin_id: str) -> bool:
-        """Whether it is not known that the source has no raw files of the bin; asks for no bin."""
+        """Whether it is not known that the source lacks raw files of the bin; asks for no bin."""
 
     def list_bins(self, window: Window) -> pd.DataFrame:
         """All bins that may lie in the window, as rows of `metadata_export.read_export`."""
@@ -86,7 +86,11 @@ class Source(Protocol):
 
 KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
     "directory": lambda dataset, options: Archive(  # noqa: ARG005
-        options["path"], options["catalog"], options["scores_format"], options["deployments"]
+        options["path"],
+        options["catalog"],
+        options["scores_format"],
+        options["deployments"],
+        options["fast_runs"],
     ),
     "dashboard": lambda dataset, options: Dashboard(
         dataset,
@@ -106,6 +110,7 @@ KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
         catalog=options["catalog"],
         scores_format=options["scores_format"],
         deployments=options["deployments"],
+        fast_runs=options["fast_runs"],
         timeout=options["timeout"],
         retries=options["retries"],
         backoff=options["backoff"],
