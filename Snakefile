@@ -40,6 +40,7 @@ rule all:
 onstart:
     get_ready()
     spare_the_engine()
+    leave_what_asks_in_vain()
 
 
 onsuccess:

@@ -25,17 +25,19 @@ from errors import (
     CatalogError,
     FeaturesError,
     NoBinsError,
+    NoConnectionError,
     RawFileError,
     RequestError,
     ScoresError,
     TransientError,
 )
 from metadata_export import from_records, read_export, without_repeats
-from patience import Patience
+from patience import ENOUGH, Patience
 from raw_header import read_header
 from raw_images import RawImages
 from raw_triggers import read_triggers
 from source_file import OverNetwork, SourceFile
+from traffic import Leave
 from version import USER_AGENT
 from window import Window
 
@@ -45,6 +47,8 @@ EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
 LONGEST_WAIT = 600.0  # seconds between two tries
 PIECE = 2**18  # bytes of a body at a time
 OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL 1 to 3.1, and later ones: the answer is no TLS
+NO_WHOLE_ANSWER = "no answer, or one that breaks off"
 LINE, JSON, ANYTHING = (b"\n",), (b"\n", b"}"), (b"",)  # how an answer ends that is whole
 WALK_KEYS = frozenset(
     "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
@@ -260,9 +264,9 @@ class Dashboard(OverNetwork):
 
     def _get(self, target: str, ends: tuple[bytes, ...] = JSON) -> bytes | None:
         """The body of the answer, None for HTTP 404. Transient faults are tried again with growing waits."""
-        return self.patience.ask(lambda began: self._fetch(self.url + target, ends, began))
+        return self.patience.ask(lambda leave: self._fetch(self.url + target, ends, leave))
 
-    def _fetch(self, address: str, ends: tuple[bytes, ...], began: float) -> bytes | None:
+    def _fetch(self, address: str, ends: tuple[bytes, ...], leave: Leave) -> bytes | None:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -270,8 +274,7 @@ class Dashboard(OverNetwork):
         try:
             # Redirects are for browsers: a mistyped address is redirected to a page.
             with session.get(address, timeout=self.timeout, allow_redirects=False, stream=True) as response:
-                if response.status_code in (200, 404):
-                    self.patience.traffic.answered(began)
+                self.patience.answered(leave, good=response.status_code in (200, 404))
                 body = self._body(response, address)
         except requests.exceptions.InvalidURL as error:
             raise RequestError(f"{address}: {error}") from error
@@ -282,13 +285,10 @@ class Dashboard(OverNetwork):
             EOFError,
             zlib.error,
         ) as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise RequestError(
-                    f"{address}: {_reason(error)}. For a server whose certificate is of a private authority, name the "
-                    "file of that authority's certificate in the environment variable REQUESTS_CA_BUNDLE"
-                ) from error
+            if without_connection := _no_connection(self.url, address, error):
+                raise without_connection from error
             no_answer = isinstance(error, requests.ConnectionError | requests.Timeout)
-            raise TransientError(f"{address}: {_reason(error)}", refused=no_answer) from error
+            raise TransientError(f"{address}: {_reason(error)}", refused=no_answer, kind=NO_WHOLE_ANSWER) from error
         _check(response, address, body, ends)
         return None if response.status_code == 404 else body
 
@@ -301,7 +301,8 @@ class Dashboard(OverNetwork):
             body.write(unpacker.decompress(piece, self.max_body + 1 - body.tell()) if unpacker else piece)
             if body.tell() > self.max_body:
                 raise RequestError(
-                    f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)"
+                    f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)",
+                    "an answer larger than source.max_body_mb",
                 )
         if unpacker and (not unpacker.eof or unpacker.unused_data):
             raise EOFError("the compressed answer breaks off")
@@ -311,6 +312,7 @@ class Dashboard(OverNetwork):
 def _check(response: requests.Response, address: str, body: bytes, ends: tuple[bytes, ...]) -> None:
     """Raise RequestError unless the answer is data or a plain 404."""
     status, headers = response.status_code, response.headers
+    kind = f"HTTP {status}"
     if status == 404:
         return
     if status in (408, 425, 429) or status >= 500:
@@ -318,34 +320,74 @@ def _check(response: requests.Response, address: str, body: bytes, ends: tuple[b
         if wait is not None and wait > LONGEST_WAIT:
             asked = headers["Retry-After"]
             raise RequestError(
-                f"{address}: HTTP {status}, and the server asks to wait (Retry-After: {asked}): try later"
+                f"{address}: HTTP {status}, and the server asks to wait (Retry-After: {asked}): try later", kind
             )
-        raise TransientError(f"{address}: HTTP {status} {response.reason}", wait, refused=status in OVERLOADED)
+        raise TransientError(f"{address}: HTTP {status} {response.reason}", wait, status in OVERLOADED, kind)
     if 300 <= status < 400:
         raise RequestError(
             f"{address}: HTTP {status}, a redirect to {headers.get('Location')}: "
-            "check source.url (http or https, host, path) and dataset"
+            "check source.url (http or https, host, path) and dataset",
+            kind,
         )
     if status in (401, 403):
         raise RequestError(
             f"{address}: HTTP {status} {response.reason}: the server wants a login, which goes into the file .netrc of "
-            f"your home folder: machine {urlsplit(address).hostname} login NAME password WORD"
+            f"your home folder: machine {urlsplit(address).hostname} login NAME password WORD",
+            kind,
         )
     if status != 200:
-        raise RequestError(f"{address}: HTTP {status} {response.reason}")
+        raise RequestError(f"{address}: HTTP {status} {response.reason}", kind)
     if "html" in headers.get("Content-Type", "") or (ends != ANYTHING and body[:200].lstrip()[:1] == b"<"):
-        raise TransientError(f"{address}: HTTP 200 with an HTML page instead of data")
+        raise TransientError(f"{address}: HTTP 200 with an HTML page instead of data", kind="an HTML page, not data")
     if not body:
-        raise TransientError(f"{address}: HTTP 200 with an empty answer")
+        raise TransientError(f"{address}: HTTP 200 with an empty answer", kind="an empty answer")
     # A length and the last chunk are no proof: a proxy may end an answer properly that it got a part of.
     if not body.endswith(ends):
-        raise TransientError(f"{address}: the answer breaks off in the middle of a line")
+        raise TransientError(f"{address}: the answer breaks off in the middle of a line", kind=NO_WHOLE_ANSWER)
+
+
+def _no_connection(url: str, address: str, error: Exception) -> NoConnectionError | None:
+    """What a fault says of the server if there was no connection to it; None if there was one."""
+    cause, reason, text = _innermost(error), _reason(error), str(error)
+    enough, for_good, advice = ENOUGH, False, "Check source.url, and this machine's network"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        enough, for_good, why = 0, True, "has a certificate that is not trusted"
+        advice = (
+            "For a server whose certificate is of a private authority, name the file of that authority's certificate "
+            "in the environment variable REQUESTS_CA_BUNDLE"
+        )
+    elif isinstance(error, requests.exceptions.ProxyError):
+        enough, why = ENOUGH, "is not reached through the proxy that the environment names"
+    elif isinstance(error, requests.exceptions.SSLError) and any(sign in text for sign in NO_TLS):
+        enough, why = 0, "does not speak TLS at this port"
+        advice = "Check source.url: it says https://, which may have to be http://, or the port is another one"
+    elif isinstance(error, requests.exceptions.SSLError):
+        why = "makes no TLS connection"
+    elif isinstance(cause, urllib3.exceptions.NameResolutionError):
+        enough, why = 0, "has a host name that cannot be resolved"
+    elif isinstance(cause, urllib3.exceptions.NewConnectionError):
+        enough, why = 1, "takes no connections"
+        advice = "Check source.url, or wait until the server runs again"
+        if isinstance(cause.__cause__, OSError):
+            reason = f"{type(cause.__cause__).__name__}: {cause.__cause__}"
+    elif isinstance(error, requests.exceptions.ConnectTimeout):
+        why = "does not answer when it is asked for a connection"
+        advice = "The server is down, or a firewall is in the way. Check source.url, and this machine's network"
+    else:
+        return None
+    return NoConnectionError(f"{address}: {_reason(error)}", f"{url} {why} ({reason})", advice, enough, for_good)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The fault that the others are about."""
+    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], BaseException):
+        error = inner
+    return error
 
 
 def _reason(error: BaseException) -> str:
     """The innermost cause, in a line: the outer ones repeat the address and each other."""
-    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], BaseException):
-        error = inner
+    error = _innermost(error)
     # Some hold a connection beside their text, and would print where it lies in memory.
     texts = [] if isinstance(error, OSError) else [part for part in error.args if isinstance(part, str)]
     return f"{type(error).__name__}: {texts[-1] if texts else error}"

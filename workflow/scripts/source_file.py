@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from patience import Patience
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -17,6 +19,12 @@ class SourceFile:
 
 class OverNetwork:
     """A source of which no file is a local one, that the engine could look at."""
+
+    patience: Patience
+
+    def given_up(self) -> str:
+        """As Source.given_up."""
+        return self.patience.given_up
 
     def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
         """None: class scores come over the network."""
