@@ -34,9 +34,7 @@ class TransientError(RequestError):
     refused: the server did not take it, which it does when it has too much to do.
     """
 
-    def __init__(
-        self, message: str, retry_after: float | None = None, refused: bool = False, kind: str = ""
-    ) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, refused: bool = False, kind: str = "") -> None:
         super().__init__(message, kind)
         self.retry_after = retry_after
         self.refused = refused
