@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import SequenceMatcher
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -44,6 +45,7 @@ from window import Window
 log = logging.getLogger("ifcb.dashboard")
 
 EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
+MOST_NAMES, SHOWN_NAMES, LONGEST_NAME = 1000, 20, 60  # of a server's datasets: compared, shown, characters of one
 LONGEST_WAIT = 600.0  # seconds between two tries
 PIECE = 2**18  # bytes of a body at a time
 OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
@@ -109,10 +111,24 @@ class Dashboard(OverNetwork):
         if rows.empty:
             raise NoBinsError(
                 f"{self.url} lists no bin of dataset {self.dataset!r} from {window.start} to {window.end}. "
-                "It answers alike for a dataset that it does not have and for a period without bins: check "
-                f"dataset, select.start and select.end; {self.url}/api/list_datasets names its datasets."
+                + self._why_none()
             )
         return rows
+
+    def _why_none(self) -> str:
+        """Whether there is such a dataset, which a list without bins does not tell: one more request."""
+        try:
+            names = (self._json("/api/list_datasets") or {}).get("datasets")
+        except (RequestError, CatalogError):  # what it is asked for is a hint, no more
+            names = None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return (
+                "It answers alike for a dataset that it does not have and for a period without bins: check dataset, "
+                f"select.start and select.end; {self.url}/api/list_datasets names its datasets."
+            )
+        if self.dataset in names:
+            return "It has this dataset, so check select.start and select.end."
+        return f"It has no dataset of that name: check dataset. {_named(names, self.dataset)}"
 
     def _export(self, window: Window) -> pd.DataFrame:
         months = []
@@ -307,6 +323,16 @@ class Dashboard(OverNetwork):
         if unpacker and (not unpacker.eof or unpacker.unused_data):
             raise EOFError("the compressed answer breaks off")
         return body.getvalue()
+
+
+def _named(names: list[str], wanted: str) -> str:
+    """Names that a server gave, cut and cleaned, those that are most like the wanted one first."""
+    clean = {"".join(c if c.isprintable() else "?" for c in name[:LONGEST_NAME]) for name in names[:MOST_NAMES]}
+    likeness = {name: SequenceMatcher(None, wanted.lower(), name.lower()).ratio() for name in clean}
+    shown = sorted(clean, key=lambda name: (-likeness[name], name))[:SHOWN_NAMES]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    listed = ", ".join(map(repr, shown)) + more
+    return f"Its datasets, those of similar names first: {listed}." if shown else "It has no datasets at all."
 
 
 def _check(response: requests.Response, address: str, body: bytes, ends: tuple[bytes, ...]) -> None:
