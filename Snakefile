@@ -44,6 +44,7 @@ onstart:
 
 
 onsuccess:
+    say_left_out()
     print_summary()
     let_go()
 

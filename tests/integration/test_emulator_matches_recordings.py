@@ -215,7 +215,7 @@ def get(dashboard: Emulator, timeout: float = 10) -> requests.Response:
         ("_class.h5", scores_h5(3, BIN, ["Akashiwo", "Ceratium"], [2], [[0.5, 0.25]]), 200),
         ("_class_v2.h5", scores_h5(2, BIN, ["Akashiwo", "Ceratium"], [2], [[0.5, 0.25]]), 200),
         ("_class.h5", scores_h5(3, BIN, ["\u00c5kashiwo", "Ceratium"], [2], [[0.5, 0.25]]), 500),
-        ("_class_v1.mat", scores_mat(["\u00c5", "B"], [2, 3], [[0.5, 0.25]] * 2, roinum=np.array([[2], [3]])), 200),
+        ("_class_v1.mat", scores_mat(["A", "B"], [2, 3], [[0.5, 0.25]] * 2, roinum=np.array([[2], [3]])), 200),
         ("_class_v1.mat", scores_mat(["A", "B"], [2], [[0.5, 0.25]], roinum=np.array([[2]])), 500),
         ("_class_v1.mat", scores_mat(["A", "B"], [2, 3], [[0.5, 0.25]] * 2), 500),
     ],

@@ -185,11 +185,7 @@ def after_failure():
         if "merge_abundance" in unfinished
         else "tables that have what failed are gone until nothing is missing"
     )
-    failures = [
-        said
-        for each in (progress, progress_of_features, extracted, exampled)
-        if (said := each.failures())
-    ]
+    failures = [said for each in (progress, progress_of_features, extracted, exampled) if (said := each.failures())]
     counted = "".join(f"\n  {said}" for said in failures) + ("\n" if failures else " ")
     stays = (
         "An HTTP 500 that stays is of a file that the server cannot read: trying again does not help. "

@@ -27,6 +27,7 @@ from errors import (
     FeaturesError,
     NoBinsError,
     NoConnectionError,
+    NoRawFilesError,
     RawFileError,
     RequestError,
     ScoresError,
@@ -252,7 +253,7 @@ class Dashboard(OverNetwork):
         triggers = read_triggers(bin_id, adc.body, adc.address, columns)
         roi = self._raw(bin_id, ".roi") if triggers.rois else None
         if triggers.rois and roi is None:
-            raise RawFileError(f"bin {bin_id}: {adc.address} tells of images, but the server has no .roi (HTTP 404)")
+            raise NoRawFilesError(f"bin {bin_id}: {adc.address} tells of images, but the server has no .roi (HTTP 404)")
         body = roi.body if roi else b""
         yield RawImages(triggers, lambda offset, length: body[offset : offset + length])
 

@@ -75,6 +75,10 @@ class RawFileError(WorkflowInputError):
     """A raw file (.hdr, .adc, .roi) cannot be read or breaks off; names the file, and the bin or ROI."""
 
 
+class NoRawFilesError(RawFileError):
+    """A source has no raw files of a bin, or not all that its images need."""
+
+
 class StateError(WorkflowInputError):
     """The machine does not let the run go on: a lock, a folder or disk that cannot be written to."""
 
