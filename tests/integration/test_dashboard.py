@@ -263,8 +263,8 @@ def test_no_bins_in_the_window_is_an_error_that_says_what_to_check(
         asked = config(dashboard, "2030-01-01", "2030-02-01", source={"catalog": catalog})
         printed = checkout.run(asked, fails=True)
         assert (
-            f"{dashboard.url} lists no bin of dataset 'demo' from 2030-01-01 to 2030-02-01. It has this dataset, so check "
-            "select.start and select.end." in printed
+            f"{dashboard.url} lists no bin of dataset 'demo' from 2030-01-01 to 2030-02-01. It has this dataset, so "
+            "check select.start and select.end." in printed
         )
         assert [r.path for r in dashboard.requests][-1] == "/api/list_datasets"
         assert len(dashboard.requests) == (3 if catalog == "export" else len(dashboard.requests))

@@ -96,9 +96,10 @@ def draw_montages(
     tiles, problems = _read(table, examples)
     without = {bin_id for bin_id, text in problems if text.startswith(LEFT_OUT)}
     if examples and len(without) == len(examples):
+        zips = Path(examples[0]).parents[2]
         raise RawFileError(
             f"montages: none of the {len(examples)} bins that were chosen has raw files (.hdr, .adc, .roi) in the "
-            f"source, so there are no images to show. To have them asked for again, delete {Path(examples[0]).parents[2]}"
+            f"source, so there are no images to show. To have them asked for again, delete {zips}"
         )
     if without:
         log.warning(
