@@ -40,9 +40,11 @@ rule all:
 onstart:
     get_ready()
     spare_the_engine()
+    leave_what_asks_in_vain()
 
 
 onsuccess:
+    say_left_out()
     print_summary()
     let_go()
 

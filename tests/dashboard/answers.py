@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from .archive import FEATURES_SUFFIX, RAW_SUFFIXES, SCORES_SUFFIX, Archive, Bin, utc
+from .packed_scores import read_packed
 
 VERSIONS = ("5.0", "5.1", "5.2")
 HTML = "text/html; charset=utf-8"
@@ -166,7 +167,7 @@ class Answers:
             body = self._score_body(pid)
         else:
             path = archive.score_files.get(pid)
-            body = None if path is None else self._scores_csv(path)
+            body = None if path is None else self._scores_csv(path, pid)
         if body is None:
             raise RefusedError(404)
         return _attachment(f"{pid}.csv" if self._version == "5.2" else f"{pid}_class_v{version}.csv", body)
@@ -182,13 +183,17 @@ class Answers:
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Answer(200, path.read_bytes(), RAW_TYPES[path.suffix], headers)
 
-    def _scores_csv(self, path: Path) -> bytes:
+    def _scores_csv(self, path: Path, pid: str) -> bytes:
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                header, *rows = (row for row in csv.reader(file) if row)
-            scores = np.array([[float(text or "nan") for text in row[1:]] for row in rows], dtype=self._score_dtype)
-            scores = scores.reshape(len(rows), len(header) - 1)
-        except ValueError as error:  # empty, no text, no numbers, or rows of unlike length
+            if path.suffix == ".csv":
+                with path.open(newline="", encoding="utf-8") as file:
+                    header, *rows = (row for row in csv.reader(file) if row)
+                scores = np.array([[float(text or "nan") for text in row[1:]] for row in rows], dtype=self._score_dtype)
+                scores = scores.reshape(len(rows), len(header) - 1)
+            else:
+                labels, ids, scores = read_packed(path, pid)
+                header, rows = ["pid", *labels], [[roi] for roi in ids]
+        except (ValueError, OSError) as error:  # empty, no text, no numbers, rows of unlike length; or see read_packed
             raise RefusedError(500) from error
         # 5.2 writes the stored number widened to 64 bit, the others the shortest text that gives it back.
         show: Callable[[np.floating], Cell] = float if self._version == "5.2" else str

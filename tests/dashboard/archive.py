@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .packed_scores import SUFFIXES as PACKED_SUFFIXES
+
 SCORES_SUFFIX = "_class_scores.csv"
 FEATURES_SUFFIX = "_features.csv"
 RAW_SUFFIXES = (".hdr", ".adc", ".roi")
@@ -59,13 +61,15 @@ class Timeline:
 
 
 class Archive:
-    """A folder with metadata.csv and, anywhere below it, {bin}_class_scores.csv, {bin}_features.csv and raw files."""
+    """A folder with metadata.csv and, anywhere below it, class scores (CSV, .h5, .mat), features and raw files."""
 
     def __init__(self, folder: Path) -> None:
         with (folder / "metadata.csv").open(newline="", encoding="utf-8") as file:
             self.bins = {b.pid: b for b in sorted(map(_bin, csv.DictReader(file)), key=lambda b: b.pid)}
         self.score_files = {
-            path.name.removesuffix(SCORES_SUFFIX): path for path in sorted(folder.rglob("*" + SCORES_SUFFIX))
+            path.name.removesuffix(suffix): path
+            for suffix in (*PACKED_SUFFIXES, SCORES_SUFFIX)
+            for path in sorted(folder.rglob("*" + suffix))
         }
         self.features_files = {
             path.name.removesuffix(FEATURES_SUFFIX): path for path in sorted(folder.rglob("*" + FEATURES_SUFFIX))

@@ -273,6 +273,8 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
         key for key in ("source.url", "source.endpoint_url") if values[key] is not None and not is_address(values[key])
     }
     kind, path = values["source.kind"], values["source.path"]
+    if kind == "dashboard" and "." in values["dataset"]:
+        faults.add("dataset")
     if values["source.url"] is not None and kind == "directory" and path == "resources/demo":
         faults.add("source.kind")
     if kind == "directory":

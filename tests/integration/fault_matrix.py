@@ -26,7 +26,9 @@ class Case:
     at: the request that is struck, `catalog`, `walk` or `scores`. fault: what goes wrong, in words. outcome:
     `retried`, `refused`, `no_scores` or `accepted`. says: an expression that each message about it has to match, in
     which {bin} is the bin; without one there may be no message. flaw: how to make the fault, or door: what stands in
-    the server's place, `closed` or `deaf`. runs: which of a Bench's runs it is part of; `alone`: one of its own.
+    the server's place, `closed` or `deaf`, or how its address is wrong, `no host` or `tls`. runs: which of a Bench's
+    runs it is part of; `alone`: one of its own; `away`: one of its own, of a list that is there; `gone`: likewise, of a
+    server that goes after it has given the list. dataset: the one that is asked for.
 
     tries: how many requests for the same thing reach the server. stays: all of them meet the fault, else all but the
     last. wait: the least seconds between two of them. bin, month: what is struck. status: of the bin in the ledger,
@@ -46,6 +48,7 @@ class Case:
     bin: str = ""
     month: str = ""
     status: str | None = "used"
+    dataset: str = "demo"
 
     @property
     def name(self) -> str:
@@ -57,7 +60,7 @@ class Case:
         bin_id, month = self.bin or BIN_ID, self.month or r"\d{4}-\d\d"
         match self.at:
             case "catalog":
-                return rf"/api/export_metadata/demo\?start_date={month}-01&end_date={month}-\d\d"
+                return rf"/api/export_metadata/{self.dataset}\?start_date={month}-01&end_date={month}-\d\d"
             case "walk":
                 return rf"/api/bin/{bin_id}\?dataset=demo"
             case _:
@@ -186,7 +189,7 @@ MIDNIGHT = f"D{MONTHS[1].replace('-', '')}01T000000_IFCB010"  # in the answers o
 # Lists that are none: in words, what is said, how to make it.
 NOT_A_LIST: tuple[tuple[str, str, Flaw], ...] = (
     ("302 to an HTML page", "HTTP 302, a redirect to /timeline.*check source.url", of("redirect")),
-    ("404", "lists no bin of dataset 'demo'.*check dataset", NOT_FOUND),
+    ("404", "lists no bin of dataset 'demo'.*It has this dataset", NOT_FOUND),
     ("503, Retry-After of a day", "asks to wait .Retry-After: 86400", ASKS_FOR_A_DAY),
     ("wrong content type: JSON", "not a metadata export", JSON),
     (
@@ -238,6 +241,11 @@ NOT_SCORES: tuple[tuple[str, str, Flaw], ...] = (
 )
 CONNECT_TIMEOUT = "Connection to .* timed out"
 DOORS = (("connection refused", "Connection refused", "closed"), ("time-out at connect", CONNECT_TIMEOUT, "deaf"))
+# Addresses at which there is no such server.
+NOWHERE = (
+    ("a host name that cannot be resolved", "has a host name that cannot be resolved", "no host"),
+    ("https:// at a port that does not speak TLS", "does not speak TLS at this port", "tls"),
+)
 CUT_BETWEEN_LINES = "body cut between two lines that ends as HTTP has it"
 
 
@@ -262,8 +270,12 @@ def _matrix() -> Iterator[Case]:
     for fault, says, flaw, _ in TRANSIENT:
         if fault in ("time-out in mid-body", "502 with HTML"):  # all go one way, and each takes a run of its own
             yield Case(at, f"{fault}, each time", "refused", says, flaw, runs="alone", tries=tries, stays=True, **place)
+    for fault, says, door in NOWHERE:
+        yield Case(at, fault, "refused", says, door=door, runs="alone", tries=0, **place)
     for fault, says, flaw in NOT_A_LIST:
         yield Case(at, fault, "refused", says, flaw, runs="alone", stays=True, **place)
+    says = "lists no bin of dataset 'demi'.*It has no dataset of that name.*'demo'"
+    yield Case(at, "404, no such dataset", "refused", says, runs="alone", dataset="demi", **place)
 
     # The list by the walk: a request a bin.
     at = "walk"
@@ -295,7 +307,10 @@ def _matrix() -> Iterator[Case]:
     yield Case(at, CUT_BETWEEN_LINES, "accepted", "", CUT_BEFORE_THE_LAST_LINE, runs="staying", bin=next(free))
     yield Case(at, "404", "no_scores", "", NOT_FOUND, runs="staying", stays=True, bin=next(free), status="no_scores")
     for fault, says, door in DOORS:
-        yield Case(at, f"{fault}, each time", "refused", says, door=door, runs="unreachable", tries=0, status="failed")
+        for runs, when in (("away", "from the first request on"), ("gone", "once it has given the list")):
+            yield Case(at, f"{fault}, {when}", "refused", says, door=door, runs=runs, tries=0, status=None)
+    for fault, says, door in NOWHERE:
+        yield Case(at, fault, "refused", says, door=door, runs="away", tries=0, status=None)
     place = {"runs": "staying", "stays": True, "status": "failed"}
     for fault, says, flaw, wait in TRANSIENT:
         if fault not in ("429, Retry-After as a date", "503, Retry-After in seconds"):  # the others do for both

@@ -28,6 +28,22 @@ writes.
 - `no_scores`: the server says that it has none. `snakemake recheck` asks again.
 - `accepted`: the answer is used.
 
+A server that takes no connections is given up, with one message: then nothing more is asked of it in this run.
+
+- Before it has answered anything in this run: at once if its name cannot be resolved or if it does not speak TLS;
+  after the tries of one request if it refuses connections; after those of three requests in a row otherwise.
+- Once it has answered: after three requests in a row that got no connection in all their tries. It is waited for
+  between them, as for any fault that may pass.
+- A certificate that is not trusted ends it at any time.
+
+This says nothing of the bins. So none of them is entered as `failed`, with `record` neither: the run fails, what can be
+built without the server is built, and the same command goes on later. An `HTTP 500` that stays is another matter:
+it is about one file, which the dashboard cannot read (labels in non-ASCII in an `.h5`, a `.mat` of one ROI or with ROI
+numbers stored as floats), and no further try helps. When a run has failed it counts such failures by kind.
+
+Raw files that the server does not have (HTTP 404) leave their bins out of `snakemake images` and of montages, which
+is counted; for a bin that is asked for by name they are an error.
+
 "Each time" is a fault that does not pass. A request is tried 1 + `source.retries` times, 6 by default; the runs behind
 this page try less often, which is why they say "tried 2 times". In the messages `{bin}` stands for the id of the bin
 that is struck, `{url}` for `source.url`, and `{address}` for the whole address of the request that is struck.

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,6 +38,7 @@ from tests.integration.fault_matrix import (
 TIMEOUT = 1.0
 BACKOFF = 0.05
 PASSING_RETRIES = 8  # more than any fault that passes needs
+ALONE = ("alone", "away", "gone")
 DEADLINE = 120.0  # seconds for a run
 SLOW = [case.bin for case in MATRIX if case.runs == "staying" and case.slow]
 
@@ -88,7 +89,7 @@ class Bench:
     def __init__(self, folder: Path, cases: Iterable[Case]) -> None:
         self.folder = folder
         self.made: dict[Callable[[Any], Any], Future[Any]] = {}
-        self._chosen = [case for case in cases if case.runs == "alone"]
+        self._chosen = [case for case in cases if case.runs in ALONE]
         self._beside = ThreadPoolExecutor(1)
         self._alone: dict[str, Future[Seen]] = {}
         volumes = dict.fromkeys([*BINS, MIDNIGHT, NO_SCORE, NO_ROI, LAST], "2.5") | {NO_VOLUME: ""}
@@ -109,7 +110,7 @@ class Bench:
 
     def observe(self, case: Case) -> Seen:
         """What became of the case."""
-        if case.runs == "alone":
+        if case.runs in ALONE:
             return self._alone[case.name].result()
         if case.runs == "staying":
             run = self.staying["recorded" if case.status == "failed" else "stopped"]
@@ -118,13 +119,7 @@ class Bench:
             run = getattr(self, case.runs)
             ledger = run.ledger
         found = ledger.get(case.bin or BINS[0], {})
-        if case.door:
-            requests = []
-            if case.status == "failed":  # which of the bins met this door is for the run to say
-                found = next(row for row in ledger.values() if re.search(case.says, row["reason"]))
-                case = replace(case, bin=found["bin"])
-        else:
-            requests = [r for r in run.requests if re.search(case.target, r.target)]
+        requests = [] if case.door else [r for r in run.requests if re.search(case.target, r.target)]
         warnings, errors = said(run.printed, case)
         return Seen(warnings, errors, requests, found.get("status"), in_words(found.get("reason", ""), case))
 
@@ -191,29 +186,13 @@ class Bench:
             runs["rechecked"] = self._look(checkout, checkout.run({**config, "recheck": {"scores": "all"}}, "recheck"))
         return runs
 
-    @once
-    def unreachable(self) -> Run:
-        """The server goes after the list: one bin is refused a connection, the other one gets no answer to it."""
-        checkout = self._checkout("unreachable")
-        day = f"{MONTHS[0]}-10"
-        with Door(self.dashboard) as door:
-            door.open([Fault("_class_scores", "stall", times=None)])
-            printed = watched(
-                checkout.start(
-                    self.config(day, day, retries=2, on_failure="record", allow_empty=True),
-                    "--resources",
-                    "dashboard=1",
-                ),
-                (r"catalog: 2 bins, ", door.close),
-                ("Connection refused.*recorded as failed", door.deafen),
-            )
-            return self._look(checkout, printed)
-
     def config(self, first: str = f"{MONTHS[0]}-01", last: str = f"{MONTHS[-1]}-28", **source: Any) -> dict[str, Any]:
         return config(self.dashboard, first, last, **source)
 
     def _run_alone(self, case: Case) -> Seen:
-        """One fault in the list of the last month; nothing is built."""
+        """One fault in the list of the last month, or no server for the scores of several; nothing is built."""
+        if case.at == "scores":
+            return self._run_without_server(case)
         checkout = self._checkout(case.name)
         dashboard = Emulator({"demo": self.archive}, port=quiet_port(), faults=case.make())
         settings = {
@@ -222,12 +201,41 @@ class Bench:
             "catalog": "walk" if case.at == "walk" else "export",
         }
         with Door(dashboard) as door:
-            {"": door.open, "deaf": door.deafen, "closed": door.close}[case.door]()
-            printed = checkout.run(config(dashboard, f"{MONTHS[-1]}-01", f"{MONTHS[-1]}-28", **settings), fails=True)
+            {"deaf": door.deafen, "closed": door.close}.get(case.door, door.open)()
+            asked = config(dashboard, f"{MONTHS[-1]}-01", f"{MONTHS[-1]}-28", url=address(dashboard, case), **settings)
+            printed = checkout.run(asked | {"dataset": case.dataset}, fails=True)
         assert "The list of bins could not be read" in printed
-        assert checkout.files("demo") == {}
+        assert not checkout.results(case.dataset).exists() or checkout.files(case.dataset) == {}
         warnings, errors = said(printed, case)
         return Seen(warnings, errors, [r for r in dashboard.requests if re.search(case.target, r.target)], None, "")
+
+    def _run_without_server(self, case: Case) -> Seen:
+        """No bin is had, and none is recorded as failed; once the server is there the same command has them all."""
+        checkout = self._checkout(case.name)
+        dashboard = Emulator({"demo": self.archive}, port=quiet_port())
+        month = (f"{MONTHS[-1]}-01", f"{MONTHS[-1]}-28")
+        asked = config(dashboard, *month, retries=STAYING_RETRIES, on_failure="record", url=address(dashboard, case))
+        shut = {"deaf": "deafen", "closed": "close"}.get(case.door, "open")
+        with Door(dashboard) as door:
+            if case.runs == "away":
+                door.open()
+                (checkout.results("demo")).mkdir(parents=True)
+                checkout.run(config(dashboard, *month), "results/demo/catalog.csv")
+                dashboard.clear()
+                getattr(door, shut)()
+                printed = checkout.run(asked, "--rerun-triggers", "mtime", fails=True)
+            else:
+                door.open([Fault("_class_scores", "stall", times=None)])
+                printed = watched(checkout.start(asked), (r"catalog: \d+ bins, ", getattr(door, shut)), fails=True)
+            assert len(re.findall("nothing more is asked of it", printed)) == 1
+            assert not (checkout.results("demo") / "ledger.csv").exists()
+            requests = [r for r in dashboard.requests if case.runs == "away"]
+            warnings, errors = said(printed, case)
+            door.open([])
+            checkout.run(config(dashboard, *month, on_failure="record"), "--rerun-triggers", "mtime")
+        statuses = checkout.table("demo", "ledger").groupby("status").size().to_dict()
+        assert statuses == {"used": 5, "bad_volume": 1}
+        return Seen(warnings, errors, requests, None, "")
 
     def _checkout(self, name: str) -> Checkout:
         return Checkout(self.folder / re.sub(r"\W+", "-", name))
@@ -279,6 +287,13 @@ class Door:
         self.close()
 
 
+def address(dashboard: Emulator, case: Case) -> str:
+    """Where the case's runs take the server to be."""
+    if case.door == "no host":
+        return f"http://nowhere.invalid:{dashboard.port}"
+    return dashboard.url.replace("http://", "https://") if case.door == "tls" else dashboard.url
+
+
 def config(dashboard: Emulator, first: str, last: str, **source: Any) -> dict[str, Any]:
     """A run's config; source: keys that differ."""
     here = {"kind": "dashboard", "url": dashboard.url, "timeout": TIMEOUT, "backoff": BACKOFF}
@@ -298,8 +313,10 @@ def quiet_port() -> int:
             return port
 
 
-def watched(process: subprocess.Popen[str], *steps: tuple[str, Callable[[], None]]) -> str:
-    """Read a run's output to its end, which must be a good one; take a step when a line matches its expression.
+def watched(process: subprocess.Popen[str], *steps: tuple[str, Callable[[], None]], fails: bool = False) -> str:
+    """Read a run's output to its end, which must be a good one, or a bad one if it `fails`.
+
+    Take a step when a line matches its expression.
 
     The steps are taken in their order, each once.
     """
@@ -318,7 +335,7 @@ def watched(process: subprocess.Popen[str], *steps: tuple[str, Callable[[], None
         process.communicate()
         give_up.cancel()
     printed = "".join(lines)
-    assert process.returncode == 0, printed[-5000:]
+    assert (process.returncode != 0) == fails, printed[-5000:]
     assert not waiting, f"never printed: {waiting[0][0]}\n{printed}"
     return printed
 
@@ -342,6 +359,8 @@ def said(printed: str, case: Case) -> tuple[list[str], list[str]]:
         about = f"{about}.*{case.says}"
     raised = [*RAISED.findall(printed), *RECORDED.findall(printed)]
     errors = [text for text in raised if case.runs == "alone" or (case.bin and case.bin in text)]
+    if case.runs in ("away", "gone"):
+        errors = [text for text in raised if "nothing more is asked of it" in text]
     lines = [line for line in printed.splitlines() if re.search(about, line)]
     of_errors = {line for text in raised for line in text.splitlines()}
     warnings = [line for line in lines if line not in of_errors and not RECORDED.match(line)]
@@ -350,10 +369,13 @@ def said(printed: str, case: Case) -> tuple[list[str], list[str]]:
 
 def in_words(text: str, case: Case) -> str:
     """A text without what differs from run to run and from system to system; as the page explains."""
-    url = r"http://127\.0\.0\.1:\d+"
+    url = r"https?://(127\.0\.0\.1|nowhere\.invalid):\d+"
     text = re.sub(url + case.target, "{address}", text)
     text = re.sub(url, "{url}", text)
-    text = re.sub(r"host='127\.0\.0\.1', port=\d+", "host='dashboard', port=80", text).replace("127.0.0.1", "dashboard")
+    text = re.sub(r"host='(127\.0\.0\.1|nowhere\.invalid)', port=\d+", "host='dashboard', port=80", text)
+    text = text.replace("127.0.0.1", "dashboard").replace("nowhere.invalid", "dashboard")
+    text = re.sub(r"\[Errno -?\d+\] (Name or service not known|Temporary failure in name resolution)", "...", text)
+    text = re.sub(r"\[SSL: \w+\] [^()]*\(_ssl\.c:\d+\)", "...", text)
     text = text.replace(case.bin, "{bin}") if case.bin else text
     text = re.sub(BIN_ID, "{other bin}" if case.bin else "{bin}", text)
     text = re.sub(r"Errno \d+", "Errno ...", text)

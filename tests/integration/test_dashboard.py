@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from demo_archive import AWKWARD, write_demo_archive
@@ -13,6 +14,7 @@ from tests.archives import bin_row, write_archive
 from tests.dashboard.emulator import Emulator, Fault, Request
 from tests.integration.comparing import assert_equals_truth
 from tests.integration.conftest import Checkout
+from tests.raw_files import scores_h5, scores_mat
 
 VERSIONS = ("5.0", "5.1", "5.2")
 SCORES = "_class_scores"
@@ -256,13 +258,100 @@ def test_skipped_bins_are_kept_on_request(checkout: Checkout, archive: Path) -> 
     assert set(ledger.loc[AWKWARD["skipped"] + AWKWARD["beads_skipped"], "status"]) == {"used"}
 
 
-@pytest.mark.parametrize("kind", ["nowhere", "empty"])
-def test_no_bins_is_an_error_that_says_what_to_check(checkout: Checkout, archive: Path, kind: str) -> None:
+@pytest.mark.parametrize("catalog", ["export", "walk"])
+def test_no_bins_in_the_window_is_an_error_that_says_what_to_check(
+    checkout: Checkout, archive: Path, catalog: str
+) -> None:
     with Emulator({"demo": archive}) as dashboard:
-        asked = config(dashboard, "2030-01-01", "2030-02-01") | ({"dataset": "typo"} if kind == "nowhere" else {})
+        asked = config(dashboard, "2030-01-01", "2030-02-01", source={"catalog": catalog})
         printed = checkout.run(asked, fails=True)
-        assert f"{dashboard.url} lists no bin of dataset '{asked['dataset']}' from 2030-01-01 to 2030-02-01" in printed
+        assert (
+            f"{dashboard.url} lists no bin of dataset 'demo' from 2030-01-01 to 2030-02-01. It has this dataset, so "
+            "check select.start and select.end." in printed
+        )
+        assert [r.path for r in dashboard.requests][-1] == "/api/list_datasets"
+        assert len(dashboard.requests) == (3 if catalog == "export" else len(dashboard.requests))
+
+
+def test_a_wrong_dataset_is_told_the_names_of_the_server_the_nearest_first(checkout: Checkout, archive: Path) -> None:
+    with Emulator(dict.fromkeys(["zzz", "MVCO", "mvco2", "arctic", "harpswell"], archive)) as dashboard:
+        printed = checkout.run(config(dashboard) | {"dataset": "mvcO"}, fails=True)
+        told = (
+            "It has no dataset of that name: check dataset. Its datasets, those of similar names first: 'MVCO', 'mvco2'"
+        )
+        assert told in printed
         assert len(dashboard.requests) == 2
+    assert not (checkout.folder / "results" / "mvcO").exists() or checkout.files("mvcO") == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            b'{"datasets": ["a\\nb\\u001b[2J'
+            + b"x" * 500
+            + b'"'
+            + b', "many"'
+            + b"".join(b', "%d"' % n for n in range(2000))
+            + b"]}",
+            "many",
+        ),
+        (b'{"datasets": []}', "It has no datasets at all."),
+        (b'{"datasets": "all"}', "names its datasets"),
+        (b'{"datasets": [1]}', "names its datasets"),
+        (b"[]", "names its datasets"),
+        (b"<html>", "names its datasets"),
+    ],
+    ids=["odd names", "none", "text", "numbers", "list", "page"],
+)
+def test_names_of_datasets_are_text_from_elsewhere(checkout: Checkout, archive: Path, body: bytes, says: str) -> None:
+    with Emulator({"demo": archive}) as dashboard:
+        dashboard.faults.append(Fault("list_datasets", "body", times=None, body=body, content_type="application/json"))
+        printed = checkout.run(config(dashboard, source={"retries": 0}) | {"dataset": "many0"}, fails=True)
+    (line,) = [line for line in printed.splitlines() if "lists no bin of dataset 'many0'" in line]
+    assert says in line
+    assert "\x1b" not in line
+    assert len(line) < 600
+
+
+def test_a_dataset_that_no_dashboard_can_have_is_refused_before_any_request(checkout: Checkout, archive: Path) -> None:
+    with Emulator({"demo": archive}) as dashboard:
+        printed = checkout.run(config(dashboard) | {"dataset": "dot.ted"}, fails=True)
+        assert "dataset: 'dot.ted' cannot be used with source.kind: dashboard" in printed
+        assert dashboard.requests == []
+    printed = checkout.run({"dataset": "dot.ted", "source": {"kind": "directory", "path": str(archive)}})
+    assert "dot.ted: 4 days" in printed
+
+
+def test_bins_that_the_server_cannot_read_are_counted_and_the_line_to_set_is_given(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    bins = [f"D20240401T0{hour}0000_IFCB010" for hour in range(7)]
+    archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], {bins[0]: (["A"], [[0.9]] * 2)})
+    for bin_id, name, body in (
+        (bins[1], "_class.h5", scores_h5(3, bins[1], ["A"], [2, 3], [[0.9]] * 2)),
+        (bins[2], "_class_v1.mat", scores_mat(["A", "B"], [2, 3], [[0.9, 0.1]] * 2, roinum=np.array([[2], [3]]))),
+        (bins[3], "_class.h5", scores_h5(3, bins[3], ["\u00c5"], [2], [[0.9]])),
+        (bins[4], "_class_v1.mat", scores_mat(["A", "B"], [2], [[0.9, 0.1]], roinum=np.array([[2]]))),
+        (bins[5], "_class_v1.mat", scores_mat(["A", "B"], [2, 3], [[0.9, 0.1]] * 2)),  # of floats
+    ):
+        (archive / f"{bin_id}{name}").write_bytes(body)
+    unreadable = bins[3:6]
+    with Emulator({"demo": archive}) as dashboard:
+        dashboard.faults.append(Fault(f"{bins[6]}{SCORES}", "html", times=None))
+        asked = config(dashboard, "2024-04-01", "2024-04-01", source={"retries": 1})
+        printed = checkout.run(asked, fails=True)
+        for bin_id in unreadable:
+            assert len(targets(dashboard, bin_id)) == 2
+            assert re.search(rf"bin {bin_id}: .*HTTP 500 Internal Server Error \(tried 2 times\)", printed)
+        assert "class scores of bins: 4 failed (3 HTTP 500, 1 an HTML page, not data)" in printed
+        assert "of a file that the server cannot read: trying again does not help" in printed
+        assert "set source.on_failure: record" in printed
+        asked["source"]["on_failure"] = "record"
+        checkout.run(asked)
+    ledger = checkout.table("demo", "ledger").set_index("bin")["status"].to_dict()
+    assert ledger == dict.fromkeys(bins[:3], "used") | dict.fromkeys(bins[3:], "failed")
+    assert checkout.table("demo").set_index("class")["count"].to_dict() == {"A": 6, "B": 0, "unclassified": 0}
 
 
 def test_a_stale_merged_table_does_not_outlive_its_catalog(checkout: Checkout, archive: Path) -> None:

@@ -17,10 +17,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 
 from tests.dashboard.emulator import Emulator, Fault
+from tests.raw_files import scores_h5, scores_mat
 
 REPOSITORY = Path(__file__).parents[2]
 RECORDED = REPOSITORY.parent / "shared" / "data" / "recorded"
@@ -205,6 +207,32 @@ def dashboard(archive: Path) -> Iterator[Emulator]:
 
 def get(dashboard: Emulator, timeout: float = 10) -> requests.Response:
     return requests.get(dashboard.url + SCORES_PATH, timeout=timeout, allow_redirects=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status"),
+    [
+        ("_class.h5", scores_h5(3, BIN, ["Akashiwo", "Ceratium"], [2], [[0.5, 0.25]]), 200),
+        ("_class_v2.h5", scores_h5(2, BIN, ["Akashiwo", "Ceratium"], [2], [[0.5, 0.25]]), 200),
+        ("_class.h5", scores_h5(3, BIN, ["\u00c5kashiwo", "Ceratium"], [2], [[0.5, 0.25]]), 500),
+        ("_class_v1.mat", scores_mat(["A", "B"], [2, 3], [[0.5, 0.25]] * 2, roinum=np.array([[2], [3]])), 200),
+        ("_class_v1.mat", scores_mat(["A", "B"], [2], [[0.5, 0.25]], roinum=np.array([[2]])), 500),
+        ("_class_v1.mat", scores_mat(["A", "B"], [2, 3], [[0.5, 0.25]] * 2), 500),
+    ],
+    ids=["h5", "h5 version 2", "h5 not ASCII", "mat", "mat of one ROI", "mat with ROI numbers as floats"],
+)
+def test_scores_files_of_classifiers_that_the_application_stumbles_over(
+    archive: Path, name: str, body: bytes, status: int
+) -> None:
+    """As it was seen of the application in three versions: each time, so that trying again does not help."""
+    (archive / f"{BIN}_class_scores.csv").unlink()
+    (archive / f"{BIN}{name}").write_bytes(body)
+    with Emulator({"mvco": archive}, "5.0") as dashboard:
+        answers = [get(dashboard) for _ in range(3)]
+        products = requests.get(f"{dashboard.url}/api/has_products/{BIN}", timeout=10).json()
+    assert [answer.status_code for answer in answers] == [status] * 3
+    assert status == 500 or answers[0].text.splitlines()[1] == f"{BIN}_00002,0.5,0.25"
+    assert products["has_class_scores"]
 
 
 @pytest.mark.parametrize(

@@ -88,12 +88,17 @@ def test_fault(bench: Bench, case: Case, figure: Figure) -> None:
             assert seen.reason == ""
         case "refused":
             (error,) = seen.errors
-            assert case.at != "scores" or error.startswith("bin {bin}: ")
-            if case.fault.endswith(", each time"):
-                tries = 1 + (2 if case.runs == "unreachable" else STAYING_RETRIES)
-                assert error.endswith(f" (tried {tries} times)")
+            assert case.at != "scores" or case.door or error.startswith("bin {bin}: ")
+            assert case.runs not in ("away", "gone") or "nothing more is asked of it in this run" in error
+            if case.runs == "gone":
+                assert f" (3 requests in a row, each tried {1 + STAYING_RETRIES} times): nothing more is asked" in error
+            elif case.door in ("no host", "tls"):
+                assert seen.requests == []
+                assert "nothing more is asked of it in this run" in error
+            elif case.fault.endswith(", each time"):
+                assert f" (tried {1 + STAYING_RETRIES} times)" in error
                 assert case.door or len(seen.warnings) == case.tries - 1
-            else:
+            elif not case.door:
                 assert seen.warnings == []
             printable = "".join(c if c.isprintable() else "?" for c in error)
             assert seen.reason == (printable if case.status == "failed" else "")

@@ -252,6 +252,74 @@ def test_a_server_that_lacks_one_of_the_raw_files(checkout: Checkout, archive: P
     assert f"bin {BINS[0]}: {dashboard.url}/own/{BINS[0]}.adc tells of images, but the server has no .roi" in printed
 
 
+def test_of_all_bins_of_a_server_those_without_raw_files_are_left_out(checkout: Checkout, archive: Path) -> None:
+    for bin_id, parts in ((BINS[0], PARTS), (BINS[1], ["adc"]), (BINS[2], ["roi"])):
+        for part in parts:
+            (archive / "raw" / f"{bin_id}.{part}").rename(archive.parent / f"{bin_id}.{part}")
+    with Emulator({"own": archive}) as dashboard:
+        config = served(dashboard)
+        printed = checkout.run(config, "images")
+        assert "images: 3 of 4 bins have no raw files in the source: left out" in printed
+        assert "Traceback" not in printed
+        assert "RuleException" not in printed
+        assert len([line for line in printed.splitlines() if "raw files" in line]) == 1
+        assert {bin_id for bin_id, body in zips(checkout).items() if unzipped(body)[0]} == {BINS[3]}
+        for bin_id in BINS[:3]:
+            pixels, (row,) = unzipped(zips(checkout)[bin_id])
+            assert pixels == {}
+            assert row["problem"].startswith(f"left out: bin {bin_id}: ")
+        # That is kept: another run asks for nothing, also if it makes other images anew.
+        dashboard.clear()
+        assert "Nothing to be done" in checkout.run(config, "images")
+        (checkout.folder / zip_of(BINS[3])).unlink()
+        printed = checkout.run(config, "images")
+        assert "images: 3 of 4 bins have no raw files in the source: left out" in printed
+        assert {bin_id: sorted(parts) for bin_id, parts in asked(dashboard).items()} == {BINS[3]: sorted(PARTS)}
+        # They are asked for again if their zip is deleted, or after a recheck.
+        (checkout.folder / zip_of(BINS[0])).unlink()
+        for path in archive.parent.glob("D*"):
+            path.rename(archive / "raw" / path.name)
+        dashboard.reload()
+        assert "images: 2 of 4 bins have no raw files" in checkout.run(config, "images")
+        before = zips(checkout)
+        checkout.run(config, "recheck")
+        assert set(zips(checkout)) == {BINS[0], BINS[3]}
+        assert "raw files" not in checkout.run(config, "images")
+    after = zips(checkout)
+    assert all(len(unzipped(after[bin_id])[0]) == len(SCORES[bin_id]) + 1 for bin_id in BINS)
+    assert [after[bin_id] for bin_id in (BINS[0], BINS[3])] == [before[bin_id] for bin_id in (BINS[0], BINS[3])]
+    shutil.rmtree(checkout.results("own"))
+    checkout.run(on_disk(archive), "images")
+    assert zips(checkout) == after
+
+
+def test_a_server_without_any_raw_files_has_no_images(checkout: Checkout, archive: Path) -> None:
+    shutil.rmtree(archive / "raw")
+    with Emulator({"own": archive}) as dashboard:
+        for _ in range(2):
+            printed = checkout.run(served(dashboard), "images", fails=True)
+            assert "images: none of 4 bins has raw files (.hdr, .adc, .roi) in the source" in printed
+            assert "Traceback" not in printed
+        printed = checkout.run(served(dashboard), "montages", fails=True)
+        assert re.search(r"montages: none of the \d bins that were chosen has raw files", printed)
+        assert (checkout.results("own") / "abundance_long.csv").exists()
+
+
+def test_montages_of_a_server_that_lacks_the_raw_files_of_some_bins(checkout: Checkout, archive: Path) -> None:
+    for bin_id in (BINS[0], BINS[3]):
+        for part in PARTS:
+            (archive / "raw" / f"{bin_id}.{part}").unlink()
+    with Emulator({"own": archive}) as dashboard:
+        printed = checkout.run(served(dashboard, classes=["Ditylum"]), "montages")
+        assert "montages: 2 of 4 chosen bins have no raw files in the source: left out" in printed
+        assert "RuleException" not in printed
+    picture_of = (checkout.results("own") / "montages" / "Ditylum.svg").read_text()
+    shown = {bin_id for bin_id in BINS if bin_id in picture_of}
+    assert shown == {BINS[1], BINS[2]}
+    page = (checkout.results("own") / "montages" / "Ditylum.html").read_text()
+    assert f"left out: bin {BINS[0]}: the source has no raw files" in page
+
+
 def test_a_roi_file_that_was_mended_is_read_again(checkout: Checkout, archive: Path) -> None:
     path = archive / "raw" / f"{BINS[0]}.roi"
     whole = path.read_bytes()

@@ -97,6 +97,32 @@ def let_go():
     gc.freeze()
 
 
+def leave_what_asks_in_vain():
+    """Begin no job that would ask a server that was given up; what can be built without it still is."""
+
+    class Scheduler(type(workflow.scheduler)):
+        @property
+        def open_jobs(self):
+            # The first one after the server was given up fails, so that the run does.
+            gone = self._errors and SOURCE.given_up()
+            return [job for job in super().open_jobs if not (gone and "dashboard" in job.scheduler_resources)]
+
+    workflow.scheduler.__class__ = Scheduler
+
+
+def said_before(record):
+    """Whether it is once more that the server was given up, of jobs that were asking at the same time."""
+    global GONE_SAID
+    gone = SOURCE.given_up()
+    again = bool(gone) and gone in str(record.msg) and GONE_SAID
+    GONE_SAID = GONE_SAID or (bool(gone) and gone in str(record.msg))
+    return again
+
+
+GONE_SAID = False
+logger.addFilter(lambda record: not said_before(record))
+
+
 async def leave_sizes(jobs):
     """In place of the scheduler's look at the sizes of inputs: to it they are all alike."""
 
@@ -147,13 +173,27 @@ def after_failure():
     if not workflow.scheduler.failed:
         logger.error("The run was stopped. What is built is kept: the same command goes on where it stood.")
         return
+    if SOURCE.given_up():
+        logger.error(
+            "The run is not complete, for the server could not be reached, as is said above. Bins that were not had "
+            "are not recorded as failed for that. What is built is kept: the same command goes on where this run "
+            "stopped, once the server can be reached."
+        )
+        return
     gone = (
         "the merged tables are gone until nothing is missing"
         if "merge_abundance" in unfinished
         else "tables that have what failed are gone until nothing is missing"
     )
+    failures = [said for each in (progress, progress_of_features, extracted, exampled) if (said := each.failures())]
+    counted = "".join(f"\n  {said}" for said in failures) + ("\n" if failures else " ")
+    stays = (
+        "An HTTP 500 that stays is of a file that the server cannot read: trying again does not help. "
+        if any("HTTP 500" in said for said in failures)
+        else ""
+    )
     logger.error(
-        "The run is not complete. What failed is said above, with its bin and address. The bins and days that are "
-        f"built are kept; {gone}. The same command goes on where this run stopped. To have what cannot be had written "
-        "down as failed, set source.on_failure: record."
+        "The run is not complete. What failed is said above, with its bin and address."
+        f"{counted}The bins and days that are built are kept; {gone}. The same command goes on where this run stopped. "
+        f"{stays}To have what cannot be had written down as failed, set source.on_failure: record."
     )

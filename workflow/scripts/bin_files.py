@@ -78,6 +78,10 @@ class BinFiles(ABC):
         if scores_format != "csv":
             self.scores_identity["scores_format"] = scores_format
 
+    def given_up(self) -> str:
+        """Nothing: as Source.given_up, for a place that is always there."""
+        return ""
+
     # --- what a place of files tells ---
 
     @abstractmethod

@@ -6,6 +6,7 @@ folder that is named as a year holds the bins of that year, any other one (`lega
 
 import logging
 import re
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bin_files import BinFiles, ScoreFiles, index_scores
 from bin_ids import PATTERN, parse_bin_id
-from errors import NoBinsError, RequestError, TransientError
-from patience import Patience
+from errors import NoBinsError, NoConnectionError, RequestError, TransientError
+from patience import ENOUGH, Patience
 from raw_archive import LEFT_OUT, RawBin, RawTree, index_files
 from raw_images import ReadRange
 from raw_volume import FastRuns
 from source_file import OverNetwork
+from traffic import Leave
 from version import USER_AGENT
 from window import Window
 
@@ -35,6 +37,8 @@ PIECE = 2**18  # bytes of a body at a time
 CONNECTIONS = 64  # more than are asked for at a time: what limits requests is the profile's `dashboard` resource
 YEAR = re.compile("[0-9]{4}")
 OVERLOADED = (429, 502, 503, 504)
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL 1 to 3.1, and later ones: the answer is no TLS
+NO_WHOLE_ANSWER = "no answer, or one that breaks off"
 # Codes of faults that may pass, beside HTTP 408, 425, 429 and 5xx. Source: botocore/retries/standard.py.
 PASSING = {"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete", "SlowDown", "Throttling"}
 OTHER_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
@@ -232,12 +236,12 @@ class Bucket(OverNetwork, BinFiles):
     def _get(self, path: str, most: int, offset: int | None = None) -> bytes:
         """The first `most` bytes of a file, or those from an offset on: fewer only where the file ends."""
 
-        async def get(files: "S3FileSystem", began: float) -> bytes:
+        async def get(files: "S3FileSystem", leave: Leave) -> bytes:
             asked = {"Bucket": self.bucket, "Key": path.removeprefix(f"s3://{self.bucket}/")}
             if offset is not None:
                 asked["Range"] = f"bytes={offset}-{offset + most - 1}"
             answer = await files._call_s3("get_object", **asked)
-            self.patience.traffic.answered(began)
+            self.patience.answered(leave, good=True)
             body = bytearray()
             async with answer["Body"] as pieces:
                 if not {"ETag", "ContentLength"} <= answer.keys():  # a page of a proxy
@@ -255,25 +259,25 @@ class Bucket(OverNetwork, BinFiles):
     def _page(self, where: str, asked: Mapping[str, str]) -> dict[str, Any]:
         """An answer of ListObjectsV2."""
 
-        async def page(files: "S3FileSystem", began: float) -> dict[str, Any]:
+        async def page(files: "S3FileSystem", leave: Leave) -> dict[str, Any]:
             answer: dict[str, Any] = await files._call_s3("list_objects_v2", **asked)
-            self.patience.traffic.answered(began)
+            self.patience.answered(leave, good=True)
             if "IsTruncated" not in answer:  # a page of a proxy, which is read as a list of nothing
                 raise TransientError(f"{self._named(where)}: HTTP 200 with something that is no list of files")
             return answer
 
         return self._ask(where, page)
 
-    def _ask(self, where: str, send: Callable[["S3FileSystem", float], Awaitable[T]]) -> T:
-        """What `send` returns, given the client and when the request began. Raises RequestError, naming `where`."""
+    def _ask(self, where: str, send: Callable[["S3FileSystem", Leave], Awaitable[T]]) -> T:
+        """What `send` returns, given the client and leave to go. Raises RequestError, naming `where`."""
         from botocore.exceptions import BotoCoreError, ClientError
         from fsspec.asyn import sync
         from s3fs.core import S3_RETRYABLE_ERRORS
 
-        def once(began: float) -> T:
+        def once(leave: Leave) -> T:
             try:
                 files = self._files()
-                answer: T = sync(files.loop, send, files, began)
+                answer: T = sync(files.loop, send, files, leave)
             except (ClientError, BotoCoreError, OSError, ValueError, *S3_RETRYABLE_ERRORS) as error:
                 # Of an answer that is a refusal s3fs makes an error of the system's kind, from it.
                 told: BaseException | None = error
@@ -281,7 +285,10 @@ class Bucket(OverNetwork, BinFiles):
                     told = told.__cause__
                 name = self._named(where)
                 # Not `from error`: what libraries say may hold more than belongs into a log.
-                raise (_no_answer(name, error) if told is None else self._refusal(name, told.response)) from None
+                if told is None:
+                    raise _no_answer(self._server, name, error) from None
+                self.patience.answered(leave, good=False)
+                raise self._refusal(name, told.response) from None
             return answer
 
         return self.patience.ask(once)
@@ -309,6 +316,10 @@ class Bucket(OverNetwork, BinFiles):
 
     # --- faults ---
 
+    @property
+    def _server(self) -> str:
+        return self.endpoint_url or f"the server of {self.address}"
+
     def _named(self, where: str) -> str:
         return f"{where} (at {self.endpoint_url})" if self.endpoint_url else where
 
@@ -318,7 +329,7 @@ class Bucket(OverNetwork, BinFiles):
         code = re.sub("[^A-Za-z0-9]", "", str(answer.get("Error", {}).get("Code", "")))[:60]
         said = f"{name}: HTTP {status}" + (f" {code}" if code not in ("", str(status)) else "")
         if code in PASSING or status in (408, 425, 429) or status >= 500:
-            return TransientError(said, refused=status in OVERLOADED)
+            return TransientError(said, refused=status in OVERLOADED, kind=f"HTTP {status}")
         if status == 416:
             return _BehindEndError(said)
         if code in OTHER_REGION:
@@ -341,8 +352,8 @@ class _BehindEndError(RequestError):
     """A part was asked for that begins where the file has ended."""
 
 
-def _no_answer(name: str, error: Exception) -> RequestError:
-    """What a fault means that is not an answer."""
+def _no_answer(server: str, name: str, error: Exception) -> RequestError:
+    """What a fault means that is not an answer. server: as a message names it; name: what was asked for."""
     from botocore import exceptions as faults
     from s3fs.core import S3_RETRYABLE_ERRORS
 
@@ -363,18 +374,40 @@ def _no_answer(name: str, error: Exception) -> RequestError:
         | faults.LoginError,
     ):
         return RequestError(f"{name}: no credentials are to be had ({kind}): {LOGIN}")
+    told = f"{name}: {kind}: {reason}"
     if "CERTIFICATE_VERIFY_FAILED" in reason or "certificate verify failed" in reason:
-        return RequestError(
-            f"{name}: {kind}: {reason}. For a server whose certificate is of a private authority, name the file of "
-            "that authority's certificate in the environment variable AWS_CA_BUNDLE"
+        return NoConnectionError(
+            told,
+            f"{server} has a certificate that is not trusted ({reason})",
+            "For a server whose certificate is of a private authority, name the file of that authority's certificate "
+            "in the environment variable AWS_CA_BUNDLE",
+            enough=0,
+            for_good=True,
         )
+    if no_connection := _no_connection(error, reason):
+        why, enough = no_connection
+        return NoConnectionError(f"{told}: {WHERE}", f"{server} {why} ({reason})", WHERE.capitalize(), enough)
     if isinstance(error, (faults.ConnectionError, faults.FlexibleChecksumError, *S3_RETRYABLE_ERRORS)):
-        nobody = isinstance(error, faults.EndpointConnectionError)
-        return TransientError(
-            f"{name}: {kind}: {reason}" + (f": {WHERE}" if nobody else ""),
-            refused=isinstance(error, faults.ConnectionError),
-        )
-    return RequestError(f"{name}: {kind}: {reason}: {WHERE}")
+        return TransientError(told, refused=isinstance(error, faults.ConnectionError), kind=NO_WHOLE_ANSWER)
+    return RequestError(f"{told}: {WHERE}", "no answer")
+
+
+def _no_connection(error: Exception, reason: str) -> tuple[str, int] | None:
+    """What a server without a connection does, and NoConnectionError.enough of it; None if there was one."""
+    from botocore import exceptions as faults
+
+    cause = error.__cause__ or error.__context__
+    if isinstance(error, faults.SSLError):
+        no_tls = any(sign in reason for sign in NO_TLS)
+        return ("does not speak TLS at this port", 0) if no_tls else ("makes no TLS connection", ENOUGH)
+    if isinstance(error, faults.ProxyConnectionError):
+        return "is not reached through the proxy that the environment names", ENOUGH
+    if isinstance(error, faults.ConnectTimeoutError):
+        return "does not answer when it is asked for a connection", ENOUGH
+    if isinstance(error, faults.EndpointConnectionError):
+        unknown = isinstance(getattr(cause, "os_error", cause), socket.gaierror)
+        return ("has a host name that cannot be resolved", 0) if unknown else ("takes no connections", 1)
+    return None
 
 
 def _place(path: str) -> tuple[list[str], str]:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -25,17 +26,20 @@ from errors import (
     CatalogError,
     FeaturesError,
     NoBinsError,
+    NoConnectionError,
+    NoRawFilesError,
     RawFileError,
     RequestError,
     ScoresError,
     TransientError,
 )
 from metadata_export import from_records, read_export, without_repeats
-from patience import Patience
+from patience import ENOUGH, Patience
 from raw_header import read_header
 from raw_images import RawImages
 from raw_triggers import read_triggers
 from source_file import OverNetwork, SourceFile
+from traffic import Leave
 from version import USER_AGENT
 from window import Window
 
@@ -45,9 +49,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("ifcb.dashboard")
 
 EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
+MOST_NAMES, SHOWN_NAMES, LONGEST_NAME = 1000, 20, 60  # of a server's datasets: compared, shown, characters of one
 LONGEST_WAIT = 600.0  # seconds between two tries
 PIECE = 2**18  # bytes of a body at a time
 OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL 1 to 3.1, and later ones: the answer is no TLS
+NO_WHOLE_ANSWER = "no answer, or one that breaks off"
 LINE, JSON, ANYTHING = (b"\n",), (b"\n", b"}"), (b"",)  # how an answer ends that is whole
 WALK_KEYS = frozenset(
     "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
@@ -110,10 +117,24 @@ class Dashboard(OverNetwork):
         if rows.empty:
             raise NoBinsError(
                 f"{self.url} lists no bin of dataset {self.dataset!r} from {window.start} to {window.end}. "
-                "It answers alike for a dataset that it does not have and for a period without bins: check "
-                f"dataset, select.start and select.end; {self.url}/api/list_datasets names its datasets."
+                + self._why_none()
             )
         return rows
+
+    def _why_none(self) -> str:
+        """Whether there is such a dataset, which a list without bins does not tell: one more request."""
+        try:
+            names = (self._json("/api/list_datasets") or {}).get("datasets")
+        except (RequestError, CatalogError):  # what it is asked for is a hint, no more
+            names = None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return (
+                "It answers alike for a dataset that it does not have and for a period without bins: check dataset, "
+                f"select.start and select.end; {self.url}/api/list_datasets names its datasets."
+            )
+        if self.dataset in names:
+            return "It has this dataset, so check select.start and select.end."
+        return f"It has no dataset of that name: check dataset. {_named(names, self.dataset)}"
 
     def _export(self, window: Window) -> pd.DataFrame:
         months = []
@@ -237,7 +258,7 @@ class Dashboard(OverNetwork):
         triggers = read_triggers(bin_id, adc.body, adc.address, columns)
         roi = self._raw(bin_id, ".roi") if triggers.rois else None
         if triggers.rois and roi is None:
-            raise RawFileError(f"bin {bin_id}: {adc.address} tells of images, but the server has no .roi (HTTP 404)")
+            raise NoRawFilesError(f"bin {bin_id}: {adc.address} tells of images, but the server has no .roi (HTTP 404)")
         body = roi.body if roi else b""
         yield RawImages(triggers, lambda offset, length: body[offset : offset + length])
 
@@ -273,9 +294,9 @@ class Dashboard(OverNetwork):
 
     def _get(self, target: str, ends: tuple[bytes, ...] = JSON) -> bytes | None:
         """The body of the answer, None for HTTP 404. Transient faults are tried again with growing waits."""
-        return self.patience.ask(lambda began: self._fetch(self.url + target, ends, began))
+        return self.patience.ask(lambda leave: self._fetch(self.url + target, ends, leave))
 
-    def _fetch(self, address: str, ends: tuple[bytes, ...], began: float) -> bytes | None:
+    def _fetch(self, address: str, ends: tuple[bytes, ...], leave: Leave) -> bytes | None:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -283,8 +304,7 @@ class Dashboard(OverNetwork):
         try:
             # Redirects are for browsers: a mistyped address is redirected to a page.
             with session.get(address, timeout=self.timeout, allow_redirects=False, stream=True) as response:
-                if response.status_code in (200, 404):
-                    self.patience.traffic.answered(began)
+                self.patience.answered(leave, good=response.status_code in (200, 404))
                 body = self._body(response, address)
         except requests.exceptions.InvalidURL as error:
             raise RequestError(f"{address}: {error}") from error
@@ -295,13 +315,10 @@ class Dashboard(OverNetwork):
             EOFError,
             zlib.error,
         ) as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise RequestError(
-                    f"{address}: {_reason(error)}. For a server whose certificate is of a private authority, name the "
-                    "file of that authority's certificate in the environment variable REQUESTS_CA_BUNDLE"
-                ) from error
+            if without_connection := _no_connection(self.url, address, error):
+                raise without_connection from error
             no_answer = isinstance(error, requests.ConnectionError | requests.Timeout)
-            raise TransientError(f"{address}: {_reason(error)}", refused=no_answer) from error
+            raise TransientError(f"{address}: {_reason(error)}", refused=no_answer, kind=NO_WHOLE_ANSWER) from error
         _check(response, address, body, ends)
         return None if response.status_code == 404 else body
 
@@ -314,16 +331,28 @@ class Dashboard(OverNetwork):
             body.write(unpacker.decompress(piece, self.max_body + 1 - body.tell()) if unpacker else piece)
             if body.tell() > self.max_body:
                 raise RequestError(
-                    f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)"
+                    f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)",
+                    "an answer larger than source.max_body_mb",
                 )
         if unpacker and (not unpacker.eof or unpacker.unused_data):
             raise EOFError("the compressed answer breaks off")
         return body.getvalue()
 
 
+def _named(names: list[str], wanted: str) -> str:
+    """Names that a server gave, cut and cleaned, those that are most like the wanted one first."""
+    clean = {"".join(c if c.isprintable() else "?" for c in name[:LONGEST_NAME]) for name in names[:MOST_NAMES]}
+    likeness = {name: SequenceMatcher(None, wanted.lower(), name.lower()).ratio() for name in clean}
+    shown = sorted(clean, key=lambda name: (-likeness[name], name))[:SHOWN_NAMES]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    listed = ", ".join(map(repr, shown)) + more
+    return f"Its datasets, those of similar names first: {listed}." if shown else "It has no datasets at all."
+
+
 def _check(response: requests.Response, address: str, body: bytes, ends: tuple[bytes, ...]) -> None:
     """Raise RequestError unless the answer is data or a plain 404."""
     status, headers = response.status_code, response.headers
+    kind = f"HTTP {status}"
     if status == 404:
         return
     if status in (408, 425, 429) or status >= 500:
@@ -331,34 +360,74 @@ def _check(response: requests.Response, address: str, body: bytes, ends: tuple[b
         if wait is not None and wait > LONGEST_WAIT:
             asked = headers["Retry-After"]
             raise RequestError(
-                f"{address}: HTTP {status}, and the server asks to wait (Retry-After: {asked}): try later"
+                f"{address}: HTTP {status}, and the server asks to wait (Retry-After: {asked}): try later", kind
             )
-        raise TransientError(f"{address}: HTTP {status} {response.reason}", wait, refused=status in OVERLOADED)
+        raise TransientError(f"{address}: HTTP {status} {response.reason}", wait, status in OVERLOADED, kind)
     if 300 <= status < 400:
         raise RequestError(
             f"{address}: HTTP {status}, a redirect to {headers.get('Location')}: "
-            "check source.url (http or https, host, path) and dataset"
+            "check source.url (http or https, host, path) and dataset",
+            kind,
         )
     if status in (401, 403):
         raise RequestError(
             f"{address}: HTTP {status} {response.reason}: the server wants a login, which goes into the file .netrc of "
-            f"your home folder: machine {urlsplit(address).hostname} login NAME password WORD"
+            f"your home folder: machine {urlsplit(address).hostname} login NAME password WORD",
+            kind,
         )
     if status != 200:
-        raise RequestError(f"{address}: HTTP {status} {response.reason}")
+        raise RequestError(f"{address}: HTTP {status} {response.reason}", kind)
     if "html" in headers.get("Content-Type", "") or (ends != ANYTHING and body[:200].lstrip()[:1] == b"<"):
-        raise TransientError(f"{address}: HTTP 200 with an HTML page instead of data")
+        raise TransientError(f"{address}: HTTP 200 with an HTML page instead of data", kind="an HTML page, not data")
     if not body:
-        raise TransientError(f"{address}: HTTP 200 with an empty answer")
+        raise TransientError(f"{address}: HTTP 200 with an empty answer", kind="an empty answer")
     # A length and the last chunk are no proof: a proxy may end an answer properly that it got a part of.
     if not body.endswith(ends):
-        raise TransientError(f"{address}: the answer breaks off in the middle of a line")
+        raise TransientError(f"{address}: the answer breaks off in the middle of a line", kind=NO_WHOLE_ANSWER)
+
+
+def _no_connection(url: str, address: str, error: Exception) -> NoConnectionError | None:
+    """What a fault says of the server if there was no connection to it; None if there was one."""
+    cause, reason, text = _innermost(error), _reason(error), str(error)
+    enough, for_good, advice = ENOUGH, False, "Check source.url, and this machine's network"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        enough, for_good, why = 0, True, "has a certificate that is not trusted"
+        advice = (
+            "For a server whose certificate is of a private authority, name the file of that authority's certificate "
+            "in the environment variable REQUESTS_CA_BUNDLE"
+        )
+    elif isinstance(error, requests.exceptions.ProxyError):
+        enough, why = ENOUGH, "is not reached through the proxy that the environment names"
+    elif isinstance(error, requests.exceptions.SSLError) and any(sign in text for sign in NO_TLS):
+        enough, why = 0, "does not speak TLS at this port"
+        advice = "Check source.url: it says https://, which may have to be http://, or the port is another one"
+    elif isinstance(error, requests.exceptions.SSLError):
+        why = "makes no TLS connection"
+    elif isinstance(cause, urllib3.exceptions.NameResolutionError):
+        enough, why = 0, "has a host name that cannot be resolved"
+    elif isinstance(cause, urllib3.exceptions.NewConnectionError):
+        enough, why = 1, "takes no connections"
+        advice = "Check source.url, or wait until the server runs again"
+        if isinstance(cause.__cause__, OSError):
+            reason = f"{type(cause.__cause__).__name__}: {cause.__cause__}"
+    elif isinstance(error, requests.exceptions.ConnectTimeout):
+        why = "does not answer when it is asked for a connection"
+        advice = "The server is down, or a firewall is in the way. Check source.url, and this machine's network"
+    else:
+        return None
+    return NoConnectionError(f"{address}: {_reason(error)}", f"{url} {why} ({reason})", advice, enough, for_good)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The fault that the others are about."""
+    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], BaseException):
+        error = inner
+    return error
 
 
 def _reason(error: BaseException) -> str:
     """The innermost cause, in a line: the outer ones repeat the address and each other."""
-    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], BaseException):
-        error = inner
+    error = _innermost(error)
     # Some hold a connection beside their text, and would print where it lies in memory.
     texts = [] if isinstance(error, OSError) else [part for part in error.args if isinstance(part, str)]
     return f"{type(error).__name__}: {texts[-1] if texts else error}"

@@ -18,7 +18,14 @@ class NoBinsError(CatalogError):
 
 
 class RequestError(WorkflowInputError):
-    """A request that got no usable answer and would get none if sent again."""
+    """A request that got no usable answer and would get none if sent again.
+
+    kind: what went wrong, in a few words that hold for other requests too, so that failures can be counted by it.
+    """
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class TransientError(RequestError):
@@ -27,10 +34,33 @@ class TransientError(RequestError):
     refused: the server did not take it, which it does when it has too much to do.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None, refused: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, retry_after: float | None = None, refused: bool = False, kind: str = "") -> None:
+        super().__init__(message, kind)
         self.retry_after = retry_after
         self.refused = refused
+
+
+class NoConnectionError(TransientError):
+    """A request that never reached the server, since there was no connection to it.
+
+    server: what the server does, whichever request it was, and advice: what to do about it. enough: after so many
+    requests in a row, each with all its tries, a server that has not answered yet is given up; 0: after this one,
+    without another try. for_good: that holds for a server that has answered, too.
+    """
+
+    def __init__(self, message: str, server: str, advice: str, enough: int, for_good: bool = False) -> None:
+        super().__init__(message, kind="no connection to the server")
+        self.server = server
+        self.advice = advice
+        self.enough = enough
+        self.for_good = for_good
+
+
+class UnreachableError(WorkflowInputError):
+    """There is no connection to the server, whatever is asked of it.
+
+    It says nothing of a bin, and so it is no RequestError: no bin may be recorded as failed for it.
+    """
 
 
 class ScoresError(WorkflowInputError):
@@ -45,9 +75,22 @@ class RawFileError(WorkflowInputError):
     """A raw file (.hdr, .adc, .roi) cannot be read or breaks off; names the file, and the bin or ROI."""
 
 
+class NoRawFilesError(RawFileError):
+    """A source has no raw files of a bin, or not all that its images need."""
+
+
 class StateError(WorkflowInputError):
     """The machine does not let the run go on: a lock, a folder or disk that cannot be written to."""
 
 
 class TableError(WorkflowInputError):
     """A table does not agree with its schema."""
+
+
+def kind_of(error: BaseException | None) -> str:
+    """What went wrong, in a few words by which failures can be counted."""
+    while error is not None:
+        if isinstance(error, RequestError) and error.kind:
+            return error.kind
+        error = error.__cause__
+    return "files or answers that cannot be used"

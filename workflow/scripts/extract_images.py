@@ -6,7 +6,8 @@ The same images give the same bytes: entries are in the order of the ROIs and ha
 import io
 import logging
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +21,7 @@ from PIL import Image, PngImagePlugin
 import table_files
 from abundance import Method
 from bin_ids import add_target
-from errors import RawFileError, ScoresError
+from errors import NoRawFilesError, RawFileError, ScoresError
 from files import whole_file
 from raw_images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
 from scores import RoiWinners, classify_rois, read_rois
@@ -30,6 +31,8 @@ log = logging.getLogger("ifcb.images")
 
 VERSION = 1  # of what is in a zip: raise it when all of them have to be made again
 MANIFEST = "manifest.csv"
+LEFT_OUT = "left out: "  # how the only line of a manifest begins, in its `problem`, if the bin has no raw files
+SMALL = 2000  # bytes: a zip that has images is larger
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 
 Won = Mapping[int, tuple[str, float]]  # number of a ROI to the class that it won, and at which score
@@ -109,11 +112,13 @@ def extract_images(
     method: Method,
     stitch: bool,
     record_failures: bool,
+    leave_out: bool = False,
 ) -> None:
     """Write the zip of a bin: all its images, or those of the ROIs that `classes` won at their thresholds.
 
     Class scores are asked for only with classes. Raises RawFileError or ScoresError, naming bin or ROI, if something
-    cannot be had, or writes it down as a `problem` in the manifest with `record_failures`.
+    cannot be had, or writes it down as a `problem` in the manifest with `record_failures`. leave_out: the zip of a bin
+    without raw files has a manifest that says so and nothing else, so that it is not asked for again; see `left_out`.
     """
 
     def won() -> Won:
@@ -122,7 +127,7 @@ def extract_images(
         found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
         return {number: (name, score) for number, name, score in found if name in classes}
 
-    _write(source, bin_id, path, won if classes else None, stitch, record_failures)
+    _write(source, bin_id, path, won if classes else None, stitch, record_failures, leave_out)
 
 
 def extract_examples(
@@ -134,7 +139,7 @@ def extract_examples(
     stitch: bool,
     record_failures: bool,
 ) -> None:
-    """Write a zip of a bin's images that montages show, as `extract_images` does.
+    """Write a zip of a bin's images that montages show, as `extract_images` does; without raw files it is left out.
 
     chosen: (class, score, n_rois): the first so many of the ROIs that the class won at this score.
     """
@@ -156,7 +161,7 @@ def extract_examples(
             found |= dict.fromkeys(of_class[:most], (name, score))
         return dict(sorted(found.items()))
 
-    _write(source, bin_id, path, won, stitch, record_failures)
+    _write(source, bin_id, path, won, stitch, record_failures, leave_out=True)
 
 
 def _scored(source: Source, bin_id: str) -> RoiWinners:
@@ -176,6 +181,7 @@ def _write(
     choose: Callable[[], Won] | None,
     stitch: bool,
     record_failures: bool,
+    leave_out: bool,
 ) -> None:
     rows: list[Row] = []
     with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
@@ -184,14 +190,32 @@ def _write(
             if won is None or won:  # else there is nothing to ask for
                 with source.open_images(bin_id) as images:
                     if images is None:
-                        raise RawFileError(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
+                        raise NoRawFilesError(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
                     _add_images(archive, images, won, stitch, record_failures, rows)
+        except NoRawFilesError as error:
+            if not (leave_out or record_failures):
+                raise
+            if not leave_out:
+                log.error(f"{error}: recorded in {path}")
+            rows.append({"problem": f"{LEFT_OUT if leave_out else ''}{_plain(error)}"})
         except (RawFileError, ScoresError) as error:
             if not record_failures:
                 raise
             log.error(f"{error}: recorded in {path}")
             rows.append({"problem": _plain(error)})
         _add(archive, MANIFEST, table_files.as_csv(_manifest(rows), "images", f"{path}: {MANIFEST}").encode())
+
+
+def left_out(paths: Iterable[str | Path]) -> list[Path]:
+    """Those of the zips that are there for a bin without raw files, and so have no images."""
+    found = []
+    for path in map(Path, paths):
+        if path.exists() and path.stat().st_size < SMALL:
+            with suppress(zipfile.BadZipFile, KeyError), zipfile.ZipFile(path) as archive:
+                manifest = table_files.from_csv(archive.read(MANIFEST), "images", f"{path}: {MANIFEST}")
+                if manifest["problem"].str.startswith(LEFT_OUT).any():
+                    found.append(path)
+    return found
 
 
 def _add_images(

@@ -6,6 +6,7 @@ instruments whose pixels are of different size.
 """
 
 import json
+import logging
 import re
 import shutil
 import zipfile
@@ -21,13 +22,16 @@ import pandas as pd
 
 import table_files
 from bin_ids import parse_bin_id, parse_roi_id
-from errors import TableError
+from errors import RawFileError, TableError
 from pixel_size import PixelSizes, pixels_of
+
+log = logging.getLogger("ifcb.montages")
 
 VERSION = 1  # of how montages look: raise it when they have to be drawn again
 TEMPLATES = Path(__file__).parents[1] / "report"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
 MANIFEST = "manifest.csv"  # as in extract_images.py, which would bring along Pillow
+LEFT_OUT = "left out: "  # likewise
 KINDS = {
     "top": "Highest scores",
     "reached": "Just reached the threshold: counted",
@@ -83,11 +87,24 @@ def draw_montages(
 ) -> None:
     """Write the montages into a folder: of each class a picture (SVG), a page (HTML), and an INDEX of them.
 
+    Raises RawFileError if the source had no raw files of any of the bins.
+
     chosen: the table `montages`. examples: the zips of its bins' images. pixels_per_um: by instrument. Nothing of a
     label becomes part of a name as it is: see `file_names`.
     """
     table = table_files.read("montages", chosen)
     tiles, problems = _read(table, examples)
+    without = {bin_id for bin_id, text in problems if text.startswith(LEFT_OUT)}
+    if examples and len(without) == len(examples):
+        zips = Path(examples[0]).parents[2]
+        raise RawFileError(
+            f"montages: none of the {len(examples)} bins that were chosen has raw files (.hdr, .adc, .roi) in the "
+            f"source, so there are no images to show. To have them asked for again, delete {zips}"
+        )
+    if without:
+        log.warning(
+            f"montages: {len(without)} of {len(examples)} chosen bins have no raw files in the source: left out"
+        )
     names = file_names(list(dict.fromkeys(table["class"])))
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined

@@ -11,7 +11,7 @@ import pandas as pd
 
 import table_files
 from catalog import list_catalog
-from errors import CatalogError, ScoresError
+from errors import CatalogError, ScoresError, UnreachableError
 from scores import read_summary, summarize_scores
 from selection import WANTED, Criteria, assess
 from source import Source
@@ -65,6 +65,8 @@ def recheck(
             rows += [row] if row else []
             if number % 100 == 0:
                 log.info(f"recheck: {number} of {asked.sum()} bins asked for again")
+    if gone := source.given_up():
+        log.warning(f"recheck: {gone}. What was read before of the bins that were not asked for is kept")
     log.info(f"recheck: {len(rows)} changes, listed in {changes}")
     table = table_files.empty("changes") if not rows else pd.DataFrame(rows, columns=table_files.columns("changes"))
     table_files.write(table, "changes", changes)
@@ -98,8 +100,9 @@ def _reread(source: Source, bin_id: str, path: str) -> tuple[str, str, str, str]
         if (after.status, after.sha256) == (before.status, before.sha256):
             return None
         fresh.replace(path)
-    except ScoresError as error:
-        log.warning(f"{error}; what was read before is kept")
+    except (ScoresError, UnreachableError) as error:
+        if str(error) != source.given_up():  # which is said once for all bins
+            log.warning(f"{error}; what was read before is kept")
         return None
     finally:
         fresh.unlink(missing_ok=True)

@@ -191,6 +191,12 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
             yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
     source, entry = config["source"], schema["properties"]["source"]["properties"]
     yield from _source_checks(source, entry)
+    if source["kind"] == "dashboard" and not re.fullmatch("[-A-Za-z0-9_]+", config["dataset"]):
+        yield (
+            f"dataset: {config['dataset']!r} cannot be used with source.kind: dashboard, whose addresses have no other "
+            "characters in names of datasets than letters, digits, '-' and '_'. Accepted: a name that "
+            "/api/list_datasets of the dashboard gives"
+        )
     if (catalog := source["catalog"]) == NOT_OF_KIND.get(source["kind"]):
         others = " or ".join(name for name in entry["catalog"]["enum"] if name != catalog)
         yield f"source.catalog: {catalog!r} while source.kind is {source['kind']!r}. Accepted: {others}"

@@ -29,6 +29,9 @@ class Source(Protocol):
     scores_identity: dict[str, Any]
     score_precision: "Precision"
 
+    def given_up(self) -> str:
+        """Why nothing more is asked of the server in this process; empty as long as it is asked, or there is none."""
+
     def catalog_files(self) -> list[str]:
         """The local files that the list of bins is read from, none if it comes over the network."""
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from patience import Patience
 from window import Window
 
 
@@ -46,6 +47,12 @@ class OverNetwork:
     def score_files_identity(self) -> str | None:
         """None, likewise."""
         return None
+
+    patience: Patience
+
+    def given_up(self) -> str:
+        """As Source.given_up."""
+        return self.patience.given_up
 
     def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
         """None: class scores come over the network."""
