@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 import table_files
-from errors import NoBinsError
+from errors import CatalogError, NoBinsError
 from source import Source
-from window import Bound, Window
+from window import Window
 
 log = logging.getLogger("ifcb.catalog")
 
@@ -58,25 +58,29 @@ def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
 def in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
     """The rows whose sample_time lies in the window, both ends included.
 
-    A bin as an end stands for its sample_time, or for the time in its id if it is not among the rows.
+    A bin as an end stands for its sample_time, or for the time in its id if it is not among the rows. Raises
+    CatalogError if the window ends before it starts.
     """
     times = rows["sample_time"]
+    try:
+        first, last = window.instants(_sample_times(rows, window))
+    except ValueError as error:
+        raise CatalogError(f"{error}. Accepted: a start not after the end") from None
     inside = pd.Series(True, index=rows.index)
-    if window.start:
-        inside &= times >= _sample_time(window.start, rows, window.start.first_instant)
-    if window.end:
-        inside &= times <= _sample_time(window.end, rows, window.end.last_instant)
+    if first:
+        inside &= times >= first
+    if last:
+        inside &= times <= last
     return rows[inside]
 
 
-def _sample_time(bound: Bound, rows: pd.DataFrame, otherwise: datetime) -> datetime:
-    if bound.bin is None:
-        return otherwise
-    found = rows.loc[rows["bin"] == bound.bin, "sample_time"]
-    if found.empty:
-        log.warning(
-            f"select: bin {bound.bin} is not listed; the time in its id bounds the window: {otherwise.isoformat()}"
-        )
-        return otherwise
-    sample_time: datetime = found.iloc[0].to_pydatetime()
-    return sample_time
+def _sample_times(rows: pd.DataFrame, window: Window) -> dict[str, datetime]:
+    """Of the bins that are ends of the window. Sources refuse a bin that they would have to list, and do not."""
+    found = {}
+    for key, bin_id in window.bins():
+        of_bin = rows.loc[rows["bin"] == bin_id, "sample_time"]
+        if of_bin.empty:
+            log.warning(f"{key}: there is no bin {bin_id}; the time in its id is the end of the window")
+        else:
+            found[bin_id] = of_bin.iloc[0].to_pydatetime()
+    return found
