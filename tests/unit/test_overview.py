@@ -118,7 +118,7 @@ def test_no_bin_used(tmp_path: Path) -> None:
 
 def test_labels_stand_for_themselves_in_the_text(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", ([a_bin(0)], [rois(**dict.fromkeys(HOSTILE, 1))]))
-    write_overview(run / "run.json", tables(run), run / "overview.rst")
+    write_overview(run / "run.json", tables(run), run / "bins.parquet", run / "overview.rst")
     settings = {"report_level": 1, "halt_level": 2}
     page = publish_parts((run / "overview.rst").read_text(), writer="html", settings_overrides=settings)["body"]
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -156,7 +156,7 @@ def test_what_features_are_missing_is_said(tmp_path: Path) -> None:
     columns = ["bin", "status", "n_rois", "n_measured"]
     rows = [("D20240215T000000_IFCB010", "read", 3, 1), ("D20240215T000001_IFCB010", "no_features", None, None)]
     with_account = {**read, "features_ledger": pd.DataFrame(rows, columns=columns)}
-    assert look_over(read_run(run / "run.json"), with_account).warnings == [
+    assert look_over(read_run(run / "run.json"), with_account, run / "bins.parquet").warnings == [
         "Biovolume, carbon and sizes are without 1 used bin of 2, whose features are not there or could not be read "
         "(D20240215T000001_IFCB010).",
         "Biovolume and carbon are without 2 of 3 objects: they were not measured.",

@@ -18,11 +18,11 @@ from coverage import cover
 from errors import ScoresError, TableError
 from files import whole_file
 from intervals import pearson_dispersion, poisson_limits, widened_limits
-from scores import UNCLASSIFIED, Precision, Provenance, count_classes, read_summary
+from scores import UNCLASSIFIED, Precision, Provenance, count_classes, label_set, read_summary
 from selection import WANTED
 from thresholds import warn_of_unknown
 
-VERSION = 1  # of the meaning of the daily tables: raise it when they have to be pooled again
+VERSION = 2  # of the meaning of the daily tables: raise it when they have to be pooled again
 GROUPS = ("instrument", "depth", "cruise", "sample_type")
 STATUS = {"read": "used", "no_scores": "no_scores", "failed": "failed"}
 
@@ -101,6 +101,7 @@ def pool_abundance(
         sha256=[provenance.sha256 for provenance in outcome],
         bytes=pd.array([provenance.bytes or None for provenance in outcome], dtype="Int64"),
         server=[provenance.server for provenance in outcome],
+        label_set=[label_set(provenance.classes) if provenance.status == "read" else "" for provenance in outcome],
     )
     used = bins[bins["status"] == "used"]
     abundance, groups = pool(used, tallies, method)

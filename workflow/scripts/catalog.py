@@ -17,10 +17,23 @@ log = logging.getLogger("ifcb.catalog")
 VERSION = 2  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
 
 
-def list_catalog(source: Source, window: Window, path: str | Path, may_be_empty: bool = False) -> None:
+WALKED_DEPTHS = (
+    "a walk cannot tell a depth of 0 m from an unknown one, and abundance.group_by has depth: bins of both kinds are "
+    "pooled, without a depth. source.catalog: export can tell them apart"
+)
+
+
+def list_catalog(
+    source: Source,
+    window: Window,
+    path: str | Path,
+    may_be_empty: bool = False,
+    group_by: Sequence[str] = (),
+) -> None:
     """Ask the source which bins there are and write those in the window to `path` (catalog.csv).
 
-    Raises NoBinsError if the window holds no bin, unless it may be empty.
+    group_by: what bins will be pooled by; warns where it needs what this way of listing does not know. Raises
+    NoBinsError if the window holds no bin, unless it may be empty.
     """
     try:
         inside = _list_bins(source, window)
@@ -29,6 +42,8 @@ def list_catalog(source: Source, window: Window, path: str | Path, may_be_empty:
             raise
         log.warning(f"catalog: an empty shard: {error}")
         inside = table_files.empty("catalog")
+    if "depth" in group_by and source.catalog_identity.get("catalog") == "walk":
+        log.warning(f"catalog: {WALKED_DEPTHS}")
     table_files.write(inside, "catalog", path)
 
 

@@ -64,9 +64,10 @@ class Dashboard(OverNetwork):
     """A source of bins: one dataset of the dashboard at `url`.
 
     catalog: `export` (one metadata request a month) or `walk` (one request a bin along next_bin_id).
-    scores_version: passed on as `?v=`. model: passed on as `?model=`, which dashboards from 5.2 on heed. timeout: seconds to connect, and between two pieces of an answer.
-    retries: further tries after a transient fault; the wait doubles from `backoff` seconds. max_body_mb: the most
-    that an answer may hold, unpacked, in megabytes. max_requests_per_second: None is no limit.
+    scores_version: passed on as `?v=`. model: passed on as `?model=`, which dashboards know from 5.2 on. timeout:
+    seconds to connect, and between two pieces of an answer. retries: further tries after a transient fault; the wait
+    doubles from `backoff` seconds. max_body_mb: the most that an answer may hold, unpacked, in megabytes.
+    max_requests_per_second: None is no limit.
     """
 
     def __init__(
@@ -221,9 +222,9 @@ class Dashboard(OverNetwork):
         others = [info["bin"] for info in infos if (info.get("datasets") or [self.dataset])[0] != self.dataset]
         if others:
             log.warning(
-                f"catalog: {len(others)} bin(s) are in another dataset of {self.url} first, such as {others[0]}: without "
-                "a position or a depth of their own they are shown with that dataset's. source.catalog: export has "
-                f"those of {self.dataset}"
+                f"catalog: {len(others)} bin(s), such as {others[0]}, are in another dataset of {self.url} first. A walk "
+                "gets its position and depth for those of them that have none of their own. source.catalog: export "
+                f"gets those of {self.dataset}"
             )
 
     def _line(self, info: dict[str, Any] | None, link: str) -> Iterator[dict[str, Any]]:

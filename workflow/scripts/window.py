@@ -84,11 +84,13 @@ class Window:
         sample_times: of the bins that are ends of it; the time in the id stands for a bin that is not there. Raises
         ValueError if the first is after the last.
         """
-        first = self.start and sample_times.get(self.start.bin or "", self.start.first_instant)
-        last = self.end and sample_times.get(self.end.bin or "", self.end.last_instant)
+        first = sample_times.get(self.start.bin or "", self.start.first_instant) if self.start else None
+        last = sample_times.get(self.end.bin or "", self.end.last_instant) if self.end else None
         if first and last and first > last:
-            said = (f"{end} ({instant:%Y-%m-%d %H:%M:%S} UTC)" for end, instant in ((self.start, first), (self.end, last)))
-            raise ValueError("select.start: {} is after select.end: {}, by sample_time".format(*said))
+            raise ValueError(
+                f"select.start: {self.start} ({first:%Y-%m-%d %H:%M:%S} UTC) is after "
+                f"select.end: {self.end} ({last:%Y-%m-%d %H:%M:%S} UTC), by sample_time"
+            )
         return first, last
 
 
