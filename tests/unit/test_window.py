@@ -70,11 +70,9 @@ def test_a_bin_at_an_end_is_its_sample_time() -> None:
 
 def test_a_start_after_the_end_is_told_by_sample_time() -> None:
     moved = datetime(2024, 3, 1, 12, tzinfo=UTC)
-    with pytest.raises(
-        ValueError, match=rf"select.start: {NEW} .2024-03-01 12:00:00 UTC. is after select.end: 2024-02-20"
-    ):
+    with pytest.raises(ValueError, match=rf"start: {NEW} \(2024-03-01 12:00:00 UTC\) is after select.end: 2024-02-20"):
         window(NEW, "2024-02-20").instants({NEW: moved})
-    with pytest.raises(ValueError, match="is after select.end: IFCB5_2012_028_081515 .2012-01-28 08:15:15 UTC"):
+    with pytest.raises(ValueError, match=r"is after select.end: IFCB5_2012_028_081515 \(2012-01-28 08:15:15 UTC"):
         window("2024-02-20", OLD).instants({})
 
 

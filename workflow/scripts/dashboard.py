@@ -222,9 +222,9 @@ class Dashboard(OverNetwork):
         others = [info["bin"] for info in infos if (info.get("datasets") or [self.dataset])[0] != self.dataset]
         if others:
             log.warning(
-                f"catalog: {len(others)} bin(s), such as {others[0]}, are in another dataset of {self.url} first. A walk "
-                "gets its position and depth for those of them that have none of their own. source.catalog: export "
-                f"gets those of {self.dataset}"
+                f"catalog: {len(others)} bin(s), such as {others[0]}, are in another dataset of {self.url} first. A "
+                "walk gets its position and depth for those of them that have none of their own. source.catalog: "
+                f"export gets those of {self.dataset}"
             )
 
     def _line(self, info: dict[str, Any] | None, link: str) -> Iterator[dict[str, Any]]:
