@@ -290,7 +290,7 @@ class Answers:
             "trigger_freq": math.nan if math.isnan(ml) else 0.0,
             "ml_analyzed": f"{round(ml, 3)} ml",
             "size": 0,
-            "datasets": sorted(homes),
+            "datasets": homes,
             "primary_dataset": dataset,
             "comments": [[None, b.comment_summary, None, 1, None]] if b.comment_summary else [],
             "concentration": round(b.n_images / ml, 3) if ml > 0 else ml,

@@ -219,11 +219,11 @@ class Dashboard(OverNetwork):
 
     def _tell_of_others(self, infos: Iterable[dict[str, Any]]) -> None:
         """Warn of bins whose position and depth /api/bin may have taken from another dataset than ours."""
-        others = [info["bin"] for info in infos if (info.get("datasets") or [self.dataset])[0] != self.dataset]
-        if others:
+        shared = [info["bin"] for info in infos if len(info.get("datasets") or []) > 1]
+        if shared:
             log.warning(
-                f"catalog: {len(others)} bin(s), such as {others[0]}, are in another dataset of {self.url} first. A "
-                "walk gets its position and depth for those of them that have none of their own. source.catalog: "
+                f"catalog: {len(shared)} bin(s), such as {shared[0]}, are in other datasets of {self.url} too. A walk "
+                "gets the position and depth of the first of them for a bin that has none of its own. source.catalog: "
                 f"export gets those of {self.dataset}"
             )
 
