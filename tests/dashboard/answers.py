@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from .archive import FEATURES_SUFFIX, RAW_SUFFIXES, SCORES_SUFFIX, Archive, Bin, utc
+from .archive import FEATURES_SUFFIX, RAW_SUFFIXES, SCORES_SUFFIX, Archive, Bin, ScoreDirectory, utc
 from .packed_scores import read_packed
 
 VERSIONS = ("5.0", "5.1", "5.2")
@@ -61,6 +61,8 @@ class Answers:
 
     `score_dtype` names the numpy type that the classifier stored; `score_body`, where given, stands for the
     score files: called with a bin's id it returns the CSV to serve, None for a bin without scores.
+    `score_directories`: class scores beside those of the archives. `renamed`: old to new name of a dataset; files of
+    its bins are still served under the old one.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Answers:
         version: str,
         score_dtype: str = "float16",
         score_body: ScoreBody | None = None,
+        score_directories: Sequence[ScoreDirectory] = (),
+        renamed: Mapping[str, str] | None = None,
     ) -> None:
         if version not in VERSIONS:
             raise ValueError(f"version {version!r}: expected one of {', '.join(VERSIONS)}")
@@ -76,6 +80,11 @@ class Answers:
         self._score_dtype = np.dtype(score_dtype)
         self._score_body = score_body
         self._archives = {name: Archive(Path(folder)) for name, folder in folders.items()}
+        self._renamed = dict(renamed or {})
+        own = [(ScoreDirectory(name, Path(folders[name])), held.score_files) for name, held in self._archives.items()]
+        further = [(directory, directory.files()) for directory in score_directories]
+        # Dataset by dataset, in the order in which they were made.
+        self._scores = sorted(own + further, key=lambda held: list(folders).index(held[0].dataset))
         self._cache: dict[tuple[str, tuple[tuple[str, str], ...]], Answer] = {}
         self._pages: tuple[tuple[str, Callable[..., Answer]], ...] = (
             (r"/api/export_metadata/(?P<dataset>[^/]*)", self._export_metadata),
@@ -159,25 +168,47 @@ class Answers:
         return _attachment(f"{dataset or 'ifcb-metadata'}.csv", body)
 
     def _class_scores(self, query: Query, dataset: str, pid: str) -> Answer:
-        archive = self._archives.get(dataset)
+        homes = self._files_of(dataset, pid)
         version = query.get("v")
-        if archive is None or pid not in archive.bins or version not in (None, "3"):
-            raise RefusedError(404)
-        if self._score_body is not None:
+        try:
+            of_version = None if version is None else int(version)
+        except ValueError as error:
+            raise RefusedError(404) from error
+        if self._score_body is not None and of_version in (None, 3):
             body = self._score_body(pid)
         else:
-            path = archive.score_files.get(pid)
+            path = self._score_file(homes, pid, of_version, query.get("model") if self._version == "5.2" else None)
             body = None if path is None else self._scores_csv(path, pid)
         if body is None:
             raise RefusedError(404)
-        return _attachment(f"{pid}.csv" if self._version == "5.2" else f"{pid}_class_v{version}.csv", body)
+        return _attachment(f"{pid}.csv" if self._version == "5.2" else f"{pid}_class_v{of_version}.csv", body)
+
+    def _score_file(self, homes: Sequence[str], pid: str, version: int | None, model: str | None) -> Path | None:
+        """The first file that is found: which dataset was asked for does not matter, nor does its classifier."""
+        held = [
+            (directory, files[pid])
+            for directory, files in self._scores
+            if directory.dataset in homes and pid in files and version in (None, directory.version)
+        ]
+        if model is not None:
+            held = [(directory, path) for directory, path in held if directory.model == model]
+        elif self._version == "5.2":
+            held.sort(key=lambda found: not found[0].default)
+        return held[0][1] if held else None
+
+    def _files_of(self, dataset: str, pid: str) -> list[str]:
+        """All datasets of a bin, if that of the address, perhaps by its old name, is one: files come from any."""
+        homes = self._homes(pid)
+        if self._renamed.get(dataset, dataset) not in homes:
+            raise RefusedError(404)
+        return homes
 
     def _raw_file(self, _query: Query, dataset: str, name: str) -> Answer:
         """A file as it is on disk, sent with its length; `data` stands for whichever dataset has the bin."""
-        if dataset not in self._archives and dataset != "data":
-            raise RefusedError(404)
-        archives = [self._archives[dataset]] if dataset in self._archives else list(self._archives.values())
-        path = next((archive.raw_files[name] for archive in archives if name in archive.raw_files), None)
+        pid = Path(name).stem
+        homes = self._homes(pid) if dataset == "data" else self._files_of(dataset, pid)
+        found = (self._archives[home].raw_files.get(name) for home in homes)
+        path = next((path for path in found if path is not None), None)
         if path is None:
             raise RefusedError(404)
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -205,8 +236,9 @@ class Answers:
 
     def _features(self, _query: Query, dataset: str, pid: str) -> Answer:
         # The file goes out as it is, by its own name, of version 4; `data` stands for any dataset.
-        homes = [name for name, archive in self._archives.items() if pid in archive.bins and dataset in (name, "data")]
-        path = next((self._archives[home].features_files.get(pid) for home in homes), None)
+        homes = self._homes(pid) if dataset == "data" else self._files_of(dataset, pid)
+        found = (self._archives[home].features_files.get(pid) for home in homes)
+        path = next((path for path in found if path is not None), None)
         if path is None:
             raise RefusedError(404)
         disposition = f'attachment; filename="{pid}_features_v4.csv"'
@@ -230,7 +262,8 @@ class Answers:
         dataset = query.get("dataset") or homes[0]
         if dataset not in self._archives:
             raise RefusedError(404)
-        b = self._archives[dataset if dataset in homes else homes[0]].bins[pid]
+        # Without a position or a depth of its own it has those of its first dataset, whichever was asked for.
+        b = self._archives[homes[0]].bins[pid]
         if b.ifcb is None:
             raise RefusedError(500)
         timeline = self._archives[dataset].timeline(_instrument(query))
@@ -262,7 +295,7 @@ class Answers:
             "trigger_freq": math.nan if math.isnan(ml) else 0.0,
             "ml_analyzed": f"{round(ml, 3)} ml",
             "size": 0,
-            "datasets": sorted(homes),
+            "datasets": homes,
             "primary_dataset": dataset,
             "comments": [[None, b.comment_summary, None, 1, None]] if b.comment_summary else [],
             "concentration": round(b.n_images / ml, 3) if ml > 0 else ml,
@@ -278,14 +311,14 @@ class Answers:
         return _json(page)
 
     def _has_products(self, _query: Query, pid: str) -> Answer:
-        files = [self._archives[home].score_files.get(pid) for home in self._homes(pid)]
+        homes = self._homes(pid)
         # Only whether a file is there: an unreadable one counts.
-        paths = [str(path) for path in files if path is not None]
+        held = [(d, files[pid]) for d, files in self._scores if d.dataset in homes and pid in files]
         page: dict[str, object] = {"has_blobs": False, "has_features": False}
         if self._version == "5.2":
-            page["class_scores"] = [{"path": path, "model": ""} for path in paths[:1]]
+            page["class_scores"] = [{"path": str(path), "model": d.model} for d, path in held[:1]]
         else:
-            page["has_class_scores"] = bool(paths)
+            page["has_class_scores"] = bool(held)
         return _json(page)
 
     def _closest_bin(self, _query: Query) -> Answer:
@@ -297,12 +330,14 @@ class Answers:
         return _json({"bin_id": closest.pid if closest else None})
 
     def _most_recent_bin(self, query: Query) -> Answer:
-        bins = [b for b in self._bins_of(query.get("dataset", "")) if not b.skip]
+        # The newest by the time in the id, skipped or not; what its sample_time is does not matter.
+        now = datetime.now(UTC)
+        bins = [b for b in self._bins_of(query.get("dataset", "")) if b.id_time <= now]
         if not bins:
             raise RefusedError(404)
-        last = max(bins, key=lambda b: (b.sample_time, b.pid))
-        since = int((datetime.now(UTC) - last.sample_time).total_seconds())
-        time = f"{last.sample_time:%Y-%m-%dT%H:%M:%SZ}"
+        last = max(bins, key=lambda b: (b.id_time, b.pid))
+        since = int((now - last.id_time).total_seconds())
+        time = f"{last.id_time:%Y-%m-%dT%H:%M:%SZ}"
         return _json({"pid": last.pid, "timestamp": time, "time_since": since, "temperature": None, "humidity": None})
 
     # -- lists -------------------------------------------------------------------------------------------

@@ -36,6 +36,31 @@ class Bin:
     trigger_selection: int | None
     skip: bool
 
+    @property
+    def id_time(self) -> datetime:
+        """The time in the id: `sample_time` unless an operator corrected it."""
+        old = self.pid.startswith("IFCB")
+        text = self.pid.split("_", 1)[1] if old else self.pid.split("_")[0]
+        return datetime.strptime(text, "%Y_%j_%H%M%S" if old else "D%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class ScoreDirectory:
+    """A further folder of class scores of a dataset, as an operator enters it.
+
+    A dataset's own files are of version 3 and no model. `default`: served where no model is asked for (5.2).
+    """
+
+    dataset: str
+    folder: Path
+    version: int = 3
+    model: str = ""
+    default: bool = False
+
+    def files(self) -> dict[str, Path]:
+        """Bin id to file."""
+        return _named(self.folder, SCORES_SUFFIX)
+
 
 class Timeline:
     """The bins that navigation visits: those not skipped, by sample_time, then by id."""
@@ -46,15 +71,16 @@ class Timeline:
     def neighbours(self, bin_: Bin) -> tuple[str, str]:
         """Ids before and after a bin, "" beyond the ends.
 
-        A bin that is not on the line itself (skipped, another instrument, another dataset) sees only strictly
-        earlier and later ones: bins of its own second are passed over.
+        A bin that is not on the line itself (skipped, another instrument, another dataset) passes over a bin of its
+        own instant: where there is one such bin, the application takes it for the bin itself.
         """
         key = (bin_.sample_time, bin_.pid)
         before = bisect_left(self._keys, key)
         after = bisect_right(self._keys, key)
-        if before == after:
-            before = bisect_left(self._keys, (bin_.sample_time, ""))
-            after = bisect_right(self._keys, (bin_.sample_time, "\U0010ffff"))
+        first = bisect_left(self._keys, (bin_.sample_time, ""))
+        end = bisect_right(self._keys, (bin_.sample_time, "\U0010ffff"))
+        if end - first == 1:
+            before, after = first, end
         previous_id = self._keys[before - 1][1] if before > 0 else ""
         next_id = self._keys[after][1] if after < len(self._keys) else ""
         return previous_id, next_id
@@ -66,14 +92,8 @@ class Archive:
     def __init__(self, folder: Path) -> None:
         with (folder / "metadata.csv").open(newline="", encoding="utf-8") as file:
             self.bins = {b.pid: b for b in sorted(map(_bin, csv.DictReader(file)), key=lambda b: b.pid)}
-        self.score_files = {
-            path.name.removesuffix(suffix): path
-            for suffix in (*PACKED_SUFFIXES, SCORES_SUFFIX)
-            for path in sorted(folder.rglob("*" + suffix))
-        }
-        self.features_files = {
-            path.name.removesuffix(FEATURES_SUFFIX): path for path in sorted(folder.rglob("*" + FEATURES_SUFFIX))
-        }
+        self.score_files = _named(folder, *PACKED_SUFFIXES, SCORES_SUFFIX)
+        self.features_files = _named(folder, FEATURES_SUFFIX)
         self.raw_files = {
             path.name: path
             for suffix in RAW_SUFFIXES
@@ -88,6 +108,10 @@ class Archive:
             bins = (b for b in self.bins.values() if instrument is None or b.ifcb == instrument)
             self._timelines[instrument] = Timeline(bins)
         return self._timelines[instrument]
+
+
+def _named(folder: Path, *suffixes: str) -> dict[str, Path]:
+    return {path.name.removesuffix(suffix): path for suffix in suffixes for path in sorted(folder.rglob("*" + suffix))}
 
 
 def utc(text: str) -> datetime:

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Self
 from aiohttp import web
 
 from .answers import Answer, Answers, ScoreBody, error_page
+from .archive import ScoreDirectory
 from .faults import BROKEN, HALF, Chooser, Fault, half_an_answer, spoil
 
-__all__ = ["Emulator", "Fault", "Request"]
+__all__ = ["Emulator", "Fault", "Request", "ScoreDirectory"]
 
 HOST = "127.0.0.1"
 PIECE = 256 * 1024  # bytes per chunk of a streamed body
@@ -45,10 +46,10 @@ class Emulator:
 
     `latency`: seconds before each answer. `faults`: see `Fault`; the list may be changed at any time.
     `keep_alive` False closes the connection after each answer, as the dashboard's own worker does when there
-    is no proxy before it. `score_dtype` and `score_body`: see `Answers`. `capacity`: as many requests at a time
-    are served, the others refused (503); may be changed at any time. `port` 0 takes a free one. `tls`: serve https.
-    `login`: "user:password" that each request has to bring (HTTP Basic), else 401. It is a forward proxy too: a
-    request for another host is answered as its own.
+    is no proxy before it. `score_dtype`, `score_body`, `score_directories`, `renamed`: see `Answers`. `capacity`: as
+    many requests at a time are served, the others refused (503); may be changed at any time. `port` 0 takes a free
+    one. `tls`: serve https. `login`: "user:password" that each request has to bring (HTTP Basic), else 401. It is a
+    forward proxy too: a request for another host is answered as its own.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Emulator:
         keep_alive: bool = True,
         score_dtype: str = "float16",
         score_body: ScoreBody | None = None,
+        score_directories: Sequence[ScoreDirectory] = (),
+        renamed: Mapping[str, str] | None = None,
         faults: Iterable[Fault] = (),
         capacity: int | None = None,
         port: int = 0,
@@ -77,6 +80,8 @@ class Emulator:
         self.login = login
         self._score_dtype = score_dtype
         self._score_body = score_body
+        self._score_directories = score_directories
+        self._renamed = renamed
         self._lock = threading.Lock()
         self._log: list[Request] = []
         self._in_flight = 0
@@ -104,7 +109,9 @@ class Emulator:
 
     def reload(self) -> None:
         """Read the archives again: bins and scores added or changed since are served from now on."""
-        self._answers = Answers(self.archives, self.version, self._score_dtype, self._score_body)
+        self._answers = Answers(
+            self.archives, self.version, self._score_dtype, self._score_body, self._score_directories, self._renamed
+        )
 
     def most_at_once(self, pattern: str | None = None) -> int:
         """The greatest number of requests in flight at the same time; only those whose target matches."""

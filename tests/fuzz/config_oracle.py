@@ -122,6 +122,7 @@ KEYS = {
     "source.deployments": Key(a_text("(?s).+", null=True), None),
     "source.fast_runs": Key(one_of("factor", "as_dashboard"), "factor"),
     "source.scores_version": Key(a_whole_number(1, null=True), None),
+    "source.model": Key(a_text("[A-Za-z0-9_-]{1,100}", null=True), None),
     "source.timeout": Key(a_number(0, 86_400, above=True), 60),
     "source.retries": Key(a_whole_number(0, 1000), 5),
     "source.backoff": Key(a_number(0, 3600), 1.0),
@@ -265,7 +266,8 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
             bin_id = None
         if bin_id is None:
             faults.add("images.bins")
-    if len(bounds) == 2 and bounds["select.start"][2] > bounds["select.end"][3]:
+    days = [day for day, bin_id, *_ in bounds.values() if bin_id is None]
+    if len(days) == 2 and days[0] > days[1]:  # a bin's sample_time is not in its id
         faults.add("select.start")
     if values["shard"] is not None and not faults and not has_part(values["shard"], *bounds.values()):
         faults.add("shard")

@@ -624,6 +624,7 @@ RIGHT: dict[str, Sequence[Any]] = {
     "source.deployments": (None, "null", "nowhere.csv"),
     "source.fast_runs": ("factor", "as_dashboard"),
     "source.scores_version": (None, 1, 2, "3", 2.0, "null", "2.0"),
+    "source.model": (None, "vit-2024", "null", 3, "x" * 100, "a.b"),
     "source.timeout": (60, 0.5, "30", "1e2", 1),
     "source.retries": (5, 0, "3", 2.0, "1_0", " 5 "),
     "source.backoff": (1.0, 0, "0.5", "0x1"),

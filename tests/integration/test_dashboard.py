@@ -11,7 +11,7 @@ import pytest
 from demo_archive import AWKWARD, write_demo_archive
 from tests import truth
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator, Fault, Request
+from tests.dashboard.emulator import Emulator, Fault, Request, ScoreDirectory
 from tests.integration.comparing import assert_equals_truth
 from tests.integration.conftest import Checkout
 from tests.raw_files import scores_h5, scores_mat
@@ -163,13 +163,12 @@ def window_archive(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("start", "end", "expected"),
     [
-        # an end bin that is skipped, one that does not exist, and one with a corrected time
+        # an end bin that is skipped, and one with a corrected time
         (
             "D20240210T010000_IFCB125",
             "D20240210T020000_IFCB010",
             "010000_IFCB010 010000_IFCB125 000000_IFCB010 020000_IFCB010",
         ),
-        ("2024-02-10", "D20240210T013500_IFCB010", "000000_IFCB010 010000_IFCB010 010000_IFCB125 000000_IFCB010"),
         ("D20240210T010000_IFCB010", "D20240212T000000_IFCB010", "010000_IFCB010 010000_IFCB125 000000_IFCB010"),
         ("D20240210T030000_IFCB010", "2024-02-10", "030000_IFCB010"),
         ("2024-02-11", "2024-02-29", "000000_IFCB010"),
@@ -183,11 +182,233 @@ def test_ends_of_the_window_are_inclusive_by_sample_time(
         checkout.run(config(dashboard, start, end, source={"catalog": catalog}))
         listed = [bin_id.split("T")[1] for bin_id in checkout.table("demo", "catalog")["bin"]]
         wanted = expected.split()
-        if catalog == "walk":  # the line leaves out skipped bins, unless one is named as an end
-            wanted = [name for name in wanted if name != "020000_IFCB010"]
+        if catalog == "walk":
+            # The line leaves out skipped bins, unless one is named as an end.
+            wanted = [name for name in wanted if name != "020000_IFCB010" or "020000" in end]
             assert targets(dashboard, "export_metadata") == []
         assert listed == wanted
         assert len(asked_bins(dashboard)) == len([name for name in wanted if name != "020000_IFCB010"])
+
+
+def scores_of(*bins: dict[str, Any]) -> dict[str, Any]:
+    return {row["pid"]: (["Akashiwo"], [[0.9]]) for row in bins}
+
+
+# Each: bins of which the newest id is not the newest sample_time, or is hidden from the line.
+LINES = {
+    "an id newer than its sample_time": [
+        bin_row("D20240210T010000_IFCB010"),
+        bin_row("D20240210T020000_IFCB010"),
+        bin_row("D20240210T030000_IFCB010"),
+        bin_row("D20240212T000000_IFCB010", sample_time="2024-02-10 01:30:00+00:00"),
+    ],
+    "the newest is before the window": [
+        bin_row("D20240210T010000_IFCB010"),
+        bin_row("D20240210T020000_IFCB010"),
+        bin_row("D20240212T000000_IFCB010", sample_time="2024-01-31 01:30:00+00:00"),
+    ],
+    "the newest is skipped, and another one of its instant is not": [
+        bin_row("D20240210T010000_IFCB010"),
+        bin_row("D20240210T020000_IFCB010"),
+        bin_row("D20240210T030000_IFCB010", sample_time="2024-02-10 02:00:00+00:00", skip=1),
+    ],
+    "the newest is skipped in the middle": [
+        bin_row("D20240210T010000_IFCB010"),
+        bin_row("D20240210T020000_IFCB010"),
+        bin_row("D20240210T020000_IFCB125"),
+        bin_row("D20240210T030000_IFCB010"),
+        bin_row("D20240212T000000_IFCB010", sample_time="2024-02-10 02:00:00+00:00", skip=1),
+    ],
+    "an id of the future": [
+        bin_row("D20240210T010000_IFCB010"),
+        bin_row("D20240210T020000_IFCB010"),
+        bin_row("D29990210T030000_IFCB010", sample_time="2024-02-10 03:00:00+00:00"),
+    ],
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_walk_meets_all_bins_whichever_has_the_newest_id(checkout: Checkout, tmp_path: Path, line: str) -> None:
+    archive = write_archive(tmp_path / "archive", LINES[line], scores_of(*LINES[line]))
+    with Emulator({"demo": archive}) as dashboard:
+        checkout.run(config(dashboard, "2024-02-10", "2024-02-10", source={"catalog": "walk"}))
+        asked = targets(dashboard, "/api/bin/")
+    listed = checkout.table("demo", "catalog")["bin"]
+    inside = [row for row in LINES[line] if row["sample_time"].startswith("2024-02-10") and not row["skip"]]
+    assert list(listed) == [row["pid"] for row in sorted(inside, key=lambda row: (row["sample_time"], row["pid"]))]
+    assert len(set(asked)) == len(asked) <= len(LINES[line])
+
+
+def test_a_walk_stops_where_the_window_ends(checkout: Checkout, tmp_path: Path) -> None:
+    """Bins after the window are not all asked for on the way to it, if a bin within it is at hand."""
+    rows = [bin_row(f"D202402{day:02d}T010000_IFCB010") for day in range(1, 20)]
+    archive = write_archive(tmp_path / "archive", rows, scores_of(*rows))
+    with Emulator({"demo": archive}) as dashboard:
+        checkout.run(config(dashboard, "D20240203T010000_IFCB010", "2024-02-04", source={"catalog": "walk"}))
+        assert [
+            re.search("D202402..", target)[0][-2:] for target in targets(dashboard, "/api/")
+        ] == "03 04 05 02".split()
+    assert list(checkout.table("demo", "catalog")["bin"]) == [row["pid"] for row in rows[2:4]]
+
+
+def test_depths_of_a_walk_are_warned_of_where_they_count(checkout: Checkout, tmp_path: Path) -> None:
+    rows = [bin_row("D20240210T010000_IFCB010", depth=0.0), bin_row("D20240210T020000_IFCB010", depth=4.0)]
+    archive = write_archive(tmp_path / "archive", rows, scores_of(*rows))
+    said = "cannot tell a depth of 0 m from an unknown one"
+    with Emulator({"demo": archive}) as dashboard:
+        for catalog, group_by, warns in (("walk", ["depth"], True), ("walk", [], False), ("export", ["depth"], False)):
+            options = {"source": {"catalog": catalog}, "abundance": {"group_by": group_by}}
+            (checkout.results("demo") / "catalog.csv").unlink(missing_ok=True)
+            printed = checkout.run(config(dashboard, "2024-02-10", "2024-02-10", **options))
+            overview = (checkout.results("demo") / "overview.rst").read_text()
+            assert (said in printed, said in overview) == (warns, warns), (catalog, group_by)
+            depths = checkout.table("demo", "catalog")["depth"].tolist()
+            assert depths[1] == 4
+            assert (depths[0] == 0) == (catalog == "export")
+
+
+def test_a_walk_tells_of_positions_that_may_be_of_another_dataset(checkout: Checkout, tmp_path: Path) -> None:
+    """/api/bin shows a bin without its own position at that of its first dataset, the export at that of ours."""
+    other, ours = (
+        bin_row("D20240210T010000_IFCB010", latitude=lat, longitude=-70.0, depth=d) for lat, d in ((41, 4), (50, 9))
+    )
+    archives = {
+        "other": write_archive(tmp_path / "other", [other], {}),
+        "demo": write_archive(tmp_path / "ours", [ours], scores_of(ours)),
+    }
+    with Emulator(archives) as dashboard:
+        walk = config(dashboard, "2024-02-10", "2024-02-10", source={"catalog": "walk"})
+        assert "D20240210T010000_IFCB010, are in other datasets" in checkout.run(walk)
+        row = checkout.table("demo", "catalog").iloc[0]
+        assert (row["latitude"], row["depth"]) == (41, 4)
+        checkout.run(config(dashboard, "2024-02-10", "2024-02-10"))
+        row = checkout.table("demo", "catalog").iloc[0]
+        assert (row["latitude"], row["depth"]) == (50, 9)
+
+
+MOVED = [
+    bin_row("D20240105T000000_IFCB010", sample_time="2024-02-15 12:00:00+00:00"),
+    bin_row("D20240201T000000_IFCB010"),
+    bin_row("D20240210T000000_IFCB010"),
+    bin_row("D20240220T000000_IFCB010"),
+    bin_row("D20240305T000000_IFCB010", sample_time="2024-02-10 12:00:00+00:00"),
+    bin_row("D20240310T000000_IFCB010"),
+    bin_row("D20120128T081515_IFCB005", sample_time="2024-02-12 00:00:00+00:00") | {"pid": "IFCB5_2012_028_081515"},
+]
+FEBRUARY = "export_metadata/demo?start_date=2024-02-{}&end_date=2024-02-{}"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "listed", "asked"),
+    [
+        # its id is after the end
+        (
+            "D20240305T000000_IFCB010",
+            "2024-02-20",
+            ["D20240305", "IFCB5_201", "D20240105", "D20240220"],
+            ["bin/D20240305T000000_IFCB010?dataset=demo", FEBRUARY.format("10", "20")],
+        ),
+        # its id is of another month, before the start
+        (
+            "2024-02-10",
+            "D20240105T000000_IFCB010",
+            ["D20240210", "D20240305", "IFCB5_201", "D20240105"],
+            ["bin/D20240105T000000_IFCB010?dataset=demo", FEBRUARY.format("10", "15")],
+        ),
+        # an old-style id, 12 years off
+        (
+            "IFCB5_2012_028_081515",
+            "2024-02-20",
+            ["IFCB5_201", "D20240105", "D20240220"],
+            [
+                "export_metadata/demo?start_date=2012-01-01&end_date=2012-01-31",
+                "bin/IFCB5_2012_028_081515?dataset=demo",
+                FEBRUARY.format("12", "20"),
+            ],
+        ),
+        # the list of its id's month has it: nothing more is asked
+        (
+            "D20240210T000000_IFCB010",
+            "D20240220T000000_IFCB010",
+            ["D20240210", "D20240305", "IFCB5_201", "D20240105", "D20240220"],
+            [FEBRUARY.format("01", "29")],
+        ),
+        # both ends are elsewhere
+        (
+            "D20240305T000000_IFCB010",
+            "D20240105T000000_IFCB010",
+            ["D20240305", "IFCB5_201", "D20240105"],
+            [
+                "export_metadata/demo?start_date=2024-03-01&end_date=2024-03-31",
+                "bin/D20240305T000000_IFCB010?dataset=demo",
+                "export_metadata/demo?start_date=2024-01-01&end_date=2024-01-31",
+                "bin/D20240105T000000_IFCB010?dataset=demo",
+                FEBRUARY.format("10", "15"),
+            ],
+        ),
+    ],
+)
+def test_a_bin_at_an_end_is_its_sample_time_wherever_that_is(
+    checkout: Checkout, tmp_path: Path, start: str, end: str, listed: list[str], asked: list[str]
+) -> None:
+    """By the export, by the walk, and of an archive on disk."""
+    archive = write_archive(tmp_path / "archive", MOVED, {})
+    for row in MOVED:
+        (archive / f"{row['pid']}_class_scores.csv").write_text(f"pid,Akashiwo\n{row['pid']}_00001,0.9\n")
+    with Emulator({"demo": archive}) as dashboard:
+        for name in ("export", "walk"):
+            checkout.run(config(dashboard, start, end, dataset="demo", source={"catalog": name}))
+            assert [bin_id[:9] for bin_id in checkout.table("demo", "catalog")["bin"]] == listed, name
+            if name == "export":
+                assert targets(dashboard, "/api/") == [f"/api/{target}" for target in asked]
+    on_disk = {"dataset": "disk", "source": {"kind": "directory", "path": str(archive)}}
+    checkout.run({**on_disk, "select": {"start": start, "end": end}})
+    assert [bin_id[:9] for bin_id in checkout.table("disk", "catalog")["bin"]] == listed
+
+
+def test_days_are_complete_or_not_by_the_sample_time_of_the_end(checkout: Checkout, tmp_path: Path) -> None:
+    """The window is cut on the day of the end's sample_time, not on that of its id, and begins there."""
+    archive = write_archive(tmp_path / "archive", MOVED[:-1], scores_of(*MOVED[:-1]))
+    with Emulator({"demo": archive}) as dashboard:
+        checkout.run(config(dashboard, "D20240305T000000_IFCB010", "2024-03-10"))
+    coverage = checkout.table("demo", "coverage").set_index("date")["complete"]
+    assert coverage.to_dict() == {"2024-02-10": "no", "2024-02-15": "yes", "2024-02-20": "yes", "2024-03-10": "yes"}
+    overview = (checkout.results("demo") / "overview.rst").read_text()
+    assert "30 from the first to the last, 4 with data, 26 without" in overview  # 10 February to 10 March
+
+
+@pytest.mark.parametrize("catalog", ["export", "walk"])
+@pytest.mark.parametrize(
+    ("start", "end", "says"),
+    [
+        (
+            "D20240101T000000_IFCB999",
+            "2024-02-20",
+            "select.start: {url} has no bin D20240101T000000_IFCB999 in dataset",
+        ),
+        ("2024-02-01", "D20240211T000000_IFCB010", "bin D20240211T000000_IFCB010 not in dataset 'demo' but in 'other'"),
+        (
+            "D20240310T000000_IFCB010",
+            "D20240220T000000_IFCB010",
+            "select.start: D20240310T000000_IFCB010 (2024-03-10 00:00:00 UTC) is after select.end: "
+            "D20240220T000000_IFCB010 (2024-02-20 00:00:00 UTC)",
+        ),
+        ("2024-02-16", "D20240105T000000_IFCB010", "is after select.end: D20240105T000000_IFCB010 (2024-02-15 12:00"),
+    ],
+)
+def test_an_end_that_cannot_be_is_named_by_key_and_bin(
+    checkout: Checkout, tmp_path: Path, catalog: str, start: str, end: str, says: str
+) -> None:
+    other = bin_row("D20240211T000000_IFCB010")
+    archives = {
+        "demo": write_archive(tmp_path / "demo", MOVED, {}),
+        "other": write_archive(tmp_path / "other", [other], scores_of(other)),
+    }
+    with Emulator(archives) as dashboard:
+        printed = checkout.run(config(dashboard, start, end, source={"catalog": catalog}), fails=True)
+        assert says.format(url=dashboard.url) in printed
+        assert len(dashboard.requests) <= 4
+    assert not (checkout.results("demo") / "catalog.csv").exists()
 
 
 def test_walk_lists_what_the_export_lists(tmp_path: Path, archive: Path) -> None:
@@ -216,6 +437,76 @@ def test_scores_version_is_passed_on(checkout: Checkout, archive: Path) -> None:
         assert "(HTTP 404), in version 1 (source.scores_version)" in printed
         checkout.run(config(dashboard, end="2024-04-15", source={**other, "allow_empty": True}))
         assert set(checkout.table("demo", "ledger")["status"]) <= {"no_scores", "skipped", "bad_volume"}
+
+
+def two_classifiers(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Bins of dataset demo, of which every second one is in a dataset with another classifier, that came first."""
+    bins = [f"D20240401T{hour:02d}0000_IFCB010" for hour in range(6)]
+    ours = {b: (["Akashiwo", "detritus"], [[0.9, 0.1]]) for b in bins}
+    others = {b: (["Chaetoceros", "detritus", "mix"], [[0.9, 0.1, 0.0]]) for b in bins[1::2]}
+    archives = {
+        "other": write_archive(folder / "other", [bin_row(b) for b in bins[1::2]], others),
+        "demo": write_archive(folder / "ours", [bin_row(b) for b in bins], ours),
+    }
+    return archives, bins
+
+
+def test_label_sets_that_alternate_are_told_with_their_bins(checkout: Checkout, tmp_path: Path) -> None:
+    archives, bins = two_classifiers(tmp_path)
+    day = ("2024-04-01", "2024-04-01")
+    with Emulator(archives) as dashboard:
+        checkout.run(config(dashboard, *day))
+        counts = checkout.table("demo").set_index("class")["count"].to_dict()
+        assert (counts["Akashiwo"], counts["Chaetoceros"]) == (3, 3)  # though all bins have scores of ours
+        sets = checkout.table("demo", "ledger").set_index("bin")["label_set"]
+        ours, others = sets[bins[0]], sets[bins[1]]
+        assert [ours.split()[:2], others.split()[:2]] == [["2", "classes"], ["3", "classes"]]
+        assert list(sets) == [ours, others] * 3
+        said = (checkout.results("demo") / "overview.rst").read_text().replace("\\", "")
+        assert "Label sets alternate (5 changes from bin to bin)" in said
+        assert f"{ours} in 3 bins of IFCB10 ({', '.join(bins[0::2])}), alone with Akashiwo" in said
+        assert f"{others} in 3 bins of IFCB10 ({', '.join(bins[1::2])}), alone with Chaetoceros, mix" in said
+        assert "source.model" in said
+        dashboard.clear()
+        # Of one classifier, or of one after the other, there is nothing to say.
+        checkout.run(config(dashboard, *day, select={"exclude_bins": bins[1::2]}))
+        assert "alternate" not in (checkout.results("demo") / "overview.rst").read_text()
+        checkout.run(config(dashboard, *day, select={"exclude_bins": [bins[1], bins[3]]}))
+        assert "alternate" not in (checkout.results("demo") / "overview.rst").read_text()
+        assert targets(dashboard, SCORES) == []
+
+
+def test_the_model_chooses_the_classifier(checkout: Checkout, tmp_path: Path) -> None:
+    archives, bins = two_classifiers(tmp_path)
+    day = ("2024-04-01", "2024-04-01")
+    again = {b: (["Dinophysis"], [[0.9]]) for b in bins}
+    directory = ScoreDirectory("demo", write_archive(tmp_path / "again", [], again), version=7, model="vit-2024")
+    with Emulator(archives, score_directories=[directory]) as dashboard:
+        checkout.run(config(dashboard, *day, source={"model": "vit-2024"}))
+        assert targets(dashboard, SCORES)[0].endswith("_class_scores.csv?model=vit-2024")
+        assert checkout.table("demo").set_index("class")["count"].to_dict() == {"Dinophysis": 6, "unclassified": 0}
+        checkout.run(config(dashboard, *day, source={"model": "vit-2024", "scores_version": 7}))
+        assert targets(dashboard, SCORES)[-1].endswith("_class_scores.csv?v=7&model=vit-2024")
+        assert checkout.table("demo").set_index("class")["count"]["Dinophysis"] == 6
+        # Any whole number is a version that there may be.
+        checkout.run(config(dashboard, *day, source={"scores_version": 7}))
+        assert checkout.table("demo").set_index("class")["count"]["Dinophysis"] == 6
+        dashboard.clear()
+        checkout.run(config(dashboard, *day, source={"scores_version": 7}))
+        assert dashboard.requests == []
+
+
+def test_an_older_dashboard_does_not_pass_off_other_scores_as_the_model_s(checkout: Checkout, tmp_path: Path) -> None:
+    archives, bins = two_classifiers(tmp_path)
+    with Emulator(archives, version="5.1") as dashboard:
+        options = {"model": "vit-2024", "on_failure": "record"}
+        checkout.run(config(dashboard, "2024-04-01", "2024-04-01", source=options))
+        assert len(asked_bins(dashboard)) == len(bins)
+        url = dashboard.url
+    ledger = checkout.table("demo", "ledger").set_index("bin")
+    assert set(ledger["status"]) == {"failed"}
+    assert f"bin {bins[0]}: {url} is a dashboard older than 5.2" in ledger["reason"][bins[0]]
+    assert "source.model" in ledger["reason"][bins[0]]
 
 
 def test_old_style_ids(checkout: Checkout, tmp_path: Path) -> None:

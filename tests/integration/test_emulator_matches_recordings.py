@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 import requests
 
-from tests.dashboard.emulator import Emulator, Fault
+from tests.archives import bin_row, write_archive, write_scores
+from tests.dashboard.emulator import Emulator, Fault, ScoreDirectory
 from tests.raw_files import scores_h5, scores_mat
 
 REPOSITORY = Path(__file__).parents[2]
@@ -353,6 +354,86 @@ def test_reload_serves_what_has_changed(dashboard: Emulator, archive: Path) -> N
     assert get(dashboard).text == SCORE_FILE
     dashboard.reload()
     assert get(dashboard).text == "pid,Akashiwo\n"
+
+
+def a_server(folder: Path, **datasets: list[dict[str, object]]) -> dict[str, Path]:
+    return {name: write_archive(folder / name, rows, {}) for name, rows in datasets.items()}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_most_recent_bin_is_that_of_the_newest_id(tmp_path: Path, version: str) -> None:
+    """As seen on the application: skipped ones too, those of the future not; sample_time does not matter."""
+    moved, skipped = "D20240301T000000_IFCB010", "D20240302T000000_IFCB010"
+    first = [bin_row("D20240201T000000_IFCB010"), bin_row(moved, sample_time="2023-01-01 00:00:00+00:00")]
+    future = bin_row("D29990101T000000_IFCB010", sample_time="2024-02-01 00:00:00+00:00")
+    old = bin_row("D20120128T081515_IFCB005") | {"pid": "IFCB5_2012_028_081515"}
+    datasets = {"a": first, "b": [*first, bin_row(skipped, skip=1)], "c": [*first, future], "d": [*first, old]}
+    with Emulator(a_server(tmp_path, **datasets), version) as server:
+        found = {
+            name: requests.get(f"{server.url}/api/most_recent_bin?dataset={name}").json()["pid"] for name in "abcd"
+        }
+    assert found == {"a": moved, "b": skipped, "c": moved, "d": moved}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_dataset_of_an_address_chooses_no_file(tmp_path: Path, version: str) -> None:
+    """It has to be one of the bin, by its name or its old one; what is served is the first file of any of them."""
+    archives = a_server(tmp_path, first=[bin_row(BIN)], second=[bin_row(BIN)], third=[])
+    for dataset in ("first", "second"):
+        write_scores(archives[dataset], BIN, [dataset], [[0.5]])
+        (archives[dataset] / f"{BIN}_features.csv").write_text(f"roi_number,{dataset}\n1,1\n")
+        (archives[dataset] / f"{BIN}.hdr").write_text(dataset)
+    with Emulator(archives, version, renamed={"old": "second"}) as server:
+
+        def get(path: str) -> requests.Response:
+            return requests.get(server.url + path, timeout=10)
+
+        for dataset in ("first", "second", "old"):
+            assert get(f"/{dataset}/{BIN}_class_scores.csv").text.splitlines()[0].replace('"', "") == "pid,first"
+            assert get(f"/{dataset}/{BIN}_features.csv").text.startswith("roi_number,first")
+            assert get(f"/{dataset}/{BIN}.hdr").text == "first"
+        for dataset in ("third", "nowhere"):
+            for part in ("_class_scores.csv", "_features.csv", ".hdr"):
+                assert get(f"/{dataset}/{BIN}{part}").status_code == 404
+        # Under the old name there are files, but no list and no bin.
+        assert get("/api/export_metadata/old").status_code == 404
+        assert get(f"/api/bin/{BIN}?dataset=old").status_code == 404
+        assert get(f"/api/bin/{BIN}?dataset=second").status_code == 200
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_versions_and_models_choose_scores(tmp_path: Path, version: str) -> None:
+    archives = a_server(tmp_path, first=[bin_row(BIN)])
+    write_scores(archives["first"], BIN, ["own"], [[0.5]])
+    directories = []
+    for name, number, default in (("a", 7, False), ("b", 8, True)):
+        write_scores(tmp_path / name, BIN, [name], [[0.5]])
+        directories.append(ScoreDirectory("first", tmp_path / name, number, f"model-{name}", default))
+    asked = ("", "?v=3", "?v=7", "?v=8", "?v=9", "?v=x", "?model=model-a", "?model=none", "?v=8&model=model-a")
+    with Emulator(archives, version, score_directories=directories) as server:
+        answers = [requests.get(f"{server.url}/first/{BIN}_class_scores.csv{query}", timeout=10) for query in asked]
+    labels = [a.text.splitlines()[0].replace('"', "")[4:] if a.status_code == 200 else a.status_code for a in answers]
+    if version == "5.2":  # its default model comes first
+        assert labels == ["b", "own", "a", "b", 404, 404, "a", 404, 404]
+    else:
+        assert labels == ["own", "own", "a", "b", 404, 404, "own", "own", "b"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_bin_is_shown_where_its_first_dataset_is_and_listed_where_the_asked_one_is(
+    tmp_path: Path, version: str
+) -> None:
+    rows = {
+        name: bin_row(BIN, latitude=lat, longitude=-70.0, depth=d)
+        for name, lat, d in (("a", 41.0, 4.0), ("b", 50.0, 9.0))
+    }
+    with Emulator(a_server(tmp_path, a=[rows["a"]], b=[rows["b"]]), version) as server:
+        for dataset, latitude, depth in (("a", "41.0", "4.0"), ("b", "50.0", "9.0")):
+            shown = requests.get(f"{server.url}/api/bin/{BIN}?dataset={dataset}", timeout=10).json()
+            assert (shown["lat"], shown["depth"]) == (41.0, 4.0)
+            listed = requests.get(f"{server.url}/api/export_metadata/{dataset}", timeout=10).text.replace('"', "")
+            row = next(csv.DictReader(io.StringIO(listed)))
+            assert (row["latitude"], row["depth"]) == (latitude, depth)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"pid,a\nx_00001,much\n", b"pid,a,b\nx_00001,0.5\n"])

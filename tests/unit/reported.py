@@ -52,7 +52,7 @@ def tables(folder: Path) -> dict[str, Path]:
 
 def looked_over(folder: Path) -> overview.Overview:
     read: dict[str, pd.DataFrame] = {name: table_files.read(name, path) for name, path in tables(folder).items()}
-    return overview.look_over(overview.read_run(folder / "run.json"), read)
+    return overview.look_over(overview.read_run(folder / "run.json"), read, folder / "bins.parquet")
 
 
 def a_report(folder: Path, figures: Sequence[Path] = (), scripts: Path | None = None) -> Path:
@@ -64,5 +64,6 @@ def a_report(folder: Path, figures: Sequence[Path] = (), scripts: Path | None = 
         scripts = folder / "vega.js"
         scripts.touch()
     pages = {name: folder / "report" / f"{name}.html" for name in report_page.TITLES}
-    report_page.write_report(folder / "run.json", tables(folder), figures, scripts, folder / "report.html", pages)
+    bins = folder / "bins.parquet"
+    report_page.write_report(folder / "run.json", tables(folder), figures, scripts, bins, folder / "report.html", pages)
     return folder / "report.html"

@@ -309,10 +309,10 @@ def test_the_merged_table_is_the_days_one_after_the_other(merge: Merge) -> None:
         ("2024-02-16", "unclassified", "0"),
     ]
     assert merge.ledger.read_text().splitlines() == [
-        "bin,date,status,reason,address,sha256,bytes,server",
-        "D20240215T000000_IFCB010,2024-02-15,used,,at/D20240215T000000_IFCB010,ab12,8,5.2",
-        "D20240215T000001_IFCB010,2024-02-15,used,,at/D20240215T000001_IFCB010,ab12,9,5.2",
-        "D20240216T000002_IFCB010,2024-02-16,used,,at/D20240216T000002_IFCB010,ab12,8,5.2",
+        "bin,date,status,reason,address,sha256,bytes,server,label_set",
+        "D20240215T000000_IFCB010,2024-02-15,used,,at/D20240215T000000_IFCB010,ab12,8,5.2,1 class d2a4b37c",
+        "D20240215T000001_IFCB010,2024-02-15,used,,at/D20240215T000001_IFCB010,ab12,9,5.2,1 class d2a4b37c",
+        "D20240216T000002_IFCB010,2024-02-16,used,,at/D20240216T000002_IFCB010,ab12,8,5.2,2 classes f2314439",
     ]
     for name, table in {"groups": "groups_long", "coverage": "coverage"}.items():
         one, two = (day.bytes[name].decode().splitlines() for day in merge.pooled)
@@ -349,7 +349,7 @@ def test_a_bin_that_failed_earlier_is_in_the_ledger_only_where_that_is_allowed(t
     merge = Merge(tmp_path, "failed")
     merge.refused(ScoresError, r"reason: failed[\s\S]*D20240216T000002_IFCB010")
     merge.run(failures_allowed=True)
-    assert merge.ledger.read_text().endswith("D20240216T000002_IFCB010,2024-02-16,failed,reason: failed,,,,\n")
+    assert merge.ledger.read_text().endswith("D20240216T000002_IFCB010,2024-02-16,failed,reason: failed,,,,,\n")
 
 
 def test_a_threshold_for_no_class_is_told(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:

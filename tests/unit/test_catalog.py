@@ -1,7 +1,6 @@
 """The catalog: which bins lie in the window, both ends included, by sample_time."""
 
 import csv
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +67,20 @@ def test_a_bin_bounds_by_its_sample_time(tmp_path: Path, skip: int, caplog: pyte
     assert not caplog.records
 
 
-def test_an_unlisted_bin_bounds_by_the_time_in_its_id_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert listed(tmp_path, FIVE, end="D20240215T120001_IFCB999") == [BEFORE, FIRST, MIDDAY]
-    assert listed(tmp_path, FIVE, start="IFCB1_2024_046_120001") == [LAST, AFTER]
-    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert ["D20240215T120001_IFCB999" in warnings[0], "IFCB1_2024_046_120001" in warnings[1]] == [True, True]
-    assert len(warnings) == 2
+@pytest.mark.parametrize(("key", "bin_id"), [("start", "IFCB1_2024_046_120001"), ("end", "D20240215T120001_IFCB999")])
+def test_a_bin_that_is_not_listed_bounds_nothing(tmp_path: Path, key: str, bin_id: str) -> None:
+    """Its sample_time is not known: the time in its id may be years away from it."""
+    with pytest.raises(CatalogError, match=f"select.{key}: bin {bin_id} is not in .*metadata.csv.*Accepted"):
+        listed(tmp_path, FIVE, **{key: bin_id})
+    assert not (tmp_path / "catalog.csv").exists()
 
 
-def test_an_end_before_the_start_does_not_run_on(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match="no bin has its sample_time in the window"):
-        listed(tmp_path, FIVE, start=MIDDAY, end="D20240215T110000_IFCB999")
+def test_an_end_before_the_start_is_told_by_sample_time(tmp_path: Path) -> None:
+    moved = bin_row(AFTER, sample_time="2024-02-14 12:00:00+00:00")
+    with pytest.raises(CatalogError, match=f"select.start: {MIDDAY}.* is after select.end: {AFTER}"):
+        listed(tmp_path, [*FIVE[:4], moved], start=MIDDAY, end=AFTER)
+    # By their ids it would be the other way round.
+    assert listed(tmp_path, [*FIVE[:4], moved], start=AFTER, end=BEFORE) == [AFTER, BEFORE]
 
 
 @pytest.mark.parametrize(("bins", "spans"), [(FIVE, "2024-02-17 00:00:00"), ([], "nothing")])

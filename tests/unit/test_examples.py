@@ -47,7 +47,9 @@ def choose(folder: Path, scores: Scores, per_class: int = 4, method: Method = ME
         path = folder / "bins" / parse_bin_id(name).folder / f"{name}.parquet"
         write_summary(Provenance(name, "read", classes=tuple(CLASSES)), winners, path)
     ledger = pd.DataFrame({"bin": list(scores), "date": "2024-04-01", "status": "used"})
-    ledger = ledger.reindex(columns=table_files.columns("ledger")).assign(reason="", address="", sha256="", server="")
+    ledger = ledger.reindex(columns=table_files.columns("ledger")).assign(
+        reason="", address="", sha256="", server="", label_set=""
+    )
     table_files.write(ledger.astype({"bytes": "Int64"}), "ledger", folder / "ledger.csv")
     counts = pd.DataFrame({"class": [*CLASSES, "unclassified"], "count": [5, 9, 3], "living": ["yes", "no", ""]})
     counts.assign(ml_analyzed_total=1.0).to_csv(folder / "abundance.csv", index=False)

@@ -100,6 +100,70 @@ def test_a_class_may_be_assessed_at_one_instrument_only(tmp_path: Path) -> None:
     assert any("2 classes not assessed in all used bins" in text for text in looked_over(pooled).warnings)
 
 
+ALTERNATING = ["AB", "C", "AB", "C"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "says"),
+    [
+        (["AB", "AB", "C", "C"], ""),  # a new classifier
+        (["AB", "BA", "AB"], ""),  # the same labels in another order
+        (["A", "B", "C"], ""),
+        (["AB", None, "AB"], ""),  # no scores at all
+        (ALTERNATING, "(3 changes from bin to bin)"),
+        (["AB", "AB", "C", "AB"], "2 classes f2314439 in 3 bins of IFCB10"),
+        (["AB", "AB", "C", "AB"], "1 class 2ad97e2d in 1 bin of IFCB10 (D20240215T000002_IFCB010), alone with C"),
+        (["ABD", "AB", "ABD", "AB"], "2 classes f2314439 in 2 bins of IFCB10 (D20240215T000001_IFCB010, "
+         "D20240215T000003_IFCB010), with no label of its own"),
+        (["A", "B", "C", "D", "E", "AB", "AC", "A"], "; 2 more label sets. The column label_set"),
+    ],
+)  # fmt: skip
+def test_label_sets_that_alternate(tmp_path: Path, sets: list[str | None], says: str) -> None:
+    scores = ["no_scores" if labels is None else rois(**dict.fromkeys(labels, 1)) for labels in sets]
+    run = a_run(tmp_path / "run", ([a_bin(n) for n in range(len(sets))], scores))
+    said = [text for text in looked_over(run).warnings if text.startswith("Label sets alternate")]
+    assert len(said) == bool(says)
+    assert says in "".join(said)
+    assert "dashboard" not in "".join(said)
+
+
+def test_label_sets_that_alternate_at_a_dashboard(tmp_path: Path) -> None:
+    """Of two days, in turns by instrument; what to do about it is said."""
+    at = {
+        "source": {"kind": "dashboard", "url": "https://e.org"},
+        "select": {"start": "2024-02-15", "end": "2024-02-16"},
+    }
+    days = [
+        ([a_bin(n, instrument=(10, 125)[n % 2], day=day) for n in range(2)], [rois(A=1, B=0), rois(C=1)])
+        for day in ("20240215", "20240216")
+    ]
+    (said,) = [text for text in looked_over(a_run(tmp_path / "run", *days, **at)).warnings if "alternate" in text]
+    assert "2 classes f2314439 in 2 bins of IFCB10 (D20240215T000000_IFCB010, D20240216T000000_IFCB010)" in said
+    assert "in 2 bins of IFCB125" in said
+    assert "source.model and source.scores_version" in said
+
+
+@pytest.mark.parametrize(
+    ("catalog", "group_by", "warns"), [("walk", ["depth"], 1), ("walk", [], 0), ("export", ["depth"], 0)]
+)
+def test_the_depth_of_a_walk(tmp_path: Path, catalog: str, group_by: list[str], warns: int) -> None:
+    source = {"kind": "dashboard", "url": "https://e.org", "catalog": catalog}
+    given = {
+        "source": source,
+        "select": {"start": "2024-02-15", "end": "2024-02-15"},
+        "abundance": {"group_by": group_by},
+    }
+    run = looked_over(a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1)]), **given))
+    assert sum("cannot tell a depth of 0 m" in text for text in run.warnings) == warns
+
+
+def test_the_days_of_a_window_that_begins_with_a_bin_are_those_of_its_sample_time(tmp_path: Path) -> None:
+    moved = a_bin(0, day="20230101", sample_time="2024-02-14 00:00:00+00:00")
+    ends = {"start": moved["pid"], "end": "2024-02-16"}
+    run = looked_over(a_run(tmp_path / "run", ([moved], [rois(A=1)]), ([a_bin(1)], [rois(A=1)]), select=ends))
+    assert run.facts["UTC days"] == "3 from the first to the last, 2 with data, 1 without"
+
+
 @pytest.mark.parametrize("group_by", [[], ["depth"], ["instrument", "cruise", "sample_type"]])
 def test_any_grouping(tmp_path: Path, group_by: list[str]) -> None:
     bins = [a_bin(0, depth=5, cruise="EN1"), a_bin(1), a_bin(2, instrument=11)]
@@ -118,7 +182,7 @@ def test_no_bin_used(tmp_path: Path) -> None:
 
 def test_labels_stand_for_themselves_in_the_text(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", ([a_bin(0)], [rois(**dict.fromkeys(HOSTILE, 1))]))
-    write_overview(run / "run.json", tables(run), run / "overview.rst")
+    write_overview(run / "run.json", tables(run), run / "bins.parquet", run / "overview.rst")
     settings = {"report_level": 1, "halt_level": 2}
     page = publish_parts((run / "overview.rst").read_text(), writer="html", settings_overrides=settings)["body"]
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -179,7 +243,7 @@ def test_what_features_are_missing_is_said(tmp_path: Path) -> None:
     columns = ["bin", "status", "n_rois", "n_measured"]
     rows = [("D20240215T000000_IFCB010", "read", 3, 1), ("D20240215T000001_IFCB010", "no_features", None, None)]
     with_account = {**read, "features_ledger": pd.DataFrame(rows, columns=columns)}
-    assert look_over(read_run(run / "run.json"), with_account).warnings == [
+    assert look_over(read_run(run / "run.json"), with_account, run / "bins.parquet").warnings == [
         "Biovolume, carbon and sizes are without 1 used bin of 2, whose features are not there or could not be read "
         "(D20240215T000001_IFCB010).",
         "Biovolume and carbon are without 2 of 3 objects: they were not measured.",

@@ -24,6 +24,7 @@ from scores import (
     classify_rois,
     count_classes,
     find_winners,
+    label_set,
     read_rois,
     read_scores,
     read_summary,
@@ -548,3 +549,11 @@ def test_a_roi_keeps_its_number_in_every_format() -> None:
         assert read.score.tolist() == [0.75, 0.75, 0.5]
         assert classify_rois(read, 0.75, {}, "float16") == ["b", "a", UNCLASSIFIED]
         assert classify_rois(read, 0.5, {"a": 0.8}, "float16") == ["b", UNCLASSIFIED, UNCLASSIFIED]
+
+
+def test_a_label_set_is_called_by_its_labels_alone() -> None:
+    # printf '["A", "B"]' | sha256sum
+    assert label_set(("A", "B")) == label_set(("B", "A")) == "2 classes f2314439"
+    assert label_set(("A",)) == "1 class d2a4b37c"
+    assert label_set(()) == "0 classes 4f53cda1"
+    assert label_set(("a", "b")) != label_set(("ab",)) != label_set(("a,b",))

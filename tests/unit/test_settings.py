@@ -79,6 +79,7 @@ WRONG: dict[str, list[Any]] = {
     "source.deployments": ["", 5, True, []],
     "source.fast_runs": ["dashboard", None, True],
     "source.scores_version": [0, -1, 1.5, "new", True],
+    "source.model": ["", "a b", "a/b", "m&v=1", "é", "x" * 101, "m\n", True, 1.5, ["m"]],
     "source.timeout": [0, -1, "long", None, True, math.nan, math.inf, ".nan", ".inf", 86401, 1e10],
     "source.retries": [-1, 1.5, "x", None, True, 1001],
     "source.backoff": [-0.1, "x", None, math.nan, ".inf", 3601, 1e308],
@@ -177,7 +178,7 @@ def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
 
     explained = (ROOT / "config" / "README.md").read_text()
     known = keys(SCHEMA)
-    assert len(known) == 74
+    assert len(known) == 75
     for key, entry in known.items():
         assert entry["description"], key
         assert "default" in entry, key
@@ -329,6 +330,7 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "source.retries": ("0", 0),
         "source.backoff": ("0.5", 0.5),
         "source.max_requests_per_second": ("2.5", 2.5),
+        "source.model": ("null", None),
         "source.url": ("null", None),
         "source.endpoint_url": ("null", None),
         "source.anonymous": ("true", True),
@@ -404,8 +406,10 @@ def test_an_unquoted_time_is_refused() -> None:
         ("2024-02-15", "D20240215T000000_IFCB010", True),
         ("D20240215T235959_IFCB010", "2024-02-15", True),
         ("D20240215T120000_IFCB010", "D20240215T120000_IFCB125", True),
-        ("D20240215T120001_IFCB010", "D20240215T120000_IFCB010", False),
-        ("IFCB5_2024_047_000000", "2024-02-15", False),
+        # When a bin was sampled only the catalog knows.
+        ("D20240215T120001_IFCB010", "D20240215T120000_IFCB010", True),
+        ("IFCB5_2024_047_000000", "2024-02-15", True),
+        ("2024-02-16", "IFCB5_2024_001_000000", True),
         (None, "2024-02-15", True),
         ("2024-02-15", None, True),
     ],

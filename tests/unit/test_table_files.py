@@ -57,7 +57,7 @@ ABUNDANCE = {
     "objects_per_ml_high_dispersed": 6.7,
 }
 LEDGER = {"bin": "D20240215T000000_IFCB010", "date": "2024-02-15", "status": "used", "reason": ""}
-LEDGER |= {"address": "https://x/y", "sha256": "0" * 64, "bytes": 9, "server": ""}
+LEDGER |= {"address": "https://x/y", "sha256": "0" * 64, "bytes": 9, "server": "", "label_set": "2 classes 0123abcd"}
 ROWS = {"catalog": CATALOG, "abundance_long": ABUNDANCE, "ledger": LEDGER}
 
 
@@ -147,7 +147,7 @@ def test_what_is_not_whole_is_no_whole_number(path: Path, value: float) -> None:
 
 def test_a_table_without_rows_keeps_its_columns(path: Path) -> None:
     table_files.write(pd.DataFrame([LEDGER]).head(0), "ledger", path)
-    assert path.read_text() == "bin,date,status,reason,address,sha256,bytes,server\n"
+    assert path.read_text() == "bin,date,status,reason,address,sha256,bytes,server,label_set\n"
     assert list(table_files.read("ledger", path)) == list(LEDGER)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from window import Bound, Window
+from window import Bound, Window, month_of, months
 
 DAYS = st.dates(date(1990, 1, 1), date(2110, 12, 31))
 
@@ -18,42 +18,62 @@ def window(start: str, end: str) -> Window:
 @given(DAYS, st.integers(0, 900))
 def test_months_tile_the_window(start: date, length: int) -> None:
     end = start + timedelta(days=length)
-    chunks = window(start.isoformat(), end.isoformat()).months()
+    chunks = months(start, end)
     days = [first + timedelta(days=n) for first, last in chunks for n in range((last - first).days + 1)]
     assert days == [start + timedelta(days=n) for n in range(length + 1)]
-    months = [(first.year, first.month) for first, _ in chunks]
-    assert months == [(last.year, last.month) for _, last in chunks]  # each within one month
-    assert len(set(months)) == len(months)  # and each month asked for once
+    named = [(first.year, first.month) for first, _ in chunks]
+    assert named == [(last.year, last.month) for _, last in chunks]  # each within one month
+    assert len(set(named)) == len(named)  # and each month asked for once
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "months"),
+    ("start", "end", "chunks"),
     [
         ("2024-02-15", "2024-02-15", ["2024-02-15 2024-02-15"]),
         ("2024-02-15", "2024-03-01", ["2024-02-15 2024-02-29", "2024-03-01 2024-03-01"]),
         ("2023-02-15", "2023-03-01", ["2023-02-15 2023-02-28", "2023-03-01 2023-03-01"]),
         ("2024-02-29", "2024-02-29", ["2024-02-29 2024-02-29"]),
         ("2023-12-31", "2024-01-01", ["2023-12-31 2023-12-31", "2024-01-01 2024-01-01"]),
-        # A bin widens to the whole month: its sample_time may be on another day than its id's.
-        ("D20240215T150055_IFCB010", "2024-02-20", ["2024-02-01 2024-02-20"]),
-        ("2024-02-10", "D20240215T150055_IFCB010", ["2024-02-10 2024-02-29"]),
-        ("IFCB5_2012_028_081515", "IFCB5_2012_060_081515", ["2012-01-01 2012-01-31", "2012-02-01 2012-02-29"]),
-        ("D20240229T000000_IFCB010", "D20240229T000000_IFCB010", ["2024-02-01 2024-02-29"]),
         ("9999-11-30", "9999-12-31", ["9999-11-30 9999-11-30", "9999-12-01 9999-12-31"]),
+        ("2024-03-01", "2024-02-01", []),
     ],
 )
-def test_months_by_hand(start: str, end: str, months: list[str]) -> None:
-    assert [f"{first} {last}" for first, last in window(start, end).months()] == months
+def test_months_by_hand(start: str, end: str, chunks: list[str]) -> None:
+    found = months(date.fromisoformat(start), date.fromisoformat(end))
+    assert [f"{first} {last}" for first, last in found] == chunks
 
 
-def test_an_end_before_the_start_has_no_months() -> None:
-    assert window("2024-03-01", "2024-02-01").months() == []
+def test_the_month_of_a_day() -> None:
+    assert month_of(date(2024, 2, 15)) == (date(2024, 2, 1), date(2024, 2, 29))
+    assert month_of(date(2023, 12, 31)) == (date(2023, 12, 1), date(2023, 12, 31))
 
 
-@pytest.mark.parametrize("bounds", [(None, None), (Bound.parse("2024-02-15"), None), (None, Bound.parse("2024-02-15"))])
-def test_an_open_window_has_no_list_of_months(bounds: tuple[Bound | None, Bound | None]) -> None:
-    with pytest.raises(ValueError, match="open window"):
-        Window(*bounds).months()
+NEW, OLD = "D20240215T150055_IFCB010", "IFCB5_2012_028_081515"
+
+
+def test_the_bins_at_the_ends_are_named_by_their_keys() -> None:
+    assert list(window(NEW, "2024-02-20").bins()) == [("select.start", NEW)]
+    assert list(window(OLD, NEW).bins()) == [("select.start", OLD), ("select.end", NEW)]
+    assert list(Window(None, Bound.parse(OLD)).bins()) == [("select.end", OLD)]
+    assert list(Window(None, None).bins()) == []
+
+
+def test_a_bin_at_an_end_is_its_sample_time() -> None:
+    moved = datetime(2024, 3, 1, 12, tzinfo=UTC)
+    whole_day = datetime(2024, 3, 2, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert window(OLD, "2024-03-02").instants({OLD: moved}) == (moved, whole_day)
+    assert window("2024-03-01", NEW).instants({NEW: moved}) == (datetime(2024, 3, 1, tzinfo=UTC), moved)
+    assert window(OLD, "2024-03-02").instants({})[0] == datetime(2012, 1, 28, 8, 15, 15, tzinfo=UTC)
+    assert Window(None, None).instants({}) == (None, None)
+    assert window(NEW, NEW).instants({NEW: moved}) == (moved, moved)
+
+
+def test_a_start_after_the_end_is_told_by_sample_time() -> None:
+    moved = datetime(2024, 3, 1, 12, tzinfo=UTC)
+    with pytest.raises(ValueError, match=rf"start: {NEW} \(2024-03-01 12:00:00 UTC\) is after select.end: 2024-02-20"):
+        window(NEW, "2024-02-20").instants({NEW: moved})
+    with pytest.raises(ValueError, match=r"is after select.end: IFCB5_2012_028_081515 \(2012-01-28 08:15:15 UTC"):
+        window("2024-02-20", OLD).instants({})
 
 
 @pytest.mark.parametrize(

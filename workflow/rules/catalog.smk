@@ -17,4 +17,5 @@ checkpoint list_catalog:
         source=lambda wildcards: catalog.identity(SOURCE),
         window=[str(WINDOW.start), str(WINDOW.end)],
     run:
-        logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, may_be_empty=SHARD is not None)
+        empty = SHARD is not None
+        logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, empty, METHOD.group_by)

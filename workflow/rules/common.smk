@@ -297,9 +297,13 @@ def after_recheck(wildcards):
 def day_is_cut(wildcards):
     """Whether the window begins or ends within the day, or the bins were listed before it was over."""
     listed_at = datetime.fromtimestamp(selection().path.stat().st_mtime, timezone.utc)
-    ends = [end for end in (WINDOW.start, WINDOW.end) if end and end.bin]
-    bins = set(selection().days[wildcards.date]["bin"])
-    cut = any(end.bin in bins or str(end.day) == wildcards.date for end in ends)
+    listed, day = selection().bins["bin"], selection().days[wildcards.date]["bin"]
+    # The id of a bin may be of another day than its sample_time. One that is not listed is of raw files: its id's.
+    cut = any(
+        (day == end.bin).any() or (str(end.day) == wildcards.date and not (listed == end.bin).any())
+        for end in (WINDOW.start, WINDOW.end)
+        if end and end.bin
+    )
     return cut or f"{listed_at:%Y-%m-%d}" <= wildcards.date
 
 

@@ -9,6 +9,7 @@ if FEATURES_WANTED:
 rule write_overview:
     input:
         **REPORTED,
+        bins=f"{TABLES}/bins_long.parquet",
         run=f"{TABLES}/run.json",
     output:
         f"{TABLES}/overview.rst",
@@ -18,7 +19,8 @@ rule write_overview:
     params:
         version=overview.VERSION,
     run:
-        logged(log[0], overview.write_overview, input.run, {name: input[name] for name in REPORTED}, output[0])
+        reported = {name: input[name] for name in REPORTED}
+        logged(log[0], overview.write_overview, input.run, reported, input.bins, output[0])
 
 
 # Made if report.make says so; by name always: snakemake results/{dataset}/report.html
@@ -26,6 +28,7 @@ rule write_report:
     input:
         **REPORTED,
         **({"montages": MONTAGES} if IMAGES["make"] else {}),
+        bins=f"{TABLES}/bins_long.parquet",
         run=f"{TABLES}/run.json",
         figures=[f"{FIGURES}/{figure}.json" for figure in shown_figures()],
         scripts=rules.bundle_scripts.output[0],

@@ -18,7 +18,7 @@ from coverage import cover
 from errors import ScoresError, TableError
 from files import whole_file
 from intervals import pearson_dispersion, poisson_limits, widened_limits
-from scores import UNCLASSIFIED, Precision, Provenance, count_classes, read_summary
+from scores import UNCLASSIFIED, Precision, Provenance, count_classes, label_set, read_summary
 from selection import WANTED
 from thresholds import warn_of_unknown
 
@@ -101,6 +101,7 @@ def pool_abundance(
         sha256=[provenance.sha256 for provenance in outcome],
         bytes=pd.array([provenance.bytes or None for provenance in outcome], dtype="Int64"),
         server=[provenance.server for provenance in outcome],
+        label_set=[label_set(provenance.classes) if provenance.status == "read" else "" for provenance in outcome],
     )
     used = bins[bins["status"] == "used"]
     abundance, groups = pool(used, tallies, method)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bin_ids import PATTERN, bin_timestamp
 from deployments import read_deployments, unmatched
-from errors import FeaturesError, NoBinsError, RawFileError, RequestError, ScoresError
+from errors import CatalogError, FeaturesError, NoBinsError, RawFileError, RequestError, ScoresError
 from metadata_export import read_export, without_repeats
 from raw_archive import RawBin, RawTree, read_raw_bin
 from raw_catalog import list_raw
@@ -119,11 +119,22 @@ class BinFiles(ABC):
         return [self.deployments] if self.raw and self.deployments else []
 
     def list_bins(self, window: Window) -> pd.DataFrame:
-        """All bins of metadata.csv, or the window's raw ones, as rows of `metadata_export.read_export`."""
+        """All bins of metadata.csv, or the window's raw ones, as rows of `metadata_export.read_export`.
+
+        Raises CatalogError if a bin that is an end of the window is not in metadata.csv, since only that has its
+        sample_time. Of a raw bin it is the time in its id.
+        """
         if self.raw:
             return self._list_raw(window)
         metadata = f"{self.address}/metadata.csv"
-        return without_repeats(read_export(self._read(metadata), metadata), metadata)
+        rows = without_repeats(read_export(self._read(metadata), metadata), metadata)
+        for key, bin_id in window.bins():
+            if not (rows["bin"] == bin_id).any():
+                raise CatalogError(
+                    f"{key}: bin {bin_id} is not in {metadata}, so its sample_time is not known. "
+                    "Accepted: a bin that is listed there, or a UTC day"
+                )
+        return rows
 
     def _list_raw(self, window: Window) -> pd.DataFrame:
         bins = self._raw_bins(window)

@@ -58,6 +58,12 @@ def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
                 writer.write_table(part.read_row_group(day, use_threads=False))
 
 
+def labels_of(table: str | Path, bins: Sequence[str]) -> dict[str, set[str]]:
+    """Bin to its label set, of those of the given bins that are in the table."""
+    found = pq.read_table(table, columns=["bin", "class"], filters=[("bin", "in", list(bins))]).to_pandas()
+    return {str(bin_id): set(labels) - {UNCLASSIFIED} for bin_id, labels in found.groupby("bin")["class"]}
+
+
 def write_csv(table: str | Path, path: str | Path) -> None:
     """The same table as a compressed CSV, row group by row group; times are written as in all other tables."""
     columns = table_files.arrow_schema("bins_long")

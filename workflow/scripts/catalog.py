@@ -9,14 +9,18 @@ from typing import Any
 import pandas as pd
 
 import table_files
-from errors import NoBinsError
+from errors import CatalogError, NoBinsError
 from folders import stamp
 from source import Source
-from window import Bound, Window
+from window import Window
 
 log = logging.getLogger("ifcb.catalog")
 
 VERSION = 3  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+WALKED_DEPTHS = (
+    "a walk cannot tell a depth of 0 m from an unknown one, and abundance.group_by has depth: bins of both kinds are "
+    "pooled, without a depth. source.catalog: export can tell them apart"
+)
 
 
 def identity(source: Source) -> dict[str, Any]:
@@ -25,10 +29,17 @@ def identity(source: Source) -> dict[str, Any]:
     return {**source.catalog_identity, **({"files": files} if files else {})}
 
 
-def list_catalog(source: Source, window: Window, path: str | Path, may_be_empty: bool = False) -> None:
+def list_catalog(
+    source: Source,
+    window: Window,
+    path: str | Path,
+    may_be_empty: bool = False,
+    group_by: Sequence[str] = (),
+) -> None:
     """Ask the source which bins there are and write those in the window to `path` (catalog.csv).
 
-    Raises NoBinsError if the window holds no bin, unless it may be empty.
+    group_by: what bins will be pooled by; warns where it needs what this way of listing does not know. Raises
+    NoBinsError if the window holds no bin, unless it may be empty.
     """
     try:
         inside = _list_bins(source, window)
@@ -37,6 +48,8 @@ def list_catalog(source: Source, window: Window, path: str | Path, may_be_empty:
             raise
         log.warning(f"catalog: an empty shard: {error}")
         inside = table_files.empty("catalog")
+    if "depth" in group_by and source.catalog_identity.get("catalog") == "walk":
+        log.warning(f"catalog: {WALKED_DEPTHS}")
     table_files.write(inside, "catalog", path)
 
 
@@ -66,25 +79,29 @@ def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
 def in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
     """The rows whose sample_time lies in the window, both ends included.
 
-    A bin as an end stands for its sample_time, or for the time in its id if it is not among the rows.
+    A bin as an end stands for its sample_time, or for the time in its id if it is not among the rows. Raises
+    CatalogError if the window ends before it starts.
     """
     times = rows["sample_time"]
+    try:
+        first, last = window.instants(_sample_times(rows, window))
+    except ValueError as error:
+        raise CatalogError(f"{error}. Accepted: a start not after the end") from None
     inside = pd.Series(True, index=rows.index)
-    if window.start:
-        inside &= times >= _sample_time(window.start, rows, window.start.first_instant)
-    if window.end:
-        inside &= times <= _sample_time(window.end, rows, window.end.last_instant)
+    if first:
+        inside &= times >= first
+    if last:
+        inside &= times <= last
     return rows[inside]
 
 
-def _sample_time(bound: Bound, rows: pd.DataFrame, otherwise: datetime) -> datetime:
-    if bound.bin is None:
-        return otherwise
-    found = rows.loc[rows["bin"] == bound.bin, "sample_time"]
-    if found.empty:
-        log.warning(
-            f"select: bin {bound.bin} is not listed; the time in its id bounds the window: {otherwise.isoformat()}"
-        )
-        return otherwise
-    sample_time: datetime = found.iloc[0].to_pydatetime()
-    return sample_time
+def _sample_times(rows: pd.DataFrame, window: Window) -> dict[str, datetime]:
+    """Of the bins that are ends of the window. Sources refuse a bin that they would have to list, and do not."""
+    found = {}
+    for key, bin_id in window.bins():
+        of_bin = rows.loc[rows["bin"] == bin_id, "sample_time"]
+        if of_bin.empty:
+            log.warning(f"{key}: there is no bin {bin_id}; the time in its id is the end of the window")
+        else:
+            found[bin_id] = of_bin.iloc[0].to_pydatetime()
+    return found

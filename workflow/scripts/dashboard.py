@@ -10,12 +10,12 @@ import json
 import logging
 import threading
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pandas as pd
 import requests
@@ -41,7 +41,7 @@ from raw_triggers import read_triggers
 from source_file import OverNetwork, SourceFile
 from traffic import Leave
 from version import USER_AGENT
-from window import Window
+from window import Window, month_of, months
 
 if TYPE_CHECKING:
     from scores import Precision
@@ -60,16 +60,24 @@ WALK_KEYS = frozenset(
     "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
 )
 
-WALK_TYPES = {"previous_bin_id": str, "next_bin_id": str, "tags": list, "cruise": str, "sample_type": str}
+WALK_TYPES = {
+    "previous_bin_id": str,
+    "next_bin_id": str,
+    "tags": list,
+    "datasets": list,
+    "cruise": str,
+    "sample_type": str,
+}
 
 
 class Dashboard(OverNetwork):
     """A source of bins: one dataset of the dashboard at `url`.
 
     catalog: `export` (one metadata request a month) or `walk` (one request a bin along next_bin_id).
-    scores_version: passed on as `?v=`. timeout: seconds to connect, and between two pieces of an answer.
-    retries: further tries after a transient fault; the wait doubles from `backoff` seconds. max_body_mb: the most
-    that an answer may hold, unpacked, in megabytes. max_requests_per_second: None is no limit.
+    scores_version: passed on as `?v=`. model: passed on as `?model=`, which dashboards know from 5.2 on. timeout:
+    seconds to connect, and between two pieces of an answer. retries: further tries after a transient fault; the wait
+    doubles from `backoff` seconds. max_body_mb: the most that an answer may hold, unpacked, in megabytes.
+    max_requests_per_second: None is no limit.
     """
 
     def __init__(
@@ -78,6 +86,7 @@ class Dashboard(OverNetwork):
         url: str,
         catalog: str = "export",
         scores_version: int | None = None,
+        model: str | None = None,
         timeout: float = 60.0,
         retries: int = 5,
         backoff: float = 1.0,
@@ -88,12 +97,15 @@ class Dashboard(OverNetwork):
         self.dataset = dataset
         self.walks = catalog == "walk"
         self.scores_version = scores_version
+        self.model = model
         self.timeout = timeout
         self.max_body = int(max_body_mb * 1e6)
         self.patience = Patience(retries, backoff, max_requests_per_second)
         where = {"url": self.url, "dataset": dataset}
         self.catalog_identity: dict[str, Any] = {**where, "catalog": catalog}
         self.scores_identity: dict[str, Any] = {**where, "scores_version": scores_version}
+        if model is not None:
+            self.scores_identity["model"] = model
         # A dashboard prints half precision, some versions widened (0.7998046875 for 0.8): rounded, both are one number.
         self.score_precision: Precision = "float16"
         self._local = threading.local()  # requests does not promise that sessions are safe across threads
@@ -137,46 +149,109 @@ class Dashboard(OverNetwork):
         return f"It has no dataset of that name: check dataset. {_named(names, self.dataset)}"
 
     def _export(self, window: Window) -> pd.DataFrame:
-        months = []
-        for first, last in window.months():
+        """One request a month. The months follow from the sample_time of a bin that is an end of the window."""
+        start, end = window.start, window.end
+        if start is None or end is None:
+            raise ValueError("a dashboard's window needs both ends")
+        listed: dict[date, pd.DataFrame] = {}
+        sample_times: dict[str, datetime] = {}
+        for key, bin_id in window.bins():
+            # Most bins are listed in the month of their id, which the window touches then.
+            first, last = month_of(parse_bin_id(bin_id).time.date())
+            first = first if start.bin else max(first, start.day)
+            last = last if end.bin else min(last, end.day)
+            if first <= last:
+                month = self._month(first, last, listed)
+                found = month.loc[month["bin"] == bin_id, "sample_time"]
+                if len(found):
+                    sample_times[bin_id] = found.iloc[0].to_pydatetime()
+            if bin_id not in sample_times:
+                sample_times[bin_id] = _time(self._end_bin(key, bin_id))
+        earliest, latest = self._instants(window, sample_times)
+        wanted = [self._month(first, last, listed) for first, last in months(earliest.date(), latest.date())]
+        # Midnight of the day after the last is part of every answer, so of two months' answers.
+        where = f"{self.url}/api/export_metadata/{self.dataset}"
+        rows = without_repeats(pd.concat(wanted, ignore_index=True), where)
+        for key, bin_id in window.bins():
+            if len(rows) and not (rows["bin"] == bin_id).any():
+                raise CatalogError(f"{key}: {where} does not list bin {bin_id}, which {self.url}/api/bin has")
+        return rows
+
+    def _month(self, first: date, last: date, listed: dict[date, pd.DataFrame]) -> pd.DataFrame:
+        """The bins from the first to the last day of a month, which is asked for once and then in `listed`."""
+        if first.replace(day=1) not in listed:
             target = f"/api/export_metadata/{quote(self.dataset)}?start_date={first}&end_date={last}"
             body = self._get(target, ends=LINE)
             month = from_records([], target) if body is None else read_export(body, self.url + target)
             if len(month) >= EXPORT_LIMIT:
                 raise CatalogError(f"{self.url}{target}: {len(month)} rows; the dashboard cuts lists at {EXPORT_LIMIT}")
             log.info(f"catalog: {first} to {last} (UTC): {len(month)} bins listed")
-            months.append(month)
-        # Midnight of the day after the last is part of every answer, so of two months' answers.
-        return without_repeats(pd.concat(months, ignore_index=True), f"{self.url}/api/export_metadata/{self.dataset}")
+            listed[first.replace(day=1)] = month
+        return listed[first.replace(day=1)]
+
+    def _instants(self, window: Window, sample_times: Mapping[str, datetime]) -> tuple[datetime, datetime]:
+        try:
+            first, last = window.instants(sample_times)
+        except ValueError as error:
+            raise CatalogError(f"{error} at {self.url}. Accepted: a start not after the end") from None
+        if first is None or last is None:
+            raise ValueError("a dashboard's window needs both ends")
+        return first, last
+
+    def _end_bin(self, key: str, bin_id: str) -> dict[str, Any]:
+        """What /api/bin says of a bin that is an end of the window; it has to be a bin of the dataset."""
+        accepted = "Accepted: a bin of the dataset, or a UTC day"
+        info = self._bin_info(bin_id)
+        if info is None:
+            raise CatalogError(
+                f"{key}: {self.url} has no bin {bin_id} in dataset {self.dataset!r} (HTTP 404, which it answers for an "
+                f"unknown bin and for an unknown dataset). {accepted}"
+            )
+        datasets = info.get("datasets") or [self.dataset]
+        if self.dataset not in datasets:
+            raise CatalogError(
+                f"{key}: {self.url} has bin {bin_id} not in dataset {self.dataset!r} but in "
+                f"{', '.join(map(repr, datasets))}. {accepted}"
+            )
+        return info
 
     def _walk(self, window: Window) -> pd.DataFrame:
-        """One request a bin: forward from the start bin, or else backward to the start's time.
+        """One request a bin: from one that is at hand forward to the end of the window, and back to its start.
 
         Bins are linked in the order of sample_time and those flagged skip are left out of the line, so the
         ends are told by time: an end bin that is skipped would never be met.
         """
-        start, end = window.start, window.end
-        if start is None or end is None:
-            raise ValueError("a walk needs both ends of the window")
-        first, last = (self._bin_info(bound.bin) if bound.bin else None for bound in (start, end))
-        earliest = _time(first) if first else start.first_instant
-        latest = _time(last) if last else end.last_instant
-        back = itertools.takewhile(
-            lambda info: _time(info) >= earliest,
-            self._line(first or last or self._most_recent(), "previous_bin_id"),
-        )
-        if first:  # back only to bins of the same instant, then forward
-            *_, begin = back
-            line = itertools.takewhile(lambda info: _time(info) <= latest, self._line(begin, "next_bin_id"))
-        else:
-            line = back
-        records = []
-        for walked, info in enumerate(line, start=1):
+        ends = [self._end_bin(key, bin_id) for key, bin_id in window.bins()]
+        earliest, latest = self._instants(window, {info["bin"]: _time(info) for info in ends})
+        begin = self._onto_line(ends[0] if ends else self._most_recent())
+        # The newest id is not the newest sample_time: there may be bins after it.
+        later = itertools.takewhile(lambda info: _time(info) <= latest, self._line(begin, "next_bin_id"))
+        earlier = itertools.takewhile(lambda info: _time(info) >= earliest, self._line(begin, "previous_bin_id"))
+        found = {}
+        for walked, info in enumerate(itertools.chain(ends, later, earlier), start=1):
             if earliest <= _time(info) <= latest:
-                records.append(_walk_record(info))
+                found[info["bin"]] = info
             if walked % 100 == 0:
                 log.info(f"catalog: walked {walked} bins, now at {info['timestamp_iso']}")
-        return from_records(records, f"{self.url}/api/bin")
+        self._tell_of_others(found.values())
+        return from_records([_walk_record(info) for info in found.values()], f"{self.url}/api/bin")
+
+    def _onto_line(self, info: dict[str, Any] | None) -> dict[str, Any] | None:
+        """The bin, or a neighbour of one that is flagged skip: such a bin may hide others of the same instant."""
+        if info is None or info["skip"] not in (True, 1):
+            return info
+        neighbour = info["next_bin_id"] or info["previous_bin_id"]
+        return self._linked(neighbour) if neighbour else None
+
+    def _tell_of_others(self, infos: Iterable[dict[str, Any]]) -> None:
+        """Warn of bins whose position and depth /api/bin may have taken from another dataset than ours."""
+        shared = [info["bin"] for info in infos if len(info.get("datasets") or []) > 1]
+        if shared:
+            log.warning(
+                f"catalog: {len(shared)} bin(s), such as {shared[0]}, are in other datasets of {self.url} too. A walk "
+                "gets the position and depth of the first of them for a bin that has none of its own. source.catalog: "
+                f"export gets those of {self.dataset}"
+            )
 
     def _line(self, info: dict[str, Any] | None, link: str) -> Iterator[dict[str, Any]]:
         """Bin after bin along `link`, from the given one."""
@@ -186,10 +261,14 @@ class Dashboard(OverNetwork):
                 raise CatalogError(f"{self.url}: the walk along {link} came back to bin {info['bin']}")
             met.add(info["bin"])
             yield info
-            following = info[link]
-            info = self._bin_info(following) if following else None
-            if following and info is None:
-                raise CatalogError(f"bin {following}: {self.url} names it but answers HTTP 404; the walk ends there")
+            info = self._linked(info[link]) if info[link] else None
+
+    def _linked(self, bin_id: str) -> dict[str, Any]:
+        """What /api/bin says of a bin that its neighbour names."""
+        info = self._bin_info(bin_id)
+        if info is None:
+            raise CatalogError(f"bin {bin_id}: {self.url} names it but answers HTTP 404; the walk ends there")
+        return info
 
     def _most_recent(self) -> dict[str, Any] | None:
         answer = self._json(f"/api/most_recent_bin?dataset={quote(self.dataset)}")
@@ -231,7 +310,13 @@ class Dashboard(OverNetwork):
         if body is None:
             return None
         # No answer names the version, but 5.2 quotes text and its predecessors do not.
-        return SourceFile(self.url + target, body, "ifcbdb 5.2" if body[:1] == b'"' else "ifcbdb 5.0 or 5.1")
+        quoted = body[:1] == b'"'
+        if self.model is not None and not quoted:
+            raise ScoresError(
+                f"bin {bin_id}: {self.url} is a dashboard older than 5.2, which serves the same class scores for any "
+                f"source.model ({self.model!r}). Accepted: null"
+            )
+        return SourceFile(self.url + target, body, "ifcbdb 5.2" if quoted else "ifcbdb 5.0 or 5.1")
 
     # --- what else is there of this bin ---
 
@@ -287,8 +372,9 @@ class Dashboard(OverNetwork):
         return told in (self.url + self._scores_target(bin_id), self.missing_reason(bin_id))
 
     def _scores_target(self, bin_id: str) -> str:
-        version = "" if self.scores_version is None else f"?v={self.scores_version}"
-        return f"/{quote(self.dataset)}/{quote(bin_id)}_class_scores.csv{version}"
+        asked = {"v": self.scores_version, "model": self.model}
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        return f"/{quote(self.dataset)}/{quote(bin_id)}_class_scores.csv" + (f"?{query}" if query else "")
 
     # --- requests ---
 

@@ -13,6 +13,8 @@ import settings
 import table_files
 from abundance import GROUPS, Method
 from bin_positions import Positions, count_positions, has_position
+from bin_table import labels_of
+from catalog import WALKED_DEPTHS
 from files import whole_file
 from raw_volume import FAST, FAST_IGNORED
 from scores import UNCLASSIFIED
@@ -43,11 +45,11 @@ def read_run(path: str | Path) -> dict[str, Any]:
     return {key: value for key, value in record.items() if not key.endswith("_at")}
 
 
-def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Overview:
+def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: str | Path) -> Overview:
     """What the tables of a run say in short, each number worked out from them.
 
     run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names, and
-    `features_ledger` where features are made.
+    `features_ledger` where features are made. bins: the file bins_long.parquet, read only if label sets alternate.
     """
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
     config = run["config"]
@@ -83,11 +85,15 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Ove
         "Class table": table or "none",
         "Made by": f"{run['workflow']['name']} {run['workflow']['version']}",
     }
-    return Overview(facts, [*_warnings(config, group_by, days, tables), *_on_source(run)])
+    return Overview(facts, [*_warnings(config, group_by, days, tables, bins), *_on_source(run)])
 
 
 def _warnings(
-    config: Mapping[str, Any], group_by: Sequence[str], days: Sequence[str], tables: Mapping[str, pd.DataFrame]
+    config: Mapping[str, Any],
+    group_by: Sequence[str],
+    days: Sequence[str],
+    tables: Mapping[str, pd.DataFrame],
+    bins: str | Path,
 ) -> Iterable[str]:
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
     if abundance.empty:
@@ -116,16 +122,54 @@ def _warnings(
             f"Moving platform: {len(moving):,} of {len(coverage):,} {_rows(group_by)} ({_some(moving['date'])}) pool "
             f"bins that are more than {config['abundance']['position_tolerance_km']} km apart."
         )
+    yield from _on_label_sets(config, ledger, tables["catalog"], bins)
     yield from _on_classes(config, group_by, abundance)
     n_rois = int(abundance.drop_duplicates(["date", *group_by])["n_rois"].sum())
     yield from _on_bins(config, ledger, tables["catalog"], n_rois)
     if "features_ledger" in tables:
         yield from _on_features(tables["features_ledger"])
+    if "depth" in group_by and config["source"]["kind"] == "dashboard" and config["source"]["catalog"] == "walk":
+        yield f"Depths: {WALKED_DEPTHS}."
     if config["abundance"]["period"] != "day":
         yield (
             f"Abundance is per UTC day here; abundance_{config['abundance']['period']}.csv has it "
             f"per {config['abundance']['period']}."
         )
+
+
+def _on_label_sets(
+    config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, bins: str | Path
+) -> Iterable[str]:
+    """Whether bins of different label sets follow each other to and fro, which no change of a classifier makes."""
+    used = ledger.loc[ledger["label_set"] != "", ["bin", "label_set"]]
+    used = catalog[["bin", "sample_time", "instrument"]].merge(used, on="bin").sort_values(["sample_time", "bin"])
+    sets = used["label_set"]
+    changes = int((sets != sets.shift()).sum()) - 1
+    names = list(sets.value_counts().index)
+    if changes < len(names):  # each set from one bin to another, and never again
+        return
+    of_sets = {name: used[sets == name] for name in names}
+    labels = labels_of(bins, [rows["bin"].iloc[0] for rows in of_sets.values()])
+    said = []
+    for name, rows in list(of_sets.items())[:SHOWN]:
+        others = [labels.get(other["bin"].iloc[0], set()) for key, other in of_sets.items() if key != name]
+        own = labels.get(rows["bin"].iloc[0], set()).difference(*others)
+        said.append(
+            f"{name} in {_count(len(rows), 'bin')} of {_some(rows['instrument'])} ({_some(rows['bin'])}), "
+            + (f"alone with {_some(own)}" if own else "with no label of its own")
+        )
+    more = [_count(len(names) - SHOWN, "more label set")] if len(names) > SHOWN else []
+    yield (
+        f"Label sets alternate ({changes:,} changes from bin to bin): class scores are of more than one classifier. "
+        + "; ".join([*said, *more])
+        + ". The column label_set of the ledger has that of each bin."
+        + (
+            " A dashboard serves the first class scores that it finds in any dataset of a bin, whichever is asked for: "
+            "ask its operator whose they are. source.model and source.scores_version choose others, if it has them."
+            if config["source"]["kind"] == "dashboard"
+            else ""
+        )
+    )
 
 
 def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: pd.DataFrame) -> Iterable[str]:
@@ -274,8 +318,11 @@ def _on_source(run: Mapping[str, Any]) -> Iterable[str]:
 def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
     """Every UTC day of the window; where it is open, from the first or to the last day that has a bin."""
     window = settings.window(config)
-    first = window.start.day.isoformat() if window.start else min(ledger["date"], default=None)
-    last = window.end.day.isoformat() if window.end else max(ledger["date"], default=None)
+    dates = dict(zip(ledger["bin"], ledger["date"], strict=True))  # the id of a bin may be of another day
+    first, last = (
+        dates.get(bound.bin or "", bound.day.isoformat()) if bound else otherwise(ledger["date"], default=None)
+        for bound, otherwise in ((window.start, min), (window.end, max))
+    )
     return [] if first is None or last is None else [f"{day:%Y-%m-%d}" for day in pd.date_range(first, last)]
 
 
@@ -307,21 +354,25 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(several[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def write_overview(run: str | Path, tables: Mapping[str, str | Path], path: str | Path) -> None:
+def write_overview(run: str | Path, tables: Mapping[str, str | Path], bins: str | Path, path: str | Path) -> None:
     """Write the overview as reStructuredText, for a terminal and for the landing page of `snakemake --report`.
 
-    tables: the files of those that `look_over` takes, by their names. Raises TableError if one does not agree with
-    its schema.
+    tables: the files of those that `look_over` takes, by their names. bins: bins_long.parquet. Raises TableError if
+    one does not agree with its schema.
     """
     record = read_run(run)
     columns = {
         "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
-        "ledger": ["bin", "date", "status"],
-        "catalog": ["bin", "latitude", "longitude", "sample_type", "tags", "n_images", *NOTES],
+        "ledger": ["bin", "date", "status", "label_set"],
+        "catalog": [
+            *("bin", "sample_time", "instrument", "latitude", "longitude"),
+            *("sample_type", "tags", "n_images", *NOTES),
+        ],
         "features_ledger": ["bin", "status", "n_rois", "n_measured"],
         "coverage": [],
     }
-    overview = look_over(record, {name: table_files.read(name, file, columns[name]) for name, file in tables.items()})
+    read = {name: table_files.read(name, file, columns[name]) for name, file in tables.items()}
+    overview = look_over(record, read, bins)
     lines = [".. list-table::", "   :stub-columns: 1", "   :widths: auto", ""]
     for what, said in overview.facts.items():
         lines += [f"   * - {_rst(what)}", f"     - {_rst(said)}"]

@@ -40,6 +40,7 @@ def write_report(
     tables: Mapping[str, str | Path],
     figures: Sequence[str | Path],
     scripts: str | Path,
+    bins_long: str | Path,
     page: str | Path,
     table_pages: Mapping[str, str | Path],
     montages: str | Path | None = None,
@@ -48,9 +49,9 @@ def write_report(
 
     run: its run.json. tables: the CSV files that `overview.look_over` takes, by their names. figures:
     Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
-    sets `vegaEmbed`. table_pages: by the names of TITLES. montages: their folder, if there are any. The pages have no
-    times but those of the samples: the same inputs give the same bytes. Raises TableError if a table does not agree
-    with its schema.
+    sets `vegaEmbed`. bins_long: the Parquet file, for the overview. table_pages: by the names of TITLES. montages:
+    their folder, if there are any. The pages have no times but those of the samples: the same inputs give the same
+    bytes. Raises TableError if a table does not agree with its schema.
     """
     record = read_run(run)
     config = record["config"]
@@ -77,7 +78,7 @@ def write_report(
         **given,
         tables=shown,
         run=record,
-        overview=look_over(record, read),
+        overview=look_over(record, read, bins_long),
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         confidence=f"{100 * config['abundance']['confidence']:g} %",
         figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
@@ -184,6 +185,7 @@ def _main() -> None:
         tables,
         list(snakemake.input.figures),
         snakemake.input.scripts,
+        snakemake.input.bins,
         snakemake.output.page,
         pages,
         snakemake.input.get("montages"),

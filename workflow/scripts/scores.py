@@ -66,6 +66,16 @@ class Provenance:
     classes: tuple[str, ...] = ()
 
 
+def label_set(classes: Sequence[str]) -> str:
+    """What a label set is called, such as `109 classes 1f0c3a9e`: the same for the same labels, in whatever order.
+
+    The digits are the first of the SHA-256 of the labels, sorted, as JSON.
+    """
+    labels = sorted(set(classes))
+    digest = sha256(json.dumps(labels).encode()).hexdigest()
+    return f"{len(labels)} class{'' if len(labels) == 1 else 'es'} {digest[:8]}"
+
+
 @dataclass(frozen=True)
 class Winners:
     """The winning classes of a bin's ROIs; all arrays have one element per distinct row.

@@ -100,6 +100,7 @@ KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
         options["url"],
         catalog=options["catalog"],
         scores_version=options["scores_version"],
+        model=options["model"],
         timeout=options["timeout"],
         retries=options["retries"],
         backoff=options["backoff"],

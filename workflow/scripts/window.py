@@ -2,6 +2,7 @@
 
 import re
 from calendar import monthrange
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from itertools import groupby
@@ -71,23 +72,42 @@ class Window:
             raise ValueError("shards need UTC days as select.start and select.end")
         return self.start.day, self.end.day
 
-    def months(self) -> list[tuple[date, date]]:
-        """First and last day to ask for in each calendar month that the window touches.
+    def bins(self) -> Iterator[tuple[str, str]]:
+        """The bins that are ends of the window, each as the config's key and the bin's id."""
+        for key, bound in (("select.start", self.start), ("select.end", self.end)):
+            if bound and bound.bin:
+                yield key, bound.bin
 
-        A month whose bound is a bin is asked for whole: the bin's sample_time, which decides, may have
-        been corrected by some days. Needs both bounds; raises ValueError without.
+    def instants(self, sample_times: Mapping[str, datetime]) -> tuple[datetime | None, datetime | None]:
+        """The first and the last instant of the window (UTC), None where it is open.
+
+        sample_times: of the bins that are ends of it; the time in the id stands for a bin that is not there. Raises
+        ValueError if the first is after the last.
         """
-        if self.start is None or self.end is None:
-            raise ValueError("an open window has no list of months")
-        first = self.start.day.replace(day=1) if self.start.bin else self.start.day
-        last = _last_of_month(self.end.day) if self.end.bin else self.end.day
-        months = [
-            date(year, month, 1)
-            for year in range(first.year, last.year + 1)
-            for month in range(1, 13)
-            if (first.year, first.month) <= (year, month) <= (last.year, last.month)
-        ]
-        return [(max(month, first), min(_last_of_month(month), last)) for month in months]
+        first = sample_times.get(self.start.bin or "", self.start.first_instant) if self.start else None
+        last = sample_times.get(self.end.bin or "", self.end.last_instant) if self.end else None
+        if first and last and first > last:
+            raise ValueError(
+                f"select.start: {self.start} ({first:%Y-%m-%d %H:%M:%S} UTC) is after "
+                f"select.end: {self.end} ({last:%Y-%m-%d %H:%M:%S} UTC), by sample_time"
+            )
+        return first, last
+
+
+def months(first: date, last: date) -> list[tuple[date, date]]:
+    """First and last day of each calendar month, or of the part of it, that lies from `first` to `last`."""
+    firsts = [
+        date(year, month, 1)
+        for year in range(first.year, last.year + 1)
+        for month in range(1, 13)
+        if (first.year, first.month) <= (year, month) <= (last.year, last.month)
+    ]
+    return [(max(month, first), min(_last_of_month(month), last)) for month in firsts]
+
+
+def month_of(day: date) -> tuple[date, date]:
+    """First and last day of the day's calendar month."""
+    return day.replace(day=1), _last_of_month(day)
 
 
 def _last_of_month(day: date) -> date:
