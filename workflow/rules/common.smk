@@ -16,6 +16,7 @@ import abundance
 import bin_table
 import biovolume
 import catalog
+import config_files
 import data_package
 import demo_archive
 import examples
@@ -35,8 +36,22 @@ from progress import Progress
 from selection import Criteria, Selection
 from source import open_source
 
+
+def read_config():
+    """The config as it was written, and where its keys are written."""
+    if workflow.modifier.namespace is not None:  # a module has its config from another workflow
+        return config, {}
+    entries, parsed = workflow.config_settings.config_args or [], workflow.config_settings.config
+    places = {}
+    if workflow.is_main_process:  # else the run that this job is of has looked already
+        given = workflow.overwrite_configfiles
+        own = workflow.configfiles[len(given) :]
+        places = config_files.read_strictly([*own, *given], entries, parsed)
+    return {**config, **config_files.in_quotes(entries, parsed)}, places
+
+
 try:
-    SETTINGS = settings.resolve(config)
+    SETTINGS = settings.resolve(*read_config())
     CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
     CLASS_TABLE = settings.class_table(SETTINGS)
     WINDOW = settings.window(SETTINGS)
