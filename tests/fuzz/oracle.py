@@ -381,7 +381,7 @@ def class_thresholds(body: bytes) -> Reading:
     table, odd = columns(body, ["class", "threshold"])
     need({"class", "threshold"} <= set(table), "a column is missing")
     found: dict[str, float] = {}
-    for name, text in zip(table["class"], table["threshold"], strict=True):
+    for name, text in zip(map(str.strip, table["class"]), table["threshold"], strict=True):
         value, odd_number = number(text)
         odd = odd or odd_number
         need(0 <= value <= 1, "outside 0 to 1")

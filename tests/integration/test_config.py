@@ -77,11 +77,13 @@ def test_single_keys_on_the_command_line(checkout: Checkout, tmp_path: Path) -> 
 def test_thresholds_per_class_and_a_warning_for_an_unknown_class(checkout: Checkout, tmp_path: Path) -> None:
     rows = [[0.6, 0.4], [0.3, 0.65], [0.05, 0.95], [0.72, 0.1]]
     archive = write_archive(tmp_path / "archive", [bin_row(BIN)], {BIN: (["Akashiwo", "detritus"], rows)})
-    (checkout.folder / "thresholds.csv").write_text("class,threshold\nAkashiwo,0.5\nAkashivo,0.2\n")
+    (checkout.folder / "thresholds.csv").write_text("class,threshold\nAkashiwo ,0.5\n Akashivo,0.2\n")
     config = {"dataset": "mine", "source": {"kind": "directory", "path": str(archive)}}
     config["classify"] = {"class_thresholds": "thresholds.csv"}
     printed = checkout.run(config)
     assert "no bin was classified by a label set with Akashivo" in printed
+    overview = (checkout.results("mine") / "overview.rst").read_text()
+    assert "names 1 class for which no used bin was classified (Akashivo)" in overview.replace("\\", "")
     table = checkout.table("mine").set_index("class")
     assert table["count"].to_dict() == {"Akashiwo": 2, "detritus": 1, "unclassified": 1}
     assert table["threshold"].dropna().to_dict() == {"Akashiwo": 0.5, "detritus": 0.7}
@@ -89,6 +91,7 @@ def test_thresholds_per_class_and_a_warning_for_an_unknown_class(checkout: Check
     (checkout.folder / "thresholds.csv").write_text("class,threshold\ndetritus,0.6\n")
     checkout.run(config)
     assert checkout.table("mine").set_index("class")["count"]["detritus"] == 2
+    assert "no used bin was classified" not in (checkout.results("mine") / "overview.rst").read_text()
 
 
 @pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "config" / "examples").glob("*.yaml")))

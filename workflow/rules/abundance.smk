@@ -65,5 +65,15 @@ rule record_run:
     localrule: True
     params:
         settings=SETTINGS,
+        class_thresholds=CLASS_THRESHOLDS,
     run:
-        logged(log[0], run_record.record_run, SETTINGS, SOURCE.catalog_identity, *input, SUMMARIES, output[0])
+        logged(
+            log[0],
+            run_record.record_run,
+            SETTINGS,
+            SOURCE.catalog_identity,
+            *input,
+            SUMMARIES,
+            output[0],
+            CLASS_THRESHOLDS,
+        )

@@ -15,7 +15,7 @@ from abundance import GROUPS, Method
 from files import whole_file
 from scores import UNCLASSIFIED
 
-VERSION = 1  # of the overview and the report: raise it when they have to be written again
+VERSION = 2  # of the overview and the report: raise it when they have to be written again
 # Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.
 ASKED_OF_ABUNDANCE = (
     "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
@@ -77,7 +77,8 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Ove
         "Class table": table or "none",
         "Made by": f"{run['workflow']['name']} {run['workflow']['version']}",
     }
-    return Overview(facts, list(_warnings(config, group_by, days, tables)))
+    warnings = [*_warnings(config, group_by, days, tables), *_on_thresholds(run.get("class_thresholds", {}), abundance)]
+    return Overview(facts, warnings)
 
 
 def _warnings(
@@ -154,6 +155,16 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         yield (
             f"Thresholds of their own: {_count(own['class'].nunique(), 'class')} ({_some(own['class'])}), "
             f"from {own['threshold'].min()} to {own['threshold'].max()}."
+        )
+
+
+def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> Iterable[str]:
+    """Which thresholds of single classes change nothing. class_thresholds: the labels that have one."""
+    unmatched = set(class_thresholds) - set(abundance["class"])
+    if unmatched:
+        yield (
+            f"classify.class_thresholds names {_count(len(unmatched), 'class')} for which no used bin was classified "
+            f"({_some(unmatched)}): these thresholds change nothing. Are they misspelt?"
         )
 
 

@@ -26,11 +26,12 @@ def record_run(
     abundance: str | Path,
     summaries: str | Path,
     path: str | Path,
+    class_thresholds: Mapping[str, float] | None = None,
 ) -> None:
     """Write run.json: the resolved config, software versions, the source's address (identity), times and counts.
 
-    summaries: the folder of the scores summaries. The time of the catalog is that of its file, so that files with the
-    results themselves have no times.
+    summaries: the folder of the scores summaries. class_thresholds: those of single classes. The time of the catalog is
+    that of its file, so that files with the results themselves have no times.
     """
     bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
     rows = table_files.read("abundance_long", abundance, ["date", "class"])
@@ -51,6 +52,7 @@ def record_run(
         "rows": len(rows),
         "scores_read_at": _read_times(bins, Path(summaries)),
         "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
+        "class_thresholds": dict(class_thresholds or {}),
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
     }
