@@ -324,8 +324,7 @@ def bins_to_read(rule):
     """How many bins are wanted, and how many of them this run has to read; a job on its own knows of itself alone."""
     if not workflow.is_main_process:
         return 1, 1
-    wanted = sum(map(len, selection().wanted.values()))
-    return wanted, sum(job.rule.name == rule for job in workflow.dag.needrun_jobs())
+    return sum(map(len, selection().wanted.values())), jobs_of(rule)
 
 
 def image_files(wildcards, scores=True):
@@ -360,7 +359,13 @@ def jobs_to_do(rule):
     """How many jobs of a rule there are, as all and as left; a job on its own knows of itself alone."""
     if not workflow.is_main_process:
         return 1, 1
-    return (sum(job.rule.name == rule for job in workflow.dag.needrun_jobs()),) * 2
+    return (jobs_of(rule),) * 2
+
+
+def jobs_of(rule):
+    """How many jobs of a rule there are to do. A workflow that has this one as a module may call the rule otherwise."""
+    own = getattr(rules, rule).rule
+    return sum(job.rule is own for job in workflow.dag.needrun_jobs())
 
 
 progress = Progress("class scores of bins", lambda: bins_to_read("summarize_scores"))

@@ -66,4 +66,4 @@ def write_csv(table: str | Path, path: str | Path) -> None:
         pyarrow.csv.CSVWriter(stream, table_files.arrow_schema("bins_long")) as writer,
     ):
         for batch in pq.ParquetFile(table).iter_batches():
-            writer.write_batch(batch)
+            writer.write_batch(table_files.cells_of_batch(batch))

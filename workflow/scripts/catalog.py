@@ -14,7 +14,7 @@ from window import Bound, Window
 
 log = logging.getLogger("ifcb.catalog")
 
-VERSION = 2  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+VERSION = 3  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
 
 
 def list_catalog(source: Source, window: Window, path: str | Path, may_be_empty: bool = False) -> None:

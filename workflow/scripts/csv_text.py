@@ -7,7 +7,10 @@ import re
 from collections import Counter
 
 # What spreadsheets run when they open a CSV file: cells that begin so, also after the other separator that they know.
-_FORMULA = re.compile(r"(^|;)\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_RUN = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_FORMULA = re.compile(rf"(^|;)\s*{_RUN}")
+_BARE = re.compile(rf"((?:^|;)\s*)(?='*{_RUN})")
+_GUARDED = re.compile(rf"((?:^|;)\s*)'(?='*{_RUN})")
 _DECIMAL_COMMA = re.compile(r"(?:^|,)\s*([+-]?[0-9]+,[0-9]+)\s*(?=,|$)")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -57,3 +60,16 @@ def number(text: str) -> float:
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet would run the text if it were a cell of a CSV file."""
     return _FORMULA.search(text) is not None
+
+
+def guarded(text: str) -> str:
+    """The text as a cell that no spreadsheet runs: with an apostrophe before each place at which it would begin to.
+
+    `unguarded` gives back the text, whatever it is. Source: OWASP, CSV injection.
+    """
+    return _BARE.sub(r"\1'", text)
+
+
+def unguarded(cell: str) -> str:
+    """The text that `guarded` made a cell of."""
+    return _GUARDED.sub(r"\1", cell) if "'" in cell else cell
