@@ -4,8 +4,13 @@ BIN := .venv/bin
 
 .PHONY: run test slow figures bench docs lint lock clean
 
-run: .venv/installed ## make the environment and run the embedded default
+run: .venv/installed ## make the environment and run the embedded default, or CONFIG=my.yaml, which is checked first
+ifdef CONFIG
+	$(BIN)/python workflow/scripts/check_config.py "$(CONFIG)"
+	$(BIN)/snakemake --cores 8 --configfile "$(CONFIG)"
+else
 	$(BIN)/snakemake --cores 8
+endif
 
 test: .venv/installed-dev ## pass the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile

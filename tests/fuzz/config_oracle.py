@@ -1,6 +1,7 @@
 """What settings.resolve has to make of a config, key by key, with nothing of the workflow and nothing of its schema."""
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -279,6 +280,8 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
         faults.add("dataset")
     if values["source.url"] is not None and kind == "directory" and path == "resources/demo":
         faults.add("source.kind")
+    elif kind == "directory" and values["dataset"] != "demo" and is_of_demo(path, values["source.catalog"] == "raw"):
+        faults.add("source.path")
     if kind == "directory":
         longest = max(len(part.encode("utf-8", "surrogatepass")) for part in path.split("/"))
         if re.search(r"[{}\0]", path) or longest > 255 or len(path) > 4000 or path.startswith("s3://"):
@@ -300,6 +303,14 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
         if name == "darwin_core" and values["classify.class_table"] is None:
             faults.add("classify.class_table")
     return faults
+
+
+def is_of_demo(path: str, raw: bool) -> bool:
+    """Whether what is read below a path is of the demo: the path is in its folder, or raw files below it are."""
+    if "\0" in path:
+        return False
+    demo, own = f"{os.path.realpath('resources/demo')}/", f"{os.path.realpath(path)}/"
+    return own.startswith(demo) or (raw and demo.startswith(own.replace("//", "/")))
 
 
 def is_address(url: str) -> bool:

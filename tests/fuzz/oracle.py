@@ -219,7 +219,8 @@ def of_calendar(year: int, month: int, day: int) -> date:
 
 
 def of_clock(hour: int, minute: int, second: int) -> timedelta:
-    need(hour < 24 and minute < 60 and second < 60, "no such time")
+    """The time since midnight; a 60th second is the first of the next minute."""
+    need(hour < 24 and minute < 60 and second <= 60, "no such time")
     return timedelta(hours=hour, minutes=minute, seconds=second)
 
 
@@ -249,7 +250,10 @@ def bin_id(text: str) -> Reading:
         on, folder = date(year, 1, 1) + timedelta(days=day_of_year - 1), "_".join(parts[:3])
     need(name[:4] == "IFCB" and 1 <= len(name[4:]) <= 5, "not an instrument")
     (instrument,) = digits(name[4:], len(name[4:]))
-    time = datetime(on.year, on.month, on.day, tzinfo=UTC) + of_clock(*clock)
+    try:
+        time = datetime(on.year, on.month, on.day, tzinfo=UTC) + of_clock(*clock)
+    except OverflowError:
+        raise WrongError("the first second of the year 10000") from None
     return Reading((instrument, time, f"{on.year:04d}/{folder}"))
 
 
@@ -286,8 +290,8 @@ def utc_time(text: str) -> tuple[datetime, str]:
     clock += timedelta(microseconds=int(f"{fraction or '0':0<6.6}"))
     need(int(of_hours or 0) < 24, "no such offset")
     offset = timedelta(hours=int(of_hours or 0), minutes=int(of_minutes or 0))
-    local = datetime(on.year, on.month, on.day, tzinfo=UTC) + clock
     try:
+        local = datetime(on.year, on.month, on.day, tzinfo=UTC) + clock
         time = local + offset if sign == "-" else local - offset
     except OverflowError:
         raise WrongError("a time that does not exist in UTC") from None
@@ -381,7 +385,7 @@ def class_thresholds(body: bytes) -> Reading:
     table, odd = columns(body, ["class", "threshold"])
     need({"class", "threshold"} <= set(table), "a column is missing")
     found: dict[str, float] = {}
-    for name, text in zip(table["class"], table["threshold"], strict=True):
+    for name, text in zip(map(str.strip, table["class"]), table["threshold"], strict=True):
         value, odd_number = number(text)
         odd = odd or odd_number
         need(0 <= value <= 1, "outside 0 to 1")

@@ -166,7 +166,7 @@ def inside(path: Path, folder: Path) -> bool:
 def taken(dataset: object) -> str | None:
     """The dataset's name as the workflow uses it, None if the config is refused."""
     try:
-        resolved = settings.resolve({"dataset": dataset, "classify": {"class_table": None}})
+        resolved = settings.resolve({"dataset": dataset, "source": {"path": "x"}, "classify": {"class_table": None}})
     except ConfigError:
         return None
     return str(resolved["dataset"])

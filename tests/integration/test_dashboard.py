@@ -71,7 +71,7 @@ def test_each_version_gives_the_truth_with_no_request_too_many(checkout: Checkou
         checkout.run(config(dashboard, classify={"threshold": 0.35, "score_precision": "float32"}))
         checkout.run(config(dashboard, abundance={"group_by": [], "confidence": 0.9}))
         checkout.run(config(dashboard, source={"timeout": 30, "retries": 1, "on_failure": "record"}))
-        checkout.run(config(dashboard, select={"instruments": [10], "exclude_tags": ["beads"]}))
+        checkout.run(config(dashboard, select={"instruments": [901], "exclude_tags": ["beads"]}))
         assert dashboard.requests == []
 
 
@@ -416,7 +416,7 @@ def test_walk_lists_what_the_export_lists(tmp_path: Path, archive: Path) -> None
     for catalog in ("export", "walk"):
         run = Checkout(tmp_path / catalog)
         with Emulator({"demo": archive}, version="5.1") as dashboard:
-            run.run(config(dashboard, "D20240415T000000_IFCB125", "2024-04-16", source={"catalog": catalog}))
+            run.run(config(dashboard, "D20240415T000000_IFCB902", "2024-04-16", source={"catalog": catalog}))
         listed[catalog] = run.table("demo", "catalog").set_index("bin")
     export, walk = listed["export"], listed["walk"]
     export = export[export["skip"] == 0]
@@ -529,16 +529,16 @@ def test_filters_are_named_in_the_ledger_and_never_asked_for(checkout: Checkout,
     (midnight, _) = AWKWARD["midnight"]
     with Emulator({"demo": archive}) as dashboard:
         checkout.run(
-            config(dashboard, select={"instruments": [125], "exclude_tags": ["beads"], "exclude_bins": [midnight]})
+            config(dashboard, select={"instruments": [902], "exclude_tags": ["beads"], "exclude_bins": [midnight]})
         )
         asked = asked_bins(dashboard)
     ledger = checkout.table("demo", "ledger").set_index("bin")
     assert ledger.loc[beads, "status"] == "filtered"
     assert ledger.loc[beads, "reason"] == "select.exclude_tags: beads"
     assert ledger.loc[midnight, ["status", "reason"]].tolist() == ["filtered", "select.exclude_bins"]
-    others = ledger[ledger.index.str.endswith("IFCB010") & (ledger["status"] != "skipped")]
+    others = ledger[ledger.index.str.endswith("IFCB901") & (ledger["status"] != "skipped")]
     assert set(others["status"]) == {"filtered"}
-    assert set(others["reason"]) == {"select.instruments: IFCB10"}
+    assert set(others["reason"]) == {"select.instruments: IFCB901"}
     assert asked == sorted(ledger.index[ledger["status"].isin(["used", "no_scores"])])
 
 
@@ -649,7 +649,7 @@ def test_a_stale_merged_table_does_not_outlive_its_catalog(checkout: Checkout, a
     with Emulator({"demo": archive}) as dashboard:
         checkout.run(config(dashboard, end="2024-04-15"))
         assert (checkout.results("demo") / "abundance_long.csv").exists()
-        bad = "D20240416T124431_IFCB125"
+        bad = "D20240416T124431_IFCB902"
         dashboard.faults.append(Fault(f"{bad}{SCORES}", "status", times=None, status=500))
         checkout.run(config(dashboard, end="2024-04-17", source={"retries": 0}), fails=True)
         assert not (checkout.results("demo") / "abundance_long.csv").exists()
@@ -695,9 +695,9 @@ def test_a_dashboard_that_was_forgotten_as_the_kind_is_not_replaced_by_the_demo(
 
 def test_filters_that_match_nothing_are_warned_of(checkout: Checkout, archive: Path) -> None:
     with Emulator({"demo": archive}) as dashboard:
-        select = {"instruments": [10, 11], "exclude_tags": ["bead"], "exclude_bins": ["D20240101T000000_IFCB010"]}
+        select = {"instruments": [901, 11], "exclude_tags": ["bead"], "exclude_bins": ["D20240101T000000_IFCB010"]}
         printed = checkout.run(config(dashboard, end="2024-04-17", select=select))
-    assert "select.instruments: no bin of the window has IFCB11; there are 'IFCB10', 'IFCB125'" in printed
+    assert "select.instruments: no bin of the window has IFCB11; there are 'IFCB901', 'IFCB902'" in printed
     assert "select.exclude_tags: no bin of the window has bead; there are '', 'beads'" in printed
     assert "select.exclude_bins: no bin of the window has D20240101T000000_IFCB010" in printed
 

@@ -24,10 +24,10 @@ def test_merged_table_is_what_the_archive_says(demo_run: Checkout, archive: Path
 
 def test_table_shows_the_signals_of_the_demo(demo_run: Checkout) -> None:
     table = demo_run.table("demo").set_index(["class", "instrument", "date"])["objects_per_ml"].sort_index()
-    bloom = table["Guinardia_delicatula", "IFCB10"]
+    bloom = table["Guinardia_delicatula", "IFCB901"]
     assert bloom["2024-04-18"] > 3 * bloom["2024-04-15"]
-    assert table["Margalefidinium", "IFCB125"]["2024-04-15"] == 0
-    assert table["Margalefidinium", "IFCB125"]["2024-04-18"] > 0
+    assert table["Margalefidinium", "IFCB902"]["2024-04-15"] == 0
+    assert table["Margalefidinium", "IFCB902"]["2024-04-18"] > 0
 
 
 def test_every_bin_of_the_catalog_is_in_the_ledger_with_its_status(demo_run: Checkout, archive: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_class_unknown_to_one_bin_lacks_its_volume(demo_run: Checkout) -> None
     (bin_id,) = AWKWARD["older_classifier"]
     volume = demo_run.table("demo", "catalog").set_index("bin").loc[bin_id, "ml_analyzed"]
     table = demo_run.table("demo")
-    group = table[(table["date"] == "2024-04-17") & (table["instrument"] == "IFCB125")]
+    group = table[(table["date"] == "2024-04-17") & (table["instrument"] == "IFCB902")]
     total = group.set_index("class")["ml_analyzed_total"]
     for name in NEWER_CLASSES:
         assert total[name] == pytest.approx(total["unclassified"] - volume, rel=1e-12)

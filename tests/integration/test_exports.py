@@ -195,5 +195,5 @@ def test_the_readmes_snippets_run(demo_run: Checkout, monkeypatch: pytest.Monkey
         shown = eval(last, names)
     assert shown.index.strftime("%F").tolist() == ["2024-04-15", "2024-04-16", "2024-04-17", "2024-04-18"]
     table = demo_run.table("demo")
-    of_class = table[(table["class"] == "Guinardia_delicatula") & (table["instrument"] == "IFCB10")]
-    assert shown["IFCB10"].tolist() == of_class["objects_per_ml"].tolist()
+    of_class = table[(table["class"] == "Guinardia_delicatula") & (table["instrument"] == "IFCB901")]
+    assert shown["IFCB901"].tolist() == of_class["objects_per_ml"].tolist()

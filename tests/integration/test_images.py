@@ -441,7 +441,7 @@ def test_labels_that_mean_harm_in_the_montages_and_the_report(
 
 @pytest.mark.parametrize("classes", ["[]", "[Guinardia_delicatula]"])
 def test_a_bin_of_the_demo_by_name_before_there_is_a_demo(checkout: Checkout, classes: str) -> None:
-    bin_id = "D20240418T001403_IFCB010"
+    bin_id = "D20240418T001403_IFCB901"
     checkout.run(None, zip_of(bin_id, "demo"), "--config", f"images={{classes: {classes}}}")
     pixels, rows = unzipped((checkout.folder / zip_of(bin_id, "demo")).read_bytes())
     assert len(pixels) == len(rows) > 10

@@ -40,6 +40,6 @@ def test_the_notebook_runs_and_draws_what_the_table_says(demo_run: Checkout, mon
     assert limits["encoding"]["y2"]["field"] == "objects_per_ml_high_dispersed"
     (drawn,) = figure.to_dict()["datasets"].values()
     assert [row["objects_per_ml"] for row in drawn] == of_class["objects_per_ml"].tolist()
-    assert set(unclassified.columns) == {"IFCB10", "IFCB125"}
+    assert set(unclassified.columns) == {"IFCB901", "IFCB902"}
     assert commonest["objects_per_ml"].is_monotonic_decreasing
     assert not set(commonest.index) & {"detritus", "bead", "unclassified"}

@@ -93,7 +93,7 @@ def test_it_opens_whole_and_says_what_was_run(page: Page, archive: Path) -> None
     volume = sum(float(row["ml_analyzed"]) for row in truth.metadata(archive) if status[row["pid"]] == "used")
     assert f"{volume:,.1f} mL" in text
     assert "Margalefidinium, Thalassiosira_TAG_external_detritus" in text
-    assert "D20240417T090751_IFCB125" in text
+    assert "D20240417T090751_IFCB902" in text
     for heading in ("Figures", "Ledger: what became of each bin, and why", "Config and provenance"):
         assert page.is_visible(f"text={heading}")
     assert "threshold: 0.7" in page.inner_text("#provenance")
@@ -131,9 +131,9 @@ def test_classes_can_be_searched_and_groups_chosen(page: Page) -> None:
         "Guinardia_striata",
     ]
     page.wait_for_selector("#class-chart[data-drawn=Guinardia_delicatula]")
-    page.select_option("#of-group", "IFCB125")
-    page.wait_for_function("!document.getElementById('class-chart').innerHTML.includes('group: IFCB10;')")
-    assert {group for _, group in drawn_points(page)} == {"IFCB125"}
+    page.select_option("#of-group", "IFCB902")
+    page.wait_for_function("!document.getElementById('class-chart').innerHTML.includes('group: IFCB901;')")
+    assert {group for _, group in drawn_points(page)} == {"IFCB902"}
     page.select_option("#of-group", "")
 
 
@@ -142,16 +142,16 @@ def test_a_zero_on_a_logarithmic_axis_is_its_upper_limit(page: Page, expected: T
     page.select_option("#axis", "log")
     page.wait_for_selector('#class-chart [aria-label*="log scale"]')
     points = drawn_points(page)
-    none_found = expected["2024-04-15", "IFCB10", "Margalefidinium"]
-    assert drawn_points(page, "count")["2024-04-15", "IFCB10"] == none_found["count"] == 0
-    assert points["2024-04-15", "IFCB10"] == pytest.approx(none_found["objects_per_ml_high"])
+    none_found = expected["2024-04-15", "IFCB901", "Margalefidinium"]
+    assert drawn_points(page, "count")["2024-04-15", "IFCB901"] == none_found["count"] == 0
+    assert points["2024-04-15", "IFCB901"] == pytest.approx(none_found["objects_per_ml_high"])
     page.select_option("#axis", "linear")
 
 
 def test_the_tables_search_sort_and_download(page: Page, expected: Table) -> None:
     assert len(expected) == 480
     assert_shows(page, "abundance", 480)
-    search(page, "abundance", "Skeletonema IFCB125")
+    search(page, "abundance", "Skeletonema IFCB902")
     assert_shows(page, "abundance", 4)  # one a day
     rows = downloaded(page, "abundance")
     assert len(rows) == 4

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -222,3 +223,57 @@ def test_provenance_of_each_bin(demo_run: Checkout) -> None:
         assert (row["sha256"], row["bytes"]) == (hashlib.sha256(body).hexdigest(), len(body))
     read_at = json.loads((demo_run.results("demo") / "run.json").read_text())["scores_read_at"]
     assert set(read_at) == set(ledger.loc[ledger["status"].isin(["used", "no_scores"]), "bin"])
+
+
+def test_no_text_of_any_table_is_run_by_a_spreadsheet(tmp_path: Path) -> None:
+    """A cruise `-` and a tag `=1+1` are what an operator typed: they count, and select and group as they are."""
+    bins = {f"D20240401T{hour:02d}0000_IFCB010": [[0.9]] for hour in range(4)}
+    texts = {"cruise": "=1+1", "sample_type": "-", "tag1": "@x", "tag2": "+y", "latitude": -41.5, "longitude": -70.5}
+    rows = [bin_row(bin_id, **texts) for bin_id in bins]
+    rows[0] |= {"cruise": "-", "sample_type": "'-"}
+    rows[3] |= {"tag1": "=2"}
+    archive = write_archive(tmp_path / "archive", rows, {b: (["Akashiwo"], scores) for b, scores in bins.items()})
+    run = Checkout(tmp_path / "checkout")
+    config = {"dataset": "own", "source": {"path": str(archive)}}
+    config |= {
+        "abundance": {"group_by": ["cruise", "sample_type"], "period": "week"},
+        "select": {"exclude_tags": ["=2"]},
+    }
+    run.run(config)
+    run.run(config, "results/own/bins_long.csv.gz", "recheck")
+    csvs = [*run.results("own").rglob("*.csv"), *run.results("own").rglob("*.csv.gz")]
+    assert len(csvs) > 12
+    # Numbers may have a minus.
+    for path in csvs:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        cells = [cell for name in table for cell in table[name] if not re.fullmatch(r"-?[0-9.e+-]+", cell)]
+        assert not [cell for cell in [*table.columns, *cells] if re.search(r"(^|;)\s*[=+\-@]", cell)], path
+    catalog = run.table("own", "catalog").set_index("bin")
+    assert catalog["cruise"].tolist() == ["'-", "'=1+1", "'=1+1", "'=1+1"]
+    assert catalog["tags"].tolist() == ["'@x;'+y"] * 3 + ["'=2;'+y"]
+    parquet = pd.read_parquet(run.results("own") / "abundance_long.parquet")
+    groups = set(zip(parquet["cruise"], parquet["sample_type"], parquet["n_bins"], strict=True))
+    assert groups == {("-", "'-", 1), ("=1+1", "-", 2)}
+    ledger = run.table("own", "ledger")
+    assert ledger["status"].tolist() == ["used"] * 3 + ["filtered"]
+    # As selected by what the operator typed.
+    run.run({**config, "select": {"sample_types": ["-"]}})
+    assert run.table("own", "ledger")["status"].tolist() == ["filtered", "used", "used", "used"]
+
+
+def test_a_leap_second_costs_neither_the_list_nor_the_bin(tmp_path: Path) -> None:
+    """It is the first second of the next day, as POSIX and PostgreSQL count; the id's folder is that of its own day."""
+    bins = ["D20161231T233000_IFCB010", "D20161231T235960_IFCB010", "D20170101T003000_IFCB010"]
+    rows = [bin_row(bin_id) for bin_id in bins]
+    assert rows[1]["sample_time"] == "2016-12-31 23:59:60+00:00"
+    rows[2]["sample_time"] = "2017-01-01 00:29:60+00:00"  # 00:29:59.7, rounded by whoever wrote it
+    archive = write_archive(tmp_path / "archive", rows, {bin_id: (["Akashiwo"], [[0.9]]) for bin_id in bins})
+    run = Checkout(tmp_path / "checkout")
+    run.run({"dataset": "own", "source": {"path": str(archive)}, "select": {"start": "2016-12-31", "end": bins[2]}})
+    catalog = run.table("own", "catalog")
+    assert catalog["bin"].tolist() == bins
+    assert catalog["sample_time"].tolist()[1:] == ["2017-01-01T00:00:00+00:00", "2017-01-01T00:30:00+00:00"]
+    assert run.table("own", "ledger")["status"].tolist() == ["used"] * 3
+    table = run.table("own").set_index(["date", "class"])["count"]
+    assert table.xs("Akashiwo", level="class").to_dict() == {"2016-12-31": 1, "2017-01-01": 2}
+    assert (run.results("own") / "bins" / "2016" / "D20161231" / f"{bins[1]}.parquet").exists()

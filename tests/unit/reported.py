@@ -25,7 +25,7 @@ def a_run(
 
     thresholds: of single classes. given: keys of the config. Its class table is that of `pooling`.
     """
-    config = settings.resolve({"dataset": "mvco", **given})
+    config = settings.resolve({"dataset": "mvco", "source": {"path": "here"}, **given})
     chosen = {
         "threshold": config["classify"]["threshold"],
         "group_by": config["abundance"]["group_by"],
@@ -41,7 +41,8 @@ def a_run(
     parts = {name: [folder / str(number) / file for number in range(len(days))] for name, file in PARTS.items()}
     merged = replace(day_files(folder), abundance=str(folder / "abundance_long.csv"))
     merge_abundance(parts, catalog, Method(**chosen), True, folder / "bins", merged)
-    record_run(config, {"path": "here"}, catalog, merged.ledger, merged.abundance, folder, folder / "run.json")
+    files = (catalog, merged.ledger, merged.abundance, folder, folder / "run.json")
+    record_run(config, {"path": "here"}, *files, class_thresholds=thresholds)
     return folder
 
 

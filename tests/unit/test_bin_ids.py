@@ -2,7 +2,7 @@
 
 import calendar
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -41,6 +41,9 @@ def test_old_style_round_trip(time: datetime, instrument: int) -> None:
         ("D20240215T150055_IFCB010", 10, datetime(2024, 2, 15, 15, 0, 55, tzinfo=UTC), "2024/D20240215"),
         ("IFCB5_2012_028_081515", 5, datetime(2012, 1, 28, 8, 15, 15, tzinfo=UTC), "2012/IFCB5_2012_028"),
         ("IFCB5_2012_366_235959", 5, datetime(2012, 12, 31, 23, 59, 59, tzinfo=UTC), "2012/IFCB5_2012_366"),
+        # The leap seconds of 2016 and 2012: in the folder of the day in the id, as archives have them.
+        ("D20161231T235960_IFCB010", 10, datetime(2017, 1, 1, tzinfo=UTC), "2016/D20161231"),
+        ("IFCB5_2012_182_235960", 5, datetime(2012, 7, 1, tzinfo=UTC), "2012/IFCB5_2012_182"),
     ],
 )
 def test_ids_by_hand(text: str, instrument: int, time: datetime, folder: str) -> None:
@@ -51,9 +54,12 @@ def test_ids_by_hand(text: str, instrument: int, time: datetime, folder: str) ->
 @given(st.tuples(*(st.integers(0, n) for n in (9999, 14, 33, 25, 61, 61))))
 def test_new_style_takes_exactly_the_times_that_exist(parts: tuple[int, ...]) -> None:
     text = "D{:04d}{:02d}{:02d}T{:02d}{:02d}{:02d}_IFCB010".format(*parts)
+    *minute, second = parts
     try:
-        time = datetime(*parts, tzinfo=UTC)
-    except ValueError:
+        time = datetime(*minute, tzinfo=UTC) + timedelta(seconds=second)
+        if second > 60:
+            raise ValueError
+    except (ValueError, OverflowError):
         with pytest.raises(ValueError, match=text):
             parse_bin_id(text)
     else:
@@ -76,7 +82,7 @@ def test_old_style_takes_exactly_the_days_of_the_year(year: int) -> None:
     "text",
     [
         *"FCB1_2006_157_181359 IFCB1_2006_157_18135 IFCB_2006_157_181359 IFCB123456_2006_157_181359".split(),
-        *"ifcb1_2006_157_181359 IFCB1_2006_157_246060 D20240215T150055 D20240215T150055_IFCB".split(),
+        *"ifcb1_2006_157_181359 IFCB1_2006_157_236061 D20240215T150055 D20240215T150055_IFCB".split(),
         *"D20240215T150055_IFCB123456 D20240215T150055_IFCB010_00002 xD20240215T150055_IFCB010".split(),
         *"D20240230T000000_IFCB010 D20230229T000000_IFCB010 D20240215T240000_IFCB010".split(),
         *"../D20240215T150055_IFCB010 D20240215T150055_IFCB010/../../etc/passwd D20240215T150055_IFCB010?v=1".split(),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csv_text import is_formula, number, read_columns
+from csv_text import guarded, is_formula, number, read_columns, unguarded
 
 
 def test_columns_by_name_as_text() -> None:
@@ -25,6 +25,10 @@ def test_columns_by_name_as_text() -> None:
         (b"a,b\n1,2,\n", "3 cells"),
         (b"a,b\n  \n", "1 cells"),
         (b"a,b,a\n", "'a' is there twice"),
+        (b"a;b\n1;2\n", "separated by semicolons"),
+        (b"a\tb\n1\t2\n", "separated by tabs"),
+        (b"a,b\nx,1,5\n", r"line 2 has 3 cells, not 2: 'x,1,5'. Is 1,5 a number with a decimal comma"),
+        (b"a,b\nx,1,y\n", "line 2 has 3 cells, not 2: 'x,1,y'$"),
         (b'a,b\n"1."5,2\n', "line 2: "),
         (b'a,b\n"1,2\n', "unexpected end"),
         (b"a,b\n\xff,2\n", "utf-8"),
@@ -66,3 +70,28 @@ def test_formulas(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "a", "a=1", "a-b", "a;b", "a, -b", "<10um", "'=1", "1-2"])
 def test_no_formulas(text: str) -> None:
     assert not is_formula(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        (" -", " '-"),
+        ("a; @b;+c", "a; '@b;'+c"),
+        ("'=1", "''=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("EN-1", "EN-1"),
+        ("it's", "it's"),
+        ("'a", "'a"),
+        ("", ""),
+    ],
+)
+def test_cells_that_no_spreadsheet_runs(text: str, cell: str) -> None:
+    assert guarded(text) == cell
+    assert unguarded(cell) == text
+
+
+@given(st.text("=+-@;' a\u00a0\uff1d", max_size=8) | st.text(max_size=20))
+def test_any_text_comes_back_from_its_cell(text: str) -> None:
+    assert not is_formula(guarded(text))
+    assert unguarded(guarded(text)) == text

@@ -153,13 +153,13 @@ def test_metadata_columns_and_order(archive: Path) -> None:
 
 def test_four_days_of_two_instruments(metadata: Metadata) -> None:
     per_day = Counter((row["sample_time"][:10], row["ifcb"]) for row in metadata.values())
-    assert sorted(per_day) == [(f"2024-04-{d}", n) for d in (15, 16, 17, 18) for n in ("10", "125")]
+    assert sorted(per_day) == [(f"2024-04-{d}", n) for d in (15, 16, 17, 18) for n in ("901", "902")]
     assert all(18 <= n <= 22 for n in per_day.values())
 
 
 def test_metadata_values(metadata: Metadata) -> None:
     corrected = only("corrected_time")
-    positions: dict[str, set[tuple[str, str, str]]] = {"10": set(), "125": set()}
+    positions: dict[str, set[tuple[str, str, str]]] = {"901": set(), "902": set()}
     awkward_positions = AWKWARD["position_empty"] + AWKWARD["position_fill"]
     for bin_id, row in metadata.items():
         at = datetime.strptime(bin_id, f"D%Y%m%dT%H%M%S_IFCB{int(row['ifcb']):03d}").replace(tzinfo=UTC)
@@ -169,9 +169,9 @@ def test_metadata_values(metadata: Metadata) -> None:
         assert 100 <= int(row["n_images"]) <= 300
         if bin_id not in awkward_positions:
             positions[row["ifcb"]].add((row["latitude"], row["longitude"], row["depth"]))
-    assert positions["10"] == {("41.325", "-70.5667", "4.0")}
-    assert len(positions["125"]) == 1
-    assert positions["125"] != positions["10"]
+    assert positions["901"] == {("-48.875", "-123.3917", "4.0")}
+    assert len(positions["902"]) == 1
+    assert positions["902"] != positions["901"]
 
 
 def test_volumes_are_good_where_not_listed_as_bad(metadata: Metadata) -> None:
@@ -203,7 +203,7 @@ def test_labels(archive: Path, scores: dict[str, Scores]) -> None:
             assert file.labels == LABELS
     assert {"nanoplankton <10um", "Thalassiosira_TAG_external_detritus", "Pseudo-nitzschia"} <= set(LABELS)
     (comma,) = [label for label in LABELS if "," in label]
-    header = next(archive.rglob("*IFCB010_class_scores.csv")).read_text().splitlines()[0]
+    header = next(archive.rglob("*IFCB901_class_scores.csv")).read_text().splitlines()[0]
     assert f',"{comma}",' in header
     assert header.count('"') == 2
 
@@ -237,23 +237,23 @@ def test_scores_look_like_a_softmax(scores: dict[str, Scores]) -> None:
     assert 0.28 < np.mean(best < THRESHOLD) < 0.39
     assert np.mean(best > 0.95) > 0.2
     # No class wins at 0.7 by chance: what a mooring has none of stays at zero.
-    assert not any(file.winners()["Margalefidinium"] for b, file in scores.items() if b.endswith("IFCB010"))
+    assert not any(file.winners()["Margalefidinium"] for b, file in scores.items() if b.endswith("IFCB901"))
 
 
 # --- signal
 
 
 def test_bloom(wins: Wins) -> None:
-    daily = [wins[f"2024-04-{day}", "10"]["Guinardia_delicatula"] for day in (15, 16, 17, 18)]
+    daily = [wins[f"2024-04-{day}", "901"]["Guinardia_delicatula"] for day in (15, 16, 17, 18)]
     assert daily == sorted(daily)
     assert daily[3] > 3 * daily[0] > 100
-    at_125 = [wins[f"2024-04-{day}", "125"]["Guinardia_delicatula"] for day in (15, 18)]
-    assert at_125[1] < 2 * at_125[0]
+    at_902 = [wins[f"2024-04-{day}", "902"]["Guinardia_delicatula"] for day in (15, 18)]
+    assert at_902[1] < 2 * at_902[0]
 
 
 def test_harmful_class_comes_late_and_at_one_instrument(wins: Wins) -> None:
     seen = {key for key, counts in wins.items() if counts["Margalefidinium"]}
-    assert seen == {("2024-04-17", "125"), ("2024-04-18", "125")}
+    assert seen == {("2024-04-17", "902"), ("2024-04-18", "902")}
 
 
 def test_rare_class_has_days_without_a_hit(wins: Wins) -> None:
@@ -263,9 +263,9 @@ def test_rare_class_has_days_without_a_hit(wins: Wins) -> None:
 
 def test_instruments_differ_in_composition(wins: Wins) -> None:
     for day in (15, 16, 17, 18):
-        at_10, at_125 = wins[f"2024-04-{day}", "10"], wins[f"2024-04-{day}", "125"]
-        assert at_10["Skeletonema"] > 2 * at_125["Skeletonema"]
-        assert at_125["Chaetoceros"] > 2 * at_10["Chaetoceros"]
+        at_901, at_902 = wins[f"2024-04-{day}", "901"], wins[f"2024-04-{day}", "902"]
+        assert at_901["Skeletonema"] > 2 * at_902["Skeletonema"]
+        assert at_902["Chaetoceros"] > 2 * at_901["Chaetoceros"]
 
 
 def test_diurnal_cycle(metadata: Metadata, scores: dict[str, Scores]) -> None:
@@ -303,7 +303,6 @@ def test_skipped_and_beads(metadata: Metadata, scores: dict[str, Scores]) -> Non
     skipped = {bin_id for bin_id, row in metadata.items() if row["skip"] == "1"}
     assert skipped == {*AWKWARD["skipped"], *AWKWARD["beads_skipped"]}
     beads = {only("beads_skipped"), only("beads_not_skipped")}
-    assert {bin_id for bin_id, row in metadata.items() if row["sample_type"] == "beads"} == beads
     assert {bin_id for bin_id, row in metadata.items() if row["tag1"] == "beads"} == beads
     for bin_id, file in scores.items():
         assert (file.winners()["bead"] > 0.5 * file.winners().total() > 0) == (bin_id in beads)
@@ -381,7 +380,7 @@ def test_exactly_at_threshold(scores: dict[str, Scores]) -> None:
 def test_older_classifier(scores: dict[str, Scores]) -> None:
     shorter = [bin_id for bin_id, file in scores.items() if file.labels != LABELS]
     assert shorter == AWKWARD["older_classifier"]
-    assert only("older_classifier").endswith("IFCB125")
+    assert only("older_classifier").endswith("IFCB902")
     labels = scores[only("older_classifier")].labels
     assert len(labels) == len(LABELS) - 2
     assert labels == [label for label in LABELS if label in labels]
@@ -446,7 +445,7 @@ def test_bins_of_one_day_and_instrument_have_images_of_their_rois(
     archive: Path, metadata: Metadata, scores: dict[str, Scores]
 ) -> None:
     raw = find_raw(archive)
-    assert set(raw.bins) == {b for b in metadata if b.startswith("D20240418") and b.endswith("IFCB010")}
+    assert set(raw.bins) == {b for b in metadata if b.startswith("D20240418") and b.endswith("IFCB901")}
     sizes = defaultdict(set)
     for bin_id, found in raw.bins.items():
         header, triggers = read_raw_bin(found)
@@ -467,3 +466,15 @@ def test_bins_of_one_day_and_instrument_have_images_of_their_rois(
     # Chains are longer than they are high, a single cell is not.
     assert all(width > height for width, height in sizes["Guinardia_delicatula"] | sizes["Cylindrotheca"])
     assert all(abs(width - height) <= 1 for width, height in sizes["Dinophysis_acuminata"])
+
+
+def test_nobody_can_take_it_for_real_data(metadata: Metadata) -> None:
+    """No such instruments, a kind of sample that says what it is, and Point Nemo, which lies 2,688 km from any land."""
+    assert {row["ifcb"] for row in metadata.values()} == {"901", "902"}
+    assert {row["sample_type"] for row in metadata.values()} == {"demo"}
+    places = {(row["latitude"], row["longitude"]) for row in metadata.values()}
+    known = places - {("", ""), ("-9999999.0", "-9999999.0")}
+    assert len(known) == 2
+    for latitude, longitude in known:
+        assert abs(float(latitude) - -(48 + 52.6 / 60)) < 0.5
+        assert abs(float(longitude) - -(123 + 23.6 / 60)) < 0.5

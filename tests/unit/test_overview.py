@@ -92,6 +92,13 @@ def test_each_warning(tmp_path: Path, days: list[Any], options: dict[str, Any], 
     assert names in said[0]
 
 
+def test_thresholds_that_matched_no_class_are_named(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1, B=1)]), thresholds={"B": 0.3, "Akashivo": 0.2, "b": 0.1})
+    said = [text for text in looked_over(run).warnings if text.startswith("classify.class_thresholds")]
+    assert len(said) == 1
+    assert "names 2 classes for which no used bin was classified (Akashivo, b)" in said[0]
+
+
 def test_a_class_may_be_assessed_at_one_instrument_only(tmp_path: Path) -> None:
     """Each instrument has a label set of its own: nothing changed within the window."""
     bins = [a_bin(0), a_bin(1, instrument=11)]

@@ -29,7 +29,8 @@ def run(tmp_path: Path) -> Path:
         out = csv.DictWriter(file, plain)
         out.writeheader()
         out.writerows([plain | {"class": name} for name in ("NA", "Akashiwo", "unclassified")])
-    record_run(CONFIG, {"path": "resources/demo"}, catalog, ledger, abundance, tmp_path / "bins", tmp_path / "run.json")
+    files = (catalog, ledger, abundance, tmp_path / "bins", tmp_path / "run.json")
+    record_run(CONFIG, {"path": "resources/demo"}, *files, class_thresholds={"NA": 0.4})
     return tmp_path / "run.json"
 
 
@@ -42,6 +43,7 @@ def test_what_is_recorded(run: Path) -> None:
     assert (record["classes"], record["rows"]) == (3, 3)
     assert record["catalog_read_at"] == "2024-02-15T12:26:40+00:00"
     assert (record["config"], record["source"]) == (CONFIG, {"path": "resources/demo"})
+    assert record["class_thresholds"] == {"NA": 0.4}
     assert record["software"]["pandas"] == version("pandas")
     assert {"python", "snakemake", "numpy", "scipy", "pyarrow", "requests"} <= set(record["software"])
 

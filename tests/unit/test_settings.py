@@ -286,6 +286,49 @@ def test_darwin_core_needs_a_class_table() -> None:
     assert any(line.startswith("classify.class_table: null (not set), but darwin_core") for line in found)
 
 
+# --- made-up data go by the name demo alone ---
+
+
+@pytest.mark.parametrize("source", [{}, {"kind": "directory"}, {"timeout": 5}, {"path": "resources/demo"}])
+def test_a_dataset_of_another_name_says_where_its_bins_are(source: dict[str, Any]) -> None:
+    (line,) = faults({"dataset": "mvco", "source": source})
+    assert line.startswith(
+        "source.path: 'resources/demo' is the demo's, whose bins are made up, but dataset is 'mvco'."
+    )
+    assert "Accepted: where the bins of that dataset are" in line
+    assert settings.resolve({"dataset": "demo", "source": source})["source"]["path"] == "resources/demo"
+
+
+@pytest.mark.parametrize("path", ["resources/demo/", "./resources/demo", "a/../resources/demo/2024", "LINK", "HERE"])
+def test_the_demos_folder_is_taken_for_no_other_name_however_it_is_written(path: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(Path("resources/demo").resolve())
+    path = {"LINK": str(tmp_path / "link"), "HERE": str(Path.cwd() / "resources" / "demo")}.get(path, path)
+    (line,) = faults(config(dataset="mvco", source__path=path))
+    assert line.startswith("source.path: ")
+    assert "is the demo's" in line
+
+
+def test_a_folder_above_the_demos_has_its_raw_files_but_not_its_list() -> None:
+    (line,) = faults(config(dataset="mvco", source__path="resources", source__catalog="raw"))
+    assert line.startswith("source.path: 'resources' is the demo's")
+    for path in ("resources", "resources/demolition", "resources/demo2/2024"):
+        assert settings.resolve(config(dataset="mvco", source__path=path))["source"]["path"] == path
+
+
+def test_other_kinds_of_source_have_nothing_of_the_demo() -> None:
+    window = {"select__start": "2024-02-15", "select__end": "2024-02-16"}
+    settings.resolve(config(dataset="mvco", source__kind="dashboard", source__url="http://x", **window))
+    settings.resolve(config(dataset="mvco", source__kind="bucket", source__path="s3://bucket/resources/demo"))
+
+
+def test_a_fault_has_the_place_of_its_key() -> None:
+    given = config(select__start="2024-04-31", classify__treshold=1, select__end="2024-05-01")
+    with pytest.raises(ConfigError) as refused:
+        settings.resolve(given, {"classify.treshold": "my.yaml, line 7", "select.end": "my.yaml, line 3"})
+    (line,) = str(refused.value).splitlines()[1:]
+    assert line.startswith("  my.yaml, line 7: classify.treshold: unknown key")
+
+
 # --- unknown keys ---
 
 
@@ -359,7 +402,7 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
 
 
 def test_numbers_where_text_is_asked_for() -> None:
-    resolved = settings.resolve(config(dataset=2024, select__exclude_tags=[7]))
+    resolved = settings.resolve(config(dataset=2024, source__path="own", select__exclude_tags=[7]))
     assert (resolved["dataset"], resolved["select"]["exclude_tags"]) == ("2024", ["7"])
 
 

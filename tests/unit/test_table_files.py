@@ -1,5 +1,6 @@
 """Tables: what is written is read back without loss, and what breaks the schema is refused."""
 
+import csv
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -241,3 +242,24 @@ def test_a_failure_leaves_the_old_file_and_no_part_of_a_new_one(
         table_files.write(pd.DataFrame([LEDGER | {"reason": reason, "status": status}]), "ledger", path)
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
+
+
+# --- texts that spreadsheets would run ---
+
+ODD = ["=1+1", "-", "@x", "+1", "a;=b", "'=1", "''-", "it's", ""]
+
+
+def test_texts_that_spreadsheets_would_run_are_read_back_and_are_no_formulas_in_the_file(tmp_path: Path) -> None:
+    rows = [CATALOG | {"bin": f"D20240215T0000{n:02d}_IFCB010", "tags": text} for n, text in enumerate(ODD)]
+    frame = pd.DataFrame(rows).assign(cruise="=cruise", sample_type="-", longitude=-70.5)
+    table_files.write(frame, "catalog", tmp_path / "catalog.csv")
+    with (tmp_path / "catalog.csv").open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [row["tags"] for row in read] == ["'=1+1", "'-", "'@x", "'+1", "a;'=b", "''=1", "'''-", "it's", ""]
+    assert {(row["cruise"], row["sample_type"], row["longitude"]) for row in read} == {("'=cruise", "'-", "-70.5")}
+    back = table_files.read("catalog", tmp_path / "catalog.csv")
+    assert back["tags"].tolist() == ODD
+    assert (back["cruise"].unique().tolist(), back["sample_type"].unique().tolist()) == (["=cruise"], ["-"])
+    assert table_files.from_csv((tmp_path / "catalog.csv").read_bytes(), "catalog", "here")["tags"].tolist() == ODD
+    table_files.convert("catalog", tmp_path / "catalog.csv", tmp_path / "catalog.parquet")
+    assert pd.read_parquet(tmp_path / "catalog.parquet")["tags"].tolist() == ODD

@@ -35,6 +35,40 @@ def test_labels_and_values_as_they_are(tmp_path: Path) -> None:
     assert read(tmp_path, "class,threshold\n") == {}
 
 
+def test_blanks_around_labels_do_not_count(tmp_path: Path) -> None:
+    """`Akashiwo ,0.95` let Akashiwo count at 0.7."""
+    text = 'class,threshold\nAkashiwo ,0.95\n  b, 0.5\n"\tc d\u00a0",0.25 \n'
+    assert read(tmp_path, text) == {"Akashiwo": 0.95, "b": 0.5, "c d": 0.25}
+    for twice in ("a,0.5\na ,0.6\n", " unclassified,0.5\n", "  ,0.5\n"):
+        with pytest.raises(ConfigError, match="is empty, reserved or there twice"):
+            read(tmp_path, f"class,threshold\n{twice}")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("class;threshold\na;0.5\n", "its columns are separated by semicolons; commas are needed, and decimal points"),
+        ("class;threshold\na;0,5\n", "its columns are separated by semicolons"),
+        ('\ufeff"class";"threshold"\r\n"a";"0,5"\r\n', "its columns are separated by semicolons"),
+        ("class\tthreshold\na\t0.5\n", "its columns are separated by tabs"),
+        (
+            "class,threshold\na,0.5\nb,0,95\n",
+            "line 3 has 3 cells, not 2: 'b,0,95'. Is 0,95 a number with a decimal comma?",
+        ),
+        (
+            'class,threshold\na,"0,5"\n',
+            "line 2: the threshold of 'a' is '0,5': not a number: a decimal comma has to be",
+        ),
+        ('class,threshold\na,",5"\n', "line 2: the threshold of 'a' is ',5': not a number: a decimal comma has to be"),
+    ],
+)
+def test_semicolons_and_decimal_commas_are_named_as_what_they_are(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(tmp_path, text)
+    assert told in str(refused.value)
+    assert "class,threshold" in str(refused.value) or "from 0 to 1 are accepted" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [

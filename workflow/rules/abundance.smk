@@ -68,7 +68,16 @@ rule record_run:
     params:
         settings=SETTINGS,
         score_files=lambda wildcards: SOURCE.score_files_identity(),
+        class_thresholds=CLASS_THRESHOLDS,
     run:
-        address = SOURCE.catalog_identity
-        of_window = partial(SOURCE.score_files, window=WINDOW)
-        logged(log[0], run_record.record_run, SETTINGS, address, *input, SUMMARIES, output[0], of_window)
+        logged(
+            log[0],
+            run_record.record_run,
+            SETTINGS,
+            SOURCE.catalog_identity,
+            *input,
+            SUMMARIES,
+            output[0],
+            partial(SOURCE.score_files, window=WINDOW),
+            CLASS_THRESHOLDS,
+        )

@@ -16,6 +16,7 @@ import abundance
 import bin_table
 import biovolume
 import catalog
+import config_files
 import data_package
 import demo_archive
 import examples
@@ -35,8 +36,22 @@ from progress import Progress
 from selection import Criteria, Selection
 from source import open_source
 
+
+def read_config():
+    """The config as it was written, and where its keys are written."""
+    if workflow.modifier.namespace is not None:  # a module has its config from another workflow
+        return config, {}
+    entries, parsed = workflow.config_settings.config_args or [], workflow.config_settings.config
+    places = {}
+    if workflow.is_main_process:  # else the run that this job is of has looked already
+        given = workflow.overwrite_configfiles
+        own = workflow.configfiles[len(given) :]
+        places = config_files.read_strictly([*own, *given], entries, parsed)
+    return {**config, **config_files.in_quotes(entries, parsed)}, places
+
+
 try:
-    SETTINGS = settings.resolve(config)
+    SETTINGS = settings.resolve(*read_config())
     CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
     CLASS_TABLE = settings.class_table(SETTINGS)
     WINDOW = settings.window(SETTINGS)
@@ -319,8 +334,7 @@ def bins_to_read(rule):
     """How many bins are wanted, and how many of them this run has to read; a job on its own knows of itself alone."""
     if not workflow.is_main_process:
         return 1, 1
-    wanted = sum(map(len, selection().wanted.values()))
-    return wanted, sum(job.rule.name == rule for job in workflow.dag.needrun_jobs())
+    return sum(map(len, selection().wanted.values())), jobs_of(rule)
 
 
 def image_files(wildcards, scores=True):
@@ -355,7 +369,13 @@ def jobs_to_do(rule):
     """How many jobs of a rule there are, as all and as left; a job on its own knows of itself alone."""
     if not workflow.is_main_process:
         return 1, 1
-    return (sum(job.rule.name == rule for job in workflow.dag.needrun_jobs()),) * 2
+    return (jobs_of(rule),) * 2
+
+
+def jobs_of(rule):
+    """How many jobs of a rule there are to do. A workflow that has this one as a module may call the rule otherwise."""
+    own = getattr(rules, rule).rule
+    return sum(job.rule is own for job in workflow.dag.needrun_jobs())
 
 
 progress = Progress("class scores of bins", lambda: bins_to_read("summarize_scores"))

@@ -7,5 +7,7 @@ rule make_demo_archive:
     log:
         f"{LOGS}/make_demo_archive.log",
     localrule: True
+    params:
+        version=demo_archive.VERSION,
     run:
         logged(log[0], demo_archive.write_demo_archive, Path(DEMO))

@@ -1,7 +1,7 @@
 # Needs the source, for zips of images by name; the merged tables, for all of them and for montages. Makes nothing unless
 # asked for, or images.make says so:
 #
-#   snakemake --cores 8 results/demo/images/2024/D20240418/D20240418T001403_IFCB010.zip
+#   snakemake --cores 8 results/demo/images/2024/D20240418/D20240418T001403_IFCB901.zip
 #   snakemake --cores 8 images
 #   snakemake --cores 8 montages
 import extract_images

@@ -284,6 +284,7 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     classes = sorted(set(pivoted.columns) - {UNCLASSIFIED}) + [UNCLASSIFIED] * (UNCLASSIFIED in pivoted.columns)
     keys = pivoted.index.to_frame(index=False)
     table_files.check(keys, "abundance_wide", str(wide))
+    keys = table_files.cells(keys, "abundance_wide")
     rows = pd.concat([keys, pivoted[classes].reset_index(drop=True)], axis="columns")  # a label may be called date
     with whole_file(wide) as unfinished:
         rows.to_csv(unfinished, index=False, lineterminator="\n")

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 # One expression for both styles, so that it can serve as a wildcard constraint (no capturing groups).
 # [0-9] and not \d, which is any script's digits.
@@ -17,8 +17,8 @@ _TARGET = re.compile("(.+)_([0-9]{5}|[1-9][0-9]{5,8})")
 class BinId:
     """A bin id taken apart.
 
-    `time` is the time in the id (UTC). It names the bin; the time of the sample is the catalog's
-    `sample_time`, which an operator may have corrected by minutes or days.
+    `time` is the time in the id (UTC); a leap second, 23:59:60, is the first one of the next day. It names the bin; the
+    time of the sample is the catalog's `sample_time`, which an operator may have corrected by minutes or days.
     """
 
     bin: str
@@ -44,13 +44,16 @@ def parse_bin_id(text: str) -> BinId:
         written, form = text.split("_", 1)[1], "%Y_%j_%H%M%S"
     else:
         raise ValueError(f"{text[:80]!r} is not a bin id such as D20240215T150055_IFCB010 or IFCB5_2012_028_081515")
+    leap = written.endswith("60")
     try:
-        time = datetime.strptime(written, form).replace(tzinfo=UTC)
+        time = datetime.strptime(f"{written[:-2]}59" if leap else written, form).replace(tzinfo=UTC)
         if "%j" in form and time.timetuple().tm_yday != int(written[5:8]):  # strptime takes day 366 of any year
             raise ValueError("no such day of the year")
-    except ValueError as error:
+        folder = f"{time.year:04d}/{match[1]}"
+        time += timedelta(seconds=leap)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a bin id: its time does not exist ({error})") from None
-    return BinId(text, int(match[2]), time, f"{time.year:04d}/{match[1]}")
+    return BinId(text, int(match[2]), time, folder)
 
 
 def bin_timestamp(bin_id: str) -> datetime:

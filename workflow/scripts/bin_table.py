@@ -75,6 +75,7 @@ def write_csv(table: str | Path, path: str | Path) -> None:
         pyarrow.csv.CSVWriter(stream, columns) as writer,
     ):
         for batch in pq.ParquetFile(table).iter_batches():
+            batch = table_files.cells_of_batch(batch)
             times = batch.column(time).dictionary_encode()  # many rows, few different times
             texts = pa.array([moment.isoformat() for moment in times.dictionary.to_pylist()], pa.string())
             writer.write_batch(batch.set_column(time, "sample_time", texts.take(times.indices)))

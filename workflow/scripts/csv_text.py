@@ -7,7 +7,11 @@ import re
 from collections import Counter
 
 # What spreadsheets run when they open a CSV file: cells that begin so, also after the other separator that they know.
-_FORMULA = re.compile(r"(^|;)\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_RUN = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_FORMULA = re.compile(rf"(^|;)\s*{_RUN}")
+_BARE = re.compile(rf"((?:^|;)\s*)(?='*{_RUN})")
+_GUARDED = re.compile(rf"((?:^|;)\s*)'(?='*{_RUN})")
+_DECIMAL_COMMA = re.compile(r"(?:^|,)\s*([+-]?[0-9]+,[0-9]+)\s*(?=,|$)")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -15,9 +19,16 @@ def read_columns(body: bytes) -> dict[str, list[str]]:
     """The columns of a CSV file in UTF-8, as text, by their names; empty lines and nameless columns are left out.
 
     Raises ValueError for anything that could be read in two ways: a name that is there twice, a row that does not
-    have the header's number of cells, text behind a closing quote.
+    have the header's number of cells, text behind a closing quote. Semicolons, tabs and decimal commas, as spreadsheets
+    of many languages write them, are named as what they are.
     """
-    lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+    text = body.decode("utf-8-sig")
+    first_line = text.lstrip().split("\n", 1)[0].rstrip()
+    whole = first_line.count('"') % 2 == 0  # else a name goes on in the next line
+    if whole and "," not in first_line and (other := re.search("[;\t]", first_line)):
+        name = {";": "semicolons", "\t": "tabs"}[other[0]]
+        raise ValueError(f"its columns are separated by {name}; commas are needed, and decimal points in numbers")
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header, *rows = (row for row in lines if row)
     except csv.Error as error:
@@ -29,19 +40,36 @@ def read_columns(body: bytes) -> dict[str, list[str]]:
         raise ValueError(f"column {twice[0]!r} is there twice")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
-            raise ValueError(f"line {number} has {len(row)} cells, not {len(header)}: {','.join(row)[:80]!r}")
+            cells = ",".join(row)
+            comma = len(row) > len(header) and _DECIMAL_COMMA.search(cells)
+            hint = f". Is {comma[1]} a number with a decimal comma? It needs a decimal point" if comma else ""
+            raise ValueError(f"line {number} has {len(row)} cells, not {len(header)}: {cells[:80]!r}{hint}")
     columns = zip(*rows, strict=True) if rows else [()] * len(header)
     return {name: list(cells) for name, cells in zip(header, columns, strict=True) if name}
 
 
 def number(text: str) -> float:
-    """The number that is written in decimal digits. Raises ValueError for all else: inf, nan, 0x1, 1_0, 1e400."""
+    """The number that is written in decimal digits. Raises ValueError for all else: inf, nan, 0x1, 1_0, 1e400, 0,5."""
     value = float(text) if _NUMBER.fullmatch(text.strip(" ")) else math.nan
     if not math.isfinite(value):
-        raise ValueError("not a number")
+        comma = re.fullmatch(r"\s*[+-]?[0-9]*,[0-9]+\s*", text)
+        raise ValueError("not a number" + (": a decimal comma has to be a decimal point" if comma else ""))
     return value
 
 
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet would run the text if it were a cell of a CSV file."""
     return _FORMULA.search(text) is not None
+
+
+def guarded(text: str) -> str:
+    """The text as a cell that no spreadsheet runs: with an apostrophe before each place at which it would begin to.
+
+    `unguarded` gives back the text, whatever it is. Source: OWASP, CSV injection.
+    """
+    return _BARE.sub(r"\1'", text)
+
+
+def unguarded(cell: str) -> str:
+    """The text that `guarded` made a cell of."""
+    return _GUARDED.sub(r"\1", cell) if "'" in cell else cell

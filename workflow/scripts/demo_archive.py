@@ -1,4 +1,4 @@
-"""The demo archive: four made-up days of two instruments, with every awkward bin that real archives hold.
+"""The demo archive: four made-up days of two made-up instruments, with every awkward bin that real archives hold.
 
 Looks as if exported from a dashboard 5.0: the metadata export, one class-scores file and one features file a bin. The
 bins of one day and instrument have raw files too.
@@ -16,37 +16,40 @@ import numpy.typing as npt
 
 from demo_images import draw_pictures, write_raw_bin
 
+VERSION: Final = 2  # of the archive: raise it when one that is there has to be made again
 START: Final = datetime(2024, 4, 15, tzinfo=UTC)
 DAYS: Final = 4
 
-# Instrument: latitude, longitude, depth (m) of its mooring, minute of its first sample of a day.
-MOORINGS: Final = {10: ("41.325", "-70.5667", "4.0", 12), 125: ("41.1417", "-70.8833", "7.0", 41)}
+# Instrument: latitude, longitude, depth (m) of its mooring, minute of its first sample of a day. There are no such
+# instruments, and the place is Point Nemo in the South Pacific, as far from any land and mooring as the sea gets.
+MOORINGS: Final = {901: ("-48.875", "-123.3917", "4.0", 12), 902: ("-49.0583", "-123.7083", "7.0", 41)}
+SAMPLE_TYPE: Final = "demo"  # of every bin, so that none is ever taken for a real one
 
 # What is special about which bins. Midnight bins come on top of the regular ones, all others are among them.
 AWKWARD: Final[dict[str, list[str]]] = {
-    "no_scores": ["D20240415T132637_IFCB010", "D20240417T113425_IFCB125"],
-    "skipped": ["D20240415T072912_IFCB010", "D20240418T041754_IFCB125"],
-    "beads_skipped": ["D20240416T095957_IFCB010"],
-    "beads_not_skipped": ["D20240417T090751_IFCB125"],
-    "volume_empty": ["D20240415T102346_IFCB125"],
-    "volume_fill": ["D20240416T062306_IFCB010"],
-    "volume_too_large": ["D20240416T162222_IFCB125"],
-    "volume_zero": ["D20240417T144016_IFCB010"],
-    "volume_negative": ["D20240418T144527_IFCB010"],
-    "no_roi_at_threshold": ["D20240416T124431_IFCB125"],
-    "header_only": ["D20240417T182407_IFCB010"],
-    "corrected_time": ["D20240416T231004_IFCB010"],
-    "midnight": ["D20240415T000000_IFCB125", "D20240418T000000_IFCB010"],
-    "position_empty": ["D20240415T170728_IFCB010", "D20240416T052949_IFCB125", "D20240416T065206_IFCB125"],
-    "position_fill": ["D20240417T050500_IFCB010"],
-    "rois_without_scores": ["D20240415T181445_IFCB010"],
-    "rois_with_some_scores": ["D20240416T192713_IFCB010"],
-    "ties": ["D20240417T222058_IFCB125"],
-    "exactly_at_threshold": ["D20240418T095619_IFCB010"],
-    "older_classifier": ["D20240417T173350_IFCB125"],
-    "no_features": ["D20240416T222847_IFCB125"],
-    "rois_without_features": ["D20240418T204652_IFCB010"],
-    "rois_without_blob": ["D20240415T042821_IFCB125"],
+    "no_scores": ["D20240415T132637_IFCB901", "D20240417T113425_IFCB902"],
+    "skipped": ["D20240415T072912_IFCB901", "D20240418T041754_IFCB902"],
+    "beads_skipped": ["D20240416T095957_IFCB901"],
+    "beads_not_skipped": ["D20240417T090751_IFCB902"],
+    "volume_empty": ["D20240415T102346_IFCB902"],
+    "volume_fill": ["D20240416T062306_IFCB901"],
+    "volume_too_large": ["D20240416T162222_IFCB902"],
+    "volume_zero": ["D20240417T144016_IFCB901"],
+    "volume_negative": ["D20240418T144527_IFCB901"],
+    "no_roi_at_threshold": ["D20240416T124431_IFCB902"],
+    "header_only": ["D20240417T182407_IFCB901"],
+    "corrected_time": ["D20240416T231004_IFCB901"],
+    "midnight": ["D20240415T000000_IFCB902", "D20240418T000000_IFCB901"],
+    "position_empty": ["D20240415T170728_IFCB901", "D20240416T052949_IFCB902", "D20240416T065206_IFCB902"],
+    "position_fill": ["D20240417T050500_IFCB901"],
+    "rois_without_scores": ["D20240415T181445_IFCB901"],
+    "rois_with_some_scores": ["D20240416T192713_IFCB901"],
+    "ties": ["D20240417T222058_IFCB902"],
+    "exactly_at_threshold": ["D20240418T095619_IFCB901"],
+    "older_classifier": ["D20240417T173350_IFCB902"],
+    "no_features": ["D20240416T222847_IFCB902"],
+    "rois_without_features": ["D20240418T204652_IFCB901"],
+    "rois_without_blob": ["D20240415T042821_IFCB902"],
 }
 
 # ml_analyzed as written. Real dashboards hold such values: an inhibit time longer than the run time makes it
@@ -60,7 +63,7 @@ BAD_VOLUMES: Final = {
 }
 CORRECTED_TIME: Final = datetime(2024, 4, 17, 0, 20, 45, tzinfo=UTC)
 
-# Objects per mL at IFCB10 and at IFCB125 on an average hour; every other class has OTHER_DENSITY.
+# Objects per mL at IFCB901 and at IFCB902 on an average hour; every other class has OTHER_DENSITY.
 DENSITY: Final = {
     "Guinardia_delicatula": (2.0, 1.0),
     "Skeletonema": (5.0, 0.8),
@@ -84,9 +87,9 @@ DENSITY: Final = {
 }
 OTHER_DENSITY: Final = 0.04
 BEAD_DENSITY: Final = 45.0
-BLOOM_CLASS: Final = "Guinardia_delicatula"  # grows 1.9-fold a day at IFCB10
-HARMFUL_CLASS: Final = "Margalefidinium"  # drifts in on the third day, at IFCB125 only
-WITH_IMAGES: Final = ("D20240418", "IFCB010")  # day and instrument of the bins with raw files
+BLOOM_CLASS: Final = "Guinardia_delicatula"  # grows 1.9-fold a day at IFCB901
+HARMFUL_CLASS: Final = "Margalefidinium"  # drifts in on the third day, at IFCB902 only
+WITH_IMAGES: Final = ("D20240418", "IFCB901")  # day and instrument of the bins with raw files
 RARE_CLASS: Final = "Vicicitus_globosus"  # met on the third day only
 DAYLIGHT_CLASSES: Final = {"nanoplankton <10um", "Dinophysis_acuminata", "Mesodinium"}
 NEWER_CLASSES: Final = {"Margalefidinium", "Thalassiosira_TAG_external_detritus"}  # not in older label sets
@@ -204,14 +207,14 @@ def _id_time(bin_id: str) -> datetime:
 def _density(label: str, bin_id: str, time: datetime) -> float:
     """Mean objects per mL of a class in a bin."""
     days = (time - START) / timedelta(days=1)
-    at_10 = bin_id.endswith("IFCB010")
-    density = DENSITY.get(label, (OTHER_DENSITY, OTHER_DENSITY))[0 if at_10 else 1]
+    at_901 = bin_id.endswith("IFCB901")
+    density = DENSITY.get(label, (OTHER_DENSITY, OTHER_DENSITY))[0 if at_901 else 1]
     if _is("beads_skipped", bin_id) or _is("beads_not_skipped", bin_id):
         return BEAD_DENSITY if label == "bead" else 0.05 * density
-    if label == BLOOM_CLASS and at_10:
+    if label == BLOOM_CLASS and at_901:
         density *= 1.9**days
-    if label in DAYLIGHT_CLASSES:  # local noon at the moorings is 16:42 UTC
-        density *= 1 + 0.8 * float(np.cos(2 * np.pi * (days - 0.696)))
+    if label in DAYLIGHT_CLASSES:  # local noon at the moorings is 20:14 UTC
+        density *= 1 + 0.8 * float(np.cos(2 * np.pi * (days - 0.843)))
     if (label == HARMFUL_CLASS and days < 2) or (label == RARE_CLASS and not 2 <= days < 3):
         density = 0.0
     return density
@@ -307,7 +310,7 @@ def _metadata_row(bin_id: str, sample_time: datetime, ml_analyzed: float, n_imag
     beads = "beads" if _is("beads_skipped", bin_id) or _is("beads_not_skipped", bin_id) else ""
     comment = 'bubbles in the line, "do not use"' if _is("skipped", bin_id) else ""
     where = [latitude, longitude, depth, "", "", ""]  # a mooring has no cruise, cast or niskin
-    what = [beads, n_images, beads, "", comment, 2, int(skip)]  # sample_type and tag1 say the same
+    what = [SAMPLE_TYPE, n_images, beads, "", comment, 2, int(skip)]
     return [bin_id, f"{sample_time:%Y-%m-%d %H:%M:%S}+00:00", number, volume, *where, *what]
 
 

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -31,10 +31,10 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
     body: CSV as dashboards 5.0, 5.1 and 5.2 write it, read by column name (5.2 quotes strings and adds
     columns). origin: its address or path, for messages.
 
-    Returns one row per bin, columns COLUMNS: `sample_time` as UTC timestamps, `instrument` as `IFCB10`,
-    `ml_analyzed` in mL, `depth` in m, positions in degrees, NaN where there is none (fill values such as
-    -9999999 included), `tags` joined by `;`, `volume_method` is `metadata` for a volume. Raises CatalogError if
-    the body is not such a list, whole and unambiguous.
+    Returns one row per bin, columns COLUMNS: `sample_time` as UTC timestamps (a leap second, 23:59:60, as
+    00:00:00 of the next day), `instrument` as `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in degrees, NaN
+    where there is none (fill values such as -9999999 included), `tags` joined by `;`, `volume_method` is `metadata`
+    for a volume. Raises CatalogError if the body is not such a list, whole and unambiguous.
     """
     try:
         columns = read_columns(body)
@@ -128,9 +128,12 @@ def _whole_number(text: str) -> int | None:
 def _utc_time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
         raise ValueError("not a time such as 2024-02-15 00:07:00+00:00")
-    time = datetime.fromisoformat(text)
+    # A 60th second, be it a leap second or one that was rounded up, is the next minute's first: so say POSIX and
+    # PostgreSQL, which the dashboard keeps its times in.
+    sixtieth = text[16:19] == ":60"
+    time = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if sixtieth else text)
     try:
-        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        time = (time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)) + timedelta(seconds=sixtieth)
     except OverflowError:  # the last hours of the year 9999, in another time zone
         raise ValueError("not a time that exists in UTC") from None
     if time.year < 1000:

@@ -85,7 +85,12 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: 
         "Class table": table or "none",
         "Made by": f"{run['workflow']['name']} {run['workflow']['version']}",
     }
-    return Overview(facts, [*_warnings(config, group_by, days, tables, bins), *_on_source(run)])
+    warnings = [
+        *_warnings(config, group_by, days, tables, bins),
+        *_on_source(run),
+        *_on_thresholds(run.get("class_thresholds", {}), abundance),
+    ]
+    return Overview(facts, warnings)
 
 
 def _warnings(
@@ -204,6 +209,16 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         yield (
             f"Thresholds of their own: {_count(own['class'].nunique(), 'class')} ({_some(own['class'])}), "
             f"from {own['threshold'].min()} to {own['threshold'].max()}."
+        )
+
+
+def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> Iterable[str]:
+    """Which thresholds of single classes change nothing. class_thresholds: the labels that have one."""
+    unmatched = set(class_thresholds) - set(abundance["class"])
+    if unmatched:
+        yield (
+            f"classify.class_thresholds names {_count(len(unmatched), 'class')} for which no used bin was classified "
+            f"({_some(unmatched)}): these thresholds change nothing. Are they misspelt?"
         )
 
 

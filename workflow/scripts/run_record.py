@@ -29,11 +29,13 @@ def record_run(
     summaries: str | Path,
     path: str | Path,
     score_files: Callable[[Collection[str]], Mapping[str, Any] | None] = lambda bins: None,  # noqa: ARG005
+    class_thresholds: Mapping[str, float] | None = None,
 ) -> None:
     """Write run.json: the resolved config, software versions, the source's address (identity), times and counts.
 
     summaries: the folder of the scores summaries. The time of the catalog is that of its file, so that files with the
-    results themselves have no times. score_files: as `Source.score_files`, of the run's window.
+    results themselves have no times. score_files: as `Source.score_files`, of the run's window. class_thresholds: those
+    of single classes.
     """
     bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
     rows = table_files.read("abundance_long", abundance, ["date", "class"])
@@ -58,6 +60,7 @@ def record_run(
         "deployments_without_bins": unmatched(deployments, listed),
         "scores_read_at": _read_times(bins, Path(summaries)),
         "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
+        "class_thresholds": dict(class_thresholds or {}),
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
     }

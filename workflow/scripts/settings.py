@@ -47,9 +47,10 @@ _ADDRESS = re.compile(
 )
 
 
-def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(config: Mapping[str, Any], places: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The config with defaults for all keys that it does not have.
 
+    places: full key to where it is written, such as `my.yaml, line 3`, as `config_files.read_strictly` gives it.
     Raises ConfigError, with a line for each fault found, if it cannot be right.
     """
     schema = _schema()
@@ -58,7 +59,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     faults = [fault for error in errors for fault in _told(error, schema)]
     faults = list(dict.fromkeys(faults)) or list(_cross_checks(resolved, schema))
     if faults:
-        raise _refusal(*faults)
+        raise refusal(*(_with_place(fault, places or {}) for fault in faults))
     return resolved
 
 
@@ -96,12 +97,19 @@ def deployments(config: Mapping[str, Any]) -> list[Deployment]:
     return read_deployments(path) if path is not None else []
 
 
-def _refusal(*faults: str) -> ConfigError:
+def refusal(*faults: str) -> ConfigError:
+    """The error for a config that has these faults, a line each."""
     # What a config holds may be anything, control sequences of a terminal included; a fault is one line.
     # A login does not belong into an address, and least of all into a log.
     faults = tuple(re.sub(r"(?<=//)\S*@", "...@", fault) for fault in faults)
     lines = ("".join(c if c.isprintable() else "?" for c in fault) for fault in faults)
     return ConfigError("the config cannot be right:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _with_place(fault: str, places: Mapping[str, str]) -> str:
+    """The fault, which begins with its key, and where the key is written."""
+    place = places.get(fault.split(": ", 1)[0])
+    return f"{place}: {fault}" if place else fault
 
 
 def _short(text: str) -> str:
@@ -114,9 +122,9 @@ def _plain(value: Any, *keys: str) -> Any:
     keys: those that lead to the value. Raises ConfigError for values too deep or too large to be looked at further.
     """
     if len(keys) > DEEPEST:
-        raise _refusal(f"{'.'.join(keys)}: nested too deep. Accepted: the keys that config/config.yaml has")
+        raise refusal(f"{'.'.join(keys)}: nested too deep. Accepted: the keys that config/config.yaml has")
     if isinstance(value, int) and abs(value) >= LARGEST:
-        raise _refusal(f"{'.'.join(keys)}: a number of {value.bit_length()} bits. Accepted: numbers of up to 63 bits")
+        raise refusal(f"{'.'.join(keys)}: a number of {value.bit_length()} bits. Accepted: numbers of up to 63 bits")
     if isinstance(value, set):
         value = dict.fromkeys(value)  # as YAML writes it
     if isinstance(value, Mapping):
@@ -207,6 +215,8 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
             f"source.kind: 'directory' while source.url is {source['url']} and source.path the demo's. "
             "Accepted: kind: dashboard for that url, or the path of an archive of yours"
         )
+    else:
+        yield from _refuse_made_up(config, demo, schema["properties"]["dataset"]["default"])
     for bin_id in config["images"]["bins"]:
         try:
             parse_bin_id(bin_id)
@@ -238,6 +248,25 @@ def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
         except ValueError as error:
             accepted = schema["properties"]["shard"]["description"]
             yield f"shard: {config['shard']} cannot be used: {error}. Accepted: {accepted}"
+
+
+def _refuse_made_up(config: Mapping[str, Any], folder: str, name: str) -> Iterator[str]:
+    """The demo's bins, which are made up, go by no other name. folder, name: the demo's."""
+    source = config["source"]
+    if config["dataset"] == name or source["kind"] != "directory":
+        return
+    try:
+        path = Path(source["path"]).resolve()
+    except (OSError, ValueError, RuntimeError):  # what no path can be is told already
+        return
+    demos = [Path(folder).resolve(), WORKFLOW / folder]
+    # Raw files are looked for in all that lies below.
+    if any(path.is_relative_to(demo) or (source["catalog"] == "raw" and demo.is_relative_to(path)) for demo in demos):
+        yield (
+            f"source.path: {_short(repr(source['path']))} is the demo's, whose bins are made up, but dataset is "
+            f"{config['dataset']!r}. Accepted: where the bins of that dataset are: the path of an archive of yours, or "
+            "source.kind: dashboard or bucket"
+        )
 
 
 def _export_checks(config: Mapping[str, Any], entries: Mapping[str, Any]) -> Iterator[str]:

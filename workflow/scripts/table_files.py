@@ -1,8 +1,12 @@
-"""Tables as CSV files, checked against their schema when they are written and when they are read."""
+"""Tables as CSV files, checked against their schema when they are written and when they are read.
+
+Texts of others, such as a cruise or a tag, may begin as a formula of spreadsheets does. In CSV files an apostrophe
+stands before those; whoever reads a table here, or from Parquet, has the text itself.
+"""
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,10 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import yaml
 
+from csv_text import guarded, unguarded
 from errors import TableError
 from files import whole_file
 
@@ -77,7 +83,34 @@ def _to_csv(frame: pd.DataFrame, table: str, file: Path | io.StringIO) -> None:
         for c in frame.columns
         if entries[c]["type"] == "integer" and not pd.api.types.is_integer_dtype(frame[c])
     }
-    frame.assign(**times, **whole).to_csv(file, index=False, lineterminator="\n")
+    cells(frame, table).assign(**times, **whole).to_csv(file, index=False, lineterminator="\n")
+
+
+def cells(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """The frame with its texts as cells of a CSV file that no spreadsheet runs."""
+    return _with_texts(frame, table, guarded)
+
+
+def cells_of_batch(batch: pa.RecordBatch, change: Callable[[str], str] = guarded) -> pa.RecordBatch:
+    """Likewise rows of Arrow; or, with `unguarded`, the texts of such cells."""
+    for number, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+        if pa.types.is_string(column.type) and (changed := _changed(pc.unique(column).to_pylist(), change)):
+            texts = pa.array([changed.get(text, text) for text in column.to_pylist()], column.type)
+            batch = batch.set_column(number, name, texts)
+    return batch
+
+
+def _with_texts(frame: pd.DataFrame, table: str, change: Callable[[str], str]) -> pd.DataFrame:
+    texts = {}
+    for name, entry in schema(table).items():
+        if entry["type"] == "string" and name in frame and (changed := _changed(frame[name].unique(), change)):
+            texts[name] = frame[name].map(lambda text, new=changed: new.get(text, text)).astype(frame[name].dtype)
+    return frame.assign(**texts) if texts else frame
+
+
+def _changed(texts: Iterable[Any], change: Callable[[str], str]) -> dict[str, str]:
+    """Those of the different texts of a column that are others afterwards; hardly ever any."""
+    return {text: new for text in texts if isinstance(text, str) and (new := change(text)) != text}
 
 
 def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
@@ -133,7 +166,7 @@ def convert(table: str, path: str | Path, parquet: str | Path) -> None:
         pq.ParquetWriter(unfinished, blocks.schema, compression="zstd") as writer,
     ):
         for block in blocks:
-            writer.write_batch(block)
+            writer.write_batch(cells_of_batch(block, unguarded))
 
 
 def _typed(table: str, path: str | Path | io.BytesIO, **options: Any) -> pd.DataFrame:
@@ -148,7 +181,7 @@ def _typed(table: str, path: str | Path | io.BytesIO, **options: Any) -> pd.Data
     for name, entry in entries.items():
         if entry["type"] == "datetime" and name in frame:
             frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
-    return frame
+    return _with_texts(frame, table, unguarded)
 
 
 def check(frame: pd.DataFrame, table: str, where: str, only: Sequence[str] = ()) -> None:

@@ -12,7 +12,7 @@ log = logging.getLogger("ifcb.thresholds")
 
 
 def read_class_thresholds(path: str | Path) -> dict[str, float]:
-    """Thresholds of single classes from a CSV with the columns `class` and `threshold`.
+    """Thresholds of single classes from a CSV with the columns `class` and `threshold`, without blanks around labels.
 
     Raises ConfigError, naming the file and the row, if it is not such a table with values from 0 to 1.
     """
@@ -23,13 +23,14 @@ def read_class_thresholds(path: str | Path) -> dict[str, float]:
     if not {"class", "threshold"} <= set(table):
         raise ConfigError(f"{path} has the columns {list(table)}; class,threshold are needed")
     thresholds: dict[str, float] = {}
-    for line, (name, text) in enumerate(zip(table["class"], table["threshold"], strict=True), start=2):
+    for line, (name, text) in enumerate(zip(map(str.strip, table["class"]), table["threshold"], strict=True), start=2):
+        problem = "from 0 to 1 are accepted"
         try:
             value = number(text)
-        except ValueError:
-            value = -1.0
+        except ValueError as error:
+            value, problem = -1.0, f"{error}; {problem}"
         if not 0 <= value <= 1:
-            raise ConfigError(f"{path}, line {line}: the threshold of {name!r} is {text!r}, not a number from 0 to 1")
+            raise ConfigError(f"{path}, line {line}: the threshold of {name!r} is {text!r}: {problem}")
         if name in thresholds or name in ("", UNCLASSIFIED):
             raise ConfigError(f"{path}, line {line}: class {name!r} is empty, reserved or there twice")
         thresholds[name] = value
