@@ -6,8 +6,8 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 # The modules import each other by name.
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
@@ -18,6 +18,7 @@ import biovolume
 import catalog
 import data_package
 import demo_archive
+import engine_log
 import examples
 import exports
 import features
@@ -29,25 +30,26 @@ import settings
 import shards
 import table_files
 from bin_ids import PATTERN as BIN_ID, parse_bin_id
-from errors import WorkflowInputError
+from errors import ConfigError
 from job_log import logged
 from progress import Progress
 from selection import Criteria, Selection
 from source import open_source
 
-try:
-    SETTINGS = settings.resolve(config)
-    CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
-    CLASS_TABLE = settings.class_table(SETTINGS)
-    WINDOW = settings.window(SETTINGS)
-    SHARDS = (
-        shards.find_shards(f"results/{SETTINGS['dataset']}/shards", WINDOW.shards(), SETTINGS)
-        if SETTINGS["shard"] == settings.MERGE
-        else []
-    )
-    SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
-except WorkflowInputError as error:
-    raise WorkflowError(str(error)) from None
+# Of all that follows an error is told as a sentence, without the file and line of a rule.
+logger.addFilter(engine_log.SENTENCES)
+engine_log.SENTENCES.of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
+
+SETTINGS = settings.resolve(config)
+CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
+CLASS_TABLE = settings.class_table(SETTINGS)
+WINDOW = settings.window(SETTINGS)
+SHARDS = (
+    shards.find_shards(f"results/{SETTINGS['dataset']}/shards", WINDOW.shards(), SETTINGS)
+    if SETTINGS["shard"] == settings.MERGE
+    else []
+)
+SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
 
 RESULTS = f"results/{SETTINGS['dataset']}"
 SUMMARIES = f"{RESULTS}/bins"
@@ -180,7 +182,7 @@ EXAMPLES = {
 
 for needed in map(Path, SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
-        raise WorkflowError(
+        raise ConfigError(
             f"source.path: {needed.parent} has no {needed.name}. Accepted: the folder of an archive on disk"
         )
 

@@ -16,7 +16,7 @@ import table_files
 from abundance import GROUPS
 from class_table import TRAITS
 from files import whole_file
-from job_log import logged
+from job_log import scripted
 from montages import read_montages
 from overview import look_over, read_run
 
@@ -177,7 +177,7 @@ def _main() -> None:
     names = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger")
     tables = {name: snakemake.input[name] for name in names if name in snakemake.input.keys()}  # noqa: SIM118
     pages = {name: snakemake.output[name] for name in TITLES}
-    logged(
+    scripted(
         snakemake.log[0],
         write_report,
         snakemake.input.run,
