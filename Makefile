@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: run test slow figures bench docs lint lock clean
 
 run: .venv/installed ## make the environment and run the embedded default
-	$(BIN)/snakemake --cores 8
+	$(BIN)/python -m snakemake --cores 8
 
 test: .venv/installed-dev ## pass the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile

@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 from tests.integration.conftest import ROOT, SNAKEMAKE, Checkout
@@ -42,3 +44,24 @@ def test_the_demo_needs_no_more_than_the_container_copies(tmp_path: Path, demo_r
     subprocess.run([*SNAKEMAKE, *arguments], cwd=work, env=variables, check=True, timeout=300)
     expected = (demo_run.results("demo") / "abundance_long.csv").read_bytes()
     assert (work / "results" / "demo" / "abundance_long.csv").read_bytes() == expected
+
+
+def test_make_run_where_the_path_has_a_blank_and_an_apostrophe(tmp_path: Path, demo_run: Checkout) -> None:
+    """With an environment of its own, that takes its packages from the one of the tests."""
+    checkout = Checkout(tmp_path / "it's a place" / "work flow")
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, checkout.folder)
+    environment = checkout.folder / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (packages,) = environment.glob("lib/*/site-packages")
+    (packages / "shared.pth").write_text(sysconfig.get_path("purelib"))
+    (environment / "installed").touch()
+    done = subprocess.run(["make", "run"], cwd=checkout.folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert checkout.files("demo") == demo_run.files("demo")
+    # Jobs in processes of their own too, as without a profile.
+    (checkout.results("demo") / "abundance_wide.csv").unlink()
+    command = [environment / "bin" / "python", "-m", "snakemake", "--cores", "2", "--workflow-profile", "none"]
+    done = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert checkout.files("demo") == demo_run.files("demo")

@@ -94,3 +94,17 @@ def test_examples_are_accepted(checkout: Checkout, example: str) -> None:
     assert config["source"]["url"].startswith("https://")
     printed = checkout.run(config, "--dry-run")
     assert "list_catalog" in printed
+
+
+def test_paths_below_the_home_folder(checkout: Checkout, tmp_path: Path) -> None:
+    write_archive(tmp_path / "archive", [bin_row(BIN)], {BIN: (["Akashiwo"], [[0.8], [0.95]])})
+    (tmp_path / "thresholds.csv").write_text("class,threshold\nAkashiwo,0.9\n")
+    settings = {
+        "dataset": "own",
+        "source": {"path": "~/archive"},
+        "classify": {"class_thresholds": "~/thresholds.csv"},
+    }
+    checkout.run(settings, env={"HOME": str(tmp_path)})
+    table = checkout.table("own").set_index("class")
+    assert table.loc["Akashiwo", "count"] == 1
+    assert not (checkout.folder / "~").exists()

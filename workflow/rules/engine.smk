@@ -2,6 +2,7 @@
 import ctypes
 import gc
 import logging
+import re
 import shutil
 import signal
 import sys
@@ -28,6 +29,11 @@ logging.getLogger("ifcb").parent = logger
 PER_JOB = (LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
 logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
 logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB and "Select jobs" not in str(record.msg))
+
+# The engine puts the path of Python as it is into commands of the shell, of scripts and of jobs in processes of their own:
+# in a folder whose name has a blank or an apostrophe they would not start. Not in quotes: it adds some of its own.
+if Path(sys.executable).exists():
+    sys.executable = re.sub(r"[^\w/.+-]", r"\\\g<0>", sys.executable)
 
 engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
 # A job in a process of its own, on another machine perhaps, belongs to the run that has the claim.
