@@ -1,16 +1,43 @@
 # Access to the config, the bins of a day, the list of targets. The only file that reads `config`.
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 from snakemake.logging import logger
+from snakemake.sourcecache import HostingProviderFile
 from snakemake_interface_executor_plugins.settings import ExecMode
 
+
+def checkout_folder(rules):
+    """The folder of the workflow's files; `rules`: what the engine knows of this file's folder.
+
+    As a module that the engine has fetched, by `github(...)`, the workflow has no folder. All its files are unpacked
+    into one then, beside what the engine keeps for the time of the run.
+    """
+    if not isinstance(rules, HostingProviderFile):
+        return Path(rules.get_path_or_uri(secret_free=True)).parents[1]
+    repository = rules.hosted_repo.repo
+    commit = repository.commit(rules.ref).hexsha
+    unpacked = Path(workflow.sourcecache.runtime_cache_path, f"checkout-{commit}")
+    if not unpacked.exists():
+        with TemporaryDirectory(dir=unpacked.parent) as unfinished:
+            repository.git.archive(commit, output=f"{unfinished}/files.zip")
+            with ZipFile(f"{unfinished}/files.zip") as files:
+                files.extractall(f"{unfinished}/files")
+            with suppress(OSError):  # another process was faster
+                Path(unfinished, "files").rename(unpacked)
+    return (unpacked / rules.path).parents[1]
+
+
 # The modules import each other by name.
-sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
+CHECKOUT = checkout_folder(workflow.current_basedir)
+sys.path.insert(0, str(CHECKOUT / "workflow" / "scripts"))
 
 import abundance
 import bin_table

@@ -15,7 +15,7 @@ import yaml
 import table_files
 from abundance import GROUPS
 from class_table import TRAITS
-from files import whole_file
+from files import REPORT, whole_file
 from job_log import scripted
 from montages import read_montages
 from overview import look_over, read_run
@@ -23,7 +23,6 @@ from overview import look_over, read_run
 if TYPE_CHECKING:
     snakemake: Any
 
-TEMPLATES = Path(__file__).parents[1] / "report"
 # Beyond so many rows a browser takes more than a few seconds. What is left out then, the page says.
 MOST_ROWS = 200_000
 # Columns of abundance_long that the page does not show: they are the same all over, or in another unit.
@@ -93,7 +92,7 @@ def write_report(
 def _write(path: str | Path, template: str, **given: Any) -> None:
     # All that is filled in is escaped; what is packed needs no escape.
     engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(REPORT), autoescape=True, undefined=jinja2.StrictUndefined
     )
     with whole_file(path) as unfinished:
         unfinished.write_text(engine.get_template(template).render(**given), encoding="utf-8")
