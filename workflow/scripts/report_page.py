@@ -2,12 +2,12 @@
 
 import gzip
 import json
+import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import itables.options
 import jinja2
 import pandas as pd
 import yaml
@@ -19,6 +19,10 @@ from files import REPORT, whole_file
 from job_log import scripted
 from montages import read_montages
 from overview import look_over, read_run
+
+# No settings of this library: it would look for some in the home folder, which may not let anybody look into it.
+os.environ["ITABLES_CONFIG"] = ""
+import itables.options
 
 if TYPE_CHECKING:
     snakemake: Any
