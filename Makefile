@@ -2,14 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test slow figures bench docs lint lock clean
+# The oldest Snakemake that the workflow may be run with.
+OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
+
+.PHONY: run test slow oldest figures bench docs lint lock clean
 
 run: .venv/installed ## make the environment and run the embedded default, or CONFIG=my.yaml, which is checked first
 ifdef CONFIG
 	$(BIN)/python workflow/scripts/check_config.py "$(CONFIG)"
-	$(BIN)/snakemake --cores 8 --configfile "$(CONFIG)"
+	$(BIN)/python -m snakemake --cores 8 --configfile "$(CONFIG)"
 else
-	$(BIN)/snakemake --cores 8
+	$(BIN)/python -m snakemake --cores 8
 endif
 
 test: .venv/installed-dev ## pass the tests
@@ -17,6 +20,14 @@ test: .venv/installed-dev ## pass the tests
 
 slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW=tests/integration: without fuzz
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(SLOW)
+
+oldest: .venv/installed ## run the demo with the oldest Snakemake that may be used, beside the pinned packages
+	rm -rf .venv/oldest
+	$(BIN)/python -m venv .venv/oldest
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    > $$(echo .venv/oldest/lib/python*/site-packages)/pinned.pth
+	.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check snakemake==$(OLDEST)
+	.venv/oldest/bin/python -m snakemake --cores 8 --directory .venv/oldest
 
 figures: .venv/installed-dev ## pass all tests, and write docs/figures.md
 	$(BIN)/python -m pytest -m "slow or not slow" --figures=docs/figures.md

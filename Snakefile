@@ -5,7 +5,7 @@
 # README.md says how to run it, config/README.md what can be set.
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.17.3")
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"

@@ -229,3 +229,17 @@ def test_make_run_runs_a_file_that_is_right(checkout: Checkout, tmp_path: Path) 
     config = write(checkout, f"dataset: mvco\nsource: {{path: {one_roi(tmp_path / 'archive')}}}\n")
     make_run(checkout, config, right=True)
     assert checkout.table("mvco")["count"].sum() == 1
+
+
+def test_paths_below_the_home_folder(checkout: Checkout, tmp_path: Path) -> None:
+    write_archive(tmp_path / "archive", [bin_row(BIN)], {BIN: (["Akashiwo"], [[0.8], [0.95]])})
+    (tmp_path / "thresholds.csv").write_text("class,threshold\nAkashiwo,0.9\n")
+    settings = {
+        "dataset": "own",
+        "source": {"path": "~/archive"},
+        "classify": {"class_thresholds": "~/thresholds.csv"},
+    }
+    checkout.run(settings, env={"HOME": str(tmp_path)})
+    table = checkout.table("own").set_index("class")
+    assert table.loc["Akashiwo", "count"] == 1
+    assert not (checkout.folder / "~").exists()

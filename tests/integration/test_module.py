@@ -1,18 +1,22 @@
 """The workflow as a module of another one, as a paper's own workflow uses it."""
 
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.archives import bin_row, write_archive
-from tests.integration.conftest import ROOT, SNAKEMAKE, Checkout
+from tests.integration.conftest import PARTS, ROOT, SNAKEMAKE, Checkout
 
-OUTER = f"""
+PROFILE = ("--workflow-profile", str(ROOT / "profiles" / "default"))
+OUTER = """
 module ifcb:
     snakefile:
-        "{ROOT}/Snakefile"
+        {snakefile}
     config:
         {{"dataset": "demo"}}
 
@@ -29,19 +33,48 @@ rule count_rows:
     shell:
         "wc -l < {{input}} > {{output}}"
 """
+NAME = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *NAME, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository of the workflow as it is here, tagged."""
+    folder = tmp_path_factory.mktemp("repository")
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
+    git(folder, "init", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--message=all of it")
+    git(folder, "tag", "v9.9.9")
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        [*SNAKEMAKE, "--cores", "8", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, **(env or {})},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
 def test_another_workflow_builds_on_the_tables(tmp_path: Path, demo_run: Checkout) -> None:
-    (tmp_path / "Snakefile").write_text(OUTER)
-    command = [*SNAKEMAKE, "--cores", "8", "--workflow-profile", str(ROOT / "profiles" / "default")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    (tmp_path / "Snakefile").write_text(OUTER.format(snakefile=f'"{ROOT}/Snakefile"'))
+    snakemake(tmp_path, *PROFILE)
     expected = (demo_run.results("demo") / "abundance_long.csv").read_bytes()
     assert (tmp_path / "results" / "demo" / "abundance_long.csv").read_bytes() == expected
     assert int((tmp_path / "rows.txt").read_text()) == expected.count(b"\n")
     # The landing page of its report is this workflow's, with an overview of what was made.
-    done = subprocess.run([*command, "--report", "own.html"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    snakemake(tmp_path, *PROFILE, "--report", "own.html")
     assert "Plankton abundance" in (tmp_path / "own.html").read_text()
 
 
@@ -99,3 +132,28 @@ def test_two_modules_count_their_own_bins(tmp_path: Path) -> None:
     for name, number in {"north": 5, "south": 3}.items():
         table = pd.read_csv(tmp_path / "results" / name / "abundance_long.csv")
         assert table["n_bins"].tolist() == [number, number]
+
+
+def test_a_workflow_that_is_fetched_from_github(tmp_path: Path, repository: Path, demo_run: Checkout) -> None:
+    """GitHub is played by a repository of this machine, under its address."""
+    outer = OUTER.format(snakefile='github("owner/ifcb-abundance", path="Snakefile", tag="v9.9.9")')
+    (tmp_path / "Snakefile").write_text(outer)
+    env = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/owner/ifcb-abundance",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    # Rules in this process, scripts, and what their templates, captions and schemas are read from.
+    snakemake(tmp_path, *PROFILE, "count_rows", "results/demo/report.html", env=env)
+    for name in ("abundance_long.csv", "report.html", "figures/heat_map.svg"):
+        made = (tmp_path / "results" / "demo" / name).read_bytes()
+        assert made == (demo_run.results("demo") / name).read_bytes()
+    snakemake(tmp_path, *PROFILE, "--report", "own.html", env=env)
+    assert "Plankton abundance" in (tmp_path / "own.html").read_text()
+    # Without the profile: a job is a process of its own, and what was fetched is kept in the engine's cache.
+    for _ in range(2):
+        (tmp_path / "results" / "demo" / "run.json").unlink()
+        snakemake(tmp_path, "--workflow-profile", "none", "results/demo/run.json", env=env)
+        env.pop("GIT_CONFIG_COUNT", None)  # from now on there is no way to GitHub
+        env |= {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https")}

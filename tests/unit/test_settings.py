@@ -329,6 +329,31 @@ def test_a_fault_has_the_place_of_its_key() -> None:
     assert line.startswith("  my.yaml, line 7: classify.treshold: unknown key")
 
 
+# --- paths ---
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "classes.csv").write_text((ROOT / "config" / "classes.csv").read_text())
+    (tmp_path / "thresholds.csv").write_text("class,threshold\nAkashiwo,0.9\n")
+    (tmp_path / "moorings.csv").write_text("instrument,from,to,latitude,longitude,depth\n")
+    resolved = settings.resolve(
+        config(
+            source__path="~/archive",
+            source__deployments="~/moorings.csv",
+            classify__class_table="~/classes.csv",
+            classify__class_thresholds="~/thresholds.csv",
+        )
+    )
+    assert resolved["source"]["path"] == f"{tmp_path}/archive"
+    assert resolved["source"]["deployments"] == f"{tmp_path}/moorings.csv"
+    assert settings.class_thresholds(resolved) == {"Akashiwo": 0.9}
+    assert "Akashiwo" in settings.class_table(resolved)
+    # Only at the beginning, and only of somebody who is known.
+    assert settings.resolve(config(source__path="a/~/b"))["source"]["path"] == "a/~/b"
+    assert settings.resolve(config(source__path="~nobody-here/a"))["source"]["path"] == "~nobody-here/a"
+
+
 # --- unknown keys ---
 
 

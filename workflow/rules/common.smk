@@ -1,16 +1,43 @@
 # Access to the config, the bins of a day, the list of targets. The only file that reads `config`.
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.sourcecache import HostingProviderFile
+from snakemake_interface_executor_plugins.settings import ExecMode
+
+
+def checkout_folder(rules):
+    """The folder of the workflow's files; `rules`: what the engine knows of this file's folder.
+
+    As a module that the engine has fetched, by `github(...)`, the workflow has no folder. All its files are unpacked
+    into one then, beside what the engine keeps for the time of the run.
+    """
+    if not isinstance(rules, HostingProviderFile):
+        return Path(rules.get_path_or_uri(secret_free=True)).parents[1]
+    repository = rules.hosted_repo.repo
+    commit = repository.commit(rules.ref).hexsha
+    unpacked = Path(workflow.sourcecache.runtime_cache_path, f"checkout-{commit}")
+    if not unpacked.exists():
+        with TemporaryDirectory(dir=unpacked.parent) as unfinished:
+            repository.git.archive(commit, output=f"{unfinished}/files.zip")
+            with ZipFile(f"{unfinished}/files.zip") as files:
+                files.extractall(f"{unfinished}/files")
+            with suppress(OSError):  # another process was faster
+                Path(unfinished, "files").rename(unpacked)
+    return (unpacked / rules.path).parents[1]
+
 
 # The modules import each other by name.
-sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
+CHECKOUT = checkout_folder(workflow.current_basedir)
+sys.path.insert(0, str(CHECKOUT / "workflow" / "scripts"))
 
 import abundance
 import bin_table
@@ -19,6 +46,7 @@ import catalog
 import config_files
 import data_package
 import demo_archive
+import engine_log
 import examples
 import exports
 import features
@@ -30,7 +58,7 @@ import settings
 import shards
 import table_files
 from bin_ids import PATTERN as BIN_ID, parse_bin_id
-from errors import WorkflowInputError
+from errors import ConfigError
 from job_log import logged
 from progress import Progress
 from selection import Criteria, Selection
@@ -50,21 +78,22 @@ def read_config():
     return {**config, **config_files.in_quotes(entries, parsed)}, places
 
 
-try:
-    SETTINGS = settings.resolve(*read_config())
-    CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
-    CLASS_TABLE = settings.class_table(SETTINGS)
-    WINDOW = settings.window(SETTINGS)
-    SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
-    if SETTINGS["classify"]["score_precision"] == settings.AUTO:  # what it stands for is recorded, and compared by all
-        SETTINGS["classify"]["score_precision"] = SOURCE.score_precision
-    SHARDS = (
-        shards.find_shards(f"results/{SETTINGS['dataset']}/shards", WINDOW.shards(), SETTINGS)
-        if SETTINGS["shard"] == settings.MERGE
-        else []
-    )
-except WorkflowInputError as error:
-    raise WorkflowError(str(error)) from None
+# Of all that follows an error is told as a sentence, without the file and line of a rule.
+logger.addFilter(engine_log.SENTENCES)
+engine_log.SENTENCES.of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
+
+SETTINGS = settings.resolve(*read_config())
+CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
+CLASS_TABLE = settings.class_table(SETTINGS)
+WINDOW = settings.window(SETTINGS)
+SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
+if SETTINGS["classify"]["score_precision"] == settings.AUTO:  # what it stands for is recorded, and compared by all
+    SETTINGS["classify"]["score_precision"] = SOURCE.score_precision
+SHARDS = (
+    shards.find_shards(f"results/{SETTINGS['dataset']}/shards", WINDOW.shards(), SETTINGS)
+    if SETTINGS["shard"] == settings.MERGE
+    else []
+)
 
 RESULTS = f"results/{SETTINGS['dataset']}"
 SUMMARIES = f"{RESULTS}/bins"
@@ -201,7 +230,7 @@ EXAMPLES = {
 
 for needed in map(Path, SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
-        raise WorkflowError(
+        raise ConfigError(
             f"source.path: {needed.parent} has no {needed.name}. Accepted: the folder of an archive on disk"
         )
 

@@ -2,6 +2,7 @@
 import ctypes
 import gc
 import logging
+import re
 import shutil
 import signal
 import sys
@@ -10,11 +11,11 @@ from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.enums import PersistenceBackend
 from snakemake_interface_logger_plugins.common import LogEvent
 
+import engine_log
 import engine_state
 from bin_ids import parse_bin_id
 from errors import StateError
@@ -29,14 +30,16 @@ PER_JOB = (LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
 logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
 logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB and "Select jobs" not in str(record.msg))
 
-try:
-    engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
-    # A job in a process of its own, on another machine perhaps, belongs to the run that has the claim.
-    CLAIM = engine_state.claim(TABLES) if workflow.is_main_process else None
-    if CLAIM:
-        engine_state.refuse_stale_lock(TABLES, sys.argv[1:])
-except StateError as error:
-    raise WorkflowError(str(error)) from None
+# The engine puts the path of Python as it is into commands of the shell, of scripts and of jobs in processes of their own:
+# in a folder whose name has a blank or an apostrophe they would not start. Not in quotes: it adds some of its own.
+if Path(sys.executable).exists():
+    sys.executable = re.sub(r"[^\w/.+-]", r"\\\g<0>", sys.executable)
+
+engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
+# A job in a process of its own, on another machine perhaps, belongs to the run that has the claim.
+CLAIM = engine_state.claim(TABLES) if workflow.is_main_process else None
+if CLAIM:
+    engine_state.refuse_stale_lock(TABLES, sys.argv[1:])
 
 
 def distrust_unrecorded():
@@ -133,12 +136,9 @@ def get_ready():
     # Patience: of two runs that begin in the same instant, the one that was refused has to end first.
     CLAIM = CLAIM or engine_state.claim(TABLES, patience=5)
     if not CLAIM:
-        raise WorkflowError(f"another run is at work on {TABLES}: wait until it has ended")
+        raise StateError(f"another run is at work on {TABLES}: wait until it has ended")
     to_write = [Path(path).parent for job in workflow.dag.needrun_jobs() for path in (*job.output, *job.log)]
-    try:
-        engine_state.refuse_read_only([*to_write, *Path(RESULTS).glob("*/"), *Path(SUMMARIES).glob("*/")])
-    except StateError as error:
-        raise WorkflowError(str(error)) from None
+    engine_state.refuse_read_only([*to_write, *Path(RESULTS).glob("*/"), *Path(SUMMARIES).glob("*/")])
     # The engine's own handler takes a lock, for which it waits for ever if the interrupted code holds it.
     stop = signal.getsignal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *args: threading.Thread(target=stop, args=args).start())
@@ -153,6 +153,7 @@ async def accept_any_time(job, outputs):
 
 def after_failure():
     """Leave no merged table that lacks what failed, and say how to go on."""
+    engine_log.SENTENCES.summed_up = True
     unfinished = {job.rule.name for job in workflow.dag.needrun_jobs()}
     if "list_catalog" in unfinished:
         # The engine has put back the list there was, and noted it as that of the window asked for now.
@@ -180,6 +181,7 @@ def after_failure():
             "stopped, once the server can be reached."
         )
         return
+    logger.error(engine_log.count_failed(workflow.scheduler.failed))
     gone = (
         "the merged tables are gone until nothing is missing"
         if "merge_abundance" in unfinished

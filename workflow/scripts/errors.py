@@ -2,7 +2,12 @@
 
 
 class WorkflowInputError(Exception):
-    """Something given to the workflow cannot be used: the root of all errors raised on purpose."""
+    """Something given to the workflow cannot be used: the root of all errors raised on purpose.
+
+    in_log: the log of the job that it ended has it.
+    """
+
+    in_log = False
 
 
 class ConfigError(WorkflowInputError):

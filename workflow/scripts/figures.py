@@ -23,7 +23,7 @@ import vl_convert
 
 import table_files
 from bin_positions import has_position
-from files import whole_file
+from files import REPORT, whole_file
 from intervals import poisson_limits
 from job_log import scripted
 from size_spectrum import ALL, LIVING, drop_off
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ifcb.figures")
 
-CAPTIONS = Path(__file__).parents[1] / "report"
 ZERO, NOT_ASSESSED, NO_DATA = "0: looked for, none found", "not assessed: in no label set", "no data: no used bin"
 NO_BINS = "no bin listed"
 DAYS_MOST = 1100  # a longer window is pooled into weeks: its days would be narrower than a line
@@ -1112,7 +1111,7 @@ def describe(figure: str, tables: Tables, wish: Wish) -> dict[str, Any]:
 
 def caption(figure: str, wish: Wish) -> str:
     """What stands below the figure in the engine's report, as text; paragraphs are parted by an empty line."""
-    template = jinja2.Template((CAPTIONS / f"{figure}.rst").read_text(encoding="utf-8"))
+    template = jinja2.Template((REPORT / f"{figure}.rst").read_text(encoding="utf-8"))
     paragraphs = template.render(snakemake={"params": {"wish": asdict(wish)}}).split("\n\n")
     return "\n\n".join(" ".join(paragraph.replace("`", "").split()) for paragraph in paragraphs)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from errors import StateError
 
+# Captions and templates. Of scripts that the engine fetched by git, `__file__` is an address; of this module never.
+REPORT = Path(__file__).parents[1] / "report"
 NO_ROOM = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your share of the disk is used up",

@@ -23,12 +23,12 @@ import pandas as pd
 import table_files
 from bin_ids import parse_bin_id, parse_roi_id
 from errors import RawFileError, TableError
+from files import REPORT
 from pixel_size import PixelSizes, pixels_of
 
 log = logging.getLogger("ifcb.montages")
 
 VERSION = 1  # of how montages look: raise it when they have to be drawn again
-TEMPLATES = Path(__file__).parents[1] / "report"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
 MANIFEST = "manifest.csv"  # as in extract_images.py, which would bring along Pillow
 LEFT_OUT = "left out: "  # likewise
@@ -107,7 +107,7 @@ def draw_montages(
         )
     names = file_names(list(dict.fromkeys(table["class"])))
     engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(REPORT), autoescape=True, undefined=jinja2.StrictUndefined
     )
     shutil.rmtree(folder, ignore_errors=True)  # what an earlier config had made
     Path(folder).mkdir(parents=True)

@@ -2,12 +2,12 @@
 
 import gzip
 import json
+import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import itables.options
 import jinja2
 import pandas as pd
 import yaml
@@ -15,15 +15,18 @@ import yaml
 import table_files
 from abundance import GROUPS
 from class_table import TRAITS
-from files import whole_file
-from job_log import logged
+from files import REPORT, whole_file
+from job_log import scripted
 from montages import read_montages
 from overview import look_over, read_run
+
+# No settings of this library: it would look for some in the home folder, which may not let anybody look into it.
+os.environ["ITABLES_CONFIG"] = ""
+import itables.options
 
 if TYPE_CHECKING:
     snakemake: Any
 
-TEMPLATES = Path(__file__).parents[1] / "report"
 # Beyond so many rows a browser takes more than a few seconds. What is left out then, the page says.
 MOST_ROWS = 200_000
 # Columns of abundance_long that the page does not show: they are the same all over, or in another unit.
@@ -94,7 +97,7 @@ def write_report(
 def _write(path: str | Path, template: str, **given: Any) -> None:
     # All that is filled in is escaped; what is packed needs no escape.
     engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(REPORT), autoescape=True, undefined=jinja2.StrictUndefined
     )
     with whole_file(path) as unfinished:
         unfinished.write_text(engine.get_template(template).render(**given), encoding="utf-8")
@@ -178,7 +181,7 @@ def _main() -> None:
     names = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger")
     tables = {name: snakemake.input[name] for name in names if name in snakemake.input.keys()}  # noqa: SIM118
     pages = {name: snakemake.output[name] for name in TITLES}
-    logged(
+    scripted(
         snakemake.log[0],
         write_report,
         snakemake.input.run,

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -40,6 +41,11 @@ EXPORTS_NEED = {
     ),
     "erddap": ("title", "summary", "institution", "license", "info_url"),
 }
+# Where a path may stand, of which `~` is someone's home folder.
+PATH_KEYS = (
+    *(("source", "path"), ("source", "deployments")),
+    *(("classify", "class_thresholds"), ("classify", "class_table")),
+)
 NOT_OF_KIND = {"dashboard": "raw", "bucket": "walk"}  # ways to list bins that a kind of source does not have
 # A host of ASCII names or numbers, a port, a path.
 _ADDRESS = re.compile(
@@ -57,6 +63,10 @@ def resolve(config: Mapping[str, Any], places: Mapping[str, str] | None = None) 
     resolved: dict[str, Any] = _with_defaults(_plain(config), schema)
     errors = Draft202012Validator(schema).iter_errors(resolved)
     faults = [fault for error in errors for fault in _told(error, schema)]
+    if not faults:
+        for section, key in PATH_KEYS:
+            if path := resolved[section][key]:
+                resolved[section][key] = os.path.expanduser(path)  # noqa: PTH111 - Path's fails where there is no home
     faults = list(dict.fromkeys(faults)) or list(_cross_checks(resolved, schema))
     if faults:
         raise refusal(*(_with_place(fault, places or {}) for fault in faults))

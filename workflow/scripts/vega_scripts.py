@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import vl_convert
 
 from files import whole_file
+from job_log import scripted
 
 if TYPE_CHECKING:
     snakemake: Any
@@ -21,4 +22,4 @@ def bundle_scripts(path: str | Path) -> None:
 
 
 if "snakemake" in globals():
-    bundle_scripts(snakemake.output[0])
+    scripted(snakemake.log[0], bundle_scripts, snakemake.output[0])
