@@ -34,8 +34,8 @@ HIGHER_GROUPS = {"Bacillariophyceae": "diatom", "Dinoflagellata": "dinoflagellat
 OTHERS = "other than diatoms, dinoflagellates, or haptophytes"
 WORMS = "World Register of Marine Species"
 NOT_LIVING = set("bad bead bubble camera_spot detritus detritus_clear fecal_pellet fiber pollen".split())
-# Labels in which the resolved table matched a word to a taxon that the label does not mean, or only half of it.
-NOT_THAT_TAXON = {"camera_spot": "Camera", "amoeba": "Amoeba", "Katodinium_or_Torodinium": "Katodinium"}
+# The label in which the resolved table matched a word to a taxon that is not meant.
+NOT_THAT_TAXON = {"camera_spot": "Camera"}
 NOT_OF_WHOI = {"Akashiwo", "Chaetoceros, single cell", "fiber", "mix_elongated", "nanoplankton <10um"}
 
 
