@@ -14,13 +14,18 @@ rule pool_abundance:
     resources:
         pooling=1,
     params:
-        version=abundance.VERSION,
-        bins=bins_of_day,
-        method=asdict(replace(METHOD, class_table={})),
-        class_table=CLASS_TABLE_SHA256,
-        cut=day_is_cut,
+        **OF_DAY,
     run:
-        logged(log[0], abundance.pool_abundance, params.bins, input.summaries, METHOD, params.cut, day_files(output))
+        logged(
+            log[0],
+            abundance.pool_abundance,
+            params.bins,
+            input.summaries,
+            METHOD,
+            params.cut,
+            day_files(output),
+            stated(OF_DAY, wildcards),
+        )
 
 
 rule merge_abundance:
@@ -66,7 +71,7 @@ rule record_run:
         f"{LOGS}/record_run.log",
     localrule: True
     params:
-        settings=SETTINGS,
+        settings=run_record.asked_of(SETTINGS),
         score_files=lambda wildcards: SOURCE.score_files_identity(),
         class_thresholds=CLASS_THRESHOLDS,
     run:
@@ -80,4 +85,5 @@ rule record_run:
             output[0],
             partial(SOURCE.score_files, window=WINDOW),
             CLASS_THRESHOLDS,
+            **proof_of_run(),
         )

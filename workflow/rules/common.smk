@@ -1,5 +1,6 @@
 # Access to the config, the bins of a day, the list of targets. The only file that reads `config`.
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -95,6 +96,7 @@ SHARDS = (
     else []
 )
 
+STARTED = time.time()
 RESULTS = f"results/{SETTINGS['dataset']}"
 SUMMARIES = f"{RESULTS}/bins"
 FEATURES = f"{RESULTS}/features"
@@ -168,6 +170,7 @@ FEATURE_PARTS = {
     "size_spectrum": "size_spectrum/{date}.csv",
     "features_ledger": "features_ledger/{date}.csv",
 }
+FEATURE_PROOF = "features_ledger/{date}.json"  # what a day's parts were made of; of the others' one part says it
 FEATURE_MERGED = {name: f"{table}.csv" for name, table in biovolume.TABLES.items()}
 # File to schema of all tables that a run makes, for the description that goes with them.
 DESCRIBED = {
@@ -304,14 +307,6 @@ def features_path(bin_id):
     return f"{FEATURES}/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
 
 
-def summaries_of_day(wildcards):
-    return list(map(summary_path, selection().wanted[wildcards.date]))
-
-
-def features_of_day(wildcards):
-    return list(map(features_path, selection().wanted[wildcards.date]))
-
-
 def deleted_summaries(path_of, part):
     """The summaries that are not there although their day is made: the day alone does not miss them."""
     made = {date for date in selection().wanted if Path(RESULTS, part.format(date=date)).exists()}
@@ -340,7 +335,6 @@ def after_recheck(wildcards):
 
 def day_is_cut(wildcards):
     """Whether the window begins or ends within the day, or the bins were listed before it was over."""
-    listed_at = datetime.fromtimestamp(selection().path.stat().st_mtime, timezone.utc)
     listed, day = selection().bins["bin"], selection().days[wildcards.date]["bin"]
     # The id of a bin may be of another day than its sample_time. One that is not listed is of raw files: its id's.
     cut = any(
@@ -348,7 +342,7 @@ def day_is_cut(wildcards):
         for end in (WINDOW.start, WINDOW.end)
         if end and end.bin
     )
-    return cut or f"{listed_at:%Y-%m-%d}" <= wildcards.date
+    return cut or f"{listed_at():%Y-%m-%d}" <= wildcards.date
 
 
 def day_files(output):
@@ -414,8 +408,3 @@ progress_of_features = Progress("features of bins", lambda: bins_to_read("summar
 def print_summary():
     if Path(f"{TABLES}/run.json").exists():
         logger.info(run_record.summary(f"{TABLES}/run.json"))
-        if left := run_record.left_behind(TABLES):
-            logger.warning(
-                "older than the tables, and not asked for in this run: " + ", ".join(left) + ". Ask for them again, "
-                "by name or with report.make, features.make, images.make or export.formats, or delete them"
-            )

@@ -51,7 +51,7 @@ checkpoint list_images:
 
 rule extract_images:
     input:
-        lambda wildcards: image_files(wildcards, scores=bool(IMAGES["classes"])),
+        files_of_images,
         archive=ancient(SOURCE.catalog_files()),
     output:
         f"{RESULTS}/images/{{folder}}/{{bin}}.zip",
@@ -61,12 +61,7 @@ rule extract_images:
     resources:
         dashboard=1,
     params:
-        version=extract_images.VERSION,
-        source=lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
-        scores=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin) if IMAGES["classes"] else None,
-        stitch=IMAGES["stitch"],
-        classes=IMAGES["classes"],
-        thresholds=OF_CLASSES if IMAGES["classes"] else None,
+        **OF_IMAGES,
     run:
         logged(
             log[0],
@@ -77,6 +72,7 @@ rule extract_images:
             output[0],
             classes=IMAGES["classes"],
             leave_out=is_among_all(wildcards.bin),
+            made_of=stated(OF_IMAGES, wildcards),
             **EXTRACTION,
         )
 
@@ -109,7 +105,7 @@ checkpoint choose_examples:
 # Only the images that montages show.
 rule extract_examples:
     input:
-        image_files,
+        files_of_examples,
         chosen=ancient(f"{TABLES}/montages.csv"),  # what it says of the bin is among the params
     output:
         f"{TABLES}/examples/{{folder}}/{{bin}}.zip",
@@ -119,12 +115,7 @@ rule extract_examples:
     resources:
         dashboard=1,
     params:
-        version=extract_images.VERSION,
-        source=lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
-        scores=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
-        stitch=IMAGES["stitch"],
-        precision=METHOD.precision,
-        chosen=lambda wildcards: examples_of_bins()[wildcards.bin],
+        **OF_EXAMPLES,
     run:
         logged(
             log[0],
@@ -134,6 +125,7 @@ rule extract_examples:
             wildcards.bin,
             output[0],
             chosen=params.chosen,
+            made_of=stated(OF_EXAMPLES, wildcards),
             **EXTRACTION,
         )
 
