@@ -28,7 +28,7 @@ RESTED = {"run.json", "overview.rst", "abundance_wide.csv", "abundance_long.parq
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     folder = write_archive(
-        tmp_path / "archive", [bin_row(bin_id) for bin_id in BINS], {b: (CLASSES, ROWS) for b in BINS}
+        tmp_path / "archive", [bin_row(bin_id) for bin_id in BINS], dict.fromkeys(BINS, (CLASSES, ROWS))
     )
     for bin_id in BINS:
         write_bin(folder / "raw", bin_id, [(n, 10 * n, 20, picture(30 + n, 20, n)) for n in (1, 2, 3)], start=0)
@@ -222,7 +222,7 @@ def test_a_failed_run_puts_the_old_tables_aside(checkout: Checkout, dashboard: E
     checkout.run(settings(dashboard))
     whole = there(checkout) - {"catalog.csv"}
     late = "D20240403T030000_IFCB010"
-    write_archive(archive, [bin_row(b) for b in (*BINS, late)], {b: (CLASSES, ROWS) for b in (*BINS, late)})
+    write_archive(archive, [bin_row(b) for b in (*BINS, late)], dict.fromkeys((*BINS, late), (CLASSES, ROWS)))
     dashboard.reload()
     dashboard.faults.append(Fault(late, "status", status=500))
     longer = settings(dashboard)

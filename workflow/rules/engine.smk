@@ -31,6 +31,7 @@ logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB an
 if Path(sys.executable).exists():
     sys.executable = re.sub(r"[^\w/.+-]", r"\\\g<0>", sys.executable)
 
+
 def spare_the_engine():
     """What makes the engine's own work per job less: `python -m benchmarks settings` measures it."""
     # The graph of jobs is large and lives as long as the run: looking through it for garbage finds none.
