@@ -28,6 +28,14 @@ rule pool_abundance:
         )
 
 
+# What merge_abundance has to know beside the files.
+OF_MERGED = {
+    "failures_allowed": RECORD_FAILURES,
+    "summaries": SUMMARIES,
+    "instead": None if MAY_BE_EMPTY else SOURCE.scores_instead,
+}
+
+
 rule merge_abundance:
     input:
         **{name: lambda wildcards, name=name: all_parts(name) for name in PARTS},
@@ -47,17 +55,8 @@ rule merge_abundance:
         record_failures=RECORD_FAILURES,
         allow_empty=MAY_BE_EMPTY,
     run:
-        logged(
-            log[0],
-            abundance.merge_abundance,
-            dict(input.items()),
-            input.catalog,
-            METHOD,
-            RECORD_FAILURES,
-            SUMMARIES,
-            day_files(output),
-            None if MAY_BE_EMPTY else SOURCE.scores_instead,
-        )
+        parts, merged = dict(input.items()), day_files(output)
+        logged(log[0], abundance.merge_abundance, parts, input.catalog, METHOD, merged=merged, **OF_MERGED)
 
 
 rule record_run:
@@ -83,7 +82,5 @@ rule record_run:
             *input,
             SUMMARIES,
             output[0],
-            partial(SOURCE.score_files, window=WINDOW),
-            CLASS_THRESHOLDS,
-            **proof_of_run(),
+            **of_run(),
         )

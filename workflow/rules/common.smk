@@ -50,6 +50,7 @@ import demo_archive
 import engine_log
 import examples
 import exports
+import extract_images
 import features
 import periods
 import recheck
@@ -358,6 +359,40 @@ def bins_to_read(rule):
     if not workflow.is_main_process:
         return 1, 1
     return sum(map(len, selection().wanted.values())), jobs_of(rule)
+
+
+def is_among_all(bin_id):
+    """Whether a bin's images are wanted because all are: it is left out without raw files, which one by name is not."""
+    listed = Path(f"{TABLES}/image_bins.csv")
+    return not IMAGES["bins"] and listed.exists() and bin_id in read_image_bins(listed, listed.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def read_image_bins(path, changed):
+    return frozenset(table_files.read("image_bins", path)["bin"])
+
+
+def say_left_out():
+    """How many bins of all images have no raw files, which a server only says when it is asked for them."""
+    zips = [path for job in workflow.dag.jobs if job.rule.name == "extract_images" for path in job.output]
+    if without := extract_images.left_out(zips):
+        if len(without) == len(zips):
+            for path in without:  # so that the next run says so too
+                path.unlink()
+            raise WorkflowError(f"images: none of {len(zips)} bins has raw files (.hdr, .adc, .roi) in the source")
+        logger.warning(f"images: {len(without)} of {len(zips)} bins have no raw files in the source: left out")
+
+
+def of_zip(wildcards):
+    return {"leave_out": is_among_all(wildcards.bin), "made_of": stated(OF_IMAGES, wildcards)}
+
+
+def ask_again_for_left_out():
+    """Raw files that were not there may be now: their bins are asked for again, by the next run that wants images."""
+    for path in extract_images.left_out(
+        [*Path(RESULTS).glob("images/**/*.zip"), *Path(TABLES).glob("examples/**/*.zip")]
+    ):
+        path.unlink()
 
 
 def image_files(wildcards, scores=True):

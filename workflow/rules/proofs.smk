@@ -1,6 +1,5 @@
 # What results are made of, as they state it themselves, and which of those without a record of the engine are right. The
 # functions are the inputs of rules: so it is settled while the graph is built. No rule is here.
-import extract_images
 import proof
 
 # What results are made of, beside their inputs: the params of the rules, and what the results state of themselves.
@@ -139,9 +138,11 @@ def files_of_examples(wildcards):
     return image_files(wildcards)
 
 
-def proof_of_run():
-    """What run.json has to say for a copy of the results to be taken as it is."""
+def of_run():
+    """What else run.json is written with; much of it for a copy of the results to be taken as it is."""
     return {
+        "score_files": partial(SOURCE.score_files, window=WINDOW),
+        "class_thresholds": CLASS_THRESHOLDS,
         "listed_at": listed_at(),
         "files": [*MERGED.values(), "catalog.csv"],
         "parts": f"{RESULTS}/{PARTS['bins']}",

@@ -6,7 +6,6 @@ import sys
 from snakemake.jobs import Job
 
 import engine_state
-import extract_images
 import periods
 import stale
 
