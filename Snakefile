@@ -15,6 +15,8 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/proofs.smk"
+include: "workflow/rules/state.smk"
 include: "workflow/rules/engine.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/shards.smk" if SHARDS else "workflow/rules/catalog.smk"
@@ -44,6 +46,7 @@ onstart:
 
 
 onsuccess:
+    tidy_up()
     say_left_out()
     print_summary()
     let_go()

@@ -314,9 +314,20 @@ def test_class_scores_that_have_changed_are_told(tmp_path: Path, archive: Path, 
     assert len(run.table("own", "features_ledger")) == 6
 
 
-def test_tables_of_an_earlier_threshold_are_named(tmp_path: Path, archive: Path) -> None:
+def test_tables_of_an_earlier_config_are_moved(tmp_path: Path, archive: Path) -> None:
+    def moved() -> set[str]:
+        folder = run.results("own") / "stale"
+        return {path.relative_to(folder).as_posix().split("/")[0] for path in folder.rglob("*") if path.is_file()}
+
+    tables = {"biovolume_long.csv", "biovolume_groups.csv", "size_spectrum.csv", "features_ledger.csv", "figures"}
     run = Checkout(tmp_path / "run")
     run.run(of_directory(archive), "features")
     printed = run.run(of_directory(archive, classify={"threshold": 0.9}))
-    assert "older than the tables, and not asked for in this run" in printed
-    assert "results/own/biovolume_long.csv" in printed
+    assert "Moved to results/own/stale/" in printed
+    assert moved() == tables
+    run.run(of_directory(archive, classify={"threshold": 0.9}), "features")
+    assert not (run.results("own") / "stale").exists()
+    # The other tables hang on no pixel size.
+    other = of_directory(archive, classify={"threshold": 0.9}, features={"pixels_per_um": {"default": 2.0}})
+    run.run(other)
+    assert moved() == tables

@@ -67,17 +67,19 @@ def test_figures_are_drawn_when_asked_for_by_name_or_by_the_config(checkout: Che
     assert "none of the 1 used bins has a position" in (folder / "positions.svg").read_text()
 
 
-def test_figures_of_an_earlier_config_are_named(checkout: Checkout, archive: dict[str, str]) -> None:
+def test_figures_of_an_earlier_config_are_moved(checkout: Checkout, archive: dict[str, str]) -> None:
     config = {"dataset": "own", "source": archive, "report": {"make": True, "class": "Dinofisis"}}
     assert "report.class: 'Dinofisis' is in no label set" in checkout.run(config)
     others = {"dataset": "own", "source": archive, "classify": {"threshold": 0.5}}
     printed = checkout.run(others)
-    assert "older than the tables" in printed
-    assert "results/own/figures/heat_map.json" in printed
-    printed = checkout.run(others | {"classify": {"threshold": 0.9}}, "figures")
+    assert "Moved to results/own/stale/" in printed
+    assert "report.html, figures/ (28 files), report/ (3 files)" in printed
+    assert {path.name for path in (checkout.results("own") / "figures").iterdir()} == {"vega.js"}
+    checkout.run(others | {"classify": {"threshold": 0.9}}, "figures")
     assert json.loads((checkout.results("own") / "run.json").read_text())["config"]["classify"]["threshold"] == 0.9
-    assert "results/own/report.html" in printed  # it was not asked for
-    assert "heat_map.json" not in printed
+    assert (checkout.results("own") / "figures" / "heat_map.svg").exists()
+    left = {path.name for path in (checkout.results("own") / "stale").rglob("*") if path.is_file()}
+    assert left == {"report.html", "abundance.html", "coverage.html", "ledger.html"}  # figures are made anew
 
 
 def test_the_demo_without_figures(tmp_path: Path) -> None:

@@ -160,6 +160,9 @@ class OneFile:
     def __init__(self, file: SourceFile) -> None:
         self.file = file
 
+    def scores_identity_of(self, bin_id: str) -> dict[str, str]:  # noqa: ARG002
+        return {"address": self.file.address}
+
     def read_scores(self, bin_id: str) -> SourceFile:  # noqa: ARG002
         return self.file
 

@@ -33,6 +33,9 @@ class Given:
         self.features, self.scores = features, scores
         self.asked: list[str] = []
 
+    def features_identity_of(self, bin_id: str) -> dict[str, str]:
+        return {"of": bin_id}
+
     def read_features(self, bin_id: str) -> SourceFile | None:
         self.asked.append("features")
         return None if self.features is None else SourceFile(f"at/{bin_id}_features.csv", self.features)

@@ -6,10 +6,13 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+import proof
 import table_files
-from run_record import left_behind, record_run, summary
+from run_record import asked_of, read, record_run, summary, vouches, vouches_for_catalog
 
 CONFIG = {"dataset": "mvco", "source": {"kind": "directory", "catalog": "export"}, "classify": {"threshold": 0.7}}
 STATUSES = ["used", "used", "skipped", "filtered", "bad_volume", "no_scores"]
@@ -29,8 +32,19 @@ def run(tmp_path: Path) -> Path:
         out = csv.DictWriter(file, plain)
         out.writeheader()
         out.writerows([plain | {"class": name} for name in ("NA", "Akashiwo", "unclassified")])
+    for day in (15, 16):
+        part = tmp_path / f"2024-02-{day}.parquet"
+        pq.write_table(pa.table({"x": [day]}).replace_schema_metadata({proof.KEY: proof.statement("settings")}), part)
     files = (catalog, ledger, abundance, tmp_path / "bins", tmp_path / "run.json")
-    record_run(CONFIG, {"path": "resources/demo"}, *files, class_thresholds={"NA": 0.4})
+    record_run(
+        CONFIG,
+        {"path": "resources/demo"},
+        *files,
+        class_thresholds={"NA": 0.4},
+        files=["catalog.csv", "ledger.csv"],
+        parts=str(tmp_path / "{date}.parquet"),
+        catalog_made_of="of a list",
+    )
     return tmp_path / "run.json"
 
 
@@ -55,11 +69,35 @@ def test_the_end_of_a_run_in_words(run: Path) -> None:
     assert str(run.parent / "abundance_long.csv") in text
 
 
-def test_what_is_older_than_the_table(tmp_path: Path) -> None:
-    names = ["exports/a.nc", "figures/heat_map.json", "abundance_long.csv", "figures/time_series.json", "report.html"]
-    for at, name in enumerate(names):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (1000 + at, 1000 + at))
-    assert left_behind(tmp_path) == [f"{tmp_path.as_posix()}/{name}" for name in names[:2]]
-    assert left_behind(tmp_path / "figures") == []
+def test_a_run_vouches_for_what_it_was_made_with_and_for_nothing_else(run: Path) -> None:
+    folder, parts = run.parent, str(run.parent / "{date}.parquet")
+    record = read(run)
+    assert vouches(record, CONFIG, folder, parts)
+    assert vouches_for_catalog(record, folder / "catalog.csv", "of a list")
+    assert not vouches(record, CONFIG | {"classify": {"threshold": 0.8}}, folder, parts)
+    assert not vouches_for_catalog(record, folder / "catalog.csv", "of another list")
+    assert not vouches({**record, "workflow": {"version": "0.0.1"}}, CONFIG, folder, parts)
+    pq.write_table(pa.table({"x": [1]}), folder / "2024-02-16.parquet")
+    assert not vouches(record, CONFIG, folder, parts)
+
+
+@pytest.mark.parametrize("name", ["catalog.csv", "ledger.csv"])
+def test_a_table_that_was_changed_is_not_vouched_for(run: Path, name: str) -> None:
+    table = run.parent / name
+    table.write_text(table.read_text() + " ")
+    assert not vouches(read(run), CONFIG, run.parent, str(run.parent / "{date}.parquet"))
+    assert vouches_for_catalog(read(run), run.parent / "catalog.csv", "of a list") == (name != "catalog.csv")
+
+
+def test_how_to_recheck_is_not_what_was_asked_for() -> None:
+    assert asked_of({"recheck": {"days": 3}, "shard": None}) == {"shard": None}
+
+
+@pytest.mark.parametrize("body", [None, "", "[1]", "{"])
+def test_a_record_that_cannot_be_read_vouches_for_nothing(tmp_path: Path, body: str | None) -> None:
+    if body is not None:
+        (tmp_path / "run.json").write_text(body)
+    record = read(tmp_path / "run.json")
+    assert record == {}
+    assert not vouches(record, CONFIG, tmp_path, "{date}")
+    assert not vouches_for_catalog(record, tmp_path / "catalog.csv", "")

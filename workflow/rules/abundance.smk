@@ -14,13 +14,26 @@ rule pool_abundance:
     resources:
         pooling=1,
     params:
-        version=abundance.VERSION,
-        bins=bins_of_day,
-        method=asdict(replace(METHOD, class_table={})),
-        class_table=CLASS_TABLE_SHA256,
-        cut=day_is_cut,
+        **OF_DAY,
     run:
-        logged(log[0], abundance.pool_abundance, params.bins, input.summaries, METHOD, params.cut, day_files(output))
+        logged(
+            log[0],
+            abundance.pool_abundance,
+            params.bins,
+            input.summaries,
+            METHOD,
+            params.cut,
+            day_files(output),
+            stated(OF_DAY, wildcards),
+        )
+
+
+# What merge_abundance has to know beside the files.
+OF_MERGED = {
+    "failures_allowed": RECORD_FAILURES,
+    "summaries": SUMMARIES,
+    "instead": None if MAY_BE_EMPTY else SOURCE.scores_instead,
+}
 
 
 rule merge_abundance:
@@ -42,17 +55,8 @@ rule merge_abundance:
         record_failures=RECORD_FAILURES,
         allow_empty=MAY_BE_EMPTY,
     run:
-        logged(
-            log[0],
-            abundance.merge_abundance,
-            dict(input.items()),
-            input.catalog,
-            METHOD,
-            RECORD_FAILURES,
-            SUMMARIES,
-            day_files(output),
-            None if MAY_BE_EMPTY else SOURCE.scores_instead,
-        )
+        parts, merged = dict(input.items()), day_files(output)
+        logged(log[0], abundance.merge_abundance, parts, input.catalog, METHOD, merged=merged, **OF_MERGED)
 
 
 rule record_run:
@@ -66,7 +70,7 @@ rule record_run:
         f"{LOGS}/record_run.log",
     localrule: True
     params:
-        settings=SETTINGS,
+        settings=run_record.asked_of(SETTINGS),
         score_files=lambda wildcards: SOURCE.score_files_identity(),
         class_thresholds=CLASS_THRESHOLDS,
     run:
@@ -78,6 +82,5 @@ rule record_run:
             *input,
             SUMMARIES,
             output[0],
-            partial(SOURCE.score_files, window=WINDOW),
-            CLASS_THRESHOLDS,
+            **of_run(),
         )

@@ -3,7 +3,7 @@
 
 checkpoint list_catalog:
     input:
-        SOURCE.catalog_files(),
+        files_of_catalog,
     output:
         # update: the list there was stays if a new one cannot be had
         catalog=update(f"{TABLES}/catalog.csv"),
@@ -13,9 +13,7 @@ checkpoint list_catalog:
     resources:
         dashboard=1,
     params:
-        version=catalog.VERSION,
-        source=lambda wildcards: catalog.identity(SOURCE),
-        window=[str(WINDOW.start), str(WINDOW.end)],
+        **OF_CATALOG,
     run:
         empty = SHARD is not None
         logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, empty, METHOD.group_by)

@@ -1,5 +1,6 @@
 # Access to the config, the bins of a day, the list of targets. The only file that reads `config`.
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -49,6 +50,7 @@ import demo_archive
 import engine_log
 import examples
 import exports
+import extract_images
 import features
 import periods
 import recheck
@@ -95,6 +97,7 @@ SHARDS = (
     else []
 )
 
+STARTED = time.time()
 RESULTS = f"results/{SETTINGS['dataset']}"
 SUMMARIES = f"{RESULTS}/bins"
 FEATURES = f"{RESULTS}/features"
@@ -168,6 +171,7 @@ FEATURE_PARTS = {
     "size_spectrum": "size_spectrum/{date}.csv",
     "features_ledger": "features_ledger/{date}.csv",
 }
+FEATURE_PROOF = "features_ledger/{date}.json"  # what a day's parts were made of; of the others' one part says it
 FEATURE_MERGED = {name: f"{table}.csv" for name, table in biovolume.TABLES.items()}
 # File to schema of all tables that a run makes, for the description that goes with them.
 DESCRIBED = {
@@ -304,14 +308,6 @@ def features_path(bin_id):
     return f"{FEATURES}/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
 
 
-def summaries_of_day(wildcards):
-    return list(map(summary_path, selection().wanted[wildcards.date]))
-
-
-def features_of_day(wildcards):
-    return list(map(features_path, selection().wanted[wildcards.date]))
-
-
 def deleted_summaries(path_of, part):
     """The summaries that are not there although their day is made: the day alone does not miss them."""
     made = {date for date in selection().wanted if Path(RESULTS, part.format(date=date)).exists()}
@@ -340,7 +336,6 @@ def after_recheck(wildcards):
 
 def day_is_cut(wildcards):
     """Whether the window begins or ends within the day, or the bins were listed before it was over."""
-    listed_at = datetime.fromtimestamp(selection().path.stat().st_mtime, timezone.utc)
     listed, day = selection().bins["bin"], selection().days[wildcards.date]["bin"]
     # The id of a bin may be of another day than its sample_time. One that is not listed is of raw files: its id's.
     cut = any(
@@ -348,7 +343,7 @@ def day_is_cut(wildcards):
         for end in (WINDOW.start, WINDOW.end)
         if end and end.bin
     )
-    return cut or f"{listed_at:%Y-%m-%d}" <= wildcards.date
+    return cut or f"{listed_at():%Y-%m-%d}" <= wildcards.date
 
 
 def day_files(output):
@@ -364,6 +359,40 @@ def bins_to_read(rule):
     if not workflow.is_main_process:
         return 1, 1
     return sum(map(len, selection().wanted.values())), jobs_of(rule)
+
+
+def is_among_all(bin_id):
+    """Whether a bin's images are wanted because all are: it is left out without raw files, which one by name is not."""
+    listed = Path(f"{TABLES}/image_bins.csv")
+    return not IMAGES["bins"] and listed.exists() and bin_id in read_image_bins(listed, listed.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def read_image_bins(path, changed):
+    return frozenset(table_files.read("image_bins", path)["bin"])
+
+
+def say_left_out():
+    """How many bins of all images have no raw files, which a server only says when it is asked for them."""
+    zips = [path for job in workflow.dag.jobs if job.rule.name == "extract_images" for path in job.output]
+    if without := extract_images.left_out(zips):
+        if len(without) == len(zips):
+            for path in without:  # so that the next run says so too
+                path.unlink()
+            raise WorkflowError(f"images: none of {len(zips)} bins has raw files (.hdr, .adc, .roi) in the source")
+        logger.warning(f"images: {len(without)} of {len(zips)} bins have no raw files in the source: left out")
+
+
+def of_zip(wildcards):
+    return {"leave_out": is_among_all(wildcards.bin), "made_of": stated(OF_IMAGES, wildcards)}
+
+
+def ask_again_for_left_out():
+    """Raw files that were not there may be now: their bins are asked for again, by the next run that wants images."""
+    for path in extract_images.left_out(
+        [*Path(RESULTS).glob("images/**/*.zip"), *Path(TABLES).glob("examples/**/*.zip")]
+    ):
+        path.unlink()
 
 
 def image_files(wildcards, scores=True):
@@ -414,8 +443,3 @@ progress_of_features = Progress("features of bins", lambda: bins_to_read("summar
 def print_summary():
     if Path(f"{TABLES}/run.json").exists():
         logger.info(run_record.summary(f"{TABLES}/run.json"))
-        if left := run_record.left_behind(TABLES):
-            logger.warning(
-                "older than the tables, and not asked for in this run: " + ", ".join(left) + ". Ask for them again, "
-                "by name or with report.make, features.make, images.make or export.formats, or delete them"
-            )

@@ -1,9 +1,8 @@
-# How the workflow deals with the engine: its log, its locks and records, and what it costs per job. No rule is here.
+# How the workflow deals with the engine: its log, what it costs per job, how a run begins and ends. No rule is here.
 import ctypes
 import gc
 import logging
 import re
-import shutil
 import signal
 import sys
 import threading
@@ -12,14 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from snakemake.logging import logger
-from snakemake.settings.enums import PersistenceBackend
 from snakemake_interface_logger_plugins.common import LogEvent
 
 import engine_log
 import engine_state
-from bin_ids import parse_bin_id
-from errors import StateError
-from files import aside
 
 M_TOP_PAD = -2  # glibc's malloc.h
 
@@ -30,52 +25,11 @@ PER_JOB = (LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
 logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
 logger.addFilter(lambda record: getattr(record, "event", None) not in PER_JOB and "Select jobs" not in str(record.msg))
 
+
 # The engine puts the path of Python as it is into commands of the shell, of scripts and of jobs in processes of their own:
 # in a folder whose name has a blank or an apostrophe they would not start. Not in quotes: it adds some of its own.
 if Path(sys.executable).exists():
     sys.executable = re.sub(r"[^\w/.+-]", r"\\\g<0>", sys.executable)
-
-engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
-# A job in a process of its own, on another machine perhaps, belongs to the run that has the claim.
-CLAIM = engine_state.claim(TABLES) if workflow.is_main_process else None
-if CLAIM:
-    engine_state.refuse_stale_lock(TABLES, sys.argv[1:])
-
-
-def distrust_unrecorded():
-    """Make parts of tables again that the engine has no record of, and put summaries aside for their jobs to take up.
-
-    Of the window's days only: another shard may be at work on its own.
-    """
-    first, last = (bound and bound.day.isoformat() for bound in (WINDOW.start, WINDOW.end))
-
-    def in_window(day):
-        return (not first or day >= first) and (not last or day <= last)
-
-    for folder in {Path(RESULTS, part).parent for part in (*PARTS.values(), *FEATURE_PARTS.values())}:
-        for path in engine_state.unrecorded(p for p in folder.glob("[!.]*") if in_window(p.stem)):
-            path.unlink()
-    summaries = Path(SUMMARIES).rglob("[!.]*.parquet")
-    for path in engine_state.unrecorded(p for p in summaries if in_window(f"{parse_bin_id(p.stem).time:%Y-%m-%d}")):
-        path.replace(aside(path))
-    summaries = Path(FEATURES).rglob("[!.]*.parquet")
-    for path in engine_state.unrecorded(p for p in summaries if in_window(f"{parse_bin_id(p.stem).time:%Y-%m-%d}")):
-        path.unlink()
-
-
-# Ways to call the engine that only look, and must change nothing.
-LOOKING = (
-    "-n --dry-run --dryrun --lint -l --dag --d3dag --rulegraph --filegraph --summary -S --detailed-summary -D --report "
-    "--archive --list-rules --list --list-target-rules --list-changes --print-compilation --unlock"
-).split()
-if (
-    CLAIM
-    and not SHARDS
-    and not engine_state.is_locked(TABLES)
-    and set(LOOKING).isdisjoint(sys.argv)
-    and workflow.workflow_settings.persistence_backend == PersistenceBackend.FILE
-):
-    distrust_unrecorded()
 
 
 def spare_the_engine():
@@ -132,11 +86,8 @@ async def leave_sizes(jobs):
 
 def get_ready():
     """What is to be seen to when there is something to do, the engine has its lock and knows its first jobs."""
-    global CLAIM
-    # Patience: of two runs that begin in the same instant, the one that was refused has to end first.
-    CLAIM = CLAIM or engine_state.claim(TABLES, patience=5)
-    if not CLAIM:
-        raise StateError(f"another run is at work on {TABLES}: wait until it has ended")
+    if workflow.touch:
+        return
     to_write = [Path(path).parent for job in workflow.dag.needrun_jobs() for path in (*job.output, *job.log)]
     engine_state.refuse_read_only([*to_write, *Path(RESULTS).glob("*/"), *Path(SUMMARIES).glob("*/")])
     # The engine's own handler takes a lock, for which it waits for ever if the interrupted code holds it.
@@ -154,6 +105,8 @@ async def accept_any_time(job, outputs):
 def after_failure():
     """Leave no merged table that lacks what failed, and say how to go on."""
     engine_log.SENTENCES.summed_up = True
+    if workflow.touch:
+        return
     unfinished = {job.rule.name for job in workflow.dag.needrun_jobs()}
     if "list_catalog" in unfinished:
         # The engine has put back the list there was, and noted it as that of the window asked for now.
@@ -162,15 +115,7 @@ def after_failure():
                 workflow.persistence.started(job)
         logger.error("The list of bins could not be read, for the reason said above; what was built is as it was.")
         return
-    if "merge_abundance" in unfinished:
-        for stale in targets():
-            if Path(stale).is_dir():
-                shutil.rmtree(stale)
-            elif stale != RECHECK["catalog"]:
-                Path(stale).unlink(missing_ok=True)
-    if "merge_biovolume" in unfinished:
-        for name in (*FEATURE_MERGED.values(), "report.html"):
-            Path(f"{TABLES}/{name}").unlink(missing_ok=True)
+    put_aside(over=True)
     if not workflow.scheduler.failed:
         logger.error("The run was stopped. What is built is kept: the same command goes on where it stood.")
         return

@@ -8,7 +8,7 @@ rule summarize_features:
     input:
         f"{SUMMARIES}/{{folder}}/{{bin}}.parquet",
         # none from a dashboard
-        lambda wildcards: SOURCE.features_files(wildcards.bin),
+        features_of_bin,
     output:
         f"{FEATURES}/{{folder}}/{{bin}}.parquet",
     log:
@@ -39,6 +39,7 @@ rule pool_biovolume:
         summaries=features_of_day,
     output:
         **{name: f"{RESULTS}/{path}" for name, path in FEATURE_PARTS.items()},
+        proof=f"{RESULTS}/{FEATURE_PROOF}",
     log:
         f"{LOGS}/pool_biovolume/{{date}}.log",
     priority: 1
@@ -46,14 +47,10 @@ rule pool_biovolume:
     resources:
         pooling=1,
     params:
-        version=biovolume.VERSION,
-        bins=bins_of_day,
-        method=asdict(replace(METHOD, class_table={})),
-        class_table=CLASS_TABLE_SHA256,
-        pixels_per_um=PIXELS,
+        **OF_DAYS_FEATURES,
     run:
-        files = feature_files(output)
-        logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files)
+        files, of = feature_files(output), stated(OF_DAYS_FEATURES, wildcards)
+        logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files, of)
 
 
 # What merge_biovolume has to know beside the files.
@@ -77,6 +74,7 @@ rule merge_biovolume:
     localrule: True
     params:
         record_failures=RECORD_FAILURES,
+        pixels_per_um=PIXELS,  # it is among the days', which are not looked at where features are not asked for
     run:
         logged(log[0], biovolume.merge_biovolume, dict(input.items()), feature_files(output), **OF_FEATURES)
 

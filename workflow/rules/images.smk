@@ -4,33 +4,10 @@
 #   snakemake --cores 8 results/demo/images/2024/D20240418/D20240418T001403_IFCB901.zip
 #   snakemake --cores 8 images
 #   snakemake --cores 8 montages
-import extract_images
 import montages
 
 extracted = Progress("images of bins", lambda: jobs_to_do("extract_images"))
 exampled = Progress("bins of montages", lambda: jobs_to_do("extract_examples"))
-
-
-def is_among_all(bin_id):
-    """Whether a bin's images are wanted because all are: it is left out without raw files, which one by name is not."""
-    listed = Path(f"{TABLES}/image_bins.csv")
-    return not IMAGES["bins"] and listed.exists() and bin_id in read_image_bins(listed, listed.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def read_image_bins(path, changed):
-    return frozenset(table_files.read("image_bins", path)["bin"])
-
-
-def say_left_out():
-    """How many bins of all images have no raw files, which a server only says when it is asked for them."""
-    zips = [path for job in workflow.dag.jobs if job.rule.name == "extract_images" for path in job.output]
-    if without := extract_images.left_out(zips):
-        if len(without) == len(zips):
-            for path in without:  # so that the next run says so too
-                path.unlink()
-            raise WorkflowError(f"images: none of {len(zips)} bins has raw files (.hdr, .adc, .roi) in the source")
-        logger.warning(f"images: {len(without)} of {len(zips)} bins have no raw files in the source: left out")
 
 
 checkpoint list_images:
@@ -51,7 +28,7 @@ checkpoint list_images:
 
 rule extract_images:
     input:
-        lambda wildcards: image_files(wildcards, scores=bool(IMAGES["classes"])),
+        files_of_images,
         archive=ancient(SOURCE.catalog_files()),
     output:
         f"{RESULTS}/images/{{folder}}/{{bin}}.zip",
@@ -61,12 +38,7 @@ rule extract_images:
     resources:
         dashboard=1,
     params:
-        version=extract_images.VERSION,
-        source=lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
-        scores=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin) if IMAGES["classes"] else None,
-        stitch=IMAGES["stitch"],
-        classes=IMAGES["classes"],
-        thresholds=OF_CLASSES if IMAGES["classes"] else None,
+        **OF_IMAGES,
     run:
         logged(
             log[0],
@@ -76,7 +48,7 @@ rule extract_images:
             wildcards.bin,
             output[0],
             classes=IMAGES["classes"],
-            leave_out=is_among_all(wildcards.bin),
+            **of_zip(wildcards),
             **EXTRACTION,
         )
 
@@ -109,7 +81,7 @@ checkpoint choose_examples:
 # Only the images that montages show.
 rule extract_examples:
     input:
-        image_files,
+        files_of_examples,
         chosen=ancient(f"{TABLES}/montages.csv"),  # what it says of the bin is among the params
     output:
         f"{TABLES}/examples/{{folder}}/{{bin}}.zip",
@@ -119,12 +91,7 @@ rule extract_examples:
     resources:
         dashboard=1,
     params:
-        version=extract_images.VERSION,
-        source=lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
-        scores=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
-        stitch=IMAGES["stitch"],
-        precision=METHOD.precision,
-        chosen=lambda wildcards: examples_of_bins()[wildcards.bin],
+        **OF_EXAMPLES,
     run:
         logged(
             log[0],
@@ -134,6 +101,7 @@ rule extract_examples:
             wildcards.bin,
             output[0],
             chosen=params.chosen,
+            made_of=stated(OF_EXAMPLES, wildcards),
             **EXTRACTION,
         )
 

@@ -5,7 +5,7 @@
 
 checkpoint reread_source:
     output:
-        f"{TABLES}/changes.csv",
+        update(f"{TABLES}/changes.csv"),  # left as it is if it says the same
     log:
         f"{LOGS}/reread_source.log",
     localrule: True
@@ -14,11 +14,7 @@ checkpoint reread_source:
     params:
         asked=datetime.now(timezone.utc).isoformat(),  # so it runs each time that it is asked for
     run:
-        # Raw files that were not there may be now: their bins are asked for again, by the next run that wants images.
-        for path in extract_images.left_out(
-            [*Path(RESULTS).glob("images/**/*.zip"), *Path(TABLES).glob("examples/**/*.zip")]
-        ):
-            path.unlink()
+        ask_again_for_left_out()
         logged(log[0], recheck.recheck, SOURCE, WINDOW, **RECHECK, changes=output[0], workers=resources.dashboard)
 
 

@@ -4,7 +4,7 @@
 rule summarize_scores:
     input:
         # none from a dashboard. Not the catalog: one that was listed again is no reason to read a bin again
-        lambda wildcards: SOURCE.scores_files(wildcards.bin),
+        scores_of_bin,
     output:
         f"{SUMMARIES}/{{folder}}/{{bin}}.parquet",
     log:

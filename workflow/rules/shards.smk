@@ -3,7 +3,7 @@
 
 rule merge_catalogs:
     input:
-        [f"{shard}/catalog.csv" for shard in SHARDS],
+        catalogs_of_shards,
     output:
         f"{TABLES}/catalog.csv",
     log:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+import proof
 import sweep
 import table_files
 from bin_ids import parse_bin_id
@@ -18,7 +19,7 @@ from coverage import cover
 from errors import ScoresError, TableError
 from files import whole_file
 from intervals import pearson_dispersion, poisson_limits, widened_limits
-from scores import UNCLASSIFIED, Precision, Provenance, count_classes, label_set, read_summary
+from scores import UNCLASSIFIED, Precision, Provenance, count_classes, label_set, read_provenance, read_summary
 from selection import WANTED
 from thresholds import warn_of_unknown
 
@@ -66,13 +67,18 @@ class DayFiles:
 
 
 def pool_abundance(
-    bins: pd.DataFrame, summaries: Sequence[str | Path], method: Method, cut: bool, files: DayFiles
+    bins: pd.DataFrame,
+    summaries: Sequence[str | Path],
+    method: Method,
+    cut: bool,
+    files: DayFiles,
+    made_of: str = "",
 ) -> None:
     """Pool the bins of one UTC day and write the day's part of the merged tables.
 
     bins: all bins of the day, as `selection.assess` returns them. summaries: the scores summaries of
-    those that were asked for. cut: the window begins or ends within the day. Raises ScoresError if a summary is
-    missing or damaged.
+    those that were asked for. cut: the window begins or ends within the day. made_of: a checksum of the settings, for
+    the proof. Raises ScoresError if a summary is missing or damaged.
     """
     tallies, told = {}, {}
     kept: dict[tuple[str, ...], np.ndarray] = {}
@@ -111,8 +117,26 @@ def pool_abundance(
     table_files.write(bins[table_files.columns("ledger")], "ledger", files.ledger)
     table_files.write(cover(bins, group_by, cut, method.position_tolerance_km), "coverage", files.coverage)
     by_bin = {bin_id: tally.counts for bin_id, tally in tallies.items()}
-    write_part(bin_rows(used, by_bin, {bin_id: tally.n_rois for bin_id, tally in tallies.items()}), files.bins)
     sweep.write_part(kept, files.sweep)
+    # The last one, with the proof of all.
+    rows = bin_rows(used, by_bin, {bin_id: tally.n_rois for bin_id, tally in tallies.items()})
+    said = [vars(told[bin_id]) for bin_id in sorted(bins.loc[wanted, "bin"])]
+    write_part(rows, files.bins, proof.statement(proof.digest(made_of, said), _others(files)))
+
+
+def _others(files: DayFiles) -> dict[str, str]:
+    """The parts of a day that do not hold the proof."""
+    return {name: path for name, path in vars(files).items() if name != "bins"}
+
+
+def proves_itself(bins: pd.DataFrame, summaries: Sequence[str | Path], files: DayFiles, made_of: str) -> bool:
+    """Whether the parts of a day are those that `pool_abundance` would write, which says what the arguments are."""
+    stated = proof.of_parquet(files.bins).get(proof.KEY)
+    if not stated:
+        return False
+    told = {said.bin: vars(said) for said in map(read_provenance, summaries) if said}
+    said = [told.get(bin_id) for bin_id in sorted(bins.loc[bins["status"] == WANTED, "bin"])]
+    return proof.holds(stated, proof.digest(made_of, said), _others(files))
 
 
 def pool(used: pd.DataFrame, tallies: Mapping[str, Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:

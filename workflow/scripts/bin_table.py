@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+import proof
 import table_files
 from files import whole_file
 from scores import UNCLASSIFIED
@@ -36,15 +37,13 @@ def bin_rows(used: pd.DataFrame, counts: Mapping[str, Mapping[str, int]], n_rois
     return rows[table_files.columns("bins_long")]
 
 
-def write_part(rows: pd.DataFrame, path: str | Path) -> None:
-    """Check the rows against their schema and write them as a Parquet file of their own."""
+def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
+    """Check the rows against their schema and write them as a Parquet file of their own. stated: the day's proof."""
     table_files.check(rows, "bins_long", str(path))
     with whole_file(path) as unfinished:
-        pq.write_table(
-            pa.Table.from_pandas(rows, table_files.arrow_schema("bins_long"), preserve_index=False),
-            unfinished,
-            compression="zstd",
-        )
+        table = pa.Table.from_pandas(rows, table_files.arrow_schema("bins_long"), preserve_index=False)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), proof.KEY: stated})
+        pq.write_table(table, unfinished, compression="zstd")
 
 
 def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:

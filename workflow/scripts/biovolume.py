@@ -23,13 +23,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+import proof
 import size_spectrum
 import table_files
 from abundance import GROUPS, Method, concatenate
 from bin_ids import parse_bin_id
 from class_table import LIVING_TOTAL, ClassTable, traits
 from errors import FeaturesError, TableError
-from features import NOT_USED, FeaturesProvenance, read_features_summary
+from features import NOT_USED, FeaturesProvenance, read_features_summary, said_of
 from files import whole_file
 from pixel_size import DEFAULT, PixelSizes, pixels_of
 from scores import UNCLASSIFIED, classify_rois
@@ -47,12 +48,13 @@ UG_PER_L = 1e-3  # of a pg per mL
 
 @dataclass(frozen=True)
 class FeatureFiles:
-    """Where the parts of one day go, or the merged tables."""
+    """Where the parts of one day go, and the proof of what they were made of; or the merged tables."""
 
     biovolume: str
     biovolume_groups: str
     size_spectrum: str
     features_ledger: str
+    proof: str = ""
 
 
 TABLES = {
@@ -121,12 +123,18 @@ def tally(classes: Sequence[str], labels: Sequence[str], volume: NDArray[np.floa
 
 
 def pool_biovolume(
-    bins: pd.DataFrame, summaries: Sequence[str | Path], method: Method, pixels_per_um: PixelSizes, files: FeatureFiles
+    bins: pd.DataFrame,
+    summaries: Sequence[str | Path],
+    method: Method,
+    pixels_per_um: PixelSizes,
+    files: FeatureFiles,
+    made_of: str = "",
 ) -> None:
     """Pool the bins of one UTC day and write the day's part of the merged tables.
 
     bins: all bins of the day, as `selection.assess` returns them. summaries: the features summaries of those that were
-    asked for class scores. Raises FeaturesError if a summary is missing or damaged.
+    asked for class scores. made_of: a checksum of the settings, for the proof. Raises FeaturesError if a summary is
+    missing or damaged.
     """
     tallies: dict[str, Tally] = {}
     told: dict[str, FeaturesProvenance] = {}
@@ -159,6 +167,20 @@ def pool_biovolume(
     table_files.write(
         table if len(table) else table_files.empty("features_ledger"), "features_ledger", files.features_ledger
     )
+    if files.proof:
+        with whole_file(files.proof) as unfinished:
+            unfinished.write_text(_statement(summaries, files, made_of) + "\n", encoding="utf-8")
+
+
+def _statement(summaries: Sequence[str | Path], files: FeatureFiles, made_of: str) -> str:
+    parts = {name: path for name, path in vars(files).items() if name != "proof"}
+    return proof.statement(proof.digest(made_of, list(map(said_of, summaries))), parts)
+
+
+def proves_itself(summaries: Sequence[str | Path], files: FeatureFiles, made_of: str) -> bool:
+    """Whether the parts of a day are those that `pool_biovolume` would write, which says what the arguments are."""
+    stated = proof.of_json(files.proof)
+    return bool(stated) and stated == _statement(summaries, files, made_of)
 
 
 def _account(

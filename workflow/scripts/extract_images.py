@@ -1,6 +1,7 @@
 """Images of bins as files that anything can open: per bin a zip of PNGs, with a manifest of what they are.
 
-The same images give the same bytes: entries are in the order of the ROIs and have a fixed time.
+The same images of the same source give the same bytes: entries are in the order of the ROIs and have a fixed time.
+The comment of a zip is the proof of what it was made of.
 """
 
 import io
@@ -18,6 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from PIL import Image, PngImagePlugin
 
+import proof
 import table_files
 from abundance import Method
 from bin_ids import add_target
@@ -113,12 +115,14 @@ def extract_images(
     stitch: bool,
     record_failures: bool,
     leave_out: bool = False,
+    made_of: str = "",
 ) -> None:
     """Write the zip of a bin: all its images, or those of the ROIs that `classes` won at their thresholds.
 
     Class scores are asked for only with classes. Raises RawFileError or ScoresError, naming bin or ROI, if something
     cannot be had, or writes it down as a `problem` in the manifest with `record_failures`. leave_out: the zip of a bin
     without raw files has a manifest that says so and nothing else, so that it is not asked for again; see `left_out`.
+    made_of: a checksum of the settings, for the zip's proof.
     """
 
     def won() -> Won:
@@ -127,7 +131,7 @@ def extract_images(
         found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
         return {number: (name, score) for number, name, score in found if name in classes}
 
-    _write(source, bin_id, path, won if classes else None, stitch, record_failures, leave_out)
+    _write(source, bin_id, path, won if classes else None, stitch, record_failures, leave_out, made_of)
 
 
 def extract_examples(
@@ -138,6 +142,7 @@ def extract_examples(
     method: Method,
     stitch: bool,
     record_failures: bool,
+    made_of: str = "",
 ) -> None:
     """Write a zip of a bin's images that montages show, as `extract_images` does; without raw files it is left out.
 
@@ -161,7 +166,12 @@ def extract_examples(
             found |= dict.fromkeys(of_class[:most], (name, score))
         return dict(sorted(found.items()))
 
-    _write(source, bin_id, path, won, stitch, record_failures, leave_out=True)
+    _write(source, bin_id, path, won, stitch, record_failures, leave_out=True, made_of=made_of)
+
+
+def proves_itself(path: str | Path, made_of: str) -> bool:
+    """Whether a file is the zip that would be written with this checksum of the settings."""
+    return proof.holds(proof.of_zip(path), made_of)
 
 
 def _scored(source: Source, bin_id: str) -> RoiWinners:
@@ -182,9 +192,11 @@ def _write(
     stitch: bool,
     record_failures: bool,
     leave_out: bool,
+    made_of: str,
 ) -> None:
     rows: list[Row] = []
     with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        archive.comment = proof.statement(made_of).encode()
         try:
             won = choose() if choose else None
             if won is None or won:  # else there is nothing to ask for

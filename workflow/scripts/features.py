@@ -28,9 +28,20 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+import proof
 from errors import FeaturesError, ScoresError
 from files import whole_file
-from scores import MISSING, PRECISIONS, RoiWinners, read_rois, read_summary, read_winner_columns, winner_columns
+from scores import (
+    MISSING,
+    PRECISIONS,
+    Provenance,
+    RoiWinners,
+    read_provenance,
+    read_rois,
+    read_summary,
+    read_winner_columns,
+    winner_columns,
+)
 from source import Source
 from source_file import SourceFile
 
@@ -194,8 +205,24 @@ def summarize_features(
         # A message may quote what the file holds; the account has one line per bin.
         reason = "".join(c if c.isprintable() else "?" for c in str(error))
         provenance = FeaturesProvenance(bin_id, "failed", reason)
-    write_features_summary(provenance, rois, biovolume, path)
+    write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said))
     return provenance
+
+
+def made_of(source: Source, bin_id: str, scores: Provenance) -> str:
+    """A checksum of what says which features a summary is of: its meaning, the source, and the bin's class scores."""
+    return proof.digest(VERSION, source.features_identity_of(bin_id), scores.status, scores.sha256)
+
+
+def proves_itself(source: Source, bin_id: str, summary: str | Path, path: str | Path) -> bool:
+    """Whether a file is the one that `summarize_features` would make; asks for nothing. summary: of the scores."""
+    said, found = read_provenance(summary), proof.of_parquet(path)
+    return said is not None and proof.holds(found.get(proof.KEY), made_of(source, bin_id, said))
+
+
+def said_of(path: str | Path) -> str:
+    """What a features summary says that it was made from, as text; empty if it is not one."""
+    return proof.of_parquet(path).get("ifcb", b"").decode()
 
 
 def _addressed(file: SourceFile, read: Callable[[], T]) -> T:
@@ -229,13 +256,17 @@ def biovolume_of(rois: NDArray[np.int64], features: RoiFeatures) -> NDArray[np.f
 
 
 def write_features_summary(
-    provenance: FeaturesProvenance, rois: RoiWinners, biovolume: NDArray[np.float64], path: str | Path
+    provenance: FeaturesProvenance,
+    rois: RoiWinners,
+    biovolume: NDArray[np.float64],
+    path: str | Path,
+    made_of: str = "",
 ) -> None:
-    """Write a features summary; as described at the top of this module."""
+    """Write a features summary; as described at the top of this module. made_of: as of the function of that name."""
     winners = winner_columns(provenance.classes, rois.score, rois.winner)
     table = pa.table(
         {"roi": pa.array(rois.rois), **winners, "biovolume": pa.array(biovolume, mask=np.isnan(biovolume))}
-    ).replace_schema_metadata({"ifcb": json.dumps(vars(provenance))})
+    ).replace_schema_metadata({"ifcb": json.dumps(vars(provenance)), proof.KEY: proof.statement(made_of)})
     with whole_file(path) as unfinished:
         pq.write_table(table, unfinished, compression="lz4", write_statistics=False, write_page_checksum=True)
 

@@ -42,8 +42,3 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
-
-
-def aside(path: str | Path) -> Path:
-    """Where a whole file waits that the engine has no record of, for the job that makes it to take it up."""
-    return Path(path).with_name(f".{Path(path).name}.aside")

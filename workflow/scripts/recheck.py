@@ -4,7 +4,7 @@ import io
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +47,8 @@ def recheck(
     try:
         list_catalog(source, window, fresh)
         after = table_files.read("catalog", fresh)
-        fresh.replace(catalog)  # even if it says the same: its time is when the bins were listed
+        if fresh.read_bytes() != Path(catalog).read_bytes() or _last_day_is_over(before, catalog):
+            fresh.replace(catalog)
     finally:
         fresh.unlink(missing_ok=True)
     rows = list(_catalog_changes(before, after))
@@ -69,7 +70,22 @@ def recheck(
         log.warning(f"recheck: {gone}. What was read before of the bins that were not asked for is kept")
     log.info(f"recheck: {len(rows)} changes, listed in {changes}")
     table = table_files.empty("changes") if not rows else pd.DataFrame(rows, columns=table_files.columns("changes"))
+    if Path(changes).exists() and Path(changes).read_text(encoding="utf-8") == table_files.as_csv(
+        table, "changes", str(changes)
+    ):
+        return
     table_files.write(table, "changes", changes)
+
+
+def _last_day_is_over(listed: pd.DataFrame, catalog: str | Path) -> bool:
+    """Whether the last day of a catalog was not over when it was listed, which its file's time says, and is now.
+
+    The day is then known to be whole, although the list says the same.
+    """
+    if listed.empty:
+        return False
+    last: date = listed["sample_time"].max().date()
+    return datetime.fromtimestamp(Path(catalog).stat().st_mtime, UTC).date() <= last < datetime.now(UTC).date()
 
 
 def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+import proof
 import settings
 import table_files
 import version as project
@@ -30,12 +31,18 @@ def record_run(
     path: str | Path,
     score_files: Callable[[Collection[str]], Mapping[str, Any] | None] = lambda bins: None,  # noqa: ARG005
     class_thresholds: Mapping[str, float] | None = None,
+    listed_at: datetime | None = None,
+    files: Sequence[str] = (),
+    parts: str = "",
+    catalog_made_of: str = "",
 ) -> None:
     """Write run.json: the resolved config, software versions, the source's address (identity), times and counts.
 
-    summaries: the folder of the scores summaries. The time of the catalog is that of its file, so that files with the
-    results themselves have no times. score_files: as `Source.score_files`, of the run's window. class_thresholds: those
-    of single classes.
+    summaries: the folder of the scores summaries. score_files: as `Source.score_files`, of the run's window.
+    class_thresholds: those of single classes. listed_at: the time of the catalog; else that of its file, so that files
+    with the results themselves have no times. For `vouches`: files, the names of the merged tables beside `path`;
+    parts: the path of a day's part that states what the day was made of, with `{date}`; catalog_made_of: a checksum of
+    what the catalog was made of.
     """
     bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
     rows = table_files.read("abundance_long", abundance, ["date", "class"])
@@ -46,7 +53,7 @@ def record_run(
         "workflow": {"name": project.NAME, "version": project.VERSION},
         "dataset": config["dataset"],
         "source": dict(address),
-        "catalog_read_at": _utc(Path(catalog).stat().st_mtime),
+        "catalog_read_at": _utc(listed_at.timestamp() if listed_at else Path(catalog).stat().st_mtime),
         "written_at": _utc(datetime.now(UTC).timestamp()),
         "bins": len(bins),
         "bins_per_status": {status: int((bins["status"] == status).sum()) for status in statuses},
@@ -63,6 +70,8 @@ def record_run(
         "class_thresholds": dict(class_thresholds or {}),
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
+        "files_sha256": _checksums(Path(path).parent, files),
+        "made_of": {"catalog": catalog_made_of, "days": _days(bins, parts)},
     }
     with whole_file(path) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -78,15 +87,52 @@ def _utc(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
 
 
-def left_behind(folder: str | Path) -> list[str]:
-    """What is made on request in a results folder and is older than its table, so perhaps of another config."""
-    table = Path(folder, "abundance_long.csv")
-    if not table.exists():
-        return []
-    made = table.stat().st_mtime_ns
-    others = ("figures/*.json", "exports/*", "montages/*.json", "report.html", "biovolume_*.csv", "size_spectrum.csv")
-    found = [path for pattern in others for path in Path(folder).glob(pattern)]
-    return sorted(path.as_posix() for path in found if path.stat().st_mtime_ns < made)
+def _checksums(folder: Path, files: Sequence[str]) -> dict[str, str]:
+    return proof.checksums({name: folder / name for name in sorted(files)})
+
+
+def _days(ledger: pd.DataFrame, parts: str) -> str:
+    """A checksum of what the days of a ledger were made of."""
+    return proof.of_days(parts.format(date=date) for date in sorted(set(ledger["date"]))) if parts else ""
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """A run.json; empty if there is none that can be read."""
+    try:
+        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def vouches_for_catalog(run: Mapping[str, Any], catalog: str | Path, made_of: str) -> bool:
+    """Whether a run.json says that the catalog beside it was made of this."""
+    if run.get("made_of", {}).get("catalog") != made_of:
+        return False
+    found: str = run.get("files_sha256", {}).get(Path(catalog).name, "")
+    return bool(found) and proof.checksums({"": catalog})[""] == found
+
+
+def vouches(run: Mapping[str, Any], config: Mapping[str, Any], folder: str | Path, parts: str) -> bool:
+    """Whether a run.json is of this config and version of the workflow, and the tables beside it and the days are its.
+
+    config: as of `asked_of`. folder, parts: where it lies, and as of `record_run`.
+    """
+    files = run.get("files_sha256") or {}
+    ledger = Path(folder, "ledger.csv")
+    if (
+        asked_of(run.get("config", {})) != json.loads(json.dumps(config))
+        or run.get("workflow", {}).get("version") != project.VERSION
+        or ledger.name not in files
+        or _checksums(Path(folder), list(files)) != files
+    ):
+        return False
+    days = _days(table_files.read("ledger", ledger, ["date"]), parts)
+    return bool(days) and days == run["made_of"]["days"]
+
+
+def asked_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a config that says what is in results: all but how to recheck."""
+    return {key: value for key, value in config.items() if key != "recheck"}
 
 
 def summary(path: str | Path) -> str:

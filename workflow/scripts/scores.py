@@ -14,7 +14,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -28,11 +27,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+import proof
 from bin_ids import add_target
 from class_scores_h5 import PACKED, read_packed
 from csv_text import is_formula
 from errors import ScoresError
-from files import aside, whole_file
+from files import whole_file
 from source import Source
 from source_file import SourceFile
 
@@ -314,8 +314,6 @@ def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failu
 
     A bin that cannot be had raises ScoresError, or is written down as `failed` with `record_failures`.
     """
-    if taken_up := _take_up(source, bin_id, path):
-        return taken_up
     classes: tuple[str, ...] = ()
     winners = find_winners(np.empty((0, 0)))
     address = ""
@@ -336,22 +334,37 @@ def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failu
         # A message may quote what the file holds; the ledger has one line per bin.
         reason = "".join(c if c.isprintable() else "?" for c in message)
         provenance = Provenance(bin_id, "failed", reason, address)
-    write_summary(provenance, winners, path)
+    write_summary(provenance, winners, path, made_of(source, bin_id))
     return provenance
 
 
-def _take_up(source: Source, bin_id: str, path: str | Path) -> Provenance | None:
-    """Take a summary that was put aside, if it is of this source: a bin is not asked for twice."""
-    waiting = aside(path)
-    if not waiting.exists():
+def made_of(source: Source, bin_id: str) -> str:
+    """A checksum of what says which scores a summary is of: the meaning of summaries, and the source."""
+    return proof.digest(VERSION, source.scores_identity_of(bin_id))
+
+
+def proves_itself(source: Source, bin_id: str, path: str | Path) -> bool:
+    """Whether a file is the summary of this bin that `summarize_scores` would make of this source; asks for nothing."""
+    found = proof.of_parquet(path)
+    said = _said(found)
+    if said is None or said.bin != bin_id:
+        return False
+    if proof.KEY not in found:  # made before summaries said it
+        return source.would_tell(bin_id, said.address or said.reason)
+    return proof.holds(found[proof.KEY], made_of(source, bin_id))
+
+
+def _said(metadata: Mapping[str, bytes]) -> Provenance | None:
+    try:
+        said = json.loads(metadata["ifcb"])
+        return Provenance(**{**said, "classes": tuple(said["classes"])})
+    except (LookupError, TypeError, ValueError):
         return None
-    with suppress(ScoresError):
-        provenance, _ = read_summary(waiting)
-        if provenance.bin == bin_id and source.would_tell(bin_id, provenance.address or provenance.reason):
-            waiting.replace(path)
-            return provenance
-    waiting.unlink()
-    return None
+
+
+def read_provenance(path: str | Path) -> Provenance | None:
+    """What a scores summary was made from, without its rows; None if it is not a summary."""
+    return _said(proof.of_parquet(path))
 
 
 def _origin(file: SourceFile) -> dict[str, Any]:
@@ -359,15 +372,15 @@ def _origin(file: SourceFile) -> dict[str, Any]:
     return {"address": file.address, "sha256": digest, "bytes": len(file.body), "server": file.server}
 
 
-def write_summary(provenance: Provenance, winners: Winners, path: str | Path) -> None:
-    """Write a scores summary; as described at the top of this module."""
+def write_summary(provenance: Provenance, winners: Winners, path: str | Path, made_of: str = "") -> None:
+    """Write a scores summary; as described at the top of this module. made_of: as of the function of that name."""
     table = pa.table(
         {
             **winner_columns(provenance.classes, winners.score, winners.winner),
             "n_rois": pa.array(winners.n_rois, pa.int32()),
         }
     ).select(["class", "score", "n_rois", "class_float32", "class_float16"])
-    table = table.replace_schema_metadata({"ifcb": json.dumps(vars(provenance))})
+    table = table.replace_schema_metadata({"ifcb": json.dumps(vars(provenance)), proof.KEY: proof.statement(made_of)})
     with whole_file(path) as unfinished:
         pq.write_table(
             table,

@@ -24,9 +24,9 @@ def find_shards(folder: str | Path, years: Mapping[str, Sequence[str]], config: 
             f"Make each first, as in --config shard={missing[0]} (or the whole year, shard={missing[0][:4]})"
         )
     for shard in found:
-        if differing := _differing(_record(folder, shard)["config"], config):
+        if keys := differing(_record(folder, shard)["config"], config):
             raise ConfigError(
-                f"shard: {shard} was made with another config ({', '.join(differing)}). Run it again with this one: "
+                f"shard: {shard} was made with another config ({', '.join(keys)}). Run it again with this one: "
                 f"--config shard={shard}"
             )
     return [Path(folder, shard) for shard in found]
@@ -39,8 +39,8 @@ def _record(folder: str | Path, shard: str) -> dict[str, Any]:
     return record
 
 
-def _differing(made_with: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    # The others say nothing about what is in a table.
+def differing(made_with: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """The keys of two configs that are not the same, of those that say what is in a table."""
     keys = sorted((set(made_with) | set(config)) - {"shard", "recheck", "report", "images", "export"})
     return [key for key in keys if _of_tables(made_with.get(key)) != _of_tables(config.get(key))]
 

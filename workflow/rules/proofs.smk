@@ -1,0 +1,150 @@
+# What results are made of, as they state it themselves, and which of those without a record of the engine are right. The
+# functions are the inputs of rules: so it is settled while the graph is built. No rule is here.
+import proof
+
+# What results are made of, beside their inputs: the params of the rules, and what the results state of themselves.
+OF_CATALOG = {
+    "version": catalog.VERSION,
+    "source": lambda wildcards: catalog.identity(SOURCE),
+    "window": [str(WINDOW.start), str(WINDOW.end)],
+}
+OF_DAY = {
+    "version": abundance.VERSION,
+    "bins": lambda wildcards: bins_of_day(wildcards),
+    "method": asdict(replace(METHOD, class_table={})),
+    "class_table": CLASS_TABLE_SHA256,
+    "cut": lambda wildcards: day_is_cut(wildcards),
+}
+OF_DAYS_FEATURES = {
+    **{name: of for name, of in OF_DAY.items() if name != "cut"},
+    "version": biovolume.VERSION,
+    "pixels_per_um": PIXELS,
+}
+OF_IMAGES = {
+    "version": extract_images.VERSION,
+    "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
+    "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin) if IMAGES["classes"] else None,
+    # Of scores that come over the network, those that were counted.
+    "counted": lambda wildcards: counted_scores(wildcards.bin) if IMAGES["classes"] else None,
+    "stitch": IMAGES["stitch"],
+    "classes": IMAGES["classes"],
+    "thresholds": OF_CLASSES if IMAGES["classes"] else None,
+}
+OF_EXAMPLES = {
+    "version": extract_images.VERSION,
+    "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
+    "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
+    "stitch": IMAGES["stitch"],
+    "precision": METHOD.precision,
+    "chosen": lambda wildcards: examples_of_bins()[wildcards.bin],
+}
+
+
+def stated(of, wildcards=None):
+    """A checksum of one of the OF_... at the top, for a job."""
+    return proof.digest({name: value(wildcards) if callable(value) else value for name, value in of.items()})
+
+
+def files_of_catalog(wildcards):
+    """The local files that bins are listed from. A catalog without a record is right if run.json vouches for it."""
+    meet_graph()
+    path = f"{TABLES}/catalog.csv"
+    proven = DOUBT.proven([path], lambda: run_record.vouches_for_catalog(SEEN["run"], path, stated(OF_CATALOG)))
+    return untimed(SOURCE.catalog_files(), proven)
+
+
+def untimed(files, proven):
+    """Inputs; of what proves itself without their times, for the times of copied files say nothing."""
+    return ancient(files) if files and proven and DOUBT.takes_times_as_given() else files
+
+
+def scores_of_bin(wildcards):
+    """The local files that a scores summary is made of. One without a record has to prove itself."""
+    path = summary_path(wildcards.bin)
+    DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path))
+    return SOURCE.scores_files(wildcards.bin)
+
+
+def features_of_bin(wildcards):
+    """Likewise of a features summary."""
+    of_scores, path = summary_path(wildcards.bin), features_path(wildcards.bin)
+    DOUBT.proven([path], lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path))
+    return SOURCE.features_files(wildcards.bin)
+
+
+def summaries_of_day(wildcards):
+    """The scores summaries of a day. Parts without a record have to prove that they are of these summaries."""
+    bins = selection().wanted[wildcards.date]
+    summaries = list(map(summary_path, bins))
+    parts = {name: f"{RESULTS}/{part.format(date=wildcards.date)}" for name, part in PARTS.items()}
+
+    def prove():
+        right = all(scores.proves_itself(SOURCE, *each) for each in zip(bins, summaries))
+        files, of = abundance.DayFiles(**parts), stated(OF_DAY, wildcards)
+        return right and abundance.proves_itself(bins_of_day(wildcards), summaries, files, of)
+
+    return untimed(summaries, DOUBT.proven(list(parts.values()), prove))
+
+
+def features_of_day(wildcards):
+    """Likewise the features summaries."""
+    bins = selection().wanted[wildcards.date]
+    summaries = list(map(features_path, bins))
+    parts = {**FEATURE_PARTS, "proof": FEATURE_PROOF}
+    parts = {name: f"{RESULTS}/{part.format(date=wildcards.date)}" for name, part in parts.items()}
+
+    def prove():
+        right = all(
+            scores.proves_itself(SOURCE, bin_id, of_scores)
+            and features.proves_itself(SOURCE, bin_id, of_scores, of_features)
+            for bin_id, of_scores, of_features in zip(bins, map(summary_path, bins), summaries)
+        )
+        of = stated(OF_DAYS_FEATURES, wildcards)
+        return right and biovolume.proves_itself(summaries, biovolume.FeatureFiles(**parts), of)
+
+    return untimed(summaries, DOUBT.proven(list(parts.values()), prove))
+
+
+def listed_at():
+    """When the bins were listed: the time of the catalog; of a copy, what run.json says."""
+    path = Path(f"{TABLES}/catalog.csv")
+    changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    if changed.timestamp() > STARTED or not DOUBT.was_proven(str(path)):
+        return changed
+    return datetime.fromisoformat(SEEN["run"]["catalog_read_at"])
+
+
+def catalogs_of_shards(wildcards):
+    meet_graph()
+    return [f"{shard}/catalog.csv" for shard in SHARDS]
+
+
+def counted_scores(bin_id):
+    """The checksum of the class scores that a bin's counts are of; empty where they were not counted."""
+    said = scores.read_provenance(summary_path(bin_id))
+    return said.sha256 if said else ""
+
+
+def files_of_images(wildcards):
+    """The local files that a zip of images is made of. One without a record has to prove itself."""
+    path = f"{RESULTS}/images/{wildcards.folder}/{wildcards.bin}.zip"
+    DOUBT.proven([path], lambda: extract_images.proves_itself(path, stated(OF_IMAGES, wildcards)))
+    return image_files(wildcards, scores=bool(IMAGES["classes"]))
+
+
+def files_of_examples(wildcards):
+    path = f"{TABLES}/examples/{wildcards.folder}/{wildcards.bin}.zip"
+    DOUBT.proven([path], lambda: extract_images.proves_itself(path, stated(OF_EXAMPLES, wildcards)))
+    return image_files(wildcards)
+
+
+def of_run():
+    """What else run.json is written with; much of it for a copy of the results to be taken as it is."""
+    return {
+        "score_files": partial(SOURCE.score_files, window=WINDOW),
+        "class_thresholds": CLASS_THRESHOLDS,
+        "listed_at": listed_at(),
+        "files": [*MERGED.values(), "catalog.csv"],
+        "parts": f"{RESULTS}/{PARTS['bins']}",
+        "catalog_made_of": stated(OF_CATALOG),
+    }

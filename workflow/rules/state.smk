@@ -1,0 +1,121 @@
+# What the workflow takes of the engine's records and of what is there, and what it moves away. No rule is here.
+#
+# Nothing is written while this is read, or while the graph is built: to look changes nothing.
+import sys
+
+from snakemake.jobs import Job
+
+import engine_state
+import periods
+import stale
+
+engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
+
+DOUBT = engine_state.Doubt(workflow)
+# Where tables and what is made of them lie; folders of stages beside the main job are not among them.
+MAIN_FOLDERS = (TABLES, FIGURES, f"{TABLES}/exports", f"{TABLES}/report")
+NO_RESULTS = (f"{TABLES}/catalog.csv", f"{TABLES}/changes.csv", f"{FIGURES}/vega.js")
+PART_FOLDERS = {f"{RESULTS}/{Path(part).parent}" for part in (*PARTS.values(), *FEATURE_PARTS.values())}
+SEEN = {"graph": False, "moved": False, "vouched": False, "run": {}}
+
+
+def meet_graph():
+    """To be called while the graph is built, before the engine asks which jobs are to be done; does its work once.
+
+    What the engine has no record of, of all that is in the way of a proof of its own, is right if run.json vouches for
+    it, and forced if not. What the engine does at the beginning of a run, and before a job, is made to be ours too.
+    """
+    if SEEN["graph"] or not workflow.is_main_process:
+        return
+    SEEN["graph"] = True
+    SEEN["run"] = run_record.read(f"{TABLES}/run.json")
+    doubtful = list(filter(DOUBT.unrecorded, main_outputs()))
+    if doubtful:
+        SEEN["vouched"] = run_record.vouches(
+            SEEN["run"], run_record.asked_of(SETTINGS), TABLES, f"{RESULTS}/{PARTS['bins']}"
+        )
+        if not SEEN["vouched"]:
+            workflow.dag.forcefiles.update(doubtful)
+    # Only a run has an executor: summaries, graphs, lists and reports have none.
+    if workflow.executor_plugin is None or workflow.dryrun:
+        return
+    lock = workflow.persistence.lock
+    workflow.persistence.lock = lambda: engine_state.claimed(lock, TABLES, sys.argv[1:])
+    if not workflow.touch:
+        register = workflow.dag.register_running
+        workflow.dag.register_running = lambda jobs: (put_aside_before(jobs), register(jobs))
+
+
+def main_outputs():
+    return engine_state.main_outputs(workflow, MAIN_FOLDERS, NO_RESULTS)
+
+
+def put_aside_before(jobs):
+    """Before the first job that makes tables or parts of them: what is of another config must not lie beside them."""
+    if SEEN["moved"]:
+        return
+    outputs = (path for job in jobs for one in (job if job.is_group() else [job]) for path in one.output)
+    if any(str(Path(path).parent) in {*MAIN_FOLDERS, *PART_FOLDERS} and path not in NO_RESULTS for path in outputs):
+        SEEN["moved"] = True
+        put_aside(over=False)
+
+
+def put_aside(over):
+    """Move to stale/ what is of another config or of other data than what this run makes, and is not made by it.
+
+    over: the run is at its end, which is when zips of images, that a run may list as it goes, are looked at again.
+    """
+    late = engine_state.out_of_date(workflow, main_outputs(), SEEN["vouched"], over)
+    others = (f"{TABLES}/abundance_{period}.csv" for period in ("day", *periods.STARTS) if period != PERIOD)
+    late += [path for path in others if Path(path).exists()]
+    if over or not any(job.rule.name == "images" for job in workflow.dag.jobs):
+        late += images_out_of_date()
+    moved = stale.put_aside(late, RESULTS) + put_aside_the_whole()
+    if moved:
+        logger.warning(
+            f"Moved to {RESULTS}/{stale.STALE}/, since this run does not make them and they are of an earlier config "
+            f"or of earlier data: {stale.told(moved)}. They go from there when they are made anew: ask for them by name"
+        )
+
+
+def tidy_up():
+    """At the end of a run that went well."""
+    if not workflow.touch:
+        put_aside(over=True)
+        stale.drop_replaced(RESULTS)
+
+
+def images_out_of_date():
+    """Zips of images that would be made anew; those of whole bins hang on no threshold, and are many."""
+    made_with = SEEN["run"].get("config", {})
+    if not IMAGES["classes"] and all(made_with.get(key) == SETTINGS[key] for key in ("images", "source", "dataset")):
+        return []
+    folder = f"{RESULTS}/images"
+    (makes_them,) = (each for each in workflow.rules if any(str(path).startswith(folder) for path in each.output))
+    current = {str(path) for job in workflow.dag.jobs for path in job.output}
+    late = []
+    for path in Path(folder).rglob("[!.]*.zip"):
+        if str(path) in current or not makes_them.is_producer(str(path)):
+            continue
+        job = Job(makes_them, workflow.dag, makes_them.get_wildcards(str(path)))
+        if workflow.persistence.has_metadata(job):
+            late += [path] if workflow.persistence.params_changed(job) else []
+        elif not extract_images.proves_itself(path, stated(OF_IMAGES, job.wildcards)):
+            late.append(path)
+    return late
+
+
+def put_aside_the_whole():
+    """In the run of a shard: the tables of all shards, if they were put together with another config."""
+    if TABLES == RESULTS:
+        return []
+    there = [RESULTS + path.removeprefix(TABLES) for path in (*main_outputs(), f"{TABLES}/catalog.csv")]
+    there = [path for path in there if Path(path).exists()]
+    made_with = run_record.read(f"{RESULTS}/run.json").get("config", {})
+    if not there or not shards.differing(made_with, SETTINGS):
+        return []
+    held = engine_state.claim(RESULTS)
+    if not held:  # the run that is at work on them sees to it
+        return []
+    with held:
+        return stale.put_aside(there, RESULTS)
