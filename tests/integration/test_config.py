@@ -81,9 +81,9 @@ def test_thresholds_per_class_and_a_warning_for_an_unknown_class(checkout: Check
     config = {"dataset": "mine", "source": {"kind": "directory", "path": str(archive)}}
     config["classify"] = {"class_thresholds": "thresholds.csv"}
     printed = checkout.run(config)
-    assert "no bin was classified by a label set with Akashivo" in printed
+    assert "no bin was classified by a label set with 'Akashivo'" in printed
     overview = (checkout.results("mine") / "overview.rst").read_text()
-    assert "names 1 class for which no used bin was classified (Akashivo)" in overview.replace("\\", "")
+    assert "names 1 class for which no used bin was classified ('Akashivo')" in overview.replace("\\", "")
     table = checkout.table("mine").set_index("class")
     assert table["count"].to_dict() == {"Akashiwo": 2, "detritus": 1, "unclassified": 1}
     assert table["threshold"].dropna().to_dict() == {"Akashiwo": 0.5, "detritus": 0.7}

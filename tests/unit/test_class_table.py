@@ -82,10 +82,10 @@ def test_traits_are_joined_by_label_and_unlisted_labels_keep_their_place() -> No
 def test_labels_that_a_table_lacks_are_told(caplog: pytest.LogCaptureFixture) -> None:
     assert warn_of_unlisted(["A", "B"], CLASSES) == warn_of_unlisted(["x"], {}) == []
     assert not caplog.records
-    assert warn_of_unlisted(["y", "A", "x"], CLASSES) == ["x", "y"]
+    assert warn_of_unlisted(["y, single", "A", "x"], CLASSES) == ["x", "y, single"]
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
-    assert all(word in warning.getMessage() for word in ("classify.class_table", "2 label(s)", "x, y"))
+    assert all(word in warning.getMessage() for word in ("classify.class_table", "2 label(s)", "'x', 'y, single'"))
 
 
 # --- groups of classes ---

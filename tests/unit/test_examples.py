@@ -148,8 +148,8 @@ def test_the_classes_are_those_asked_for_or_the_most_abundant(tmp_path: Path, ca
     assert set(choose(tmp_path, scores, classes=[])["class"]) == {"Akashiwo"}  # detritus does not live
     asked = choose(tmp_path, scores, classes=["detritus", "unclassified", "Dinofisis"])
     assert set(asked["class"]) == {"detritus"}
-    assert "images.classes: in no label set of the window's bins: Dinofisis" in caplog.text
-    assert "no montage of classes that won no ROI: Dinofisis" in caplog.text
+    assert "images.classes: in no label set of the window's bins: 'Dinofisis'" in caplog.text
+    assert "no montage of classes that won no ROI: 'Dinofisis'" in caplog.text
 
 
 @pytest.mark.parametrize("seed", range(20))

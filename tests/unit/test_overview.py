@@ -74,12 +74,12 @@ A = ([a_bin(0)], [rois(A=1)])
             [A, ([a_bin(0, day="20240216")], [rois(A=1, B=0, C=0)])],
             {},
             "The label set changes",
-            "2 classes not assessed in all used bins (B, C)",
+            "2 classes not assessed in all used bins ('B', 'C')",
         ),
-        ([([a_bin(0)], [rois(A=1, NA=0)])], {}, "The class table says nothing of 1 class (NA)", ""),
+        ([([a_bin(0)], [rois(A=1, NA=0)])], {}, "The class table says nothing of 1 class ('NA')", ""),
         ([A], {"classify": {"class_table": None}}, "No class table", ""),
         ([A], {"classify": {"threshold": 0.5}}, "The threshold is 0.5; the workflow's default is 0.7", ""),
-        ([([a_bin(0)], [rois(A=1, B=1)])], {"thresholds": {"B": 0.3}}, "Thresholds of their own: 1 class (B)", "0.3"),
+        ([([a_bin(0)], [rois(A=1, B=1)])], {"thresholds": {"B": 0.3}}, "Thresholds of their own: 1 class ('B')", "0.3"),
         ([A], {"abundance": {"period": "week"}}, "Abundance is per UTC day here", "abundance_week.csv"),
         ([A], {"select": {"include_skipped": True}}, "Bins that the operator flagged", ""),
         ([([a_bin(0, sample_type="Beads")], [rois(A=1)])], {}, "Perhaps no plankton", "D20240215T000000_IFCB010"),
@@ -96,7 +96,7 @@ def test_thresholds_that_matched_no_class_are_named(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1, B=1)]), thresholds={"B": 0.3, "Akashivo": 0.2, "b": 0.1})
     said = [text for text in looked_over(run).warnings if text.startswith("classify.class_thresholds")]
     assert len(said) == 1
-    assert "names 2 classes for which no used bin was classified (Akashivo, b)" in said[0]
+    assert "names 2 classes for which no used bin was classified ('Akashivo', 'b')" in said[0]
 
 
 def test_a_class_may_be_assessed_at_one_instrument_only(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ ALTERNATING = ["AB", "C", "AB", "C"]
         (["AB", None, "AB"], ""),  # no scores at all
         (ALTERNATING, "(3 changes from bin to bin)"),
         (["AB", "AB", "C", "AB"], "2 classes f2314439 in 3 bins of IFCB10"),
-        (["AB", "AB", "C", "AB"], "1 class 2ad97e2d in 1 bin of IFCB10 (D20240215T000002_IFCB010), alone with C"),
+        (["AB", "AB", "C", "AB"], "1 class 2ad97e2d in 1 bin of IFCB10 (D20240215T000002_IFCB010), alone with 'C'"),
         (["ABD", "AB", "ABD", "AB"], "2 classes f2314439 in 2 bins of IFCB10 (D20240215T000001_IFCB010, "
          "D20240215T000003_IFCB010), with no label of its own"),
         (["A", "B", "C", "D", "E", "AB", "AC", "A"], "; 2 more label sets. The column label_set"),

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -116,3 +117,13 @@ def test_the_version_is_the_same_everywhere() -> None:
     version = PROJECT["project"]["version"]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
     assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_the_oldest_snakemake_is_the_one_that_the_gate_runs() -> None:
+    (oldest,) = re.findall(r'^min_version\("(.+)"\)$', (ROOT / "Snakefile").read_text(), re.MULTILINE)
+    (asked,) = (text for text in PROJECT["project"]["dependencies"] if re.match(r"snakemake\b", text))
+    assert asked == f"snakemake>={oldest},<10"
+    told = subprocess.run(["make", "--dry-run", "oldest"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f"pip install --quiet --disable-pip-version-check snakemake=={oldest}" in told
+    assert "\nmake oldest\n" in (ROOT / ".ci" / "run").read_text()
+    assert "- run: .ci/run\n" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()

@@ -126,14 +126,14 @@ def after_failure():
             "stopped, once the server can be reached."
         )
         return
-    logger.error(engine_log.count_failed(workflow.scheduler.failed))
     gone = (
         "the merged tables are gone until nothing is missing"
         if "merge_abundance" in unfinished
         else "tables that have what failed are gone until nothing is missing"
     )
     failures = [said for each in (progress, progress_of_features, extracted, exampled) if (said := each.failures())]
-    counted = "".join(f"\n  {said}" for said in failures) + ("\n" if failures else " ")
+    counted = "".join(f"\n  {said}" for said in failures) or f" {engine_log.count_failed(workflow.scheduler.failed)}"
+    counted += "\n" if failures else " "
     stays = (
         "An HTTP 500 that stays is of a file that the server cannot read: trying again does not help. "
         if any("HTTP 500" in said for said in failures)

@@ -8,7 +8,7 @@ import pandas as pd
 
 import table_files
 from csv_text import is_formula, read_columns
-from errors import ConfigError, TableError
+from errors import ConfigError, TableError, quoted
 from scores import UNCLASSIFIED
 
 log = logging.getLogger("ifcb.class_table")
@@ -66,6 +66,6 @@ def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
     if unlisted:
         log.warning(
             f"classify.class_table: {len(unlisted)} label(s) are not in it, so they are in no group and no total: "
-            + ", ".join(unlisted)
+            + quoted(unlisted)
         )
     return unlisted

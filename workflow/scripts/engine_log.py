@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import LogEvent
 
 from errors import WorkflowInputError
 from job_log import TOLD, last_error

@@ -1,5 +1,12 @@
 """The errors a user can do something about. Each message says what is wrong, where, and what to do."""
 
+from collections.abc import Iterable
+
+
+def quoted(labels: Iterable[str]) -> str:
+    """Labels as a message lists them: `'Akashiwo', 'Chaetoceros, single'`."""
+    return ", ".join(map(repr, labels))
+
 
 class WorkflowInputError(Exception):
     """Something given to the workflow cannot be used: the root of all errors raised on purpose.

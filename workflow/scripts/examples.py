@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import table_files
 from abundance import Method
 from bin_ids import parse_bin_id
-from errors import RawFileError
+from errors import RawFileError, quoted
 from extract_images import warn_of_unknown
 from scores import UNCLASSIFIED, Winners, read_summary
 from source import Source
@@ -81,7 +81,7 @@ def choose_examples(
     rows = list(_choose(summaries, within, wanted, most, method))
     without = sorted(set(wanted) - {row["class"] for row in rows})
     if without:
-        log.warning(f"no montage of classes that won no ROI: {', '.join(without)}")
+        log.warning(f"no montage of classes that won no ROI: {quoted(without)}")
     chosen = pd.DataFrame(rows, columns=table_files.columns("montages")).astype(
         {"class": "str", "kind": "str", "bin": "str", "threshold": float, "score": float, "n_rois": "int64"}
     )

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 
 import version
-from errors import TableError
+from errors import TableError, quoted
 from exports import LICENSES, LIMITS, METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
 from files import whole_file
 from job_log import scripted
@@ -104,7 +104,7 @@ def export_darwin_core(
     if nameless:
         log.warning(
             f"Darwin Core export: {len(nameless)} class(es) are left out because classify.class_table has no AphiaID "
-            f"for them, without which OBIS takes no record: {', '.join(nameless)}"
+            f"for them, without which OBIS takes no record: {quoted(nameless)}"
         )
     rows = dataset.rows[named & ~dataset.rows["event"].isin(events.index[without_place])]
     if rows.empty:

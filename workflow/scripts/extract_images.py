@@ -23,7 +23,7 @@ import proof
 import table_files
 from abundance import Method
 from bin_ids import add_target
-from errors import NoRawFilesError, RawFileError, ScoresError
+from errors import NoRawFilesError, RawFileError, ScoresError, quoted
 from files import whole_file
 from raw_images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
 from scores import RoiWinners, classify_rois, read_rois
@@ -99,8 +99,8 @@ def warn_of_unknown(bins: Sequence[str], used: Sequence[str] | pd.Index, classes
     ):
         if unknown:
             close = {name for each in unknown for name in get_close_matches(each, met if key == "classes" else [], n=1)}
-            meant = f". Did you mean {', '.join(sorted(close))}?" if close else ""
-            log.warning(f"images.{key}: {there}: {', '.join(sorted(unknown))}{meant}")
+            meant = f". Did you mean {quoted(sorted(close))}?" if close else ""
+            log.warning(f"images.{key}: {there}: {quoted(sorted(unknown))}{meant}")
 
 
 # --- a bin's images ---

@@ -161,7 +161,7 @@ def _on_label_sets(
         own = labels.get(rows["bin"].iloc[0], set()).difference(*others)
         said.append(
             f"{name} in {_count(len(rows), 'bin')} of {_some(rows['instrument'])} ({_some(rows['bin'])}), "
-            + (f"alone with {_some(own)}" if own else "with no label of its own")
+            + (f"alone with {_some(map(repr, own))}" if own else "with no label of its own")
         )
     more = [_count(len(names) - SHOWN, "more label set")] if len(names) > SHOWN else []
     yield (
@@ -191,8 +191,8 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
     if partly:
         yield (
             f"The label set changes within the window: {_count(len(partly), 'class')} not assessed in all used bins "
-            f"({_some(partly)}). Where none of a day's bins was assessed for a class, it has no row; else its volume "
-            "is that of the bins that were."
+            f"({_some(map(repr, partly))}). Where none of a day's bins was assessed for a class, it has no row; else "
+            "its volume is that of the bins that were."
         )
     if config["classify"]["class_table"] is None:
         yield "No class table: classes have no scientific name and no group, and what does not live is hardly marked."
@@ -200,14 +200,15 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         traits = classes[["scientific_name", "living", "group", "harmful"]]
         unknown = set(classes.loc[(traits == "").all(axis="columns"), "class"])
         if unknown:
-            yield f"The class table says nothing of {_count(len(unknown), 'class')} ({_some(unknown)}): in no group."
+            named = f"{_count(len(unknown), 'class')} ({_some(map(repr, unknown))})"
+            yield f"The class table says nothing of {named}: in no group."
     usual = config["classify"]["threshold"]
     if usual != Method().threshold:
         yield f"The threshold is {usual}; the workflow's default is {Method().threshold}."
     own = classes[classes["threshold"] != usual]
     if len(own):
         yield (
-            f"Thresholds of their own: {_count(own['class'].nunique(), 'class')} ({_some(own['class'])}), "
+            f"Thresholds of their own: {_count(own['class'].nunique(), 'class')} ({_some(map(repr, own['class']))}), "
             f"from {own['threshold'].min()} to {own['threshold'].max()}."
         )
 
@@ -218,7 +219,7 @@ def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> 
     if unmatched:
         yield (
             f"classify.class_thresholds names {_count(len(unmatched), 'class')} for which no used bin was classified "
-            f"({_some(unmatched)}): these thresholds change nothing. Are they misspelt?"
+            f"({_some(map(repr, unmatched))}): these thresholds change nothing. Are they misspelt?"
         )
 
 

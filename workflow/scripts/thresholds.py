@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from csv_text import number, read_columns
-from errors import ConfigError
+from errors import ConfigError, quoted
 from scores import UNCLASSIFIED
 
 log = logging.getLogger("ifcb.thresholds")
@@ -42,7 +42,7 @@ def warn_of_unknown(labels: Iterable[str], class_thresholds: Mapping[str, float]
     unknown = sorted(set(class_thresholds) - set(labels))
     if unknown:
         log.warning(
-            f"classify.class_thresholds: no bin was classified by a label set with {', '.join(unknown)}; "
-            f"the classes there are: {', '.join(sorted(labels))}"
+            f"classify.class_thresholds: no bin was classified by a label set with {quoted(unknown)}; "
+            f"the classes there are: {quoted(sorted(labels))}"
         )
     return unknown
