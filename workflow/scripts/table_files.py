@@ -19,7 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import yaml
 
-from csv_text import guarded, unguarded
+from csv_text import any_formula, guarded, unguarded
 from errors import TableError
 from files import whole_file
 
@@ -110,7 +110,8 @@ def _with_texts(frame: pd.DataFrame, table: str, change: Callable[[str], str]) -
 
 def _changed(texts: Iterable[Any], change: Callable[[str], str]) -> dict[str, str]:
     """Those of the different texts of a column that are others afterwards; hardly ever any."""
-    return {text: new for text in texts if isinstance(text, str) and (new := change(text)) != text}
+    texts = [text for text in texts if isinstance(text, str)]
+    return {text: new for text in texts if (new := change(text)) != text} if any_formula(texts) else {}
 
 
 def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
