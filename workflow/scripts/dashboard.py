@@ -373,8 +373,8 @@ class Dashboard(OverNetwork):
 
     def _scores_target(self, bin_id: str) -> str:
         asked = {"v": self.scores_version, "model": self.model}
-        query = urlencode({name: value for name, value in asked.items() if value is not None})
-        return f"/{quote(self.dataset)}/{quote(bin_id)}_class_scores.csv" + (f"?{query}" if query else "")
+        chosen = urlencode({name: value for name, value in asked.items() if value is not None})
+        return f"/{quote(self.dataset)}/{quote(bin_id)}_class_scores.csv" + (f"?{chosen}" if chosen else "")
 
     # --- requests ---
 

@@ -66,7 +66,8 @@ class Provenance:
     classes: tuple[str, ...] = ()
 
 
-def label_set(classes: Sequence[str]) -> str:
+@lru_cache(maxsize=64)
+def label_set(classes: tuple[str, ...]) -> str:
     """What a label set is called, such as `109 classes 1f0c3a9e`: the same for the same labels, in whatever order.
 
     The digits are the first of the SHA-256 of the labels, sorted, as JSON.
