@@ -47,9 +47,10 @@ class Emulator:
     `latency`: seconds before each answer. `faults`: see `Fault`; the list may be changed at any time.
     `keep_alive` False closes the connection after each answer, as the dashboard's own worker does when there
     is no proxy before it. `score_dtype`, `score_body`, `score_directories`, `renamed`: see `Answers`. `capacity`: as
-    many requests at a time are served, the others refused (503); may be changed at any time. `workers`: as many
-    are worked on at a time, the others wait for their turn; None is no limit. `port` 0 takes a free one. `tls`: serve https. `login`: "user:password" that each request has to bring (HTTP Basic), else 401. It is a
-    forward proxy too: a request for another host is answered as its own.
+    many requests at a time are served, the others refused (503); may be changed at any time. `workers`: as many are
+    worked on at a time, the others wait for their turn; None is no limit. `port` 0 takes a free one. `tls`: serve
+    https. `login`: "user:password" that each request has to bring (HTTP Basic), else 401. It is a forward proxy too: a
+    request for another host is answered as its own.
     """
 
     def __init__(
