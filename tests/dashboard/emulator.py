@@ -47,9 +47,10 @@ class Emulator:
     `latency`: seconds before each answer. `faults`: see `Fault`; the list may be changed at any time.
     `keep_alive` False closes the connection after each answer, as the dashboard's own worker does when there
     is no proxy before it. `score_dtype`, `score_body`, `score_directories`, `renamed`: see `Answers`. `capacity`: as
-    many requests at a time are served, the others refused (503); may be changed at any time. `port` 0 takes a free
-    one. `tls`: serve https. `login`: "user:password" that each request has to bring (HTTP Basic), else 401. It is a
-    forward proxy too: a request for another host is answered as its own.
+    many requests at a time are served, the others refused (503); may be changed at any time. `workers`: as many are
+    worked on at a time, the others wait for their turn; None is no limit. `port` 0 takes a free one. `tls`: serve
+    https. `login`: "user:password" that each request has to bring (HTTP Basic), else 401. It is a forward proxy too: a
+    request for another host is answered as its own.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Emulator:
         renamed: Mapping[str, str] | None = None,
         faults: Iterable[Fault] = (),
         capacity: int | None = None,
+        workers: int | None = None,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         login: str | None = None,
@@ -75,6 +77,7 @@ class Emulator:
         self.keep_alive = keep_alive
         self.faults = list(faults)
         self.capacity = capacity
+        self.workers = workers
         self.port = port
         self.tls = tls
         self.login = login
@@ -152,6 +155,7 @@ class Emulator:
     async def _serve(self, listening: "Future[int]") -> None:
         self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
+        self._turns = asyncio.Semaphore(self.workers or 1_000_000)
         # A client that gives up ends its request: one that stalls is not in flight for longer than that.
         server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         runner = web.ServerRunner(server, shutdown_timeout=0.02)
@@ -182,7 +186,8 @@ class Emulator:
                 fault = Fault("", "status", status=503)
         request.fault = fault.kind if fault else None
         try:
-            await asyncio.sleep(self.latency)
+            async with self._turns:
+                await asyncio.sleep(self.latency)
             if fault is not None:
                 return await self._misbehave(incoming, request, fault)
             if self.login and request.headers.get("Authorization") != _basic(self.login):

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from archive import Archive
 from bucket import Bucket
-from errors import CatalogError, NoBinsError, RawFileError, RequestError, ScoresError
+from errors import CatalogError, NoBinsError, RawFileError, RequestError, ScoresError, UnreachableError
 from raw_images import read_image, read_images
 from source_file import SourceFile
 from tests.archives import bin_row, write_archive
@@ -497,8 +498,32 @@ def test_places_that_are_not_there(server: S3Server, name: str) -> None:
             ask(opened(server, f"{name}/b", catalog="raw"))
     with pytest.raises(RequestError, match=rf"s3://{name}/b/metadata\.csv .*HTTP 404 NoSuchKey"):
         opened(server, f"{name}/b").list_bins(EVER)
-    with pytest.raises(RequestError, match=r"at http://127\.0\.0\.1:9\): EndpointConnectionError.*tried 3 times"):
-        opened(server, name, endpoint_url="http://127.0.0.1:9").read_scores(BIN)
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        (
+            "http://127.0.0.1:9",
+            r"http://127\.0\.0\.1:9 takes no connections \(.*\) \(tried 3 times\): nothing more is asked",
+        ),
+        (
+            "http://nowhere.invalid",
+            r"http://nowhere\.invalid has a host name that cannot be resolved \(.*\): nothing more",
+        ),
+        ("https", r"https://127\.0\.0\.1:\d+ does not speak TLS at this port \(.*\): nothing more is asked of it"),
+    ],
+)
+def test_a_server_that_is_not_there_is_given_up(
+    server: S3Server, name: str, caplog: pytest.LogCaptureFixture, address: str, says: str
+) -> None:
+    source = opened(server, name, endpoint_url=address.replace("https", server.url.replace("http:", "https:")))
+    for bin_id in (BIN, LATER, BIN):
+        with pytest.raises(UnreachableError, match=says):
+            source.read_scores(bin_id)
+    assert re.match(says, source.given_up())
+    told = [record for record in caplog.records if record.name.startswith("ifcb")]
+    assert len(told) == (2 if "tried 3 times" in source.given_up() else 0)
 
 
 def test_what_a_user_may_not_read(server: S3Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -554,7 +579,7 @@ def test_a_certificate_of_a_private_authority(name: str, monkeypatch: pytest.Mon
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with S3Server(context) as secure:
         secure.fault = lambda request: error(403, "AccessDenied")  # noqa: ARG005
-        with pytest.raises(RequestError, match=r"certificate verify failed.*AWS_CA_BUNDLE$"):
+        with pytest.raises(UnreachableError, match=r"certificate verify failed.*AWS_CA_BUNDLE$"):
             opened(secure, name).read_scores(BIN)
         authority.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
         monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ours.pem"))
@@ -564,7 +589,7 @@ def test_a_certificate_of_a_private_authority(name: str, monkeypatch: pytest.Mon
 
 def test_a_proxy_that_is_not_there_is_said_without_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://someone:{SECRET.replace('/', '')}@127.0.0.1:9")
-    with pytest.raises(RequestError, match=r"Cannot connect to host 127\.0\.0\.1:9 \[.*tried 3 times") as refused:
+    with pytest.raises(UnreachableError, match=r"Cannot connect to host 127\.0\.0\.1:9 \[.*tried 3 times") as refused:
         Bucket("s3://bucket", "http://s3.invalid", anonymous=True, retries=2, backoff=0.01).read_scores(BIN)
     assert SECRET.replace("/", "") not in repr(refused.getrepr(chain=True))
 

@@ -702,6 +702,48 @@ def test_filters_that_match_nothing_are_warned_of(checkout: Checkout, archive: P
     assert "select.exclude_bins: no bin of the window has D20240101T000000_IFCB010" in printed
 
 
+def test_requests_that_queue_at_one_worker_are_no_overload(checkout: Checkout, tmp_path: Path) -> None:
+    bins = [f"D20240401T{hour:02d}0000_IFCB010" for hour in range(24)]
+    archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], dict.fromkeys(bins, (["A"], [[0.9]])))
+    with Emulator({"demo": archive}, latency=0.4, workers=1) as dashboard:
+        printed = checkout.run(config(dashboard, "2024-04-01", "2024-04-01"))
+        waited = [r.finished - r.started for r in dashboard.requests if SCORES in r.target and r.finished]
+        assert max(waited) > 7 * 0.4
+        assert dashboard.most_at_once() == 8
+    assert "overloaded" not in printed
+
+
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_a_server_that_is_not_there_is_given_up_once_for_all_bins(
+    checkout: Checkout, tmp_path: Path, at_once: int
+) -> None:
+    bins = [f"D202404{day:02d}T{hour:02d}0000_IFCB010" for day in (1, 2, 3) for hour in range(24)]
+    archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], dict.fromkeys(bins, (["A"], [[0.9]])))
+    cap = ("--resources", f"dashboard={at_once}")
+    with Emulator({"demo": archive}) as dashboard:
+        asked = config(dashboard, "2024-04-01", "2024-04-03", source={"retries": 2})
+        checkout.run(asked, "results/demo/daily/2024-04-01.csv", *cap)
+        (checkout.results("demo") / "daily/2024-04-01.csv").unlink()  # what needs no server is built without it
+        port = dashboard.port
+    printed = checkout.run(asked, *cap, fails=True)
+    told = [line for line in printed.splitlines() if "Connection refused" in line]
+    assert [line for line in told if "trying again" not in line] == [
+        f"{asked['source']['url']} takes no connections (ConnectionRefusedError: [Errno 111] Connection refused) "
+        "(tried 3 times): nothing more is asked of it in this run. Check source.url, or wait until the server runs "
+        "again"
+    ]
+    assert len(told) == 3  # before each of the two further tries, whichever bins they are for
+    assert "overloaded" not in printed
+    assert "the same command goes on where this run stopped" in printed
+    assert (checkout.results("demo") / "daily/2024-04-01.csv").exists()
+    assert not (checkout.results("demo") / "ledger.csv").exists()
+    assert len(list((checkout.results("demo") / "bins").rglob("*.parquet"))) == 24
+    with Emulator({"demo": archive}, port=port) as dashboard:
+        checkout.run(asked, *cap)
+        assert asked_bins(dashboard) == bins[24:]
+    assert set(checkout.table("demo", "ledger")["status"]) == {"used"}
+
+
 def test_fewer_requests_at_a_time_while_the_server_is_overloaded(checkout: Checkout, tmp_path: Path) -> None:
     bins = [f"D20240401T{hour:02d}{minute:02d}00_IFCB010" for hour in range(24) for minute in range(0, 60, 10)]
     archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], dict.fromkeys(bins, (["A"], [[0.9]])))
