@@ -500,13 +500,12 @@ def test_an_older_dashboard_does_not_pass_off_other_scores_as_the_model_s(checko
     archives, bins = two_classifiers(tmp_path)
     with Emulator(archives, version="5.1") as dashboard:
         options = {"model": "vit-2024", "on_failure": "record"}
-        checkout.run(config(dashboard, "2024-04-01", "2024-04-01", source=options))
+        printed = checkout.run(config(dashboard, "2024-04-01", "2024-04-01", source=options), fails=True)
         assert len(asked_bins(dashboard)) == len(bins)
-        url = dashboard.url
-    ledger = checkout.table("demo", "ledger").set_index("bin")
-    assert set(ledger["status"]) == {"failed"}
-    assert f"bin {bins[0]}: {url} is a dashboard older than 5.2" in ledger["reason"][bins[0]]
-    assert "source.model" in ledger["reason"][bins[0]]
+        for bin_id in bins:
+            assert f"bin {bin_id}: {dashboard.url} is a dashboard older than 5.2" in printed
+    assert "source.model ('vit-2024')" in printed
+    assert not (checkout.results("demo") / "abundance_long.csv").exists()
 
 
 def test_old_style_ids(checkout: Checkout, tmp_path: Path) -> None:
