@@ -465,7 +465,7 @@ def test_label_sets_that_alternate_are_told_with_their_bins(checkout: Checkout, 
         said = (checkout.results("demo") / "overview.rst").read_text().replace("\\", "")
         assert "Label sets alternate (5 changes from bin to bin)" in said
         assert f"{ours} in 3 bins of IFCB10 ({', '.join(bins[0::2])}), alone with 'Akashiwo'" in said
-        assert f"{others} in 3 bins of IFCB10 ({', '.join(bins[1::2])}), alone with 'Chaetoceros, mix'" in said
+        assert f"{others} in 3 bins of IFCB10 ({', '.join(bins[1::2])}), alone with 'Chaetoceros', 'mix'" in said
         assert "source.model" in said
         dashboard.clear()
         # Of one classifier, or of one after the other, there is nothing to say.
