@@ -81,10 +81,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def files_there(run: Checkout) -> dict[str, Path]:
-    """The results by relative path, without temporary files, which are hidden."""
+    """The results by relative path, without temporary files, which are hidden, and without those put aside."""
     folder = run.results("demo")
     there = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    return {str(path.relative_to(folder)): path for path in there}
+    found = {str(path.relative_to(folder)): path for path in there}
+    return {name: path for name, path in found.items() if not name.startswith("stale/")}
 
 
 def whole_summaries(run: Checkout) -> set[str]:

@@ -384,7 +384,7 @@ def say_left_out():
 
 
 def of_zip(wildcards):
-    return {"leave_out": is_among_all(wildcards.bin), "made_of": stated(OF_IMAGES, wildcards)}
+    return {"leave_out": is_among_all(wildcards.bin), "made_of": of_images(wildcards)}
 
 
 def ask_again_for_left_out():

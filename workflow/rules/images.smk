@@ -101,7 +101,7 @@ rule extract_examples:
             wildcards.bin,
             output[0],
             chosen=params.chosen,
-            made_of=stated(OF_EXAMPLES, wildcards),
+            made_of=of_examples(wildcards),
             **EXTRACTION,
         )
 

@@ -125,17 +125,33 @@ def counted_scores(bin_id):
     return said.sha256 if said else ""
 
 
+def of_images(wildcards):
+    """What a zip states: how it was made. Not from where: the same images give the same zip."""
+    return stated({name: of for name, of in OF_IMAGES.items() if name not in ("source", "scores")}, wildcards)
+
+
+def of_examples(wildcards):
+    return stated({name: of for name, of in OF_EXAMPLES.items() if name not in ("source", "scores")}, wildcards)
+
+
+def is_served(files):
+    """Whether images come over the network, from where they came: else it costs little to take them out again."""
+    return not files and SEEN["run"].get("source") == SOURCE.catalog_identity
+
+
 def files_of_images(wildcards):
     """The local files that a zip of images is made of. One without a record has to prove itself."""
     path = f"{RESULTS}/images/{wildcards.folder}/{wildcards.bin}.zip"
-    DOUBT.proven([path], lambda: extract_images.proves_itself(path, stated(OF_IMAGES, wildcards)))
-    return image_files(wildcards, scores=bool(IMAGES["classes"]))
+    files = image_files(wildcards, scores=bool(IMAGES["classes"]))
+    DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_images(wildcards)))
+    return files
 
 
 def files_of_examples(wildcards):
     path = f"{TABLES}/examples/{wildcards.folder}/{wildcards.bin}.zip"
-    DOUBT.proven([path], lambda: extract_images.proves_itself(path, stated(OF_EXAMPLES, wildcards)))
-    return image_files(wildcards)
+    files = image_files(wildcards)
+    DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_examples(wildcards)))
+    return files
 
 
 def of_run():

@@ -87,8 +87,9 @@ def tidy_up():
 
 def images_out_of_date():
     """Zips of images that would be made anew; those of whole bins hang on no threshold, and are many."""
-    made_with = SEEN["run"].get("config", {})
-    if not IMAGES["classes"] and all(made_with.get(key) == SETTINGS[key] for key in ("images", "source", "dataset")):
+    before = SEEN["run"]
+    same = before.get("source") == SOURCE.catalog_identity and before["config"].get("images") == IMAGES
+    if same and not IMAGES["classes"]:
         return []
     folder = f"{RESULTS}/images"
     (makes_them,) = (each for each in workflow.rules if any(str(path).startswith(folder) for path in each.output))
@@ -100,7 +101,7 @@ def images_out_of_date():
         job = Job(makes_them, workflow.dag, makes_them.get_wildcards(str(path)))
         if workflow.persistence.has_metadata(job):
             late += [path] if workflow.persistence.params_changed(job) else []
-        elif not extract_images.proves_itself(path, stated(OF_IMAGES, job.wildcards)):
+        elif not extract_images.proves_itself(path, of_images(job.wildcards)):
             late.append(path)
     return late
 

@@ -1,7 +1,7 @@
 """Images of bins as files that anything can open: per bin a zip of PNGs, with a manifest of what they are.
 
-The same images of the same source give the same bytes: entries are in the order of the ROIs and have a fixed time.
-The comment of a zip is the proof of what it was made of.
+The same images give the same bytes: entries are in the order of the ROIs and have a fixed time. The comment of a zip is
+the proof of how it was made.
 """
 
 import io
