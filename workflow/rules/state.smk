@@ -74,7 +74,7 @@ def put_aside(over):
     if moved:
         logger.warning(
             f"Moved to {RESULTS}/{stale.STALE}/, since this run does not make them and they are of an earlier config "
-            f"or of earlier data: {stale.told(moved)}. They go from there when they are made anew: ask for them by name"
+            f"or of earlier data: {stale.told(moved)}. Ask for them by name to have them made again"
         )
 
 
@@ -100,7 +100,7 @@ def images_out_of_date():
             continue
         job = Job(makes_them, workflow.dag, makes_them.get_wildcards(str(path)))
         if workflow.persistence.has_metadata(job):
-            late += [path] if workflow.persistence.params_changed(job) else []
+            late += [path] if workflow.persistence.params_changed(job, file=job.output[0]) else []
         elif not extract_images.proves_itself(path, of_images(job.wildcards)):
             late.append(path)
     return late
