@@ -347,7 +347,6 @@ def remedies(printed: str) -> list[str]:
 
 # --- what is said ---
 
-RAISED = re.compile(r'^\w+ in file "[^"\n]*", line \d+:\n(.*?)\n  File ', re.MULTILINE | re.DOTALL)
 RECORDED = re.compile(r"^(.*): recorded as failed$", re.MULTILINE)
 
 
@@ -357,13 +356,15 @@ def said(printed: str, case: Case) -> tuple[list[str], list[str]]:
     if case.door:  # whichever request it was that found no server
         about = {"catalog": "/api/export_metadata/", "walk": "/api/", "scores": "_class_scores"}[case.at]
         about = f"{about}.*{case.says}"
-    raised = [*RAISED.findall(printed), *RECORDED.findall(printed)]
-    errors = [text for text in raised if case.runs == "alone" or (case.bin and case.bin in text)]
+    lines = [line for line in printed.splitlines() if not RECORDED.match(line)]
+    ended = [*(line for line in lines if "; trying again in " not in line), *RECORDED.findall(printed)]
     if case.runs in ("away", "gone"):
-        errors = [text for text in raised if "nothing more is asked of it" in text]
-    lines = [line for line in printed.splitlines() if re.search(about, line)]
-    of_errors = {line for text in raised for line in text.splitlines()}
-    warnings = [line for line in lines if line not in of_errors and not RECORDED.match(line)]
+        errors = [text for text in ended if "nothing more is asked of it" in text]
+    elif case.runs == "alone":
+        errors = [text for text in ended if re.search(case.says, text)]
+    else:
+        errors = [text for text in ended if case.bin and text.startswith(f"bin {case.bin}: ")]
+    warnings = [line for line in lines if re.search(about, line) and line not in errors]
     return [in_words(line, case) for line in warnings], [in_words(text, case) for text in errors]
 
 
