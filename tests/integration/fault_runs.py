@@ -361,7 +361,7 @@ def said(printed: str, case: Case) -> tuple[list[str], list[str]]:
     if case.runs in ("away", "gone"):
         errors = [text for text in ended if "nothing more is asked of it" in text]
     elif case.runs == "alone":
-        errors = [text for text in ended if re.search(case.says, text)]
+        errors = [text for text in ended if re.search(case.says, in_words(text, case))]
     else:
         errors = [text for text in ended if case.bin and text.startswith(f"bin {case.bin}: ")]
     warnings = [line for line in lines if re.search(about, line) and line not in errors]
