@@ -76,6 +76,15 @@ def zips(run: Checkout) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in (run.results("own") / "images").rglob("*.zip")}
 
 
+def contents(of: dict[str, bytes]) -> dict[str, dict[str, bytes]]:
+    """Each file in each of the zips."""
+    found = {}
+    for name, body in of.items():
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            found[name] = {member: archive.read(member) for member in archive.namelist()}
+    return found
+
+
 def unzipped(body: bytes) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
     """Pixels by ROI id, and the rows of the manifest."""
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -185,7 +194,8 @@ def test_images_of_a_class_come_from_the_bins_that_have_it(checkout: Checkout, a
         assert list(unzipped(zips(checkout)[BINS[0]])[0]) == [f"{BINS[0]}_00002"]
     shutil.rmtree(checkout.results("own"))
     checkout.run(on_disk(archive, classes=["Akashiwo"]), "images")
-    assert zips(checkout) == twin
+    # But for the comment, which has a checksum of the class scores: the dashboard writes the same ones otherwise.
+    assert contents(zips(checkout)) == contents(twin)
 
 
 def test_all_used_bins_without_a_choice(checkout: Checkout, archive: Path) -> None:

@@ -151,7 +151,17 @@ def call(run: Checkout, arguments: list[str]) -> str:
     return process.communicate(timeout=300)[0]
 
 
-@pytest.mark.parametrize("arguments", [way for ways in LOOKS.values() for way in ways], ids=" ".join)
+def ways(table: dict[str, list[list[str]]]) -> list[Any]:
+    """The ways of a table, further spellings of the same among the slow ones, but for those that did harm once."""
+    did_harm = (["-np"], ["-nq"], ["--rulegraph=dot"], ["--summ"])
+    return [
+        pytest.param(way, id=" ".join(way), marks=[pytest.mark.slow] if number and way not in did_harm else [])
+        for of_option in table.values()
+        for number, way in enumerate(of_option)
+    ]
+
+
+@pytest.mark.parametrize("arguments", ways(LOOKS))
 def test_a_look_changes_nothing(tmp_path: Path, built: Checkout, arguments: list[str]) -> None:
     run = copy_of(built, tmp_path / "checkout")
     before = state(run)
@@ -161,9 +171,23 @@ def test_a_look_changes_nothing(tmp_path: Path, built: Checkout, arguments: list
     assert not list(run.folder.glob(".snakemake/*.claim")), printed
 
 
-@pytest.mark.parametrize("arguments", [way for ways in TOUCHES.values() for way in ways], ids=" ".join)
+@pytest.mark.parametrize("arguments", ways(TOUCHES))
 def test_touch_sets_times_and_nothing_else(tmp_path: Path, built: Checkout, arguments: list[str]) -> None:
     run = copy_of(built, tmp_path / "checkout")
     before = state(run, times=False)
     printed = call(run, arguments)
     assert state(run, times=False) == before, printed
+
+
+def test_a_lock_that_a_killed_run_left_keeps_runs_away_and_looks_not(tmp_path: Path, built: Checkout) -> None:
+    run = copy_of(built, tmp_path / "checkout")
+    lock = run.folder / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(f"{TABLE}\n")
+    before = state(run)
+    assert "Traceback" not in call(run, ["-n"])
+    assert "locked by a run that was killed" in call(run, [])
+    assert state(run) == before
+    call(run, ["--unlock"])
+    assert state(run) == before
+    assert not lock.exists()

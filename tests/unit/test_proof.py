@@ -15,6 +15,7 @@ from proof import KEY, digest, holds, of_days, of_json, of_parquet, of_zip, stat
 def test_the_same_values_have_the_same_checksum_whatever_holds_them() -> None:
     assert digest({"b": [1, 2.5, None], "a": "x"}) == digest({"a": "x", "b": (1, 2.5, None)})
     assert digest({"b", "a"}) == digest(["a", "b"])
+    assert digest([np.int64(3), np.float64(0.1), np.bool_(True)]) == digest([3, 0.1, True])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,8 @@ def digest(*parts: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, pd.DataFrame):
         return value.to_csv(index=False)
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, set | frozenset):
         return sorted(value)
     raise TypeError(f"no checksum of {type(value).__name__}")
