@@ -128,7 +128,7 @@ def test_no_rule_has_a_shell_or_runs_what_it_reads(path: Path) -> None:
     allowed = {"ctypes"} if path.name == "engine.smk" else set()
     assert not names & (FORBIDDEN | {"shell", "notebook", "wrapper"}) - allowed
     scripts = set(re.findall(r"script:\s*(.*)", text))  # ours, under names that follow from nothing
-    assert scripts <= {f'"../scripts/{script.name}"' for script in SCRIPTS}
+    assert scripts <= {f'f"{{SCRIPTS}}/{script.name}"' for script in SCRIPTS}
 
 
 @pytest.mark.parametrize(

@@ -347,7 +347,8 @@ def remedies(printed: str) -> list[str]:
 
 # --- what is said ---
 
-RAISED = re.compile(r'^\w+ in file "[^"\n]*", line \d+:\n(.*?)\n  File ', re.MULTILINE | re.DOTALL)
+# An error is a line by itself, and tells of a bin or of an address.
+RAISED = re.compile(r"^((?:bin |https?://)(?!.*(?:trying again in|recorded as failed)).*)$", re.MULTILINE)
 RECORDED = re.compile(r"^(.*): recorded as failed$", re.MULTILINE)
 
 

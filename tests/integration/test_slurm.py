@@ -31,11 +31,11 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def break_reshape(checkout: Checkout, condition: str) -> None:
+def break_reshape(checkout: Checkout, condition: str, error: str = "RuntimeError") -> None:
     """Have the rule that goes to a node fail there."""
     module = checkout.folder / "workflow" / "scripts" / "abundance.py"
     start = '    index = table_files.columns("abundance_wide", method.group_by)\n'
-    broken = f'    if {condition}:\n        raise RuntimeError("broken on purpose")\n'
+    broken = f'    if {condition}:\n        raise {error}("broken on purpose")\n'
     text = module.read_text()
     assert text.count(start) == 1
     module.write_text(text.replace(start, broken + start))
@@ -85,3 +85,12 @@ def test_the_log_of_a_job_that_keeps_failing_is_named(checkout: Checkout) -> Non
     named = [word.strip("(),.:") for word in printed.split() if word.strip("(),.:").endswith(".log")]
     texts = [path.read_text() for name in named if (path := checkout.folder / name).is_file()]
     assert any("broken on purpose" in text for text in texts), printed
+
+
+@pytest.mark.usefixtures("slurm")
+def test_an_error_of_ours_on_a_node_is_told_here_once(checkout: Checkout) -> None:
+    """It is in the log of the job, which the nodes and this process share; the job was tried three times."""
+    break_reshape(checkout, "True", "TableError")
+    printed = checkout.run(TABLES_ONLY, *PROFILE, fails=True)
+    assert printed.count("broken on purpose") == 1
+    assert "\nbroken on purpose\n" in printed

@@ -84,6 +84,7 @@ def write_tables(folder: Path, days: Sequence[Day], group_by: Sequence[str] = ("
             | {"first_sample_time": f"{day.date}T00:12:30+00:00" if day.used else None}
             | {"last_sample_time": f"{day.date}T23:05:53+00:00" if day.used else None}
             | {"hours_covered": 2 * day.used, "ml_analyzed_total": volume * day.used}
+            | {"n_positions": len(day.depths) * (day.used and day.latitude is not None)}
             | {"position_spread_km": day.spread, "moving": day.moving, "complete": day.complete}
         )
         for i, depth in enumerate(day.depths):

@@ -104,6 +104,13 @@ def test_same_seed_same_bytes_other_seed_other_bytes(archive: Path, tmp_path: Pa
     assert not [name for name in same if name.endswith((".adc", ".roi"))]
 
 
+def test_files_of_bins_have_the_time_of_the_bin(archive: Path) -> None:
+    """So that summaries, which say of which files they are, are alike in two checkouts."""
+    times = {p.name: p.stat().st_mtime for p in archive.rglob("D20240415T053738_IFCB902*")}
+    assert len(times) >= 2
+    assert set(times.values()) == {datetime(2024, 4, 15, 5, 37, 38, tzinfo=UTC).timestamp()}
+
+
 def test_writes_over_what_an_earlier_run_left(archive: Path, tmp_path: Path) -> None:
     write_demo_archive(tmp_path, seed=7)
     left = tmp_path / "2024/D20240415" / f"{AWKWARD['no_scores'][0]}_class_scores.csv"

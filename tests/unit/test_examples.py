@@ -138,7 +138,7 @@ def test_only_bins_that_may_have_images_and_that_are_asked_for(
     scores = {bin_id(n): of_akashiwo(n / 25) for n in (20, 21, 23)}
     assert [hour for hour, _, _ in shown(choose(tmp_path, scores))["top"]] == [21, 20]
     assert [hour for hour, _, _ in shown(choose(tmp_path, scores, bins=[bin_id(20), bin_id(9)]))["top"]] == [20]
-    assert f"images.bins: no used bin of the window: {bin_id(9)}" in caplog.text
+    assert f"images.bins: no used bin of the window: {bin_id(9)!r}" in caplog.text
     with pytest.raises(RawFileError, match="none of 1 used bins has raw files"):
         choose(tmp_path, scores, bins=[bin_id(23)])
 

@@ -97,7 +97,7 @@ def test_environments_of_scripts_have_what_they_import_in_the_locks_versions() -
     needed: dict[str, set[str]] = {}
     for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
         pairs = re.findall(
-            r'conda:\s+"\.\./\.\./envs/([a-z]+)\.yaml"(?:(?!\nrule ).)*?script:\s+"\.\./scripts/([a-z_]+)\.py"',
+            r'conda:\s+"\.\./\.\./envs/([a-z]+)\.yaml"(?:(?!\nrule ).)*?script:\s+f"\{SCRIPTS\}/([a-z_]+)\.py"',
             rules.read_text(),
             re.DOTALL,
         )

@@ -39,6 +39,11 @@ def checkout_folder(rules):
 # The modules import each other by name.
 CHECKOUT = checkout_folder(workflow.current_basedir)
 sys.path.insert(0, str(CHECKOUT / "workflow" / "scripts"))
+# The scripts of rules, for their rules files. Where the workflow is fetched they are read from what is unpacked: jobs side
+# by side would read them from the repository at once, which it does not stand.
+SCRIPTS = (
+    CHECKOUT / "workflow" / "scripts" if isinstance(workflow.current_basedir, HostingProviderFile) else "../scripts"
+)
 
 import abundance
 import bin_table

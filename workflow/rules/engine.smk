@@ -67,19 +67,6 @@ def leave_what_asks_in_vain():
     workflow.scheduler.__class__ = Scheduler
 
 
-def said_before(record):
-    """Whether it is once more that the server was given up, of jobs that were asking at the same time."""
-    global GONE_SAID
-    gone = SOURCE.given_up()
-    again = bool(gone) and gone in str(record.msg) and GONE_SAID
-    GONE_SAID = GONE_SAID or (bool(gone) and gone in str(record.msg))
-    return again
-
-
-GONE_SAID = False
-logger.addFilter(lambda record: not said_before(record))
-
-
 async def leave_sizes(jobs):
     """In place of the scheduler's look at the sizes of inputs: to it they are all alike."""
 

@@ -29,7 +29,7 @@ rule export_netcdf:
         tolerance_km=METHOD.position_tolerance_km,
         confidence=METHOD.confidence,
     script:
-        "../scripts/export_netcdf.py"
+        f"{SCRIPTS}/export_netcdf.py"
 
 
 rule export_darwin_core:
@@ -53,7 +53,7 @@ rule export_darwin_core:
         precision=METHOD.precision,
         confidence=METHOD.confidence,
     script:
-        "../scripts/export_darwin_core.py"
+        f"{SCRIPTS}/export_darwin_core.py"
 
 
 rule export_seabass:
@@ -74,7 +74,7 @@ rule export_seabass:
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,
     script:
-        "../scripts/export_seabass.py"
+        f"{SCRIPTS}/export_seabass.py"
 
 
 rule export_erddap:
@@ -94,4 +94,4 @@ rule export_erddap:
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,
     script:
-        "../scripts/export_erddap.py"
+        f"{SCRIPTS}/export_erddap.py"

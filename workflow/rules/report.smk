@@ -59,4 +59,4 @@ rule write_report:
     params:
         version=overview.VERSION,
     script:
-        "../scripts/report_page.py"
+        f"{SCRIPTS}/report_page.py"

@@ -6,6 +6,7 @@ bins of one day and instrument have raw files too.
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,7 +143,8 @@ COLUMNS: Final = (
 def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
     """Write the archive: below `folder/{YYYY}/D{YYYYMMDD}/` the bins' files, and `folder/metadata.csv` last.
 
-    The same seed gives the same bytes. The metadata appear when all else is written, so where they are
+    The same seed gives the same bytes, and bins' files of the same time: summaries say which files they are of, by size
+    and time, so those of two checkouts are alike. The metadata appear when all else is written, so where they are
     the archive is whole. Files of another seed are overwritten.
     """
     metadata = folder / "metadata.csv"
@@ -178,6 +180,8 @@ def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
             write_raw_bin(path.parent, bin_id, roi.tolist(), shown, ml_analyzed, pictures)
         rows.append(_metadata_row(bin_id, sample_time, ml_analyzed, n_images))
 
+    for path in folder.rglob("D*_IFCB*.*"):
+        os.utime(path, (_id_time(path.name).timestamp(),) * 2)
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / "metadata.csv.part"
     unfinished.write_text(_csv([COLUMNS, *rows]), encoding="utf-8", newline="\n")

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
@@ -51,8 +50,8 @@ class Sentences(logging.Filter):
         error = cause(sys.exc_info()[1])
         if isinstance(error, WorkflowInputError):
             return not (self.of_one_job and error.in_log) and self._tell(record, str(error))
-        if isinstance(error, subprocess.CalledProcessError) and error.returncode == TOLD:
-            return False  # a script: its job's error follows
+        if getattr(error, "returncode", None) == TOLD:
+            return False  # of a script's process: its job's error follows
         is_the_end = isinstance(error, WorkflowError) and str(error) == NOT_COMPLETE
         return not (is_the_end and (self.summed_up or self.of_one_job))
 

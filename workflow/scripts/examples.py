@@ -94,7 +94,11 @@ def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:
     table = table_files.read("montages", path)
     sums = table.groupby(["bin", "class", "score"], as_index=False, sort=True)["n_rois"].sum()
     return {
-        str(bin_id): list(rows[["class", "score", "n_rois"]].itertuples(index=False, name=None))
+        # as plain types, which a checksum of the settings takes
+        str(bin_id): [
+            (str(name), float(score), int(n))
+            for name, score, n in zip(rows["class"], rows["score"], rows["n_rois"], strict=True)
+        ]
         for bin_id, rows in sums.groupby("bin", sort=True)
     }
 
