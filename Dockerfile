@@ -3,7 +3,7 @@
 #   docker build -t ifcb-abundance .
 #   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD":/work ifcb-abundance --configfile my.yaml
 #
-# Built with buildah and run with podman, not with Docker, on a stand-in for the base image. tests/integration/test_bare.py
+# Built with buildah and run with podman, not with Docker, on a stand-in for the base image. tests/engine/test_bare.py
 # does what these lines say in a folder.
 FROM python:3.12-slim
 COPY requirements.txt /workflow/

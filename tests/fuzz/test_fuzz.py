@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import settings
+from ifcb_abundance.config import settings
 from tests.conftest import Figure
 from tests.fuzz import tally
 from tests.fuzz.config_oracle import KEYS

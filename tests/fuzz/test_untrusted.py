@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
-import settings
-from bin_ids import parse_bin_id
-from class_table import read_class_table
-from dashboard import Dashboard
-from errors import ConfigError, ScoresError
-from scores import read_scores
+from ifcb_abundance.config import settings
+from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.classes.class_table import read_class_table
+from ifcb_abundance.sources.dashboard import Dashboard
+from ifcb_abundance.common.errors import ConfigError, ScoresError
+from ifcb_abundance.scores.summary import read_scores
 from tests.fuzz import making
 from tests.fuzz.making import BIN
-from window import Bound
+from ifcb_abundance.bins.window import Bound
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))

@@ -45,31 +45,31 @@ SCRIPTS = (
     CHECKOUT / "workflow" / "scripts" if isinstance(workflow.current_basedir, HostingProviderFile) else "../scripts"
 )
 
-import abundance
-import bin_table
-import biovolume
-import catalog
-import config_files
-import data_package
-import demo_archive
-import engine_log
-import examples
-import exports
-import extract_images
-import features
-import periods
-import recheck
-import run_record
-import scores
-import settings
-import shards
-import table_files
-from bin_ids import PATTERN as BIN_ID, parse_bin_id
-from errors import ConfigError
-from job_log import logged
-from progress import Progress
-from selection import Criteria, Selection
-from source import open_source
+from ifcb_abundance.abundance import days as abundance
+from ifcb_abundance.abundance import bin_table
+from ifcb_abundance.features import biovolume
+from ifcb_abundance.catalog import listing as catalog
+from ifcb_abundance.config import files as config_files
+from ifcb_abundance.tables import data_package
+from ifcb_abundance.demo import archive as demo_archive
+from ifcb_abundance.engine import log as engine_log
+from ifcb_abundance.images import examples
+from ifcb_abundance.exports import publication as exports
+from ifcb_abundance.images import extract as extract_images
+from ifcb_abundance.features import summary as features
+from ifcb_abundance.abundance import periods
+from ifcb_abundance.recheck import reread as recheck
+from ifcb_abundance.report import run_record
+from ifcb_abundance.scores import summary as scores
+from ifcb_abundance.config import settings
+from ifcb_abundance.catalog import shards
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.bins.ids import PATTERN as BIN_ID, parse_bin_id
+from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.common.job_log import logged
+from ifcb_abundance.common.progress import Progress
+from ifcb_abundance.catalog.selection import Criteria, Selection
+from ifcb_abundance.sources.source import open_source
 
 
 def read_config():

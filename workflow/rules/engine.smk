@@ -13,8 +13,8 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-import engine_log
-import engine_state
+from ifcb_abundance.engine import log as engine_log
+from ifcb_abundance.engine import state as engine_state
 
 M_TOP_PAD = -2  # glibc's malloc.h
 

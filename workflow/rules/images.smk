@@ -4,7 +4,7 @@
 #   snakemake --cores 8 results/demo/images/2024/D20240418/D20240418T001403_IFCB901.zip
 #   snakemake --cores 8 images
 #   snakemake --cores 8 montages
-import montages
+from ifcb_abundance.images import montages
 
 extracted = Progress("images of bins", lambda: jobs_to_do("extract_images"))
 exampled = Progress("bins of montages", lambda: jobs_to_do("extract_examples"))

@@ -1,6 +1,6 @@
 # What results are made of, as they state it themselves, and which of those without a record of the engine are right. The
 # functions are the inputs of rules: so it is settled while the graph is built. No rule is here.
-import proof
+from ifcb_abundance.common import proof
 
 # What results are made of, beside their inputs: the params of the rules, and what the results state of themselves.
 OF_CATALOG = {

@@ -1,5 +1,5 @@
 # Needs the merged tables and the figures. Makes the overview, a page to send on, and what `snakemake --report` shows.
-import overview
+from ifcb_abundance.report import overview
 
 REPORTED = {name: f"{TABLES}/{name}.csv" for name in ("abundance_long", "coverage", "ledger", "catalog")}
 if FEATURES_WANTED:

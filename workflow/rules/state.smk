@@ -5,9 +5,9 @@ import sys
 
 from snakemake.jobs import Job
 
-import engine_state
-import periods
-import stale
+from ifcb_abundance.engine import state as engine_state
+from ifcb_abundance.abundance import periods
+from ifcb_abundance.engine import stale
 
 engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
 

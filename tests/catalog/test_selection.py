@@ -1,0 +1,116 @@
+"""Which bins are asked for: the first of skipped, filtered, bad_volume stands, and names its key."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.sources.metadata_export import from_records
+from ifcb_abundance.catalog.selection import WANTED, Criteria, Selection, assess
+from tests.archives import bin_row
+
+STRICT = Criteria(
+    instruments=[10], sample_types=["cast"], exclude_tags=["bad", "worse"], exclude_bins=["D20240215T000001_IFCB010"]
+)
+
+
+def catalog(*rows: dict[str, Any]) -> pd.DataFrame:
+    texts = [{name: str(value) for name, value in ({"tags": row["tag1"]} | row).items()} for row in rows]
+    return from_records(texts, "here")
+
+
+def fate(criteria: Criteria, second: int = 0, **columns: Any) -> tuple[str, str]:
+    row = assess(catalog(bin_row(f"D20240215T00000{second}_IFCB010", **columns)), criteria).iloc[0]
+    return row["status"], row["reason"]
+
+
+# Every ground on which a bin is left out: how to give it to a bin, and the status and reason that follow.
+GROUNDS = {
+    "skip": ({"skip": 1}, "skipped", "skip"),
+    "instrument": ({"ifcb": 125}, "filtered", "select.instruments: IFCB125"),
+    "sample_type": ({"sample_type": "beads"}, "filtered", "select.sample_types: 'beads'"),
+    "tag": ({"tag1": "good;worse"}, "filtered", "select.exclude_tags: worse"),
+    "bin": ({"second": 1}, "filtered", "select.exclude_bins"),
+    "volume": ({"ml_analyzed": 5.3}, "bad_volume", "select.ml_analyzed"),
+}
+
+
+@pytest.mark.parametrize("include_skipped", [False, True])
+def test_the_first_ground_stands_in_all_combinations(include_skipped: bool) -> None:
+    criteria = Criteria(**{**vars(STRICT), "include_skipped": include_skipped})
+    for size in range(len(GROUNDS) + 1):
+        for given in itertools.combinations(GROUNDS, size):
+            columns = {"sample_type": "cast"}
+            for ground in given:
+                columns |= GROUNDS[ground][0]
+            status, reason = fate(criteria, **columns)
+            standing = [ground for ground in given if not (include_skipped and ground == "skip")]
+            if not standing:
+                assert (status, reason) == (WANTED, "")
+            else:
+                assert status == GROUNDS[standing[0]][1]
+                assert GROUNDS[standing[0]][2] in reason
+
+
+@pytest.mark.parametrize(
+    ("volume", "good"),
+    [
+        (0, False),
+        (5e-324, True),
+        (0.0034, True),
+        (5.25, True),
+        (np.nextafter(5.25, 6), False),
+        (5.2500001, False),
+        (37.8, False),
+        (-0.029, False),
+        (-9999999.0, False),
+        ("", False),
+        ("inf", False),
+    ],
+)
+def test_volumes_at_the_edges(volume: float | str, good: bool) -> None:
+    status, reason = fate(Criteria(), ml_analyzed=volume)
+    assert status == (WANTED if good else "bad_volume")
+    if not good:
+        assert "ml_analyzed" in reason
+        assert volume in ("", -9999999.0, "inf") or str(volume) in reason
+
+
+def test_volume_bounds_are_those_of_the_config() -> None:
+    narrow = Criteria(ml_above=1.0, ml_at_most=2.0)
+    fates = [fate(narrow, ml_analyzed=volume)[0] for volume in (1.0, 1.01, 2.0, 2.01)]
+    assert fates == ["bad_volume", WANTED, WANTED, "bad_volume"]
+    assert "above 1.0 and at most 2.0" in fate(narrow, ml_analyzed=1.0)[1]
+
+
+def test_empty_lists_leave_nothing_out() -> None:
+    assert fate(Criteria(), ifcb=125, sample_type="beads", tag1="bad") == (WANTED, "")
+
+
+def test_a_tag_is_matched_whole() -> None:
+    assert fate(STRICT, sample_type="cast", tag1="not bad;badly") == (WANTED, "")
+
+
+@pytest.mark.parametrize(("criteria", "status"), [(STRICT, "filtered"), (Criteria(), WANTED)])
+def test_an_instrument_is_the_catalogs_not_the_ids(criteria: Criteria, status: str) -> None:
+    assert fate(criteria, ifcb=7, sample_type="cast")[0] == status
+
+
+def test_days_and_wanted_bins_of_a_catalog_file(tmp_path: Path) -> None:
+    moved = bin_row("D20200101T000000_IFCB010", sample_time="2024-02-16 00:00:00+00:00")
+    skipped = bin_row("D20240217T000000_IFCB010", skip=1)
+    rows = catalog(moved, bin_row("D20240215T235959_IFCB010"), skipped, bin_row("D20240215T000000_IFCB010"))
+    table_files.write(rows, "catalog", tmp_path / "catalog.csv")
+    selection = Selection(tmp_path / "catalog.csv", Criteria())
+    assert list(selection.days) == ["2024-02-15", "2024-02-16", "2024-02-17"]
+    assert selection.wanted == {
+        "2024-02-15": ["D20240215T235959_IFCB010", "D20240215T000000_IFCB010"],
+        "2024-02-16": ["D20200101T000000_IFCB010"],
+        "2024-02-17": [],
+    }
+    assert list(selection.days["2024-02-17"]["status"]) == ["skipped"]
+    assert len(selection.bins) == 4

@@ -1,0 +1,92 @@
+"""Shards: a long window made year by year, or month by month, gives the tables of one run, byte for byte."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.archives import bin_row, write_archive
+from tests.dashboard.emulator import Emulator
+from tests.checkout import Checkout
+
+# A day at each end of a year and of a month; none in 2022, whose shard is empty.
+DAYS = ["20210630", "20210701", "20211231", "20230101", "20230131", "20230201"]
+BINS = [f"D{day}T{hour:02d}0000_IFCB010" for day in DAYS for hour in (0, 12, 23)]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    rows = [bin_row(bin_id, ml_analyzed=2 + n / 10, depth=5) for n, bin_id in enumerate(BINS)]
+    rows[4]["skip"] = 1
+    # The label set changes with the years, and a week goes across the new year of 2021.
+    early, late = ["Akashiwo", "detritus"], ["Akashiwo", "Ceratium", "detritus"]
+    scores: dict[str, Any] = {
+        bin_id: (early, [[0.9, 0.1], [0.3, 0.6]]) if n < 9 else (late, [[0.1, 0.8, 0.1]] * (n - 8))
+        for n, bin_id in enumerate(BINS)
+    }
+    del scores[BINS[7]]
+    return write_archive(tmp_path / "archive", rows, scores)
+
+
+def config(url: str, start: str = "2021-06-30", end: str = "2023-02-01", **others: Any) -> dict[str, Any]:
+    source = {"kind": "dashboard", "url": url}
+    select = {"start": start, "end": end}
+    return {"dataset": "demo", "source": source, "select": select, "abundance": {"period": "week"}, **others}
+
+
+def tables(checkout: Checkout) -> dict[str, bytes]:
+    return {path: body for path, body in checkout.files("demo").items() if not path.startswith("shards")}
+
+
+def test_shards_put_together_are_the_tables_of_one_run(tmp_path: Path, archive: Path) -> None:
+    whole, sharded = Checkout(tmp_path / "whole"), Checkout(tmp_path / "sharded")
+    with Emulator({"demo": archive}) as dashboard:
+        whole.run(config(dashboard.url))
+        dashboard.clear()
+        for shard in ("2021-06", "2021-07", "2021-08", "2021-09", "2021-10", "2021-11", "2021-12", 2022, 2023):
+            printed = sharded.run(config(dashboard.url), "--config", f"shard={shard}")
+        assert "2023-01-01 to 2023-02-01" in printed
+        asked = [r.target for r in dashboard.requests if "class_scores" in r.target]
+        assert sorted(asked) == sorted(f"/demo/{bin_id}_class_scores.csv" for bin_id in BINS if bin_id != BINS[4])
+        dashboard.clear()
+        sharded.run(config(dashboard.url), "--config", "shard=merge")
+        assert dashboard.requests == []
+        expected = tables(whole)
+        assert {"abundance_week.csv", "threshold_sweep.csv", "bins_long.parquet", "catalog.csv"} <= expected.keys()
+        assert tables(sharded) == expected
+
+        # What is done is done, and a run of the whole window takes it up.
+        before = sharded.stamps()
+        sharded.run(config(dashboard.url), "--config", "shard=merge")
+        assert sharded.stamps() == before
+        assert dashboard.requests == []
+
+
+def test_a_shard_that_is_missing_or_of_another_config_is_named(checkout: Checkout, archive: Path) -> None:
+    with Emulator({"demo": archive}) as dashboard:
+        checkout.run(config(dashboard.url), "--config", "shard=2023")
+        dashboard.clear()
+        printed = checkout.run(config(dashboard.url), "--config", "shard=merge", fails=True)
+        assert "shard: 19 of the window's shards are not there, or not finished: 2021-06, 2021-07" in printed
+        assert "--config shard=2021-06 (or the whole year, shard=2021)" in printed
+        other = config(dashboard.url, start="2023-01-01", classify={"threshold": 0.5})
+        printed = checkout.run(other, "--config", "shard=merge", fails=True)
+        assert "shard: 2023 was made with another config (classify, select)" in printed
+        assert "Run it again with this one: --config shard=2023" in printed
+        assert dashboard.requests == []
+
+
+@pytest.mark.parametrize(
+    ("shard", "start", "fault"),
+    [
+        ("2019", "2021-06-30", "no day from 2021-06-30 to 2023-02-01 lies in it"),
+        ("merge", BINS[0], "shards need UTC days as select.start and select.end"),
+        ("2021-13", "2021-06-30", "cannot be used"),
+        ("../2021", "2021-06-30", "cannot be used"),
+    ],
+)
+def test_a_shard_that_cannot_be_is_refused(checkout: Checkout, shard: str, start: str, fault: str) -> None:
+    printed = checkout.run(config("http://127.0.0.1:9", start=start), "--config", f"shard={shard}", fails=True)
+    assert "shard: " in printed
+    assert fault in printed
+    assert "Accepted: null, a year such as '2012'" in printed

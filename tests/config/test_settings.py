@@ -1,0 +1,650 @@
+"""The config: defaults, types, and a message for everything that cannot be right."""
+
+import copy
+import datetime
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ifcb_abundance.config import settings
+from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.bins.window import Bound, Window
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+LEAST = {"dataset": "demo", "source": {"kind": "directory", "path": "resources/demo"}}
+
+
+def leaves(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Full key to value."""
+    found = {}
+    for key, value in tree.items():
+        found |= leaves(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+    return found
+
+
+def config(**keys: Any) -> dict[str, Any]:
+    """The least config with these keys over it; `__` stands for the point."""
+    tree = copy.deepcopy(LEAST)
+    for key, value in keys.items():
+        *above, last = key.split("__")
+        branch = tree
+        for part in above:
+            branch = branch.setdefault(part, {})
+        branch[last] = value
+    return tree
+
+
+def faults(given: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        settings.resolve(given)
+    return [line.strip() for line in str(refused.value).splitlines()[1:]]
+
+
+# --- defaults ---
+
+
+def test_the_embedded_config_is_the_schemas_defaults() -> None:
+    assert settings.resolve(LEAST) == DEFAULT
+    assert settings.resolve(DEFAULT) == DEFAULT
+    assert {key: type(value) for key, value in leaves(settings.resolve(LEAST)).items()} == {
+        key: type(value) for key, value in leaves(DEFAULT).items()
+    }
+
+
+def test_the_config_given_is_left_as_it_is_and_defaults_are_not_shared() -> None:
+    given = config(select__instruments=["10"])
+    before = copy.deepcopy(given)
+    settings.resolve(given)["abundance"]["group_by"].append("depth")
+    assert given == before
+    assert settings.resolve(given)["abundance"]["group_by"] == ["instrument"]
+
+
+# --- wrong values ---
+
+WRONG: dict[str, list[Any]] = {
+    "dataset": ["", "a/b", "..", ".hidden", "-x", "a b", "é", "x" * 101, None, True, 1.5, ["x"], "demo\n"],
+    "source.kind": ["folder", None, True, ["directory"]],
+    "source.path": ["", None, 5],
+    "source.url": ["ftp://x", "x", "https://", "https://u:p@x", "https://x/?a=1", "https://x y", 5, "https://x\n"],
+    "source.endpoint_url": ["s3://x", "x", "http://", "http://u:p@x", "http://x/?a=1", "http://x:0", 5, "http://x\n"],
+    "source.anonymous": ["maybe", None, 1, []],
+    "source.catalog": ["list", None, True],
+    "source.scores_format": ["xlsx", None, True],
+    "source.deployments": ["", 5, True, []],
+    "source.fast_runs": ["dashboard", None, True],
+    "source.scores_version": [0, -1, 1.5, "new", True],
+    "source.model": ["", "a b", "a/b", "m&v=1", "é", "x" * 101, "m\n", True, 1.5, ["m"]],
+    "source.timeout": [0, -1, "long", None, True, math.nan, math.inf, ".nan", ".inf", 86401, 1e10],
+    "source.retries": [-1, 1.5, "x", None, True, 1001],
+    "source.backoff": [-0.1, "x", None, math.nan, ".inf", 3601, 1e308],
+    "source.max_body_mb": [0, -1, "x", None, math.nan, ".inf", 1e308],
+    "source.max_requests_per_second": [0, -1, "x", math.nan, ".inf", 1e-308],
+    "shard": ["x", "12", "2012-13", "2012-7", "2012-07-01", "merge\n", "2012\n", -2012, 1.5, True, []],
+    "source.on_failure": ["ignore", None, True],
+    "source.allow_empty": [1, "maybe", None, []],
+    "select.start": ["yesterday", "2024-02-30", "2024-2-1", "2024-W07-4", "FCB1_2006_157_181359", 20240215, True],
+    "select.end": ["tomorrow", "2023-02-29", "D20240230T000000_IFCB010", ["2024-02-15"]],
+    "select.instruments": [10, "IFCB010", ["IFCB010"], [-1], [1.5], [None], [True], None],
+    "select.sample_types": ["cast", [None], [["cast"]], None],
+    "select.exclude_tags": ["bad", [None], {"bad": 1}],
+    "select.exclude_bins": ["D20240215T000000_IFCB010", [None]],
+    "select.include_skipped": [1, "maybe", None, []],
+    "select.accept_zero_position": [0, "maybe", None, []],
+    "select.ml_analyzed": [5, [0, 5.25], None],
+    "select.ml_analyzed.above": ["x", None, math.nan, 5.25, 6, -1, ".nan"],
+    "select.ml_analyzed.at_most": ["x", None, math.inf, ".inf", True],
+    "classify.threshold": [-0.1, 1.1, "high", None, True, math.nan, math.inf, ".nan", [0.7]],
+    "classify.class_thresholds": ["", 5, "/no/such/file.csv", ["a"]],
+    "classify.class_table": ["", 5, "/no/such/file.csv", ["a"]],
+    "classify.score_precision": ["float8", "double", None, 16],
+    "abundance.group_by": ["instrument", ["day"], ["depth", "depth"], [None], None, {"depth": 1}],
+    "abundance.period": ["year", "d", None, 7, ["day"]],
+    "abundance.position_tolerance_km": [-1, -0.1, "far", None, True, math.nan, math.inf, ".nan", [1]],
+    "abundance.confidence": [0, 1, -1, 95, "x", None, math.nan, ".nan"],
+    "source": [None, "x", [], 0.5],
+    "select": [None, "x", [], 5],
+    "classify": [None, 0.7],
+    "images.make": ["yes", None, 1, []],
+    "images.classes": ["Akashiwo", [None], [""], ["a", "a"], None, {"a": 1}],
+    "images.bins": ["D20240215T000000_IFCB010", [None], ["../x"], ["D20240230T000000_IFCB010"], None],
+    "images.stitch": ["maybe", None, 2, ["x"]],
+    "images.per_class": [0, 201, -1, 1.5, "x", None, True, math.nan],
+    "recheck.scores": ["new", None, True, ["all"]],
+    "recheck.days": [0, -1, 1.5, "x", True, math.nan, 36501],
+    "report.make": ["yes", 1, 0, [], "new"],
+    "report.top_classes": [0, 201, -1, 1.5, "x", None, True, math.nan],
+    "report.class": ["", 1.5, ["a"], True],
+    "export.formats": ["netcdf", ["csv"], ["netcdf", "netcdf"], [None], None, {"netcdf": 1}],
+    "export.title": ["", " ", 5.5, True, ["x"], "x" * 5001],
+    "export.summary": ["", False, {"text": 1}],
+    "export.institution": ["", "\n", 1.5, []],
+    "export.license": ["", "MIT", "CC-BY-4.0\n", "cc0-1.0", True, ["CC0-1.0"]],
+    "export.info_url": ["", "example.org", "ftp://x", "https://", "https://x y", "https://\u00e9", 1.5],
+    "export.model": ["", True],
+    "export.creator": [None, "A. Name", ["x"]],
+    "export.creator.name": ["", "\n", True],
+    "export.creator.email": ["", "name", "a b@c", "a@b\n", "a@b, c@d", 1.5],
+    "export.seabass": [None, "x"],
+    "export.seabass.experiment": ["", "a b", "a,b", "\u00e9", 1.5],
+    "export.seabass.cruise": ["", "a/b", "a\n", True],
+    "export.seabass.documents": ["a.txt", None, ["a b.txt"], [""], [None]],
+    "export": [None, "netcdf", ["netcdf"]],
+    "features.make": ["yes", 1, 0, None, [], "new"],
+    "features.pixels_per_um": [None, 3.4, []],
+    "features.pixels_per_um.default": [0, -3.4, "x", None, True, math.nan, ".inf", 101, [3.4]],
+    "features.pixels_per_um.IFCB10": [0, 0.09, "x", None, True, math.nan, 1e308, {"x": 1}],
+    "features": [None, True, []],
+    "abundance": [None, []],
+    "report": [None, "all", [], 5],
+    "images": [None, "all", [], True],
+    "recheck": [None, "all", []],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
+def test_a_wrong_value_is_refused_with_key_value_and_what_is_accepted(key: str, value: Any) -> None:
+    found = faults(config(**{key.replace(".", "__"): value}))
+    told = [line for line in found if line.startswith(f"{key}:")]
+    assert len(told) == 1
+    text = str(value[0] if isinstance(value, list) and len(value) == 1 else value)  # an entry is told by itself
+    text = "null" if value in (None, [None]) else text.replace("u:p@", "...@")  # a login is not shown
+    assert text.strip(".\n[]")[:50] in told[0]  # in the form that YAML gave it
+    assert "Accepted: " in told[0]
+
+
+def test_every_key_of_the_config_has_wrong_values_above() -> None:
+    assert set(leaves(DEFAULT)) <= set(WRONG)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    found = faults(config(classify__threshold=2, abundance__confidence=1, source__retries=-1))
+    assert sorted(line.split(":")[0] for line in found) == (
+        ["abundance.confidence", "classify.threshold", "source.retries"]
+    )
+
+
+def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
+    def keys(entry: dict[str, Any], above: str = "") -> dict[str, dict[str, Any]]:
+        found = {}
+        for key, inner in entry.get("properties", {}).items():
+            found |= {above + key: inner} | keys(inner, f"{above}{key}.")
+        return found
+
+    explained = (ROOT / "config" / "README.md").read_text()
+    known = keys(SCHEMA)
+    assert len(known) == 75
+    for key, entry in known.items():
+        assert entry["description"], key
+        assert "default" in entry, key
+        assert f"`{key}`" in explained or "properties" in entry or key == "select.ml_analyzed.at_most", key
+    assert settings.resolve({}) == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"source": {"kind": "dashboard"}, "select": {"start": "2024-01-01", "end": "2024-01-02"}}, "source.url"),
+        ({"source": {"path": None}}, "source.path"),
+        ({"source": {"kind": "bucket", "path": None}}, "source.path"),
+    ],
+)
+def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"\n  {re.escape(key)}: null .not set. cannot be used. Accepted: .*needed with kind"
+    ):
+        settings.resolve(given)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("resources/demo", "/data/ifcb", "s3:/bucket", "s3://", "s3://b", "https://bucket/x", "S3://bucket/x"),
+        *(
+            "s3://bucket/a\nb",
+            "s3://bucket/\ud800",
+            "s3://bucket/" + "\u00e9" * 451,
+            "s3://bucket?x=1",
+            "s3://b\u00fccket",
+        ),
+    ],
+)
+def test_a_bucket_has_an_address_that_a_bucket_can_have(path: str) -> None:
+    (line,) = faults(config(source__kind="bucket", source__path=path))
+    assert line.startswith("source.path: ")
+    assert "Accepted: a path, needed with kind: directory" in line
+    assert "s3://bucket/prefix" in line
+
+
+@pytest.mark.parametrize("path", ["s3://KEY:se/cr/et@bucket/x", "s3://se/cr/et@bucket", "s3://KEY:secret@bucket"])
+def test_credentials_in_the_address_of_a_bucket_are_refused_and_not_shown(path: str) -> None:
+    for kind in ("bucket", "directory"):
+        (line,) = faults(config(source__kind=kind, source__path=path))
+        assert line.startswith("source.path: 's3://...@bucket")
+        assert "et@" not in line.replace("...@", "")
+
+
+@pytest.mark.parametrize("path", ["s3://bucket", "s3://bucket/", "s3://a.b-c_D/ifcb/a b/{x}?y=1", "s3://bucket/\u00e9"])
+def test_a_bucket_is_no_directory(path: str) -> None:
+    assert settings.resolve(config(source__kind="bucket", source__path=path))["source"]["path"] == path
+    (line,) = faults(config(source__path=path))
+    assert "a bucket is no directory: source.kind has to be bucket" in line
+
+
+@pytest.mark.parametrize(("kind", "catalog"), [("bucket", "walk"), ("dashboard", "raw")])
+def test_a_list_that_a_kind_of_source_does_not_have(kind: str, catalog: str) -> None:
+    others = {"source__url": "http://x", "select__start": "2024-01-01", "select__end": "2024-01-02"}
+    (line,) = faults(config(source__kind=kind, source__catalog=catalog, source__path="s3://bucket", **others))
+    accepted = "export or raw" if kind == "bucket" else "export or walk"
+    assert line == f"source.catalog: '{catalog}' while source.kind is '{kind}'. Accepted: {accepted}"
+
+
+@pytest.mark.parametrize("name", ["IFCB010", "IFCB", "10", "IFCB10\n", "ifcb10", "defaults", "IFCB123456"])
+def test_what_is_no_instrument_has_no_pixel_size(name: str) -> None:
+    (line,) = faults(config(features__pixels_per_um={name: 3.4}))
+    assert line.startswith(
+        f"features.pixels_per_um: {name!r} cannot be used. Accepted: a mapping of default, and of inst"
+    )
+
+
+def test_pixel_sizes_of_instruments_stand_beside_the_default() -> None:
+    resolved = settings.resolve(config(features__pixels_per_um={"IFCB10": "2.77", "IFCB0": 3}))
+    assert resolved["features"]["pixels_per_um"] == {"default": 3.4, "IFCB10": 2.77, "IFCB0": 3}
+
+
+NEEDED = {
+    "netcdf": {"title", "summary", "institution", "license", "creator.name"},
+    "darwin_core": {"title", "summary", "institution", "license", "model", "creator.name", "creator.email"},
+    "seabass": {
+        *("institution", "creator.name", "creator.email"),
+        *("seabass.experiment", "seabass.cruise", "seabass.documents"),
+    },
+    "erddap": {"title", "summary", "institution", "license", "info_url"},
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_an_export_needs_is_named_before_any_work(name: str) -> None:
+    found = faults(config(export__formats=[name], classify__class_table=str(ROOT / "config" / "classes.csv")))
+    assert {line.split(":")[0] for line in found} == {f"export.{key}" for key in NEEDED[name]}
+    assert all(f"needed by {name} in export.formats. Accepted: " in line for line in found)
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "a\tb", "a\0b", "\x1b[31m", "\x7f", "\u2028", "\ud800", "\ufffe"])
+def test_what_an_xml_file_cannot_hold_is_no_text(text: str) -> None:
+    (line,) = faults(config(export__title=text))
+    assert line.startswith("export.title: ")
+
+
+def test_darwin_core_needs_a_class_table() -> None:
+    found = faults(config(export__formats=["darwin_core"], classify__class_table=None))
+    assert any(line.startswith("classify.class_table: null (not set), but darwin_core") for line in found)
+
+
+# --- made-up data go by the name demo alone ---
+
+
+@pytest.mark.parametrize("source", [{}, {"kind": "directory"}, {"timeout": 5}, {"path": "resources/demo"}])
+def test_a_dataset_of_another_name_says_where_its_bins_are(source: dict[str, Any]) -> None:
+    (line,) = faults({"dataset": "mvco", "source": source})
+    assert line.startswith(
+        "source.path: 'resources/demo' is the demo's, whose bins are made up, but dataset is 'mvco'."
+    )
+    assert "Accepted: where the bins of that dataset are" in line
+    assert settings.resolve({"dataset": "demo", "source": source})["source"]["path"] == "resources/demo"
+
+
+@pytest.mark.parametrize("path", ["resources/demo/", "./resources/demo", "a/../resources/demo/2024", "LINK", "HERE"])
+def test_the_demos_folder_is_taken_for_no_other_name_however_it_is_written(path: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(Path("resources/demo").resolve())
+    path = {"LINK": str(tmp_path / "link"), "HERE": str(Path.cwd() / "resources" / "demo")}.get(path, path)
+    (line,) = faults(config(dataset="mvco", source__path=path))
+    assert line.startswith("source.path: ")
+    assert "is the demo's" in line
+
+
+def test_a_folder_above_the_demos_has_its_raw_files_but_not_its_list() -> None:
+    (line,) = faults(config(dataset="mvco", source__path="resources", source__catalog="raw"))
+    assert line.startswith("source.path: 'resources' is the demo's")
+    for path in ("resources", "resources/demolition", "resources/demo2/2024"):
+        assert settings.resolve(config(dataset="mvco", source__path=path))["source"]["path"] == path
+
+
+def test_other_kinds_of_source_have_nothing_of_the_demo() -> None:
+    window = {"select__start": "2024-02-15", "select__end": "2024-02-16"}
+    settings.resolve(config(dataset="mvco", source__kind="dashboard", source__url="http://x", **window))
+    settings.resolve(config(dataset="mvco", source__kind="bucket", source__path="s3://bucket/resources/demo"))
+
+
+def test_a_fault_has_the_place_of_its_key() -> None:
+    given = config(select__start="2024-04-31", classify__treshold=1, select__end="2024-05-01")
+    with pytest.raises(ConfigError) as refused:
+        settings.resolve(given, {"classify.treshold": "my.yaml, line 7", "select.end": "my.yaml, line 3"})
+    (line,) = str(refused.value).splitlines()[1:]
+    assert line.startswith("  my.yaml, line 7: classify.treshold: unknown key")
+
+
+# --- paths ---
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "classes.csv").write_text((ROOT / "config" / "classes.csv").read_text())
+    (tmp_path / "thresholds.csv").write_text("class,threshold\nAkashiwo,0.9\n")
+    (tmp_path / "moorings.csv").write_text("instrument,from,to,latitude,longitude,depth\n")
+    resolved = settings.resolve(
+        config(
+            source__path="~/archive",
+            source__deployments="~/moorings.csv",
+            classify__class_table="~/classes.csv",
+            classify__class_thresholds="~/thresholds.csv",
+        )
+    )
+    assert resolved["source"]["path"] == f"{tmp_path}/archive"
+    assert resolved["source"]["deployments"] == f"{tmp_path}/moorings.csv"
+    assert settings.class_thresholds(resolved) == {"Akashiwo": 0.9}
+    assert "Akashiwo" in settings.class_table(resolved)
+    # Only at the beginning, and only of somebody who is known.
+    assert settings.resolve(config(source__path="a/~/b"))["source"]["path"] == "a/~/b"
+    assert settings.resolve(config(source__path="~nobody-here/a"))["source"]["path"] == "~nobody-here/a"
+
+
+# --- unknown keys ---
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("selekt", "Did you mean select?"),
+        ("source.ulr", "Did you mean source.url?"),
+        ("select.instrument", "Did you mean select.instruments?"),
+        ("select.ml_analyzed.atmost", "Did you mean select.ml_analyzed.at_most?"),
+        ("classify.treshold", "Did you mean classify.threshold?"),
+        ("abundance.groupby", "Did you mean abundance.group_by?"),
+        ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
+        (
+            "zzz",
+            "Accepted here: dataset, shard, source, select, classify, abundance, features, report, images, recheck, "
+            "export",
+        ),
+    ],
+)
+def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> None:
+    (line,) = faults(config(**{key.replace(".", "__"): 1}))
+    assert line.startswith(f"{key}: unknown key.")
+    assert hint in line
+    assert ("Did you mean" in line) == ("Did you mean" in hint)
+
+
+def test_two_unknown_keys_are_both_told() -> None:
+    told = "".join(faults(config(classify__treshold=1, classify__precision=2)))
+    assert "classify.treshold: unknown" in told
+    assert "classify.precision: unknown" in told
+
+
+# --- types ---
+
+
+def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
+    """As `--config select='{instruments: [10]}'` hands it over."""
+    told: dict[str, tuple[Any, Any]] = {
+        "source.scores_version": ("2", 2),
+        "source.timeout": ("30", 30),
+        "source.retries": ("0", 0),
+        "source.backoff": ("0.5", 0.5),
+        "source.max_requests_per_second": ("2.5", 2.5),
+        "source.model": ("null", None),
+        "source.url": ("null", None),
+        "source.endpoint_url": ("null", None),
+        "source.anonymous": ("true", True),
+        "select.start": ("null", None),
+        "select.instruments": (["10", "125"], [10, 125]),
+        "select.exclude_tags": (["10", "true"], ["10", "true"]),
+        "select.include_skipped": ("true", True),
+        "select.ml_analyzed.above": ("0.5", 0.5),
+        "select.ml_analyzed.at_most": ("5", 5),
+        "classify.threshold": ("0.8", 0.8),
+        "classify.class_thresholds": ("null", None),
+        "classify.class_table": ("null", None),
+        "abundance.position_tolerance_km": ("0", 0),
+        "recheck.days": ("7", 7),
+        "features.pixels_per_um.default": ("2.77", 2.77),
+        "features.pixels_per_um.IFCB10": ("3", 3),
+        "report.make": ("false", False),
+        "report.top_classes": ("30", 30),
+        "report.class": ("null", None),
+        "abundance.confidence": ("0.9", 0.9),
+    }
+    given = config(**{key.replace(".", "__"): text for key, (text, _) in told.items()})
+    resolved = leaves(settings.resolve(given))
+    assert {key: resolved[key] for key in told} == {key: value for key, (_, value) in told.items()}
+    assert resolved["select.include_skipped"] is True
+
+
+def test_numbers_where_text_is_asked_for() -> None:
+    resolved = settings.resolve(config(dataset=2024, source__path="own", select__exclude_tags=[7]))
+    assert (resolved["dataset"], resolved["select"]["exclude_tags"]) == ("2024", ["7"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "resolved"),
+    [
+        ("select.instruments", [10.0], [10]),
+        ("source.retries", 5.0, 5),
+        ("source.scores_version", "2.0", 2),
+    ],
+)
+def test_a_whole_number_written_with_a_point_is_a_whole_number_or_refused(key: str, value: Any, resolved: Any) -> None:
+    """`IFCB10.0` is the name of no instrument, `?v=2.0` that of no version."""
+    try:
+        found = leaves(settings.resolve(config(**{key.replace(".", "__"): value})))[key]
+    except ConfigError:
+        return
+    assert repr(found) == repr(resolved)
+
+
+# --- the window ---
+
+
+def test_unquoted_dates_of_yaml_are_days() -> None:
+    given = yaml.safe_load(
+        "{dataset: x, source: {kind: directory, path: a}, select: {start: 2024-02-15, end: 2024-02-16}}"
+    )
+    assert isinstance(given["select"]["start"], datetime.date)
+    resolved = settings.resolve(given)
+    assert (resolved["select"]["start"], resolved["select"]["end"]) == ("2024-02-15", "2024-02-16")
+    assert settings.window(resolved) == Window(Bound.parse("2024-02-15"), Bound.parse("2024-02-16"))
+
+
+def test_an_unquoted_time_is_refused() -> None:
+    (line,) = faults(config(select__start=datetime.datetime(2024, 2, 15, 12)))
+    assert line.startswith("select.start: '2024-02-15 12:00:00'")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "right"),
+    [
+        ("2024-02-15", "2024-02-15", True),
+        ("2024-02-16", "2024-02-15", False),
+        ("2024-02-15", "D20240215T000000_IFCB010", True),
+        ("D20240215T235959_IFCB010", "2024-02-15", True),
+        ("D20240215T120000_IFCB010", "D20240215T120000_IFCB125", True),
+        # When a bin was sampled only the catalog knows.
+        ("D20240215T120001_IFCB010", "D20240215T120000_IFCB010", True),
+        ("IFCB5_2024_047_000000", "2024-02-15", True),
+        ("2024-02-16", "IFCB5_2024_001_000000", True),
+        (None, "2024-02-15", True),
+        ("2024-02-15", None, True),
+    ],
+)
+def test_the_start_is_not_after_the_end(start: str | None, end: str | None, right: bool) -> None:
+    given = config(select__start=start, select__end=end)
+    if right:
+        bounds = settings.window(settings.resolve(given))
+        assert [str(b) if b else None for b in (bounds.start, bounds.end)] == [start, end]
+    else:
+        (line,) = faults(given)
+        assert all(word in line for word in ("select.start", "select.end", str(start), str(end), "Accepted"))
+
+
+def test_a_dashboard_needs_an_address_and_a_window() -> None:
+    lines = faults(config(source__kind="dashboard"))
+    assert sorted(line.split(":")[0] for line in lines) == ["select.end", "select.start", "source.url"]
+    window = {"select__start": "2024-02-15", "select__end": "2024-02-16"}
+    for url in ("https://ifcb-data.whoi.edu", "http://localhost:8000/ifcb/", "https://ifcb.caloos.org/"):
+        assert settings.resolve(config(source__kind="dashboard", source__url=url, **window))["source"]["url"] == url
+
+
+# --- thresholds of single classes ---
+
+
+def test_class_thresholds_are_read(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("class,threshold\nNA,0.25\n")
+    resolved = settings.resolve(config(classify__class_thresholds=str(tmp_path / "own.csv")))
+    assert settings.class_thresholds(resolved) == {"NA": 0.25}
+    assert settings.class_thresholds(settings.resolve(LEAST)) == {}
+
+
+@pytest.mark.parametrize("text", ["", "class\nA\n", "class,threshold\nA,1.5\n", "class,threshold\nA,0.5\nA,0.6\n"])
+def test_a_bad_file_of_thresholds_is_refused_before_the_run(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    (line,) = faults(config(classify__class_thresholds=str(path)))
+    assert line.startswith("classify.class_thresholds: ")
+    assert str(path) in line
+
+
+# --- the class table ---
+
+
+def test_a_class_table_is_read_and_null_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("label,scientific_name,aphia_id,living,group,harmful\nNA,Name,7,yes,diatom,no\n")
+    resolved = settings.resolve(config(classify__class_table=str(path)))
+    traits = {"scientific_name": "Name", "aphia_id": "7", "living": "yes", "group": "diatom", "harmful": "no"}
+    assert settings.class_table(resolved) == {"NA": traits}
+    assert settings.class_table(settings.resolve(config(classify__class_table=None))) == {}
+
+
+@pytest.mark.parametrize("text", ["", "label\nA\n", "label,group\nA,diatom\n"])
+def test_a_bad_class_table_is_refused_before_the_run(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    (line,) = faults(config(classify__class_table=str(path)))
+    assert line.startswith("classify.class_table: ")
+    assert str(path) in line
+    assert "label,scientific_name,aphia_id,living,group,harmful" in line.partition("Accepted")[2]
+
+
+def test_every_entry_of_the_schema_says_what_is_accepted() -> None:
+    def entries(entry: dict[str, Any]) -> list[dict[str, Any]]:
+        return [entry, *(deep for child in entry.get("properties", {}).values() for deep in entries(child))]
+
+    assert all(entry["description"] for entry in entries(SCHEMA))
+    assert set(leaves(DEFAULT)) == set(leaves(settings.resolve(LEAST)))
+
+
+# --- what no run can use, told as everything else ---
+
+
+def knot() -> list[Any]:
+    """A list that holds itself, as YAML's anchors make it: `&a [*a]`."""
+    loop: list[Any] = []
+    loop.append(loop)
+    return loop
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"source": {"timeout": 10**400}}, "source.timeout: a number of 1329 bits"),
+        ({"source": {"retries": -(10**5000)}}, "source.retries: a number of 16610 bits"),
+        ({"dataset": 10**5000}, "dataset: a number of"),
+        ({"select": {"instruments": [10, 10**5000]}}, "select.instruments.1: a number of"),
+        ({"select": {"instruments": {10**5000}}}, "select.instruments: a number of"),
+        ({"select": {10**5000: 1}}, "select: a number of"),
+        ({"source": {"timeout": "1" * 400}}, "source.timeout: '111"),
+        ({"source": {"timeout": "1_0"}}, "source.timeout: '1_0'"),
+        ({"source": {"retries": "\u0665"}}, "source.retries: '\u0665'"),
+        ({"select": {"instruments": knot()}}, "select.instruments.0.0.0.0.0.0.0: nested too deep"),
+        ({"source": deep(5000)}, "source.0.0.0.0.0.0.0.0: nested too deep"),
+        ({"source": {1, 2}}, "source.1: unknown key"),
+        ({("a", 1): 1}, "['a', 1]: unknown key"),
+    ],
+)
+def test_values_beyond_all_bounds_are_refused_by_key(given: dict[Any, Any], told: str) -> None:
+    assert faults(given)[0].startswith(told)
+
+
+def test_a_fault_is_one_line_of_a_bearable_length_without_control_characters() -> None:
+    found = faults({"a\nb": 1, "\x1b[2J": 1, "\ud800": 1, "x" * 5000: 1, "dataset": "-\n" * 5000})
+    assert len(found) == 5
+    assert all(line.isprintable() and len(line) < 1000 for line in found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "http://x:99999",
+            "http://x:0",
+            "http://x:",
+            "http://x:abc",
+            "http://:80",
+            "http://.",
+            "http://a..b",
+            "http://[::1",
+        ),
+        *(
+            "http://a\\b",
+            "http://\0",
+            "http://x/\0",
+            "http://\u00e9",
+            "http://x/\u00e9",
+            "http://*",
+            "http://%20",
+            "http://x'y",
+        ),
+        *("http://" + "a" * 64, "http://" + ".".join(["a" * 60] * 5), "http://" + "a" * 5000),
+    ],
+)
+def test_an_address_that_no_request_could_go_to_is_refused(url: str) -> None:
+    window = {"start": "2024-02-15", "end": "2024-02-16"}
+    (line,) = faults({"source": {"kind": "dashboard", "url": url}, "select": window})
+    assert line.startswith("source.url: ")
+    assert "Accepted: an http:// or https:// address" in line
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a-b.c_d.", "http://127.0.0.1:65535", "http://[::1]:8000/a", "https://x/a/~b/%20"]
+)
+def test_other_addresses_are_taken(url: str) -> None:
+    window = {"start": "2024-02-15", "end": "2024-02-16"}
+    assert settings.resolve({"source": {"kind": "dashboard", "url": url}, "select": window})["source"]["url"] == url
+
+
+@pytest.mark.parametrize("path", ["a{b}", "a\0b", "x" * 300, "x/" * 3000])
+def test_a_path_that_cannot_be_one_is_refused(path: str) -> None:
+    (line,) = faults({"source": {"path": path}})
+    assert line.startswith("source.path: ")
+    assert "Accepted: a path" in line
+
+
+@pytest.mark.parametrize("key", ["class_thresholds", "class_table"])
+@pytest.mark.parametrize("path", ["s3://x/y", "http://127.0.0.1:1/x.csv", "x.zip", "\0", "x" * 5000, "\ud800"])
+def test_tables_come_from_files_only(key: str, path: str) -> None:
+    (line,) = faults({"classify": {key: path}})
+    assert line.startswith(f"classify.{key}: ")
+    assert len(line) < 1000

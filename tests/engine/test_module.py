@@ -1,0 +1,159 @@
+"""The workflow as a module of another one, as a paper's own workflow uses it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.archives import bin_row, write_archive
+from tests.checkout import PARTS, ROOT, SNAKEMAKE, Checkout
+
+PROFILE = ("--workflow-profile", str(ROOT / "profiles" / "default"))
+OUTER = """
+module ifcb:
+    snakefile:
+        {snakefile}
+    config:
+        {{"dataset": "demo"}}
+
+
+use rule * from ifcb
+
+
+rule count_rows:
+    default_target: True
+    input:
+        rules.merge_abundance.output.abundance,
+    output:
+        "rows.txt",
+    shell:
+        "wc -l < {{input}} > {{output}}"
+"""
+NAME = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *NAME, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository of the workflow as it is here, tagged."""
+    folder = tmp_path_factory.mktemp("repository")
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
+    git(folder, "init", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--message=all of it")
+    git(folder, "tag", "v9.9.9")
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        [*SNAKEMAKE, "--cores", "8", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, **(env or {})},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_another_workflow_builds_on_the_tables(tmp_path: Path, demo_run: Checkout) -> None:
+    (tmp_path / "Snakefile").write_text(OUTER.format(snakefile=f'"{ROOT}/Snakefile"'))
+    snakemake(tmp_path, *PROFILE)
+    expected = (demo_run.results("demo") / "abundance_long.csv").read_bytes()
+    assert (tmp_path / "results" / "demo" / "abundance_long.csv").read_bytes() == expected
+    assert int((tmp_path / "rows.txt").read_text()) == expected.count(b"\n")
+    # The landing page of its report is this workflow's, with an overview of what was made.
+    snakemake(tmp_path, *PROFILE, "--report", "own.html")
+    assert "Plankton abundance" in (tmp_path / "own.html").read_text()
+
+
+TWO = """
+module north:
+    snakefile:
+        "{root}/Snakefile"
+    config:
+        {{"dataset": "north", "source": {{"path": "north"}}}}
+
+
+module south:
+    snakefile:
+        "{root}/Snakefile"
+    config:
+        config["south"]
+
+
+use rule * from north as north_*
+use rule * from south as south_*
+
+
+rule both:
+    default_target: True
+    input:
+        rules.north_merge_abundance.output.abundance,
+        rules.south_merge_abundance.output.abundance,
+"""
+# The outer workflow's own: what it writes there, and how, is no business of a module.
+OUTER_CONFIG = """
+dataset: 2024_02
+own: {key: 010, key: 010}
+south:
+  dataset: south
+  source: {path: south}
+"""
+
+
+def test_two_modules_count_their_own_bins(tmp_path: Path) -> None:
+    bins = [f"D20240401T{hour:02d}0000_IFCB010" for hour in range(5)]
+    for name, number in {"north": 5, "south": 3}.items():
+        scores = {bin_id: (["Akashiwo"], [[0.8]]) for bin_id in bins[:number]}
+        write_archive(tmp_path / name, [bin_row(bin_id) for bin_id in bins[:number]], scores)
+    (tmp_path / "Snakefile").write_text(TWO.format(root=ROOT))
+    (tmp_path / "config.yaml").write_text(OUTER_CONFIG)
+    command = [*SNAKEMAKE, "--cores", "4", "--workflow-profile", str(ROOT / "profiles" / "default")]
+    command += ["--configfile", "config.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    said = re.findall(r"class scores of bins: (.*)", done.stderr)
+    assert {"5 to read, 0 of 5 are there already", "3 to read, 0 of 3 are there already"} <= set(said)
+    shares = [float(share) for share in re.findall(r"done \(([0-9.]+)%\)", done.stderr)]
+    assert sorted(shares)[-2:] == [100.0, 100.0]
+    assert max(shares) <= 100
+    for name, number in {"north": 5, "south": 3}.items():
+        table = pd.read_csv(tmp_path / "results" / name / "abundance_long.csv")
+        assert table["n_bins"].tolist() == [number, number]
+
+
+def test_a_workflow_that_is_fetched_from_github(tmp_path: Path, repository: Path, demo_run: Checkout) -> None:
+    """GitHub is played by a repository of this machine, under its address."""
+    outer = OUTER.format(snakefile='github("owner/ifcb-abundance", path="Snakefile", tag="v9.9.9")')
+    (tmp_path / "Snakefile").write_text(outer)
+    env = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/owner/ifcb-abundance",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    # Rules in this process, scripts, and what their templates, captions and schemas are read from.
+    snakemake(tmp_path, *PROFILE, "count_rows", "results/demo/report.html", env=env)
+    for name in ("abundance_long.csv", "report.html", "figures/heat_map.svg"):
+        made = (tmp_path / "results" / "demo" / name).read_bytes()
+        assert made == (demo_run.results("demo") / name).read_bytes()
+    snakemake(tmp_path, *PROFILE, "--report", "own.html", env=env)
+    assert "Plankton abundance" in (tmp_path / "own.html").read_text()
+    # Without the profile: a job is a process of its own, and what was fetched is kept in the engine's cache.
+    for _ in range(2):
+        (tmp_path / "results" / "demo" / "run.json").unlink()
+        snakemake(tmp_path, "--workflow-profile", "none", "results/demo/run.json", env=env)
+        env.pop("GIT_CONFIG_COUNT", None)  # from now on there is no way to GitHub
+        env |= {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https")}

@@ -1,0 +1,96 @@
+"""Runs on a real SLURM of one node, on loopback, that the tests start themselves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ifcb_abundance.demo.archive import write_demo_archive
+from tests.dashboard.emulator import Emulator
+from tests.checkout import Checkout
+from tests.sources.test_dashboard_run import config
+from tests.slurm import PROFILE, cluster, submitted, why_not
+
+pytestmark = pytest.mark.slow
+TABLES_ONLY = {"report": {"make": False}}
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    if reason := why_not():
+        pytest.skip(reason)
+    with cluster(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    write_demo_archive(folder)
+    return folder
+
+
+def break_reshape(checkout: Checkout, condition: str, error: str = "RuntimeError") -> None:
+    """Have the rule that goes to a node fail there."""
+    module = checkout.folder / "workflow" / "scripts" / "abundance.py"
+    start = '    index = table_files.columns("abundance_wide", method.group_by)\n'
+    broken = f'    if {condition}:\n        raise {error}("broken on purpose")\n'
+    text = module.read_text()
+    assert text.count(start) == 1
+    module.write_text(text.replace(start, broken + start))
+
+
+@pytest.mark.usefixtures("slurm")
+def test_results_are_those_of_a_laptop_and_bins_are_not_submitted(
+    checkout: Checkout, archive: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {}
+    with Emulator({"demo": archive}, latency=0.1) as dashboard:
+        settings = config(dashboard)
+        checkout.run(settings, *PROFILE, "--resources", "dashboard=3", "pooling=1")
+        assert dashboard.most_at_once() == 3
+        assert submitted(checkout.folder) == {"reshape_abundance": 1}
+        laptop = Checkout(tmp_path / "laptop")
+        laptop.run(settings)
+        assert checkout.files("demo") == laptop.files("demo")
+        dashboard.clear()
+        assert "Nothing to be done" in checkout.run(settings, *PROFILE)
+        assert dashboard.requests == []
+
+
+@pytest.mark.usefixtures("slurm")
+def test_profile_for_other_schedulers(checkout: Checkout, demo_run: Checkout) -> None:
+    """With this cluster's command in the place of the one for PBS."""
+    submit = "sbatch --parsable --cpus-per-task={threads} --mem={resources.mem_mb} --time={resources.runtime}"
+    profile = ("--workflow-profile", "profiles/cluster-generic", "--cluster-generic-submit-cmd", submit)
+    checkout.run(None, *profile)
+    assert checkout.files("demo") == demo_run.files("demo")
+    assert len(list(checkout.folder.glob("slurm-*.out"))) == 9  # reshape_abundance, seven figures, and the report
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_job_that_fails_on_its_node_is_tried_again(checkout: Checkout) -> None:
+    marker = checkout.folder / "failed_once"
+    break_reshape(checkout, f"not Path({str(marker)!r}).exists() and not Path({str(marker)!r}).touch()")
+    checkout.run(TABLES_ONLY, *PROFILE)
+    assert marker.exists()
+    assert len(checkout.table("demo", "abundance_wide")) == 8
+
+
+@pytest.mark.usefixtures("slurm")
+def test_the_log_of_a_job_that_keeps_failing_is_named(checkout: Checkout) -> None:
+    break_reshape(checkout, "True")
+    printed = checkout.run(TABLES_ONLY, *PROFILE, fails=True)
+    named = [word.strip("(),.:") for word in printed.split() if word.strip("(),.:").endswith(".log")]
+    texts = [path.read_text() for name in named if (path := checkout.folder / name).is_file()]
+    assert any("broken on purpose" in text for text in texts), printed
+
+
+@pytest.mark.usefixtures("slurm")
+def test_an_error_of_ours_on_a_node_is_told_here_once(checkout: Checkout) -> None:
+    """It is in the log of the job, which the nodes and this process share; the job was tried three times."""
+    break_reshape(checkout, "True", "TableError")
+    printed = checkout.run(TABLES_ONLY, *PROFILE, fails=True)
+    assert printed.count("broken on purpose") == 1
+    assert "\nbroken on purpose\n" in printed

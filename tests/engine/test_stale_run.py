@@ -1,0 +1,239 @@
+"""What lies in a results folder is of one config: what a run does not make anew is moved to stale/."""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.archives import bin_row, write_archive, write_scores
+from tests.dashboard.emulator import Emulator, Fault
+from tests.checkout import Checkout
+from tests.sources.test_dashboard_run import config
+from tests.engine.test_kills import copy_of
+from tests.raw_files import picture, write_bin
+
+DAYS = ["2024-04-01", "2024-04-02"]
+BINS = [f"D{day.replace('-', '')}T{hour:02d}0000_IFCB010" for day in DAYS for hour in (3, 15)]
+CLASSES = ["Akashiwo", "detritus"]
+ROWS = [[0.9, 0.1], [0.6, 0.4]]
+ASKED = ("results/demo/abundance_week.csv", "results/demo/bins_long.csv.gz", "results/demo/figures/heat_map.svg")
+RESTED = {"run.json", "overview.rst", "abundance_wide.csv", "abundance_long.parquet", "datapackage.json"}
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    folder = write_archive(
+        tmp_path / "archive", [bin_row(bin_id) for bin_id in BINS], dict.fromkeys(BINS, (CLASSES, ROWS))
+    )
+    for bin_id in BINS:
+        write_bin(folder / "raw", bin_id, [(n, 10 * n, 20, picture(30 + n, 20, n)) for n in (1, 2, 3)], start=0)
+    return folder
+
+
+@pytest.fixture
+def dashboard(archive: Path) -> Iterator[Emulator]:
+    with Emulator({"demo": archive}) as emulator:
+        yield emulator
+
+
+def settings(dashboard: Emulator, threshold: float = 0.7, **sections: Any) -> dict[str, Any]:
+    source = {"retries": 0}
+    period = {"period": "week"}
+    return config(dashboard, *DAYS, source=source, abundance=period, classify={"threshold": threshold}, **sections)
+
+
+def stale(run: Checkout) -> set[str]:
+    folder = run.results("demo") / "stale"
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def there(run: Checkout) -> set[str]:
+    return {path.name for path in run.results("demo").iterdir() if path.is_file()}
+
+
+def thresholds(path: Path) -> set[str]:
+    """All thresholds that a table has."""
+    header, *rows = path.read_text().splitlines()
+    at = header.split(",").index("threshold")
+    return {row.split(",")[at] for row in rows} - {""}
+
+
+def test_what_is_made_on_request_does_not_stay_beside_another_threshold(
+    checkout: Checkout, dashboard: Emulator
+) -> None:
+    plain = {**settings(dashboard), "abundance": {}}
+    checkout.run(settings(dashboard), *ASKED, "all")
+    assert stale(checkout) == set()
+    printed = checkout.run({**plain, "classify": {"threshold": 0.5}})
+    assert stale(checkout) == {"abundance_week.csv", "bins_long.csv.gz"} | {
+        f"figures/heat_map.{form}" for form in ("svg", "pdf", "html", "json")
+    }
+    line = next(line for line in printed.splitlines() if "stale/" in line)
+    assert "abundance_week.csv, bins_long.csv.gz, figures/ (4 files)" in line
+    assert thresholds(checkout.results("demo") / "abundance_long.csv") == {"0.5"}
+    assert thresholds(checkout.results("demo") / "stale" / "abundance_week.csv") == {"0.7"}
+    # Asked for again it is made anew, and what was put aside goes.
+    checkout.run(settings(dashboard, 0.5), *ASKED[:2], "all")
+    assert {"abundance_week.csv", "bins_long.csv.gz"} <= there(checkout)
+    assert thresholds(checkout.results("demo") / "abundance_week.csv") == {"0.5"}
+    assert not stale(checkout) & {"abundance_week.csv", "bins_long.csv.gz"}
+    before = checkout.stamps()
+    assert "stale" not in checkout.run(settings(dashboard, 0.5))
+    assert checkout.stamps() == before
+
+
+def test_one_file_that_is_asked_for_by_name(checkout: Checkout, dashboard: Emulator) -> None:
+    checkout.run(settings(dashboard))
+    printed = checkout.run(settings(dashboard, 0.5), "results/demo/abundance_week.csv")
+    assert stale(checkout) == RESTED
+    assert not RESTED & there(checkout)
+    assert "Moved to results/demo/stale/" in printed
+    for name in ("abundance_long", "abundance_week"):
+        assert thresholds(checkout.results("demo") / f"{name}.csv") == {"0.5"}
+    checkout.run(settings(dashboard, 0.5))
+    assert json.loads((checkout.results("demo") / "run.json").read_text())["config"]["classify"]["threshold"] == 0.5
+    assert not (checkout.results("demo") / "stale").exists()
+
+
+def test_a_look_moves_nothing(checkout: Checkout, dashboard: Emulator) -> None:
+    checkout.run(settings(dashboard))
+    before = checkout.stamps()
+    checkout.run(settings(dashboard, 0.5), "-n", "results/demo/abundance_week.csv")
+    checkout.run(settings(dashboard, 0.5), "--touch", "results/demo/abundance_week.csv")
+    assert checkout.stamps().keys() == before.keys()
+
+
+def test_a_file_that_nobody_made_here_stays(checkout: Checkout, dashboard: Emulator) -> None:
+    checkout.run(settings(dashboard))
+    for name in ("notes.txt", "validation/labels.csv", "my_table.csv"):
+        path = checkout.results("demo") / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    checkout.run(settings(dashboard, 0.5))
+    assert not stale(checkout)
+    assert {"notes.txt", "my_table.csv"} <= there(checkout)
+
+
+def test_zips_of_images_of_classes_hang_on_thresholds_those_of_whole_bins_do_not(
+    checkout: Checkout, dashboard: Emulator
+) -> None:
+    def zips() -> set[str]:
+        return {path.stem for path in (checkout.results("demo") / "images").rglob("*.zip")}
+
+    checkout.run(settings(dashboard), "images", "all")
+    dashboard.clear()
+    checkout.run(settings(dashboard, 0.95))
+    assert zips() == set(BINS)
+    assert dashboard.requests == []
+    of_class = {"images": {"classes": ["Akashiwo"]}}
+    checkout.run(settings(dashboard, **of_class), "images", "all")
+    printed = checkout.run(settings(dashboard, 0.5, **of_class))
+    assert zips() == set()
+    assert {Path(name).stem for name in stale(checkout) if name.startswith("images/")} == set(BINS)
+    assert "images/ (4 files)" in printed
+    checkout.run(settings(dashboard, 0.5, **of_class), "images")
+    assert zips() == set(BINS)
+    assert not {name for name in stale(checkout) if name.startswith("images/")}
+
+
+def test_images_of_classes_notice_scores_that_changed(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
+    of_class = settings(dashboard, images={"classes": ["Akashiwo"]}, recheck={"scores": "all"})
+    checkout.run(of_class, "images", "all")
+    write_scores(archive, BINS[1], CLASSES, [[0.9, 0.1], [0.8, 0.2]])
+    dashboard.reload()
+    checkout.run(of_class, "recheck")
+    assert {Path(name).stem for name in stale(checkout) if name.startswith("images/")} == {BINS[1]}
+    dashboard.clear()
+    checkout.run(of_class, "images")
+    (found,) = (checkout.results("demo") / "images").rglob(f"{BINS[1]}.zip")
+    with zipfile.ZipFile(found) as zipped:
+        assert {name for name in zipped.namelist() if name.endswith(".png")} == {
+            f"{BINS[1]}_{roi:05d}.png" for roi in (2, 3)
+        }
+    assert {path.name for path in (checkout.results("demo") / "images").rglob("*.zip")} == {f"{b}.zip" for b in BINS}
+    assert {name.split("_IFCB")[0].rpartition("/")[2] for name in (r.target for r in dashboard.requests)} == {
+        BINS[1].split("_")[0]
+    }
+
+
+def test_a_recheck_that_finds_nothing_touches_nothing(checkout: Checkout, dashboard: Emulator) -> None:
+    rechecked = settings(dashboard, recheck={"scores": "all"})
+    checkout.run(settings(dashboard), *ASKED[:2], "all")
+    before = results(checkout)
+    for _ in range(2):
+        printed = checkout.run(rechecked, "recheck")
+        assert "stale" not in printed
+        assert "older" not in printed
+        after = results(checkout)
+        assert after.pop("results/demo/changes.csv")
+        assert after == before
+    assert (checkout.results("demo") / "changes.csv").read_text().count("\n") == 1
+
+
+def results(run: Checkout) -> dict[str, int]:
+    stamps = run.stamps()
+    return {name: stamps[name] for name in stamps if name.startswith("results/") and (run.folder / name).is_file()}
+
+
+def test_a_recheck_that_finds_something(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
+    checkout.run(settings(dashboard), *ASKED[:2], "all")
+    write_scores(archive, BINS[1], CLASSES, [[0.9, 0.1], [0.8, 0.2]])
+    dashboard.reload()
+    checkout.run({**settings(dashboard, recheck={"scores": "all"}), "abundance": {}}, "recheck")
+    assert stale(checkout) == {"abundance_week.csv", "bins_long.csv.gz"}
+
+
+def test_a_day_that_is_no_longer_running_is_found_by_a_recheck(checkout: Checkout, dashboard: Emulator) -> None:
+    """The list says the same, but was made while the day was running."""
+    checkout.run(settings(dashboard))
+    catalog = checkout.results("demo") / "catalog.csv"
+    while_running = 1_712_080_000  # 2024-04-02 17:46:40 UTC
+    os.utime(catalog, (while_running, while_running))
+    checkout.run(settings(dashboard))
+    assert list(checkout.table("demo", "coverage")["complete"]) == ["yes", "no"]
+    checkout.run(settings(dashboard), "recheck")
+    assert list(checkout.table("demo", "coverage")["complete"]) == ["yes", "yes"]
+
+
+def test_shards_and_what_they_are_put_together_to(checkout: Checkout, dashboard: Emulator) -> None:
+    def of_shard(shard: str, threshold: float = 0.7) -> str:
+        return checkout.run(settings(dashboard, threshold), "--config", f"shard={shard}")
+
+    of_shard("2024")
+    of_shard("merge")
+    asked = checkout.run(settings(dashboard), "results/demo/bins_long.csv.gz", "--config", "shard=merge")
+    assert "stale" not in asked
+    whole = there(checkout)
+    printed = of_shard("2024", 0.5)
+    assert "Moved to results/demo/stale/" in printed
+    assert there(checkout) == set()
+    assert stale(checkout) == whole
+    of_shard("merge", 0.5)
+    assert there(checkout) == whole - {"bins_long.csv.gz"}
+    assert stale(checkout) == {"bins_long.csv.gz"}
+
+
+def test_a_failed_run_puts_the_old_tables_aside(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
+    checkout.run(settings(dashboard))
+    whole = there(checkout) - {"catalog.csv"}
+    late = "D20240403T030000_IFCB010"
+    write_archive(archive, [bin_row(b) for b in (*BINS, late)], dict.fromkeys((*BINS, late), (CLASSES, ROWS)))
+    dashboard.reload()
+    dashboard.faults.append(Fault(late, "status", status=500))
+    longer = settings(dashboard)
+    longer["select"]["end"] = "2024-04-03"
+    printed = checkout.run(longer, fails=True)
+    assert "gone until nothing is missing" in printed
+    assert there(checkout) == {"catalog.csv"}
+    assert stale(checkout) == whole
+    dashboard.faults.clear()
+    checkout.run(longer)
+    assert not (checkout.results("demo") / "stale").exists()
+    shutil.rmtree(checkout.folder / ".snakemake")
+    copied = copy_of(checkout, checkout.folder.parent / "copied")
+    assert "Nothing to be done" in copied.run(longer)

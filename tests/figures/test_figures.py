@@ -1,0 +1,475 @@
+"""Figures: what their data say, against days described ROI by ROI; and what the files are."""
+
+import csv
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import jsonschema
+import pandas as pd
+import pytest
+import vl_convert
+
+from ifcb_abundance.figures import figures
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.abundance.days import DayFiles, Method, merge_abundance
+from ifcb_abundance.features.biovolume import FeatureFiles, merge_biovolume
+from ifcb_abundance.figures.figures import Wish
+from tests.abundance.pooling import (
+    CLASSES,
+    FEATURE_PARTS,
+    PARTS,
+    Rois,
+    Row,
+    a_bin,
+    pool,
+    pool_features,
+    records,
+    rois,
+)
+
+MERGED = {"abundance": "abundance.csv", "ledger": "ledger.csv", "groups": "groups.csv", "coverage": "coverage.csv"} | {
+    "bins": "bins.parquet",
+    "sweep": "sweep.csv",
+}
+Day = list[tuple[Row, Rois | str]]
+
+
+class Run:
+    """The merged tables of a few days, and the figures drawn from them."""
+
+    def __init__(self, folder: Path, days: list[Day], group_by: tuple[str, ...] = ("instrument",), **traits: Any):
+        method: dict[str, Any] = {"group_by": group_by, "class_table": CLASSES} | traits
+        folders = []
+        for i, day in enumerate(days):
+            folders.append(folder / str(i))
+            folders[-1].mkdir(parents=True)
+            pool(folders[-1], [row for row, _ in day], [scores for _, scores in day], **method)
+            pool_features(folders[-1], [row for row, _ in day], [scores for _, scores in day], **method)
+        catalog = folder / "catalog.csv"
+        listed = pd.concat([records([row for row, _ in day]) for day in days])
+        table_files.write(listed[table_files.columns("catalog")], "catalog", catalog)
+        parts = {name: [of_day / file for of_day in folders] for name, file in PARTS.items()}
+        merged = DayFiles(**{name: str(folder / file) for name, file in MERGED.items()})
+        merge_abundance(parts, catalog, Method(**method), True, folder / "bins", merged)
+        tables: dict[str, Any] = {"ledger": merged.ledger, "catalog": catalog}
+        tables |= {name: [of_day / file for of_day in folders] for name, file in FEATURE_PARTS.items()}
+        of_features = FeatureFiles(**{name: str(folder / file) for name, file in FEATURE_PARTS.items()})
+        merge_biovolume(tables, of_features, Method(**method), {"default": 1.0}, True, folder)
+        both = {**MERGED, **FEATURE_PARTS}
+        self.tables = {"catalog": catalog, **{name: folder / file for name, file in both.items()}}
+        self.wish = {"dataset": "here", "group_by": group_by, "top_classes": 20, "one_class": None, "confidence": 0.95}
+
+    def spec(self, figure: str, **wish: Any) -> dict[str, Any]:
+        return figures.describe(figure, self.tables, Wish(**self.wish | wish))
+
+    def svg(self, figure: str, **wish: Any) -> str:
+        return vl_convert.vegalite_to_svg(figures.for_paper(self.spec(figure, **wish)))
+
+    def rows(self, figure: str, **wish: Any) -> list[dict[str, str]]:
+        """The data of a figure, as text."""
+        return list(csv.DictReader(self.spec(figure, **wish)["data"]["values"].splitlines()))
+
+
+def texts(svg: str) -> set[str]:
+    return {html.unescape(text) for text in re.findall(r">([^<>]+)</(?:text|tspan)>", svg)}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Two instruments from the 1st to the 7th: a zero, a gap, a day without a used bin, a class that comes later."""
+    return Run(
+        tmp_path,
+        [
+            # 2 mL a bin: A 2/mL, B 0.5/mL; C is known to neither
+            [(a_bin(1, 10, "20240201"), rois(A=4, B=1)), (a_bin(1, 125, "20240201"), rois(A=2, B=0))],
+            [(a_bin(1, 10, "20240202"), rois(A=0, B=0, D=9)), (a_bin(1, 125, "20240202"), rois(A=2, B=0))],
+            # no bin of any on the 3rd; IFCB10 has none on the 4th, and none that is used on the 5th
+            [(a_bin(1, 125, "20240204"), rois(1, A=2, B=0))],
+            [(a_bin(1, 10, "20240205"), "no_scores"), (a_bin(1, 125, "20240205"), rois(A=2, B=0))],
+            [(a_bin(1, 10, "20240206"), rois(A=6, B=0, C=2)), (a_bin(1, 125, "20240206"), rois(A=2, B=0))],
+            [(a_bin(1, 10, "20240207"), rois(A=8, B=0, C=2)), (a_bin(1, 125, "20240207"), rois(A=2, B=0))],
+        ],
+    )
+
+
+# --- which classes ---
+
+
+def test_the_classes_shown_are_the_most_abundant_that_live_or_may_live(tmp_path: Path) -> None:
+    # D does not live, E is in no class table; F is known to one bin only, so its 2 ROIs are of 2 mL, those of A of 4
+    day = [(a_bin(1), rois(50, A=1, B=4, D=90, E=9)), (a_bin(2), rois(50, A=2, B=3, D=90, E=9, F=2))]
+    abundance = figures.read_abundance(Run(tmp_path, [day]).tables, WISH, None, "living")
+    assert figures.top_classes(abundance, 20) == ["E", "B", "F", "A"]
+    assert figures.top_classes(abundance, 2) == ["E", "B"]
+
+
+WISH = Wish("here", ("instrument",), 20, None, 0.95)
+
+
+def test_the_order_of_classes_is_that_of_the_whole_window(run: Run) -> None:
+    assert run.spec("heat_map")["spec"]["layer"][0]["encoding"]["y"]["scale"]["domain"] == ["A", "C", "B"]
+    assert run.spec("heat_map", top_classes=1)["spec"]["layer"][0]["encoding"]["y"]["scale"]["domain"] == ["A"]
+
+
+# --- zero, missing, not assessed ---
+
+
+def test_the_heat_map_tells_zero_missing_and_not_assessed_apart(run: Run) -> None:
+    rows = [row for row in run.rows("heat_map") if row["series"] == "IFCB10"]
+    found = {(row["class"], row["day"]): float(row["value"]) for row in rows if row["value"] and not row["state"]}
+    assert found == {
+        ("A", "2024-02-01"): 2.0,
+        ("A", "2024-02-06"): 3.0,
+        ("A", "2024-02-07"): 4.0,
+        ("B", "2024-02-01"): 0.5,
+        ("C", "2024-02-06"): 1.0,
+        ("C", "2024-02-07"): 1.0,
+    }
+    rest = {(row["class"], row["day"], row["end"]): row["state"] for row in rows if row["state"]}
+    gap = ("2024-02-03", "2024-02-06")  # until the 6th, exclusive
+    assert rest == {
+        ("A", "2024-02-02", "2024-02-03"): figures.ZERO,
+        ("A", *gap): figures.NO_DATA,
+        ("B", "2024-02-02", "2024-02-03"): figures.ZERO,
+        ("B", *gap): figures.NO_DATA,
+        ("B", "2024-02-06", "2024-02-08"): figures.ZERO,
+        ("C", "2024-02-01", "2024-02-03"): figures.NOT_ASSESSED,
+        ("C", *gap): figures.NO_DATA,
+    }
+
+
+def test_each_has_a_colour_and_a_line_in_the_legend(run: Run) -> None:
+    svg = run.svg("heat_map")
+    assert {figures.ZERO, figures.NOT_ASSESSED, figures.NO_DATA, "objects per mL (log scale)"} <= texts(svg)
+    assert {'fill="#ffffff"', 'fill="#CC79A7"', 'fill="#d9d9d9"'} <= set(re.findall(r'fill="#[0-9A-Fa-f]{6}"', svg))
+
+
+def test_lines_break_at_gaps_and_zeros_are_points(run: Run) -> None:
+    rows = [row for row in run.rows("time_series") if row["rank"] == "0" and row["key"] == "IFCB10"]
+    assert [(row["day"], row["value"]) for row in rows] == [
+        ("2024-02-01", "2"),
+        ("2024-02-02", "0"),
+        ("2024-02-03", ""),  # one empty row breaks the line, all through the 5th
+        ("2024-02-06", "3"),
+        ("2024-02-07", "4"),
+    ]
+    # 4 ROIs in 2 mL, one bin, so no dispersion: Garwood's limits of 4 are 1.090 and 10.24; of 0 they are 0 and 3.689
+    assert float(rows[0]["low"]) == pytest.approx(1.090 / 2, rel=1e-3)
+    assert float(rows[0]["high"]) == pytest.approx(10.24 / 2, rel=1e-3)
+    assert [float(rows[1]["low"]), float(rows[1]["high"])] == pytest.approx([0, 3.689 / 2], rel=1e-3)
+
+
+def test_time_series_say_why_a_line_breaks(run: Run) -> None:
+    lacking = [row for row in run.rows("time_series") if row["line"]]
+    told = {(row["rank"], row["key"], row["day"], row["end"]) for row in lacking if row["line"] == "0"}
+    assert told == {
+        *((rank, figures.NO_DATA, "2024-02-03", "2024-02-06") for rank in "012"),
+        ("1", figures.NOT_ASSESSED, "2024-02-01", "2024-02-03"),
+    }
+    of_other = {(row["rank"], row["key"], row["day"], row["end"]) for row in lacking if row["line"] == "1"}
+    assert ("0", figures.NO_DATA, "2024-02-03", "2024-02-04") in of_other
+    assert {figures.NOT_ASSESSED, figures.NO_DATA, "IFCB10", "IFCB125"} <= texts(run.svg("time_series"))
+
+
+def test_a_day_between_gaps_is_drawn_as_a_point_in_long_windows_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "DOTS_MOST", 1)
+    run = Run(tmp_path, [[(a_bin(1, 10, day), rois(A=4))] for day in ("20240201", "20240203", "20240204")])
+    assert [(row["day"], row["dot"]) for row in run.rows("time_series") if row["value"]] == [
+        ("2024-02-01", "1"),
+        ("2024-02-03", ""),
+        ("2024-02-04", ""),
+    ]
+
+
+# --- composition and coverage ---
+
+
+def test_shares_are_those_of_all_rois(run: Run) -> None:
+    rows = run.rows("composition")
+    of_10 = [row for row in rows if row["series"] == "IFCB10"]
+    assert {(row["day"], row["kind"]): row["count"] for row in of_10} == {
+        ("2024-02-01", "diatom"): "5",
+        ("2024-02-02", figures.NOT_LIVING): "9",
+        ("2024-02-06", "diatom"): "6",
+        ("2024-02-06", "dinoflagellate"): "2",
+        ("2024-02-07", "diatom"): "8",
+        ("2024-02-07", "dinoflagellate"): "2",
+    }
+    last = {row["kind"]: (row["bottom"], row["top"]) for row in of_10 if row["day"] == "2024-02-07"}
+    assert last == {"diatom": ("0", "0.8"), "dinoflagellate": ("0.8", "1")}
+    fourth = {row["kind"]: row["count"] for row in rows if row["day"] == "2024-02-04"}
+    assert fourth == {"diatom": "2", "unclassified": "1"}
+
+
+def test_a_day_without_a_roi_is_no_gap(tmp_path: Path) -> None:
+    run = Run(tmp_path, [[(a_bin(1, 10, "20240201"), rois(A=0))], [(a_bin(1, 10, "20240202"), rois(A=1))]])
+    rows = run.rows("composition")
+    assert {row["day"]: row["count"] for row in rows} == {"2024-02-01": "0", "2024-02-02": "1"}
+    assert "0" in texts(run.svg("composition"))
+
+
+def test_bins_per_status_and_days_without_a_bin(run: Run) -> None:
+    rows = [row for row in run.rows("coverage_calendar") if row["series"] == "IFCB10"]
+    assert {(row["day"], row["end"], row["status"], row["n"]) for row in rows} == {
+        *((f"2024-02-0{day}", f"2024-02-0{day + 1}", "used", "1") for day in (1, 2, 6, 7)),
+        ("2024-02-05", "2024-02-06", "no_scores", "1"),
+        ("2024-02-03", "2024-02-05", figures.NO_BINS, "0"),
+    }
+
+
+# --- the other figures ---
+
+
+def test_the_sweep_has_the_threshold_in_use(tmp_path: Path) -> None:
+    day = [(a_bin(1), (["A", "B"], [[0.9, 0], [0.62, 0.1], [0.3, 0.2]]))]
+    run = Run(tmp_path, [day], threshold=0.6, class_thresholds={"B": 0.8})
+    rows = run.rows("threshold_sweep")
+    kept = {float(row["threshold"]): row["share_kept"] for row in rows if row["panel"].startswith("A ")}
+    assert [kept[0.3], kept[0.6], kept[0.65], kept[0.9], kept[0.95]] == ["1", "0.6667", "0.3333", "0.3333", "0"]
+    assert {row["panel"]: row["in_use"] for row in rows if row["in_use"]} == {
+        "A  (n = 3)": "0.6",
+        "B  (n = 0)": "0.8",
+    }
+    assert "never wins" in texts(run.svg("threshold_sweep"))
+
+
+def test_the_map_has_used_bins_with_a_position(tmp_path: Path) -> None:
+    day = [
+        (a_bin(1, latitude=41.5, longitude=-70.5), rois(A=1)),
+        (a_bin(2, latitude=41.5, longitude=-70.5), rois(A=1)),
+        (a_bin(3, latitude=42.5, longitude=-70.25), rois(A=1)),
+        (a_bin(4, latitude=43.5, longitude=-70.0), "no_scores"),
+        (a_bin(5), rois(A=1)),
+    ]
+    run = Run(tmp_path, [day])
+    found = {(float(row["latitude"]), float(row["longitude"])): row["bins"] for row in run.rows("positions")}
+    assert found == {(41.5, -70.5): "2", (42.5, -70.25): "1"}
+    assert any(text.startswith("3 of 4 used bins") for text in texts(run.svg("positions")))
+
+
+def test_a_map_is_true_to_scale_and_goes_over_the_date_line(tmp_path: Path) -> None:
+    day = [
+        (a_bin(1, latitude=59.0, longitude=179.0), rois(A=1)),
+        (a_bin(2, latitude=61.0, longitude=-177.0), rois(A=1)),
+    ]
+    run = Run(tmp_path, [day])
+    assert sorted(float(row["longitude"]) for row in run.rows("positions")) == [179, 183]
+    spec = run.spec("positions")
+    (west, east), (south, north) = (spec["encoding"][axis]["scale"]["domain"] for axis in "xy")
+    # at 60 degrees north a degree of longitude is half as long as one of latitude
+    assert spec["width"] / (east - west) == pytest.approx(0.5 * spec["height"] / (north - south), rel=0.01)
+    assert west < 179 < 183 < east
+    assert {"177°W", "178°W"} & texts(run.svg("positions"))
+
+
+def test_places_are_made_coarser_until_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "PLACES_MOST", 300)
+    track = pd.DataFrame({"longitude": [i / 1000 for i in range(1000)], "latitude": 0.0, "series": "x"})
+    bins = track.assign(bin=[f"{i:04d}" for i in range(1000)], day=["2024-02-01"] * 1000)
+    places = figures.thinned(bins, 1.0)
+    assert len(places) <= 300
+    assert places["bins"].sum() == 1000
+    assert set(places["longitude"]) <= set(bins["longitude"])  # positions stay what they are
+
+
+def test_one_class_bin_by_bin(run: Run) -> None:
+    rows = run.rows("bin_series")
+    bins = [(row["day"], row["value"]) for row in rows if row["series"] == "IFCB10" and not row["end"]]
+    assert [(time, value) for time, value in bins if value] == [
+        ("2024-02-01T00:00:01Z", "2"),
+        ("2024-02-02T00:00:01Z", "0"),
+        ("2024-02-06T00:00:01Z", "3"),
+        ("2024-02-07T00:00:01Z", "4"),
+    ]
+    assert [time for time, value in bins if not value] == ["2024-02-06T00:00:00Z"]  # four days without are a gap
+    steps = {row["day"][:10]: row["mean"] for row in rows if row["series"] == "IFCB10" and row["end"]}
+    assert steps == {"2024-02-01": "2", "2024-02-02": "0", "2024-02-06": "3", "2024-02-07": "4"}
+    assert "Bin by bin: A, here" in texts(run.svg("bin_series"))
+    assert {row["value"] for row in run.rows("bin_series", one_class="D") if not row["end"]} == {"4.5"}
+
+
+# --- long windows ---
+
+
+def test_of_many_bins_the_last_days_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "BINS_SHOWN", 3)
+    days = [[(a_bin(i, 10, f"202402{day:02d}"), rois(A=day)) for i in (1, 2)] for day in (1, 2, 3)]
+    run = Run(tmp_path, days)
+    rows = run.rows("bin_series")
+    assert [row["day"] for row in rows if row["value"]] == [
+        f"2024-02-0{day}T00:00:0{i}Z" for day in (2, 3) for i in (1, 2)
+    ]
+    assert [row["mean"] for row in rows if row["end"]] == ["1", "1.5"]
+    assert any("the last 4 of 6 used bins" in text for text in texts(run.svg("bin_series")))
+
+
+def test_a_window_of_many_years_is_pooled_into_weeks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "DAYS_MOST", 7)
+    days = [f"202402{day:02d}" for day in (1, 2, 8, 9)]
+    run = Run(tmp_path, [[(a_bin(1, 10, day), rois(A=hits))] for day, hits in zip(days, (4, 2, 0, 1), strict=True)])
+    # 6 ROIs in 4 mL from the 1st to the 7th; 1 in 4 mL from the 8th on
+    rows = [row for row in run.rows("time_series") if row["value"]]
+    assert [(row["day"], row["value"]) for row in rows] == [("2024-02-01", "1.5"), ("2024-02-08", "0.25")]
+    # Garwood's limits of 6 are 2.202 and 13.06
+    assert [float(rows[0]["low"]), float(rows[0]["high"])] == pytest.approx([2.202 / 4, 13.06 / 4], rel=1e-3)
+    assert {(row["day"], row["end"]) for row in run.rows("heat_map")} == {
+        ("2024-02-01", "2024-02-08"),
+        ("2024-02-08", "2024-02-15"),
+    }
+    assert [row["n"] for row in run.rows("coverage_calendar")] == ["2", "2"]
+    assert any("span of 7 days, pooled" in text for text in texts(run.svg("heat_map")))
+
+
+# --- every figure, in every kind of run ---
+
+ODD = ["nanoplankton <10um", "Chaetoceros, single cell", "a.b[0]", 'it\'s "so"', "</script><b>", "datum['x']", "NA"]
+VALIDATOR = jsonschema.Draft7Validator(alt.load_schema())
+PLACED = {"latitude": 41.3, "longitude": -70.6}
+KINDS: dict[str, list[Day]] = {
+    "no used bin": [[(a_bin(1), "no_scores")]],
+    "one bin": [[(a_bin(1, **PLACED), rois(A=3))]],
+    "all zero": [[(a_bin(1, **PLACED), rois(5, A=0, B=0))], [(a_bin(1, 10, "20240216", **PLACED), rois(A=0, B=0))]],
+    "no roi": [[(a_bin(1, **PLACED), rois(A=0))]],
+    "nothing lives": [[(a_bin(1, **PLACED), rois(D=4))]],
+    "odd labels": [
+        [(a_bin(1, **PLACED), (ODD, [[0.9 * (i == j) for i in range(len(ODD))] for j in range(len(ODD))]))],
+        [(a_bin(1, 10, "20240218", **PLACED), (ODD, [[0.9, *[0] * (len(ODD) - 1)]]))],
+    ],
+    "many groups": [[(a_bin(i, i, **PLACED), rois(A=i)) for i in range(1, 11)]],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_figure_can_be_drawn(tmp_path: Path, kind: str) -> None:
+    run = Run(tmp_path, KINDS[kind])
+    for figure in figures.FIGURES:
+        spec = run.spec(figure)
+        assert not [error.message for error in VALIDATOR.iter_errors(spec)], figure
+        assert "here" in " ".join(texts(vl_convert.vegalite_to_svg(figures.for_paper(spec))))
+
+
+@pytest.mark.parametrize("group_by", [(), ("sample_type", "depth"), ("depth", "cruise", "instrument")])
+def test_every_grouping_can_be_drawn(tmp_path: Path, group_by: tuple[str, ...]) -> None:
+    there = {"depth": 5.5, "cruise": "EN644", "sample_type": "underway"}
+    day = [(a_bin(1, **PLACED, **there), rois(A=3)), (a_bin(2, 125, **PLACED), rois(A=1, B=2))]
+    run = Run(tmp_path, [day, [(a_bin(1, 10, "20240217", **PLACED, **there), rois(A=3))]], group_by)
+    names = {
+        (): {"all bins"},
+        ("sample_type", "depth"): {"underway, 5.5 m", "no sample type, no depth"},
+        ("depth", "cruise", "instrument"): {"5.5 m, EN644, IFCB10", "no depth, no cruise, IFCB125"},
+    }[group_by]
+    for figure in figures.FIGURES:
+        assert vl_convert.vegalite_to_vega(run.spec(figure))
+    for figure in ("heat_map", "composition", "coverage_calendar", "bin_series", "positions"):
+        assert {row["series"] for row in run.rows(figure)} == names
+
+
+def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
+    run = Run(tmp_path, KINDS["odd labels"])
+    assert set(ODD) <= texts(run.svg("heat_map"))
+    assert set(ODD) <= texts(run.svg("time_series"))
+
+
+def test_groups_that_are_left_out_are_told(tmp_path: Path) -> None:
+    run = Run(tmp_path, KINDS["many groups"])
+    for figure in ("time_series", "heat_map", "composition", "coverage_calendar", "positions", "bin_series"):
+        assert any(text.startswith("6 of 10 groups") for text in texts(run.svg(figure))), figure
+
+
+def test_what_cannot_be_shown_is_said(tmp_path: Path) -> None:
+    empty = Run(tmp_path / "empty", KINDS["no used bin"])
+    assert any("no bin of the window was used" in text for text in texts(empty.svg("heat_map")))
+    assert any("none of the 0 used bins has a position" in text for text in texts(empty.svg("positions")))
+    one = Run(tmp_path / "one", KINDS["one bin"])
+    assert any("'Xy' is in no label set" in text for text in texts(one.svg("bin_series", one_class="Xy")))
+    dead = Run(tmp_path / "dead", KINDS["nothing lives"])
+    assert any("no class that lives" in text for text in texts(dead.svg("time_series")))
+
+
+def test_axes_have_units_and_say_utc(run: Run) -> None:
+    assert {"day (UTC)", "objects/mL"} <= texts(run.svg("time_series"))
+    assert {"day (UTC)", "objects per mL (log scale)"} <= texts(run.svg("heat_map"))
+    assert {"day (UTC)", "share of ROIs (%)"} <= texts(run.svg("composition"))
+    assert {"day (UTC)", "bins per day"} <= texts(run.svg("coverage_calendar"))
+    assert {"threshold (score)", "ROIs kept (%)"} <= texts(run.svg("threshold_sweep"))
+    assert {"sample_time (UTC)", "objects per mL"} <= texts(run.svg("bin_series"))
+
+
+# --- files ---
+
+
+def draw(run: Run, folder: Path, figure: str) -> dict[str, bytes]:
+    scripts = folder / "vega.js"
+    folder.mkdir()
+    scripts.write_text("/* scripts */")
+    files = {form: folder / f"{figure}.{form}" for form in ("svg", "pdf", "html", "json")}
+    figures.draw_figure(figure, run.tables, Wish(**run.wish), scripts, files)
+    return {form: path.read_bytes() for form, path in files.items()}
+
+
+@pytest.mark.parametrize("figure", figures.FIGURES)
+def test_the_same_tables_give_the_same_bytes(run: Run, tmp_path: Path, figure: str) -> None:
+    first = draw(run, tmp_path / "first", figure)
+    assert first["pdf"].startswith(b"%PDF-")
+    for again in ("second", "third"):
+        assert draw(run, tmp_path / again, figure) == first
+
+
+def test_a_label_cannot_end_the_script_of_a_page(tmp_path: Path) -> None:
+    run = Run(tmp_path, KINDS["odd labels"])
+    page = draw(run, tmp_path / "files", "heat_map")["html"].decode()
+    assert page.count("</script>") == 2
+    assert json.loads(draw(run, tmp_path / "again", "heat_map")["json"])["data"]["values"].count("</script><b>") > 0
+
+
+def test_the_caption_goes_with_the_figure(tmp_path: Path) -> None:
+    run = Run(tmp_path, [[(a_bin(0), rois(A=3))]])
+    said = run.spec("time_series", top_classes=7, confidence=0.9)["description"]
+    assert "Shown are the 7 most abundant classes" in said
+    assert "The band is the 90 % interval" in said
+    assert [len(part) > 0 for part in said.split("\n\n")] == [True] * 3
+
+
+# --- sizes and carbon
+
+
+def test_the_drop_off_is_the_highest_bin_though_a_size_is_missing(tmp_path: Path) -> None:
+    """Of 1000, 2000 and 3000 um3, so 12.4, 15.6 and 17.9 um, in 2 mL; the second is then taken out."""
+    run = Run(tmp_path, [[(a_bin(0), rois(A=3))]])
+    path = Path(run.tables["size_spectrum"])
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if ",13.4543" not in line[:40]))
+    rows = [row for row in run.rows("size_spectrum") if row["what"] != "objects of living classes"]
+    assert [(float(row["esd"]), row["value"]) for row in rows] == [
+        (pytest.approx(12.34, rel=1e-3), "0.2336"),  # 1 / 2 mL / (13.4543 - 11.3137) um
+        (pytest.approx(14.67, rel=1e-3), ""),
+        (pytest.approx(17.45, rel=1e-3), "0.1652"),
+        (pytest.approx(11.31, rel=1e-3), ""),
+    ]
+    assert rows[-1]["what"] == figures.DROP_OFF
+
+
+@pytest.mark.parametrize("figure", ["size_spectrum", "carbon"])
+def test_a_series_without_features_is_said_to_have_none(tmp_path: Path, figure: str) -> None:
+    both = Run(tmp_path / "both", [[(a_bin(0), rois(A=3)), (a_bin(1, instrument=11), rois(A=3))]])
+    assert not [line for line in both.spec(figure)["title"]["subtitle"] if "features" in line and "IFCB" in line]
+    one = Run(tmp_path / "one", [[(a_bin(0), rois(A=3)), (a_bin(1, instrument=11), rois(A=3))]])
+    for name in ("size_spectrum", "biovolume"):
+        path = Path(one.tables[name])
+        path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "IFCB11" not in line))
+    assert "IFCB10 alone: no used bin of the others has features" in one.spec(figure)["title"]["subtitle"]
+
+
+def test_carbon_is_stacked_by_group(tmp_path: Path) -> None:
+    """Diatoms of 1000, 2000 and 3000 um3: 77.98, 136.81 and 190.08 pg; a dinoflagellate of 4000 um3: 521.6 pg; 2 mL."""
+    run = Run(tmp_path, [[(a_bin(0), rois(A=3, C=1, D=1))]])
+    rows = {row["kind"]: [float(row[name]) for name in ("carbon", "bottom", "top")] for row in run.rows("carbon")}
+    assert rows == {
+        "dinoflagellate": pytest.approx([0.2608, 0, 0.2608], rel=1e-3),
+        "diatom": pytest.approx([0.20244, 0.2608, 0.46324], rel=1e-3),
+    }

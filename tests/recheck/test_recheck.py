@@ -1,0 +1,98 @@
+"""Late and corrected data: `snakemake recheck` against a dashboard whose data change."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
+from tests import truth
+from tests.dashboard.emulator import Emulator
+from tests.comparing import assert_equals_truth
+from tests.checkout import Checkout
+from tests.sources.test_dashboard_run import EXPORT, asked_bins, config, targets
+
+
+def changes(run: Checkout) -> dict[tuple[str, str], tuple[str, str]]:
+    table = pd.read_csv(run.results("demo") / "changes.csv", dtype=str, keep_default_na=False)
+    return {(row["bin"], row["column"]): (row["before"], row["after"]) for row in table.to_dict("records")}
+
+
+def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
+    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
+    write_demo_archive(archive)
+    with Emulator({"demo": archive}) as dashboard:
+        run.run(config(dashboard))
+        untouched = {name: time for name, time in run.stamps().items() if "2024-04-16" in name}
+
+        # One bin's scores come late, one volume is corrected, one bin without scores is flagged skip.
+        late, flagged = AWKWARD["no_scores"]
+        (neighbour,) = AWKWARD["header_only"]
+        labels, _ = truth.score_rows(archive, neighbour)
+        header = next(archive.rglob(f"{neighbour}_class_scores.csv")).read_text().splitlines()[0]
+        scores = archive / f"{late}_class_scores.csv"
+        scores.write_text(f"{header}\n{late}_00002,{','.join(['0.9'] + ['0.0'] * (len(labels) - 1))}\n")
+        (volume,) = AWKWARD["exactly_at_threshold"]
+        metadata = (archive / "metadata.csv").read_text()
+        line = next(row for row in metadata.splitlines() if row.startswith(volume))
+        before = line.split(",")[3]
+        time = line.split(",")[1]
+        corrected = f"{time[:17]}59.25+00:00"
+        assert re.fullmatch(r"2024-04-\d\d \d\d:\d\d:\d\d\+00:00", time)
+        metadata = metadata.replace(line, line.replace(f",{before},", ",1.25,", 1).replace(time, corrected))
+        line = next(row for row in metadata.splitlines() if row.startswith(flagged))
+        (archive / "metadata.csv").write_text(metadata.replace(line, line.removesuffix("0") + "1"))
+        dashboard.reload()
+
+        dashboard.clear()
+        run.run(config(dashboard), "recheck")
+        assert len(targets(dashboard, EXPORT)) == 1
+        assert asked_bins(dashboard) == [late]
+        found = changes(run)
+        assert set(found) == {(late, "scores"), (volume, "ml_analyzed"), (volume, "sample_time"), (flagged, "skip")}
+        assert found[volume, "sample_time"] == (
+            time.replace(" ", "T"),
+            f"{corrected[:-9].replace(' ', 'T')}.250000+00:00",
+        )
+        assert found[flagged, "skip"] == ("0", "1")
+        assert found[volume, "ml_analyzed"] == (before, "1.25")
+        assert found[late, "scores"][0] == "no_scores"
+        assert re.fullmatch("[0-9a-f]{64}", found[late, "scores"][1])
+        assert_equals_truth(run.table("demo"), truth.abundance(archive))
+        after = run.stamps()
+        assert {name: after[name] for name in untouched} == untouched  # a day that nothing touched
+
+        dashboard.clear()
+        assert "Nothing to be done" in run.run(config(dashboard))
+        assert dashboard.requests == []
+
+
+def test_scores_that_changed_in_place_are_found_when_all_are_asked_for(tmp_path: Path) -> None:
+    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
+    write_demo_archive(archive)
+    with Emulator({"demo": archive}, latency=0.02) as dashboard:
+        run.run(config(dashboard))
+        (bin_id,) = AWKWARD["ties"]
+        file = next(archive.rglob(f"{bin_id}_class_scores.csv"))
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:-5]))
+        dashboard.reload()
+        dashboard.clear()
+        run.run(config(dashboard, recheck={"scores": "all"}), "recheck", "--resources", "dashboard=4")
+        assert dashboard.most_at_once("_class_scores") == 4
+        assert set(changes(run)) == {(bin_id, "scores")}
+        assert_equals_truth(run.table("demo"), truth.abundance(archive))
+        # only bins of the last days: the demo's are older
+        dashboard.clear()
+        run.run(config(dashboard, recheck={"scores": "all", "days": 30}), "recheck")
+        assert asked_bins(dashboard) == []
+
+
+def test_a_server_that_is_down_costs_nothing(tmp_path: Path) -> None:
+    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
+    write_demo_archive(archive)
+    with Emulator({"demo": archive}) as dashboard:
+        settings = config(dashboard, source={"retries": 0})
+        run.run(settings)
+        whole = run.files("demo")
+    run.run(settings, "recheck", fails=True)
+    assert run.files("demo") == whole

@@ -1,0 +1,70 @@
+"""Small runs in a folder, with the tables and run.json, from days that a test describes ROI by ROI."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ifcb_abundance.report import overview
+from ifcb_abundance.report import page as report_page
+from ifcb_abundance.config import settings
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.abundance.days import Method, merge_abundance
+from ifcb_abundance.report.run_record import record_run
+from tests.abundance.pooling import CLASSES, PARTS, Rois, Row, day_files, pool, records
+
+Day = tuple[Sequence[Row], Sequence[Rois | str]]  # bins and their scores, as `pool` takes them
+
+
+def a_run(
+    folder: Path, *days: Day, thresholds: Mapping[str, float] | None = None, cut: bool = False, **given: Any
+) -> Path:
+    """Pool the days and put them together; returns the folder.
+
+    thresholds: of single classes. given: keys of the config. Its class table is that of `pooling`.
+    """
+    config = settings.resolve({"dataset": "mvco", "source": {"path": "here"}, **given})
+    chosen = {
+        "threshold": config["classify"]["threshold"],
+        "group_by": config["abundance"]["group_by"],
+        "class_table": CLASSES if config["classify"]["class_table"] else {},
+        "class_thresholds": thresholds or {},
+        "position_tolerance_km": config["abundance"]["position_tolerance_km"],
+    }
+    folder.mkdir(exist_ok=True)
+    for number, (bins, scores) in enumerate(days):
+        pool(folder / str(number), bins, scores, cut, **chosen)
+    catalog = folder / "catalog.csv"
+    table_files.write(records([row for bins, _ in days for row in bins]), "catalog", catalog)
+    parts = {name: [folder / str(number) / file for number in range(len(days))] for name, file in PARTS.items()}
+    merged = replace(day_files(folder), abundance=str(folder / "abundance_long.csv"))
+    merge_abundance(parts, catalog, Method(**chosen), True, folder / "bins", merged)
+    files = (catalog, merged.ledger, merged.abundance, folder, folder / "run.json")
+    record_run(config, {"path": "here"}, *files, class_thresholds=thresholds)
+    return folder
+
+
+def tables(folder: Path) -> dict[str, Path]:
+    """The tables that the overview and the report are made from."""
+    return {name: folder / f"{name}.csv" for name in ("abundance_long", "coverage", "ledger", "catalog")}
+
+
+def looked_over(folder: Path) -> overview.Overview:
+    read: dict[str, pd.DataFrame] = {name: table_files.read(name, path) for name, path in tables(folder).items()}
+    return overview.look_over(overview.read_run(folder / "run.json"), read, folder / "bins.parquet")
+
+
+def a_report(folder: Path, figures: Sequence[Path] = (), scripts: Path | None = None) -> Path:
+    """Write the report of a run; returns its path. The pages of its tables are in `report` beside it.
+
+    scripts: what draws figures; without it the page is not for a browser.
+    """
+    if scripts is None:
+        scripts = folder / "vega.js"
+        scripts.touch()
+    pages = {name: folder / "report" / f"{name}.html" for name in report_page.TITLES}
+    bins = folder / "bins.parquet"
+    report_page.write_report(folder / "run.json", tables(folder), figures, scripts, bins, folder / "report.html", pages)
+    return folder / "report.html"

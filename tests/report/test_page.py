@@ -1,0 +1,137 @@
+"""The report as a file: what is packed in it is what the tables say, and nothing in it is taken for markup."""
+
+import gzip
+import json
+import re
+from base64 import b64decode
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ifcb_abundance.report import page as report_page
+from tests.abundance.pooling import a_bin, rois
+from tests.report.reported import a_report, a_run
+
+HOSTILE = ("</script><script>alert(1)</script>", "<!--", "&<img src=x onerror=alert(2)>", '" onload="alert(3)')
+
+
+def unpacked(page: Path) -> dict[str, str]:
+    """What is packed in a page, by its name."""
+    packs = re.findall(r'id="pack-([^"]+)">([A-Za-z0-9+/=]*)</script>', page.read_text(encoding="utf-8"))
+    return {name: gzip.decompress(b64decode(packed)).decode() for name, packed in packs}
+
+
+def rows(packed: str) -> list[dict[str, Any]]:
+    columns = {}
+    for column in json.loads(packed):
+        values = column["values"]
+        columns[column["name"]] = [values[code] for code in column["codes"]] if "codes" in column else values
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+class Tags(HTMLParser):
+    """The tags of a page, in order, with the names of their attributes."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.found: list[tuple[str, tuple[str, ...]]] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, tuple(name for name, _ in attrs)))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Two days; B is in the second one's label set only."""
+    days = [([a_bin(0), a_bin(1), a_bin(2)], [rois(1, A=3), rois(A=0), "no_scores"])]
+    days.append(([a_bin(0, day="20240217", ml_analyzed=4.0)], [rois(A=1, B=0)]))
+    return a_run(tmp_path / "run", *days)
+
+
+def test_tables_are_in_it_without_loss(run: Path) -> None:
+    packs = unpacked(a_report(run))
+    shown = pd.DataFrame(rows(packs["abundance"])).set_index(["date", "instrument", "class"])
+    written = pd.read_csv(run / "abundance_long.csv").set_index(["date", "instrument", "class"])
+    numbers = [name for name in shown if written[name].dtype != "str"]
+    assert {"count", "objects_per_ml", "objects_per_ml_low", "objects_per_ml_high", "n_bins", "dispersion"} <= set(
+        numbers
+    )
+    pd.testing.assert_frame_equal(shown[numbers].astype(float), written[numbers].astype(float), check_exact=True)
+    assert {(row["bin"], row["status"]) for row in rows(packs["ledger"])} == {
+        ("D20240215T000000_IFCB010", "used"),
+        ("D20240215T000001_IFCB010", "used"),
+        ("D20240215T000002_IFCB010", "no_scores"),
+        ("D20240217T000000_IFCB010", "used"),
+    }
+    assert [(row["date"], row["n_used"], row["complete"]) for row in rows(packs["coverage"])] == [
+        ("2024-02-15", 2, "no"),
+        ("2024-02-17", 1, "yes"),
+    ]
+    for name in report_page.TITLES:
+        assert unpacked(run / "report" / f"{name}.html")[name] == packs[name]
+
+
+def test_classes_of_the_picker(run: Path) -> None:
+    picker = json.loads(unpacked(a_report(run))["picker"])
+    assert picker["group_by"] == ["instrument"]
+    assert [(each["name"], each["count"], each["living"], each["threshold"]) for each in picker["classes"]] == [
+        ("A", 4, "yes", 0.7),
+        ("B", 0, "yes", 0.7),
+        ("unclassified", 1, "", None),
+    ]
+
+
+def test_the_same_inputs_give_the_same_bytes(run: Path) -> None:
+    page = a_report(run)
+    before = page.read_bytes()
+    record = json.loads((run / "run.json").read_text())
+    later = dict.fromkeys(("catalog_read_at", "written_at"), "2031-01-01T00:00:00+00:00")
+    (run / "run.json").write_text(json.dumps(record | later | {"scores_read_at": {}}))
+    assert a_report(run).read_bytes() == before
+
+
+def test_labels_and_reasons_are_text(tmp_path: Path) -> None:
+    def of(labels: tuple[str, ...], tag: str, name: str) -> Path:
+        bins = [a_bin(0, sample_type=f"test {tag}"), a_bin(1)]
+        scores = [rois(**dict.fromkeys(labels, 1)), "no_scores"]
+        return a_report(a_run(tmp_path / name, (bins, scores)))
+
+    hostile, plain = of(HOSTILE, HOSTILE[0], "hostile"), of(("E", "F", "G", "H"), "x", "plain")
+    assert Tags(hostile).found == Tags(plain).found
+    assert HOSTILE[0] in {row["class"] for row in rows(unpacked(hostile)["abundance"])}
+
+
+def test_figures_are_packed_with_their_descriptions(run: Path, tmp_path: Path) -> None:
+    spec = {"description": "What <b> it shows", "data": {"values": [{"class": HOSTILE[0]}]}}
+    figure = tmp_path / "heat_map.json"
+    figure.write_text(json.dumps(spec))
+    page = a_report(run, [figure])
+    assert json.loads(unpacked(page)["figure-heat_map"]) == spec
+    assert "<h3>Heat map</h3>" in page.read_text()
+    assert "What &lt;b&gt; it shows" in page.read_text()
+
+
+def test_what_does_not_fit_is_left_out_and_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five rows and four bins, three each are too many by one day and one bin."""
+    monkeypatch.setattr(report_page, "MOST_ROWS", 3)
+    page = a_report(run)
+    assert {row["date"] for row in rows(unpacked(page)["abundance"])} == {"2024-02-17"}
+    assert [row["status"] for row in rows(unpacked(page)["ledger"])] == ["no_scores"]
+    assert "Only the last 1 days are in this page, from 2024-02-17; abundance_long.csv has all." in page.read_text()
+    assert "Only bins that were not used are in this page; ledger.csv has all." in page.read_text()
+    assert "7.0 mL" not in page.read_text()
+    assert "8.0 mL in used bins" in page.read_text()
+
+
+@pytest.mark.parametrize("days", [1, 2])
+def test_no_used_bin(tmp_path: Path, days: int) -> None:
+    run = a_run(tmp_path / "run", *[([a_bin(0, day=f"2024021{day}")], ["no_scores"]) for day in range(days)])
+    packs = unpacked(a_report(run))
+    assert rows(packs["abundance"]) == []
+    assert json.loads(packs["picker"])["classes"] == []
+    assert len(rows(packs["ledger"])) == days
+    assert "No bin was used" in (run / "report.html").read_text()

@@ -1,0 +1,108 @@
+"""Which files a bucket has of a bin: those that a folder with the same files has, whatever its folders are called."""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.bucket import Bucket
+from ifcb_abundance.common.errors import NoBinsError
+from ifcb_abundance.raw.tree import find_raw
+
+BINS = ["D20240215T150055_IFCB010", "D20230215T150055_IFCB010", "IFCB5_2012_028_081515", "D20240230T150055_IFCB010"]
+ENDS = [
+    ".hdr",
+    ".adc",
+    ".roi",
+    ".adc.mod",
+    "_class_scores.csv",
+    "_features.csv",
+    "_fea_v4.csv",
+    "_class.h5",
+    ".png",
+    "",
+]
+FOLDERS = ["2024", "2023", "2012", "legacy", "skip", "Beads", "a b", "20244", "D20240215", "{x}", "2024 ", "a\nb"]
+PATHS = st.builds(
+    lambda folders, bin_id, end: "/".join([*folders, bin_id + end]),
+    st.lists(st.sampled_from(FOLDERS), max_size=3),
+    st.sampled_from([*BINS, "metadata", "x"]),
+    st.sampled_from(ENDS),
+)
+YEARS = {BINS[0]: "2024", BINS[1]: "2023", BINS[2]: "2012"}
+
+
+class Listed(Bucket):
+    """A bucket of these keys, as ListObjectsV2 tells them: two to a page."""
+
+    def __init__(self, keys: set[str], path: str) -> None:
+        super().__init__(path)
+        self.keys = keys
+        self.asked: list[str] = []
+
+    def _page(self, where: str, asked: Mapping[str, str]) -> dict[str, Any]:
+        assert where == f"s3://b/{asked['Prefix']}"
+        if "ContinuationToken" not in asked:
+            self.asked.append(asked["Prefix"])
+        found = set()
+        for key in self.keys:
+            if key.startswith(asked["Prefix"]):
+                rest = key[len(asked["Prefix"]) :]
+                cut = rest.find("/") if asked["Delimiter"] else -1
+                found.add(key if cut < 0 else f"{asked['Prefix']}{rest[: cut + 1]}")
+        start = int(asked.get("ContinuationToken", 0))
+        page = sorted(found)[start : start + 2]
+        folders = {entry for entry in page if entry not in self.keys}
+        answer: dict[str, Any] = {"IsTruncated": start + 2 < len(found), "NextContinuationToken": str(start + 2)}
+        # what there is none of is left out, as the library does
+        if folders:
+            answer["CommonPrefixes"] = [{"Prefix": entry} for entry in page if entry in folders]
+        if len(folders) < len(page):
+            answer["Contents"] = [{"Key": entry} for entry in page if entry not in folders]
+        return answer
+
+
+def at_home(path: str) -> bool:
+    """Whether it is not in the folder of a year that is not the bin's: in such a one a bucket does not look."""
+    top, _, rest = path.partition("/")
+    return (
+        not rest
+        or not re.fullmatch("[0-9]{4}", top)
+        or YEARS.get(re.split("[.]|_[a-z]", path.split("/")[-1])[0]) == top
+    )
+
+
+@given(st.sets(PATHS.filter(at_home), min_size=1, max_size=12), st.sampled_from(["", "p", "p/2023"]))
+def test_a_bin_has_the_files_that_it_has_on_disk(paths: set[str], prefix: str) -> None:
+    below = f"{prefix}/" if prefix else ""
+    beside = {"other/2024/x", f"{prefix}x/{BINS[0]}.hdr"} if prefix else set()
+    bucket = Listed({below + path for path in paths} | beside, f"s3://b/{prefix}")
+    with tempfile.TemporaryDirectory() as folder:
+        for path in paths:
+            (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / path).touch()
+        tree, archive = find_raw(folder), Archive(folder)
+        for bin_id in YEARS:
+            theirs = repr([tree.bins.get(bin_id), tree.products.get(bin_id)]).replace(folder, bucket.address)
+            try:
+                ours = bucket._tree(bin_id)
+            except NoBinsError:
+                assert all({"skip", "beads"} & {path.split("/")[0].lower()} for path in paths)
+                continue
+            assert repr([ours.bins.get(bin_id), ours.products.get(bin_id)]) == theirs
+            scores = [path for path in archive.scores_files(bin_id) if not re.search("/(skip|beads)/", path.lower())]
+            assert bucket._scores(bin_id) == [
+                path.replace(folder, bucket.address) for path in sorted(scores, key=parts)
+            ]
+    assert len(bucket.asked) == len(set(bucket.asked))  # nothing twice
+    assert all(asked.startswith(below) for asked in bucket.asked)
+
+
+def parts(path: str) -> tuple[list[str], str]:
+    *folders, name = path.split("/")
+    return folders, name

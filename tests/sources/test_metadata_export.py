@@ -1,0 +1,300 @@
+"""The metadata export in the dialects of three dashboards, and everything that is not one."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ifcb_abundance.common.errors import CatalogError
+from ifcb_abundance.sources.metadata_export import COLUMNS, NEEDED, from_records, read_export, without_repeats
+from tests.archives import bin_row
+
+BIN = "D20240301T003000_IFCB010"
+RECORDED = Path(__file__).parents[2].parent / "shared" / "data" / "recorded"
+EXPORTS = sorted(p.name for p in RECORDED.glob("5.0/*export*.body") if p.name != "export_head.body")
+recorded = pytest.mark.skipif(not EXPORTS, reason=f"no recorded answers in {RECORDED}")
+
+
+def export(*rows: dict[str, object]) -> bytes:
+    text = io.StringIO()
+    out = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    out.writeheader()
+    out.writerows(rows)
+    return text.getvalue().encode()
+
+
+def one(**columns: object) -> pd.Series:
+    """The catalog row of an export of one bin."""
+    return read_export(export(bin_row(BIN, **columns)), "here").iloc[0]
+
+
+# --- recorded answers ---
+
+
+@recorded
+@pytest.mark.parametrize("name", EXPORTS)
+def test_three_dialects_give_equal_rows(name: str) -> None:
+    bodies = {version: (RECORDED / version / name).read_bytes() for version in ("5.0", "5.1", "5.2")}
+    rows = {version: read_export(body, name) for version, body in bodies.items()}
+    pd.testing.assert_frame_equal(rows["5.0"], rows["5.1"], check_exact=True)
+    pd.testing.assert_frame_equal(rows["5.0"], rows["5.2"], check_exact=True)
+    listed = list(csv.DictReader(io.StringIO(bodies["5.0"].decode())))
+    assert list(rows["5.2"]["bin"]) == [row["pid"] for row in listed]
+    assert [f"{t:%Y-%m-%d %H:%M:%S+00:00}" for t in rows["5.2"]["sample_time"]] == [r["sample_time"] for r in listed]
+    assert [str(n) for n in rows["5.2"]["n_images"]] == [row["n_images"] for row in listed]
+
+
+@recorded
+@pytest.mark.parametrize("version", ["5.0", "5.1", "5.2"])
+def test_quirks_of_a_recorded_export(version: str) -> None:
+    rows = read_export((RECORDED / version / "q_export.body").read_bytes(), "quirks").set_index("bin")
+    assert len(rows) == 13
+    assert set(rows["instrument"]) == {"IFCB10", "IFCB125"}
+    assert rows.loc["D20240301T003000_IFCB010", "instrument"] == "IFCB10"  # no instrument in the export
+    assert pd.isna(rows.loc["D20240301T000000_IFCB010", "ml_analyzed"])  # -9999999.0
+    assert rows.loc["D20240301T000000_IFCB010", "skip"] == 1
+    moved = rows.loc["D20240301T030000_IFCB010"]
+    assert moved["sample_time"] == pd.Timestamp("2024-02-27 22:00", tz="UTC")
+    assert (moved["ml_analyzed"], moved["sample_type"]) == (1.5, "cast")
+    assert list(rows.loc["D20240301T040000_IFCB010", ["latitude", "longitude", "depth"]]) == [0.0, 0.0, 0.0]
+    assert rows.loc["D20240301T060000_IFCB010", "tags"] == "b;c;dup"
+    assert rows.loc["D20240301T020000_IFCB010", "cruise"] == "EN644"
+
+
+@recorded
+def test_old_ids_and_the_exact_volume() -> None:
+    rows = read_export((RECORDED / "5.2" / "export_legacy.body").read_bytes(), "legacy")
+    assert list(rows["bin"]) == ["D20130526T095207_IFCB013", "IFCB5_2012_028_081515"]
+    assert list(rows["instrument"]) == ["IFCB13", "IFCB5"]
+    assert list(rows["ml_analyzed"]) == [4.8850699041666665, 0.003391470833333334]
+
+
+# --- values ---
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "value"),
+    [
+        *((name, "-9999999.0", None) for name in ("ml_analyzed", "latitude", "longitude", "depth")),
+        *((name, "-9999999", None) for name in ("ml_analyzed", "latitude", "longitude", "depth")),
+        *((name, "", None) for name in ("ml_analyzed", "latitude", "longitude", "depth", "n_images")),
+        *[("ml_analyzed", "-0.029", -0.029), ("ml_analyzed", "2.8378572916666664", 2.8378572916666664)],
+        *[("latitude", "0.0", 0.0), ("latitude", "-90", -90.0), ("longitude", "180", 180.0)],
+        *[
+            ("depth", "-9999", None),
+            ("depth", "0", 0.0),
+            ("n_images", "10.0", 10),
+            ("depth", "inf", None),
+            ("latitude", "-inf", None),
+            ("ml_analyzed", "inf", float("inf")),
+            ("ml_analyzed", "-inf", None),
+            ("ml_analyzed", " 2.5", 2.5),
+            ("skip", "1", 1),
+            ("skip", "0.0", 0),
+        ],
+    ],
+)
+def test_values_and_fill_values(column: str, text: str, value: float | None) -> None:
+    read = one(**{column: text})[column]
+    assert pd.isna(read) if value is None else read == value
+
+
+@pytest.mark.parametrize(("text", "instrument"), [("10", "IFCB10"), ("125.0", "IFCB125"), ("", "IFCB10")])
+def test_instruments(text: str, instrument: str) -> None:
+    assert one(ifcb=text)["instrument"] == instrument
+
+
+@pytest.mark.parametrize(("tags", "joined"), [(("b", "c"), "b;c"), (("", "c"), "c"), (("", ""), "")])
+def test_tags_are_joined(tags: tuple[str, str], joined: str) -> None:
+    assert one(tag1=tags[0], tag2=tags[1], comment_summary='odd, "check"')["tags"] == joined
+
+
+@pytest.mark.parametrize("text", ["NA", "nan", "null", "None"])
+def test_text_that_looks_missing_is_text(text: str) -> None:
+    row = one(cruise=text, sample_type=text, tag1=text)
+    assert list(row[["cruise", "sample_type", "tags"]]) == [text] * 3
+
+
+def test_columns_go_by_name_and_repeated_rows_stay_for_the_catalog_to_judge() -> None:
+    row = bin_row(BIN, ml_analyzed=2.5, tag1="x")
+    turned = dict(reversed(row.items())) | {"add_tag": ""}
+    rows = read_export(export(turned, turned), "here")
+    assert list(rows.columns) == COLUMNS
+    assert list(rows["bin"]) == [BIN, BIN]
+    assert list(rows["ml_analyzed"]) == [2.5, 2.5]
+
+
+def test_records_give_the_same_rows_as_an_export() -> None:
+    row = {name: str(value) for name, value in bin_row(BIN, tag1="x", latitude=41.3).items()}
+    asked = from_records([row | {"tags": "x"}], "here")
+    pd.testing.assert_frame_equal(asked, read_export(export(row), "here"), check_exact=True)
+
+
+def test_a_header_alone_is_no_bins() -> None:
+    assert read_export(export(bin_row(BIN)).splitlines(keepends=True)[0], "here").empty
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        *(("sample_time", text) for text in ("", "yesterday", "2024-13-01 00:00:00+00:00", "now")),
+        *(("ifcb", text) for text in ("x", "nan", "inf", "-10", "10.5")),
+        *(("sample_time", text) for text in ("0000-01-01", "0999-12-31 00:00:00", "1000-01-01 00:00:00+01:00")),
+        *(
+            ("sample_time", text)
+            for text in (
+                "9999-12-31 23:59:59-01:00",
+                "2024-02-15 24:00:00",
+                "2024-02-15 00:07:61",
+                "9999-12-31 23:59:60",
+            )
+        ),
+        *(("sample_time", text) for text in ("2024-02-15 00:07:00.0000001", "2024-W07-4", "\u0662024-02-15")),
+        *(("ml_analyzed", text) for text in ("2,5", "2.851 ml", "9" * 400, "1e400", "nan", "0x10", "1_0")),
+        *(("n_images", text) for text in ("many", "inf", "1e300")),
+        *(("skip", text) for text in ("", "2", "yes")),
+        *[("latitude", "41N"), ("longitude", "x"), ("depth", "4 m")],
+    ],
+)
+def test_bad_values_are_refused_with_bin_column_and_value(column: str, text: str) -> None:
+    good = bin_row("D20240301T000000_IFCB010")
+    with pytest.raises(CatalogError) as refused:
+        read_export(export(good, bin_row(BIN, **{column: text})), "metadata.csv")
+    assert all(word in str(refused.value) for word in ("metadata.csv", BIN, column, text[:60]))
+
+
+@pytest.mark.parametrize(
+    "pid", ["", "FCB1_2006_157_181359", "../../etc/passwd", f"{BIN}\n", "D20240230T000000_IFCB010"]
+)
+def test_bad_ids_are_refused(pid: str) -> None:
+    with pytest.raises(CatalogError, match="not a bin id") as refused:
+        read_export(export(bin_row(BIN) | {"pid": pid}), "metadata.csv")
+    assert repr(pid) in str(refused.value)
+
+
+@pytest.mark.parametrize("column", NEEDED)
+def test_a_missing_column_is_named(column: str) -> None:
+    row = bin_row(BIN)
+    del row[column]
+    with pytest.raises(CatalogError, match=rf"metadata\.csv.*no column {column} "):
+        read_export(export(row), "metadata.csv")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\n", b"\xff\xfe\x00", b"\0" * 50, b"<!DOCTYPE html>\n<html><p>a, b</p></html>\n"]
+)
+def test_other_files_are_refused(body: bytes) -> None:
+    with pytest.raises(CatalogError, match="not a metadata export"):
+        read_export(body, "here")
+
+
+def test_a_cut_export_gives_whole_rows_or_an_error() -> None:
+    ids = [f"D20240301T00{minute}000_IFCB010" for minute in range(3)]
+    body = export(*map(bin_row, ids))
+    for length in range(len(body)):
+        try:
+            rows = read_export(body[:length], "here")
+        except CatalogError:
+            continue
+        assert list(rows["bin"]) == ids[: len(rows)]
+        assert len(rows) == body[: length + 1].count(b"\n") - 1
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_damage_gives_rows_or_a_catalog_error(data: st.DataObject) -> None:
+    body = export(bin_row(BIN), bin_row("D20240301T010000_IFCB010"))
+    at = data.draw(st.integers(0, len(body)))
+    damaged = body[:at] + data.draw(st.binary(max_size=4)) + body[at + data.draw(st.integers(0, 4)) :]
+    try:
+        rows = read_export(damaged, "here")
+    except CatalogError:
+        return
+    assert list(rows.columns) == COLUMNS
+
+
+@pytest.mark.parametrize(("written", "meant"), [(-70.5, -70.5), (180.0, 180.0), (289.5, -70.5), (360.0, 0.0)])
+def test_longitudes_counted_from_0_to_360_are_known(written: float, meant: float) -> None:
+    assert one(longitude=written)["longitude"] == meant
+
+
+def test_a_line_break_in_an_operators_text_does_not_reach_the_tables() -> None:
+    assert one(cruise="EN\n706", sample_type="cast\t1", tag1="a\x0bb")[["cruise", "sample_type", "tags"]].tolist() == [
+        "EN 706",
+        "cast 1",
+        "a b",
+    ]
+
+
+# --- damage that could be taken for another value ---
+
+ROW = f"{BIN},2024-03-01 00:30:00+00:00,10,2.875,41.3,-70.5,5,EN644,cast,10,0"
+HEADER = ",".join(NEEDED)
+
+
+def test_a_row_by_hand() -> None:
+    assert read_export(f"{HEADER}\n{ROW}\n".encode(), "here").iloc[0]["ml_analyzed"] == 2.875
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (f"{HEADER}\n{ROW}", "does not end with a line break"),
+        (HEADER, "does not end with a line break"),
+        (f"{HEADER},tag1\n{ROW}\n", "line 2 has 11 cells, not 12"),  # cut before its tags
+        (f"{HEADER}\nx,{ROW}\n", "line 2 has 12 cells, not 11"),  # all columns moved by one
+        (f"{HEADER}\n{ROW},\n", "line 2 has 12 cells"),
+        (f"{HEADER},ml_analyzed\n{ROW},2.5\n", "'ml_analyzed' is there twice"),
+        (f"{HEADER},tag1,tag1\n{ROW},a,b\n", "'tag1' is there twice"),
+        (f"{HEADER}\n{ROW.replace('2.875', chr(34) + '2.' + chr(34) + '875')}\n", "line 2: "),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(body: str, told: str) -> None:
+    with pytest.raises(CatalogError, match=rf"metadata\.csv: .*{told}"):
+        read_export(body.encode(), "metadata.csv")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2024-02-15T00:07:00Z", "2024-02-15 00:07"),
+        ("2024-02-15 00:07:00", "2024-02-15 00:07"),
+        ("2024-02-15 00:07", "2024-02-15 00:07"),
+        ("2024-02-15", "2024-02-15"),
+        ("2024-02-15 00:07:00+01:30", "2024-02-14 22:37"),
+        ("2024-02-15 23:00:00-0130", "2024-02-16 00:30"),
+        ("2024-02-15T00:07:00.123456", "2024-02-15 00:07:00.123456"),
+        ("2024-02-15T00:07:00.123456000", "2024-02-15 00:07:00.123456"),
+        ("2016-12-31 23:59:60+00:00", "2017-01-01"),
+        ("2016-12-31T23:59:60.25Z", "2017-01-01 00:00:00.25"),
+        ("2017-01-01 00:59:60+01:00", "2017-01-01"),
+        ("2024-02-15 00:07:60", "2024-02-15 00:08"),
+        ("1000-01-01 00:00:00", "1000-01-01"),
+        ("9999-12-31 23:59:59", "9999-12-31 23:59:59"),
+    ],
+)
+def test_times_of_any_year_stand_beside_each_other(written: str, meant: str) -> None:
+    rows = read_export(export(bin_row("D20240301T000000_IFCB010"), bin_row(BIN, sample_time=written)), "here")
+    assert rows["sample_time"].tolist()[1] == pd.Timestamp(meant, tz="UTC")
+
+
+def test_half_a_character_of_json_is_replaced() -> None:
+    row = {name: str(value) for name, value in bin_row(BIN, cruise="EN\ud800").items()}
+    assert from_records([row | {"tags": "a\udfff"}], "here").iloc[0][["cruise", "tags"]].tolist() == ["EN?", "a?"]
+
+
+def test_a_bin_listed_twice_is_one_row_unless_its_values_differ() -> None:
+    rows = pd.DataFrame({"bin": ["A", "B", "A"], "ml_analyzed": [1.5, np.nan, 1.5]})
+    once = without_repeats(rows, "list")
+    assert once["bin"].tolist() == ["A", "B"]
+    rows.loc[2, "ml_analyzed"] = 1.6
+    with pytest.raises(CatalogError, match="list: bin A is listed twice, with different values"):
+        without_repeats(rows, "list")

@@ -1,0 +1,1 @@
+"""Daily plankton abundance from the class scores of an Imaging FlowCytobot."""

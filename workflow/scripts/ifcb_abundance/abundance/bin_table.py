@@ -1,0 +1,80 @@
+"""The bin-level table: one row per used bin and class, zero counts included, as Parquet."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ifcb_abundance.common import proof
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.scores.summary import UNCLASSIFIED
+
+OF_BIN = ("bin", "sample_time", "instrument", "latitude", "longitude", "depth", "cruise", "sample_type")
+
+
+def bin_rows(used: pd.DataFrame, counts: Mapping[str, Mapping[str, int]], n_rois: Mapping[str, int]) -> pd.DataFrame:
+    """The rows of the used bins of a day, in order of time.
+
+    counts: bin to (label to ROIs) for all labels of its label set; n_rois: bin to its ROIs. `unclassified` is the
+    last class of each bin, so the counts of a bin sum to its ROIs.
+    """
+    used = used.sort_values(["sample_time", "bin"], ignore_index=True)
+    names, values, repeats = [], [], []
+    for bin_id in used["bin"]:
+        of_bin = {name: n for name, n in counts[bin_id].items() if name != UNCLASSIFIED}
+        names += [*of_bin, UNCLASSIFIED]
+        values += [*of_bin.values(), n_rois[bin_id] - sum(of_bin.values())]
+        repeats.append(len(of_bin) + 1)
+    rows = used.loc[np.repeat(used.index, repeats), [*OF_BIN, "ml_analyzed"]].reset_index(drop=True)
+    rows["class"] = pd.Series(names, dtype="str")
+    rows["count"] = np.array(values, dtype="int64")
+    rows["objects_per_ml"] = rows["count"] / rows["ml_analyzed"]
+    return rows[table_files.columns("bins_long")]
+
+
+def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
+    """Check the rows against their schema and write them as a Parquet file of their own. stated: the day's proof."""
+    table_files.check(rows, "bins_long", str(path))
+    with whole_file(path) as unfinished:
+        table = pa.Table.from_pandas(rows, table_files.arrow_schema("bins_long"), preserve_index=False)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), proof.KEY: stated})
+        pq.write_table(table, unfinished, compression="zstd")
+
+
+def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
+    """Put the parts, a day or more each, into one Parquet file, a row group a day: no more than one is in memory."""
+    with (
+        whole_file(path) as unfinished,
+        pq.ParquetWriter(unfinished, table_files.arrow_schema("bins_long"), compression="zstd") as writer,
+    ):
+        for part in map(pq.ParquetFile, parts):
+            for day in range(part.num_row_groups):
+                writer.write_table(part.read_row_group(day, use_threads=False))
+
+
+def labels_of(table: str | Path, bins: Sequence[str]) -> dict[str, set[str]]:
+    """Bin to its label set, of those of the given bins that are in the table."""
+    found = pq.read_table(table, columns=["bin", "class"], filters=[("bin", "in", list(bins))]).to_pandas()
+    return {str(bin_id): set(labels) - {UNCLASSIFIED} for bin_id, labels in found.groupby("bin")["class"]}
+
+
+def write_csv(table: str | Path, path: str | Path) -> None:
+    """The same table as a compressed CSV, row group by row group; times are written as in all other tables."""
+    columns = table_files.arrow_schema("bins_long")
+    time = columns.get_field_index("sample_time")
+    columns = columns.set(time, pa.field("sample_time", pa.string()))
+    with (
+        whole_file(path) as unfinished,
+        pa.CompressedOutputStream(str(unfinished), "gzip") as stream,
+        pyarrow.csv.CSVWriter(stream, columns) as writer,
+    ):
+        for batch in pq.ParquetFile(table).iter_batches():
+            batch = table_files.cells_of_batch(batch)
+            times = batch.column(time).dictionary_encode()  # many rows, few different times
+            texts = pa.array([moment.isoformat() for moment in times.dictionary.to_pylist()], pa.string())
+            writer.write_batch(batch.set_column(time, "sample_time", texts.take(times.indices)))

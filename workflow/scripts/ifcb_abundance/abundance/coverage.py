@@ -1,0 +1,65 @@
+"""Coverage: how much of a day was sampled and used, so that a day that lacks bins never looks like a full one."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ifcb_abundance.tables import table_files
+
+EARTH_KM = 6371.0088  # mean radius, IUGG
+STATUSES = ("used", "skipped", "filtered", "bad_volume", "no_scores", "failed")
+
+
+def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: float) -> pd.DataFrame:
+    """What became of the bins of a day, per group: one row per group, columns of the table `coverage`.
+
+    bins: all bins of the day with their status. cut: the window begins or ends within the day. A group is
+    complete if every bin that was neither skipped nor filtered was used and the window has the whole day; it is
+    moving if two used bins are more than `tolerance_km` apart.
+    """
+    columns = table_files.columns("coverage", group_by)
+    if bins.empty:
+        return table_files.empty("coverage", group_by)
+    groups = bins.groupby(list(group_by), dropna=False, sort=True) if group_by else [((), bins)]
+    return pd.DataFrame([_row(rows, group_by, cut, tolerance_km) for _, rows in groups])[columns]
+
+
+def _row(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: float) -> dict[str, object]:
+    used = bins[bins["status"] == "used"]
+    counts = {f"n_{status}": int((bins["status"] == status).sum()) for status in STATUSES}
+    eligible = len(bins) - counts["n_skipped"] - counts["n_filtered"]
+    spread = greatest_distance_km(used["latitude"].to_numpy(), used["longitude"].to_numpy())
+    return {
+        "date": bins["date"].iloc[0],
+        "instrument": ";".join(sorted(set(bins["instrument"]))),
+        **{name: bins[name].iloc[0] for name in group_by if name != "instrument"},
+        "n_expected": len(bins),
+        **counts,
+        "first_sample_time": used["sample_time"].min(),
+        "last_sample_time": used["sample_time"].max(),
+        "hours_covered": int(used["sample_time"].dt.hour.nunique()),
+        "ml_analyzed_total": math.fsum(used["ml_analyzed"]),
+        "n_positions": int((used["latitude"].notna() & used["longitude"].notna()).sum()),
+        "position_spread_km": spread,
+        "moving": "" if np.isnan(spread) else "yes" if spread > tolerance_km else "no",
+        "complete": "yes" if counts["n_used"] == eligible > 0 and not cut else "no",
+    }
+
+
+def greatest_distance_km(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> float:
+    """The greatest great-circle distance between any two of the positions, in km; NaN without a position.
+
+    latitude, longitude: degrees, same length, NaN where unknown. By the haversine formula on a sphere.
+    """
+    known = ~(np.isnan(latitude) | np.isnan(longitude))
+    lat, lon = np.radians(latitude[known]), np.radians(longitude[known])
+    if not len(lat):
+        return float("nan")
+    half_chord = (
+        np.sin((lat[:, None] - lat) / 2) ** 2
+        + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    )
+    return float(2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half_chord.max(), 0, 1))))

@@ -1,0 +1,78 @@
+"""The threshold sweep: for each class and each threshold from 0 to 1 by 0.05, how many of its winners it would keep."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.scores.summary import UNCLASSIFIED, Precision, Winners
+
+THRESHOLDS = [i / 20 for i in range(21)]
+
+Kept = dict[str, NDArray[np.int64]]  # class to the number of ROIs that each of THRESHOLDS keeps
+
+
+def count_kept(classes: tuple[str, ...], winners: Winners, precision: Precision) -> NDArray[np.int64]:
+    """A bin's winners that each threshold would keep, compared as `scores.count_classes` does.
+
+    Returns the number of ROIs, in the shape (classes, THRESHOLDS).
+    """
+    winner = winners.winner[precision]
+    won = winner >= 0
+    needed = np.array(THRESHOLDS).astype(precision)
+    reached = np.searchsorted(needed, winners.score[won].astype(precision), side="right")  # that many thresholds
+    steps = len(THRESHOLDS) + 1
+    cells = winner[won] * steps + reached
+    per_step = np.bincount(cells, weights=winners.n_rois[won], minlength=len(classes) * steps).astype(np.int64)
+    return per_step.reshape(-1, steps)[:, ::-1].cumsum(axis=1)[:, -2::-1]
+
+
+def _add(total: Kept, names: Iterable[str], rows: NDArray[np.int64]) -> None:
+    for name, row in zip(names, rows, strict=True):
+        if name != UNCLASSIFIED:  # no class in any table is called so, whatever a label set says
+            total[name] = total.get(name, 0) + row
+
+
+def write_part(kept: Mapping[tuple[str, ...], NDArray[np.int64]], path: str | Path) -> None:
+    """Write a day's part: a row per class, a column per threshold, as Parquet.
+
+    kept: label set to the sum of `count_kept` over its bins.
+    """
+    total: Kept = {}
+    for classes, counts in kept.items():
+        _add(total, classes, counts)
+    columns = [str(threshold) for threshold in THRESHOLDS]
+    rows = pd.DataFrame.from_dict(total, orient="index", columns=columns).sort_index()
+    with whole_file(path) as unfinished:
+        rows.rename_axis("class").to_parquet(unfinished, compression="zstd")
+
+
+def _read_part(part: str | Path) -> pd.DataFrame:
+    """A day's part; or the merged table of many days, in the same shape."""
+    if Path(part).suffix == ".parquet":
+        return pd.read_parquet(part)
+    return table_files.read("threshold_sweep", part).pivot(index="class", columns="threshold", values="count")
+
+
+def merge_parts(parts: Iterable[str | Path], path: str | Path) -> None:
+    """Write the sum of the parts, of days or merged ones; of a class that never won the share is empty."""
+    total: Kept = {}
+    for part in parts:
+        rows = _read_part(part)
+        _add(total, rows.index, rows.to_numpy())
+    classes = sorted(total)
+    counts = np.array([total[name] for name in classes], dtype=np.int64).reshape(len(classes), len(THRESHOLDS))
+    winners = np.where(counts[:, :1] > 0, counts[:, :1], np.nan)  # all of them reach 0
+    table = pd.DataFrame(
+        {
+            "class": pd.Series(np.repeat(np.array(classes, dtype=object), len(THRESHOLDS)), dtype="str"),
+            "threshold": np.tile(THRESHOLDS, len(classes)),
+            "count": counts.ravel(),
+            "share_kept": (counts / winners).ravel(),
+        }
+    )
+    table_files.write(table, "threshold_sweep", path)

@@ -1,0 +1,107 @@
+"""The catalog: one row per bin in the window, whatever becomes of it."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.common.errors import CatalogError, NoBinsError
+from ifcb_abundance.common.folders import stamp
+from ifcb_abundance.sources.source import Source
+from ifcb_abundance.bins.window import Window
+
+log = logging.getLogger("ifcb.catalog")
+
+VERSION = 3  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+WALKED_DEPTHS = (
+    "a walk cannot tell a depth of 0 m from an unknown one, and abundance.group_by has depth: bins of both kinds are "
+    "pooled, without a depth. source.catalog: export can tell them apart"
+)
+
+
+def identity(source: Source) -> dict[str, Any]:
+    """What the list of bins is read from: the source, and the size and time of each file, so that a new one is met."""
+    files = [stamp(path) for path in source.catalog_files()]
+    return {**source.catalog_identity, **({"files": files} if files else {})}
+
+
+def list_catalog(
+    source: Source,
+    window: Window,
+    path: str | Path,
+    may_be_empty: bool = False,
+    group_by: Sequence[str] = (),
+) -> None:
+    """Ask the source which bins there are and write those in the window to `path` (catalog.csv).
+
+    group_by: what bins will be pooled by; warns where it needs what this way of listing does not know. Raises
+    NoBinsError if the window holds no bin, unless it may be empty.
+    """
+    try:
+        inside = _list_bins(source, window)
+    except NoBinsError as error:
+        if not may_be_empty:
+            raise
+        log.warning(f"catalog: an empty shard: {error}")
+        inside = table_files.empty("catalog")
+    if "depth" in group_by and source.catalog_identity.get("catalog") == "walk":
+        log.warning(f"catalog: {WALKED_DEPTHS}")
+    table_files.write(inside, "catalog", path)
+
+
+def _list_bins(source: Source, window: Window) -> pd.DataFrame:
+    rows = source.list_bins(window)
+    inside = in_window(rows, window)
+    if inside.empty:
+        known = f"{rows['sample_time'].min()} to {rows['sample_time'].max()}" if len(rows) else "nothing"
+        raise NoBinsError(
+            f"no bin has its sample_time in the window, select.start {window.start} to select.end {window.end} "
+            f"(UTC, inclusive); what was listed spans {known}"
+        )
+    inside = inside.sort_values(["sample_time", "bin"], ignore_index=True)
+    first, last = inside["sample_time"].iloc[[0, -1]]
+    log.info(f"catalog: {len(inside)} bins, {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} (UTC)")
+    return inside
+
+
+def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
+    """Put the catalogs of shards, in order, into one. Raises NoBinsError if none has a bin."""
+    merged = pd.concat([table_files.read("catalog", part) for part in parts], ignore_index=True)
+    if merged.empty:
+        raise NoBinsError(f"none of the {len(parts)} shards has a bin: check dataset, select.start and select.end")
+    table_files.write(merged, "catalog", path)
+
+
+def in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """The rows whose sample_time lies in the window, both ends included.
+
+    A bin as an end stands for its sample_time, or for the time in its id if it is not among the rows. Raises
+    CatalogError if the window ends before it starts.
+    """
+    times = rows["sample_time"]
+    try:
+        first, last = window.instants(_sample_times(rows, window))
+    except ValueError as error:
+        raise CatalogError(f"{error}. Accepted: a start not after the end") from None
+    inside = pd.Series(True, index=rows.index)
+    if first:
+        inside &= times >= first
+    if last:
+        inside &= times <= last
+    return rows[inside]
+
+
+def _sample_times(rows: pd.DataFrame, window: Window) -> dict[str, datetime]:
+    """Of the bins that are ends of the window. Sources refuse a bin that they would have to list, and do not."""
+    found = {}
+    for key, bin_id in window.bins():
+        of_bin = rows.loc[rows["bin"] == bin_id, "sample_time"]
+        if of_bin.empty:
+            log.warning(f"{key}: there is no bin {bin_id}; the time in its id is the end of the window")
+        else:
+            found[bin_id] = of_bin.iloc[0].to_pydatetime()
+    return found

@@ -1,0 +1,106 @@
+"""Which bins of the catalog are asked for, and why the others are not."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.bins.positions import only_positions
+
+log = logging.getLogger("ifcb.selection")
+
+WANTED = "wanted"  # stands as status until the bin's scores were asked for
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """The config's `select`, without the window. Empty lists of instruments and sample types mean all."""
+
+    instruments: Sequence[int] = ()
+    sample_types: Sequence[str] = ()
+    exclude_tags: Sequence[str] = ()
+    exclude_bins: Sequence[str] = ()
+    include_skipped: bool = False
+    ml_above: float = 0.0
+    ml_at_most: float = 5.25
+    accept_zero_position: bool = False
+
+
+def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
+    """The catalog with `date` (UTC day of sample_time), `status` and `reason` for each bin.
+
+    Status is `skipped`, `filtered`, `bad_volume` (the first of this order that applies) or WANTED. Latitude
+    and longitude are NaN where they are no position.
+    """
+    assessed = only_positions(catalog, criteria.accept_zero_position)
+    assessed = assessed.assign(date=catalog["sample_time"].dt.strftime("%Y-%m-%d"), status=WANTED, reason="")
+
+    def leave_out(where: pd.Series, status: str, reasons: pd.Series | str) -> None:
+        still = where & (assessed["status"] == WANTED)
+        assessed.loc[still, "status"] = status
+        assessed.loc[still, "reason"] = reasons[still] if isinstance(reasons, pd.Series) else reasons
+
+    if not criteria.include_skipped:
+        leave_out(catalog["skip"] == 1, "skipped", "flagged skip by the operator")
+    if criteria.instruments:
+        names = {f"IFCB{number}" for number in criteria.instruments}
+        leave_out(~catalog["instrument"].isin(names), "filtered", "select.instruments: " + catalog["instrument"])
+    if criteria.sample_types:
+        types = catalog["sample_type"]
+        leave_out(~types.isin(criteria.sample_types), "filtered", "select.sample_types: '" + types + "'")
+    if criteria.exclude_tags:
+        unwanted = set(criteria.exclude_tags)
+        found = catalog["tags"].map(lambda tags: ";".join(t for t in tags.split(";") if t in unwanted))
+        leave_out(found != "", "filtered", "select.exclude_tags: " + found)
+    if criteria.exclude_bins:
+        leave_out(catalog["bin"].isin(criteria.exclude_bins), "filtered", "select.exclude_bins")
+
+    _warn_of_unknown("instruments", [f"IFCB{n}" for n in criteria.instruments], catalog["instrument"])
+    _warn_of_unknown("sample_types", criteria.sample_types, catalog["sample_type"])
+    _warn_of_unknown("exclude_tags", criteria.exclude_tags, catalog["tags"].str.split(";").explode())
+    _warn_of_unknown("exclude_bins", criteria.exclude_bins, catalog["bin"])
+
+    volume = catalog["ml_analyzed"]
+    bounds = f"select.ml_analyzed: above {criteria.ml_above} and at most {criteria.ml_at_most}"
+    note = catalog["volume_note"]
+    leave_out(volume.isna(), "bad_volume", "no ml_analyzed" + (": " + note).where(note != "", ""))
+    leave_out(
+        ~((volume > criteria.ml_above) & (volume <= criteria.ml_at_most)),
+        "bad_volume",
+        "ml_analyzed " + volume.astype(str) + f" mL is not in {bounds}",
+    )
+    return assessed
+
+
+def _warn_of_unknown(key: str, named: Sequence[str], known: pd.Series) -> None:
+    unknown = sorted(set(named) - set(known))
+    if unknown:
+        there = ", ".join(map(repr, sorted(set(known))[:20]))
+        log.warning(f"select.{key}: no bin of the window has {', '.join(unknown)}; there are {there}")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """An assessed catalog, looked up by day: rules ask once per job, so each look-up is one of a dict."""
+
+    path: Path
+    criteria: Criteria
+
+    @cached_property
+    def bins(self) -> pd.DataFrame:
+        """All bins, as `assess` returns them."""
+        return assess(table_files.read("catalog", self.path), self.criteria)
+
+    @cached_property
+    def days(self) -> dict[str, pd.DataFrame]:
+        """UTC day, ISO, to its bins, days in order."""
+        return {str(day): rows.reset_index(drop=True) for day, rows in self.bins.groupby("date", sort=True)}
+
+    @cached_property
+    def wanted(self) -> dict[str, list[str]]:
+        """UTC day to the ids of the bins that are asked for; empty for a day without any."""
+        return {day: list(rows["bin"][rows["status"] == WANTED]) for day, rows in self.days.items()}

@@ -1,0 +1,71 @@
+"""The class table: what the labels of a classifier stand for."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.common.strict_csv import is_formula, read_columns
+from ifcb_abundance.common.errors import ConfigError, TableError, quoted
+from ifcb_abundance.scores.summary import UNCLASSIFIED
+
+log = logging.getLogger("ifcb.class_table")
+
+LIVING_TOTAL = "living total"  # among the groups: all classes that the table calls living
+ClassTable = Mapping[str, Mapping[str, str]]  # label to its traits
+
+TRAITS = ("scientific_name", "aphia_id", "living", "group", "harmful")
+# Labels that by convention name no organism; said of them even where no table does. `mix` is none of them: it is small
+# flagellates and other eukaryotes, and most of what a mooring sees.
+NOT_LIVING = frozenset(
+    "bad bead beads bubble bubbles camera_spot detritus detritus_clear fecal_pellet fiber pollen".split()
+)
+
+
+def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
+    """Label to its traits, from a CSV with the columns of `class_table` in the table schemas; {} without a path.
+
+    The column `source` is for readers of the file and may be left out. Raises ConfigError, naming the file, if it is
+    not such a table.
+    """
+    if path is None:
+        return {}
+    try:
+        table = pd.DataFrame(read_columns(Path(path).read_bytes()), dtype="str")
+        if "source" not in table:
+            table["source"] = ""
+        table_files.check(table, "class_table", str(path))
+    except (OSError, ValueError, TableError) as error:
+        raise ConfigError(f"{path} cannot be read as a class table ({error})") from None
+    if LIVING_TOTAL in set(table["group"]):
+        raise ConfigError(f"{path}: a group cannot be called {LIVING_TOTAL!r}: that is the total of what lives")
+    formulas = [text for column in table for text in table[column] if is_formula(text)]
+    if formulas:
+        raise ConfigError(
+            f"{path}: {formulas[0]!r} cannot be used: in the results spreadsheets would run it as a formula"
+        )
+    return {str(row["label"]): {trait: str(row[trait]) for trait in TRAITS} for row in table.to_dict("records")}
+
+
+def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
+    """The traits of labels, one row each in the order given; empty where the table does not have the label."""
+    not_living = {"living": "no"}
+    # What is unclassified is of no class, whatever a table says of a label of that name.
+    rows = [
+        {} if label == UNCLASSIFIED else table.get(label, not_living if label.lower() in NOT_LIVING else {})
+        for label in labels
+    ]
+    return pd.DataFrame(rows, columns=list(TRAITS), dtype="str").fillna("")
+
+
+def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
+    """Warn of, and return, the labels that a class table lacks: they count, but in no group."""
+    unlisted = sorted(set(labels) - set(table)) if table else []
+    if unlisted:
+        log.warning(
+            f"classify.class_table: {len(unlisted)} label(s) are not in it, so they are in no group and no total: "
+            + quoted(unlisted)
+        )
+    return unlisted

@@ -1,0 +1,48 @@
+"""Thresholds of single classes, from a CSV file."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ifcb_abundance.common.strict_csv import number, read_columns
+from ifcb_abundance.common.errors import ConfigError, quoted
+from ifcb_abundance.scores.summary import UNCLASSIFIED
+
+log = logging.getLogger("ifcb.thresholds")
+
+
+def read_class_thresholds(path: str | Path) -> dict[str, float]:
+    """Thresholds of single classes from a CSV with the columns `class` and `threshold`, without blanks around labels.
+
+    Raises ConfigError, naming the file and the row, if it is not such a table with values from 0 to 1.
+    """
+    try:
+        table = read_columns(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as a CSV with the columns class,threshold ({error})") from None
+    if not {"class", "threshold"} <= set(table):
+        raise ConfigError(f"{path} has the columns {list(table)}; class,threshold are needed")
+    thresholds: dict[str, float] = {}
+    for line, (name, text) in enumerate(zip(map(str.strip, table["class"]), table["threshold"], strict=True), start=2):
+        problem = "from 0 to 1 are accepted"
+        try:
+            value = number(text)
+        except ValueError as error:
+            value, problem = -1.0, f"{error}; {problem}"
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{path}, line {line}: the threshold of {name!r} is {text!r}: {problem}")
+        if name in thresholds or name in ("", UNCLASSIFIED):
+            raise ConfigError(f"{path}, line {line}: class {name!r} is empty, reserved or there twice")
+        thresholds[name] = value
+    return thresholds
+
+
+def warn_of_unknown(labels: Iterable[str], class_thresholds: Mapping[str, float]) -> list[str]:
+    """Warn of, and return, the classes of `class_thresholds` that are not among the labels: likely misspelt."""
+    unknown = sorted(set(class_thresholds) - set(labels))
+    if unknown:
+        log.warning(
+            f"classify.class_thresholds: no bin was classified by a label set with {quoted(unknown)}; "
+            f"the classes there are: {quoted(sorted(labels))}"
+        )
+    return unknown

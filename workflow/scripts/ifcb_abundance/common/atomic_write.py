@@ -1,0 +1,44 @@
+"""Files that are there whole or not at all."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ifcb_abundance.common.errors import StateError
+
+# Captions and templates. Of scripts that the engine fetched by git, `__file__` is an address; of this module never.
+REPORT = Path(__file__).parents[1] / "report"
+NO_ROOM = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your share of the disk is used up",
+    errno.EFBIG: "the file would be larger than files may be here",
+    errno.EROFS: "the disk is read-only",
+}
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what is written there takes its name only if nothing failed.
+
+    Raises StateError, naming the file, if the disk does not take it.
+    """
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.part")  # the next try takes up what a kill left behind
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+        with unfinished.open("rb") as written:
+            os.fsync(written.fileno())  # else a power cut may leave the name without the contents
+        unfinished.replace(target)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise StateError(
+            f"{target} cannot be written: {NO_ROOM[error.errno]} ({error}). What is there is whole; when there is "
+            "room, the same command goes on"
+        ) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""A log file per job, for jobs that share one process. It is written only if there is something to say."""
+
+import logging
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from ifcb_abundance.common.errors import WorkflowInputError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TOLD = 65  # exit status of a script whose error is one of ours; sysexits.h calls it "the input was incorrect"
+STARTED = time.time()
+# An error of ours and whatever follows it: a message may have several lines.
+_ERROR = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ERROR (.+)\Z", re.DOTALL | re.MULTILINE)
+
+
+class _JobLog(logging.FileHandler):
+    """A log that cannot be written, on a full disk, must not hide what it was to take."""
+
+    lost = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:  # it could not be opened
+            self.lost = True
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+        self.lost = True
+
+
+def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `work`; what this thread logs below `ifcb` meanwhile, and the error that ends it, also go to `path`.
+
+    An error of ours stands there as ERROR, any other as CRITICAL. What an earlier try has left is gone.
+    """
+    with suppress(OSError):
+        Path(path).unlink(missing_ok=True)
+    handler = _JobLog(path, mode="w", encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    thread = threading.get_ident()
+    handler.addFilter(lambda record: record.thread == thread)
+    logger = logging.getLogger("ifcb")
+    logger.addHandler(handler)
+    try:
+        return work(*args, **kwargs)
+    except Exception as error:
+        level = logging.ERROR if isinstance(error, WorkflowInputError) else logging.CRITICAL
+        handler.handle(logger.makeRecord("ifcb", level, "", 0, str(error), (), None))
+        if isinstance(error, WorkflowInputError):
+            error.in_log = not handler.lost
+        raise
+    finally:
+        logger.removeHandler(handler)
+        with suppress(OSError):
+            handler.close()
+
+
+def scripted(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
+    """`logged`, for a script that is a process of its own: an error that a user can mend ends it with status TOLD.
+
+    The process that started it prints the error, from the log. Warnings go to the terminal from here: there is no
+    engine in this process that would show them.
+    """
+    logging.getLogger("ifcb").addHandler(logging.StreamHandler())
+    try:
+        logged(path, work, *args, **kwargs)
+    except WorkflowInputError as error:
+        if not error.in_log:
+            print(error, file=sys.stderr)
+        sys.exit(TOLD)
+
+
+def last_error(paths: Iterable[str | Path]) -> str | None:
+    """The error of ours that ended a job, from the first of its logs that was written since this process began."""
+    for path in paths:
+        with suppress(OSError, ValueError):
+            if Path(path).stat().st_mtime >= STARTED:
+                found = _ERROR.search(Path(path).read_text(encoding="utf-8"))
+                return found[1].rstrip("\n") if found else None
+    return None

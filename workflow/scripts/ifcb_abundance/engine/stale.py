@@ -1,0 +1,67 @@
+"""Results that are no longer those of the config and data at hand: moved to `stale/` until their like is made anew."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from ifcb_abundance.common.errors import StateError
+
+STALE = "stale"
+NAMED = 8  # folders and files in a message
+
+
+def put_aside(paths: Iterable[str | Path], results: str | Path) -> list[str]:
+    """Move files and folders below the folder `results` to its `stale/`, in place of older ones of the same name.
+
+    Returns their paths below `results`. Raises StateError if one cannot be moved.
+    """
+    moved = []
+    for path in sorted(map(Path, paths)):
+        name = path.relative_to(results)
+        there = Path(results, STALE, name)
+        try:
+            there.parent.mkdir(parents=True, exist_ok=True)
+            _remove(there)
+            path.rename(there)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StateError(f"{path} is of an earlier config and cannot be moved to {there} ({error})") from error
+        moved.append(name.as_posix())
+    return moved
+
+
+def drop_replaced(results: str | Path) -> None:
+    """Remove from `stale/` what is there anew, and folders that are empty then."""
+    folder = Path(results, STALE)
+    for top, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            stale = Path(top, name)
+            replacement = Path(results, stale.relative_to(folder))
+            with suppress(FileNotFoundError):
+                if replacement.stat().st_mtime_ns > stale.stat().st_mtime_ns:
+                    stale.unlink()
+        # Not of a folder that was made anew without this file: a class that has no montage now.
+        with suppress(OSError):
+            Path(top).rmdir()
+
+
+def told(moved: Iterable[str]) -> str:
+    """The files that were moved, in a few words: those of a folder are counted."""
+    of_folder: dict[str, list[str]] = {}
+    for name in moved:
+        folder, _, file = name.rpartition("/")
+        of_folder.setdefault(folder.split("/")[0], []).append(file if not folder else name)
+    words = list(of_folder.pop("", []))
+    words += [names[0] if len(names) == 1 else f"{folder}/ ({len(names)} files)" for folder, names in of_folder.items()]
+    more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
+    return ", ".join(words[:NAMED]) + more
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

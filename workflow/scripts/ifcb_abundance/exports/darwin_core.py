@@ -1,0 +1,356 @@
+"""The Darwin Core export: an archive of events, occurrences and measurements, in the form that OBIS and GBIF read."""
+
+import csv
+import io
+import json
+import logging
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+
+import pandas as pd
+
+from ifcb_abundance.common import version
+from ifcb_abundance.common.errors import TableError, quoted
+from ifcb_abundance.exports.publication import LICENSES, LIMITS, METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.job_log import scripted
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+log = logging.getLogger("ifcb.export_darwin_core")
+
+DWC = "http://rs.tdwg.org/dwc/terms/"
+OBIS = "http://rs.iobis.org/obis/terms/"
+NERC = "http://vocab.nerc.ac.uk/collection"
+EML = "https://eml.ecoinformatics.org/eml-2.2.0"
+# The files of the archive: row type and terms, in the order of the columns. The first links the files to each other.
+FILES = {
+    "event.txt": (
+        f"{DWC}Event",
+        *(f"{DWC}{term}" for term in ("eventID", "eventDate", "decimalLatitude", "decimalLongitude")),
+        *(f"{DWC}{term}" for term in ("coordinateUncertaintyInMeters", "geodeticDatum")),
+        *(f"{DWC}{term}" for term in ("minimumDepthInMeters", "maximumDepthInMeters")),
+        *(f"{DWC}{term}" for term in ("sampleSizeValue", "sampleSizeUnit", "samplingProtocol", "samplingEffort")),
+        f"{DWC}eventRemarks",
+    ),
+    "occurrence.txt": (
+        f"{DWC}Occurrence",
+        *(f"{DWC}{term}" for term in ("eventID", "occurrenceID", "basisOfRecord", "occurrenceStatus")),
+        *(f"{DWC}{term}" for term in ("scientificName", "scientificNameID", "verbatimIdentification")),
+        *(f"{DWC}{term}" for term in ("organismQuantity", "organismQuantityType")),
+        *(f"{DWC}{term}" for term in ("identificationVerificationStatus", "identificationReferences")),
+        f"{DWC}identificationRemarks",
+    ),
+    "extendedmeasurementorfact.txt": (
+        f"{OBIS}ExtendedMeasurementOrFact",
+        *(f"{DWC}{term}" for term in ("eventID", "occurrenceID", "measurementType")),
+        f"{OBIS}measurementTypeID",
+        f"{DWC}measurementValue",
+        f"{OBIS}measurementValueID",
+        f"{DWC}measurementUnit",
+        f"{OBIS}measurementUnitID",
+        f"{DWC}measurementRemarks",
+    ),
+}
+PER_M3 = 1e6  # mL in a cubic metre
+COUNT = "Count (in assayed sample) of biological entity specified elsewhere"
+ABUNDANCE = "Abundance of biological entity specified elsewhere per unit volume of the water body"
+PER_CUBIC_METRE = ("Number per cubic metre", f"{NERC}/P06/current/UPMM/")
+# By column of abundance_long: type and its id, factor, unit and its id; the ids are of the vocabularies of NERC.
+MEASUREMENTS: dict[str, tuple[str, str, float, str, str]] = {
+    "count": (COUNT, f"{NERC}/P01/current/OCOUNT01/", 1, "", ""),
+    "objects_per_ml": (ABUNDANCE, f"{NERC}/P01/current/SDBIOL01/", PER_M3, *PER_CUBIC_METRE),
+    "objects_per_ml_low": ("Lower exact Poisson limit of the abundance", "", PER_M3, *PER_CUBIC_METRE),
+    "objects_per_ml_high": ("Upper exact Poisson limit of the abundance", "", PER_M3, *PER_CUBIC_METRE),
+    "ml_analyzed_total": ("Volume in which the class was looked for", "", 1, "millilitre", ""),
+}
+INSTRUMENT = {
+    "measurementType": "Sampling instrument name",
+    "measurementTypeID": f"{NERC}/Q01/current/Q0100002/",
+    "measurementValue": "Imaging FlowCytobot",
+    "measurementValueID": f"{NERC}/L22/current/TOOL1588/",
+}
+
+
+def export_darwin_core(
+    tables: Tables,
+    run: str | Path,
+    group_by: Sequence[str],
+    publication: Publication,
+    precision: str,
+    confidence: float,
+    path: str | Path,
+) -> None:
+    """Write the dataset as a Darwin Core Archive: one event per UTC day and group, present and absent taxa.
+
+    Occurrences are the classes that are living taxa with a name and an AphiaID, as OBIS demands it; of the others, and
+    of days without a position, a warning tells. tables, run: the tables of a run and its run.json, of which only the
+    time of the catalog is used. precision: in which scores were compared. Raises TableError if nothing is left.
+    Source: Darwin Core text guide (TDWG), the OBIS manual (Event core, Occurrence and extended measurements), and
+    Martin-Cabrera et al. 2022, plankton imaging data management, doi:10.25607/OBP-1742.
+    """
+    dataset = read_days(tables, group_by, publication.dataset)
+    events = dataset.events
+    without_place = events["latitude"].isna() | events["longitude"].isna()
+    named = dataset.rows["taxon"] & (dataset.rows["aphia_id"] != "")
+    left_out = sorted(set(dataset.rows.loc[~named, "class"]))
+    warn_of_left_out(log, publication.dataset, "Darwin Core", "a position", int(without_place.sum()), len(events))
+    nameless = sorted(set(dataset.rows.loc[dataset.rows["taxon"] & ~named, "class"]))
+    if nameless:
+        log.warning(
+            f"Darwin Core export: {len(nameless)} class(es) are left out because classify.class_table has no AphiaID "
+            f"for them, without which OBIS takes no record: {quoted(nameless)}"
+        )
+    rows = dataset.rows[named & ~dataset.rows["event"].isin(events.index[without_place])]
+    if rows.empty:
+        raise TableError(
+            f"{tables.abundance}: no row has both a position and a taxon with an AphiaID, so there is nothing for "
+            "Darwin Core. Give the AphiaIDs in classify.class_table, or take darwin_core out of export.formats"
+        )
+    absent = (rows["count"] == 0) & ~rows.duplicated(["event", "scientific_name"]) & ~_is_found_otherwise(rows)
+    rows = rows[(rows["count"] > 0) | absent]
+    ids = events["date"] + ":" + events["name"].map(lambda name: quote(name, safe=""))
+    ids = publication.dataset + ":" + ids
+    occurrence_ids = rows["event"].map(ids) + ":" + rows["class"].map(lambda name: quote(name, safe=""))
+    events = events[~without_place]
+    read_on = json.loads(Path(run).read_text(encoding="utf-8"))["catalog_read_at"][:10]
+    with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        _add(archive, "meta.xml", _meta())
+        _add(archive, "eml.xml", _eml(publication, events, rows, left_out, read_on))
+        _add_table(archive, "event.txt", _events(events, ids))
+        _add_table(archive, "occurrence.txt", _occurrences(rows, ids, occurrence_ids, publication, precision))
+        _add_table(
+            archive, "extendedmeasurementorfact.txt", _measurements(events, rows, ids, occurrence_ids, confidence)
+        )
+
+
+def _is_found_otherwise(rows: pd.DataFrame) -> pd.Series:
+    """Whether the taxon of a row is in the same event by another row: by another class, or as a species of the genus.
+
+    Such a taxon is not absent, although none of its objects was given this row's class.
+    """
+    found = rows[rows["count"] > 0]
+    names = set(zip(found["event"], found["scientific_name"], strict=True))
+    names |= {(event, name.partition(" ")[0]) for event, name in names}
+    return pd.Series(
+        [key in names for key in zip(rows["event"], rows["scientific_name"], strict=True)], rows.index, dtype=bool
+    )
+
+
+def _events(events: pd.DataFrame, ids: pd.Series) -> dict[str, pd.Series]:
+    def numbers(values: pd.Series) -> pd.Series:
+        return values.map(text_of, na_action="ignore").astype("str").where(values.notna(), "")
+
+    first, last = (events[f"{end}_sample_time"].map(_utc) for end in ("first", "last"))
+    spread = events["position_spread_km"] * 1000
+    constant = pd.Series("", events.index)
+    return {
+        "eventID": ids[events.index],
+        "eventDate": first.where(first == last, first + "/" + last),
+        "decimalLatitude": numbers(events["latitude"]),
+        "decimalLongitude": numbers(events["longitude"]),
+        # No bin is farther from the mean than from the farthest other bin; an uncertainty of 0 there is not.
+        "coordinateUncertaintyInMeters": numbers(spread.where(spread > 0).round()),
+        "geodeticDatum": constant + "EPSG:4326",
+        "minimumDepthInMeters": numbers(events["depth_low"]),
+        "maximumDepthInMeters": numbers(events["depth_high"]),
+        "sampleSizeValue": numbers(events["ml_analyzed_total"]),
+        "sampleSizeUnit": constant + "millilitre",
+        "samplingProtocol": "Imaging FlowCytobot " + events["instruments"].str.replace(";", ", "),
+        "samplingEffort": events["n_bins"].astype("str") + " samples of a UTC day, pooled",
+        "eventRemarks": constant.where(
+            events["complete"] == "yes", "the day is not complete: samples of it are missing"
+        ),
+    }
+
+
+def _occurrences(
+    rows: pd.DataFrame, ids: pd.Series, occurrence_ids: pd.Series, publication: Publication, precision: str
+) -> dict[str, pd.Series]:
+    constant = pd.Series("", rows.index)
+    return {
+        "eventID": rows["event"].map(ids),
+        "occurrenceID": occurrence_ids,
+        "basisOfRecord": constant + "MachineObservation",
+        "occurrenceStatus": (rows["count"] > 0).map({True: "present", False: "absent"}),
+        "scientificName": rows["scientific_name"],
+        "scientificNameID": rows["aphia_id"].map(lsid),
+        "verbatimIdentification": rows["class"],
+        "organismQuantity": rows["count"].astype("str"),
+        "organismQuantityType": constant + "images (regions of interest)",
+        "identificationVerificationStatus": constant + "PredictedByMachine",
+        "identificationReferences": constant + f"{publication.model} | {version.NAME} {version.VERSION}",
+        "identificationRemarks": "the highest score of an image is that of its class and reaches "
+        + rows["threshold"].map(text_of)
+        + f" (>=, compared as {precision})",
+    }
+
+
+def _measurements(
+    events: pd.DataFrame, rows: pd.DataFrame, ids: pd.Series, occurrence_ids: pd.Series, confidence: float
+) -> dict[str, pd.Series]:
+    """The instrument of each event, and the measurements of each occurrence."""
+    parts = [pd.DataFrame({"eventID": ids[events.index], **INSTRUMENT})]
+    for column, (kind, kind_id, factor, unit, unit_id) in MEASUREMENTS.items():
+        limit = column.startswith("objects_per_ml_")
+        parts.append(
+            pd.DataFrame(
+                {
+                    "eventID": rows["event"].map(ids),
+                    "occurrenceID": occurrence_ids,
+                    "measurementType": kind,
+                    "measurementTypeID": kind_id,
+                    "measurementValue": (rows[column] * factor).map(text_of),
+                    "measurementUnit": unit,
+                    "measurementUnitID": unit_id,
+                    "measurementRemarks": f"counting error only, at the confidence level {confidence}" if limit else "",
+                }
+            )
+        )
+    table = pd.concat(parts, ignore_index=True).fillna("")
+    columns = [term.rpartition("/")[2] for term in FILES["extendedmeasurementorfact.txt"][1:]]
+    return {column: table[column] for column in columns}
+
+
+def _utc(time: pd.Timestamp) -> str:
+    return time.isoformat().replace("+00:00", "Z")
+
+
+def _add(archive: zipfile.ZipFile, name: str, root: ET.Element) -> None:
+    ET.indent(root)
+    text = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    archive.writestr(_entry(name), text + b"\n")
+
+
+def _add_table(archive: zipfile.ZipFile, name: str, columns: Mapping[str, pd.Series]) -> None:
+    assert [term.rpartition("/")[2] for term in FILES[name][1:]] == list(columns)
+    with archive.open(_entry(name), "w", force_zip64=True) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as text:
+        # No text of the tables has a tab or a line end: their schema forbids them. Quotes stand for themselves.
+        out = csv.writer(text, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
+        out.writerow(columns)
+        out.writerows(zip(*columns.values(), strict=True))
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An entry whose time is always the same, so that the same tables give the same bytes."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+def _meta() -> ET.Element:
+    """The descriptor of the archive. Source: Darwin Core text guide."""
+    root = ET.Element("archive", {"xmlns": "http://rs.tdwg.org/dwc/text/", "metadata": "eml.xml"})
+    for name, (row_type, *terms) in FILES.items():
+        is_core = name == "event.txt"
+        attributes = {"rowType": row_type, "encoding": "UTF-8", "fieldsTerminatedBy": "\\t", "linesTerminatedBy": "\\n"}
+        attributes |= {"fieldsEnclosedBy": "", "ignoreHeaderLines": "1"}
+        file = ET.SubElement(root, "core" if is_core else "extension", attributes)
+        ET.SubElement(ET.SubElement(file, "files"), "location").text = name
+        ET.SubElement(file, "id" if is_core else "coreid", {"index": "0"})
+        for index, term in enumerate(terms):
+            ET.SubElement(file, "field", {"index": str(index), "term": term})
+    return root
+
+
+def _eml(
+    publication: Publication, events: pd.DataFrame, rows: pd.DataFrame, left_out: Iterable[str], read_on: str
+) -> ET.Element:
+    """The metadata. Source: Ecological Metadata Language 2.2.0, as GBIF and OBIS use it."""
+    first, last = events["date"].min(), events["date"].max()
+    root = ET.Element("eml:eml", {"xmlns:eml": EML, "packageId": f"{publication.dataset}/{first}/{last}"})
+    root.attrib |= {"system": "http://gbif.org", "scope": "system", "xml:lang": "en"}
+    dataset = ET.SubElement(root, "dataset")
+    ET.SubElement(dataset, "title").text = publication.title
+    _party(ET.SubElement(dataset, "creator"), publication)
+    _party(ET.SubElement(dataset, "metadataProvider"), publication)
+    ET.SubElement(dataset, "pubDate").text = read_on
+    ET.SubElement(dataset, "language").text = "en"
+    ET.SubElement(ET.SubElement(dataset, "abstract"), "para").text = publication.summary
+    keywords = ET.SubElement(dataset, "keywordSet")
+    for keyword in ("Samplingevent", "plankton", "Imaging FlowCytobot", "machine observation"):
+        ET.SubElement(keywords, "keyword").text = keyword
+    rights = ET.SubElement(ET.SubElement(dataset, "intellectualRights"), "para")
+    rights.text = "Licence: "
+    link = ET.SubElement(rights, "ulink", {"url": LICENSES[publication.license]})
+    ET.SubElement(link, "citetitle").text = publication.license
+    licensed = ET.SubElement(dataset, "licensed")
+    ET.SubElement(licensed, "licenseName").text = publication.license
+    ET.SubElement(licensed, "url").text = LICENSES[publication.license]
+    ET.SubElement(licensed, "identifier").text = publication.license
+    if publication.info_url:
+        online = ET.SubElement(ET.SubElement(dataset, "distribution"), "online")
+        ET.SubElement(online, "url", {"function": "information"}).text = publication.info_url
+    _coverage(ET.SubElement(dataset, "coverage"), publication, events, rows)
+    _party(ET.SubElement(dataset, "contact"), publication)
+    methods = ET.SubElement(dataset, "methods")
+    texts = [METHOD, LIMITS, f"Classifier: {publication.model}. Software: {version.NAME} {version.VERSION}."]
+    texts.append(
+        "An occurrence is absent if no object of its class, nor of another class of the same taxon or of a species of "
+        "the same genus, was found in the volume in which it was looked for."
+    )
+    if left_out := list(left_out):
+        texts.append(
+            f"{len(left_out)} classes that are no living taxon with a name and an AphiaID are not in this archive: "
+            + ", ".join(left_out)
+        )
+    step = ET.SubElement(ET.SubElement(methods, "methodStep"), "description")
+    for text in texts:
+        ET.SubElement(step, "para").text = text
+    more = ET.SubElement(ET.SubElement(root, "additionalMetadata"), "metadata")
+    gbif = ET.SubElement(more, "gbif")
+    ET.SubElement(gbif, "dateStamp").text = f"{read_on}T00:00:00Z"
+    ET.SubElement(gbif, "hierarchyLevel").text = "dataset"
+    ET.SubElement(gbif, "citation").text = (
+        f"{publication.creator_name} ({read_on[:4]}). {publication.title}. {publication.institution}. "
+        f"{publication.info_url}".strip()
+    )
+    return root
+
+
+def _party(party: ET.Element, publication: Publication) -> None:
+    given, _, surname = publication.creator_name.strip().rpartition(" ")
+    name = ET.SubElement(party, "individualName")
+    if given:
+        ET.SubElement(name, "givenName").text = given
+    ET.SubElement(name, "surName").text = surname
+    ET.SubElement(party, "organizationName").text = publication.institution
+    ET.SubElement(party, "electronicMailAddress").text = publication.creator_email
+
+
+def _coverage(coverage: ET.Element, publication: Publication, events: pd.DataFrame, rows: pd.DataFrame) -> None:
+    place = ET.SubElement(coverage, "geographicCoverage")
+    ET.SubElement(place, "geographicDescription").text = f"The positions of the samples of {publication.dataset}"
+    box = ET.SubElement(place, "boundingCoordinates")
+    corners = {"west": "longitude", "east": "longitude", "north": "latitude", "south": "latitude"}
+    for side, axis in corners.items():
+        value = events[axis].min() if side in ("west", "south") else events[axis].max()
+        ET.SubElement(box, f"{side}BoundingCoordinate").text = text_of(value)
+    time = ET.SubElement(ET.SubElement(coverage, "temporalCoverage"), "rangeOfDates")
+    for end, date in (("begin", events["date"].min()), ("end", events["date"].max())):
+        ET.SubElement(ET.SubElement(time, f"{end}Date"), "calendarDate").text = date
+    taxa = ET.SubElement(coverage, "taxonomicCoverage")
+    names = rows.drop_duplicates("scientific_name").sort_values("scientific_name")
+    for name, aphia_id in zip(names["scientific_name"], names["aphia_id"], strict=True):
+        taxon = ET.SubElement(taxa, "taxonomicClassification")
+        ET.SubElement(taxon, "taxonRankValue").text = name
+        ET.SubElement(taxon, "taxonId", {"provider": "https://www.marinespecies.org"}).text = lsid(aphia_id)
+
+
+if "snakemake" in globals():
+    scripted(
+        snakemake.log[0],
+        export_darwin_core,
+        Tables(**{name: snakemake.input[name] for name in Tables.__dataclass_fields__}),
+        snakemake.input.run,
+        snakemake.params.group_by,
+        Publication(**snakemake.params.publication),
+        snakemake.params.precision,
+        snakemake.params.confidence,
+        snakemake.output[0],
+    )

@@ -1,0 +1,148 @@
+"""What all exports share: what an archive is told, and the days and groups of the dataset with their time and place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from logging import Logger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.common.errors import TableError
+
+VERSION = 1  # of the exported files: raise it when they have to be made again
+# The licences that OBIS and GBIF take.
+LICENSES = {
+    "CC0-1.0": "http://creativecommons.org/publicdomain/zero/1.0/legalcode",
+    "CC-BY-4.0": "http://creativecommons.org/licenses/by/4.0/legalcode",
+    "CC-BY-NC-4.0": "http://creativecommons.org/licenses/by-nc/4.0/legalcode",
+}
+METHOD = (
+    "An object is one image (ROI), which may show a chain or colony of many cells. Its class is the one with the "
+    "highest score of the classifier, if that reaches the threshold of the class (>=); else it is unclassified. No "
+    "human has verified it. "
+    "The abundance of a UTC day is the sum of counts over the sum of the volumes analyzed (look time times flow), over "
+    "all bins that were classified and have a good volume, bins without a hit included."
+)
+LIMITS = "The limits are the exact Poisson (Garwood) limits of the count; they do not cover classification error."
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What an archive is told beside the numbers: the config's `export`; empty where it is not set."""
+
+    dataset: str
+    title: str = ""
+    summary: str = ""
+    institution: str = ""
+    license: str = ""
+    info_url: str = ""
+    model: str = ""
+    creator_name: str = ""
+    creator_email: str = ""
+    experiment: str = ""
+    cruise: str = ""
+    documents: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run that exports are made from."""
+
+    abundance: str | Path
+    coverage: str | Path
+    catalog: str | Path
+    ledger: str | Path
+
+
+@dataclass(frozen=True)
+class Days:
+    """A dataset, ready to be exported.
+
+    events: one row per UTC day and group with a used bin, in order: date, name (of the group), the columns of the
+    grouping, latitude, longitude, depth_low and depth_high (m, of the used bins; NaN if unknown), and those of
+    `coverage`. rows: the rows of abundance_long, with `event`, the position of theirs in `events`, and `taxon`: whether
+    the class is a biological taxon that has a name. dates: all days of the dataset, also those without a used bin.
+    """
+
+    events: pd.DataFrame
+    rows: pd.DataFrame
+    dates: list[str]
+
+
+def read_days(tables: Tables, group_by: Sequence[str], dataset: str) -> Days:
+    """Read the tables. Raises TableError if no bin was used: there is nothing to export then."""
+    rows = table_files.read("abundance_long", tables.abundance)
+    refuse_empty(rows, tables.abundance)
+    keys = ["date", *group_by]
+    by_event = rows.groupby(keys, sort=False, dropna=False)
+    rows = rows.assign(
+        event=by_event.ngroup(), taxon=(rows["scientific_name"] != "") & (rows["living"] != "no")
+    ).reset_index(drop=True)
+    of_event = ["event", *keys, "latitude", "longitude", "n_bins", "n_rois"]
+    coverage = table_files.read("coverage", tables.coverage)
+    events = (
+        rows.drop_duplicates("event")[of_event]
+        .merge(coverage[[*keys, *coverage.columns.difference([*keys, "instrument"])]], on=keys, how="left")
+        .merge(_instruments_and_depths(tables, keys), on=keys, how="left")
+        .sort_values("event", ignore_index=True)
+    )
+    groups = zip(*(events[key] for key in group_by), strict=True) if group_by else [()] * len(events)
+    names = [_name(dict(zip(group_by, group, strict=True))) or dataset for group in groups]
+    return Days(events.assign(name=names), rows, sorted(set(coverage["date"])))
+
+
+def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
+    """Raise TableError if no bin was used: no archive takes a file without data."""
+    if rows.empty:
+        raise TableError(
+            f"{abundance}: no bin of the window was used, so there is nothing to export; ledger.csv beside it says "
+            "what became of each. Choose another window, or export.formats: []"
+        )
+
+
+def _instruments_and_depths(tables: Tables, keys: Sequence[str]) -> pd.DataFrame:
+    """The instruments, and the least and the greatest depth, of the used bins of each day and group."""
+    ledger = table_files.read("ledger", tables.ledger, ["bin", "date", "status"])
+    catalog = table_files.read("catalog", tables.catalog, ["bin", "instrument", "depth", "cruise", "sample_type"])
+    used = ledger[ledger["status"] == "used"].merge(catalog, on="bin")
+    used = used.assign(low=used["depth"], high=used["depth"], instruments=used["instrument"])
+    return (
+        used.groupby(list(keys), dropna=False)
+        .agg(depth_low=("low", "min"), depth_high=("high", "max"), instruments=("instruments", _joined))
+        .reset_index()
+    )
+
+
+def _joined(values: pd.Series) -> str:
+    return ";".join(sorted(set(values)))
+
+
+def _name(group: Mapping[str, Any]) -> str:
+    """The group's name, another one for each group; empty where all bins are pooled."""
+    parts = []
+    for key, value in group.items():
+        text = str(value) if key != "depth" else "" if np.isnan(value) else f"{text_of(value)} m"
+        parts.append(text if key == "instrument" else f"{key.replace('_', ' ')} {text or 'unknown'}")
+    return ", ".join(parts)
+
+
+def lsid(aphia_id: str) -> str:
+    """The Life Science Identifier of a WoRMS AphiaID; empty for an empty one."""
+    return f"urn:lsid:marinespecies.org:taxname:{int(aphia_id)}" if aphia_id else ""
+
+
+def text_of(number: float) -> str:
+    """A number so that reading it back loses nothing, without an exponent: not all readers know it."""
+    return np.format_float_positional(number, trim="-")
+
+
+def warn_of_left_out(log: Logger, dataset: str, export: str, lacking: str, without: int, of: int) -> None:
+    """Warn of days and groups that an export leaves out because they lack what the archive demands."""
+    if without:
+        log.warning(
+            f"{export} export of {dataset}: {without} of {of} days and groups are left out because none of their bins "
+            f"has {lacking}"
+        )

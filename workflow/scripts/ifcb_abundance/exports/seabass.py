@@ -1,0 +1,154 @@
+"""The SeaBASS export: a text file of daily abundances, a row per UTC day and group, a column per class."""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ifcb_abundance.common import version
+from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.exports.publication import METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.job_log import scripted
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+log = logging.getLogger("ifcb.export_seabass")
+
+MISSING = "-9999"
+PER_M3 = 1e6  # mL in a cubic metre
+# The fields before those of the classes, with their units.
+START = {
+    "station_alt_id": "none",
+    "date": "yyyymmdd",
+    "time": "hh:mm:ss",
+    "lat": "degrees",
+    "lon": "degrees",
+    "depth": "m",
+    "volume": "L",
+}
+
+
+def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publication, path: str | Path) -> None:
+    """Write the dataset as one SeaBASS file.
+
+    All classes are in it, in columns abun_1id, abun_2id, ...; the header says what each stands for. -9999 is what was
+    not assessed, zero is a count. SeaBASS takes no row without position or depth: a warning tells of days and groups
+    that are left out. Raises TableError if none is left.
+    Source: the SeaBASS wiki (metadataheaders, stdfields, plankton_and_particles) and Neeley et al. 2021,
+    doi:10.1575/1912/27377.
+    """
+    dataset = read_days(tables, group_by, publication.dataset)
+    placed = dataset.events[["latitude", "longitude", "depth_low"]].notna().all(axis="columns")
+    events = dataset.events[placed].sort_values(["first_sample_time", "event"])
+    without = int((~placed).sum())
+    warn_of_left_out(log, publication.dataset, "SeaBASS", "a position and a depth", without, len(placed))
+    if events.empty:
+        raise TableError(
+            f"{tables.abundance}: no day has both a position and a depth, so there is nothing for SeaBASS. Have them "
+            "entered at the source, or take seabass out of export.formats"
+        )
+    rows = dataset.rows[dataset.rows["event"].isin(events.index)]
+    classes = rows.drop_duplicates("class").sort_values("class", ignore_index=True)
+    abundance = rows.pivot(index="event", columns="class", values="objects_per_ml") * PER_M3
+    cells = abundance.reindex(index=events.index, columns=pd.Index(classes["class"])).to_numpy()
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="ascii", newline="") as file:
+        for line in _header(events, classes, publication, Path(path).name):
+            file.write(line + "\n")
+        for event, values in zip(events.to_dict("records"), cells, strict=True):
+            of_class = [MISSING if np.isnan(value) else text_of(value) for value in values]
+            file.write(",".join([*_start(event), *of_class]) + "\n")
+
+
+def _start(event: dict[Any, Any]) -> list[str]:
+    """The first columns of a row: name of the group, time of the first bin, place, volume in litres."""
+    time = event["first_sample_time"]
+    return [
+        word(event["name"]),
+        f"{time:%Y%m%d}",
+        f"{time:%H:%M:%S}",
+        text_of(event["latitude"]),
+        text_of(event["longitude"]),
+        text_of((event["depth_low"] + event["depth_high"]) / 2),
+        text_of(event["ml_analyzed_total"] / 1000),
+    ]
+
+
+def _header(events: pd.DataFrame, classes: pd.DataFrame, publication: Publication, name: str) -> Iterator[str]:
+    first, last = events["first_sample_time"].iloc[0], events["first_sample_time"].iloc[-1]
+    instruments = sorted({name for names in events["instruments"] for name in names.split(";")})
+    yield "/begin_header"
+    yield f"/investigators={word(publication.creator_name)}"
+    yield f"/affiliations={word(publication.institution)}"
+    yield f"/contact={publication.creator_email}"
+    yield f"/experiment={publication.experiment}"
+    yield f"/cruise={publication.cruise}"
+    yield "/station=NA"
+    yield f"/data_file_name={name}"
+    yield f"/documents={','.join(publication.documents)}"
+    yield "/calibration_files=no_cal_files"
+    yield f"/data_type={'flow_thru' if (events['moving'] == 'yes').any() else 'mooring'}"
+    yield "/data_status=preliminary"
+    yield f"/instrument_model={','.join(f'Imaging_FlowCytobot_{instrument}' for instrument in instruments)}"
+    yield "/instrument_manufacturer=McLane_Research_Laboratories_Inc"
+    yield f"/start_date={first:%Y%m%d}"
+    yield f"/end_date={last:%Y%m%d}"
+    yield f"/start_time={first:%H:%M:%S}[GMT]"
+    yield f"/end_time={last:%H:%M:%S}[GMT]"
+    yield f"/north_latitude={text_of(events['latitude'].max())}[DEG]"
+    yield f"/south_latitude={text_of(events['latitude'].min())}[DEG]"
+    yield f"/east_longitude={text_of(events['longitude'].max())}[DEG]"
+    yield f"/west_longitude={text_of(events['longitude'].min())}[DEG]"
+    yield "/water_depth=NA"
+    yield "/measurement_depth=NA"
+    yield f"/missing={MISSING}"
+    yield "/delimiter=comma"
+    yield "!"
+    yield f"! {plain(publication.title)}"
+    yield f"! Made by {version.NAME} {version.VERSION}."
+    if publication.model:
+        yield f"! Classifier: {plain(publication.model)}"
+    for sentence in re.split(r"(?<=\.) ", METHOD):
+        yield f"! {sentence}"
+    yield "! A row holds all bins of a UTC day; its time is that of the first bin. volume: of the used bins of the day."
+    yield "! abun: objects (images), not cells; 0 is looked for and not found, -9999 not assessed."
+    yield "!"
+    yield "! id, label of the classifier, scientificName, scientificNameID, threshold"
+    for number, row in enumerate(classes.to_dict("records"), start=1):
+        threshold = "none" if np.isnan(row["threshold"]) else text_of(row["threshold"])
+        taxon = (plain(row["scientific_name"]) or "none", lsid(row["aphia_id"]) or "none")
+        yield f"! {number}id, {plain(row['class'])}, {', '.join(taxon)}, {threshold}"
+    yield "!"
+    definitions = (f"{number}id:{word(label)}" for number, label in enumerate(classes["class"], start=1))
+    yield f"/id_fields_definitions={','.join(definitions)}"
+    ids = range(1, len(classes) + 1)
+    yield f"/fields={','.join([*START, *(f'abun_{number}id' for number in ids)])}"
+    yield f"/units={','.join([*START.values(), *('number/m^3' for _ in ids)])}"
+    yield "/end_header"
+
+
+def plain(text: str) -> str:
+    """The text in ASCII: an accent is lost, and so is a letter of another script."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip()
+
+
+def word(text: str) -> str:
+    """The text as a value of a SeaBASS header or cell: letters, digits, dots, underscores and hyphens."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", plain(text)).strip("_") or "NA"
+
+
+if "snakemake" in globals():
+    scripted(
+        snakemake.log[0],
+        export_seabass,
+        Tables(**{name: snakemake.input[name] for name in Tables.__dataclass_fields__}),
+        snakemake.params.group_by,
+        Publication(**snakemake.params.publication),
+        snakemake.output[0],
+    )

@@ -1,0 +1,351 @@
+"""Biovolume and carbon: the bins of a day pooled per group and class, and their size spectra; days merged.
+
+A biovolume in cubic pixels is divided by the cube of the instrument's pixels per um. Carbon is that of Menden-Deuer &
+Lessard 2000, Limnol. Oceanogr. 45(3), 569-579, for pg C and um3 of a cell, here of an object:
+
+    diatoms                       log10 C = -0.541 + 0.811 log10 V
+    diatoms of more than 3000 um3 log10 C = -0.933 + 0.881 log10 V
+    other protist plankton        log10 C = -0.665 + 0.939 log10 V
+
+It is given for classes that the class table calls living; which of them are diatoms, its column `group` says. A ROI
+without a biovolume is missing, not zero: it is in `count` and not in `n_measured`, and adds nothing to the sums.
+"""
+
+import logging
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ifcb_abundance.common import proof
+from ifcb_abundance.features import size_spectrum
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.abundance.days import GROUPS, Method, concatenate
+from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
+from ifcb_abundance.common.errors import FeaturesError, TableError
+from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, read_features_summary, said_of
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.bins.pixel_size import DEFAULT, PixelSizes, pixels_of
+from ifcb_abundance.scores.summary import UNCLASSIFIED, classify_rois
+from ifcb_abundance.catalog.selection import WANTED
+
+log = logging.getLogger("ifcb.biovolume")
+
+VERSION = 2  # of the meaning of the daily tables: raise it when they have to be pooled again
+DIATOM = "diatom"  # the group of the class table
+LARGE_DIATOM = 3000.0  # um3
+# Of log10 C = intercept + slope log10 V: small diatoms, large ones, others.
+SMALL_DIATOMS, LARGE_DIATOMS, OTHERS = (-0.541, 0.811), (-0.933, 0.881), (-0.665, 0.939)
+UG_PER_L = 1e-3  # of a pg per mL
+
+
+@dataclass(frozen=True)
+class FeatureFiles:
+    """Where the parts of one day go, and the proof of what they were made of; or the merged tables."""
+
+    biovolume: str
+    biovolume_groups: str
+    size_spectrum: str
+    features_ledger: str
+    proof: str = ""
+
+
+TABLES = {
+    "biovolume": "biovolume_long",
+    "biovolume_groups": "biovolume_groups",
+    "size_spectrum": "size_spectrum",
+    "features_ledger": "features_ledger",
+}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Of one bin: sums by label, `unclassified` among them, and the volume (um3) of each object that was measured.
+
+    sums: index class; count, n_measured, biovolume (um3), carbon (pg, NaN for a class of which it is not known).
+    """
+
+    sums: pd.DataFrame
+    objects: NDArray[np.float64]
+    living: NDArray[np.float64]
+
+
+def cubic_um(biovolume: NDArray[np.float64], pixels_per_um: float) -> NDArray[np.float64]:
+    """Volumes (um3) of biovolumes in cubic pixels; NaN for 0, an image in which no blob was found."""
+    return np.where(biovolume > 0, biovolume, np.nan) / pixels_per_um**3
+
+
+def carbon(volume: NDArray[np.float64], diatom: bool) -> NDArray[np.float64]:
+    """Carbon (pg) of objects of a volume (um3, above 0 or NaN), by the formulae at the top of this module."""
+    small, large = (SMALL_DIATOMS, LARGE_DIATOMS) if diatom else (OTHERS, OTHERS)
+    intercept, slope = (
+        np.where(volume > LARGE_DIATOM, of_large, of_small) for of_small, of_large in zip(small, large, strict=True)
+    )
+    picograms: NDArray[np.float64] = 10 ** (intercept + slope * np.log10(volume))
+    return picograms
+
+
+def tally(classes: Sequence[str], labels: Sequence[str], volume: NDArray[np.float64], table: ClassTable) -> Tally:
+    """Sum up a bin's objects by class.
+
+    classes: the label set. labels: the class of each ROI, as `scores.classify_rois` gives it. volume: um3 of each, NaN
+    where it was not measured.
+    """
+    names = [*sorted(set(classes) - {UNCLASSIFIED}), UNCLASSIFIED]
+    of_class = traits(names, table)
+    living = (of_class["living"] == "yes").to_numpy()
+    diatoms = living & (of_class["group"] == DIATOM).to_numpy()
+    code = pd.Index(names, dtype="str").get_indexer(pd.Index(list(labels), dtype="str"))
+    measured = ~np.isnan(volume)
+    code_of, known = code[measured], volume[measured]
+    picograms = np.where(diatoms[code_of], carbon(known, diatom=True), carbon(known, diatom=False))
+
+    def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(code_of, weights=values, minlength=len(names)).astype(np.float64)
+
+    sums = pd.DataFrame(
+        {
+            "count": np.bincount(code, minlength=len(names)),
+            "n_measured": np.bincount(code_of, minlength=len(names)),
+            "biovolume": summed(known),
+            "carbon": np.where(living, summed(picograms), np.nan),
+        },
+        index=pd.Index(names, name="class"),
+    )
+    return Tally(sums, known, known[living[code_of]])
+
+
+def pool_biovolume(
+    bins: pd.DataFrame,
+    summaries: Sequence[str | Path],
+    method: Method,
+    pixels_per_um: PixelSizes,
+    files: FeatureFiles,
+    made_of: str = "",
+) -> None:
+    """Pool the bins of one UTC day and write the day's part of the merged tables.
+
+    bins: all bins of the day, as `selection.assess` returns them. summaries: the features summaries of those that were
+    asked for class scores. made_of: a checksum of the settings, for the proof. Raises FeaturesError if a summary is
+    missing or damaged.
+    """
+    tallies: dict[str, Tally] = {}
+    told: dict[str, FeaturesProvenance] = {}
+    instruments = dict(zip(bins["bin"], bins["instrument"], strict=True))
+    for path in summaries:
+        provenance, rois, biovolume = read_features_summary(path)
+        told[provenance.bin] = provenance
+        if provenance.status == "read":
+            labels = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
+            volume = cubic_um(biovolume, pixels_of(instruments[provenance.bin], pixels_per_um))
+            tallies[provenance.bin] = tally(provenance.classes, labels, volume, method.class_table)
+    wanted = bins[bins["status"] == WANTED]
+    untold = [bin_id for bin_id in wanted["bin"] if bin_id not in told]
+    if untold:
+        raise FeaturesError(f"no features summary of {len(untold)} bin(s), the first is {untold[0]}")
+    not_used = [bin_id for bin_id, said in told.items() if said.status == NOT_USED]
+    used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
+    group_by = [column for column in GROUPS if column in method.group_by]
+    parts = list(used.groupby(group_by, dropna=False, sort=True)) if group_by else [((), used)]
+    pooled = [_pool_group(of_group, tallies, method, group_by) for _, of_group in parts]
+    for i, name in enumerate(("biovolume", "biovolume_groups", "size_spectrum")):
+        tables = [tables[i] for tables in pooled if len(tables[i])]
+        columns = table_files.columns(TABLES[name], group_by)
+        table = pd.concat(tables, ignore_index=True)[columns] if tables else table_files.empty(TABLES[name], group_by)
+        table_files.write(table, TABLES[name], getattr(files, name))
+    account = [
+        _account(row, told[row["bin"]], tallies.get(row["bin"]), pixels_per_um) for row in used.to_dict("records")
+    ]
+    table = pd.DataFrame(account, columns=table_files.columns("features_ledger"))
+    table_files.write(
+        table if len(table) else table_files.empty("features_ledger"), "features_ledger", files.features_ledger
+    )
+    if files.proof:
+        with whole_file(files.proof) as unfinished:
+            unfinished.write_text(_statement(summaries, files, made_of) + "\n", encoding="utf-8")
+
+
+def _statement(summaries: Sequence[str | Path], files: FeatureFiles, made_of: str) -> str:
+    parts = {name: path for name, path in vars(files).items() if name != "proof"}
+    return proof.statement(proof.digest(made_of, list(map(said_of, summaries))), parts)
+
+
+def proves_itself(summaries: Sequence[str | Path], files: FeatureFiles, made_of: str) -> bool:
+    """Whether the parts of a day are those that `pool_biovolume` would write, which says what the arguments are."""
+    stated = proof.of_json(files.proof)
+    return bool(stated) and stated == _statement(summaries, files, made_of)
+
+
+def _account(
+    bin_row: Mapping[Hashable, object], said: FeaturesProvenance, found: Tally | None, sizes: PixelSizes
+) -> dict[str, object]:
+    return {
+        "bin": said.bin,
+        "date": bin_row["date"],
+        "status": said.status,
+        "reason": said.reason,
+        "address": said.address,
+        "sha256": said.sha256,
+        "bytes": said.bytes if found else None,
+        "biovolume_column": said.column,
+        "pixels_per_um": pixels_of(str(bin_row["instrument"]), sizes),
+        "n_rois": int(found.sums["count"].sum()) if found else None,
+        "n_measured": len(found.objects) if found else None,
+        "n_rois_without_scores": said.n_rois_without_scores if found else None,
+    }
+
+
+def _pool_group(
+    used: pd.DataFrame, tallies: Mapping[str, Tally], method: Method, group_by: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Of a day and group: rows of biovolume_long, biovolume_groups and size_spectrum; none without features."""
+    bins = used[used["bin"].isin(list(tallies))]
+    if bins.empty:
+        return pd.DataFrame(), pd.DataFrame(), pd.DataFrame()
+    of_bins = [tallies[bin_id] for bin_id in bins["bin"]]
+    names = [*sorted({name for of_bin in of_bins for name in of_bin.sums.index} - {UNCLASSIFIED}), UNCLASSIFIED]
+    # bins x classes; NaN where the label set of a bin lacks the class.
+    sums = {
+        column: np.array([of_bin.sums[column].reindex(names) for of_bin in of_bins], dtype=np.float64)
+        for column in ("count", "n_measured", "biovolume", "carbon")
+    }
+    volume = bins["ml_analyzed"].to_numpy()
+    shared = {
+        "date": used["date"].iloc[0],
+        "instrument": ";".join(sorted(set(used["instrument"]))),
+        **{name: used[name].iloc[0] for name in group_by if name != "instrument"},
+        "n_bins": len(used),
+    }
+    of_class = traits(names, method.class_table)
+    living = (of_class["living"] == "yes").to_numpy()
+    classes = pd.concat([of_class[["living", "group"]], _concentrations(sums, volume, living)], axis="columns")
+    classes = classes.assign(**shared, **{"class": names})
+
+    members = {group: (of_class["group"] == group).to_numpy() for group in sorted(set(of_class["group"]) - {""})}
+    members[LIVING_TOTAL] = living
+    members = {group: in_group for group, in_group in members.items() if in_group.any()}
+    totals = {
+        column: np.array([_total(values[:, in_group]) for in_group in members.values()]).reshape(-1, len(bins)).T
+        for column, values in sums.items()
+    }
+    known = np.array([living[in_group].all() for in_group in members.values()], dtype=bool)
+    groups = _concentrations(totals, volume, known).assign(
+        **shared, group=list(members), n_classes=[int(in_group.sum()) for in_group in members.values()]
+    )
+    objects = {size_spectrum.ALL: np.concatenate([of_bin.objects for of_bin in of_bins])}
+    if living.any():
+        objects[size_spectrum.LIVING] = np.concatenate([of_bin.living for of_bin in of_bins])
+    spectrum = size_spectrum.spectrum(objects, math.fsum(volume))
+    return classes, groups, spectrum.assign(**{key: value for key, value in shared.items() if key != "n_bins"})
+
+
+def _total(of_group: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum over classes per bin; NaN for a bin that has none of them."""
+    total: NDArray[np.float64] = np.where(np.isnan(of_group).all(axis=1), np.nan, np.nansum(of_group, axis=1))
+    return total
+
+
+def _concentrations(
+    sums: Mapping[str, NDArray[np.float64]], volume: NDArray[np.float64], carbon_known: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Pooled counts and concentrations, a row per column of `sums` (bins x classes, NaN: not assessed)."""
+    assessed = ~np.isnan(sums["count"])
+    count, n_measured = (np.nansum(sums[column], axis=0).astype(np.int64) for column in ("count", "n_measured"))
+    total = np.array([math.fsum(volume[with_class]) for with_class in assessed.T])
+    # Of classes that were looked for and not found it is zero; of objects of which none was measured it is not known.
+    known = (count == 0) | (n_measured > 0)
+
+    def pooled(column: str) -> NDArray[np.float64]:
+        return np.array([math.fsum(values[~np.isnan(values)]) for values in sums[column].T])
+
+    return pd.DataFrame(
+        {
+            "count": count,
+            "n_measured": n_measured,
+            "ml_analyzed_total": total,
+            "n_bins_with_features": assessed.sum(axis=0),
+            "biovolume_um3_per_ml": np.where(known, pooled("biovolume") / total, np.nan),
+            "carbon_ug_per_L": np.where(known & carbon_known, pooled("carbon") / total * UG_PER_L, np.nan),
+        }
+    )
+
+
+def merge_biovolume(
+    tables: Mapping[str, Any],
+    merged: FeatureFiles,
+    method: Method,
+    pixels_per_um: PixelSizes,
+    failures_allowed: bool,
+    summaries: str | Path,
+) -> None:
+    """Put the days, in order, into the merged tables.
+
+    tables: by the names of FeatureFiles, the paths of the days' tables, or of the shards'; and the merged `ledger` and
+    `catalog`. summaries: the folder of the features summaries, for a message. Raises TableError if the account does not
+    have exactly the used bins of the ledger, and FeaturesError if a bin failed in an earlier run and that is not
+    allowed now. Warns of what has no biovolume.
+    """
+    with ExitStack() as files:
+        whole = {name: files.enter_context(whole_file(getattr(merged, name))) for name in TABLES}
+        for name, table in TABLES.items():
+            concatenate(tables[name], table_files.columns(table, method.group_by), whole[name])
+        account = table_files.read("features_ledger", whole["features_ledger"])
+        failed = account[account["status"] == "failed"]
+        if len(failed) and not failures_allowed:
+            paths = " ".join(f"{Path(summaries, parse_bin_id(b).folder, b)}.parquet" for b in failed["bin"])
+            raise FeaturesError(
+                f"the features of {len(failed)} bin(s) were recorded as failed by an earlier run, but "
+                "source.on_failure is now stop:\n"
+                + "".join(f"  {reason}\n" for reason in failed["reason"])
+                + f"To have them asked for again, delete their summaries and run again:\n  rm {paths}"
+            )
+        bins = table_files.read("ledger", tables["ledger"], ["bin", "status"])
+        used = bins.loc[bins["status"] == "used", "bin"]
+        if sorted(account["bin"]) != sorted(used):
+            odd = sorted(set(account["bin"]) ^ set(used))[:3]
+            raise TableError(
+                f"{merged.features_ledger}: {len(account)} bins, {tables['ledger']} has {len(used)} used; not in both: "
+                f"{odd}"
+            )
+        labels = set(table_files.read("biovolume_long", whole["biovolume"], ["class"])["class"])
+        _warn(account, labels, method.class_table)
+        there = set(table_files.read("catalog", tables["catalog"], ["instrument"])["instrument"])
+        if unknown := sorted(set(pixels_per_um) - {DEFAULT} - there):
+            log.warning(f"features.pixels_per_um: no bin of the window has {', '.join(unknown)}")
+
+
+def _warn(account: pd.DataFrame, labels: set[str], table: ClassTable) -> None:
+    without = int((account["status"] != "read").sum())
+    if without:
+        log.warning(
+            f"features: {without} of {len(account)} used bins have none: they are not in the sums and not in the "
+            "volume of biovolume and carbon (features_ledger.csv says which)"
+        )
+    n_rois, n_measured = int(account["n_rois"].sum()), int(account["n_measured"].sum())
+    if n_measured < n_rois:
+        log.warning(
+            f"features: {n_rois - n_measured} of {n_rois} ROIs have no biovolume: what they add to biovolume, carbon "
+            "and spectra is missing there (count less n_measured, per class)"
+        )
+    of_class = traits(sorted(labels - {UNCLASSIFIED}), table)
+    unknown = [
+        name for name, living in zip(sorted(labels - {UNCLASSIFIED}), of_class["living"], strict=True) if not living
+    ]
+    if unknown:
+        log.warning(
+            f"classify.class_table: of {len(unknown)} label(s) it does not say whether they live, so their carbon is "
+            f"empty: {', '.join(unknown)}"
+        )
+    columns = sorted(set(account["biovolume_column"]) - {""})
+    if len(columns) > 1:
+        log.warning(
+            "features: some bins have summedBiovolume, others only Biovolume, which leaves out all but the largest "
+            "blob of an image (features_ledger.csv, biovolume_column)"
+        )

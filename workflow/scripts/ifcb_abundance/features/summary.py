@@ -1,0 +1,289 @@
+"""A bin's features, reduced to its features summary: the biovolume of each ROI, beside the class that it won.
+
+A features file has a line per ROI and up to 240 columns, of which two are read: `roi_number`, and the biovolume in
+cubic pixels. That is `summedBiovolume`, of all blobs of an image, where the file has it: a chain is often several
+blobs. Files without it have `Biovolume`, of the largest blob alone. An empty cell, or a biovolume of 0 (no blob was
+found), is a ROI that was not measured.
+
+The summary is exact for every threshold, precision and pixel size, so that these can be changed later without asking
+a server again. It is a Parquet file; a row is a ROI of the class scores, with its winners as in `scores.py`.
+
+Sources: ifcb-analysis (`analyze_by_class/summarize_biovol_class_h5.m`) takes `summedBiovolume`; iRfcb
+(`ifcb_extract_biovolumes`) takes `Biovolume`. How it is computed: Moberg & Sosik 2012, Limnol. Oceanogr. Methods 10.
+"""
+
+import csv
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ifcb_abundance.common import proof
+from ifcb_abundance.common.errors import FeaturesError, ScoresError
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.scores.summary import (
+    MISSING,
+    PRECISIONS,
+    Provenance,
+    RoiWinners,
+    read_provenance,
+    read_rois,
+    read_summary,
+    read_winner_columns,
+    winner_columns,
+)
+from ifcb_abundance.sources.source import Source
+from ifcb_abundance.sources.source_file import SourceFile
+
+T = TypeVar("T")
+
+log = logging.getLogger("ifcb.features")
+
+VERSION = 1  # of the meaning of a features summary: raise it when all bins have to be read again
+BIOVOLUMES = ("summedBiovolume", "Biovolume")  # the first one that there is
+NOT_USED = "not_used"
+_ODD = re.compile(rb"[\x00\"\x80-\xff]")
+LARGEST_ROI = 2**31 - 1
+LARGEST_BIOVOLUME = 1e12  # cubic pixels: the cameras have 1,380 x 1,034 pixels
+
+
+@dataclass(frozen=True)
+class RoiFeatures:
+    """The ROIs of a features file, in its order.
+
+    column: which of BIOVOLUMES was read. rois: ROI numbers. biovolume: cubic pixels, NaN where the cell is empty.
+    """
+
+    column: str
+    rois: NDArray[np.int64]
+    biovolume: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FeaturesProvenance:
+    """What a features summary was made from.
+
+    status: `read`, `no_features` (the source has none), `failed`, or NOT_USED: the bin has no class scores, so it was
+    not asked for; reason: why not `read`. address, sha256, bytes: of the features file. column: which of BIOVOLUMES.
+    n_rois_without_scores: ROIs of the features file that are not in the class scores; they count nowhere. classes: the
+    label set.
+    """
+
+    bin: str
+    status: str
+    reason: str = ""
+    address: str = ""
+    sha256: str = ""
+    bytes: int = 0
+    column: str = ""
+    n_rois_without_scores: int = 0
+    classes: tuple[str, ...] = ()
+
+
+# --- from a features file to its biovolumes ---
+
+
+def read_features(bin_id: str, body: bytes) -> RoiFeatures:
+    """ROI numbers and biovolumes of a features file.
+
+    Raises FeaturesError, naming the bin and the line, if the body is no features file: a column is missing, a ROI is
+    there twice, a biovolume is negative or no number, a line is cut off.
+    """
+    start = body.find(b"\n") + 1
+    header = body[: start - 1] if start else body
+    try:
+        names = next(csv.reader([header.decode("utf-8-sig").rstrip("\r")], strict=True), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FeaturesError(f"bin {bin_id}: the header of its features cannot be read ({error})") from None
+    column = next((name for name in BIOVOLUMES if name in names), None)
+    if not start or column is None or "roi_number" not in names or b"\0" in header:
+        raise FeaturesError(
+            f"bin {bin_id}: not features: the header is {header[:120]!r}, not a line with roi_number and "
+            f"{' or '.join(BIOVOLUMES)}. Have the features made again, or leave the bin out (select.exclude_bins)"
+        )
+    if names.count("roi_number") > 1 or names.count(column) > 1:
+        raise FeaturesError(f"bin {bin_id}: its features have the column roi_number or {column} twice")
+    if not body.endswith((b"\n", b"\r")):
+        line = body.count(b"\n") + 1
+        raise FeaturesError(
+            f"bin {bin_id}: its features break off in the middle of line {line}. Copy the file again, or leave the bin "
+            "out (select.exclude_bins)"
+        )
+    if odd := _ODD.search(body, start):  # with quotes the parser would read `"1."5` as 1.5
+        line = body.count(b"\n", 0, odd.start()) + 1
+        raise FeaturesError(f"bin {bin_id}: its features hold {odd[0]!r} in line {line}, where there are only numbers")
+    if len(body) == start:
+        return RoiFeatures(column, np.empty(0, np.int64), np.empty(0))
+    return RoiFeatures(column, *_columns(bin_id, body, start, names, column))
+
+
+def _columns(
+    bin_id: str, body: bytes, start: int, names: Sequence[str], column: str
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    wanted = [str(names.index(name)) for name in ("roi_number", column)]
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.py_buffer(body).slice(start),
+            read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=[str(i) for i in range(len(names))]),
+            # A blank line is not passed over: row by row the numbers of lines are right.
+            parse_options=pyarrow.csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(wanted, pa.float64()), include_columns=wanted, null_values=MISSING
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise FeaturesError(f"bin {bin_id}: its features cannot be read, the rows below the header: {error}") from None
+    numbers, biovolume = (table.column(name).to_numpy() for name in wanted)
+
+    def refuse(wrong: NDArray[np.bool_], why: str) -> None:
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise FeaturesError(
+                f"bin {bin_id}: its features cannot be used: line {row + 2}, roi_number {numbers[row]:g}, {column} "
+                f"{biovolume[row]:g}: {why}. Have them made again, or leave the bin out (select.exclude_bins)"
+            )
+
+    whole = (numbers >= 1) & (numbers <= LARGEST_ROI) & (numbers == np.floor(numbers))
+    refuse(~whole, "a ROI's number is a whole one from 1")
+    rois = numbers.astype(np.int64)
+    again = np.ones(len(rois), dtype=bool)
+    again[np.unique(rois, return_index=True)[1]] = False
+    refuse(again, "the ROI is there twice")
+    told = table.column(wanted[1]).is_valid().to_numpy()
+    refuse(told & ~((biovolume >= 0) & (biovolume <= LARGEST_BIOVOLUME)), "a biovolume is a number from 0 to 1e12")
+    return rois, biovolume
+
+
+# --- the summary file ---
+
+
+def summarize_features(
+    source: Source, bin_id: str, summary: str | Path, path: str | Path, record_failures: bool
+) -> FeaturesProvenance:
+    """Join a bin's features and class scores by ROI, and write its features summary to `path`.
+
+    summary: the bin's scores summary: a bin without class scores is not asked for. What cannot be had or used raises
+    FeaturesError, or is written down as `failed` with `record_failures`.
+    """
+    said, _ = read_summary(summary)
+    rois = RoiWinners((), np.empty(0, np.int64), np.empty(0), dict.fromkeys(PRECISIONS, np.empty(0, np.intp)))
+    biovolume = np.empty(0)
+    provenance = FeaturesProvenance(bin_id, NOT_USED, "it has no class scores")
+    try:
+        if said.status == "read":
+            file = source.read_features(bin_id)
+            if file is None:
+                provenance = FeaturesProvenance(bin_id, "no_features", "the source has no features of it")
+            else:
+                features = _addressed(file, lambda: read_features(bin_id, file.body))
+                rois = _read_same_scores(source, bin_id, said.sha256)
+                biovolume = biovolume_of(rois.rois, features)
+                provenance = FeaturesProvenance(
+                    bin_id,
+                    "read",
+                    address=file.address,
+                    sha256=sha256(file.body).hexdigest(),
+                    bytes=len(file.body),
+                    column=features.column,
+                    n_rois_without_scores=int((~np.isin(features.rois, rois.rois)).sum()),
+                    classes=rois.classes,
+                )
+    except (FeaturesError, ScoresError) as error:
+        if not record_failures:
+            raise FeaturesError(str(error)) from error
+        log.error(f"{error}: recorded as failed")
+        # A message may quote what the file holds; the account has one line per bin.
+        reason = "".join(c if c.isprintable() else "?" for c in str(error))
+        provenance = FeaturesProvenance(bin_id, "failed", reason)
+    write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said))
+    return provenance
+
+
+def made_of(source: Source, bin_id: str, scores: Provenance) -> str:
+    """A checksum of what says which features a summary is of: its meaning, the source, and the bin's class scores."""
+    return proof.digest(VERSION, source.features_identity_of(bin_id), scores.status, scores.sha256)
+
+
+def proves_itself(source: Source, bin_id: str, summary: str | Path, path: str | Path) -> bool:
+    """Whether a file is the one that `summarize_features` would make; asks for nothing. summary: of the scores."""
+    said, found = read_provenance(summary), proof.of_parquet(path)
+    return said is not None and proof.holds(found.get(proof.KEY), made_of(source, bin_id, said))
+
+
+def said_of(path: str | Path) -> str:
+    """What a features summary says that it was made from, as text; empty if it is not one."""
+    return proof.of_parquet(path).get("ifcb", b"").decode()
+
+
+def _addressed(file: SourceFile, read: Callable[[], T]) -> T:
+    """What `read` returns; where it refuses the file, the message says where that is."""
+    try:
+        return read()
+    except (FeaturesError, ScoresError) as error:
+        raise type(error)(f"{error} ({file.address})") from error
+
+
+def _read_same_scores(source: Source, bin_id: str, digest: str) -> RoiWinners:
+    """The class of each ROI in the class scores that the summary was made from, else counts and sizes disagree."""
+    file = source.read_scores(bin_id)
+    if file is None or sha256(file.body).hexdigest() != digest:
+        now = "gone" if file is None else f"others now ({file.address})"
+        raise FeaturesError(
+            f"bin {bin_id}: the class scores that its abundance was counted from are {now}. To have the abundance "
+            "counted from what is there now: snakemake recheck, with recheck.scores: all"
+        )
+    return _addressed(file, lambda: read_rois(bin_id, file))
+
+
+def biovolume_of(rois: NDArray[np.int64], features: RoiFeatures) -> NDArray[np.float64]:
+    """The biovolume (cubic pixels) of each of the ROIs; NaN for one that the features do not have."""
+    order = np.argsort(features.rois)
+    known, biovolume = features.rois[order], features.biovolume[order]
+    if not len(known):
+        return np.full(len(rois), np.nan)
+    at = np.searchsorted(known, rois).clip(max=len(known) - 1)
+    return np.where(known[at] == rois, biovolume[at], np.nan)
+
+
+def write_features_summary(
+    provenance: FeaturesProvenance,
+    rois: RoiWinners,
+    biovolume: NDArray[np.float64],
+    path: str | Path,
+    made_of: str = "",
+) -> None:
+    """Write a features summary; as described at the top of this module. made_of: as of the function of that name."""
+    winners = winner_columns(provenance.classes, rois.score, rois.winner)
+    table = pa.table(
+        {"roi": pa.array(rois.rois), **winners, "biovolume": pa.array(biovolume, mask=np.isnan(biovolume))}
+    ).replace_schema_metadata({"ifcb": json.dumps(vars(provenance)), proof.KEY: proof.statement(made_of)})
+    with whole_file(path) as unfinished:
+        pq.write_table(table, unfinished, compression="lz4", write_statistics=False, write_page_checksum=True)
+
+
+def read_features_summary(path: str | Path) -> tuple[FeaturesProvenance, RoiWinners, NDArray[np.float64]]:
+    """Read a features summary: provenance, winners, and biovolume (cubic pixels, NaN: not measured) of each ROI.
+
+    Raises FeaturesError, naming the file, if it is not one.
+    """
+    try:
+        table = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
+        said = json.loads(table.schema.metadata[b"ifcb"])
+        provenance = FeaturesProvenance(**{**said, "classes": tuple(said["classes"])})
+        score, winner = read_winner_columns(table, provenance.classes)
+        rois = RoiWinners(provenance.classes, table.column("roi").to_numpy(), score, winner)
+        return provenance, rois, table.column("biovolume").fill_null(np.nan).to_numpy()
+    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+        raise FeaturesError(
+            f"{path}: not a features summary ({error}); delete it to have the bin read again"
+        ) from error

@@ -1,0 +1,196 @@
+"""Which ROIs montages show: of each class those of the highest scores, and those on either side of its threshold.
+
+It is told from the scores summaries, so that few bins are asked for: of a dashboard a bin's images are megabytes. The
+same summaries give the same choice.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.abundance.days import Method
+from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.common.errors import RawFileError, quoted
+from ifcb_abundance.images.extract import warn_of_unknown
+from ifcb_abundance.scores.summary import UNCLASSIFIED, Winners, read_summary
+from ifcb_abundance.sources.source import Source
+from ifcb_abundance.classes.top_classes import top_classes
+
+log = logging.getLogger("ifcb.examples")
+
+VERSION = 1  # of the choice: raise it when it has to be made again
+BINS_MOST = 4  # bins of a class and a kind
+PRUNED_AT = 20_000  # scores of a class and a kind that are kept before those that cannot be chosen are dropped
+KINDS = table_files.schema("montages")["kind"]["constraints"]["enum"]
+
+
+class Held(NamedTuple):
+    """ROIs of a class in a bin that have the same score."""
+
+    bin: str
+    score: float
+    n_rois: int
+
+
+def choose_examples(
+    source: Source,
+    ledger: str | Path,
+    abundance: str | Path,
+    path: str | Path,
+    summaries: str | Path,
+    classes: Sequence[str],
+    bins: Sequence[str],
+    top: int,
+    per_class: int,
+    method: Method,
+) -> None:
+    """Write which ROIs are shown, the table `montages`.
+
+    source: bins that it is known to lack raw files of are left out. ledger, abundance: the tables of these names.
+    summaries: the folder of the scores summaries. classes, bins: only these; without classes the `top` most abundant,
+    without bins all used ones. per_class: so many ROIs of the highest scores, and as many nearest to the threshold,
+    half of them from either side. A class's ROIs of a kind come from BINS_MOST bins at most: those that hold most of
+    the best ones. Raises RawFileError if no bin is left.
+    """
+    table = table_files.read("ledger", ledger, ["bin", "status"])
+    used = list(table.loc[table["status"] == "used", "bin"])
+    counts = table_files.read("abundance_long", abundance, ["class", "count", "ml_analyzed_total", "living"])
+    warn_of_unknown(bins, used, classes, set(counts["class"]))
+    asked = [bin_id for bin_id in used if bin_id in set(bins)] if bins else used
+    within = list(filter(source.may_have_images, asked))
+    if not asked:
+        of_them = f" among those of images.bins: {', '.join(bins)}" if bins else ""
+        raise RawFileError(f"montages: there is no used bin{of_them}. ledger.csv says what became of each bin")
+    if not within:
+        raise RawFileError(
+            f"montages: none of {len(asked)} used bins has raw files (.hdr, .adc, .roi) in the source, so there are no "
+            "images to show"
+        )
+    if len(within) < len(asked):
+        lacking = f"{len(asked) - len(within)} of {len(asked)} used bins"
+        log.warning(f"montages: {lacking} lack raw files (.hdr, .adc or .roi): left out")
+    wanted = [name for name in classes or top_classes(counts, top) if name != UNCLASSIFIED]
+    most = {"top": per_class, "reached": per_class - per_class // 2, "missed": per_class // 2}
+    rows = list(_choose(summaries, within, wanted, most, method))
+    without = sorted(set(wanted) - {row["class"] for row in rows})
+    if without:
+        log.warning(f"no montage of classes that won no ROI: {quoted(without)}")
+    chosen = pd.DataFrame(rows, columns=table_files.columns("montages")).astype(
+        {"class": "str", "kind": "str", "bin": "str", "threshold": float, "score": float, "n_rois": "int64"}
+    )
+    table_files.write(chosen, "montages", path)
+    log.info(f"classes in montages: {chosen['class'].nunique()}; bins: {chosen['bin'].nunique()} of {len(within)}")
+
+
+def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:
+    """Bin to the class, score and number of its ROIs that are in the table `montages`, of whichever kind."""
+    table = table_files.read("montages", path)
+    sums = table.groupby(["bin", "class", "score"], as_index=False, sort=True)["n_rois"].sum()
+    return {
+        # as plain types, which a checksum of the settings takes
+        str(bin_id): [
+            (str(name), float(score), int(n))
+            for name, score, n in zip(rows["class"], rows["score"], rows["n_rois"], strict=True)
+        ]
+        for bin_id, rows in sums.groupby("bin", sort=True)
+    }
+
+
+def _choose(
+    summaries: str | Path, bins: Sequence[str], classes: Sequence[str], most: Mapping[str, int], method: Method
+) -> Iterator[dict[str, Any]]:
+    # Of those that reached the threshold some are shown for their high scores already.
+    depth = {**most, "reached": most["top"] + most["reached"]}
+    best: dict[tuple[str, str], list[Held]] = {(name, kind): [] for name in classes for kind in KINDS}
+    for bin_id in bins:
+        labels, winners = _read(summaries, bin_id)
+        for name in set(classes) & set(labels):
+            for kind, held in _held(bin_id, labels, winners, name, method).items():
+                found = best[name, kind]
+                found += _first(held, depth[kind])
+                if len(found) > PRUNED_AT:
+                    best[name, kind] = _best(found, kind, depth[kind])
+    chosen: set[str] = set()
+    for name in classes:
+        taken: dict[tuple[str, float], int] = {}
+
+        def left(held: Iterable[Held], taken: Mapping[tuple[str, float], int] = taken) -> list[Held]:
+            rest = (each._replace(n_rois=each.n_rois - taken.get(each[:2], 0)) for each in held)
+            return [each for each in rest if each.n_rois > 0]
+
+        for kind, n in most.items():
+            of_kind = _bins(_best(left(best[name, kind]), kind, n), n, chosen)
+            chosen |= set(of_kind)
+            # Now all of these bins, so that there are so many also where the best ones are in more bins than that.
+            held = [each for bin_id in of_kind for each in _held(bin_id, *_read(summaries, bin_id), name, method)[kind]]
+            for bin_id, score, n_rois in _first(_sorted(left(held), kind), n):
+                taken[bin_id, score] = taken.get((bin_id, score), 0) + n_rois
+                threshold = method.class_thresholds.get(name, method.threshold)
+                row = (name, threshold, kind, bin_id, score, n_rois)
+                yield dict(zip(table_files.columns("montages"), row, strict=True))
+
+
+def _read(summaries: str | Path, bin_id: str) -> tuple[tuple[str, ...], Winners]:
+    provenance, winners = read_summary(Path(summaries, parse_bin_id(bin_id).folder, f"{bin_id}.parquet"))
+    return provenance.classes, winners
+
+
+def _held(bin_id: str, labels: Sequence[str], winners: Winners, name: str, method: Method) -> dict[str, list[Held]]:
+    """What a bin has of a class, by kind, the best first."""
+    of_class = winners.winner[method.precision] == labels.index(name)
+    score, n_rois = winners.score[of_class], winners.n_rois[of_class]
+    needed = np.array(method.class_thresholds.get(name, method.threshold)).astype(method.precision)
+    reached = score.astype(method.precision) >= needed
+
+    def of(these: NDArray[np.bool_], kind: str) -> list[Held]:
+        pairs = zip(score[these].tolist(), n_rois[these].tolist(), strict=True)
+        return _sorted((Held(bin_id, *pair) for pair in pairs), kind)
+
+    return {kind: of(~reached if kind == "missed" else reached, kind) for kind in KINDS}
+
+
+def _sorted(held: Iterable[Held], kind: str) -> list[Held]:
+    """The best first: of `reached` the lowest scores, else the highest; of the same score in the order of the bins."""
+    return sorted(held, key=lambda each: (each.score if kind == "reached" else -each.score, each.bin))
+
+
+def _first(held: Iterable[Held], most: int) -> Iterator[Held]:
+    """As many ROIs of the first ones."""
+    for each in held:
+        if most <= 0:
+            return
+        yield each._replace(n_rois=min(each.n_rois, most))
+        most -= each.n_rois
+
+
+def _best(held: Sequence[Held], kind: str, most: int) -> list[Held]:
+    """Those among which the best `most` ROIs are: with all that are as good as the last of them."""
+    in_order = _sorted(held, kind)
+    as_good = {each.score for each in _first(in_order, most)}
+    return [each for each in in_order if each.score in as_good]
+
+
+def _bins(best: Sequence[Held], most: int, chosen: Collection[str]) -> list[str]:
+    """The bins that hold most of the best ROIs, until there are enough; among equals those that are chosen already.
+
+    best: as `_best` gives them; what is as good as the last of them may come from any bin.
+    """
+    better: Counter[str] = Counter()
+    n_rois: Counter[str] = Counter()
+    for each in best:
+        n_rois[each.bin] += each.n_rois
+        better[each.bin] += each.n_rois * (each.score != best[-1].score)
+    found: list[str] = []
+    for bin_id in sorted(n_rois, key=lambda b: (-better[b], -min(n_rois[b], most), b not in chosen, b)):
+        enough = sum(n_rois[b] for b in found) >= most and not better[bin_id]
+        if enough or len(found) == BINS_MOST:
+            break
+        found.append(bin_id)
+    return found

@@ -1,0 +1,290 @@
+"""Images of bins as files that anything can open: per bin a zip of PNGs, with a manifest of what they are.
+
+The same images give the same bytes: entries are in the order of the ROIs and have a fixed time. The comment of a zip is
+the proof of how it was made.
+"""
+
+import io
+import logging
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from PIL import Image, PngImagePlugin
+
+from ifcb_abundance.common import proof
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.abundance.days import Method
+from ifcb_abundance.bins.ids import add_target
+from ifcb_abundance.common.errors import NoRawFilesError, RawFileError, ScoresError, quoted
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
+from ifcb_abundance.scores.summary import RoiWinners, classify_rois, read_rois
+from ifcb_abundance.sources.source import Source
+
+log = logging.getLogger("ifcb.images")
+
+VERSION = 1  # of what is in a zip: raise it when all of them have to be made again
+MANIFEST = "manifest.csv"
+LEFT_OUT = "left out: "  # how the only line of a manifest begins, in its `problem`, if the bin has no raw files
+SMALL = 2000  # bytes: a zip that has images is larger
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
+
+Won = Mapping[int, tuple[str, float]]  # number of a ROI to the class that it won, and at which score
+Row = dict[str, Any]  # of the manifest
+
+
+def as_png(image: RoiImage) -> bytes:
+    """The image as a PNG file, 8-bit grey: the same image gives the same bytes.
+
+    A stitched one says so in a text field `stitched`: its ROIs, and how many pixels are filled in.
+    """
+    about = PngImagePlugin.PngInfo()
+    if image.gap is not None:
+        rois = " and ".join(map(str, image.rois))
+        about.add_text("stitched", f"ROIs {rois}; {np.count_nonzero(image.gap)} pixels filled in")
+    file = io.BytesIO()
+    Image.fromarray(image.pixels).save(file, "PNG", compress_level=6, pnginfo=about)
+    return file.getvalue()
+
+
+# --- which bins ---
+
+
+def list_images(
+    source: Source, bins_long: str | Path, classes: Sequence[str], bins: Sequence[str], path: str | Path
+) -> None:
+    """Write which used bins images are made of: those of `bins` (all, if empty) that have a ROI of one of `classes`.
+
+    bins_long: the table of that name, which tells it, so that no bin is asked for in vain. Without classes every bin
+    is in. Without `bins` those are left out of which it is known that the source lacks raw files. Warns of bins and
+    classes that are not there. Raises RawFileError if no bin has all of them.
+    """
+    parts = []
+    met: set[str] = set()
+    file = pq.ParquetFile(bins_long)
+    for day in range(file.num_row_groups):
+        rows = file.read_row_group(day, columns=["bin", "class", "count"], use_threads=False).to_pandas()
+        met |= set(rows["class"])
+        counted = rows["count"].where(rows["class"].isin(classes), 0) if classes else rows["count"]
+        parts.append(counted.groupby(rows["bin"], sort=False).sum())
+    n_rois = pd.concat(parts) if parts else pd.Series(dtype="int64")
+    warn_of_unknown(bins, n_rois.index, classes, met)
+    kept = n_rois[(n_rois > 0) | (not classes)]
+    if bins:
+        kept = kept[kept.index.isin(bins)]
+    else:
+        there = kept.index.map(source.may_have_images).to_numpy(dtype=bool)
+        if len(kept) and not there.any():
+            raise RawFileError(f"images: none of {len(kept)} bins has raw files (.hdr, .adc, .roi) in the source")
+        if not there.all():
+            log.warning(f"images: {(~there).sum()} of {len(kept)} bins lack raw files (.hdr, .adc or .roi): left out")
+        kept = kept[there]
+    table = pd.DataFrame({"bin": kept.index.astype("str"), "n_rois": kept.to_numpy("int64")})
+    table_files.write(table, "image_bins", path)
+
+
+def warn_of_unknown(bins: Sequence[str], used: Sequence[str] | pd.Index, classes: Sequence[str], met: set[str]) -> None:
+    """Warn of bins that are not used, and of classes that are in no label set."""
+    for key, unknown, there in (
+        ("bins", set(bins) - set(used), "no used bin of the window"),
+        ("classes", set(classes) - met, "in no label set of the window's bins"),
+    ):
+        if unknown:
+            close = {name for each in unknown for name in get_close_matches(each, met if key == "classes" else [], n=1)}
+            meant = f". Did you mean {quoted(sorted(close))}?" if close else ""
+            log.warning(f"images.{key}: {there}: {quoted(sorted(unknown))}{meant}")
+
+
+# --- a bin's images ---
+
+
+def extract_images(
+    source: Source,
+    bin_id: str,
+    path: str | Path,
+    classes: Sequence[str],
+    method: Method,
+    stitch: bool,
+    record_failures: bool,
+    leave_out: bool = False,
+    made_of: str = "",
+) -> None:
+    """Write the zip of a bin: all its images, or those of the ROIs that `classes` won at their thresholds.
+
+    Class scores are asked for only with classes. Raises RawFileError or ScoresError, naming bin or ROI, if something
+    cannot be had, or writes it down as a `problem` in the manifest with `record_failures`. leave_out: the zip of a bin
+    without raw files has a manifest that says so and nothing else, so that it is not asked for again; see `left_out`.
+    made_of: a checksum of the settings, for the zip's proof.
+    """
+
+    def won() -> Won:
+        rois = _scored(source, bin_id)
+        names = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
+        found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
+        return {number: (name, score) for number, name, score in found if name in classes}
+
+    _write(source, bin_id, path, won if classes else None, stitch, record_failures, leave_out, made_of)
+
+
+def extract_examples(
+    source: Source,
+    bin_id: str,
+    path: str | Path,
+    chosen: Sequence[tuple[str, float, int]],
+    method: Method,
+    stitch: bool,
+    record_failures: bool,
+    made_of: str = "",
+) -> None:
+    """Write a zip of a bin's images that montages show, as `extract_images` does; without raw files it is left out.
+
+    chosen: (class, score, n_rois): the first so many of the ROIs that the class won at this score.
+    """
+
+    def won() -> Won:
+        rois = _scored(source, bin_id)
+        order = np.argsort(rois.rois, kind="stable")
+        winner = rois.winner[method.precision][order]
+        found: dict[int, tuple[str, float]] = {}
+        for name, score, most in chosen:
+            label = rois.classes.index(name) if name in rois.classes else len(rois.classes)
+            of_class = rois.rois[order][(winner == label) & (rois.score[order] == score)].tolist()
+            if len(of_class) < most:
+                raise ScoresError(
+                    f"bin {bin_id}: its class scores are no longer those that were counted: {name} has "
+                    f"{len(of_class)} ROI(s) at {score}, and had {most}. Have the bin read again: delete its scores "
+                    "summary, or see `snakemake recheck`"
+                )
+            found |= dict.fromkeys(of_class[:most], (name, score))
+        return dict(sorted(found.items()))
+
+    _write(source, bin_id, path, won, stitch, record_failures, leave_out=True, made_of=made_of)
+
+
+def proves_itself(path: str | Path, made_of: str) -> bool:
+    """Whether a file is the zip that would be written with this checksum of the settings."""
+    return proof.holds(proof.of_zip(path), made_of)
+
+
+def _scored(source: Source, bin_id: str) -> RoiWinners:
+    file = source.read_scores(bin_id)
+    if file is None:
+        raise ScoresError(f"bin {bin_id}: no class scores to tell its images by: {source.missing_reason(bin_id)}")
+    rois = read_rois(bin_id, file)
+    if impossible := [n for n in rois.rois.tolist() if not 1 <= n < 10**9]:
+        raise ScoresError(f"bin {bin_id}: its class scores hold ROI {impossible[0]}, a number that no ROI has")
+    return rois
+
+
+def _write(
+    source: Source,
+    bin_id: str,
+    path: str | Path,
+    choose: Callable[[], Won] | None,
+    stitch: bool,
+    record_failures: bool,
+    leave_out: bool,
+    made_of: str,
+) -> None:
+    rows: list[Row] = []
+    with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        archive.comment = proof.statement(made_of).encode()
+        try:
+            won = choose() if choose else None
+            if won is None or won:  # else there is nothing to ask for
+                with source.open_images(bin_id) as images:
+                    if images is None:
+                        raise NoRawFilesError(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
+                    _add_images(archive, images, won, stitch, record_failures, rows)
+        except NoRawFilesError as error:
+            if not (leave_out or record_failures):
+                raise
+            if not leave_out:
+                log.error(f"{error}: recorded in {path}")
+            rows.append({"problem": f"{LEFT_OUT if leave_out else ''}{_plain(error)}"})
+        except (RawFileError, ScoresError) as error:
+            if not record_failures:
+                raise
+            log.error(f"{error}: recorded in {path}")
+            rows.append({"problem": _plain(error)})
+        _add(archive, MANIFEST, table_files.as_csv(_manifest(rows), "images", f"{path}: {MANIFEST}").encode())
+
+
+def left_out(paths: Iterable[str | Path]) -> list[Path]:
+    """Those of the zips that are there for a bin without raw files, and so have no images."""
+    found = []
+    for path in map(Path, paths):
+        if path.exists() and path.stat().st_size < SMALL:
+            with suppress(zipfile.BadZipFile, KeyError), zipfile.ZipFile(path) as archive:
+                manifest = table_files.from_csv(archive.read(MANIFEST), "images", f"{path}: {MANIFEST}")
+                if manifest["problem"].str.startswith(LEFT_OUT).any():
+                    found.append(path)
+    return found
+
+
+def _add_images(
+    archive: zipfile.ZipFile,
+    images: RawImages,
+    won: Won | None,
+    stitch: bool,
+    record_failures: bool,
+    rows: list[Row],
+) -> None:
+    """Add image after image, one in memory at a time."""
+    triggers = images.triggers
+    # Of a pair each ROI that is asked for by its number gets the picture of both.
+    first = {b: a for a, b in stitched_pairs(triggers).items()} if stitch else {}
+    for number in image_numbers(triggers, stitch) if won is None else won:
+        name, score = won[number] if won else ("", np.nan)
+        row = {"roi": add_target(triggers.bin, number), "class": name, "score": score}
+        try:
+            image = read_image(images.read, triggers, first.get(number, number), stitch)
+        except RawFileError as error:
+            if not record_failures:
+                raise
+            log.error(f"{error}: recorded")
+            rows.append({**row, "problem": _plain(error)})
+            continue
+        _add(archive, f"{row['roi']}.png", as_png(image))
+        rows.append({**row, **_described(image, images)})
+
+
+def _described(image: RoiImage, images: RawImages) -> Row:
+    rois = [images.triggers.rois[number] for number in image.rois]
+    height, width = image.pixels.shape
+    return {
+        "trigger": rois[0].trigger,
+        "x": min(roi.x for roi in rois),
+        "y": min(roi.y for roi in rois),
+        "width": width,
+        "height": height,
+        "stitched": "" if image.gap is None else " ".join(map(str, image.rois)),
+        "filled": None if image.gap is None else np.count_nonzero(image.gap),
+        "sha256": sha256(image.pixels.tobytes()).hexdigest(),
+    }
+
+
+def _manifest(rows: Sequence[Row]) -> pd.DataFrame:
+    table = table_files.empty("images")
+    types = dict(table.dtypes)
+    texts = {name: "" for name, kind in types.items() if kind == "str"}
+    return pd.DataFrame([{**dict.fromkeys(table), **texts, **row} for row in rows], columns=list(table)).astype(types)
+
+
+def _plain(error: Exception) -> str:
+    """A message, which may quote what a file holds, as one cell of a table."""
+    return "".join(c if c.isprintable() else "?" for c in str(error))
+
+
+def _add(archive: zipfile.ZipFile, name: str, body: bytes) -> None:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.create_system, entry.external_attr = 3, 0o644 << 16  # the same on every system
+    archive.writestr(entry, body)

@@ -1,0 +1,246 @@
+"""Montages: per class a picture of its top-scoring ROIs, and of those on either side of its threshold.
+
+A picture is an SVG that holds its images, so that it needs nothing beside it; a page around it says how they were
+chosen. All images of a picture are at one scale. The bar is in um, or in pixels where the picture has images of
+instruments whose pixels are of different size.
+"""
+
+import json
+import logging
+import re
+import shutil
+import zipfile
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.bins.ids import parse_bin_id, parse_roi_id
+from ifcb_abundance.common.errors import RawFileError, TableError
+from ifcb_abundance.common.atomic_write import REPORT
+from ifcb_abundance.bins.pixel_size import PixelSizes, pixels_of
+
+log = logging.getLogger("ifcb.montages")
+
+VERSION = 1  # of how montages look: raise it when they have to be drawn again
+INDEX = "montages.json"  # in their folder: each class and the name of its files
+MANIFEST = "manifest.csv"  # as in extract_images.py, which would bring along Pillow
+LEFT_OUT = "left out: "  # likewise
+KINDS = {
+    "top": "Highest scores",
+    "reached": "Just reached the threshold: counted",
+    "missed": "Just missed the threshold: unclassified",
+}
+
+# Of the picture, in pixels of the screen.
+WIDTH = 1080
+NARROWEST = 170  # the id of a ROI has to fit below its image
+TALLEST = 400
+GAP = 10
+TEXT = 28
+HEADING = 34
+BARS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # um, or pixels of the camera, that the bar may stand for
+LONGEST_BAR = 160
+LONGEST_LABEL = 100
+# What an XML file may not hold, and what would turn the text around it.
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """An image of a montage. width, height: pixels of the camera. x, y: where it is in the picture, upper left.
+
+    path: of the zip that has it. png: its file in base64, once it is needed.
+    """
+
+    roi: str
+    score: float
+    stitched: str
+    width: int
+    height: int
+    path: str = ""
+    png: str = ""
+    x: float = 0
+    y: float = 0
+
+
+@dataclass(frozen=True)
+class Section:
+    """The images of a kind. y: of its heading in the picture."""
+
+    heading: str
+    tiles: Sequence[Tile]
+    y: float
+
+
+# --- the files ---
+
+
+def draw_montages(
+    chosen: str | Path, examples: Sequence[str | Path], pixels_per_um: PixelSizes, folder: str | Path
+) -> None:
+    """Write the montages into a folder: of each class a picture (SVG), a page (HTML), and an INDEX of them.
+
+    Raises RawFileError if the source had no raw files of any of the bins.
+
+    chosen: the table `montages`. examples: the zips of its bins' images. pixels_per_um: by instrument. Nothing of a
+    label becomes part of a name as it is: see `file_names`.
+    """
+    table = table_files.read("montages", chosen)
+    tiles, problems = _read(table, examples)
+    without = {bin_id for bin_id, text in problems if text.startswith(LEFT_OUT)}
+    if examples and len(without) == len(examples):
+        zips = Path(examples[0]).parents[2]
+        raise RawFileError(
+            f"montages: none of the {len(examples)} bins that were chosen has raw files (.hdr, .adc, .roi) in the "
+            f"source, so there are no images to show. To have them asked for again, delete {zips}"
+        )
+    if without:
+        log.warning(
+            f"montages: {len(without)} of {len(examples)} chosen bins have no raw files in the source: left out"
+        )
+    names = file_names(list(dict.fromkeys(table["class"])))
+    engine = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(REPORT), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    shutil.rmtree(folder, ignore_errors=True)  # what an earlier config had made
+    Path(folder).mkdir(parents=True)
+    for name, file in names.items():
+        of_class = table[table["class"] == name]
+        given = {"label": _shown(name), "threshold": float(of_class["threshold"].iloc[0])}
+        of_kinds = {kind: list(map(_with_png, of_kind)) for kind, of_kind in tiles.get(name, {}).items()}
+        picture = engine.get_template("montage.svg.j2").render(
+            **given, **_laid_out(of_kinds, _one_size(of_kinds, pixels_per_um))
+        )
+        Path(folder, f"{file}.svg").write_text(picture, encoding="utf-8")
+        page = engine.get_template("montage.html.j2").render(
+            **given,
+            picture=picture,
+            n_bins=of_class["bin"].nunique(),
+            problems=[text for bin_id, text in problems if bin_id in set(of_class["bin"])],
+        )
+        Path(folder, f"{file}.html").write_text(page, encoding="utf-8")
+    index = [{"class": name, "name": file} for name, file in names.items()]
+    Path(folder, INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def read_montages(folder: str | Path) -> list[tuple[str, str]]:
+    """Each class of which there is a montage in the folder, and its picture as SVG text, in their order."""
+    index = json.loads(Path(folder, INDEX).read_text(encoding="utf-8"))
+    return [(each["class"], Path(folder, f"{each['name']}.svg").read_text(encoding="utf-8")) for each in index]
+
+
+def file_names(labels: Sequence[str]) -> dict[str, str]:
+    """Label to a name for its files: the label if it is plain, else what is plain of it and a part of its sha256.
+
+    Names differ also where the disk takes capitals and small letters for the same.
+    """
+    names = {}
+    for label in labels:
+        alike = sum(label.lower() == other.lower() for other in labels) > 1
+        if re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,59}", label) and not alike:
+            names[label] = label
+        else:
+            plain = re.sub("[^A-Za-z0-9_-]+", "_", label)[:60]
+            names[label] = f"{plain}-{sha256(label.encode()).hexdigest()[:8]}".lstrip("-_")
+    return names
+
+
+def _shown(label: str) -> str:
+    plain = UNSEEN.sub("?", label)
+    return plain if len(plain) <= LONGEST_LABEL else f"{plain[:LONGEST_LABEL]}..."
+
+
+def _read(
+    table: pd.DataFrame, examples: Sequence[str | Path]
+) -> tuple[dict[str, dict[str, list[Tile]]], list[tuple[str, str]]]:
+    """Class and kind to their tiles, in the order in which they are shown; and bins with what they could not give."""
+    held: dict[tuple[str, str, float], list[Tile]] = {}
+    problems = []
+    for path in examples:
+        bin_id = Path(path).stem
+        manifest = table_files.from_csv(_entry(path, MANIFEST), "images", f"{path}: {MANIFEST}")
+        for row in manifest.to_dict("records"):
+            if row["problem"]:
+                problems.append((bin_id, row["problem"]))
+                continue
+            tile = Tile(row["roi"], row["score"], row["stitched"], row["width"], row["height"], str(path))
+            held.setdefault((row["class"], bin_id, row["score"]), []).append(tile)
+    tiles: dict[str, dict[str, list[Tile]]] = {}
+    for row in table.to_dict("records"):
+        of_score = held.get((row["class"], row["bin"], row["score"]), [])
+        shown, of_score[:] = of_score[: row["n_rois"]], of_score[row["n_rois"] :]
+        tiles.setdefault(row["class"], {}).setdefault(row["kind"], []).extend(shown)
+    return tiles, problems
+
+
+def _entry(path: str | Path, name: str) -> bytes:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise TableError(f"{path}: not a zip of images ({error}); delete it to have it made again") from error
+
+
+def _with_png(tile: Tile) -> Tile:
+    return replace(tile, png=b64encode(_entry(tile.path, f"{tile.roi}.png")).decode())
+
+
+# --- the picture ---
+
+
+def _one_size(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: PixelSizes) -> float | None:
+    """Pixels per um of all images of a picture; None if they are not the same."""
+    bins = {parse_roi_id(tile.roi)[0] for of_kind in tiles.values() for tile in of_kind}
+    found = {pixels_of(f"IFCB{parse_bin_id(bin_id).instrument}", pixels_per_um) for bin_id in bins}
+    return found.pop() if len(found) == 1 else None
+
+
+def _laid_out(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: float | None) -> dict[str, Any]:
+    """Where everything of a picture is: rows that are filled from the left, and a bar above them."""
+    sizes = [(tile.width, tile.height) for of_kind in tiles.values() for tile in of_kind]
+    scale = min([2.0, *(WIDTH / width for width, _ in sizes), *(TALLEST / height for _, height in sizes)])
+    sections = []
+    y: float = HEADING + 30
+    for kind, heading in KINDS.items():
+        placed: list[Tile] = []
+        top = y + HEADING
+        for row in _rows(tiles.get(kind, ()), scale):
+            height = max(tile.height for tile in row) * scale
+            x: float = 0
+            for tile in row:
+                placed.append(replace(tile, x=round(x, 2), y=round(top + height - tile.height * scale, 2)))
+                x += max(tile.width * scale, NARROWEST) + GAP
+            top += height + TEXT + GAP
+        sections.append(Section(heading, placed, y + 20))
+        y = top if placed else y + HEADING + TEXT
+    unit = (pixels_per_um or 1) * scale
+    bar = max((bar for bar in BARS if bar * unit <= LONGEST_BAR), default=BARS[0])
+    return {
+        "sections": sections,
+        "width": WIDTH,
+        "height": round(y + GAP),
+        "scale": scale,
+        "bar": round(bar * unit, 2),
+        "bar_says": f"{bar} \u00b5m (at {pixels_per_um:g} pixels per \u00b5m)" if pixels_per_um else f"{bar} pixels",
+    }
+
+
+def _rows(tiles: Sequence[Tile], scale: float) -> Iterator[list[Tile]]:
+    row: list[Tile] = []
+    used: float = 0
+    for tile in tiles:
+        wide = max(tile.width * scale, NARROWEST)
+        if row and used + wide > WIDTH:
+            yield row
+            row, used = [], 0
+        row.append(tile)
+        used += wide + GAP
+    if row:
+        yield row

@@ -1,0 +1,164 @@
+"""The `.hdr` of a raw bin: settings and clocks of the run, in three dialects.
+
+- keyed (new instruments): a line `softwareVersion: ...`, then `key: value`, among lines of free text. Newer software
+  spells the keys with other capitals.
+- sentences (some new instruments before that): `run time = 1231.0 s  inhibit time = 11.6 s`, and
+  `35.3 temperature,  2.5 humidity`.
+- columns (old instruments): quoted lines, the last but one with names and the last with their values. It has no
+  clocks: they are in the `.adc`.
+
+Sources: ifcbkit 0.3.1 (`header.py`) and pyifcb (`ifcb/data/hdr.py`) for the dialects, WHOI's ifcb-analysis
+(`IFCBxxx_readhdr.m`) for the capitals and for keys that are there twice.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ifcb_abundance.common.strict_csv import number
+from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.raw.malformed_lines import MalformedLines
+
+LARGEST = 2**20  # bytes: real ones have some 3,000
+
+_NUMBER = r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)"
+_CLOCKS = re.compile(rf"run time = {_NUMBER} s\s+inhibit time = {_NUMBER}(?: s)?")
+_CLIMATE = re.compile(rf"{_NUMBER} temperature,\s*{_NUMBER} humidity")
+# A key in small letters, and what is measured.
+MEASURED = {
+    "runtime": "run_time",
+    "inhibittime": "inhibit_time",
+    "temperature": "temperature",
+    "temp": "temperature",
+    "humidity": "humidity",
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header says; None for what it does not say or does not say legibly.
+
+    dialect: `keyed`, `sentences`, `columns`, or `empty` for a file with nothing in it. settings: all keys with their
+    values as written. run_time, inhibit_time: seconds. temperature: degrees Celsius. humidity: percent, below zero from
+    some sensors. adc_columns: the names of the columns of the `.adc`, if they are declared. malformed: the lines that
+    could not be read.
+    """
+
+    dialect: str
+    settings: Mapping[str, str]
+    run_time: float | None = None
+    inhibit_time: float | None = None
+    temperature: float | None = None
+    humidity: float | None = None
+    adc_columns: tuple[str, ...] = ()
+    malformed: MalformedLines = field(default_factory=MalformedLines)
+
+    def setting(self, key: str) -> str:
+        """What stands behind the key, in whatever capitals it is spelled; empty without it."""
+        return self._settings.get(key.lower(), "")
+
+    @cached_property
+    def _settings(self) -> dict[str, str]:
+        return {key.lower(): value for key, value in self.settings.items()}
+
+
+def read_header(body: bytes, name: str) -> Header:
+    """Read a `.hdr`; `name` is for the message. Raises RawFileError, naming it, if it is no header."""
+    if len(body) > LARGEST:
+        raise RawFileError(f"{name}: not a header: it has {len(body):,} bytes, headers have a few thousand")
+    lines = [line.strip() for line in body.decode("utf-8-sig", "replace").splitlines()]
+    first = next((line for line in lines if line), "")
+    if first.lower().startswith("softwareversion:"):
+        return _keyed(lines)
+    if first.startswith("Imaging FlowCytobot Acquisition Software"):
+        return _sentences(lines)
+    if first.startswith('"Imaging FlowCytobot Acquisition Software'):
+        return _columns(lines)
+    told = f"begins with {first[:60]!r}, as no known one does" if first else "is empty"
+    raise RawFileError(f"{name}: not a header: it {told}. Copy it again from the instrument, or leave the bin out")
+
+
+def _keyed(lines: list[str]) -> Header:
+    malformed = MalformedLines()
+    settings: dict[str, str] = {}
+    measured: dict[str, float | None] = {}
+    adc_columns: tuple[str, ...] = ()
+    for at, line in enumerate(lines, start=1):
+        key, colon, value = (part.strip() for part in line.partition(":"))
+        if not colon or not key:  # the firmware's version and the like are free text
+            continue
+        if settings.get(key, value) != value:
+            malformed.add(at, f"{key} is there twice, and the last one counts")
+        settings[key] = value
+        if key.lower() in MEASURED:
+            measured[MEASURED[key.lower()]] = _measured(value, at, malformed)
+        elif key.lower() == "adcfileformat":
+            adc_columns = tuple(cell.strip() for cell in value.split(","))
+    return _header("keyed", settings, measured, malformed, adc_columns)
+
+
+def _sentences(lines: list[str]) -> Header:
+    malformed = MalformedLines()
+    settings: dict[str, str] = {}
+    measured: dict[str, float | None] = {}
+    for at, line in enumerate(lines, start=1):
+        if found := _CLOCKS.match(line):
+            names = ("run_time", "inhibit_time")
+        elif found := _CLIMATE.match(line):
+            names = ("temperature", "humidity")
+        else:
+            key, colon, value = (part.strip() for part in line.partition(":"))
+            if colon and key:
+                settings[key] = value
+            elif line.startswith("run time"):
+                malformed.add(at, f"no run time and inhibit time in {line!r}")
+            continue
+        for name, text in zip(names, found.groups(), strict=True):
+            settings[name] = text
+            measured[name] = _measured(text, at, malformed)
+    return _header("sentences", settings, measured, malformed)
+
+
+def _columns(lines: list[str]) -> Header:
+    malformed = MalformedLines()
+    settings: dict[str, str] = {}
+    measured: dict[str, float | None] = {}
+    plain = [line.replace('"', "") for line in lines]
+    for at, line in enumerate(plain, start=1):
+        names = line.split()
+        if names[:1] != ["Temp"]:  # the very first headers have neither names nor values
+            continue
+        values = [cell.strip() for cell in plain[at].split(",")] if at < len(plain) else []
+        if len(values) != len(names):
+            malformed.add(at + 1, f"{len(values)} values for the names {line!r}")
+            continue
+        settings = dict(zip(names, values, strict=True))
+        measured = {
+            MEASURED[name.lower()]: _measured(value, at + 1, malformed)
+            for name, value in settings.items()
+            if name.lower() in MEASURED
+        }
+    return _header("columns", settings, measured, malformed)
+
+
+def _header(
+    dialect: str,
+    settings: dict[str, str],
+    measured: dict[str, float | None],
+    malformed: MalformedLines,
+    adc_columns: tuple[str, ...] = (),
+) -> Header:
+    run_time, inhibit_time = measured.get("run_time"), measured.get("inhibit_time")
+    temperature, humidity = measured.get("temperature"), measured.get("humidity")
+    return Header(dialect, settings, run_time, inhibit_time, temperature, humidity, adc_columns, malformed)
+
+
+def _measured(text: str, at: int, malformed: MalformedLines) -> float | None:
+    try:
+        if abs(value := number(text)) < 1e9:
+            return value
+        malformed.add(at, f"{text!r} is no time, temperature or humidity")
+    except ValueError:
+        malformed.add(at, f"{text[:40]!r} is not a number")
+    return None

@@ -1,0 +1,153 @@
+"""The images of a raw bin, from its `.roi`: one byte a pixel, row by row, without any header.
+
+Where an image lies and how large it is stands in the `.adc`. Old instruments take a target that is too large for one
+ROI in two, which overlap; they are stitched into one image, under the number of the first. What neither covers is the
+gap: it is filled with the mean of the pixels along it, and marked.
+
+Sources: ifcbkit 0.3.1 (`roi.py`, `stitching.py`) and pyifcb (`ifcb/data/stitching.py`): which ROIs are a pair, that the
+second one covers the first, and the filling. They take the pixels along the gap differently where these are at the edge
+of the image; here they are those that share a side with the gap, as in ifcbkit.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifcb_abundance.bins.ids import add_target, parse_bin_id
+from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.raw.triggers import Roi, TriggerTable
+
+OVERLAP = 2  # pixels by which two ROIs have to overlap at least, across and down, and one more
+
+# Reads so many bytes from an offset on, fewer only where the file ends: of a file here, or of one in a bucket.
+ReadRange = Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class RoiImage:
+    """An image. pixels: (height, width), 0 black to 255 white. rois: the numbers of the ROIs that it is made of.
+
+    gap: of a stitched image, (height, width), true where no ROI is and pixels are filled in; else None.
+    """
+
+    pixels: NDArray[np.uint8]
+    rois: tuple[int, ...]
+    gap: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """The images of a bin that can be read: its triggers, and a reader of its `.roi`."""
+
+    triggers: TriggerTable
+    read: ReadRange
+
+
+@contextmanager
+def open_roi(path: str | Path) -> Iterator[ReadRange]:
+    """Open a `.roi` on disk, to read parts of it. Raises RawFileError, naming it, if that cannot be done."""
+
+    def read(offset: int, length: int) -> bytes:
+        try:
+            return os.pread(file, length, offset)
+        except OSError as error:
+            raise RawFileError(f"{path}: cannot be read ({error.strerror})") from None
+
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise RawFileError(f"{path}: cannot be opened ({error.strerror})") from None
+    try:
+        yield read
+    finally:
+        os.close(file)
+
+
+def stitched_pairs(triggers: TriggerTable) -> dict[int, int]:
+    """First to second ROI of each pair of an old instrument's bin: next to each other, of one trigger, overlapping.
+
+    A ROI is in one pair at most. Of three that overlap one after the other the third stands alone, so that no image is
+    lost (pyifcb would leave it out).
+    """
+    if not parse_bin_id(triggers.bin).old_style:
+        return {}
+    pairs: dict[int, int] = {}
+    second = None
+    for a, b in pairwise(triggers.rois.values()):
+        if a.trigger == b.trigger and a.number != second and _overlap(a, b):
+            pairs[a.number] = second = b.number
+    return pairs
+
+
+def _overlap(a: Roi, b: Roi) -> bool:
+    across = min(a.x + a.width - b.x, b.x + b.width - a.x)
+    down = min(a.y + a.height - b.y, b.y + b.height - a.y)
+    return across > OVERLAP and down > OVERLAP
+
+
+def image_numbers(triggers: TriggerTable, stitch: bool = True) -> list[int]:
+    """The ROI numbers under which the bin has images; without `stitch` also the second ones of pairs."""
+    second = set(stitched_pairs(triggers).values()) if stitch else set()
+    return [number for number in triggers.rois if number not in second]
+
+
+def read_image(read: ReadRange, triggers: TriggerTable, roi: int, stitch: bool = True) -> RoiImage:
+    """The image of one ROI; no more than its bytes are read, or those of the pair that it begins.
+
+    Without `stitch` each ROI of a pair is an image of its own. Raises RawFileError, naming the ROI, if the bin has no
+    such image or the `.roi` ends before it does.
+    """
+    if roi not in image_numbers(triggers, stitch):
+        raise RawFileError(f"ROI {_named(triggers, roi)}: the bin has no image under this number")
+    return _image(read, triggers, roi, stitched_pairs(triggers) if stitch else {})
+
+
+def read_images(read: ReadRange, triggers: TriggerTable, stitch: bool = True) -> Iterator[tuple[int, RoiImage]]:
+    """Every image of the bin with its number, one after the other: as `read_image`."""
+    pairs = stitched_pairs(triggers) if stitch else {}
+    for roi in image_numbers(triggers, stitch):
+        yield roi, _image(read, triggers, roi, pairs)
+
+
+def _named(triggers: TriggerTable, roi: int) -> str:
+    return add_target(triggers.bin, roi) if roi > 0 else f"{roi} of bin {triggers.bin}"
+
+
+def _pixels(read: ReadRange, triggers: TriggerTable, roi: Roi) -> NDArray[np.uint8]:
+    size = roi.width * roi.height
+    body = read(roi.offset, size)
+    if len(body) < size:
+        raise RawFileError(
+            f"ROI {_named(triggers, roi.number)}: the .roi ends within its image: of its {size:,} bytes, from byte "
+            f"{roi.offset:,} on, {len(body):,} are there. Copy the file again, or leave the bin out"
+        )
+    return np.frombuffer(body, np.uint8).reshape(roi.height, roi.width)
+
+
+def _image(read: ReadRange, triggers: TriggerTable, number: int, pairs: Mapping[int, int]) -> RoiImage:
+    rois = [triggers.rois[n] for n in (number, pairs.get(number)) if n is not None]
+    images = [_pixels(read, triggers, roi) for roi in rois]
+    if len(rois) == 1:
+        return RoiImage(images[0], (number,))
+    left, top = min(roi.x for roi in rois), min(roi.y for roi in rois)
+    right, bottom = max(roi.x + roi.width for roi in rois), max(roi.y + roi.height for roi in rois)
+    whole, gap = np.zeros((bottom - top, right - left), np.uint8), np.ones((bottom - top, right - left), np.bool_)
+    for roi, image in zip(rois, images, strict=True):  # the second covers the first
+        place = np.s_[roi.y - top : roi.y - top + roi.height, roi.x - left : roi.x - left + roi.width]
+        whole[place], gap[place] = image, False
+    if gap.any():
+        whole[gap] = round(float(whole[_along(gap)].mean()))
+    return RoiImage(whole, tuple(roi.number for roi in rois), gap)
+
+
+def _along(gap: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels outside the gap that share a side with it."""
+    around = np.pad(gap, 1)
+    beside = around[:-2, 1:-1] | around[2:, 1:-1] | around[1:-1, :-2] | around[1:-1, 2:]
+    return beside & ~gap

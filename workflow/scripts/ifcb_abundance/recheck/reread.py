@@ -1,0 +1,125 @@
+"""Late and corrected data: what the source says now, beside what was read of it."""
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.catalog.listing import list_catalog
+from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
+from ifcb_abundance.scores.summary import read_summary, summarize_scores
+from ifcb_abundance.catalog.selection import WANTED, Criteria, assess
+from ifcb_abundance.sources.source import Source
+from ifcb_abundance.bins.window import Window
+
+log = logging.getLogger("ifcb.recheck")
+
+
+def recheck(
+    source: Source,
+    window: Window,
+    criteria: Criteria,
+    which: str,
+    days: int | None,
+    summary_path: Callable[[str], str],
+    catalog: str | Path,
+    ledger: str | Path,
+    changes: str | Path,
+    workers: int,
+) -> None:
+    """Read the catalog again, and the scores of bins that had none (or of `all`); replace scores that differ.
+
+    A bin that the new catalog skips, filters or gives a bad volume is not asked for.
+
+    days: only bins of the last so many days (sample_time, UTC); None for all. workers: requests at a time. Writes to
+    `changes` one row per bin and column of the catalog, or `scores`, that differs, with the value before and
+    after. A bin that cannot be had now keeps what it has. Raises CatalogError where there is no ledger yet.
+    """
+    if not Path(ledger).exists():
+        raise CatalogError(f"{ledger} is not there: there is nothing to recheck before a first run")
+    before = table_files.read("catalog", catalog)
+    fresh = Path(f"{catalog}.fresh")
+    try:
+        list_catalog(source, window, fresh)
+        after = table_files.read("catalog", fresh)
+        if fresh.read_bytes() != Path(catalog).read_bytes() or _last_day_is_over(before, catalog):
+            fresh.replace(catalog)
+    finally:
+        fresh.unlink(missing_ok=True)
+    rows = list(_catalog_changes(before, after))
+
+    bins = table_files.read("ledger", ledger)
+    asked = bins["status"].isin(["no_scores", "failed"] if which == "no_scores" else ["no_scores", "failed", "used"])
+    assessed = assess(after, criteria)
+    asked &= bins["bin"].isin(assessed.loc[assessed["status"] == WANTED, "bin"])
+    if days is not None:
+        first = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
+        asked &= bins["date"] >= first
+    log.info(f"recheck: asking again for the scores of {asked.sum()} bins")
+    with ThreadPoolExecutor(workers) as pool:
+        for number, row in enumerate(pool.map(lambda b: _reread(source, b, summary_path(b)), bins["bin"][asked]), 1):
+            rows += [row] if row else []
+            if number % 100 == 0:
+                log.info(f"recheck: {number} of {asked.sum()} bins asked for again")
+    if gone := source.given_up():
+        log.warning(f"recheck: {gone}. What was read before of the bins that were not asked for is kept")
+    log.info(f"recheck: {len(rows)} changes, listed in {changes}")
+    table = table_files.empty("changes") if not rows else pd.DataFrame(rows, columns=table_files.columns("changes"))
+    if Path(changes).exists() and Path(changes).read_text(encoding="utf-8") == table_files.as_csv(
+        table, "changes", str(changes)
+    ):
+        return
+    table_files.write(table, "changes", changes)
+
+
+def _last_day_is_over(listed: pd.DataFrame, catalog: str | Path) -> bool:
+    """Whether the last day of a catalog was not over when it was listed, which its file's time says, and is now.
+
+    The day is then known to be whole, although the list says the same.
+    """
+    if listed.empty:
+        return False
+    last: date = listed["sample_time"].max().date()
+    return datetime.fromtimestamp(Path(catalog).stat().st_mtime, UTC).date() <= last < datetime.now(UTC).date()
+
+
+def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+    """Bin, column, value before and value after, written as in catalog.csv."""
+    old, new = (_texts(table) for table in (before, after))
+    for bin_id in old.index.union(new.index):
+        if bin_id not in old.index or bin_id not in new.index:
+            there = ("", "listed") if bin_id in new.index else ("listed", "")
+            yield str(bin_id), "bin", *there
+            continue
+        for column in old.columns:
+            was, is_now = str(old.at[bin_id, column]), str(new.at[bin_id, column])
+            if was != is_now:
+                yield str(bin_id), column, was, is_now
+
+
+def _texts(catalog: pd.DataFrame) -> pd.DataFrame:
+    written = io.StringIO(table_files.as_csv(catalog, "catalog", "catalog"))
+    return pd.read_csv(written, dtype="str", keep_default_na=False).set_index("bin")
+
+
+def _reread(source: Source, bin_id: str, path: str) -> tuple[str, str, str, str] | None:
+    """Ask for the scores of a bin; its row of changes, if they are not what was read before."""
+    before, _ = read_summary(path)
+    fresh = Path(f"{path}.fresh")
+    try:
+        after = summarize_scores(source, bin_id, fresh, record_failures=False)
+        if (after.status, after.sha256) == (before.status, before.sha256):
+            return None
+        fresh.replace(path)
+    except (ScoresError, UnreachableError) as error:
+        if str(error) != source.given_up():  # which is said once for all bins
+            log.warning(f"{error}; what was read before is kept")
+        return None
+    finally:
+        fresh.unlink(missing_ok=True)
+    return bin_id, "scores", before.sha256 or before.status, after.sha256 or after.status

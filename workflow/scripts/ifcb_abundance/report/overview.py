@@ -1,0 +1,403 @@
+"""A run at a glance: what was run, totals, completeness, and what a careful reader has to know before using it."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ifcb_abundance.config import settings
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.abundance.days import GROUPS, Method
+from ifcb_abundance.bins.positions import Positions, count_positions, has_position
+from ifcb_abundance.abundance.bin_table import labels_of
+from ifcb_abundance.catalog.listing import WALKED_DEPTHS
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
+from ifcb_abundance.scores.summary import UNCLASSIFIED
+
+VERSION = 2  # of the overview and the report: raise it when they have to be written again
+# Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.
+ASKED_OF_ABUNDANCE = (
+    "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
+)
+APART = 0.2  # the header's volume is usually some percents larger than that of the .adc
+NOTES = ("volume_method", "volume_disagreement", "volume_note", "position_note")  # of the catalog
+SHOWN = 5  # names or days that a sentence lists before it says how many more there are
+# Sample types and tags of bins that hold no plankton; operators spell them in their own ways.
+_NOT_PLANKTON = re.compile(r"bead|test|blank|calibrat|clean", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """facts: what it is about and what it says. warnings: sentences; none if there is nothing to warn of."""
+
+    facts: dict[str, str]
+    warnings: list[str]
+
+
+def read_run(path: str | Path) -> dict[str, Any]:
+    """A run's run.json without its times, which differ between two runs of the same."""
+    record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {key: value for key, value in record.items() if not key.endswith("_at")}
+
+
+def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: str | Path) -> Overview:
+    """What the tables of a run say in short, each number worked out from them.
+
+    run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names, and
+    `features_ledger` where features are made. bins: the file bins_long.parquet, read only if label sets alternate.
+    """
+    abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
+    config = run["config"]
+    group_by = [column for column in GROUPS if column in config["abundance"]["group_by"]]
+    days = _days(config, ledger)
+    with_data = abundance["date"].nunique()
+    first, last = coverage["first_sample_time"].min(), coverage["last_sample_time"].max()
+    groups = abundance.drop_duplicates(["date", *group_by])
+    n_rois = int(groups["n_rois"].sum())
+    unclassified = int(abundance.loc[abundance["class"] == UNCLASSIFIED, "count"].sum())
+    complete = int((coverage["complete"] == "yes").sum())
+    table = config["classify"]["class_table"]
+    used = _used(ledger, tables["catalog"])
+    facts = {
+        "Dataset": run["dataset"]
+        + (f", shard {config['shard']}" if config["shard"] not in (None, settings.MERGE) else ""),
+        "Source": " ".join(str(part) for key, part in run["source"].items() if key != "raw_files"),  # a checksum
+        "Window asked for": _window(config),
+        "Used samples": f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if not pd.isna(first) else "none",
+        "UTC days": f"{len(days):,} from the first to the last, {with_data:,} with data, "
+        f"{len(days) - with_data:,} without",
+        "Bins": f"{len(ledger):,}: " + (_statuses(ledger) or "none"),
+        **_on_files(run),
+        "Positions": _positions(count_positions(used, config["select"]["accept_zero_position"]), len(used)),
+        "Volume analyzed": f"{coverage['ml_analyzed_total'].sum():,.1f} mL in used bins",
+        "Objects (images with class scores)": f"{n_rois:,}"
+        + (f", of which {unclassified:,} ({unclassified / n_rois:.0%}) are unclassified" if n_rois else ""),
+        "Classes": f"{abundance.loc[abundance['class'] != UNCLASSIFIED, 'class'].nunique():,}, beside {UNCLASSIFIED}",
+        "Complete": f"{complete:,} of {len(coverage):,} {_rows(group_by)}",
+        "Threshold": f"{config['classify']['threshold']}, which the highest score of an image must reach",
+        "Pooled per": " and ".join(["UTC day", *group_by]),
+        "Intervals": f"{100 * config['abundance']['confidence']:g} %, exact Poisson (Garwood): counting error only",
+        "Class table": table or "none",
+        "Made by": f"{run['workflow']['name']} {run['workflow']['version']}",
+    }
+    warnings = [
+        *_warnings(config, group_by, days, tables, bins),
+        *_on_source(run),
+        *_on_thresholds(run.get("class_thresholds", {}), abundance),
+    ]
+    return Overview(facts, warnings)
+
+
+def _warnings(
+    config: Mapping[str, Any],
+    group_by: Sequence[str],
+    days: Sequence[str],
+    tables: Mapping[str, pd.DataFrame],
+    bins: str | Path,
+) -> Iterable[str]:
+    abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
+    if abundance.empty:
+        yield "No bin was used: there is no abundance to show. The ledger says what became of each bin."
+    incomplete = coverage[coverage["complete"] == "no"]
+    if len(incomplete):
+        yield (
+            f"Not complete: {len(incomplete):,} of {len(coverage):,} {_rows(group_by)} ({_some(incomplete['date'])}). "
+            "Bins were lost, or the window does not hold the whole day."
+        )
+    for status, why in {
+        "failed": "because they could not be read",
+        "no_scores": "for want of class scores at the source",
+        "bad_volume": "for want of a usable volume",
+        "filtered": "by the config's select",
+    }.items():
+        n = int((ledger["status"] == status).sum())
+        if n:
+            yield f"Left out {why}: {_count(n, 'bin')} (status {status} in the ledger)."
+    without = sorted(set(days) - set(abundance["date"]))
+    if without and len(abundance):
+        yield f"Without a used bin: {_count(len(without), 'UTC day')} ({_some(without)}). They are missing, not zero."
+    moving = coverage[coverage["moving"] == "yes"]
+    if len(moving):
+        yield (
+            f"Moving platform: {len(moving):,} of {len(coverage):,} {_rows(group_by)} ({_some(moving['date'])}) pool "
+            f"bins that are more than {config['abundance']['position_tolerance_km']} km apart."
+        )
+    yield from _on_label_sets(config, ledger, tables["catalog"], bins)
+    yield from _on_classes(config, group_by, abundance)
+    n_rois = int(abundance.drop_duplicates(["date", *group_by])["n_rois"].sum())
+    yield from _on_bins(config, ledger, tables["catalog"], n_rois)
+    if "features_ledger" in tables:
+        yield from _on_features(tables["features_ledger"])
+    if "depth" in group_by and config["source"]["kind"] == "dashboard" and config["source"]["catalog"] == "walk":
+        yield f"Depths: {WALKED_DEPTHS}."
+    if config["abundance"]["period"] != "day":
+        yield (
+            f"Abundance is per UTC day here; abundance_{config['abundance']['period']}.csv has it "
+            f"per {config['abundance']['period']}."
+        )
+
+
+def _on_label_sets(
+    config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, bins: str | Path
+) -> Iterable[str]:
+    """Whether bins of different label sets follow each other to and fro, which no change of a classifier makes."""
+    used = ledger.loc[ledger["label_set"] != "", ["bin", "label_set"]]
+    used = catalog[["bin", "sample_time", "instrument"]].merge(used, on="bin").sort_values(["sample_time", "bin"])
+    sets = used["label_set"]
+    changes = int((sets != sets.shift()).sum()) - 1
+    names = list(sets.value_counts().index)
+    if changes < len(names):  # each set from one bin to another, and never again
+        return
+    of_sets = {name: used[sets == name] for name in names}
+    labels = labels_of(bins, [rows["bin"].iloc[0] for rows in of_sets.values()])
+    said = []
+    for name, rows in list(of_sets.items())[:SHOWN]:
+        others = [labels.get(other["bin"].iloc[0], set()) for key, other in of_sets.items() if key != name]
+        own = labels.get(rows["bin"].iloc[0], set()).difference(*others)
+        said.append(
+            f"{name} in {_count(len(rows), 'bin')} of {_some(rows['instrument'])} ({_some(rows['bin'])}), "
+            + (f"alone with {_some(map(repr, own))}" if own else "with no label of its own")
+        )
+    more = [_count(len(names) - SHOWN, "more label set")] if len(names) > SHOWN else []
+    yield (
+        f"Label sets alternate ({changes:,} changes from bin to bin): class scores are of more than one classifier. "
+        + "; ".join([*said, *more])
+        + ". The column label_set of the ledger has that of each bin."
+        + (
+            " A dashboard serves the first class scores that it finds in any dataset of a bin, whichever is asked for: "
+            "ask its operator whose they are. source.model and source.scores_version choose others, if it has them."
+            if config["source"]["kind"] == "dashboard"
+            else ""
+        )
+    )
+
+
+def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: pd.DataFrame) -> Iterable[str]:
+    """What to know of the classes and of how images came to be theirs."""
+    classes = abundance[abundance["class"] != UNCLASSIFIED]
+    # Not assessed: in some of a day's bins, or on some of a group's days.
+    seen = classes.groupby([*group_by, "class"], dropna=False)["date"].nunique().reset_index(name="seen")
+    if group_by:
+        seen = seen.merge(abundance.groupby([*group_by], dropna=False)["date"].nunique().reset_index(name="days"))
+    else:
+        seen["days"] = abundance["date"].nunique()
+    partly = set(classes.loc[classes["n_bins_assessed"] < classes["n_bins"], "class"])
+    partly |= set(seen.loc[seen["seen"] < seen["days"], "class"])
+    if partly:
+        yield (
+            f"The label set changes within the window: {_count(len(partly), 'class')} not assessed in all used bins "
+            f"({_some(map(repr, partly))}). Where none of a day's bins was assessed for a class, it has no row; else "
+            "its volume is that of the bins that were."
+        )
+    if config["classify"]["class_table"] is None:
+        yield "No class table: classes have no scientific name and no group, and what does not live is hardly marked."
+    else:
+        traits = classes[["scientific_name", "living", "group", "harmful"]]
+        unknown = set(classes.loc[(traits == "").all(axis="columns"), "class"])
+        if unknown:
+            named = f"{_count(len(unknown), 'class')} ({_some(map(repr, unknown))})"
+            yield f"The class table says nothing of {named}: in no group."
+    usual = config["classify"]["threshold"]
+    if usual != Method().threshold:
+        yield f"The threshold is {usual}; the workflow's default is {Method().threshold}."
+    own = classes[classes["threshold"] != usual]
+    if len(own):
+        yield (
+            f"Thresholds of their own: {_count(own['class'].nunique(), 'class')} ({_some(map(repr, own['class']))}), "
+            f"from {own['threshold'].min()} to {own['threshold'].max()}."
+        )
+
+
+def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> Iterable[str]:
+    """Which thresholds of single classes change nothing. class_thresholds: the labels that have one."""
+    unmatched = set(class_thresholds) - set(abundance["class"])
+    if unmatched:
+        yield (
+            f"classify.class_thresholds names {_count(len(unmatched), 'class')} for which no used bin was classified "
+            f"({_some(map(repr, unmatched))}): these thresholds change nothing. Are they misspelt?"
+        )
+
+
+def _on_features(account: pd.DataFrame) -> Iterable[str]:
+    """What is missing in biovolume, carbon and sizes."""
+    without = account[account["status"] != "read"]
+    if len(without):
+        yield (
+            f"Biovolume, carbon and sizes are without {_count(len(without), 'used bin')} of {len(account):,}, whose "
+            f"features are not there or could not be read ({_some(without['bin'])})."
+        )
+    n_rois, n_measured = int(account["n_rois"].sum()), int(account["n_measured"].sum())
+    if n_measured < n_rois:
+        yield f"Biovolume and carbon are without {n_rois - n_measured:,} of {n_rois:,} objects: they were not measured."
+
+
+def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, n_rois: int) -> Iterable[str]:
+    """What to know of bins that counted and perhaps should not. n_rois: of the used bins, by their class scores."""
+    used = _used(ledger, catalog)
+    accept_zero = config["select"]["accept_zero_position"]
+    found = count_positions(used, accept_zero)
+    if 0 < found.known < len(used) or found.half or found.zero:
+        yield (
+            f"Not in the mean positions: {_count(len(used) - found.known, 'used bin')} of {len(used):,} "
+            f"({_some(used.loc[~has_position(used, accept_zero), 'bin'])}): {_positions(found, len(used))}. "
+            "n_positions in coverage.csv says how many bins a mean is of."
+        )
+    noted = used[used["volume_note"] != ""]
+    if len(noted):
+        yield (
+            f"The files of {_count(len(noted), 'used bin')} are not all right ({_some(noted['bin'])}): volume_note in "
+            "the catalog says why."
+        )
+    fast = used["volume_method"].str.endswith(FAST)
+    if fast.any():
+        yield (
+            f"Fast runs: {_count(int(fast.sum()), 'used bin')} ({_some(used.loc[fast, 'bin'])}). Their volume is the "
+            "header's look time x 0.25 mL/min x RunFastFactor; source.fast_runs: as_dashboard leaves the factor out."
+        )
+    ignored = used["volume_method"].str.endswith(FAST_IGNORED)
+    if ignored.any():
+        yield (
+            f"Fast runs: {_count(int(ignored.sum()), 'used bin')} ({_some(used.loc[ignored, 'bin'])}). Their volume is "
+            "without RunFastFactor (source.fast_runs: as_dashboard), so their abundance is too high by that factor."
+        )
+    unplaced = used[used["position_note"] != ""]
+    if len(unplaced):
+        yield (
+            f"The header's position does not count in {_count(len(unplaced), 'used bin')} ({_some(unplaced['bin'])}): "
+            "position_note in the catalog says why. source.deployments can say where the instrument was."
+        )
+    apart = used[~fast & (used["volume_disagreement"].abs() > APART)]
+    if len(apart):
+        yield (
+            f"The volumes by .adc and by header differ by more than {APART:.0%} in {_count(len(apart), 'used bin')} "
+            f"({_some(apart['bin'])}): is the .adc whole? The one by .adc counts."
+        )
+    if config["select"]["include_skipped"]:
+        yield "Bins that the operator flagged to be skipped may count: select.include_skipped is true."
+    listed = used["n_images"].sum()
+    if used["n_images"].notna().all() and n_rois > listed:
+        yield (
+            f"More images have class scores ({n_rois:,}) than the used bins have images ({listed:,}): are these scores "
+            "of these bins, and of images alone?"
+        )
+    said = used["sample_type"].where(used["sample_type"] != used["tags"], "") + ";" + used["tags"]
+    said = said.str.strip(";")
+    odd = said.str.contains(_NOT_PLANKTON)
+    if odd.any():
+        yield (
+            f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {_count(int(odd.sum()), 'bin')} that "
+            f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags leave out such bins."
+        )
+
+
+def _used(ledger: pd.DataFrame, catalog: pd.DataFrame) -> pd.DataFrame:
+    return catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
+
+
+def _positions(found: Positions, n_used: int) -> str:
+    wrong = {"without one": found.missing, "with half of one": found.half, "at exactly 0,0, which is none": found.zero}
+    others = [f"{n:,} {what}" for what, n in wrong.items() if n]
+    return "; ".join([f"{found.known:,} of {_count(n_used, 'used bin')} with one", *others])
+
+
+def _on_files(run: Mapping[str, Any]) -> dict[str, str]:
+    """What became of the class-scores files on disk; nothing where they are not on disk."""
+    files = run.get("score_files")
+    if not files:
+        return {}
+    whose = {
+        "of bins of the catalog": files["of_the_catalog"],
+        "of bins that the catalog lacks": files["not_in_the_catalog"],
+        "of bins outside the window": files["outside_the_window"],
+        "in other formats": files["of_other_formats"],
+    }
+    return {"Class-scores files": ", ".join(f"{n:,} {what}" for what, n in whose.items() if n) or "none"}
+
+
+def _on_source(run: Mapping[str, Any]) -> Iterable[str]:
+    """What of the source was of no use to the run, though somebody may have meant it to be."""
+    files = run.get("score_files")
+    if files and (n := files["not_in_the_catalog"]):
+        yield (
+            f"Class scores that count nowhere: {_count(n, 'file')} of bins that the catalog lacks, though the time in "
+            f"their ids lies in the window (such as {', '.join(files['such_as'])}). Is the list of bins whole?"
+        )
+    if without := run.get("deployments_without_bins"):
+        yield f"Deployments that match no bin of the window: {_count(len(without), 'line')} ({_some(without)})."
+
+
+def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
+    """Every UTC day of the window; where it is open, from the first or to the last day that has a bin."""
+    window = settings.window(config)
+    dates = dict(zip(ledger["bin"], ledger["date"], strict=True))  # the id of a bin may be of another day
+    first, last = (
+        dates.get(bound.bin or "", bound.day.isoformat()) if bound else otherwise(ledger["date"], default=None)
+        for bound, otherwise in ((window.start, min), (window.end, max))
+    )
+    return [] if first is None or last is None else [f"{day:%Y-%m-%d}" for day in pd.date_range(first, last)]
+
+
+def _window(config: Mapping[str, Any]) -> str:
+    start, end = config["select"]["start"], config["select"]["end"]
+    if start is None and end is None:
+        return "all there is"
+    return f"{start or 'the first bin'} to {end or 'the last bin'}, both inclusive, UTC"
+
+
+def _statuses(ledger: pd.DataFrame) -> str:
+    counts = ledger["status"].value_counts()
+    order = table_files.schema("ledger")["status"]["constraints"]["enum"]
+    return ", ".join(f"{counts[status]:,} {status}" for status in order if status in counts)
+
+
+def _rows(group_by: Sequence[str]) -> str:
+    return "days" if not group_by else f"rows of day and {' and '.join(group_by)}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "es" if what.endswith("s") else "s")
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few of the names, and how many more there are."""
+    several = sorted(set(names))
+    more = len(several) - SHOWN
+    return ", ".join(several[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def write_overview(run: str | Path, tables: Mapping[str, str | Path], bins: str | Path, path: str | Path) -> None:
+    """Write the overview as reStructuredText, for a terminal and for the landing page of `snakemake --report`.
+
+    tables: the files of those that `look_over` takes, by their names. bins: bins_long.parquet. Raises TableError if
+    one does not agree with its schema.
+    """
+    record = read_run(run)
+    columns = {
+        "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
+        "ledger": ["bin", "date", "status", "label_set"],
+        "catalog": [
+            *("bin", "sample_time", "instrument", "latitude", "longitude"),
+            *("sample_type", "tags", "n_images", *NOTES),
+        ],
+        "features_ledger": ["bin", "status", "n_rois", "n_measured"],
+        "coverage": [],
+    }
+    read = {name: table_files.read(name, file, columns[name]) for name, file in tables.items()}
+    overview = look_over(record, read, bins)
+    lines = [".. list-table::", "   :stub-columns: 1", "   :widths: auto", ""]
+    for what, said in overview.facts.items():
+        lines += [f"   * - {_rst(what)}", f"     - {_rst(said)}"]
+    lines += ["", "**To know before you use it**", ""]
+    lines += [f"- {_rst(warning)}" for warning in overview.warnings] or ["Nothing that the tables would show."]
+    with whole_file(path) as unfinished:
+        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _rst(text: str) -> str:
+    """Text that stands for itself in reStructuredText: labels and addresses may hold anything."""
+    return re.sub(r"^\W|[^\w\s,;()%/.-]|_", lambda mark: "\\" + mark[0], text)

@@ -1,0 +1,199 @@
+"""The report: HTML files with the tables, the figures and all that draws them, to open anywhere without a network."""
+
+import gzip
+import json
+import os
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.abundance.days import GROUPS
+from ifcb_abundance.classes.class_table import TRAITS
+from ifcb_abundance.common.atomic_write import REPORT, whole_file
+from ifcb_abundance.common.job_log import scripted
+from ifcb_abundance.images.montages import read_montages
+from ifcb_abundance.report.overview import look_over, read_run
+
+# No settings of this library: it would look for some in the home folder, which may not let anybody look into it.
+os.environ["ITABLES_CONFIG"] = ""
+import itables.options
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+# Beyond so many rows a browser takes more than a few seconds. What is left out then, the page says.
+MOST_ROWS = 200_000
+# Columns of abundance_long that the page does not show: they are the same all over, or in another unit.
+NOT_SHOWN = {"latitude", "longitude", "objects_per_L", "n_rois", "aphia_id", "living", "harmful"}
+TITLES = {
+    "abundance": "Abundance per UTC day and class",
+    "coverage": "Coverage: how much of each UTC day was sampled and used",
+    "ledger": "Ledger: what became of each bin, and why",
+}
+
+
+def write_report(
+    run: str | Path,
+    tables: Mapping[str, str | Path],
+    figures: Sequence[str | Path],
+    scripts: str | Path,
+    bins_long: str | Path,
+    page: str | Path,
+    table_pages: Mapping[str, str | Path],
+    montages: str | Path | None = None,
+) -> None:
+    """Write the report of a run, and its tables as pages of their own.
+
+    run: its run.json. tables: the CSV files that `overview.look_over` takes, by their names. figures:
+    Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
+    sets `vegaEmbed`. bins_long: the Parquet file, for the overview. table_pages: by the names of TITLES. montages:
+    their folder, if there are any. The pages have no times but those of the samples: the same inputs give the same
+    bytes. Raises TableError if a table does not agree with its schema.
+    """
+    record = read_run(run)
+    config = record["config"]
+    read = {name: table_files.read(name, path) for name, path in tables.items()}
+    group_by = [column for column in GROUPS if column in config["abundance"]["group_by"]]
+    abundance, left_out = _most_recent(read["abundance_long"])
+    bins, left_out_bins = _bins(read["ledger"], read["catalog"])
+    shown = {
+        "abundance": _packed(abundance.drop(columns=list(NOT_SHOWN)), "abundance_long"),
+        "coverage": _packed(read["coverage"], "coverage"),
+        "ledger": _packed(bins, "ledger", "catalog"),
+    }
+    given = {
+        "dataset": record["dataset"],
+        "made_by": record["workflow"],
+        "titles": TITLES,
+        "left_out": {"abundance": left_out, "coverage": "", "ledger": left_out_bins},
+        **_datatables(),
+    }
+    specs = {Path(path).stem: json.loads(Path(path).read_text(encoding="utf-8")) for path in figures}
+    _write(
+        page,
+        "page.html.j2",
+        **given,
+        tables=shown,
+        run=record,
+        overview=look_over(record, read, bins_long),
+        config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        confidence=f"{100 * config['abundance']['confidence']:g} %",
+        figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
+        montages=read_montages(montages) if montages else [],
+        specs={name: _pack(spec) for name, spec in specs.items()},
+        picker=_pack({"group_by": group_by, "classes": _classes(abundance)}),
+        vega=_pack(Path(scripts).read_text(encoding="utf-8")),
+    )
+    for name, path in table_pages.items():
+        _write(path, "table.html.j2", **given, tables={name: shown[name]})
+
+
+def _write(path: str | Path, template: str, **given: Any) -> None:
+    # All that is filled in is escaped; what is packed needs no escape.
+    engine = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(REPORT), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    with whole_file(path) as unfinished:
+        unfinished.write_text(engine.get_template(template).render(**given), encoding="utf-8")
+
+
+def _pack(content: Any) -> str:
+    """A script, or data as JSON, as gzip in base64: a fifth of the size, and nothing in it that HTML could take up."""
+    text = content if isinstance(content, str) else json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _datatables() -> dict[str, Any]:
+    """The script and the style sheet of DataTables, which itables carries."""
+    script = Path(itables.options.dt_bundle)
+    return {
+        "datatables": _pack(script.read_text(encoding="utf-8")),
+        "datatables_css": script.with_suffix(".css").read_text(encoding="utf-8"),
+    }
+
+
+def _packed(table: pd.DataFrame, *schemas: str) -> str:
+    """A table, packed: per column what it is, and its values; of texts that recur, each once and where it stands."""
+    entries = {name: entry for schema in reversed(schemas) for name, entry in table_files.schema(schema).items()}
+    columns = []
+    for name in table.columns:
+        entry, values = entries[name], table[name]
+        column = {"name": name, "unit": entry.get("unit", ""), "type": entry["type"], "about": entry["description"]}
+        if entry["type"] == "datetime":
+            values = values.dt.strftime("%Y-%m-%d %H:%M:%S")
+        if entry["type"] not in ("number", "integer") and values.nunique() < len(values) / 2:
+            codes, texts = pd.factorize(values.astype(object).where(values.notna(), ""))
+            column |= {"codes": codes.tolist(), "values": list(texts)}
+        else:
+            column["values"] = values.astype(object).where(values.notna(), None).tolist()
+        columns.append(column)
+    return _pack(columns)
+
+
+def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """As many of the last days as MOST_ROWS has room for, and what is said of the others."""
+    if len(abundance) <= MOST_ROWS:
+        return abundance, ""
+    per_day = abundance["date"].value_counts().sort_index(ascending=False)
+    days = per_day.index[per_day.cumsum() <= MOST_ROWS]
+    return (
+        abundance[abundance["date"].isin(days)],
+        f"Only the last {len(days):,} days are in this page, from {min(days)}; abundance_long.csv has all.",
+    )
+
+
+def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """What the page shows of each bin, and what is said of bins that it does not show."""
+    of_bin = catalog[["bin", "sample_time", "instrument", "ml_analyzed", "n_images", "sample_type", "tags"]]
+    bins = ledger[["bin", "status", "reason", "bytes"]].merge(of_bin, on="bin", validate="one_to_one")
+    bins = bins[[*of_bin.columns, "status", "reason", "bytes"]]
+    if len(bins) <= MOST_ROWS:
+        return bins, ""
+    return bins[bins["status"] != "used"], "Only bins that were not used are in this page; ledger.csv has all."
+
+
+def _classes(abundance: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each class with its traits, its threshold and its count in all, in the order of their names."""
+    total = abundance.groupby("class")["count"].sum()
+    of_class = abundance.drop_duplicates("class").set_index("class").sort_index(key=lambda names: names.str.lower())
+    return [
+        {
+            "name": name,
+            "count": int(total.loc[str(name)]),
+            "threshold": None if pd.isna(row["threshold"]) else row["threshold"],
+            **{trait: row[trait] for trait in TRAITS},
+        }
+        for name, row in of_class.iterrows()
+    ]
+
+
+def _heading(figure: str) -> str:
+    return figure.replace("_", " ").capitalize()
+
+
+def _main() -> None:
+    names = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger")
+    tables = {name: snakemake.input[name] for name in names if name in snakemake.input.keys()}  # noqa: SIM118
+    pages = {name: snakemake.output[name] for name in TITLES}
+    scripted(
+        snakemake.log[0],
+        write_report,
+        snakemake.input.run,
+        tables,
+        list(snakemake.input.figures),
+        snakemake.input.scripts,
+        snakemake.input.bins,
+        snakemake.output.page,
+        pages,
+        snakemake.input.get("montages"),
+    )
+
+
+if "snakemake" in globals():
+    _main()

@@ -1,0 +1,153 @@
+"""The record of a run: what was asked, with what, and what came of it."""
+
+import json
+import platform
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ifcb_abundance.common import proof
+from ifcb_abundance.config import settings
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.common import version as project
+from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.deployments import unmatched
+from ifcb_abundance.common.atomic_write import whole_file
+
+SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
+
+
+def record_run(
+    config: Mapping[str, Any],
+    address: Mapping[str, Any],
+    catalog: str | Path,
+    ledger: str | Path,
+    abundance: str | Path,
+    summaries: str | Path,
+    path: str | Path,
+    score_files: Callable[[Collection[str]], Mapping[str, Any] | None] = lambda bins: None,  # noqa: ARG005
+    class_thresholds: Mapping[str, float] | None = None,
+    listed_at: datetime | None = None,
+    files: Sequence[str] = (),
+    parts: str = "",
+    catalog_made_of: str = "",
+) -> None:
+    """Write run.json: the resolved config, software versions, the source's address (identity), times and counts.
+
+    summaries: the folder of the scores summaries. score_files: as `Source.score_files`, of the run's window.
+    class_thresholds: those of single classes. listed_at: the time of the catalog; else that of its file, so that files
+    with the results themselves have no times. For `vouches`: files, the names of the merged tables beside `path`;
+    parts: the path of a day's part that states what the day was made of, with `{date}`; catalog_made_of: a checksum of
+    what the catalog was made of.
+    """
+    bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
+    rows = table_files.read("abundance_long", abundance, ["date", "class"])
+    listed = table_files.read("catalog", catalog, ["bin", "instrument", "sample_time"])
+    deployments = settings.deployments(config) if config["source"]["catalog"] == "raw" else []
+    statuses = table_files.schema("ledger")["status"]["constraints"]["enum"]
+    record = {
+        "workflow": {"name": project.NAME, "version": project.VERSION},
+        "dataset": config["dataset"],
+        "source": dict(address),
+        "catalog_read_at": _utc(listed_at.timestamp() if listed_at else Path(catalog).stat().st_mtime),
+        "written_at": _utc(datetime.now(UTC).timestamp()),
+        "bins": len(bins),
+        "bins_per_status": {status: int((bins["status"] == status).sum()) for status in statuses},
+        "days": int(bins["date"].nunique()),
+        "days_with_data": int(rows["date"].nunique()),
+        "first_day": min(bins["date"], default=None),
+        "last_day": max(bins["date"], default=None),
+        "classes": int(rows["class"].nunique()),
+        "rows": len(rows),
+        "score_files": score_files(set(listed["bin"])),
+        "deployments_without_bins": unmatched(deployments, listed),
+        "scores_read_at": _read_times(bins, Path(summaries)),
+        "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
+        "class_thresholds": dict(class_thresholds or {}),
+        "config": dict(config),
+        "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
+        "files_sha256": _checksums(Path(path).parent, files),
+        "made_of": {"catalog": catalog_made_of, "days": _days(bins, parts)},
+    }
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_times(bins: pd.DataFrame, folder: Path) -> dict[str, str]:
+    """Bin to the time at which its scores were read (UTC), which is the time of its summary."""
+    paths = {bin_id: folder / parse_bin_id(bin_id).folder / f"{bin_id}.parquet" for bin_id in bins["bin"]}
+    return {bin_id: _utc(path.stat().st_mtime) for bin_id, path in paths.items() if path.exists()}
+
+
+def _utc(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+
+def _checksums(folder: Path, files: Sequence[str]) -> dict[str, str]:
+    return proof.checksums({name: folder / name for name in sorted(files)})
+
+
+def _days(ledger: pd.DataFrame, parts: str) -> str:
+    """A checksum of what the days of a ledger were made of."""
+    return proof.of_days(parts.format(date=date) for date in sorted(set(ledger["date"]))) if parts else ""
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """A run.json; empty if there is none that can be read."""
+    try:
+        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def vouches_for_catalog(run: Mapping[str, Any], catalog: str | Path, made_of: str) -> bool:
+    """Whether a run.json says that the catalog beside it was made of this."""
+    if run.get("made_of", {}).get("catalog") != made_of:
+        return False
+    found: str = run.get("files_sha256", {}).get(Path(catalog).name, "")
+    return bool(found) and proof.checksums({"": catalog})[""] == found
+
+
+def vouches(run: Mapping[str, Any], config: Mapping[str, Any], folder: str | Path, parts: str) -> bool:
+    """Whether a run.json is of this config and version of the workflow, and the tables beside it and the days are its.
+
+    config: as of `asked_of`. folder, parts: where it lies, and as of `record_run`.
+    """
+    files = run.get("files_sha256") or {}
+    ledger = Path(folder, "ledger.csv")
+    if (
+        asked_of(run.get("config", {})) != json.loads(json.dumps(config))
+        or run.get("workflow", {}).get("version") != project.VERSION
+        or ledger.name not in files
+        or _checksums(Path(folder), list(files)) != files
+    ):
+        return False
+    days = _days(table_files.read("ledger", ledger, ["date"]), parts)
+    return bool(days) and days == run["made_of"]["days"]
+
+
+def asked_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a config that says what is in results: all but how to recheck."""
+    return {key: value for key, value in config.items() if key != "recheck"}
+
+
+def summary(path: str | Path) -> str:
+    """The end of a run in a few lines, for the terminal, from its run.json."""
+    run = json.loads(Path(path).read_text(encoding="utf-8"))
+    folder = Path(path).parent
+    statuses = ", ".join(f"{n} {status}" for status, n in run["bins_per_status"].items() if n)
+    without = run["days"] - run["days_with_data"]
+    gaps = f", {without} of them without a used bin" if without else ""
+    source = " ".join(str(part) for key, part in run["source"].items() if key != "raw_files")
+    return (
+        f"{run['dataset']}: {run['days']} day{'' if run['days'] == 1 else 's'} "
+        f"({run['first_day']} to {run['last_day']}, UTC){gaps}, {run['classes']} classes\n"
+        f"  {run['bins']} bin{'' if run['bins'] == 1 else 's'}: {statuses}\n"
+        f"  source: {source}\n"
+        f"  table:  {folder / 'abundance_long.csv'} ({run['rows']} rows, objects per mL)\n"
+        f"  ledger: {folder / 'ledger.csv'} (what became of each bin, and why)"
+    )

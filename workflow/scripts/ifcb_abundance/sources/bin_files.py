@@ -1,0 +1,232 @@
+"""What an archive of files says of its bins, wherever the files are: in a folder here, or in a bucket."""
+
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ifcb_abundance.bins.ids import PATTERN, bin_timestamp
+from ifcb_abundance.bins.deployments import read_deployments, unmatched
+from ifcb_abundance.common.errors import CatalogError, FeaturesError, NoBinsError, RawFileError, RequestError, ScoresError
+from ifcb_abundance.sources.metadata_export import read_export, without_repeats
+from ifcb_abundance.raw.tree import RawBin, RawTree, read_raw_bin
+from ifcb_abundance.sources.raw_catalog import list_raw
+from ifcb_abundance.raw.images import RawImages, ReadRange
+from ifcb_abundance.raw.volume import FastRuns
+from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.bins.window import Window
+
+if TYPE_CHECKING:
+    from ifcb_abundance.scores.summary import Precision
+
+log = logging.getLogger("ifcb.bin_files")
+
+# What stands behind the bin's id in the names of class-scores files, by the config's word for their format.
+FORMATS = {"csv": r"_class_scores\.csv", "h5": r"_class(?:_v[23])?\.h5", "mat": r"_class_v1\.mat"}
+NAMES = {"csv": "_class_scores.csv", "h5": "_class.h5", "mat": "_class_v1.mat"}
+# The precision in which classifiers write their scores, by the same words: forests write their votes to .mat files as
+# doubles, WHOI's network has half precision, in .h5 files and in the CSV that is made of them.
+STORED_AS: "dict[str, Precision]" = {"csv": "float16", "h5": "float16", "mat": "float64"}
+_ANY_SCORES = re.compile(f"({PATTERN})(?:{'|'.join(f'(?P<{name}>{rest})' for name, rest in FORMATS.items())})")
+
+ScoreFiles = Mapping[str, Mapping[str, Sequence[str]]]  # bin id to format, a key of FORMATS, to paths
+
+
+def index_scores(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """The class-scores files among the paths (with `/`), of every format."""
+    index: dict[str, dict[str, list[str]]] = {}
+    for path in paths:
+        if found := _ANY_SCORES.fullmatch(path.rpartition("/")[2]):
+            index.setdefault(found[1], {}).setdefault(str(found.lastgroup), []).append(path)
+    return index
+
+
+class BinFiles(ABC):
+    """A source of bins that are files: raw ones, products, a list `metadata.csv`; the same questions in every place.
+
+    address: the place, as it is named to people. identity: what says which place it is. catalog: where the list of
+    bins is from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key of FORMATS. deployments: path
+    of a CSV with positions for raw bins, None without. fast_runs: as of raw_volume.measure_volume. A RequestError of
+    the place is told of the bin.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        identity: Mapping[str, Any],
+        catalog: str,
+        scores_format: str,
+        deployments: str | None,
+        fast_runs: FastRuns,
+    ) -> None:
+        self.address = address
+        self.raw = catalog == "raw"
+        self.scores_format = scores_format
+        self.scores_name = f"({PATTERN}){FORMATS[scores_format]}"
+        self.score_precision = STORED_AS[scores_format]
+        self.deployments = deployments
+        self.fast_runs = fast_runs
+        self.catalog_identity: dict[str, Any] = dict(identity)
+        if self.raw and fast_runs != "factor":
+            self.catalog_identity["fast_runs"] = fast_runs
+        self.scores_identity: dict[str, Any] = dict(identity)
+        if scores_format != "csv":
+            self.scores_identity["scores_format"] = scores_format
+
+    def given_up(self) -> str:
+        """Nothing: as Source.given_up, for a place that is always there."""
+        return ""
+
+    # --- what a place of files tells ---
+
+    @abstractmethod
+    def _raw_bins(self, window: Window) -> Mapping[str, RawBin]:
+        """The raw bins by id: at least those whose id is of the window."""
+
+    @abstractmethod
+    def _tree(self, bin_id: str) -> RawTree:
+        """A tree that has all raw files and products of the bin."""
+
+    @abstractmethod
+    def _scores(self, bin_id: str) -> Sequence[str]:
+        """The files whose names match `scores_name` with this bin."""
+
+    @abstractmethod
+    def _all_scores(self, bins: Collection[str]) -> ScoreFiles:
+        """All class-scores files, or those of the years of these bins."""
+
+    @abstractmethod
+    def _read(self, path: str) -> bytes:
+        """A file whole."""
+
+    @abstractmethod
+    def _read_start(self, path: str, most: int) -> bytes:
+        """As raw_archive.ReadStart."""
+
+    @abstractmethod
+    def _open_roi(self, path: str) -> AbstractContextManager[ReadRange]:
+        """As raw_images.open_roi."""
+
+    # --- what a source answers ---
+
+    def catalog_files(self) -> list[str]:
+        """The deployments; raw files are too many to be the engine's inputs."""
+        return [self.deployments] if self.raw and self.deployments else []
+
+    def list_bins(self, window: Window) -> pd.DataFrame:
+        """All bins of metadata.csv, or the window's raw ones, as rows of `metadata_export.read_export`.
+
+        Raises CatalogError if a bin that is an end of the window is not in metadata.csv, since only that has its
+        sample_time. Of a raw bin it is the time in its id.
+        """
+        if self.raw:
+            return self._list_raw(window)
+        metadata = f"{self.address}/metadata.csv"
+        rows = without_repeats(read_export(self._read(metadata), metadata), metadata)
+        for key, bin_id in window.bins():
+            if not (rows["bin"] == bin_id).any():
+                raise CatalogError(
+                    f"{key}: bin {bin_id} is not in {metadata}, so its sample_time is not known. "
+                    "Accepted: a bin that is listed there, or a UTC day"
+                )
+        return rows
+
+    def _list_raw(self, window: Window) -> pd.DataFrame:
+        bins = self._raw_bins(window)
+        inside = [
+            raw
+            for bin_id, raw in bins.items()
+            if (window.start is None or bin_timestamp(bin_id) >= window.start.first_instant)
+            and (window.end is None or bin_timestamp(bin_id) <= window.end.last_instant)
+        ]
+        if not inside:
+            times = sorted(map(bin_timestamp, bins))
+            spans = f"; there are {len(bins)}, from {times[0]} to {times[-1]}" if bins else ""
+            raise NoBinsError(
+                f"{self.address}: no raw bin (.hdr, .adc, .roi) from select.start {window.start} to select.end "
+                f"{window.end} (UTC, inclusive){spans}"
+            )
+        deployments = read_deployments(self.deployments) if self.deployments else []
+        rows = list_raw(inside, deployments, self._read_start, self.fast_runs)
+        if without := unmatched(deployments, rows):
+            log.warning(
+                f"source.deployments: {len(without)} of {len(deployments)} match no bin of the window: "
+                + "; ".join(without)
+            )
+        return rows
+
+    def read_scores(self, bin_id: str) -> SourceFile | None:
+        """The bin's class scores; None without a file, ScoresError if there is more than one."""
+        files = self._scores(bin_id)
+        if len(files) > 1:
+            raise ScoresError(f"bin {bin_id}: more than one class-scores file: {', '.join(files)}")
+        with _told_of(bin_id, ScoresError):
+            return SourceFile(files[0], self._read(files[0])) if files else None
+
+    def read_features(self, bin_id: str) -> SourceFile | None:
+        """The bin's features, of the highest version; None without a file, FeaturesError if there are two of it."""
+        latest = self._features(bin_id)
+        if len(latest) > 1:
+            raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
+        with _told_of(bin_id, FeaturesError):
+            return SourceFile(latest[0], self._read(latest[0])) if latest else None
+
+    def may_have_images(self, bin_id: str) -> bool:
+        """Whether all raw files of the bin are there."""
+        raw = self._tree(bin_id).bins.get(bin_id)
+        return raw is not None and all((raw.hdr, raw.adc, raw.roi))
+
+    def _features(self, bin_id: str) -> list[str]:
+        files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
+        return [product.path for product in files if product.version == files[-1].version]
+
+    @contextmanager
+    def open_images(self, bin_id: str) -> Iterator[RawImages | None]:
+        """The bin's images; None without raw files."""
+        raw = self._tree(bin_id).bins.get(bin_id)
+        if raw is None:
+            yield None
+            return
+        with _told_of(bin_id, RawFileError):
+            if not raw.roi and not raw.problem:
+                raise RawFileError(f"bin {bin_id}: no .roi beside {raw.adc}, so there are no images of it")
+            _, triggers = read_raw_bin(raw, self._read_start)
+            with self._open_roi(raw.roi) as read:
+                yield RawImages(triggers, read)
+
+    def missing_reason(self, bin_id: str) -> str:
+        """Why a bin has no scores, for the ledger."""
+        return f"no {bin_id}{NAMES[self.scores_format]} below {self.address}"
+
+    def scores_instead(self, bins: Collection[str]) -> str:
+        """What class-scores files there are, where those of the bins are missing: for a message."""
+        try:
+            index = self._all_scores(bins)
+        except RequestError as error:
+            return f"which files there are cannot be told: {error}"
+        of_bins: Counter[tuple[str, str]] = Counter()
+        of_others: Counter[str] = Counter()
+        for bin_id, by_format in index.items():
+            for name, paths in by_format.items():
+                for path in paths:
+                    ending = path.rpartition("/")[2].removeprefix(bin_id)
+                    if bin_id not in bins:
+                        of_others[ending] += 1
+                    elif name != self.scores_format:
+                        of_bins[ending, name] += 1
+        found = [f"{n} {ending}: source.scores_format: {name}" for (ending, name), n in sorted(of_bins.items())]
+        found += [f"{n} *{ending} for other bins" for ending, n in sorted(of_others.items())]
+        return f"below {self.address} there are {', '.join(found) or 'no class scores of any format'}"
+
+
+@contextmanager
+def _told_of(bin_id: str, kind: type[ScoresError | FeaturesError | RawFileError]) -> Iterator[None]:
+    try:
+        yield
+    except RequestError as error:
+        raise kind(f"bin {bin_id}: {error}") from error

@@ -1,0 +1,165 @@
+"""The archive on disk: a folder with lists of bins or their raw files, and the bins' class scores anywhere below it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ifcb_abundance.sources.bin_files import BinFiles, ScoreFiles, index_scores
+from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.common.folders import below, stamp
+from ifcb_abundance.raw.tree import RawBin, RawTree, find_raw, read_start
+from ifcb_abundance.raw.images import ReadRange, open_roi
+from ifcb_abundance.raw.volume import FastRuns
+from ifcb_abundance.bins.window import Window
+
+
+class Archive(BinFiles):
+    """A source of bins: the folder `path`; the other arguments as of BinFiles.
+
+    Raises RawFileError if raw files are to be listed and there is no such folder.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        catalog: str = "export",
+        scores_format: str = "csv",
+        deployments: str | None = None,
+        fast_runs: FastRuns = "factor",
+    ) -> None:
+        super().__init__(Path(path).as_posix(), {"path": str(path)}, catalog, scores_format, deployments, fast_runs)
+        self.path = Path(path)
+        self._stamps: dict[str, list[str | int]] = {}
+        if self.raw:
+            self.catalog_identity |= {"catalog": catalog, "raw_files": self._raw_files()}
+
+    def catalog_files(self) -> list[str]:
+        """The archive's `metadata.csv`, or the deployments."""
+        return super().catalog_files() if self.raw else [str(self.path / "metadata.csv")]
+
+    def scores_files(self, bin_id: str) -> list[str]:
+        """The files with this bin's class scores: one, or none if the bin has no scores."""
+        if not self.path.exists():  # the demo may still have to be made
+            return []
+        return self._index.get(bin_id, {}).get(self.scores_format, [])
+
+    def image_files(self, bin_id: str) -> list[str]:
+        """The bin's raw files that are there; none either before the demo was made."""
+        raw = self._files.bins.get(bin_id) if self.path.exists() else None
+        return [path for path in (raw.hdr, raw.adc, raw.roi) if path] if raw else []
+
+    def features_files(self, bin_id: str) -> list[str]:
+        """The files with this bin's features, of the highest version: one, or none if the bin has no features."""
+        return self._features(bin_id)
+
+    def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """What is read for the bin's scores: which file, and of what size and time."""
+        return self._identity_of(self.scores_files(bin_id))
+
+    def features_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """What is read for the bin's features, likewise."""
+        return self._identity_of(self.features_files(bin_id) if self.path.exists() else [])
+
+    def images_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """What is read for the bin's images, likewise."""
+        return self._identity_of(self.image_files(bin_id))
+
+    def _identity_of(self, files: Iterable[str]) -> dict[str, Any]:
+        return {**self.scores_identity, "files": [self._stamp(path) for path in files]}
+
+    def _stamp(self, path: str) -> list[str | int]:
+        """Taken once, before the file is read: one that is replaced meanwhile is met as changed by the next run."""
+        if path not in self._stamps:
+            self._stamps[path] = stamp(path)
+        return self._stamps[path]
+
+    def missing_reason(self, bin_id: str) -> str:
+        """Why a bin has no scores, for the ledger: perhaps they are there in another format."""
+        others = [
+            f"source.scores_format: {name} would read {files[0]}" for name, files in self._index.get(bin_id, {}).items()
+        ]
+        return "; ".join([super().missing_reason(bin_id), *others])
+
+    def would_tell(self, bin_id: str, told: str) -> bool:  # noqa: ARG002
+        """Never: the file may have changed, and to read it again costs no request."""
+        return False
+
+    def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:
+        """How many class-scores files there are, by whose they are; `bins` are those of the catalog.
+
+        `of_the_catalog`; `outside_the_window`, by the time in the bin's id; `not_in_the_catalog`, though it lies in the
+        window, with the first few bins as `such_as`; `of_other_formats` than source.scores_format, of any bin.
+        """
+        counts = dict.fromkeys(("of_the_catalog", "not_in_the_catalog", "outside_the_window", "of_other_formats"), 0)
+        strangers = []
+        for bin_id, by_format in self._index.items():
+            counts["of_other_formats"] += sum(map(len, by_format.values()))
+            if n := len(by_format.get(self.scores_format, ())):
+                counts["of_other_formats"] -= n
+                if bin_id in bins:
+                    counts["of_the_catalog"] += n
+                elif _lies_in(window, bin_id):
+                    counts["not_in_the_catalog"] += n
+                    strangers.append(bin_id)
+                else:
+                    counts["outside_the_window"] += n
+        return {**counts, "such_as": sorted(strangers)[:5]}
+
+    def score_files_identity(self) -> str | None:
+        """A checksum of which class-scores files there are."""
+        return sha256(repr(self._index).encode()).hexdigest() if self.path.exists() else None
+
+    def _all_scores(self, bins: Collection[str]) -> ScoreFiles:  # noqa: ARG002
+        return self._index
+
+    def _raw_bins(self, window: Window) -> Mapping[str, RawBin]:  # noqa: ARG002
+        return self._files.bins
+
+    def _tree(self, bin_id: str) -> RawTree:  # noqa: ARG002
+        return self._files
+
+    def _scores(self, bin_id: str) -> list[str]:
+        return [Path(path).as_posix() for path in self.scores_files(bin_id)]
+
+    def _read(self, path: str) -> bytes:
+        return Path(path).read_bytes()
+
+    def _read_start(self, path: str, most: int) -> bytes:
+        return read_start(path, most)
+
+    def _open_roi(self, path: str) -> AbstractContextManager[ReadRange]:
+        return open_roi(path)
+
+    def _raw_files(self) -> str:
+        """A checksum of which raw files there are, and of what size and time: another one has the bins listed again."""
+        paths = [path for raw in self._files.bins.values() for path in (raw.hdr, raw.adc, raw.roi) if path]
+        return sha256(repr([tuple(stamp(path)) for path in paths]).encode()).hexdigest()
+
+    @cached_property
+    def _files(self) -> RawTree:
+        try:
+            return find_raw(self.path)
+        except RawFileError as error:
+            raise RawFileError(f"source.path: {error}") from None
+
+    @cached_property
+    def _index(self) -> dict[str, dict[str, list[str]]]:
+        """Bin id and format to files, found in one walk: a search per bin would read all folders every time."""
+        try:
+            return index_scores(below(self.path))
+        except RawFileError as error:
+            raise RawFileError(f"source.path: {error}") from None
+
+
+def _lies_in(window: Window, bin_id: str) -> bool:
+    """Whether the time in a bin's id lies in the window; so does an id with a day that does not exist."""
+    try:
+        time = parse_bin_id(bin_id).time
+    except ValueError:
+        return True
+    after = window.start is None or time >= window.start.first_instant
+    return after and (window.end is None or time <= window.end.last_instant)

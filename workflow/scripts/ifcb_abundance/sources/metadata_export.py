@@ -1,0 +1,156 @@
+"""The dashboard's metadata export: the CSV that lists bins, over HTTP or on disk, turned into catalog rows."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.common.strict_csv import number, read_columns
+from ifcb_abundance.common.errors import CatalogError
+
+NEEDED = ("pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip").split()
+COLUMNS = (
+    "bin sample_time instrument ml_analyzed latitude longitude depth cruise sample_type n_images skip tags "
+    "volume_method volume_disagreement volume_note position_note"
+).split()
+LIMITS = {"latitude": 90.0, "longitude": 180.0}
+SKIP = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+# Years of four digits: a day is written with as many. No fraction finer than a microsecond.
+_TIME = re.compile(
+    r"[1-9]\d{3}-\d\d-\d\d([T ]([01]\d|2[0-3]):\d\d(:\d\d(\.\d{1,6}0*)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII
+)
+
+
+def read_export(body: bytes, origin: str) -> pd.DataFrame:
+    """Catalog rows of a metadata export.
+
+    body: CSV as dashboards 5.0, 5.1 and 5.2 write it, read by column name (5.2 quotes strings and adds
+    columns). origin: its address or path, for messages.
+
+    Returns one row per bin, columns COLUMNS: `sample_time` as UTC timestamps (a leap second, 23:59:60, as
+    00:00:00 of the next day), `instrument` as `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in degrees, NaN
+    where there is none (fill values such as -9999999 included), `tags` joined by `;`, `volume_method` is `metadata`
+    for a volume. Raises CatalogError if the body is not such a list, whole and unambiguous.
+    """
+    try:
+        columns = read_columns(body)
+    except ValueError as error:  # not CSV, not UTF-8
+        raise CatalogError(f"{origin}: not a metadata export ({error})") from None
+    missing = [column for column in NEEDED if column not in columns]
+    if missing:
+        raise CatalogError(
+            f"{origin}: not a metadata export, it has no column {', '.join(missing)} "
+            f"(found: {', '.join(list(columns)[:20])})"
+        )
+    if not body.endswith((b"\n", b"\r")):  # the last number may have lost digits
+        raise CatalogError(f"{origin}: its last line does not end with a line break: it may have been cut short")
+    tags = [columns[name] for name in columns if re.fullmatch("tag[0-9]+", name)]
+    columns["tags"] = [";".join(filter(None, row)) for row in zip(*tags, strict=True)] or [""] * len(columns["pid"])
+    return _catalog_rows(columns, origin)
+
+
+def from_records(records: Sequence[Mapping[str, str]], origin: str) -> pd.DataFrame:
+    """Catalog rows of bins that were asked for one by one: mappings of text in the export's columns."""
+    # JSON may hold halves of characters, which no file can.
+    columns = {
+        name: [str(record[name]).encode("utf-8", "replace").decode() for record in records]
+        for name in [*NEEDED, "tags"]
+    }
+    return _catalog_rows(columns, origin)
+
+
+def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataFrame:
+    """Check and convert columns of text, the export's and `tags`; as described at read_export."""
+    try:
+        ids = [parse_bin_id(pid) for pid in columns["pid"]]
+    except ValueError as error:
+        raise CatalogError(f"{origin}: {error}") from None
+
+    def converted(column: str, convert: Callable[[str], Any]) -> list[Any]:
+        values = []
+        for bin_id, text in zip(columns["pid"], columns[column], strict=True):
+            try:
+                values.append(convert(text))
+            except ValueError as error:
+                raise CatalogError(f"{origin}: bin {bin_id}: {column} is {text[:80]!r} ({error})") from None
+        return values
+
+    # The number is empty when the dashboard has no instrument for a bin, and `10.0` for the whole file
+    # then; the id has it in any case.
+    numbers = zip(converted("ifcb", _whole_number), ids, strict=True)
+    rows = pd.DataFrame(
+        {
+            "bin": pd.Series(columns["pid"], dtype="str"),
+            "sample_time": pd.Series(converted("sample_time", _utc_time), dtype="datetime64[us, UTC]"),
+            "instrument": pd.Series([f"IFCB{i.instrument if n is None else n}" for n, i in numbers], dtype="str"),
+            **{
+                column: pd.Series(converted(column, _number_or_nan), dtype="float64")
+                for column in ("ml_analyzed", "latitude", "longitude", "depth")
+            },
+            "n_images": pd.Series(converted("n_images", _whole_number), dtype="Int64"),
+            "skip": pd.Series(converted("skip", _flag), dtype="int64"),
+            **{
+                column: pd.Series(columns[column], dtype="str").str.replace(r"[\x00-\x1f]", " ", regex=True)
+                for column in ("cruise", "sample_type", "tags")
+            },
+        }
+    )
+    east = rows["longitude"]
+    rows["longitude"] = east.where(~east.between(180, 360, inclusive="right"), east - 360)
+    for column, limit in LIMITS.items():
+        rows[column] = rows[column].where(rows[column].abs() <= limit)
+    rows["depth"] = rows["depth"].where(rows["depth"].between(-9999, math.inf, inclusive="neither"))
+    rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
+    stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
+    notes = dict.fromkeys(("volume_note", "position_note"), "")
+    return rows.assign(volume_method=stated, volume_disagreement=math.nan, **notes)[COLUMNS]
+
+
+def _number_or_nan(text: str) -> float:
+    if text in ("inf", "-inf"):  # as the dashboard prints a database's infinity: a volume to be told, not an error
+        return float(text)
+    return number(text) if text else math.nan
+
+
+def _whole_number(text: str) -> int | None:
+    if not text:
+        return None
+    value = number(text)
+    if not (0 <= value < 2**53 and value.is_integer()):
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+def _utc_time(text: str) -> datetime:
+    if not _TIME.fullmatch(text):
+        raise ValueError("not a time such as 2024-02-15 00:07:00+00:00")
+    # A 60th second, be it a leap second or one that was rounded up, is the next minute's first: so say POSIX and
+    # PostgreSQL, which the dashboard keeps its times in.
+    sixtieth = text[16:19] == ":60"
+    time = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if sixtieth else text)
+    try:
+        time = (time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)) + timedelta(seconds=sixtieth)
+    except OverflowError:  # the last hours of the year 9999, in another time zone
+        raise ValueError("not a time that exists in UTC") from None
+    if time.year < 1000:
+        raise ValueError("not a year of four digits")
+    return time
+
+
+def _flag(text: str) -> int:
+    if text.lower() not in SKIP:
+        raise ValueError("not 0 or 1")
+    return SKIP[text.lower()]
+
+
+def without_repeats(rows: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The rows, each bin once. Raises CatalogError if a bin is listed twice with different values."""
+    rows = rows.drop_duplicates(ignore_index=True)
+    again = rows["bin"][rows["bin"].duplicated()]
+    if len(again):
+        raise CatalogError(f"{where}: bin {again.iloc[0]} is listed twice, with different values")
+    return rows

@@ -1,0 +1,100 @@
+"""The catalog of raw bins: time, volume and number of images from their own files."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pandas as pd
+
+from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.deployments import Deployment, deployed
+from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.sources.metadata_export import COLUMNS
+from ifcb_abundance.common.progress import Progress
+from ifcb_abundance.raw.tree import RawBin, ReadStart, read_raw_bin, read_start
+from ifcb_abundance.raw.position import header_position
+from ifcb_abundance.raw.volume import FastRuns, measure_volume
+
+TEXTS = ("cruise", "sample_type", "tags", "volume_method", "volume_note", "position_note")
+
+log = logging.getLogger("ifcb.raw_catalog")
+
+READERS = 4  # files read at a time: it is the disk, or the network behind it, that is waited for
+TOLD = 100  # bins that are warned of one by one; the catalog has the notes of all
+
+
+def list_raw(
+    bins: Iterable[RawBin],
+    deployments: Sequence[Deployment],
+    read: ReadStart = read_start,
+    fast_runs: FastRuns = "factor",
+) -> pd.DataFrame:
+    """Catalog rows of raw bins, as `metadata_export.read_export` gives them.
+
+    `sample_time` is the time in the id, `n_images` counts triggers with an image, `sample_type` is the header's.
+    Positions come from the deployments, and from the header of a bin that is in none of them; where the header has one
+    that does not count, `position_note` says why. fast_runs: as of `measure_volume`. A bin that cannot be read whole is
+    a row like any other, with `volume_note` saying why; without a volume it will not be used. No bin is flagged skip:
+    such ones lie in folders that are not looked into.
+    """
+    bins = list(bins)
+    progress = Progress("raw bins", lambda: (len(bins), len(bins)))
+    with ThreadPoolExecutor(READERS) as pool:
+        rows = list(pool.map(lambda raw: progress.counted(_row, raw, deployments, read, fast_runs), bins))
+    noted = [row for row in rows if row["volume_note"]]
+    for row in noted[:TOLD]:
+        log.warning(f"raw bins: {row['bin']}: {row['volume_note']}")
+    if len(noted) > TOLD:
+        log.warning(f"raw bins: {len(noted) - TOLD:,} more have a volume_note in the catalog")
+    if unplaced := [row for row in rows if row["position_note"]]:
+        first = unplaced[0]
+        log.warning(
+            f"raw bins: the header's position does not count in {len(unplaced):,} of {len(rows):,} (position_note in "
+            f"the catalog), as in {first['bin']}: {first['position_note']}. source.deployments can say where they were"
+        )
+    types = {"sample_time": "datetime64[us, UTC]", "n_images": "Int64"}
+    return pd.DataFrame(rows, columns=COLUMNS).astype(
+        types
+        | dict.fromkeys(("ml_analyzed", "latitude", "longitude", "depth", "volume_disagreement"), "float64")
+        | dict.fromkeys(("bin", "instrument", *TEXTS), "str")
+    )
+
+
+def _row(raw: RawBin, deployments: Sequence[Deployment], read: ReadStart, fast_runs: FastRuns) -> dict[str, Any]:
+    bin_id = parse_bin_id(raw.bin)
+    row: dict[str, Any] = dict.fromkeys(TEXTS, "")
+    row |= {"bin": raw.bin, "sample_time": bin_id.time, "instrument": f"IFCB{bin_id.instrument}", "skip": 0}
+    place = deployed(deployments, bin_id.instrument, bin_id.time)
+    if place:
+        row |= {"latitude": place.latitude, "longitude": place.longitude, "depth": place.depth}
+    try:
+        header, triggers = read_raw_bin(raw, read)
+    except RawFileError as error:
+        return row | {"volume_note": str(error)}
+    volume = measure_volume(triggers, header, fast_runs)
+    notes = [f"{raw.hdr}: {volume.note}"] if volume.note else []
+    if header.dialect == "empty":
+        notes.append(f"{raw.hdr}: is empty: the run is taken for a normal one, and the volume is that of the .adc")
+    notes += [
+        f"{path}: {lines}"
+        for path, lines in ((raw.hdr, header.malformed), (raw.adc, triggers.malformed))
+        if lines.count
+    ]
+    if not place:
+        place_of_header = header_position(header, bin_id.time)
+        row |= {name: getattr(place_of_header, name) for name in ("latitude", "longitude", "depth")}
+        row["position_note"] = _plain(place_of_header.note)
+    return row | {
+        "sample_type": _plain(header.setting("sampleType")),
+        "ml_analyzed": volume.ml_analyzed,
+        "n_images": len(triggers.rois),
+        "volume_method": volume.volume_method,
+        "volume_disagreement": volume.volume_disagreement,
+        "volume_note": _plain("; ".join(notes)),
+    }
+
+
+def _plain(text: str) -> str:
+    """Text of a header, which may hold anything, as a cell of a table."""
+    return "".join(c if c.isprintable() else " " for c in text)

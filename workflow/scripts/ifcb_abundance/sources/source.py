@@ -1,0 +1,129 @@
+"""Where bins come from. Every source answers the same questions: which bins, and what is there of this bin?"""
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pandas as pd
+
+from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.bucket import Bucket
+from ifcb_abundance.sources.dashboard import Dashboard
+from ifcb_abundance.raw.images import RawImages
+from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.bins.window import Window
+
+if TYPE_CHECKING:
+    from ifcb_abundance.scores.summary import Precision
+
+
+class Source(Protocol):
+    """What the workflow knows of a source. `..._identity` says what is read, not how patiently.
+
+    `score_precision` is the precision in which the source stores or prints class scores: what `auto` stands for.
+    `..._identity_of` a bin says so of the bin's own files too: what is made of them is made anew when it changes. It is
+    plain lists, texts and numbers.
+    """
+
+    catalog_identity: dict[str, Any]
+    scores_identity: dict[str, Any]
+    score_precision: "Precision"
+
+    def given_up(self) -> str:
+        """Why nothing more is asked of the server in this process; empty as long as it is asked, or there is none."""
+
+    def catalog_files(self) -> list[str]:
+        """The local files that the list of bins is read from, none if it comes over the network."""
+
+    def scores_files(self, bin_id: str) -> list[str]:
+        """The local files with this bin's class scores, none if they come over the network."""
+
+    def features_files(self, bin_id: str) -> list[str]:
+        """The local files with this bin's features, none if they come over the network."""
+
+    def image_files(self, bin_id: str) -> list[str]:
+        """The local files with this bin's images, none if they come over the network."""
+
+    def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and under `files` path, size and time of each of `scores_files`, if there can be any."""
+
+    def features_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and likewise of `features_files`."""
+
+    def images_identity_of(self, bin_id: str) -> dict[str, Any]:
+        """`scores_identity`, and likewise of `image_files`."""
+
+    def may_have_images(self, bin_id: str) -> bool:
+        """Whether it is not known that the source lacks raw files of the bin; asks for no bin."""
+
+    def list_bins(self, window: Window) -> pd.DataFrame:
+        """All bins that may lie in the window, as rows of `metadata_export.read_export`."""
+
+    def read_scores(self, bin_id: str) -> SourceFile | None:
+        """The bin's class scores as they are stored, None if the source says that it has none."""
+
+    def read_features(self, bin_id: str) -> SourceFile | None:
+        """The bin's features as they are stored, None if the source has none. Raises FeaturesError."""
+
+    def open_images(self, bin_id: str) -> AbstractContextManager[RawImages | None]:
+        """The bin's images, to read any of them; None if the source has no raw files of it. Raises RawFileError."""
+
+    def missing_reason(self, bin_id: str) -> str:
+        """What `read_scores` returning None means, for the ledger."""
+
+    def scores_instead(self, bins: Collection[str]) -> str:
+        """What there is instead, where none of these bins has scores: for a message. May take requests."""
+
+    def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:
+        """How many class-scores files there are, as `Archive.score_files`; None where that takes requests.
+
+        bins: those of the catalog.
+        """
+
+    def score_files_identity(self) -> str | None:
+        """A checksum of which class-scores files there are; None where that takes requests."""
+
+    def would_tell(self, bin_id: str, told: str) -> bool:
+        """Whether a summary on which this stands as address or reason need not be read again."""
+
+
+KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
+    "directory": lambda dataset, options: Archive(  # noqa: ARG005
+        options["path"],
+        options["catalog"],
+        options["scores_format"],
+        options["deployments"],
+        options["fast_runs"],
+    ),
+    "dashboard": lambda dataset, options: Dashboard(
+        dataset,
+        options["url"],
+        catalog=options["catalog"],
+        scores_version=options["scores_version"],
+        model=options["model"],
+        timeout=options["timeout"],
+        retries=options["retries"],
+        backoff=options["backoff"],
+        max_body_mb=options["max_body_mb"],
+        max_requests_per_second=options["max_requests_per_second"],
+    ),
+    "bucket": lambda dataset, options: Bucket(  # noqa: ARG005
+        options["path"],
+        options["endpoint_url"],
+        options["anonymous"],
+        catalog=options["catalog"],
+        scores_format=options["scores_format"],
+        deployments=options["deployments"],
+        fast_runs=options["fast_runs"],
+        timeout=options["timeout"],
+        retries=options["retries"],
+        backoff=options["backoff"],
+        max_body_mb=options["max_body_mb"],
+        max_requests_per_second=options["max_requests_per_second"],
+    ),
+}
+
+
+def open_source(dataset: str, options: Mapping[str, Any]) -> Source:
+    """The source that the options (the config's `source`) describe. Opens nothing yet."""
+    return KINDS[options["kind"]](dataset, options)

@@ -1,0 +1,235 @@
+"""Tables as CSV files, checked against their schema when they are written and when they are read.
+
+Texts of others, such as a cruise or a tag, may begin as a formula of spreadsheets does. In CSV files an apostrophe
+stands before those; whoever reads a table here, or from Parquet, has the text itself.
+"""
+
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+import yaml
+
+from ifcb_abundance.common.strict_csv import any_formula, guarded, unguarded
+from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.common.atomic_write import whole_file
+
+SCHEMAS = Path(__file__).parents[1] / "schemas" / "tables.yaml"
+TABLES = yaml.safe_load(SCHEMAS.read_text(encoding="utf-8"))
+CONTROL = re.compile(r"[\x00-\x1f]")
+DTYPES = {"string": "str", "date": "str", "datetime": "str", "number": "float64", "integer": "Int64"}
+ARROW = {
+    "string": pa.string(),
+    "date": pa.string(),
+    "datetime": pa.timestamp("us", "UTC"),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+}
+
+
+@cache
+def schema(table: str) -> dict[str, dict[str, Any]]:
+    """The table's columns: name to its entry in workflow/schemas/tables.yaml, in order."""
+    return {entry["name"]: entry for entry in TABLES[table]["fields"]}
+
+
+def title(table: str) -> str:
+    """What a row of the table is, in a sentence."""
+    return str(TABLES[table]["title"])
+
+
+def columns(table: str, groups: Sequence[str] = ()) -> list[str]:
+    """The names of the table's columns; of those that depend on the grouping, the given ones."""
+    return [name for name, entry in schema(table).items() if not entry.get("group") or name in groups]
+
+
+def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
+    """Check `frame` against the schema of `table` and write it to `path` as CSV, whole or not at all.
+
+    Numbers are written so that reading them back loses nothing, whole ones without a point even where some are missing;
+    times in ISO 8601 with their offset. Raises TableError if the frame does not agree with the schema; nothing is
+    written then.
+    """
+    check(frame, table, str(path))
+    with whole_file(path) as unfinished:
+        _to_csv(frame, table, unfinished)
+
+
+def as_csv(frame: pd.DataFrame, table: str, where: str) -> str:
+    """What `write` would write, as text. where: what the message of an error calls it."""
+    check(frame, table, where)
+    text = io.StringIO()
+    _to_csv(frame, table, text)
+    return text.getvalue()
+
+
+def _to_csv(frame: pd.DataFrame, table: str, file: Path | io.StringIO) -> None:
+    times = {
+        c: frame[c].map(pd.Timestamp.isoformat, na_action="ignore") for c in frame.select_dtypes("datetimetz").columns
+    }
+    # Where one is missing pandas makes numbers with a point of whole ones.
+    entries = schema(table)
+    whole = {
+        c: frame[c].astype("Int64")
+        for c in frame.columns
+        if entries[c]["type"] == "integer" and not pd.api.types.is_integer_dtype(frame[c])
+    }
+    cells(frame, table).assign(**times, **whole).to_csv(file, index=False, lineterminator="\n")
+
+
+def cells(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """The frame with its texts as cells of a CSV file that no spreadsheet runs."""
+    return _with_texts(frame, table, guarded)
+
+
+def cells_of_batch(batch: pa.RecordBatch, change: Callable[[str], str] = guarded) -> pa.RecordBatch:
+    """Likewise rows of Arrow; or, with `unguarded`, the texts of such cells."""
+    for number, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+        if pa.types.is_string(column.type) and (changed := _changed(pc.unique(column).to_pylist(), change)):
+            texts = pa.array([changed.get(text, text) for text in column.to_pylist()], column.type)
+            batch = batch.set_column(number, name, texts)
+    return batch
+
+
+def _with_texts(frame: pd.DataFrame, table: str, change: Callable[[str], str]) -> pd.DataFrame:
+    texts = {}
+    for name, entry in schema(table).items():
+        if entry["type"] == "string" and name in frame and (changed := _changed(frame[name].unique(), change)):
+            texts[name] = frame[name].map(lambda text, new=changed: new.get(text, text)).astype(frame[name].dtype)
+    return frame.assign(**texts) if texts else frame
+
+
+def _changed(texts: Iterable[Any], change: Callable[[str], str]) -> dict[str, str]:
+    """Those of the different texts of a column that are others afterwards; hardly ever any."""
+    texts = [text for text in texts if isinstance(text, str)]
+    return {text: new for text in texts if (new := change(text)) != text} if any_formula(texts) else {}
+
+
+def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
+    """The table without rows."""
+    entries = schema(table)
+    return pd.DataFrame({name: pd.Series(dtype=DTYPES[entries[name]["type"]]) for name in columns(table, groups)})
+
+
+def read(table: str, path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table that `write` wrote, or `only` some of its columns.
+
+    Raises TableError if what is read does not agree with the schema.
+    """
+    try:
+        frame = _typed(table, path, usecols=list(only) or None)
+    except (ValueError, TypeError) as error:
+        for name in pd.read_csv(path, nrows=0).columns.intersection(list(schema(table))):
+            try:
+                _typed(table, path, usecols=[name])
+            except (ValueError, TypeError) as of_column:
+                raise TableError(f"{path}: table {table}, column {name}: {of_column}") from error
+        raise TableError(f"{path}: not a table {table}: {error}") from error
+    check(frame, table, str(path), only)
+    return frame
+
+
+def from_csv(body: bytes, table: str, where: str) -> pd.DataFrame:
+    """What `as_csv` wrote. Raises TableError, naming `where`, if it does not agree with the schema."""
+    try:
+        frame = _typed(table, io.BytesIO(body))
+    except (ValueError, TypeError) as error:
+        raise TableError(f"{where}: not a table {table}: {error}") from error
+    check(frame, table, where)
+    return frame
+
+
+def arrow_schema(table: str, groups: Sequence[str] = ()) -> pa.Schema:
+    """The table's columns as they are in Parquet files."""
+    entries = schema(table)
+    return pa.schema([(name, ARROW[entries[name]["type"]]) for name in columns(table, groups)])
+
+
+def convert(table: str, path: str | Path, parquet: str | Path) -> None:
+    """Write a table that `write` wrote as Parquet too, block by block: it is never in memory as a whole."""
+    header = list(pd.read_csv(path, nrows=0).columns)
+    types = arrow_schema(table, header)
+    options = pyarrow.csv.ConvertOptions(
+        column_types=types, null_values=[""], strings_can_be_null=False, include_columns=header
+    )
+    with (
+        whole_file(parquet) as unfinished,
+        pyarrow.csv.open_csv(path, convert_options=options) as blocks,
+        pq.ParquetWriter(unfinished, blocks.schema, compression="zstd") as writer,
+    ):
+        for block in blocks:
+            writer.write_batch(cells_of_batch(block, unguarded))
+
+
+def _typed(table: str, path: str | Path | io.BytesIO, **options: Any) -> pd.DataFrame:
+    entries = schema(table)
+    frame: pd.DataFrame = pd.read_csv(
+        path,
+        dtype={name: DTYPES[entry["type"]] for name, entry in entries.items()},
+        keep_default_na=False,  # a class may be called NA
+        na_values={name: [""] for name, entry in entries.items() if DTYPES[entry["type"]] != "str"},
+        **options,
+    )
+    for name, entry in entries.items():
+        if entry["type"] == "datetime" and name in frame:
+            frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
+    return _with_texts(frame, table, unguarded)
+
+
+def check(frame: pd.DataFrame, table: str, where: str, only: Sequence[str] = ()) -> None:
+    """Raise TableError, naming table, column and row, unless the frame agrees with its schema.
+
+    only: the columns that have to be there; else all that the schema has.
+    """
+    entries = schema(table)
+    wrong = [c for c in frame.columns if c not in entries]
+    wrong += [c for c in only or entries if c not in frame.columns and not entries[c].get("group")]
+    if wrong:
+        raise TableError(f"{where}: columns {wrong} are missing or not in the schema of {table}")
+    for name in frame.columns if len(frame) else ():  # an empty table has no types either
+        _check_column(frame, name, entries[name], f"{where}: table {table}, column {name}")
+
+
+def _check_column(frame: pd.DataFrame, name: str, entry: dict[str, Any], where: str) -> None:
+    values, rules = frame[name], entry.get("constraints", {})
+    if entry["type"] in ("number", "integer"):
+        numbers = values.to_numpy("float64", na_value=np.nan)
+        bad = (numbers < rules.get("minimum", -np.inf)) | (numbers > rules.get("maximum", np.inf))
+        bad |= np.isnan(numbers) & rules.get("required", False)
+        if "enum" in rules:
+            bad |= ~np.isin(numbers, rules["enum"])
+        if entry["type"] == "integer":
+            rules = {"whole": True, **rules}
+            bad |= ~np.isnan(numbers) & ((numbers != np.floor(numbers)) | np.isinf(numbers))
+    else:
+        if entry["type"] == "string":
+            rules = {"no control characters": True, **rules}
+        # Many rows, few different texts.
+        bad = values.isin([value for value in values.unique() if not _is_right(value, rules)]).to_numpy()
+    if rules.get("unique"):
+        bad = bad | values.duplicated().to_numpy()
+    if bad.any():
+        row = frame.loc[bad].iloc[0].to_dict()
+        raise TableError(f"{where}: {bad.sum()} value(s) break {rules}, the first in row {row}")
+
+
+def _is_right(value: Any, rules: Mapping[str, Any]) -> bool:
+    """Whether a text, or a time, obeys the rules; missing is as empty."""
+    if pd.isna(value) or value == "":
+        value = ""
+        if rules.get("required"):
+            return False
+    if "no control characters" in rules and isinstance(value, str) and CONTROL.search(value):
+        return False
+    if "pattern" in rules and not re.fullmatch(rules["pattern"], value):
+        return False
+    return "enum" not in rules or value in rules["enum"]
