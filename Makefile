@@ -18,7 +18,7 @@ endif
 test: .venv/installed-dev ## pass the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW=tests/integration: without fuzz
+slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(SLOW)
 
 oldest: .venv/installed ## run the demo with the oldest Snakemake that may be used, beside the pinned packages
@@ -42,7 +42,7 @@ lint: .venv/installed-dev ## style, types and the engine's own lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/mypy workflow/scripts
+	$(BIN)/mypy workflow/scripts/ifcb_abundance
 	$(BIN)/snakemake --lint
 
 lock: .venv/installed-dev ## pin anew what pyproject.toml asks for

@@ -77,9 +77,16 @@ def clients(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
 def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     """What of a bin's processor time goes where, by calling the parts one after the other."""
     sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-    from ifcb_abundance.sources.dashboard import Dashboard
-    from ifcb_abundance.scores.summary import Provenance, count_classes, find_winners, read_scores, read_summary, write_summary
     from ifcb_abundance.abundance.sweep import count_kept
+    from ifcb_abundance.scores.summary import (
+        Provenance,
+        count_classes,
+        find_winners,
+        read_scores,
+        read_summary,
+        write_summary,
+    )
+    from ifcb_abundance.sources.dashboard import Dashboard
 
     (bin_id,) = archive.write_bins(folder / "archive", 1)
     archive.write_body(folder / "body", options.rois, options.classes)

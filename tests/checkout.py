@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "pyproject.toml")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
 
@@ -96,24 +94,3 @@ class Checkout:
             for top in ("results", "resources", "logs")
             for path in sorted((self.folder / top).rglob("*"))
         }
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _signals_of_a_terminal() -> None:
-    """What is started in the background, or by nohup, ignores signals, and so would all runs that the tests start."""
-    for sign in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(sign) == signal.SIG_IGN:
-            signal.signal(sign, signal.SIG_DFL)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return Checkout(tmp_path / "checkout")
-
-
-@pytest.fixture(scope="session")
-def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The embedded default run, shared by tests that only look at it."""
-    run = Checkout(tmp_path_factory.mktemp("demo"))
-    run.printed = run.run()  # type: ignore[attr-defined]
-    return run

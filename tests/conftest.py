@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 from hypothesis import HealthCheck, settings
+
+from tests.checkout import Checkout
 
 Figure = Callable[[str, int], None]
 PAGE = """\
@@ -64,3 +67,24 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         )
         rows |= {what: f"{number:,}" for what, number in figures.items()}
         path.write_text(PAGE.format("\n".join(f"| {what} | {number} |" for what, number in sorted(rows.items()))))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_terminal() -> None:
+    """What is started in the background, or by nohup, ignores signals, and so would all runs that the tests start."""
+    for sign in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(sign) == signal.SIG_IGN:
+            signal.signal(sign, signal.SIG_DFL)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path / "checkout")
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The embedded default run, shared by tests that only look at it."""
+    run = Checkout(tmp_path_factory.mktemp("demo"))
+    run.printed = run.run()  # type: ignore[attr-defined]
+    return run

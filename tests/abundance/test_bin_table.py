@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_csv, write_part
 from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import PARTS, Pooled, Rois, Row, a_bin, pool, rois
 
 BINS: dict[str, list[Row]] = {

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.abundance.coverage import STATUSES, cover, greatest_distance_km
+from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import a_bin, pool, rois
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "tables" / "Margalefidinium_2018.csv"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.archives import bin_row, write_archive, write_scores
-from tests.dashboard.emulator import Emulator
 from tests.checkout import Checkout
-from tests.sources.test_bucket_run import ENVIRONMENT
+from tests.dashboard.emulator import Emulator
 from tests.s3_server import S3Server
+from tests.sources.test_bucket_run import ENVIRONMENT
 
 BINS = [f"D202404{day}T{hour:02d}0000_IFCB010" for day in (15, 16) for hour in (3, 15)]
 OTHERS = [f"D20230415T{hour:02d}0000_IFCB010" for hour in range(20)]

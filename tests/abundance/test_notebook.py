@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator
 from tests.checkout import Checkout
+from tests.dashboard.emulator import Emulator
 
 CLASSES = ["Akashiwo", "Ditylum_brightwellii", "Guinardia_delicatula", "detritus"]
 

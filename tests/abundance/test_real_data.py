@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.archives import bin_row, write_archive, write_scores
-from tests.dashboard.emulator import Emulator
 from tests.checkout import ROOT, Checkout
+from tests.dashboard.emulator import Emulator
 
 SHARED = ROOT.parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no test data at {SHARED}")

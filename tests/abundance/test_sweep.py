@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ifcb_abundance.tables import table_files
-from ifcb_abundance.scores.summary import Precision, Provenance, find_winners, read_summary, write_summary
 from ifcb_abundance.abundance.sweep import count_kept, merge_parts, write_part
+from ifcb_abundance.scores.summary import Precision, Provenance, find_winners, read_summary, write_summary
+from ifcb_abundance.tables import table_files
 
 THRESHOLDS = [0.05 * i for i in range(21)]
 LABELS = (("A", "B", "C", "never"), ("C", "A"), ("B", "D", "never"), ("C", "A", "B"))

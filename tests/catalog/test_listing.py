@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.common.errors import CatalogError
+from ifcb_abundance.sources.directory import Archive
 from tests.archives import bin_row, write_archive
-from ifcb_abundance.bins.window import Bound, Window
 
 
 def listed(folder: Path, bins: list[dict[str, Any]], start: str | None = None, end: str | None = None) -> list[str]:

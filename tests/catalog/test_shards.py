@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.catalog.shards import find_shards
+from ifcb_abundance.common.errors import ConfigError
 
 
 @pytest.fixture

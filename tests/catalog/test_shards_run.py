@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator
 from tests.checkout import Checkout
+from tests.dashboard.emulator import Emulator
 
 # A day at each end of a year and of a month; none in 2022, whose shard is empty.
 DAYS = ["20210630", "20210701", "20211231", "20230101", "20230131", "20230201"]

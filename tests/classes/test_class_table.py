@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.classes.class_table import TRAITS, read_class_table, traits, warn_of_unlisted
 from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import CLASSES, a_bin, pool, rois
 
 HEADER = "label,scientific_name,aphia_id,living,group,harmful"

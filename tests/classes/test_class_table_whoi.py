@@ -10,7 +10,7 @@ import pytest
 from ifcb_abundance.classes.class_table import NOT_LIVING as NOT_LIVING_ANYWHERE
 from ifcb_abundance.classes.class_table import traits
 from ifcb_abundance.demo.archive import LABELS
-from tests.unit import label_page
+from tests.classes import label_page
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "config" / "classes.csv"

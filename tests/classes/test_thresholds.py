@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.classes.thresholds import read_class_thresholds, warn_of_unknown
+from ifcb_abundance.common.errors import ConfigError
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "scores" / "D20220522T000439_IFCB134_thresholds.csv"
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator
 from tests.checkout import ROOT, Checkout
+from tests.dashboard.emulator import Emulator
 
 BIN = "D20240401T010000_IFCB010"
 

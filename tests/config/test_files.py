@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ifcb_abundance.config.files import in_quotes, read_strictly
 from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.config.files import in_quotes, read_strictly
 
 
 def refused(*texts: str, folder: Path) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ifcb_abundance.config import settings
-from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.bins.window import Bound, Window
+from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.config import settings
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())

@@ -9,8 +9,8 @@ import pytest
 
 from ifcb_abundance.demo.archive import AWKWARD, NEWER_CLASSES
 from tests import truth
-from tests.comparing import assert_equals_truth
 from tests.checkout import Checkout
+from tests.comparing import assert_equals_truth
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator
 from tests.checkout import ROOT, SNAKEMAKE, Checkout
-from tests.exports.test_exports import EXPORT
+from tests.dashboard.emulator import Emulator
 from tests.engine.test_surroundings import obey_permissions
+from tests.exports.test_exports import EXPORT
 from tests.s3_server import S3Server, flat
 
 # Nobody can make a folder in /proc, not even root.

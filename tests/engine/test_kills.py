@@ -24,9 +24,9 @@ import pytest
 import yaml
 
 from tests.archives import bin_row, write_archive
+from tests.checkout import SNAKEMAKE, Checkout
 from tests.conftest import Figure
 from tests.dashboard.emulator import Emulator
-from tests.checkout import SNAKEMAKE, Checkout
 from tests.sources.test_dashboard_run import asked_bins, config
 
 DAYS = [f"2024-04-0{day}" for day in range(1, 7)]

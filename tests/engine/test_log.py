@@ -11,9 +11,9 @@ from snakemake.exceptions import RuleException, WorkflowError, print_exception
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from ifcb_abundance.engine.log import NOT_COMPLETE, Sentences, count_failed
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.common.job_log import TOLD, logged
+from ifcb_abundance.engine.log import NOT_COMPLETE, Sentences, count_failed
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator, Fault
 from tests.checkout import Checkout
+from tests.dashboard.emulator import Emulator, Fault
 from tests.sources.test_dashboard_run import config
 
 DAYS = ["2024-04-01", "2024-04-02"]
@@ -104,7 +104,7 @@ def test_a_script_of_its_own_process_is_told_once_though_it_is_tried_three_times
     assert_plain(printed)
 
 
-BUG = """    from errors import WorkflowInputError
+BUG = """    from ifcb_abundance.common.errors import WorkflowInputError
     try:
         raise WorkflowInputError("not this")
     except WorkflowInputError:
@@ -113,7 +113,7 @@ BUG = """    from errors import WorkflowInputError
 
 
 def break_function(checkout: Checkout, module: str, line: str) -> None:
-    path = checkout.folder / "workflow" / "scripts" / module
+    path = checkout.folder / "workflow" / "scripts" / "ifcb_abundance" / module
     text = path.read_text()
     assert text.count(line) == 1
     path.write_text(text.replace(line, BUG + line))
@@ -123,12 +123,14 @@ def test_of_a_bug_all_is_told(checkout: Checkout, archive: Path) -> None:
     """Even of one that is met while an error of ours is dealt with; in this process, in another, and in a script."""
     settings = {"dataset": "own", "source": {"path": str(archive)}}
     checkout.run(settings)
-    break_function(checkout, "vega_scripts.py", "    with whole_file(path) as unfinished:\n")
+    break_function(checkout, "figures/vega_scripts.py", "    with whole_file(path) as unfinished:\n")
     printed = checkout.run(settings, "results/own/figures/vega.js", fails=True)
     assert "a slip of ours" in printed
     assert re.search(r'vega_scripts\.py", line \d+', printed)
     assert "Traceback" in printed
-    break_function(checkout, "abundance.py", '    index = table_files.columns("abundance_wide", method.group_by)\n')
+    break_function(
+        checkout, "abundance/days.py", '    index = table_files.columns("abundance_wide", method.group_by)\n'
+    )
     (checkout.results("own") / "abundance_wide.csv").unlink()
     for arguments in ((), ("--workflow-profile", "none")):
         printed = checkout.run(settings, *arguments, fails=True)

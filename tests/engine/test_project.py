@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
+PACKAGE = "ifcb_abundance"
 # What a package is imported as, where that is not its name.
 MODULES = {
     "netcdf4": "netCDF4",
@@ -41,8 +42,7 @@ def imported(*places: Path) -> set[str]:
                     found |= {alias.name.split(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and not node.level:
                     found.add(node.module.split(".")[0])
-    own = {path.stem for path in SCRIPTS.glob("*.py")}
-    return found - own - set(sys.stdlib_module_names)
+    return found - {PACKAGE} - set(sys.stdlib_module_names)
 
 
 def conda(path: Path) -> dict[str, str]:
@@ -81,14 +81,17 @@ def imports_of(module: str, seen: set[str]) -> set[str]:
         return set()
     seen.add(module)
     found = set()
-    for node in ast.walk(ast.parse((SCRIPTS / f"{module}.py").read_text(encoding="utf-8"))):
+    path = SCRIPTS.joinpath(*module.split(".")).with_suffix(".py")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names_of = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-        names_of += [node.module] if isinstance(node, ast.ImportFrom) else []
-        for name in {name.split(".")[0] for name in names_of}:
-            if (SCRIPTS / f"{name}.py").exists():
+        if isinstance(node, ast.ImportFrom):
+            of_room = node.module.count(".") == 1 and node.module.startswith(PACKAGE)
+            names_of += [f"{node.module}.{a.name}" for a in node.names] if of_room else [node.module]
+        for name in names_of:
+            if name.startswith(f"{PACKAGE}."):
                 found |= imports_of(name, seen)
-            elif name not in sys.stdlib_module_names:
-                found.add(name)
+            elif name.split(".")[0] not in sys.stdlib_module_names:
+                found.add(name.split(".")[0])
     return found
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ifcb_abundance.demo.archive import write_demo_archive
-from tests.dashboard.emulator import Emulator
 from tests.checkout import Checkout
-from tests.sources.test_dashboard_run import config
+from tests.dashboard.emulator import Emulator
 from tests.slurm import PROFILE, cluster, submitted, why_not
+from tests.sources.test_dashboard_run import config
 
 pytestmark = pytest.mark.slow
 TABLES_ONLY = {"report": {"make": False}}
@@ -33,7 +33,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def break_reshape(checkout: Checkout, condition: str, error: str = "RuntimeError") -> None:
     """Have the rule that goes to a node fail there."""
-    module = checkout.folder / "workflow" / "scripts" / "abundance.py"
+    module = checkout.folder / "workflow" / "scripts" / "ifcb_abundance" / "abundance" / "days.py"
     start = '    index = table_files.columns("abundance_wide", method.group_by)\n'
     broken = f'    if {condition}:\n        raise {error}("broken on purpose")\n'
     text = module.read_text()

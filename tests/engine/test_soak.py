@@ -12,10 +12,10 @@ import pytest
 
 from tests import truth
 from tests.archives import bin_row, write_archive
+from tests.checkout import Checkout
+from tests.comparing import assert_equals_truth
 from tests.conftest import Figure
 from tests.dashboard.emulator import Emulator, Fault
-from tests.comparing import assert_equals_truth
-from tests.checkout import Checkout
 from tests.sources.test_dashboard_run import EXPORT, config
 
 BINS, PER_DAY, SHARE = 5000, 100, 0.05

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.archives import bin_row, write_archive, write_scores
-from tests.dashboard.emulator import Emulator, Fault
 from tests.checkout import Checkout
-from tests.sources.test_dashboard_run import config
+from tests.dashboard.emulator import Emulator, Fault
 from tests.engine.test_kills import copy_of
 from tests.raw_files import picture, write_bin
+from tests.sources.test_dashboard_run import config
 
 DAYS = ["2024-04-01", "2024-04-02"]
 BINS = [f"D{day.replace('-', '')}T{hour:02d}0000_IFCB010" for day in DAYS for hour in (3, 15)]

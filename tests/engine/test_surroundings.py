@@ -22,11 +22,11 @@ from typing import Any
 import pytest
 
 from tests.archives import bin_row, write_archive
+from tests.checkout import Checkout
 from tests.conftest import Figure
 from tests.dashboard.emulator import Emulator, Fault
-from tests.checkout import Checkout
-from tests.sources.test_dashboard_run import EXPORT, asked_bins, config, targets
 from tests.engine.test_kills import assert_whole, copy_of, end, files_there, start, wait_until, whole_summaries
+from tests.sources.test_dashboard_run import EXPORT, asked_bins, config, targets
 
 DAYS = ["2024-04-01", "2024-04-02", "2024-04-03"]
 BINS = [f"D{day.replace('-', '')}T{hour:02d}0000_IFCB010" for day in DAYS for hour in range(0, 24, 6)]

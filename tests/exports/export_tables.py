@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.exports.publication import Publication, Tables
+from ifcb_abundance.tables import table_files
 
 # label: scientific_name, aphia_id, living
 TRAITS = {

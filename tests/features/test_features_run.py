@@ -14,8 +14,8 @@ import pytest
 from ifcb_abundance.demo.archive import AWKWARD
 from tests import truth
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator, Fault
 from tests.checkout import ROOT, Checkout
+from tests.dashboard.emulator import Emulator, Fault
 
 TABLES = ("biovolume_long", "biovolume_groups", "size_spectrum", "features_ledger")
 FIGURES = ("size_spectrum", "carbon")

@@ -16,26 +16,33 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from ifcb_abundance.scores import summary as scores_module
-from ifcb_abundance.config import settings
 from ifcb_abundance.bins.ids import PATTERN, parse_bin_id
+from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.classes.class_table import read_class_table
-from ifcb_abundance.sources.dashboard import Dashboard
-from ifcb_abundance.common.errors import CatalogError, ConfigError, FeaturesError, RawFileError, ScoresError, WorkflowInputError
+from ifcb_abundance.classes.thresholds import read_class_thresholds
+from ifcb_abundance.common.errors import (
+    CatalogError,
+    ConfigError,
+    FeaturesError,
+    RawFileError,
+    ScoresError,
+    WorkflowInputError,
+)
+from ifcb_abundance.config import settings
 from ifcb_abundance.features.summary import read_features
-from ifcb_abundance.sources.metadata_export import COLUMNS, read_export
 from ifcb_abundance.raw.header import read_header
 from ifcb_abundance.raw.images import image_numbers, read_image
 from ifcb_abundance.raw.position import header_position
 from ifcb_abundance.raw.triggers import read_triggers
 from ifcb_abundance.raw.volume import measure_volume
+from ifcb_abundance.scores import summary as scores_module
 from ifcb_abundance.scores.summary import Precision, count_classes, find_winners, read_score_file, read_scores
+from ifcb_abundance.sources.dashboard import Dashboard
+from ifcb_abundance.sources.metadata_export import COLUMNS, read_export
 from ifcb_abundance.sources.source_file import SourceFile
 from tests import raw_files
 from tests.fuzz import config_oracle, making, oracle
 from tests.fuzz.making import BIN, Pick
-from ifcb_abundance.classes.thresholds import read_class_thresholds
-from ifcb_abundance.bins.window import Bound, Window
 
 ROOT = Path(__file__).parents[2]
 KINDS: dict[Precision, str] = {"float16": oracle.HALF, "float32": oracle.SINGLE, "float64": oracle.DOUBLE}

@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
-from ifcb_abundance.config import settings
 from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.window import Bound
 from ifcb_abundance.classes.class_table import read_class_table
-from ifcb_abundance.sources.dashboard import Dashboard
 from ifcb_abundance.common.errors import ConfigError, ScoresError
+from ifcb_abundance.config import settings
 from ifcb_abundance.scores.summary import read_scores
+from ifcb_abundance.sources.dashboard import Dashboard
 from tests.fuzz import making
 from tests.fuzz.making import BIN
-from ifcb_abundance.bins.window import Bound
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+SCRIPTS = sorted((ROOT / "workflow" / "scripts").rglob("*.py"))
 RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
 HOSTILE = [
     *(
@@ -112,7 +112,7 @@ def used(tree: ast.AST) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_no_module_runs_what_it_reads(path: Path) -> None:
     names = used(ast.parse(path.read_text(encoding="utf-8")))
     assert not names & (FORBIDDEN | OF_STRINGS | {"shell", "allow_pickle", "yaml.load", "np.load", "numpy.load"})

@@ -19,8 +19,8 @@ from playwright.sync_api import Browser
 
 from tests.archives import bin_row, write_archive
 from tests.browser import chromium, opened
-from tests.dashboard.emulator import Emulator, Fault
 from tests.checkout import Checkout
+from tests.dashboard.emulator import Emulator, Fault
 from tests.raw_files import NEW, OLD, picture, write_bin
 
 RAW = Path(__file__).parents[2].parent / "shared" / "data" / "raw"

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.images import extract as extract_images
 from ifcb_abundance.images import montages
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.sources.directory import Archive
-from ifcb_abundance.common.errors import TableError
-from tests.raw_files import NEW, picture, write_bin
+from ifcb_abundance.tables import table_files
 from tests.images.test_extract import METHOD
+from tests.raw_files import NEW, picture, write_bin
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = (

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator
 from tests.checkout import Checkout
+from tests.dashboard.emulator import Emulator
 from tests.raw_files import keyed_header, picture, scores_h5, scores_mat, write_bin
 
 BINS = [f"D202404{day}T{hour:02d}0000_IFCB{ifcb:03d}" for day in (15, 16) for hour in (3, 15) for ifcb in (10, 125)]

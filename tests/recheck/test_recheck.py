@@ -7,9 +7,9 @@ import pandas as pd
 
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
 from tests import truth
-from tests.dashboard.emulator import Emulator
-from tests.comparing import assert_equals_truth
 from tests.checkout import Checkout
+from tests.comparing import assert_equals_truth
+from tests.dashboard.emulator import Emulator
 from tests.sources.test_dashboard_run import EXPORT, asked_bins, config, targets
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from ifcb_abundance.abundance.days import Method, merge_abundance
+from ifcb_abundance.config import settings
 from ifcb_abundance.report import overview
 from ifcb_abundance.report import page as report_page
-from ifcb_abundance.config import settings
-from ifcb_abundance.tables import table_files
-from ifcb_abundance.abundance.days import Method, merge_abundance
 from ifcb_abundance.report.run_record import record_run
+from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import CLASSES, PARTS, Rois, Row, day_files, pool, records
 
 Day = tuple[Sequence[Row], Sequence[Rois | str]]  # bins and their scores, as `pool` takes them

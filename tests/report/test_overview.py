@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from docutils.core import publish_parts
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.report.overview import look_over, read_run, write_overview
+from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import a_bin, rois
 from tests.report.reported import a_run, looked_over, tables
 

@@ -13,9 +13,9 @@ import vl_convert
 from playwright.sync_api import Browser, Page, expect
 
 from tests import truth
+from tests.abundance.pooling import a_bin, rois
 from tests.browser import chromium, opened
 from tests.checkout import Checkout
-from tests.abundance.pooling import a_bin, rois
 from tests.report.reported import a_report, a_run
 
 Table = dict[truth.Key, dict[str, float]]

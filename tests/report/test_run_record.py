@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ifcb_abundance.common import proof
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.report.run_record import asked_of, read, record_run, summary, vouches, vouches_for_catalog
+from ifcb_abundance.tables import table_files
 
 CONFIG = {"dataset": "mvco", "source": {"kind": "directory", "catalog": "export"}, "classify": {"threshold": 0.7}}
 STATUSES = ["used", "used", "skipped", "filtered", "bad_volume", "no_scores"]

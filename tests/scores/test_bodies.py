@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ifcb_abundance.sources.dashboard import Dashboard
 from ifcb_abundance.common.errors import ScoresError
+from ifcb_abundance.sources.dashboard import Dashboard
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator, Fault
 from tests.checkout import ROOT
+from tests.dashboard.emulator import Emulator, Fault
 
 BIN = "D20240401T010000_IFCB010"
 REDUCE = """

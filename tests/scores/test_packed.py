@@ -14,9 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifcb_abundance.scores.packed import MOST_BYTES, read_packed
 from ifcb_abundance.common.errors import ScoresError
-from ifcb_abundance.scores.summary import count_classes, find_winners, read_score_file, read_scores, read_summary, summarize_scores
+from ifcb_abundance.scores.packed import MOST_BYTES, read_packed
+from ifcb_abundance.scores.summary import (
+    count_classes,
+    find_winners,
+    read_score_file,
+    read_scores,
+    read_summary,
+    summarize_scores,
+)
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.raw_files import NEW, scores_h5, scores_mat
 

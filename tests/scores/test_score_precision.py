@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.archives import bin_row, write_archive, write_scores
-from tests.dashboard.emulator import Emulator
 from tests.checkout import ROOT, Checkout
+from tests.dashboard.emulator import Emulator
 from tests.exports.test_exports import EXPORT
 from tests.raw_files import scores_h5, scores_mat
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.classes.thresholds import read_class_thresholds
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.scores.summary import (
     PRECISIONS,
@@ -31,10 +31,10 @@ from ifcb_abundance.scores.summary import (
     summarize_scores,
     write_summary,
 )
+from ifcb_abundance.sources.directory import Archive
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import write_scores
 from tests.raw_files import scores_h5, scores_mat
-from ifcb_abundance.classes.thresholds import read_class_thresholds
 
 BIN = "D20240215T150055_IFCB010"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

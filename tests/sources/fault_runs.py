@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.archives import bin_row, write_archive
+from tests.checkout import Checkout
 from tests.dashboard.emulator import Emulator, Fault, Request
 from tests.dashboard.faults import deaf
-from tests.checkout import Checkout
 from tests.sources.fault_matrix import (
     BIN_ID,
     BINS,

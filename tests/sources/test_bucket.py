@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifcb_abundance.sources.directory import Archive
-from ifcb_abundance.sources.bucket import Bucket
 from ifcb_abundance.common.errors import NoBinsError
 from ifcb_abundance.raw.tree import find_raw
+from ifcb_abundance.sources.bucket import Bucket
+from ifcb_abundance.sources.directory import Archive
 
 BINS = ["D20240215T150055_IFCB010", "D20230215T150055_IFCB010", "IFCB5_2012_028_081515", "D20240230T150055_IFCB010"]
 ENDS = [

@@ -15,17 +15,24 @@ import pytest
 import trustme
 from werkzeug.wrappers import Response
 
-from ifcb_abundance.sources.directory import Archive
-from ifcb_abundance.sources.bucket import Bucket
-from ifcb_abundance.common.errors import CatalogError, NoBinsError, RawFileError, RequestError, ScoresError, UnreachableError
+from ifcb_abundance.bins.window import Bound, Window
+from ifcb_abundance.common.errors import (
+    CatalogError,
+    NoBinsError,
+    RawFileError,
+    RequestError,
+    ScoresError,
+    UnreachableError,
+)
 from ifcb_abundance.raw.images import read_image, read_images
+from ifcb_abundance.sources.bucket import Bucket
+from ifcb_abundance.sources.directory import Archive
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 from tests.raw.test_raw_run import BINS, ml_analyzed, write_csv, write_tree
 from tests.raw_files import keyed_header, picture, write_bin
 from tests.s3_server import Request, S3Server, error, flat
-from ifcb_abundance.bins.window import Bound, Window
 
 BIN, LATER, OTHER_YEAR = "D20240415T030000_IFCB010", "D20240416T030000_IFCB010", "D20230415T030000_IFCB010"
 OLD = "IFCB5_2024_106_081515"  # 15 April

@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator
 from tests.checkout import Checkout
+from tests.dashboard.emulator import Emulator
 
 BIN = "D20240401T010000_IFCB010"
 USER, PASSWORD = "someone", "correct-horse-battery"

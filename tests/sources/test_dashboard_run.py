@@ -11,9 +11,9 @@ import pytest
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
 from tests import truth
 from tests.archives import bin_row, write_archive
-from tests.dashboard.emulator import Emulator, Fault, Request, ScoreDirectory
-from tests.comparing import assert_equals_truth
 from tests.checkout import Checkout
+from tests.comparing import assert_equals_truth
+from tests.dashboard.emulator import Emulator, Fault, Request, ScoreDirectory
 from tests.raw_files import scores_h5, scores_mat
 
 VERSIONS = ("5.0", "5.1", "5.2")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.common.errors import CatalogError, ScoresError
+from ifcb_abundance.sources.directory import Archive
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import bin_row, write_archive, write_scores
-from ifcb_abundance.bins.window import Bound, Window
 
 BIN, OTHER = "D20240215T150055_IFCB010", "IFCB5_2012_028_081515"
 

@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from tests import truth
+from tests.comparing import assert_equals_truth
 from tests.conftest import Figure
 from tests.sources import fault_page
-from tests.comparing import assert_equals_truth
 from tests.sources.fault_matrix import (
     BINS,
     CLASSES,

@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from ifcb_abundance.common.errors import NoConnectionError, RequestError, TransientError, UnreachableError, kind_of
-from ifcb_abundance.sources.retry import ENOUGH, Patience
 from ifcb_abundance.sources.concurrency import Leave
+from ifcb_abundance.sources.retry import ENOUGH, Patience
 
 
 class Server:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.tables import table_files
 
 CATALOG = {
     "bin": "D20240215T000000_IFCB010",

@@ -31,7 +31,7 @@ rule bundle_scripts:
     conda:
         "../../envs/figures.yaml"
     script:
-        f"{SCRIPTS}/vega_scripts.py"
+        f"{SCRIPTS}/bundle_scripts.py"
 
 
 for figure, (shows, tables) in {**DRAWN, **DRAWN_OF_FEATURES}.items():
@@ -68,7 +68,7 @@ for figure, (shows, tables) in {**DRAWN, **DRAWN_OF_FEATURES}.items():
             figure=figure,
             wish=WISH,
         script:
-            f"{SCRIPTS}/figures.py"
+            f"{SCRIPTS}/draw_figure.py"
 
 
 # With all tables: else those that figures are not drawn from could be left as they were before a change of the config.

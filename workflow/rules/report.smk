@@ -59,4 +59,4 @@ rule write_report:
     params:
         version=overview.VERSION,
     script:
-        f"{SCRIPTS}/report_page.py"
+        f"{SCRIPTS}/write_report.py"

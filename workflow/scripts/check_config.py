@@ -5,9 +5,9 @@ import sys
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
+from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import settings
 from ifcb_abundance.config.files import read_strictly
-from ifcb_abundance.common.errors import ConfigError
 
 if __name__ == "__main__":
     own = settings.WORKFLOW / "config" / "config.yaml"

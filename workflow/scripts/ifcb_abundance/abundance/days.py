@@ -9,19 +9,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ifcb_abundance.common import proof
 from ifcb_abundance.abundance import sweep
-from ifcb_abundance.tables import table_files
-from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_part
-from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits, warn_of_unlisted
 from ifcb_abundance.abundance.coverage import cover
-from ifcb_abundance.common.errors import ScoresError, TableError
-from ifcb_abundance.common.atomic_write import whole_file
-from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
-from ifcb_abundance.scores.summary import UNCLASSIFIED, Precision, Provenance, count_classes, label_set, read_provenance, read_summary
+from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.catalog.selection import WANTED
+from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits, warn_of_unlisted
 from ifcb_abundance.classes.thresholds import warn_of_unknown
+from ifcb_abundance.common import proof
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.errors import ScoresError, TableError
+from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
+from ifcb_abundance.scores.summary import (
+    UNCLASSIFIED,
+    Precision,
+    Provenance,
+    count_classes,
+    label_set,
+    read_provenance,
+    read_summary,
+)
+from ifcb_abundance.tables import table_files
 
 VERSION = 2  # of the meaning of the daily tables: raise it when they have to be pooled again
 GROUPS = ("instrument", "depth", "cruise", "sample_type")

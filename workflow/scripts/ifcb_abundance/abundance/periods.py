@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ifcb_abundance.tables import table_files
-from ifcb_abundance.abundance.days import GROUPS, Method, Tally, pool
 from ifcb_abundance.abundance.bin_table import OF_BIN
+from ifcb_abundance.abundance.days import GROUPS, Method, Tally, pool
+from ifcb_abundance.tables import table_files
 
 STARTS = {"hour": "h", "week": "W", "month": "M"}  # pandas' names; weeks begin on Monday (ISO 8601)
 

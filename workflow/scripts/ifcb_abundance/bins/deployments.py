@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ifcb_abundance.common.strict_csv import number, read_columns
 from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.common.strict_csv import number, read_columns
 
 COLUMNS = ("instrument", "from", "to", "latitude", "longitude", "depth")
 LIMITS = {"latitude": 90.0, "longitude": 180.0, "depth": 12000.0}

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from ifcb_abundance.tables import table_files
+from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import CatalogError, NoBinsError
 from ifcb_abundance.common.folders import stamp
 from ifcb_abundance.sources.source import Source
-from ifcb_abundance.bins.window import Window
+from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.catalog")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.bins.positions import only_positions
+from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.selection")
 

@@ -16,17 +16,17 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from ifcb_abundance.bins.ids import parse_bin_id
-from ifcb_abundance.classes.class_table import read_class_table
-from ifcb_abundance.common.strict_csv import number
 from ifcb_abundance.bins.deployments import Deployment, read_deployments
-from ifcb_abundance.common.errors import ConfigError
-from ifcb_abundance.classes.thresholds import read_class_thresholds
+from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Bound, Window
+from ifcb_abundance.classes.class_table import read_class_table
+from ifcb_abundance.classes.thresholds import read_class_thresholds
+from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.common.strict_csv import number
 
 AUTO = "auto"  # as classify.score_precision: the precision of the source
 MERGE = "merge"  # stands as shard where the shards are put together
-WORKFLOW = Path(__file__).parents[2]
+WORKFLOW = Path(__file__).parents[4]
 SCHEMA = WORKFLOW / "workflow" / "schemas" / "config.schema.yaml"
 DEEPEST = 8  # levels of a config; YAML's anchors make lists that hold themselves
 LARGEST = 2**63  # whole numbers beyond it are refused: Python does not even print the largest

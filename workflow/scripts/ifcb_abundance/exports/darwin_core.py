@@ -7,20 +7,25 @@ import logging
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import pandas as pd
 
 from ifcb_abundance.common import version
-from ifcb_abundance.common.errors import TableError, quoted
-from ifcb_abundance.exports.publication import LICENSES, LIMITS, METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
 from ifcb_abundance.common.atomic_write import whole_file
-from ifcb_abundance.common.job_log import scripted
-
-if TYPE_CHECKING:
-    snakemake: Any
+from ifcb_abundance.common.errors import TableError, quoted
+from ifcb_abundance.exports.publication import (
+    LICENSES,
+    LIMITS,
+    METHOD,
+    Publication,
+    Tables,
+    lsid,
+    read_days,
+    text_of,
+    warn_of_left_out,
+)
 
 log = logging.getLogger("ifcb.export_darwin_core")
 
@@ -340,17 +345,3 @@ def _coverage(coverage: ET.Element, publication: Publication, events: pd.DataFra
         taxon = ET.SubElement(taxa, "taxonomicClassification")
         ET.SubElement(taxon, "taxonRankValue").text = name
         ET.SubElement(taxon, "taxonId", {"provider": "https://www.marinespecies.org"}).text = lsid(aphia_id)
-
-
-if "snakemake" in globals():
-    scripted(
-        snakemake.log[0],
-        export_darwin_core,
-        Tables(**{name: snakemake.input[name] for name in Tables.__dataclass_fields__}),
-        snakemake.input.run,
-        snakemake.params.group_by,
-        Publication(**snakemake.params.publication),
-        snakemake.params.precision,
-        snakemake.params.confidence,
-        snakemake.output[0],
-    )

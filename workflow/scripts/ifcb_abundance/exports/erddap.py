@@ -2,16 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from ifcb_abundance.tables import table_files
-from ifcb_abundance.exports.publication import LICENSES, LIMITS, METHOD, Publication, refuse_empty
 from ifcb_abundance.common.atomic_write import whole_file
-from ifcb_abundance.common.job_log import scripted
-
-if TYPE_CHECKING:
-    snakemake: Any
+from ifcb_abundance.exports.publication import LICENSES, LIMITS, METHOD, Publication, refuse_empty
+from ifcb_abundance.tables import table_files
 
 TABLE = "abundance_long"
 FOLDER = "/path/on/the/server/"
@@ -115,14 +110,3 @@ def _attributes(parent: ET.Element, attributes: dict[str, str]) -> None:
 def _name(dataset: str) -> str:
     """The dataset's name as ERDDAP takes it: letters, digits and underscores."""
     return "".join(c if c.isalnum() else "_" for c in dataset)
-
-
-if "snakemake" in globals():
-    scripted(
-        snakemake.log[0],
-        export_erddap,
-        snakemake.input[0],
-        snakemake.params.group_by,
-        Publication(**snakemake.params.publication),
-        snakemake.output[0],
-    )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,11 @@ import xarray as xr
 from netCDF4 import default_fillvals
 from numpy.typing import NDArray
 
-from ifcb_abundance.common import version
 from ifcb_abundance.abundance.coverage import greatest_distance_km
+from ifcb_abundance.common import version
+from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import StateError
 from ifcb_abundance.exports.publication import LICENSES, LIMITS, METHOD, Days, Publication, Tables, lsid, read_days
-from ifcb_abundance.common.atomic_write import whole_file
-from ifcb_abundance.common.job_log import scripted
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 PER_M3 = 1e6  # mL in a cubic metre
 FILL = {kind: np.dtype(kind).type(default_fillvals[kind]) for kind in ("f8", "i4", "i1")}
@@ -299,17 +295,3 @@ def _about(dataset: Days, publication: Publication, run: str | Path) -> dict[str
     if "geospatial_vertical_min" in about:
         about["geospatial_vertical_positive"] = "down"
     return {name: value for name, value in about.items() if value != ""}
-
-
-if "snakemake" in globals():
-    scripted(
-        snakemake.log[0],
-        export_netcdf,
-        Tables(**{name: snakemake.input[name] for name in Tables.__dataclass_fields__}),
-        snakemake.input.run,
-        snakemake.params.group_by,
-        Publication(**snakemake.params.publication),
-        snakemake.params.tolerance_km,
-        snakemake.params.confidence,
-        snakemake.output[0],
-    )

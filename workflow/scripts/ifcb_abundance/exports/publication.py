@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.tables import table_files
 
 VERSION = 1  # of the exported files: raise it when they have to be made again
 # The licences that OBIS and GBIF take.
@@ -55,6 +55,11 @@ class Tables:
     coverage: str | Path
     catalog: str | Path
     ledger: str | Path
+
+    @classmethod
+    def among(cls, files: Any) -> "Tables":
+        """Those among a rule's named files."""
+        return cls(files.abundance, files.coverage, files.catalog, files.ledger)
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,15 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ifcb_abundance.common import version
+from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.exports.publication import METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
-from ifcb_abundance.common.atomic_write import whole_file
-from ifcb_abundance.common.job_log import scripted
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 log = logging.getLogger("ifcb.export_seabass")
 
@@ -141,14 +137,3 @@ def plain(text: str) -> str:
 def word(text: str) -> str:
     """The text as a value of a SeaBASS header or cell: letters, digits, dots, underscores and hyphens."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", plain(text)).strip("_") or "NA"
-
-
-if "snakemake" in globals():
-    scripted(
-        snakemake.log[0],
-        export_seabass,
-        Tables(**{name: snakemake.input[name] for name in Tables.__dataclass_fields__}),
-        snakemake.params.group_by,
-        Publication(**snakemake.params.publication),
-        snakemake.output[0],
-    )

@@ -23,18 +23,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifcb_abundance.common import proof
-from ifcb_abundance.features import size_spectrum
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.abundance.days import GROUPS, Method, concatenate
 from ifcb_abundance.bins.ids import parse_bin_id
-from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
-from ifcb_abundance.common.errors import FeaturesError, TableError
-from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, read_features_summary, said_of
-from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.bins.pixel_size import DEFAULT, PixelSizes, pixels_of
-from ifcb_abundance.scores.summary import UNCLASSIFIED, classify_rois
 from ifcb_abundance.catalog.selection import WANTED
+from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
+from ifcb_abundance.common import proof
+from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.errors import FeaturesError, TableError
+from ifcb_abundance.features import size_spectrum
+from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, read_features_summary, said_of
+from ifcb_abundance.scores.summary import UNCLASSIFIED, classify_rois
+from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.biovolume")
 

@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ifcb_abundance.common import proof
-from ifcb_abundance.common.errors import FeaturesError, ScoresError
 from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.errors import FeaturesError, ScoresError
 from ifcb_abundance.scores.summary import (
     MISSING,
     PRECISIONS,

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
 import jinja2
@@ -21,16 +21,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import vl_convert
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.bins.positions import has_position
+from ifcb_abundance.classes.top_classes import UNCLASSIFIED, top_classes
 from ifcb_abundance.common.atomic_write import REPORT, whole_file
 from ifcb_abundance.common.intervals import poisson_limits
-from ifcb_abundance.common.job_log import scripted
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off
-from ifcb_abundance.classes.top_classes import UNCLASSIFIED, top_classes
-
-if TYPE_CHECKING:
-    snakemake: Any
+from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.figures")
 
@@ -1157,15 +1153,3 @@ def in_order(pdf: bytes) -> bytes:
     """The PDF with the entries of each list of resources in order: the library writes them in a random one."""
     entries = rb"(/(?:XObject|ExtGState) <<\n)((?:[ ]+/\w+ \d+ 0 R\n)+)"
     return re.sub(entries, lambda found: found[1] + b"".join(sorted(found[2].splitlines(keepends=True))), pdf)
-
-
-if "snakemake" in globals():
-    scripted(
-        snakemake.log[0],
-        draw_figure,
-        snakemake.params.figure,
-        dict(snakemake.input.items()),
-        Wish(**snakemake.params.wish),
-        snakemake.input.scripts,
-        dict(snakemake.output.items()),
-    )

@@ -1,16 +1,10 @@
 """The scripts that interactive figures need: vl-convert carries them, so nothing is loaded from anywhere."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import vl_convert
 
 from ifcb_abundance.common.atomic_write import whole_file
-from ifcb_abundance.common.job_log import scripted
-
-if TYPE_CHECKING:
-    snakemake: Any
-
 
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
@@ -19,7 +13,3 @@ def bundle_scripts(path: str | Path) -> None:
     """Write Vega, Vega-Lite and Vega-Embed (BSD licence) with all that they need as one script."""
     with whole_file(path) as unfinished:
         unfinished.write_text(vl_convert.javascript_bundle(SNIPPET), encoding="utf-8")
-
-
-if "snakemake" in globals():
-    scripted(snakemake.log[0], bundle_scripts, snakemake.output[0])

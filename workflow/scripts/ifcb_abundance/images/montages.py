@@ -20,11 +20,11 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.bins.ids import parse_bin_id, parse_roi_id
-from ifcb_abundance.common.errors import RawFileError, TableError
-from ifcb_abundance.common.atomic_write import REPORT
 from ifcb_abundance.bins.pixel_size import PixelSizes, pixels_of
+from ifcb_abundance.common.atomic_write import REPORT
+from ifcb_abundance.common.errors import RawFileError, TableError
+from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.montages")
 

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ifcb_abundance.common.strict_csv import number
 from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.common.strict_csv import number
 from ifcb_abundance.raw.malformed_lines import MalformedLines
 
 LARGEST = 2**20  # bytes: real ones have some 3,000

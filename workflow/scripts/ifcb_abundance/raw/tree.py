@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ifcb_abundance.raw import header as raw_header
-from ifcb_abundance.raw import triggers as raw_triggers
 from ifcb_abundance.bins.ids import PATTERN, parse_bin_id
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.folders import below
+from ifcb_abundance.raw import header as raw_header
+from ifcb_abundance.raw import triggers as raw_triggers
 from ifcb_abundance.raw.header import Header, read_header
 from ifcb_abundance.raw.triggers import TriggerTable, has_known_layout, read_triggers
 

@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ifcb_abundance.bins.ids import parse_bin_id
-from ifcb_abundance.common.strict_csv import number
 from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.common.strict_csv import number
 from ifcb_abundance.raw.malformed_lines import MalformedLines
 
 LARGEST = 2**25  # bytes: a busy bin has 3 MB

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from ifcb_abundance.tables import table_files
+from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import list_catalog
+from ifcb_abundance.catalog.selection import WANTED, Criteria, assess
 from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
 from ifcb_abundance.scores.summary import read_summary, summarize_scores
-from ifcb_abundance.catalog.selection import WANTED, Criteria, assess
 from ifcb_abundance.sources.source import Source
-from ifcb_abundance.bins.window import Window
+from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.recheck")
 

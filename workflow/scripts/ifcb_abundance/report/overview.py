@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from ifcb_abundance.config import settings
-from ifcb_abundance.tables import table_files
+from ifcb_abundance.abundance.bin_table import labels_of
 from ifcb_abundance.abundance.days import GROUPS, Method
 from ifcb_abundance.bins.positions import Positions, count_positions, has_position
-from ifcb_abundance.abundance.bin_table import labels_of
 from ifcb_abundance.catalog.listing import WALKED_DEPTHS
 from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.config import settings
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.scores.summary import UNCLASSIFIED
+from ifcb_abundance.tables import table_files
 
 VERSION = 2  # of the overview and the report: raise it when they have to be written again
 # Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.

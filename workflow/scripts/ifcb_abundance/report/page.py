@@ -6,31 +6,29 @@ import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import pandas as pd
 import yaml
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.abundance.days import GROUPS
 from ifcb_abundance.classes.class_table import TRAITS
 from ifcb_abundance.common.atomic_write import REPORT, whole_file
-from ifcb_abundance.common.job_log import scripted
 from ifcb_abundance.images.montages import read_montages
 from ifcb_abundance.report.overview import look_over, read_run
+from ifcb_abundance.tables import table_files
 
 # No settings of this library: it would look for some in the home folder, which may not let anybody look into it.
 os.environ["ITABLES_CONFIG"] = ""
 import itables.options
 
-if TYPE_CHECKING:
-    snakemake: Any
-
 # Beyond so many rows a browser takes more than a few seconds. What is left out then, the page says.
 MOST_ROWS = 200_000
 # Columns of abundance_long that the page does not show: they are the same all over, or in another unit.
 NOT_SHOWN = {"latitude", "longitude", "objects_per_L", "n_rois", "aphia_id", "living", "harmful"}
+# The tables that a report is made from; of features if they are made.
+READ = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger")
 TITLES = {
     "abundance": "Abundance per UTC day and class",
     "coverage": "Coverage: how much of each UTC day was sampled and used",
@@ -175,25 +173,3 @@ def _classes(abundance: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _heading(figure: str) -> str:
     return figure.replace("_", " ").capitalize()
-
-
-def _main() -> None:
-    names = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger")
-    tables = {name: snakemake.input[name] for name in names if name in snakemake.input.keys()}  # noqa: SIM118
-    pages = {name: snakemake.output[name] for name in TITLES}
-    scripted(
-        snakemake.log[0],
-        write_report,
-        snakemake.input.run,
-        tables,
-        list(snakemake.input.figures),
-        snakemake.input.scripts,
-        snakemake.input.bins,
-        snakemake.output.page,
-        pages,
-        snakemake.input.get("montages"),
-    )
-
-
-if "snakemake" in globals():
-    _main()

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from ifcb_abundance.bins.deployments import unmatched
+from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.common import proof
+from ifcb_abundance.common import version as project
+from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.config import settings
 from ifcb_abundance.tables import table_files
-from ifcb_abundance.common import version as project
-from ifcb_abundance.bins.ids import parse_bin_id
-from ifcb_abundance.bins.deployments import unmatched
-from ifcb_abundance.common.atomic_write import whole_file
 
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
 

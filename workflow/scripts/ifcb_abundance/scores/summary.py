@@ -27,12 +27,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ifcb_abundance.common import proof
 from ifcb_abundance.bins.ids import add_target
-from ifcb_abundance.scores.packed import PACKED, read_packed
-from ifcb_abundance.common.strict_csv import is_formula
-from ifcb_abundance.common.errors import ScoresError
+from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.errors import ScoresError
+from ifcb_abundance.common.strict_csv import is_formula
+from ifcb_abundance.scores.packed import PACKED, read_packed
 from ifcb_abundance.sources.source import Source
 from ifcb_abundance.sources.source_file import SourceFile
 

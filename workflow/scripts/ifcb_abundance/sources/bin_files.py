@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ifcb_abundance.bins.ids import PATTERN, bin_timestamp
 from ifcb_abundance.bins.deployments import read_deployments, unmatched
-from ifcb_abundance.common.errors import CatalogError, FeaturesError, NoBinsError, RawFileError, RequestError, ScoresError
-from ifcb_abundance.sources.metadata_export import read_export, without_repeats
-from ifcb_abundance.raw.tree import RawBin, RawTree, read_raw_bin
-from ifcb_abundance.sources.raw_catalog import list_raw
-from ifcb_abundance.raw.images import RawImages, ReadRange
-from ifcb_abundance.raw.volume import FastRuns
-from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.bins.ids import PATTERN, bin_timestamp
 from ifcb_abundance.bins.window import Window
+from ifcb_abundance.common.errors import (
+    CatalogError,
+    FeaturesError,
+    NoBinsError,
+    RawFileError,
+    RequestError,
+    ScoresError,
+)
+from ifcb_abundance.raw.images import RawImages, ReadRange
+from ifcb_abundance.raw.tree import RawBin, RawTree, read_raw_bin
+from ifcb_abundance.raw.volume import FastRuns
+from ifcb_abundance.sources.metadata_export import read_export, without_repeats
+from ifcb_abundance.sources.raw_catalog import list_raw
+from ifcb_abundance.sources.source_file import SourceFile
 
 if TYPE_CHECKING:
     from ifcb_abundance.scores.summary import Precision

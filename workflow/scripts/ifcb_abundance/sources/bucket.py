@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ifcb_abundance.sources.bin_files import BinFiles, ScoreFiles, index_scores
 from ifcb_abundance.bins.ids import PATTERN, parse_bin_id
-from ifcb_abundance.common.errors import NoBinsError, NoConnectionError, RequestError, TransientError
-from ifcb_abundance.sources.retry import ENOUGH, Patience
-from ifcb_abundance.raw.tree import LEFT_OUT, RawBin, RawTree, index_files
-from ifcb_abundance.raw.images import ReadRange
-from ifcb_abundance.raw.volume import FastRuns
-from ifcb_abundance.sources.source_file import OverNetwork
-from ifcb_abundance.sources.concurrency import Leave
-from ifcb_abundance.common.version import USER_AGENT
 from ifcb_abundance.bins.window import Window
+from ifcb_abundance.common.errors import NoBinsError, NoConnectionError, RequestError, TransientError
+from ifcb_abundance.common.version import USER_AGENT
+from ifcb_abundance.raw.images import ReadRange
+from ifcb_abundance.raw.tree import LEFT_OUT, RawBin, RawTree, index_files
+from ifcb_abundance.raw.volume import FastRuns
+from ifcb_abundance.sources.bin_files import BinFiles, ScoreFiles, index_scores
+from ifcb_abundance.sources.concurrency import Leave
+from ifcb_abundance.sources.retry import ENOUGH, Patience
+from ifcb_abundance.sources.source_file import OverNetwork
 
 if TYPE_CHECKING:
     from s3fs import S3FileSystem

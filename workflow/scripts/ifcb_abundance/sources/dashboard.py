@@ -22,6 +22,7 @@ import requests
 import urllib3
 
 from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.window import Window, month_of, months
 from ifcb_abundance.common.errors import (
     CatalogError,
     FeaturesError,
@@ -33,15 +34,14 @@ from ifcb_abundance.common.errors import (
     ScoresError,
     TransientError,
 )
-from ifcb_abundance.sources.metadata_export import from_records, read_export, without_repeats
-from ifcb_abundance.sources.retry import ENOUGH, Patience
+from ifcb_abundance.common.version import USER_AGENT
 from ifcb_abundance.raw.header import read_header
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.raw.triggers import read_triggers
-from ifcb_abundance.sources.source_file import OverNetwork, SourceFile
 from ifcb_abundance.sources.concurrency import Leave
-from ifcb_abundance.common.version import USER_AGENT
-from ifcb_abundance.bins.window import Window, month_of, months
+from ifcb_abundance.sources.metadata_export import from_records, read_export, without_repeats
+from ifcb_abundance.sources.retry import ENOUGH, Patience
+from ifcb_abundance.sources.source_file import OverNetwork, SourceFile
 
 if TYPE_CHECKING:
     from ifcb_abundance.scores.summary import Precision

@@ -7,14 +7,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ifcb_abundance.sources.bin_files import BinFiles, ScoreFiles, index_scores
 from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.folders import below, stamp
-from ifcb_abundance.raw.tree import RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.raw.images import ReadRange, open_roi
+from ifcb_abundance.raw.tree import RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.raw.volume import FastRuns
-from ifcb_abundance.bins.window import Window
+from ifcb_abundance.sources.bin_files import BinFiles, ScoreFiles, index_scores
 
 
 class Archive(BinFiles):

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.bins.ids import parse_bin_id
-from ifcb_abundance.common.strict_csv import number, read_columns
 from ifcb_abundance.common.errors import CatalogError
+from ifcb_abundance.common.strict_csv import number, read_columns
 
 NEEDED = ("pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip").split()
 COLUMNS = (

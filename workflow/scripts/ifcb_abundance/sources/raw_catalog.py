@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.deployments import Deployment, deployed
+from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.common.errors import RawFileError
-from ifcb_abundance.sources.metadata_export import COLUMNS
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.raw.tree import RawBin, ReadStart, read_raw_bin, read_start
 from ifcb_abundance.raw.position import header_position
+from ifcb_abundance.raw.tree import RawBin, ReadStart, read_raw_bin, read_start
 from ifcb_abundance.raw.volume import FastRuns, measure_volume
+from ifcb_abundance.sources.metadata_export import COLUMNS
 
 TEXTS = ("cruise", "sample_type", "tags", "volume_method", "volume_note", "position_note")
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.bins.window import Window
+from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.sources.bucket import Bucket
 from ifcb_abundance.sources.dashboard import Dashboard
-from ifcb_abundance.raw.images import RawImages
+from ifcb_abundance.sources.directory import Archive
 from ifcb_abundance.sources.source_file import SourceFile
-from ifcb_abundance.bins.window import Window
 
 if TYPE_CHECKING:
     from ifcb_abundance.scores.summary import Precision

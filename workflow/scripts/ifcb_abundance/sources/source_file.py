@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ifcb_abundance.sources.retry import Patience
 from ifcb_abundance.bins.window import Window
+from ifcb_abundance.sources.retry import Patience
 
 
 @dataclass(frozen=True)

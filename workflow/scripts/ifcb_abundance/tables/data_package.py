@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from ifcb_abundance.tables import table_files
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.tables import table_files
 
 VERSION = 2  # of datapackage.json: raise it when it has to be written again
 

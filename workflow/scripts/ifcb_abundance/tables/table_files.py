@@ -19,11 +19,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import yaml
 
-from ifcb_abundance.common.strict_csv import any_formula, guarded, unguarded
-from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.common.strict_csv import any_formula, guarded, unguarded
 
-SCHEMAS = Path(__file__).parents[1] / "schemas" / "tables.yaml"
+SCHEMAS = Path(__file__).parents[3] / "schemas" / "tables.yaml"
 TABLES = yaml.safe_load(SCHEMAS.read_text(encoding="utf-8"))
 CONTROL = re.compile(r"[\x00-\x1f]")
 DTYPES = {"string": "str", "date": "str", "datetime": "str", "number": "float64", "integer": "Int64"}
