@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ifcb_abundance.abundance.days import DayFiles, Method, pool_abundance
+from ifcb_abundance.abundance.days import DayFiles, pool_abundance
 from ifcb_abundance.catalog.selection import WANTED, Criteria, assess
 from ifcb_abundance.features.biovolume import FeatureFiles, pool_biovolume
 from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, write_features_summary
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import Provenance, RoiWinners, best_scores, find_winners, write_summary
 from ifcb_abundance.sources.metadata_export import from_records
 from tests.archives import bin_row

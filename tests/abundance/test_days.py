@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifcb_abundance.abundance.days import Method, merge_abundance, pool_abundance, reshape_abundance
+from ifcb_abundance.abundance.days import merge_abundance, pool_abundance, reshape_abundance
 from ifcb_abundance.catalog.selection import Criteria, assess
 from ifcb_abundance.common.errors import ScoresError, TableError
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import summarize_scores
 from ifcb_abundance.sources.directory import Archive
 from ifcb_abundance.sources.metadata_export import from_records

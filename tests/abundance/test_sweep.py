@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ifcb_abundance.abundance.sweep import count_kept, merge_parts, write_part
-from ifcb_abundance.scores.summary import Precision, Provenance, find_winners, read_summary, write_summary
+from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.scores.summary import Provenance, find_winners, read_summary, write_summary
 from ifcb_abundance.tables import table_files
 
 THRESHOLDS = [0.05 * i for i in range(21)]

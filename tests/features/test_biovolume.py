@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifcb_abundance.abundance.days import Method
 from ifcb_abundance.catalog.selection import Criteria, assess
 from ifcb_abundance.common.errors import FeaturesError, TableError
 from ifcb_abundance.features.biovolume import FeatureFiles, carbon, cubic_um, merge_biovolume, pool_biovolume
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off, esd, size_bin, spectrum
 from ifcb_abundance.features.summary import read_features
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import (
     CLASSES,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ifcb_abundance.common.errors import FeaturesError
+from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.features.summary import (
     FeaturesProvenance,
     RoiFeatures,
@@ -17,14 +18,7 @@ from ifcb_abundance.features.summary import (
     read_features_summary,
     summarize_features,
 )
-from ifcb_abundance.scores.summary import (
-    Precision,
-    Provenance,
-    classify_rois,
-    find_winners,
-    read_score_file,
-    write_summary,
-)
+from ifcb_abundance.scores.summary import Provenance, classify_rois, find_winners, read_score_file, write_summary
 from ifcb_abundance.sources.source_file import SourceFile
 
 BIN = "D20240215T150055_IFCB010"

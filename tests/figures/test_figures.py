@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from ifcb_abundance.abundance.days import DayFiles, Method, merge_abundance
+from ifcb_abundance.abundance.days import DayFiles, merge_abundance
 from ifcb_abundance.features.biovolume import FeatureFiles, merge_biovolume
 from ifcb_abundance.figures import figures
 from ifcb_abundance.figures.figures import Wish
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import (
     CLASSES,

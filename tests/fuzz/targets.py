@@ -28,6 +28,7 @@ from ifcb_abundance.common.errors import (
     ScoresError,
     WorkflowInputError,
 )
+from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config import settings
 from ifcb_abundance.features.summary import read_features
 from ifcb_abundance.raw.header import read_header
@@ -36,7 +37,7 @@ from ifcb_abundance.raw.position import header_position
 from ifcb_abundance.raw.triggers import read_triggers
 from ifcb_abundance.raw.volume import measure_volume
 from ifcb_abundance.scores import summary as scores_module
-from ifcb_abundance.scores.summary import Precision, count_classes, find_winners, read_score_file, read_scores
+from ifcb_abundance.scores.summary import count_classes, find_winners, read_score_file, read_scores
 from ifcb_abundance.sources.dashboard import Dashboard
 from ifcb_abundance.sources.metadata_export import COLUMNS, read_export
 from ifcb_abundance.sources.source_file import SourceFile

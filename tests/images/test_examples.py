@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ifcb_abundance.abundance.days import Method
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.images import examples
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import Provenance, find_winners, write_summary
 from ifcb_abundance.tables import table_files
 

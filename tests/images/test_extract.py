@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ifcb_abundance.abundance.days import Method
 from ifcb_abundance.common.errors import RawFileError, ScoresError
 from ifcb_abundance.images import extract as extract_images
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.sources.directory import Archive
 from ifcb_abundance.tables import table_files

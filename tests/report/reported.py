@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from ifcb_abundance.abundance.days import Method, merge_abundance
+from ifcb_abundance.abundance.days import merge_abundance
 from ifcb_abundance.config import settings
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.report import overview
 from ifcb_abundance.report import page as report_page
 from ifcb_abundance.report.run_record import record_run

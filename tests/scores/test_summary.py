@@ -15,11 +15,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.thresholds import read_class_thresholds
 from ifcb_abundance.common.errors import ScoresError
+from ifcb_abundance.common.precision import PRECISIONS
 from ifcb_abundance.scores.summary import (
-    PRECISIONS,
-    UNCLASSIFIED,
     Provenance,
     classify_rois,
     count_classes,

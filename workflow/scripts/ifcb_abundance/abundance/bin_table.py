@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
-from ifcb_abundance.scores.summary import UNCLASSIFIED
 from ifcb_abundance.tables import table_files
 
 OF_BIN = ("bin", "sample_time", "instrument", "latitude", "longitude", "depth", "cruise", "sample_type")

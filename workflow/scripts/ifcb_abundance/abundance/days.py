@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,44 +14,20 @@ from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_part
 from ifcb_abundance.abundance.coverage import cover
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.catalog.selection import WANTED
-from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits, warn_of_unlisted
+from ifcb_abundance.classes.class_table import LIVING_TOTAL, traits, warn_of_unlisted
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.thresholds import warn_of_unknown
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
-from ifcb_abundance.scores.summary import (
-    UNCLASSIFIED,
-    Precision,
-    Provenance,
-    count_classes,
-    label_set,
-    read_provenance,
-    read_summary,
-)
+from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.scores.summary import Provenance, count_classes, label_set, read_provenance, read_summary
 from ifcb_abundance.tables import table_files
+from ifcb_abundance.tables.concatenate import concatenate
 
 VERSION = 2  # of the meaning of the daily tables: raise it when they have to be pooled again
-GROUPS = ("instrument", "depth", "cruise", "sample_type")
 STATUS = {"read": "used", "no_scores": "no_scores", "failed": "failed"}
-
-
-@dataclass(frozen=True)
-class Method:
-    """How scores become abundance: the config's `classify` and `abundance`.
-
-    threshold: for classes that class_thresholds does not name. precision: in which scores and
-    thresholds are compared. group_by: any of GROUPS. confidence: of the intervals. class_table: label to
-    traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving.
-    """
-
-    threshold: float = 0.7
-    class_thresholds: Mapping[str, float] = field(default_factory=dict)
-    precision: Precision = "float16"
-    group_by: Sequence[str] = ("instrument",)
-    confidence: float = 0.95
-    class_table: ClassTable = field(default_factory=dict)
-    position_tolerance_km: float = 1.0
 
 
 @dataclass
@@ -119,7 +95,7 @@ def pool_abundance(
     )
     used = bins[bins["status"] == "used"]
     abundance, groups = pool(used, tallies, method)
-    group_by = [column for column in GROUPS if column in method.group_by]
+    group_by = method.group_columns
     table_files.write(abundance, "abundance_long", files.abundance)
     table_files.write(groups, "groups_long", files.groups)
     table_files.write(bins[table_files.columns("ledger")], "ledger", files.ledger)
@@ -153,7 +129,7 @@ def pool(used: pd.DataFrame, tallies: Mapping[str, Tally], method: Method) -> tu
     used: the day's used bins. tallies: of each of them. Returns the columns of abundance_long, sorted by
     group and class with `unclassified` last, and those of groups_long; no rows if there is no used bin.
     """
-    group_by = [column for column in GROUPS if column in method.group_by]
+    group_by = method.group_columns
     if used.empty:
         return table_files.empty("abundance_long", group_by), table_files.empty("groups_long", group_by)
     used = used.sort_values("bin")  # so that the order in which bins come changes no digit
@@ -321,21 +297,3 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     with whole_file(wide) as unfinished:
         rows.to_csv(unfinished, index=False, lineterminator="\n")
     table_files.convert("abundance_long", abundance, parquet)
-
-
-def concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:
-    """Put tables of the same columns, one behind the other, into the file `whole`; raises TableError for others."""
-    header = ",".join(columns)
-    with whole.open("w", encoding="utf-8", newline="") as out:
-        out.write(header + "\n")
-        for part in parts:
-            with Path(part).open(encoding="utf-8", newline="") as lines:
-                found = lines.readline().rstrip("\n")
-                if found != header:
-                    raise TableError(
-                        f"{part}: its columns are {found!r}, not {header!r}; delete it to have it made again"
-                    )
-                rows = lines.read()
-                if rows and not rows.endswith("\n"):
-                    raise TableError(f"{part}: it breaks off in the middle of a line; delete it to have it made again")
-                out.write(rows)

@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ifcb_abundance.abundance.bin_table import OF_BIN
-from ifcb_abundance.abundance.days import GROUPS, Method, Tally, pool
+from ifcb_abundance.abundance.days import Tally, pool
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 
 STARTS = {"hour": "h", "week": "W", "month": "M"}  # pandas' names; weeks begin on Monday (ISO 8601)
@@ -19,7 +20,7 @@ def pool_periods(bins: str | Path, period: str, method: Method, path: str | Path
 
     bins: the bin-level table. A week or month that the window does not hold whole is pooled from the days it has.
     """
-    group_by = [column for column in GROUPS if column in method.group_by]
+    group_by = method.group_columns
     pooled = [_pool_span(start, rows, method) for start, rows in _spans(bins, period)]
     table = pd.concat(pooled) if pooled else table_files.empty("abundance_long", group_by)
     table_files.write(table, "abundance_long", path)

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import whole_file
-from ifcb_abundance.scores.summary import UNCLASSIFIED, Precision, Winners
+from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.scores.summary import Winners
 from ifcb_abundance.tables import table_files
 
 THRESHOLDS = [i / 20 for i in range(21)]

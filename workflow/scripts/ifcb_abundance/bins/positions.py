@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+LIMITS = {"latitude": 90.0, "longitude": 180.0}  # degrees
+
 
 @dataclass(frozen=True)
 class Positions:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ConfigError, TableError, quoted
 from ifcb_abundance.common.strict_csv import is_formula, read_columns
-from ifcb_abundance.scores.summary import UNCLASSIFIED
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.class_table")

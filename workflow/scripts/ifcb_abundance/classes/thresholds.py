@@ -4,9 +4,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ConfigError, quoted
 from ifcb_abundance.common.strict_csv import number, read_columns
-from ifcb_abundance.scores.summary import UNCLASSIFIED
 
 log = logging.getLogger("ifcb.thresholds")
 

@@ -23,18 +23,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifcb_abundance.abundance.days import GROUPS, Method, concatenate
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.pixel_size import DEFAULT, PixelSizes, pixels_of
 from ifcb_abundance.catalog.selection import WANTED
 from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import FeaturesError, TableError
 from ifcb_abundance.features import size_spectrum
 from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, read_features_summary, said_of
-from ifcb_abundance.scores.summary import UNCLASSIFIED, classify_rois
+from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.scores.summary import classify_rois
 from ifcb_abundance.tables import table_files
+from ifcb_abundance.tables.concatenate import concatenate
 
 log = logging.getLogger("ifcb.biovolume")
 
@@ -152,7 +154,7 @@ def pool_biovolume(
         raise FeaturesError(f"no features summary of {len(untold)} bin(s), the first is {untold[0]}")
     not_used = [bin_id for bin_id, said in told.items() if said.status == NOT_USED]
     used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
-    group_by = [column for column in GROUPS if column in method.group_by]
+    group_by = method.group_columns
     parts = list(used.groupby(group_by, dropna=False, sort=True)) if group_by else [((), used)]
     pooled = [_pool_group(of_group, tallies, method, group_by) for _, of_group in parts]
     for i, name in enumerate(("biovolume", "biovolume_groups", "size_spectrum")):

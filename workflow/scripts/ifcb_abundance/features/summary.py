@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import FeaturesError, ScoresError
+from ifcb_abundance.common.precision import PRECISIONS
 from ifcb_abundance.scores.summary import (
     MISSING,
-    PRECISIONS,
     Provenance,
     RoiWinners,
     read_provenance,

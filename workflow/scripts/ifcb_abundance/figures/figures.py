@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 import vl_convert
 
 from ifcb_abundance.bins.positions import has_position
-from ifcb_abundance.classes.top_classes import UNCLASSIFIED, top_classes
+from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.common.atomic_write import REPORT, whole_file
 from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off

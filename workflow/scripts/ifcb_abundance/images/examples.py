@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifcb_abundance.abundance.days import Method
 from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.common.errors import RawFileError, quoted
 from ifcb_abundance.images.extract import warn_of_unknown
-from ifcb_abundance.scores.summary import UNCLASSIFIED, Winners, read_summary
+from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.scores.summary import Winners, read_summary
 from ifcb_abundance.sources.source import Source
 from ifcb_abundance.tables import table_files
 

@@ -19,11 +19,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 from PIL import Image, PngImagePlugin
 
-from ifcb_abundance.abundance.days import Method
 from ifcb_abundance.bins.ids import add_target
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import NoRawFilesError, RawFileError, ScoresError, quoted
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
 from ifcb_abundance.scores.summary import RoiWinners, classify_rois, read_rois
 from ifcb_abundance.sources.source import Source

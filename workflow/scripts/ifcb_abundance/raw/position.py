@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ifcb_abundance.bins.positions import LIMITS
 from ifcb_abundance.common.strict_csv import number
 from ifcb_abundance.raw.header import Header
-from ifcb_abundance.sources.metadata_export import LIMITS
 
 OWN = ("latitude", "longitude")
 GPS = ("gpsLatitude", "gpsLongitude")

@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.abundance.bin_table import labels_of
-from ifcb_abundance.abundance.days import GROUPS, Method
 from ifcb_abundance.bins.positions import Positions, count_positions, has_position
 from ifcb_abundance.catalog.listing import WALKED_DEPTHS
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.config import settings
+from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
-from ifcb_abundance.scores.summary import UNCLASSIFIED
 from ifcb_abundance.tables import table_files
 
 VERSION = 2  # of the overview and the report: raise it when they have to be written again
@@ -53,7 +53,7 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: 
     """
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
     config = run["config"]
-    group_by = [column for column in GROUPS if column in config["abundance"]["group_by"]]
+    group_by = group_columns(config["abundance"]["group_by"])
     days = _days(config, ledger)
     with_data = abundance["date"].nunique()
     first, last = coverage["first_sample_time"].min(), coverage["last_sample_time"].max()

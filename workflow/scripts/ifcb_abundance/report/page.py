@@ -12,10 +12,10 @@ import jinja2
 import pandas as pd
 import yaml
 
-from ifcb_abundance.abundance.days import GROUPS
 from ifcb_abundance.classes.class_table import TRAITS
 from ifcb_abundance.common.atomic_write import REPORT, whole_file
 from ifcb_abundance.images.montages import read_montages
+from ifcb_abundance.pooling.method import group_columns
 from ifcb_abundance.report.overview import look_over, read_run
 from ifcb_abundance.tables import table_files
 
@@ -57,7 +57,7 @@ def write_report(
     record = read_run(run)
     config = record["config"]
     read = {name: table_files.read(name, path) for name, path in tables.items()}
-    group_by = [column for column in GROUPS if column in config["abundance"]["group_by"]]
+    group_by = group_columns(config["abundance"]["group_by"])
     abundance, left_out = _most_recent(read["abundance_long"])
     bins, left_out_bins = _bins(read["ledger"], read["catalog"])
     shown = {

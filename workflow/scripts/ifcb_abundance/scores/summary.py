@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,9 +28,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ifcb_abundance.bins.ids import add_target
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import ScoresError
+from ifcb_abundance.common.precision import PRECISIONS, Precision
 from ifcb_abundance.common.strict_csv import is_formula
 from ifcb_abundance.scores.packed import PACKED, read_packed
 from ifcb_abundance.sources.source import Source
@@ -39,12 +41,8 @@ from ifcb_abundance.sources.source_file import SourceFile
 log = logging.getLogger("ifcb.scores")
 
 VERSION = 1  # of the meaning of a summary: raise it when all bins have to be read again
-UNCLASSIFIED = "unclassified"
 BLOCK = 2**22  # bytes of a class-scores file that are parsed at a time
 MISSING = ["", "nan", "NaN", "NA"]  # a score that is not there
-
-Precision = Literal["float16", "float32", "float64"]
-PRECISIONS: tuple[Precision, ...] = ("float64", "float32", "float16")
 
 
 @dataclass(frozen=True)

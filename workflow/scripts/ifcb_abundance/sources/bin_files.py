@@ -29,7 +29,7 @@ from ifcb_abundance.sources.raw_catalog import list_raw
 from ifcb_abundance.sources.source_file import SourceFile
 
 if TYPE_CHECKING:
-    from ifcb_abundance.scores.summary import Precision
+    from ifcb_abundance.common.precision import Precision
 
 log = logging.getLogger("ifcb.bin_files")
 

@@ -44,7 +44,7 @@ from ifcb_abundance.sources.retry import ENOUGH, Patience
 from ifcb_abundance.sources.source_file import OverNetwork, SourceFile
 
 if TYPE_CHECKING:
-    from ifcb_abundance.scores.summary import Precision
+    from ifcb_abundance.common.precision import Precision
 
 log = logging.getLogger("ifcb.dashboard")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.positions import LIMITS
 from ifcb_abundance.common.errors import CatalogError
 from ifcb_abundance.common.strict_csv import number, read_columns
 
@@ -17,7 +18,6 @@ COLUMNS = (
     "bin sample_time instrument ml_analyzed latitude longitude depth cruise sample_type n_images skip tags "
     "volume_method volume_disagreement volume_note position_note"
 ).split()
-LIMITS = {"latitude": 90.0, "longitude": 180.0}
 SKIP = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 # Years of four digits: a day is written with as many. No fraction finer than a microsecond.
 _TIME = re.compile(

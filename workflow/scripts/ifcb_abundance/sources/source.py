@@ -14,7 +14,7 @@ from ifcb_abundance.sources.directory import Archive
 from ifcb_abundance.sources.source_file import SourceFile
 
 if TYPE_CHECKING:
-    from ifcb_abundance.scores.summary import Precision
+    from ifcb_abundance.common.precision import Precision
 
 
 class Source(Protocol):

@@ -1,0 +1,37 @@
+"""How scores become abundance, and by what bins are grouped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ifcb_abundance.classes.class_table import ClassTable
+from ifcb_abundance.common.precision import Precision
+
+GROUPS = ("instrument", "depth", "cruise", "sample_type")
+
+
+@dataclass(frozen=True)
+class Method:
+    """How scores become abundance: the config's `classify` and `abundance`.
+
+    threshold: for classes that class_thresholds does not name. precision: in which scores and
+    thresholds are compared. group_by: any of GROUPS. confidence: of the intervals. class_table: label to
+    traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving.
+    """
+
+    threshold: float = 0.7
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
+    precision: Precision = "float16"
+    group_by: Sequence[str] = ("instrument",)
+    confidence: float = 0.95
+    class_table: ClassTable = field(default_factory=dict)
+    position_tolerance_km: float = 1.0
+
+    @property
+    def group_columns(self) -> list[str]:
+        """The columns that bins are grouped by within the day, in the order of tables."""
+        return group_columns(self.group_by)
+
+
+def group_columns(group_by: Sequence[str]) -> list[str]:
+    """The columns of the config's `abundance.group_by`, in the order of tables."""
+    return [column for column in GROUPS if column in group_by]

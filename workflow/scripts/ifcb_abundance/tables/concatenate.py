@@ -1,0 +1,24 @@
+"""Tables of the same columns put one behind the other, line by line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ifcb_abundance.common.errors import TableError
+
+
+def concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:
+    """Put tables of the same columns, one behind the other, into the file `whole`; raises TableError for others."""
+    header = ",".join(columns)
+    with whole.open("w", encoding="utf-8", newline="") as out:
+        out.write(header + "\n")
+        for part in parts:
+            with Path(part).open(encoding="utf-8", newline="") as lines:
+                found = lines.readline().rstrip("\n")
+                if found != header:
+                    raise TableError(
+                        f"{part}: its columns are {found!r}, not {header!r}; delete it to have it made again"
+                    )
+                rows = lines.read()
+                if rows and not rows.endswith("\n"):
+                    raise TableError(f"{part}: it breaks off in the middle of a line; delete it to have it made again")
+                out.write(rows)
