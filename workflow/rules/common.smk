@@ -69,7 +69,7 @@ from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.job_log import logged
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.catalog.selection import Criteria, Selection
-from ifcb_abundance.sources.source import open_source
+from ifcb_abundance.sources.open_source import open_source
 
 
 def read_config():

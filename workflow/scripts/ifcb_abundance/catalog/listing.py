@@ -11,7 +11,7 @@ import pandas as pd
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import CatalogError, NoBinsError
 from ifcb_abundance.common.folders import stamp
-from ifcb_abundance.sources.source import Source
+from ifcb_abundance.sources.protocols import BinCatalog
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.catalog")
@@ -23,14 +23,14 @@ WALKED_DEPTHS = (
 )
 
 
-def identity(source: Source) -> dict[str, Any]:
+def identity(source: BinCatalog) -> dict[str, Any]:
     """What the list of bins is read from: the source, and the size and time of each file, so that a new one is met."""
     files = [stamp(path) for path in source.catalog_files()]
     return {**source.catalog_identity, **({"files": files} if files else {})}
 
 
 def list_catalog(
-    source: Source,
+    source: BinCatalog,
     window: Window,
     path: str | Path,
     may_be_empty: bool = False,
@@ -53,7 +53,7 @@ def list_catalog(
     table_files.write(inside, "catalog", path)
 
 
-def _list_bins(source: Source, window: Window) -> pd.DataFrame:
+def _list_bins(source: BinCatalog, window: Window) -> pd.DataFrame:
     rows = source.list_bins(window)
     inside = in_window(rows, window)
     if inside.empty:

@@ -42,7 +42,7 @@ from ifcb_abundance.scores.summary import (
     read_winner_columns,
     winner_columns,
 )
-from ifcb_abundance.sources.source import Source
+from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.sources.source_file import SourceFile
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from ifcb_abundance.common.errors import RawFileError, quoted
 from ifcb_abundance.images.extract import warn_of_unknown
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import Winners, read_summary
-from ifcb_abundance.sources.source import Source
+from ifcb_abundance.sources.protocols import ImageReader
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.examples")
@@ -41,7 +41,7 @@ class Held(NamedTuple):
 
 
 def choose_examples(
-    source: Source,
+    source: ImageReader,
     ledger: str | Path,
     abundance: str | Path,
     path: str | Path,

@@ -26,7 +26,7 @@ from ifcb_abundance.common.errors import NoRawFilesError, RawFileError, ScoresEr
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
 from ifcb_abundance.scores.summary import RoiWinners, classify_rois, read_rois
-from ifcb_abundance.sources.source import Source
+from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.images")

@@ -14,7 +14,7 @@ from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.catalog.selection import WANTED, Criteria, assess
 from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
 from ifcb_abundance.scores.summary import read_summary, summarize_scores
-from ifcb_abundance.sources.source import Source
+from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.recheck")

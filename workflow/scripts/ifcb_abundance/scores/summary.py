@@ -35,7 +35,7 @@ from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.precision import PRECISIONS, Precision
 from ifcb_abundance.common.strict_csv import is_formula
 from ifcb_abundance.scores.packed import PACKED, read_packed
-from ifcb_abundance.sources.source import Source
+from ifcb_abundance.sources.protocols import ScoreReader
 from ifcb_abundance.sources.source_file import SourceFile
 
 log = logging.getLogger("ifcb.scores")
@@ -308,7 +308,7 @@ def classify_rois(
 # --- the summary file ---
 
 
-def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failures: bool) -> Provenance:
+def summarize_scores(source: ScoreReader, bin_id: str, path: str | Path, record_failures: bool) -> Provenance:
     """Read a bin's class scores from the source and write its scores summary to `path`.
 
     A bin that cannot be had raises ScoresError, or is written down as `failed` with `record_failures`.
@@ -337,12 +337,12 @@ def summarize_scores(source: Source, bin_id: str, path: str | Path, record_failu
     return provenance
 
 
-def made_of(source: Source, bin_id: str) -> str:
+def made_of(source: ScoreReader, bin_id: str) -> str:
     """A checksum of what says which scores a summary is of: the meaning of summaries, and the source."""
     return proof.digest(VERSION, source.scores_identity_of(bin_id))
 
 
-def proves_itself(source: Source, bin_id: str, path: str | Path) -> bool:
+def proves_itself(source: ScoreReader, bin_id: str, path: str | Path) -> bool:
     """Whether a file is the summary of this bin that `summarize_scores` would make of this source; asks for nothing."""
     found = proof.of_parquet(path)
     said = _said(found)

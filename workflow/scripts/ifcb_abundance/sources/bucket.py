@@ -23,8 +23,8 @@ from ifcb_abundance.raw.tree import LEFT_OUT, RawBin, RawTree, index_files
 from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.bin_files import BinFiles, ScoreFiles, index_scores
 from ifcb_abundance.sources.concurrency import Leave
+from ifcb_abundance.sources.over_network import OverNetwork
 from ifcb_abundance.sources.retry import ENOUGH, Patience
-from ifcb_abundance.sources.source_file import OverNetwork
 
 if TYPE_CHECKING:
     from s3fs import S3FileSystem

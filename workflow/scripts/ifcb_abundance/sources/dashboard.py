@@ -40,8 +40,9 @@ from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.raw.triggers import read_triggers
 from ifcb_abundance.sources.concurrency import Leave
 from ifcb_abundance.sources.metadata_export import from_records, read_export, without_repeats
+from ifcb_abundance.sources.over_network import OverNetwork
 from ifcb_abundance.sources.retry import ENOUGH, Patience
-from ifcb_abundance.sources.source_file import OverNetwork, SourceFile
+from ifcb_abundance.sources.source_file import SourceFile
 
 if TYPE_CHECKING:
     from ifcb_abundance.common.precision import Precision

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ifcb_abundance.config import settings
-from ifcb_abundance.sources.source import open_source
+from ifcb_abundance.sources.open_source import open_source
 
 DASHBOARD = {"kind": "dashboard", "url": "http://127.0.0.1:1"}
 
