@@ -43,6 +43,7 @@ lint: .venv/installed-dev ## style, types and the engine's own lint
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy workflow/scripts/ifcb_abundance
+	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
 
 lock: .venv/installed-dev ## pin anew what pyproject.toml asks for

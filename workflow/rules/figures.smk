@@ -4,7 +4,7 @@
 #   snakemake --cores 8 results/demo/figures/heat_map.svg
 #   snakemake --cores 8 figures
 
-# Figure to what it shows and the tables that it is drawn from; workflow/scripts/figures.py has a function of each name.
+# Figure to what it shows and the tables that it is drawn from; the module `figures` of the package has a function of each name.
 DRAWN = {
     "time_series": ("abundance per class through time", ["abundance", "coverage"]),
     "heat_map": ("abundance per class and day", ["abundance", "coverage"]),

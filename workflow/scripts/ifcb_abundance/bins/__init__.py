@@ -1,1 +1,7 @@
-"""bins."""
+"""Bins and what is said of them without reading a file: ids, the window, deployments, positions, the size of a pixel.
+
+It uses common.
+
+Public: ids.parse_bin_id and parse_roi_id, window.Window, deployments.read_deployments, positions.has_position,
+pixel_size.pixels_of.
+"""

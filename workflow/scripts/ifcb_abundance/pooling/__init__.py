@@ -1,1 +1,6 @@
-"""pooling."""
+"""How bins are pooled: the method that the config asks for.
+
+It uses classes.
+
+Public: method.Method and group_columns.
+"""
