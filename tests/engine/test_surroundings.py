@@ -350,7 +350,14 @@ def test_clock_that_was_behind(tmp_path: Path, dashboard: Emulator, complete: Ch
 @pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["metadata.csv", "*_class_scores.csv", "*.csv"])
 def test_archive_from_the_future(tmp_path: Path, archive: Path, pattern: str) -> None:
-    """Its files were written by a machine whose clock is ahead, or in another time zone."""
+    """Its files were written by a machine whose clock is ahead, or in another time zone.
+
+    Summaries state the times of the files that they are of, so they alone are not the same to the byte.
+    """
+
+    def tables(run: Checkout) -> dict[str, bytes]:
+        return {name: body for name, body in run.files("demo").items() if not name.startswith("bins/")}
+
     shutil.copytree(archive, tmp_path / "archive")
     source = {"source": {"kind": "directory", "path": "../archive"}, "dataset": "demo"}
     undisturbed = Checkout(tmp_path / "undisturbed")
@@ -359,9 +366,9 @@ def test_archive_from_the_future(tmp_path: Path, archive: Path, pattern: str) ->
         os.utime(path, (time.time() + LATER, time.time() + LATER))
     run = Checkout(tmp_path / "checkout")
     run.run(source)
-    assert run.files("demo") == undisturbed.files("demo")
+    assert tables(run) == tables(undisturbed)
     run.run(source)  # files that it takes for new, as long as they are from the future, are read again
-    assert run.files("demo") == undisturbed.files("demo")
+    assert tables(run) == tables(undisturbed)
 
 
 # --- a server that is down when it should list the bins ---
