@@ -1,10 +1,11 @@
 """Runs of the workflow as a user has them: `snakemake` as a process, from the root of a checkout of its own."""
 
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,27 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "pyproject.toml")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
+# To import the engine and the libraries takes longer than many a run. So a server imports them, but none of our modules,
+# and each run is a process that is forked from it.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    "snakemake.cli pandas pyarrow.csv pyarrow.parquet scipy.stats requests tenacity jsonschema PIL.Image".split()
+)
+
+
+def _engine(arguments: Sequence[str], folder: Path, output: Path) -> None:
+    """What `python -m snakemake` does, in a process that was forked."""
+    with output.open("wb", buffering=0) as printed:
+        for stream in (1, 2):
+            os.dup2(printed.fileno(), stream)
+    sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
+    os.chdir(folder)
+    os.environ["NO_COLOR"] = "1"
+    sys.path[:] = [str(folder), *(path for path in sys.path if not Path(path).resolve().is_relative_to(ROOT))]
+    sys.argv = ["snakemake", *arguments]
+    from snakemake.cli import main
+
+    main(list(arguments))
 
 
 class Checkout:
@@ -65,11 +87,29 @@ class Checkout:
         fails: bool = False,
         env: Mapping[str, str | None] | None = None,
     ) -> str:
-        """A run from start to end; returns what it printed. It must succeed, or fail if `fails`."""
-        process = self.start(config, *arguments, env=env)
-        printed, _ = process.communicate(timeout=600)
-        assert (process.returncode != 0) == fails, printed[-5000:]
+        """A run from start to end; returns what it printed. It must succeed, or fail if `fails`.
+
+        With other environment variables the libraries have to be imported under them.
+        """
+        if env is None:
+            printed, status = self._forked(self.command(config, *arguments)[len(SNAKEMAKE) :])
+        else:
+            process = self.start(config, *arguments, env=env)
+            printed, _ = process.communicate(timeout=600)
+            status = process.returncode
+        assert (status != 0) == fails, printed[-5000:]
         return printed
+
+    def _forked(self, arguments: Sequence[str]) -> tuple[str, int | None]:
+        """What a run in a forked process printed, and its exit status; None after ten minutes."""
+        output = self.folder.with_name(f"{self.folder.name}.printed")
+        process = FORKS.Process(target=_engine, args=(arguments, self.folder, output))
+        process.start()
+        process.join(600)
+        status = process.exitcode
+        if status is None:
+            process.kill()
+        return output.read_text(encoding="utf-8", errors="replace"), status
 
     def results(self, dataset: str) -> Path:
         return self.folder / "results" / dataset
