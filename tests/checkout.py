@@ -15,8 +15,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "pyproject.toml")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
-# To import the engine and the libraries takes longer than many a run. So a server imports them, but none of our modules,
-# and each run is a process that is forked from it.
+# To import the engine and the libraries takes longer than many a run. So a server imports them, but none of our
+# modules, and each run is a process that is forked from it.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     "snakemake.cli pandas pyarrow.csv pyarrow.parquet scipy.stats requests tenacity jsonschema PIL.Image".split()
