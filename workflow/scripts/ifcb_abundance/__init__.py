@@ -1,0 +1,1 @@
+"""Plankton abundance from an Imaging FlowCytobot: what the workflow is made of."""
