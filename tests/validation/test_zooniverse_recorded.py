@@ -124,8 +124,7 @@ def test_extracts_of_all_tasks(everything: Path, path: Path) -> None:
 @pytest.mark.parametrize("made_by", ["us", "the reference"])
 def test_reductions_of_all_tasks(everything: Path, tmp_path: Path, path: Path, made_by: str) -> None:
     reducer, _, extractor = next(
-        (path.stem[: place + 7], "", path.stem[place + 8 :])
-        for place in [path.stem.index("reducer")]
+        (path.stem[: place + 7], "", path.stem[place + 8 :]) for place in [path.stem.index("reducer")]
     )
     for method in ("dbscan",):
         if extractor.startswith(f"{method}_"):

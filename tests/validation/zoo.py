@@ -2,15 +2,19 @@
 
 import ast
 import csv
+import io
 import json
 import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ifcb_abundance.validation.zooniverse.command import main
 
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "workflow" / "scripts" / "zooniverse.py"
@@ -23,19 +27,23 @@ COLUMNS += ["subject_data", "subject_ids"]
 
 
 def run(folder: Path, *arguments: object, status: int = 0) -> str:
-    """What the command prints, on both streams."""
-    done = subprocess.run(
-        [sys.executable, str(COMMAND), *map(str, arguments)], cwd=folder, capture_output=True, text=True
-    )
-    printed = done.stdout + done.stderr
-    assert done.returncode == status, printed
-    assert "Traceback" not in printed
-    return printed
+    """What the command prints, on both streams; it runs in this process."""
+    printed = io.StringIO()
+    with chdir(folder), redirect_stdout(printed), redirect_stderr(printed):
+        ended = main([str(argument) for argument in arguments])
+    assert ended == status, printed.getvalue()
+    return printed.getvalue()
+
+
+def process(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    command = [sys.executable, str(COMMAND), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def refused(folder: Path, *arguments: object) -> str:
     """The one sentence of an error."""
-    (line,) = run(folder, *arguments, status=1).splitlines()
+    line = run(folder, *arguments, status=1).splitlines()[-1]
     assert line.startswith("error: ")
     return line
 
@@ -78,6 +86,42 @@ def write_workflows(path: Path, tasks: Any, strings: Mapping[str, str], versions
         for major, minor in (version.split(".") for version in versions)
     ]
     return write_csv(path, rows)
+
+
+def question_export(path: Path, votes: Sequence[Mapping[str, Any]]) -> Path:
+    """An export of answers to question T0: of each its `value`, and other cells."""
+    rows = []
+    for number, vote in enumerate(votes, start=1):
+        cells = dict(vote)
+        rows.append(classification(number, [answer(cells.pop("value"))], **cells))
+    return write_csv(path, rows)
+
+
+def write_yaml(path: Path, content: Any) -> Path:
+    """A config file."""
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def extractor_config(folder: Path, **extractors: Any) -> Path:
+    """The config of extractors for version 1.2 of workflow 7."""
+    content = {"workflow_id": 7, "workflow_version": "1.2", "extractor_config": extractors}
+    return write_yaml(folder / "extractor.yaml", content)
+
+
+def reducer_config(folder: Path, name: str, **keywords: Any) -> Path:
+    """The config of a reducer."""
+    return write_yaml(folder / "reducer.yaml", {"reducer_config": {name: keywords}})
+
+
+def aggregate(
+    folder: Path, export: Path, extractor: str, entry: Any, reducer: str, *options: str, **keywords: Any
+) -> list[dict[str, Any]]:
+    """Extract and reduce, and the rows by value."""
+    entries = entry if isinstance(entry, list) else [entry]
+    run(folder, "extract", export, extractor_config(folder, **{extractor: entries}), "-o", "x")
+    run(folder, "reduce", f"{extractor}_x.csv", reducer_config(folder, reducer, **keywords), "-o", "x", *options)
+    return values(folder / f"{reducer}_x.csv")
 
 
 def read(path: Path) -> list[dict[str, str]]:

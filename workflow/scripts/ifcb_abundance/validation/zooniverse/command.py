@@ -179,7 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     reduce.add_argument("-s", "--stream", action="store_true", help="go on where a run with -s was stopped")
     reduce.add_argument("-o", "--output", default="reductions", metavar="NAME", help="the table: REDUCER_NAME.csv")
-    reduce.add_argument("--plot", metavar="FOLDER", help="draw marks and clusters of the first subjects into it, as PNG")
+    reduce.add_argument(
+        "--plot", metavar="FOLDER", help="draw marks and clusters of the first subjects into it, as PNG"
+    )
     reduce.add_argument("--plot_subjects", type=_positive, default=20, metavar="N", help="how many (default: 20)")
 
     for command in (extract, reduce):
@@ -200,5 +202,7 @@ def _command(commands: Any, name: str, description: str, example: str) -> argpar
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument("-d", "--dir", default=".", help="the folder that the files are written to (default: this one)")
+    command.add_argument(
+        "-d", "--dir", default=".", help="the folder that the files are written to (default: this one)"
+    )
     return command

@@ -259,5 +259,3 @@ def _reducer(extractor: str, entries: list[dict[str, Any]]) -> dict[str, dict[st
 def reducer_of(extractor: str) -> str:
     """The reducer of a task that is not a drawing."""
     return extractor.replace("_extractor", "_reducer")
-
-

@@ -141,7 +141,9 @@ def _versions(given: Any, config_file: str | Path) -> tuple[tuple[float, float],
     limits = given if isinstance(given, dict) else {"min": given, "max": given}
     unknown = [key for key in limits if key not in ("min", "max")]
     if given is None or not limits or unknown:
-        raise ConfigError(f"{config_file}: workflow_version is {given!r}, not '52', '52.76' or {{min: '52', max: '53'}}")
+        raise ConfigError(
+            f"{config_file}: workflow_version is {given!r}, not '52', '52.76' or {{min: '52', max: '53'}}"
+        )
     pairs = []
     for key, open_end in (("min", (0.0, 0.0)), ("max", (float("inf"),) * 2)):
         text = limits.get(key)
@@ -231,5 +233,3 @@ def _nothing(export: str | Path, config_file: str | Path, rejected: Rejected) ->
         reason, times = Counter(row[4] for row in rejected.rows).most_common(1)[0]
         return f"no row of {export} can be used; of {times:,}, for example, {reason}: see {rejected.path}"
     return f"{export} has no classification of the workflow and version in {config_file}"
-
-

@@ -45,7 +45,9 @@ class Journal:
         if self._file:
             self._file.close()
 
-    def completed(self, subject: str, fingerprint: str, tasks: Iterable[tuple[str, str, list[Row] | None]]) -> list[Task]:
+    def completed(
+        self, subject: str, fingerprint: str, tasks: Iterable[tuple[str, str, list[Row] | None]]
+    ) -> list[Task]:
         """The tasks with their rows: those that were reduced now are noted, the others are taken from here."""
         made = [(workflow, task, rows) for workflow, task, rows in tasks if rows is not None]
         if not self._file:
@@ -70,6 +72,10 @@ class Journal:
 def _entry(line: bytes) -> tuple[str, str, list[Task]] | None:
     try:
         subject, fingerprint, tasks = json.loads(line)
-        return str(subject), str(fingerprint), [(str(workflow), str(task), list(rows)) for workflow, task, rows in tasks]
+        return (
+            str(subject),
+            str(fingerprint),
+            [(str(workflow), str(task), list(rows)) for workflow, task, rows in tasks],
+        )
     except (ValueError, TypeError):
         return None

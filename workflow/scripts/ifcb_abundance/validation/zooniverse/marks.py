@@ -72,7 +72,9 @@ class Clustering:
         for (frame, tool, number), marks in found.items():
             subtasks = self.details.get((tool.rsplit("_", 1)[0], number), ())
             for what, answers in marks.details.items():
-                marks.details[what] = [_readable_answers(answer, what, subtasks, f"{frame}.{tool}") for answer in answers]
+                marks.details[what] = [
+                    _readable_answers(answer, what, subtasks, f"{frame}.{tool}") for answer in answers
+                ]
         return {key: _placed(key, marks, self.shape) for key, marks in found.items()}
 
     def __call__(self, extracts: Sequence[Marked]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ The table is read twice: first it is only noted where the rows of each subject a
 some subjects are ever in memory, in whatever order the table has them.
 """
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -199,14 +200,8 @@ def chosen(votes: Sequence[Vote], which: str) -> list[Vote]:
 
 def natural(name: str) -> tuple[Any, ...]:
     """A key that sorts names by the numbers in them: T2 before T10, subject 99 before subject 100."""
-    key: list[tuple[int, str]] = []
-    word = ""
-    for letter in f"{name} ":
-        if word and letter.isdecimal() != word[-1].isdecimal():
-            key.append((int(word), "") if word.isdecimal() else (-1, word))
-            word = ""
-        word += letter
-    return (*key, name)
+    parts = re.split("([0-9]{1,18})", name)
+    return tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
 
 
 def plan(table: Table, config_file: str | Path, which: str, fingerprints: bool) -> Plan:
@@ -345,5 +340,3 @@ class Index:
                 batch, size = [], 0
         if batch:
             yield batch
-
-
