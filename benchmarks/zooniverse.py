@@ -34,9 +34,7 @@ def write_export(path: Path, rows: int, seed: int = 1) -> None:
     metadata = json.dumps(
         {"started_at": "2024-02-23T16:16:35.085Z", "finished_at": "2024-02-23T16:17:42.334Z", "live_project": True}
         | {"viewport": {"width": 1200, "height": 800}, "subject_selection_state": selection}
-        | {
-            "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0 Safari/537"
-        }
+        | {"user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0"}
     )
     retired = {
         "id": 125510348,
@@ -54,10 +52,8 @@ def write_export(path: Path, rows: int, seed: int = 1) -> None:
             question = {"task": "T0", "task_label": "Which is it?", "value": chance.choice(ANSWERS)}
             data = {str(subject): {"retired": retired, "#roi_id": f"D20240418T000000_IFCB010_{subject % 100_000:05}"}}
             time = f"2024-{1 + number * 11 // rows:02}-{1 + number % 28:02} {number % 24:02}:{number % 60:02}:00 UTC"
-            writer.writerow(
-                [500_000_000 + number, f"person-{person}", person, f"{person:020}", 7, "which", "1.2", time, "", ""]
-                + [metadata, json.dumps([question]), json.dumps(data), subject]
-            )
+            row = [500_000_000 + number, f"person-{person}", person, f"{person:020}", 7, "which", "1.2", time, "", ""]
+            writer.writerow([*row, metadata, json.dumps([question]), json.dumps(data), subject])
 
 
 def measure(rows: list[int], folder: Path, reference: str | None) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ifcb_abundance.validation.zooniverse.command import main
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,7 @@ def value(cell: str) -> Any:
     for reader in (json.loads, ast.literal_eval):
         try:
             return reader(cell)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
     return cell
 

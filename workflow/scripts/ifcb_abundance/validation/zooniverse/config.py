@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from errors import ConfigError, TableError
-
 from ifcb_abundance.validation.zooniverse import slugs, yaml_files
 from ifcb_abundance.validation.zooniverse.exports import bound, from_json, open_table, whole
 from ifcb_abundance.validation.zooniverse.shapes import SHAPES
@@ -185,7 +184,7 @@ def _entries(name: str, task: Task, notes: list[str]) -> Iterator[tuple[str, dic
         if shape != "point":
             entry["shape"] = shape
         entry["tools"].append(number)
-        subtasks = [EXTRACTORS.get(detail.get("type")) for detail in _list(tool.get("details"))]
+        subtasks = [EXTRACTORS.get(str(detail.get("type"))) for detail in _list(tool.get("details"))]
         subtasks = [None if extractor == "survey_extractor" else extractor for extractor in subtasks]
         for place, (extractor_of, detail) in enumerate(zip(subtasks, _list(tool.get("details")), strict=True)):
             if extractor_of is None:

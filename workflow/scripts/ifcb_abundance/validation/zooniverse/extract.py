@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from errors import ConfigError, TableError
-
 from ifcb_abundance.validation.zooniverse import yaml_files
 from ifcb_abundance.validation.zooniverse.cells import safe
 from ifcb_abundance.validation.zooniverse.exports import (

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from errors import ConfigError
-
 from ifcb_abundance.validation.zooniverse import cells
 from ifcb_abundance.validation.zooniverse.shapes import SHAPES, parameters
 from ifcb_abundance.validation.zooniverse.slugs import answer_name, slug

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from errors import ConfigError, StateError
-
 from ifcb_abundance.validation.zooniverse import cells, reducers
 from ifcb_abundance.validation.zooniverse.extractors import by_tool
 from ifcb_abundance.validation.zooniverse.shapes import ANGULAR, SHAPES, parameters
@@ -179,7 +178,8 @@ def _keyword(key: str, value: Any, kind: type, where: str) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
     least = 2 if key == "min_cluster_size" else 1
-    if type(value) is not kind or (kind is int and value < least) or (kind is float and not 0 < value < 1e12):
+    outside = (type(value) is int and value < least) or (type(value) is float and not 0 < value < 1e12)
+    if type(value) is not kind or outside:
         bounds = {int: f" of at least {least}", float: " above 0"}.get(kind, "")
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
         raise ConfigError(f"{where} {key} is {value!r}, not {kinds[kind]}{bounds}")

@@ -10,7 +10,6 @@ import altair as alt
 import vl_convert
 
 from files import whole_file
-
 from ifcb_abundance.validation.zooniverse.shapes import parameters
 
 SIZE = 1000  # pixels, of the longer side
@@ -80,7 +79,9 @@ def _collect(
         ]
 
 
-def _chart(marks: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]], title: str) -> alt.LayerChart:
+def _chart(
+    marks: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]], title: str
+) -> alt.LayerChart | alt.FacetChart:
     everything = [*marks, *lines]
     spans = [max(one[axis] for one in everything) - min(one[axis] for one in everything) or 1.0 for axis in ("x", "y")]
     scale = SIZE / max(spans)
@@ -89,7 +90,7 @@ def _chart(marks: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]
     tools = sorted({one["tool"] for one in marks})
     colour = alt.Color("tool:N", title="tool", scale=alt.Scale(domain=tools, range=COLOURS))
     kinds = ["mark in a cluster", "mark in none", "cluster, number of marks"]
-    data = alt.Chart(alt.Data(values=list(marks)))
+    data = alt.Chart(alt.InlineData(list(marks)))
     points = data.mark_point(strokeWidth=1, opacity=1).encode(
         x=x,
         y=y,
@@ -103,7 +104,7 @@ def _chart(marks: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]
         .encode(x=x, y=y, color=colour, text="count:N")
     )
     outlines = (
-        alt.Chart(alt.Data(values=list(lines)))
+        alt.Chart(alt.InlineData(list(lines)))
         .mark_line(strokeWidth=1)
         .encode(x=x, y=y, color=colour, detail="of:N", order="order:Q")
     )

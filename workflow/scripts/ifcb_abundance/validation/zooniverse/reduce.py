@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from errors import ConfigError, TableError
-
 from ifcb_abundance.validation.zooniverse import cells, reducers, yaml_files
 from ifcb_abundance.validation.zooniverse.exports import Table, missing, moment, open_table, parsed, whole
 from ifcb_abundance.validation.zooniverse.journal import Journal

@@ -9,7 +9,6 @@ from itertools import zip_longest
 from typing import Any
 
 from csv_text import unguarded
-
 from ifcb_abundance.validation.zooniverse import cells
 from ifcb_abundance.validation.zooniverse.cells import number
 

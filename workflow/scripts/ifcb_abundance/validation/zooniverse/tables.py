@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from files import whole_file
-
 from ifcb_abundance.validation.zooniverse.cells import safe, written
 
 FORMAT = "5.3.1"  # the version of panoptes_aggregation whose columns and values these are
@@ -119,6 +118,6 @@ class Rejected:
 def _rows(path: Path) -> list[list[str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [row for row in csv.reader(file)][1:]
+            return list(csv.reader(file))[1:]
     except (OSError, UnicodeDecodeError, csv.Error):
         return []
