@@ -61,7 +61,7 @@ def _extract(options: argparse.Namespace) -> None:
         _folder(options.dir),
         options.cpu_count,
         options.verbose,
-        options.hide_progressbar,
+        options.hide_bar,
     )
     _tell(made.tables, made.rejected)
 
@@ -77,7 +77,7 @@ def _reduce(options: argparse.Namespace) -> None:
         which=options.filter,
         processes=options.cpu_count,
         resume=options.stream,
-        hidden=options.hide_progressbar,
+        hidden=options.hide_bar,
         plots=None if options.plot is None else Path(options.plot),
         plotted=options.plot_subjects,
     )
@@ -187,9 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (extract, reduce):
         command.add_argument("-O", "--order", action="store_true", help="data columns alphabetical; they always are")
         command.add_argument("-c", "--cpu_count", type=_positive, default=1, metavar="N", help="processes (default: 1)")
-        command.add_argument(
-            "-hb", "--hide_progressbar", "--hide_progress_bar", action="store_true", help="do not show how far it is"
-        )
+        command.add_argument("-hb", "--hide_bar", action="store_true", help="do not show how far it is")
     return parser
 
 

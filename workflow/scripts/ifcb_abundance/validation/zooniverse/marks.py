@@ -127,12 +127,12 @@ class Clustering:
         count = len(points)
         nothing = np.full(count, -1)
         none = np.zeros(count) if self.method == "hdbscan" else None
-        needed = self.keywords["min_cluster_size" if self.method == "hdbscan" else "min_samples"]
-        if count < max(needed, self.keywords["min_samples"], 1 if self.method == "dbscan" else 2):
+        if count < max(self.keywords["min_samples"], self.keywords.get("min_cluster_size", 1)):
             return nothing, none
         given = dict(self.keywords)
         if self.shape in ANGULAR:
             given["metric"], points = "precomputed", _distances(points)
+            given.pop("algorithm", None)
         if self.method == "hdbscan":
             given["copy"] = True
         import sklearn
@@ -169,18 +169,19 @@ def clustering(name: str, keywords: Mapping[str, Any], path: str) -> Clustering:
         if key not in known:
             names = ", ".join([*known, "details", *(["shape"] if kind == "shape" else [])])
             raise ConfigError(f"{path}: keyword {key!r} of {name} is not known; there are {names}")
-        given[key] = _keyword(key, value, known[key], f"{path}: {name}:")
+        least = 2 if key == "min_cluster_size" or name.endswith("optics") else 1
+        given[key] = _keyword(key, value, known[key], least, f"{path}: {name}:")
     _estimator(method)
     return Clustering(method, shape, given, details)
 
 
-def _keyword(key: str, value: Any, kind: type, where: str) -> Any:
+def _keyword(key: str, value: Any, kind: type, least: int, where: str) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
-    least = 2 if key == "min_cluster_size" else 1
-    outside = (type(value) is int and value < least) or (type(value) is float and not 0 < value < 1e12)
+    most = 1.0 if key == "xi" else 1e12
+    outside = (type(value) is int and value < least) or (type(value) is float and not 0 < value < most)
     if type(value) is not kind or outside:
-        bounds = {int: f" of at least {least}", float: " above 0"}.get(kind, "")
+        bounds = {int: f" of at least {least}", float: f" above 0 and below {most:g}"}.get(kind, "")
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
         raise ConfigError(f"{where} {key} is {value!r}, not {kinds[kind]}{bounds}")
     choices = {"algorithm": ("auto", "brute", "kd_tree", "ball_tree"), "cluster_selection_method": ("eom", "leaf")}

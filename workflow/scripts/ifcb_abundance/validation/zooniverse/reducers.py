@@ -22,7 +22,7 @@ def votes(extracts: Sequence[Extract], pairs: bool = False) -> Counter[str]:
     counted: Counter[str] = Counter()
     for extract in extracts:
         given = {answer: times for answer, times in extract.items() if times}
-        counted.update({"+".join(sorted(given)): 1} if pairs and given else given)
+        counted.update({"+".join(sorted(given)): 1} if pairs else given)
     return counted
 
 
