@@ -23,6 +23,9 @@ ANSWERS = ["Chaetoceros", "Pseudo-nitzschia sp.", "Detritus / fibre", "I can't t
 HEADER = ["classification_id", "user_name", "user_id", "user_ip", "workflow_id", "workflow_name", "workflow_version"]
 HEADER += ["created_at", "gold_standard", "expert", "metadata", "annotations", "subject_data", "subject_ids"]
 EXTRACTOR = "extractor_config:\n  question_extractor:\n  - task: T0\nworkflow_id: 7\nworkflow_version: '1.2'\n"
+# A process that is started has, for the system, at least the memory of the one that starts it: so a small one does.
+PEAK = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+PEAK += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
 REDUCER = "reducer_config:\n  question_reducer: {}\n"
 
 
@@ -78,10 +81,10 @@ def measure(rows: list[int], folder: Path, reference: str | None) -> pd.DataFram
                 "reduce": [*command, "reduce", extracted, folder / "reducer.yaml", "-o", "a", "-d", out],
             }
             for step, arguments in steps.items():
-                cost = run(arguments, folder)
+                cost = run([sys.executable, "-S", "-c", PEAK, *arguments], folder)
                 costs.append(
                     {"program": program, "step": step, "rows": number, "export_mb": export.stat().st_size / 1e6}
-                    | {"cpu_s": cost.cpu, "wall_s": cost.wall, "peak_mb": cost.memory}
+                    | {"cpu_s": cost.cpu, "wall_s": cost.wall, "peak_mb": int(cost.printed.split()[-1]) / 1024}
                 )
                 print(costs[-1], flush=True)
             assert reduced.exists()

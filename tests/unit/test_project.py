@@ -12,11 +12,14 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 # What a package is imported as, where that is not its name.
 MODULES = {
     "netcdf4": "netCDF4",
     "pillow": "PIL",
+    "python-slugify": "slugify",
     "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
     "snakemake-minimal": "snakemake",
     "vl-convert-python": "vl_convert",
 }
@@ -41,7 +44,7 @@ def imported(*places: Path) -> set[str]:
                     found |= {alias.name.split(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and not node.level:
                     found.add(node.module.split(".")[0])
-    own = {path.stem for path in SCRIPTS.glob("*.py")}
+    own = {path.stem for path in SCRIPTS.glob("*.py")} | {path.parent.name for path in SCRIPTS.glob("*/__init__.py")}
     return found - own - set(sys.stdlib_module_names)
 
 
@@ -52,14 +55,19 @@ def conda(path: Path) -> dict[str, str]:
 
 
 def test_the_code_imports_what_is_asked_for_and_no_more() -> None:
-    asked = names(PROJECT["project"]["dependencies"])
+    asked = names(PROJECT["project"]["dependencies"]).union(*map(names, EXTRAS.values()))
     of_the_engine = {"snakemake", "pygments"}  # its reports need pygments, and it does not ask for it
     assert imported(SCRIPTS) | of_the_engine == {MODULES.get(name, name) for name in asked}
 
 
 def test_the_locks_have_all_that_is_asked_for_in_one_version() -> None:
     run, dev = locked("requirements.txt"), locked("requirements-dev.txt")
+    stages = locked("requirements-stages.txt")  # `make stages`
     assert names(PROJECT["project"]["dependencies"]) <= {name for name, _ in run}
+    for extra in EXTRAS.values():
+        assert names(extra) <= {name for name, _ in stages} - {name for name, _ in run}
+    assert run <= stages
+    assert {(name, version) for name, version in dev if name in dict(stages)} == stages
     assert names(PROJECT["dependency-groups"]["dev"]) <= {name for name, _ in dev}
     assert {(name, version) for name, version in dev if name in dict(run)} == run
 
