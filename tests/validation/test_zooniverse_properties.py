@@ -1,5 +1,7 @@
 """What holds for any votes: row order, cuts, kills and late votes change nothing of what is there in the end."""
 
+import io
+import json
 import os
 import random
 import shutil
@@ -10,7 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ifcb_abundance.validation.zooniverse import cells, exports, journal
+from ifcb_abundance.validation.zooniverse.command import main
 from ifcb_abundance.validation.zooniverse.marks import mean_angle
 from tests.validation.zoo import (
     COMMAND,
@@ -324,3 +327,103 @@ def test_mean_angle_by_hand() -> None:
 
     assert mean_angle(np.array([350.0, 10.0, 30.0])) == 10.0
     assert mean_angle(np.array([99.91, 99.475, 100.361, 99.406, 100.044])) == 99.839
+
+
+# Anything at all
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+SCALARS |= st.sampled_from(["Yes", "T0.0.0", 1e300, -0.0, 10**400, "1e999", "5", "half: \ud800"])
+WORDS = "task value x y r tool toolIndex frame details choice answers selection markIndex"
+KEYS = st.sampled_from([*WORDS.split(), "\ud800"])
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5))
+ANNOTATION = st.fixed_dictionaries({"task": st.sampled_from(["T0", "T0.0.0"]), "value": ANYTHING}) | ANYTHING
+MARK = st.fixed_dictionaries(
+    {"x": st.integers(0, 9) | SCALARS, "y": st.integers(0, 9), "tool": st.just(0), "details": ANYTHING}
+)
+MARKS = st.fixed_dictionaries({"task": st.just("T0"), "value": st.lists(MARK, max_size=4)})
+KINDS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "question_extractor": ({}, "question_reducer", {}),
+    "survey_extractor": ({}, "survey_reducer", {}),
+    "dropdown_extractor": ({}, "dropdown_reducer", {}),
+    "slider_extractor": ({}, "slider_reducer", {}),
+    "text_extractor": ({}, "text_reducer", {}),
+    "point_extractor_by_frame": (
+        {"tools": [0], "details": {"T0_tool0": ["question_extractor", "text_extractor", None]}},
+        "point_reducer_hdbscan",
+        {
+            "min_cluster_size": 2,
+            "min_samples": 1,
+            "details": {"T0_tool0": ["question_reducer", "text_reducer", None]},
+        },
+    ),
+    "shape_extractor_circle": ({}, "shape_reducer_optics", {"shape": "circle", "min_samples": 2}),
+}
+
+
+def ended(here: Path, *arguments: object) -> bool:
+    """Whether the command could do something; if not, it says why in one sentence."""
+    printed = io.StringIO()
+    with chdir(here), redirect_stdout(printed), redirect_stderr(printed):
+        status = main([str(argument) for argument in arguments])
+    assert status == 0 or printed.getvalue().splitlines()[-1].startswith("error: ")
+    return status == 0
+
+
+@pytest.mark.parametrize("extractor", KINDS)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_no_annotation_ends_it(extractor: str, data: st.DataObject) -> None:
+    entry, reducer, keywords = KINDS[extractor]
+    good = [classification(0, []), classification(1, [])]
+    strange = [
+        classification(n, json.dumps(data.draw(st.lists(ANNOTATION | MARKS, max_size=4) | ANYTHING)))
+        for n in range(2, data.draw(st.integers(3, 6)))
+    ]
+    with folder() as here:
+        write_csv(here / "c.csv", [*good, *strange])
+        assert ended(
+            here, "extract", "c.csv", extractor_config(here, **{extractor: [{"task": "T0", **entry}]}), "-o", "x"
+        )
+        rejected = {row["classification_id"] for row in read(here / "rejected_x.csv")}
+        assert {"0", "1"}.isdisjoint(rejected)
+        if ended(here, "reduce", f"{extractor}_x.csv", reducer_config(here, reducer, **keywords), "-o", "x"):
+            for row in read(here / f"{reducer}_x.csv"):
+                assert row["subject_id"] == "100"
+        if extractor != "survey_extractor":
+            assert (here / f"{reducer}_x.csv").exists()
+            extracted = {row["classification_id"] for row in read(here / f"{extractor}_x.csv")}
+            assert extracted | rejected == {row["classification_id"] for row in [*good, *strange]}
+
+
+@pytest.mark.parametrize("extractor", KINDS)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_no_cell_ends_reduce(extractor: str, data: st.DataObject) -> None:
+    entry, reducer, keywords = KINDS[extractor]
+    del entry
+    columns = {
+        "question_extractor": ["data.yes", "data.no"],
+        "survey_extractor": ["data.choice", "data.answers_how.1"],
+        "dropdown_extractor": ["data.value"],
+        "slider_extractor": ["data.slider_value"],
+        "text_extractor": ["data.text"],
+        "point_extractor_by_frame": [f"data.frame0.T0_tool0_{name}" for name in ("x", "y", "details")],
+        "shape_extractor_circle": [f"data.frame0.T0_toolIndex0_{name}" for name in ("x", "y", "r", "subtask0")],
+    }[extractor]
+    cell = st.one_of(
+        ANYTHING.map(json.dumps),
+        ANYTHING.map(lambda made: repr(made).encode("utf-8", "replace").decode()),
+        st.text(st.characters(codec="utf-8"), max_size=8),
+        st.sampled_from(["[1, 2, 3]", "[1.0, None, 2]", "[[{'a': 1}], [], [{'a': 2}]]", "[{'a': 1}, {}, {}]", "1", ""]),
+    )
+    rows = [
+        {"classification_id": n, "user_name": n, "workflow_id": 7, "task": "T0"}
+        | {"created_at": "2024-01-01 00:00:00 UTC", "subject_id": 1}
+        | {name: data.draw(cell) if n else "" for name in columns}
+        for n in range(data.draw(st.integers(2, 5)))
+    ]
+    with folder() as here:
+        write_csv(here / f"{extractor}_x.csv", rows)
+        if ended(here, "reduce", f"{extractor}_x.csv", reducer_config(here, reducer, **keywords), "-o", "x"):
+            assert read(here / f"{reducer}_x.csv")

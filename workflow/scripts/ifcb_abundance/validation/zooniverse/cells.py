@@ -22,11 +22,22 @@ def written(value: Any) -> str:
         return ""
     if isinstance(value, list | dict):
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        if not _is_utf_8(text):
+            text = json.dumps(value, allow_nan=False)
         # All semicolons are inside strings. Behind one, some spreadsheets begin a new cell.
         return text.replace(";", "\\u003b") if ";" in text and is_formula(text) else text
     if isinstance(value, str):
-        return safe(value)
+        return safe(value if _is_utf_8(value) else value.encode("utf-8", "replace").decode())
     return str(value)
+
+
+def _is_utf_8(text: str) -> bool:
+    """Whether the text can be written; JSON may hold halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def safe(text: str) -> str:
