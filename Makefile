@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The oldest Snakemake that the workflow may be run with.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
-.PHONY: run test slow oldest figures bench docs lint lock clean
+.PHONY: run stages test slow oldest figures bench docs lint lock clean
 
 run: .venv/installed ## make the environment and run the embedded default, or CONFIG=my.yaml, which is checked first
 ifdef CONFIG
@@ -14,6 +14,8 @@ ifdef CONFIG
 else
 	$(BIN)/python -m snakemake --cores 8
 endif
+
+stages: .venv/installed-stages ## add what stages need that not everybody runs, such as Zooniverse's exports
 
 test: .venv/installed-dev ## pass the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
@@ -51,7 +53,9 @@ lock: .venv/installed-dev ## pin anew what pyproject.toml asks for
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
 	    --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url -c requirements.txt \
-	    --custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.txt
+	    --custom-compile-command "make lock" --all-extras pyproject.toml -o requirements-stages.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url -c requirements-stages.txt \
+	    --custom-compile-command "make lock" --all-extras --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## remove the environment and the demo; results of other datasets stay
 	rm -rf .venv resources/demo results/demo logs/demo
@@ -64,6 +68,10 @@ clean: ## remove the environment and the demo; results of other datasets stay
 
 .venv/installed: requirements.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-stages: requirements-stages.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-stages.txt
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt | .venv/bin/python

@@ -229,6 +229,26 @@ def _cluster(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
     )
 
 
+def _zooniverse(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    rows = [
+        f"| {row.program} | {row.rows:,} | {row.export_mb:.0f} | {row.step} | {row.cpu_s:.1f} | {row.peak_mb:.0f} |"
+        for row in table.itertuples()
+    ]
+    return "\n".join(
+        [
+            "## Votes from Zooniverse",
+            "",
+            "An export with a question, ten classifications of each subject; one process. panoptes_aggregation is",
+            "measured where it is installed, and reduces in a time that grows with the square of the subjects.",
+            "",
+            "| program | rows | export, MB | step | processor, s | peak memory, MB |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def _save(figure: plt.Figure, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
@@ -243,4 +263,5 @@ SECTIONS = {
     "archive": _archive,
     "overload": _overload,
     "cluster": _cluster,
+    "zooniverse": _zooniverse,
 }

@@ -13,11 +13,14 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
 PACKAGE = "ifcb_abundance"
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 # What a package is imported as, where that is not its name.
 MODULES = {
     "netcdf4": "netCDF4",
     "pillow": "PIL",
+    "python-slugify": "slugify",
     "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
     "snakemake-minimal": "snakemake",
     "vl-convert-python": "vl_convert",
 }
@@ -52,14 +55,19 @@ def conda(path: Path) -> dict[str, str]:
 
 
 def test_the_code_imports_what_is_asked_for_and_no_more() -> None:
-    asked = names(PROJECT["project"]["dependencies"])
+    asked = names(PROJECT["project"]["dependencies"]).union(*map(names, EXTRAS.values()))
     of_the_engine = {"snakemake", "pygments"}  # its reports need pygments, and it does not ask for it
     assert imported(SCRIPTS) | of_the_engine == {MODULES.get(name, name) for name in asked}
 
 
 def test_the_locks_have_all_that_is_asked_for_in_one_version() -> None:
     run, dev = locked("requirements.txt"), locked("requirements-dev.txt")
+    stages = locked("requirements-stages.txt")  # `make stages`
     assert names(PROJECT["project"]["dependencies"]) <= {name for name, _ in run}
+    for extra in EXTRAS.values():
+        assert names(extra) <= {name for name, _ in stages} - {name for name, _ in run}
+    assert run <= stages
+    assert {(name, version) for name, version in dev if name in dict(stages)} == stages
     assert names(PROJECT["dependency-groups"]["dev"]) <= {name for name, _ in dev}
     assert {(name, version) for name, version in dev if name in dict(run)} == run
 

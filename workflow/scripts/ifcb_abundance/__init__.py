@@ -4,6 +4,7 @@ A folder is a room. Imports point down the list, which `make lint` checks (pypro
 
     report, exports
     figures
+    validation
     recheck
     abundance, features, images
     pooling

@@ -1,0 +1,81 @@
+"""What a run with --stream has reduced so far: lines that a kill can cut, but not falsify."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+Row = dict[str, Any]
+Task = tuple[str, str, list[Row]]
+
+
+class Journal:
+    """A line of JSON for each subject, in a file beside the table until the table is whole.
+
+    A subject's line counts only if its fingerprint is that of its votes now. Lines that are cut are passed over, and
+    no other file is ever taken up: neither a table that the reference began nor one that is finished.
+    fingerprints: what is there, by subject.
+    """
+
+    def __init__(self, table: Path, kept: bool) -> None:
+        self.path = table.with_name(f".{table.name}.stream")
+        self.kept = kept
+        self.fingerprints: dict[str, str] = {}
+        self._offsets: dict[str, int] = {}
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> "Journal":
+        if not self.kept:
+            return self
+        self._file = self.path.open("a+b")
+        self._file.seek(0)
+        offset, line = 0, b""
+        for line in self._file:
+            found = _entry(line)
+            if found:
+                self.fingerprints[found[0]], self._offsets[found[0]] = found[1], offset
+            offset += len(line)
+        if line and not line.endswith(b"\n"):
+            self._file.write(b"\n")
+            self._file.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def completed(
+        self, subject: str, fingerprint: str, tasks: Iterable[tuple[str, str, list[Row] | None]]
+    ) -> list[Task]:
+        """The tasks with their rows: those that were reduced now are noted, the others are taken from here."""
+        made = [(workflow, task, rows) for workflow, task, rows in tasks if rows is not None]
+        if not self._file:
+            return made
+        if made or subject not in self._offsets or self.fingerprints[subject] != fingerprint:
+            self._file.write(json.dumps([subject, fingerprint, made], allow_nan=False).encode() + b"\n")
+            self._file.flush()  # what the process has handed over outlives it
+            return made
+        self._file.seek(self._offsets[subject])
+        found = _entry(self._file.readline())
+        self._file.seek(0, os.SEEK_END)
+        assert found
+        return found[2]
+
+    def discard(self) -> None:
+        """The table is whole."""
+        if self._file:
+            self._file.close()
+            self.path.unlink(missing_ok=True)
+
+
+def _entry(line: bytes) -> tuple[str, str, list[Task]] | None:
+    try:
+        subject, fingerprint, tasks = json.loads(line)
+        return (
+            str(subject),
+            str(fingerprint),
+            [(str(workflow), str(task), list(rows)) for workflow, task, rows in tasks],
+        )
+    except (ValueError, TypeError):
+        return None
