@@ -1,8 +1,9 @@
-"""What a run with --stream has reduced so far: lines that a kill can cut, but not falsify."""
+"""What a run with --stream has reduced so far: lines that can be cut, but not falsified."""
 
 import json
 import os
 from collections.abc import Iterable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,10 +12,10 @@ Task = tuple[str, str, list[Row]]
 
 
 class Journal:
-    """A line of JSON for each subject, in a file beside the table until the table is whole.
+    """A line of JSON for each subject, behind its checksum, in a file beside the table until the table is whole.
 
-    A subject's line counts only if its fingerprint is that of its votes now. Lines that are cut are passed over, and
-    no other file is ever taken up: neither a table that the reference began nor one that is finished.
+    A subject's line counts only if its fingerprint is that of its votes now. Lines that are damaged are passed over,
+    and no other file is ever taken up: neither a table that the reference began nor one that is finished.
     fingerprints: what is there, by subject.
     """
 
@@ -53,7 +54,8 @@ class Journal:
         if not self._file:
             return made
         if made or subject not in self._offsets or self.fingerprints[subject] != fingerprint:
-            self._file.write(json.dumps([subject, fingerprint, made], allow_nan=False).encode() + b"\n")
+            noted = json.dumps([subject, fingerprint, made], allow_nan=False).encode()
+            self._file.write(_digest(noted) + b" " + noted + b"\n")
             self._file.flush()  # what the process has handed over outlives it
             return made
         self._file.seek(self._offsets[subject])
@@ -70,12 +72,12 @@ class Journal:
 
 
 def _entry(line: bytes) -> tuple[str, str, list[Task]] | None:
-    try:
-        subject, fingerprint, tasks = json.loads(line)
-        return (
-            str(subject),
-            str(fingerprint),
-            [(str(workflow), str(task), list(rows)) for workflow, task, rows in tasks],
-        )
-    except (ValueError, TypeError):
+    digest, _, noted = line.rstrip(b"\n").partition(b" ")
+    if digest != _digest(noted):
         return None
+    subject, fingerprint, tasks = json.loads(noted)
+    return subject, fingerprint, [(workflow, task, rows) for workflow, task, rows in tasks]
+
+
+def _digest(noted: bytes) -> bytes:
+    return blake2b(noted, digest_size=8).hexdigest().encode()
