@@ -85,7 +85,7 @@ def test_labels_that_a_table_lacks_are_told(caplog: pytest.LogCaptureFixture) ->
     assert warn_of_unlisted(["y, single", "A", "x"], CLASSES) == ["x", "y, single"]
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
-    assert all(word in warning.getMessage() for word in ("classify.class_table", "2 label(s)", "'x', 'y, single'"))
+    assert all(word in warning.getMessage() for word in ("classify.class_table", "2 labels", "'x', 'y, single'"))
 
 
 # --- groups of classes ---

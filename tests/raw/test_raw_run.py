@@ -126,7 +126,7 @@ def test_bins_that_are_not_whole_are_rows_all_the_same(checkout: Checkout, tmp_p
     assert sorted(catalog.index) == sorted(BINS)
     assert f"{no_header}: " in printed
     assert "no .hdr beside" in catalog.loc[no_header, "volume_note"]
-    assert "1 malformed line(s): line 5" in catalog.loc[odd_line, "volume_note"]
+    assert "1 malformed line: line 5" in catalog.loc[odd_line, "volume_note"]
     assert catalog.loc[odd_line, "ml_analyzed"] == pytest.approx(ml_analyzed(odd_line), rel=1e-12)
     assert catalog.loc[[no_header, no_trigger], "ml_analyzed"].isna().all()  # no volume, which is not zero
     ledger = checkout.table("raw", "ledger").set_index("bin")

@@ -11,6 +11,7 @@ import pandas as pd
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import CatalogError, NoBinsError
 from ifcb_abundance.common.folders import stamp
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.sources.protocols import BinCatalog
 from ifcb_abundance.tables import table_files
 
@@ -64,7 +65,7 @@ def _list_bins(source: BinCatalog, window: Window) -> pd.DataFrame:
         )
     inside = inside.sort_values(["sample_time", "bin"], ignore_index=True)
     first, last = inside["sample_time"].iloc[[0, -1]]
-    log.info(f"catalog: {len(inside)} bins, {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} (UTC)")
+    log.info(f"catalog: {counted(len(inside), 'bin')}, {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} (UTC)")
     return inside
 
 
@@ -72,7 +73,7 @@ def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
     """Put the catalogs of shards, in order, into one. Raises NoBinsError if none has a bin."""
     merged = pd.concat([table_files.read("catalog", part) for part in parts], ignore_index=True)
     if merged.empty:
-        raise NoBinsError(f"none of the {len(parts)} shards has a bin: check dataset, select.start and select.end")
+        raise NoBinsError("none of the shards has a bin: check dataset, select.start and select.end")
     table_files.write(merged, "catalog", path)
 
 

@@ -34,6 +34,7 @@ from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.precision import PRECISIONS, Precision
 from ifcb_abundance.common.strict_csv import is_formula
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.packed import PACKED, read_packed
 from ifcb_abundance.sources.protocols import ScoreReader
 from ifcb_abundance.sources.source_file import SourceFile
@@ -72,7 +73,7 @@ def label_set(classes: tuple[str, ...]) -> str:
     """
     labels = sorted(set(classes))
     digest = sha256(json.dumps(labels).encode()).hexdigest()
-    return f"{len(labels)} class{'' if len(labels) == 1 else 'es'} {digest[:8]}"
+    return f"{counted(len(labels), 'class')} {digest[:8]}"
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _check_range(bin_id: str, classes: Sequence[str], scores: NDArray[np.float64
         wrong = np.argwhere((scores < 0) | (scores > 1))
         row, column_at = wrong[0]
         raise ScoresError(
-            f"bin {bin_id}: {len(wrong)} score(s) outside 0 to 1, the first in "
+            f"bin {bin_id}: {counted(len(wrong), 'score')} outside 0 to 1, the first in "
             f"{named(row)}, class {classes[column_at]}: {scores[row, column_at]}"
         )
 
