@@ -20,7 +20,7 @@ from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
 
-VERSION = 2  # of the overview and the report: raise it when they have to be written again
+VERSION = 3  # of the overview and the report: raise it when they have to be written again
 # Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.
 ASKED_OF_ABUNDANCE = (
     "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
@@ -270,7 +270,12 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
             "is without RunFastFactor (source.fast_runs: as_dashboard), so their abundance is too high by that factor."
         )
     unplaced = used[used["position_note"] != ""]
-    if len(unplaced):
+    if len(unplaced) and config["source"]["catalog"] != "raw":
+        yield (
+            f"Latitudes or longitudes that are nowhere on earth: {counted(len(unplaced), 'used bin')} "
+            f"({_some(unplaced['bin'])}). They are left out; position_note in the catalog names them."
+        )
+    elif len(unplaced):
         yield (
             f"The header's position does not count in {counted(len(unplaced), 'used bin')} ({_some(unplaced['bin'])}): "
             "position_note in the catalog says why. source.deployments can say where the instrument was."
