@@ -88,6 +88,7 @@ def columns(body: bytes, needed: list[str]) -> tuple[dict[str, list[str]], str]:
     if rows and not rows[0]:
         odd = "a blank line before the header"
     header, *rows = list(filter(None, rows)) or [[]]
+    header = [name.strip() for name in header]
     names = [name for name in header if name]
     need(names and len(names) == len(set(names)), "no header, or a column there twice")
     need(all(len(row) == len(header) for row in rows), "a row of another length")

@@ -150,7 +150,7 @@ def test_raw_files_that_come_later_are_listed_then(checkout: Checkout, tmp_path:
 
 
 def test_what_cannot_be_is_said_before_any_work(checkout: Checkout, tmp_path: Path) -> None:
-    assert "cannot be read (No such file or directory)" in checkout.run(config(tmp_path / "nowhere"), fails=True)
+    assert f"there is no folder {tmp_path / 'nowhere'}" in checkout.run(config(tmp_path / "nowhere"), fails=True)
     (tmp_path / "empty").mkdir()
     assert "no raw bin (.hdr, .adc, .roi)" in checkout.run(config(tmp_path / "empty"), fails=True)
     refused = checkout.run(config(tmp_path / "empty", deployments=str(tmp_path / "none.csv")), fails=True)

@@ -38,6 +38,8 @@ def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
         if "source" not in table:
             table["source"] = ""
         table_files.check(table, "class_table", str(path))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}") from None
     except (OSError, ValueError, TableError) as error:
         raise ConfigError(f"{path} cannot be read as a class table ({error})") from None
     if LIVING_TOTAL in set(table["group"]):
