@@ -60,7 +60,7 @@ def test_cells_that_spreadsheets_would_run_are_refused(tmp_path: Path, row: str)
 
 @pytest.mark.parametrize("name", ["none.csv", ".", "s3://x/y", "x" * 5000])
 def test_a_class_table_that_is_not_there_is_refused_by_name(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="there is no file|cannot be read as a class table"):
+    with pytest.raises(ConfigError, match=r"there is no file|cannot be read as a class table"):
         read_class_table(tmp_path / name)
 
 
