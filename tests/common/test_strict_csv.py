@@ -20,18 +20,22 @@ def test_columns_by_name_as_text() -> None:
     [
         (b"", "no header"),
         (b"\n\n", "no header"),
-        (b"a,b\n1\n", "line 2 has 1 cells, not 2: '1'"),
+        (b"a,b\n1\n", "line 2 has 1 cell, not 2: '1'"),
         (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 cells"),
         (b"a,b\n1,2,\n", "3 cells"),
-        (b"a,b\n  \n", "1 cells"),
+        (b"a,b\n  \n", "1 cell, not 2"),
         (b"a,b,a\n", "'a' is there twice"),
         (b"a;b\n1;2\n", "separated by semicolons"),
         (b"a\tb\n1\t2\n", "separated by tabs"),
         (b"a,b\nx,1,5\n", r"line 2 has 3 cells, not 2: 'x,1,5'. Is 1,5 a number with a decimal comma"),
-        (b"a,b\nx,1,y\n", "line 2 has 3 cells, not 2: 'x,1,y'$"),
+        (
+            b"a,b\nx,1,y\n",
+            "line 2 has 3 cells, not 2: 'x,1,y'. Text that has a comma in it needs double quotes around",
+        ),
         (b'a,b\n"1."5,2\n', "line 2: "),
         (b'a,b\n"1,2\n', "unexpected end"),
-        (b"a,b\n\xff,2\n", "utf-8"),
+        (b"a,b\n\xff,2\n", "line 2 is not in UTF-8: save the file as CSV UTF-8"),
+        (b"a,b,b \n", "'b' is there twice"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(body: bytes, told: str) -> None:

@@ -38,7 +38,10 @@ def laid_over(url: str, change: dict[str, Any]) -> dict[str, Any]:
         ({"select": {"start": "2024-05-01"}}, ["select.start: 2024-05-01 is after select.end: 2024-04-02"]),
         ({"select": {"instrument": [10]}}, ["select.instrument: unknown key", "Did you mean select.instruments?"]),
         ({"classify": {"threshold": 70}}, ["classify.threshold: 70", "a number from 0 to 1"]),
-        ({"classify": {"class_thresholds": "no.csv"}}, ["classify.class_thresholds: no.csv", "class,threshold"]),
+        (
+            {"classify": {"class_thresholds": "no.csv"}},
+            ["classify.class_thresholds: there is no file no.csv", "class,threshold"],
+        ),
         ({"abundance": {"group_by": ["place"]}}, ["abundance.group_by", "'place'", "instrument, depth, cruise"]),
     ],
 )
@@ -57,7 +60,42 @@ def test_refused_before_any_request(
 
 def test_an_archive_that_is_not_there_is_refused(checkout: Checkout) -> None:
     printed = checkout.run({"dataset": "mine", "source": {"kind": "directory", "path": "elsewhere"}}, fails=True)
-    assert "source.path: elsewhere has no metadata.csv" in printed
+    assert "source.path: there is no folder elsewhere" in printed
+
+
+def test_a_path_that_is_not_the_folder_of_an_archive_is_told_as_what_it_is(checkout: Checkout, tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", [bin_row(BIN)], {})
+    with_raw = tmp_path / "raw"
+    (with_raw / "2024").mkdir(parents=True)
+    metadata = archive / "metadata.csv"
+    a_file = f"source.path: {metadata} is a file; give its folder, {archive}"
+    for source, told in (
+        ({"path": str(metadata)}, a_file),
+        ({"path": str(metadata), "catalog": "raw"}, a_file),
+        ({"path": str(tmp_path / "none"), "catalog": "raw"}, f"source.path: there is no folder {tmp_path / 'none'}"),
+        ({"path": str(with_raw)}, f"{with_raw} has no metadata.csv. Accepted: the folder of an archive on disk"),
+    ):
+        assert told in checkout.run({"dataset": "mine", "source": source}, fails=True)
+    (with_raw / "2024" / f"{BIN}.HDR").touch()
+    printed = checkout.run({"dataset": "mine", "source": {"path": str(with_raw)}}, fails=True)
+    assert f"{with_raw} has no metadata.csv. There are raw files in it: source.catalog: raw takes the list" in printed
+
+
+def test_a_threshold_file_that_cannot_be_used_is_told_in_plain_words(checkout: Checkout, tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", [bin_row(BIN)], {BIN: (["Akashiwo"], [[0.6], [0.8]])})
+    file = tmp_path / "own.csv"
+    settings = {
+        "dataset": "mine",
+        "source": {"path": str(archive)},
+        "classify": {"class_thresholds": str(file), "threshold": 0.5},
+    }
+    assert f"classify.class_thresholds: there is no file {file}" in checkout.run(settings, fails=True)
+    file.write_bytes(b"class,threshold\nAkashiw\xf3,0.7\n")
+    assert "line 2 is not in UTF-8: save the file as CSV UTF-8" in checkout.run(settings, fails=True)
+    file.write_text("class , threshold\nAkashiwo , 0.7\n")
+    checkout.run(settings)
+    table = checkout.table("mine").set_index("class")
+    assert table["count"].to_dict() == {"Akashiwo": 1, "unclassified": 1}
 
 
 def test_single_keys_on_the_command_line(checkout: Checkout, tmp_path: Path) -> None:

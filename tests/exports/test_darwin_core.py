@@ -169,7 +169,7 @@ def test_the_metadata_is_eml(tmp_path: Path) -> None:
     assert dataset.findtext("contact/electronicMailAddress") == PUBLICATION.creator_email
     assert dataset.findtext("coverage/temporalCoverage/rangeOfDates/endDate/calendarDate") == "2024-05-01"
     methods = " ".join(dataset.find("methods").itertext())
-    assert "4 classes that are no living taxon with a name and an AphiaID are not in this archive: Akashiwo," in methods
+    assert "4 classes without a name and an AphiaID of a living taxon left out of this archive: Akashiwo," in methods
     assert PUBLICATION.model in methods
 
 
@@ -179,7 +179,7 @@ def test_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         found = records(export(tmp_path, days))
     assert [event["eventDate"][:10] for event, *_ in found] == ["2024-04-15"]
     assert "1 of 2 days and groups are left out because none of their bins has a position" in caplog.text
-    assert "1 class(es) are left out because classify.class_table has no AphiaID for them" in caplog.text
+    assert "1 class left out because classify.class_table has no AphiaID for them" in caplog.text
     assert "Akashiwo" in caplog.text
 
 

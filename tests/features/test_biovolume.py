@@ -280,7 +280,7 @@ def test_the_account_has_the_used_bins_of_the_ledger(tmp_path: Path) -> None:
     assert pd.read_csv(merged.features_ledger)["bin"].tolist() == [bins[0]["pid"]]
     ledger = tmp_path / "other.csv"
     ledger.write_text((tmp_path / "day" / "ledger.csv").read_text().replace("no_scores,reason: no_scores", "used,"))
-    with pytest.raises(TableError, match=f"1 bins, .* has 2 used; not in both: .*{bins[1]['pid']}"):
+    with pytest.raises(TableError, match=f"1 bin, .* has 2 used; not in both: .*{bins[1]['pid']}"):
         merge(tmp_path / "again", bins, [rois(A=1), "no_scores", rois(A=1)], ledger=ledger)
 
 
@@ -298,5 +298,5 @@ def test_what_is_missing_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureF
     told = caplog.text
     assert "1 of 2 used bins have none" in told
     assert "1 of 3 ROIs have no biovolume" in told
-    assert "1 label(s) it does not say whether they live, so their carbon is empty: E" in told
+    assert "1 label it does not say whether they live, so their carbon is empty: E" in told
     assert "features.pixels_per_um: no bin of the window has IFCB7" in told

@@ -88,6 +88,7 @@ def columns(body: bytes, needed: list[str]) -> tuple[dict[str, list[str]], str]:
     if rows and not rows[0]:
         odd = "a blank line before the header"
     header, *rows = list(filter(None, rows)) or [[]]
+    header = [name.strip() for name in header]
     names = [name for name in header if name]
     need(names and len(names) == len(set(names)), "no header, or a column there twice")
     need(all(len(row) == len(header) for row in rows), "a row of another length")
@@ -322,6 +323,7 @@ def export(body: bytes) -> Reading:
             row[name] = None if value is None else int(value)
         ifcb = row.pop("ifcb")
         row["instrument"] = f"IFCB{instrument if ifcb is None else ifcb}"
+        note = beyond(row)
         row |= known(row)
         row["skip"] = flag(cell["skip"])
         row["tags"] = ";".join(column[i] for column in tags if column[i])
@@ -329,7 +331,7 @@ def export(body: bytes) -> Reading:
             text = row.get(name, cell.get(name, ""))
             row[name] = "".join(" " if c < " " else c for c in text)
         stated = "" if row["ml_analyzed"] is None else "metadata"
-        row |= {"volume_method": stated, "volume_disagreement": None, "volume_note": "", "position_note": ""}
+        row |= {"volume_method": stated, "volume_disagreement": None, "volume_note": "", "position_note": note}
         rows.append(row)
     return Reading(rows, odd)
 
@@ -352,6 +354,16 @@ def known(row: Mapping[str, Any]) -> dict[str, float | None]:
         "ml_analyzed": lambda ml: ml <= -9999999,
     }
     return {name: None if value is None or unknown[name](value) else value for name, value in found.items()}
+
+
+def beyond(row: Mapping[str, Any]) -> str:
+    """The latitude and longitude that are nowhere on earth; of what stands for an unknown one, nothing."""
+    said = []
+    for name, lowest, highest in (("latitude", -90, 90), ("longitude", -180, 360)):
+        degrees = row[name]
+        if degrees is not None and -9999 < degrees < math.inf and not lowest <= degrees <= highest:
+            said.append(f"{name} {degrees:.15g} is beyond {highest if degrees > 0 else lowest}")
+    return "; ".join(said)
 
 
 def walked(info: Mapping[str, Any]) -> dict[str, Any]:

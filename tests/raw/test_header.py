@@ -97,7 +97,7 @@ def test_of_many_bad_lines_some_are_told_and_all_counted() -> None:
     header = read_header(body, "x.hdr")
     assert header.malformed.count == 499
     assert len(header.malformed.first) == 20
-    assert str(header.malformed).startswith("499 malformed line(s): line 5: a is there twice")
+    assert str(header.malformed).startswith("499 malformed lines: line 5: a is there twice")
     assert str(header.malformed).endswith("; ...")
 
 

@@ -126,7 +126,7 @@ def test_bins_that_are_not_whole_are_rows_all_the_same(checkout: Checkout, tmp_p
     assert sorted(catalog.index) == sorted(BINS)
     assert f"{no_header}: " in printed
     assert "no .hdr beside" in catalog.loc[no_header, "volume_note"]
-    assert "1 malformed line(s): line 5" in catalog.loc[odd_line, "volume_note"]
+    assert "1 malformed line: line 5" in catalog.loc[odd_line, "volume_note"]
     assert catalog.loc[odd_line, "ml_analyzed"] == pytest.approx(ml_analyzed(odd_line), rel=1e-12)
     assert catalog.loc[[no_header, no_trigger], "ml_analyzed"].isna().all()  # no volume, which is not zero
     ledger = checkout.table("raw", "ledger").set_index("bin")
@@ -150,7 +150,7 @@ def test_raw_files_that_come_later_are_listed_then(checkout: Checkout, tmp_path:
 
 
 def test_what_cannot_be_is_said_before_any_work(checkout: Checkout, tmp_path: Path) -> None:
-    assert "cannot be read (No such file or directory)" in checkout.run(config(tmp_path / "nowhere"), fails=True)
+    assert f"there is no folder {tmp_path / 'nowhere'}" in checkout.run(config(tmp_path / "nowhere"), fails=True)
     (tmp_path / "empty").mkdir()
     assert "no raw bin (.hdr, .adc, .roi)" in checkout.run(config(tmp_path / "empty"), fails=True)
     refused = checkout.run(config(tmp_path / "empty", deployments=str(tmp_path / "none.csv")), fails=True)

@@ -210,7 +210,7 @@ def test_more_scores_than_images(tmp_path: Path, n_images: object, warns: bool) 
 def test_files_that_are_not_all_right_and_volumes_that_are_far_apart_are_named(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", ([a_bin(n) for n in range(4)], [rois(A=1)] * 3 + ["no_scores"]))
     catalog = pd.read_csv(run / "catalog.csv", dtype={"volume_note": "str"})
-    catalog.loc[0, "volume_note"] = catalog.loc[3, "volume_note"] = "a.adc: 1 malformed line(s)"
+    catalog.loc[0, "volume_note"] = catalog.loc[3, "volume_note"] = "a.adc: 1 malformed line"
     catalog["volume_disagreement"] = [0.04, -0.3, 0.2, 5.0]  # the last one is not used
     catalog.to_csv(run / "catalog.csv", index=False)
     said = [text for text in looked_over(run).warnings if "volume" in text]
@@ -223,7 +223,8 @@ def test_files_that_are_not_all_right_and_volumes_that_are_far_apart_are_named(t
 
 def test_fast_runs_and_positions_that_do_not_count_are_named(tmp_path: Path) -> None:
     bins = [a_bin(n) for n in range(10)]
-    run = a_run(tmp_path / "run", (bins, [rois(A=1)] * 9 + ["no_scores"]))
+    raw = {"source": {"path": "here", "catalog": "raw"}}
+    run = a_run(tmp_path / "run", (bins, [rois(A=1)] * 9 + ["no_scores"]), **raw)
     catalog = pd.read_csv(run / "catalog.csv", dtype={"volume_note": "str", "position_note": "str"})
     fast, ignored = "header+run_fast_factor", "adc+no_run_fast_factor"
     catalog["volume_method"] = [fast] * 7 + [ignored, "adc", fast]  # the last one is not used

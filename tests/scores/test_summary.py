@@ -309,6 +309,27 @@ def test_what_is_not_a_score_file_of_the_bin_is_refused(body: bytes) -> None:
         read_scores(BIN, body)
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        *((empty, "not class scores: the file is empty") for empty in (b"", b"\n", b" \r\n")),
+        (f"pid;a;b\n{ROI};0,5;0,5\n".encode(), "its columns are separated by semicolons; commas are needed"),
+        (f'\ufeff"pid";"a";"b"\n{ROI};0.5;0.5\n'.encode(), "its columns are separated by semicolons"),
+        (f"pid\ta\tb\n{ROI}\t0.5\t0.5\n".encode(), "its columns are separated by tabs"),
+        (
+            f"pid,a,b\n{ROI},0.5,NA\n\n{BIN}_00003,nan,high\n".encode(),
+            f"line 4, ROI {BIN}_00003, class 'b': 'high' is not a number",
+        ),
+        (f'pid,a,b\n{ROI},"0,5",0.5\n'.encode(), f"line 2, ROI {ROI}, class 'a': '0,5' is not a number: a decimal"),
+        (f"pid,a\n{ROI},0,5\n".encode(), "line 2 has 3 cells, not 2: .* Is 0,5 a number with a decimal comma"),
+        (f"pid,a,b\n{ROI},0.5\n".encode(), "line 2 has 2 cells, not 3"),
+    ],
+)
+def test_what_is_wrong_with_a_score_file_is_said_in_its_own_words(body: bytes, told: str) -> None:
+    with pytest.raises(ScoresError, match=f"bin {BIN}: .*{told}"):
+        read_scores(BIN, body)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_any_bytes_give_scores_or_a_scores_error(data: st.DataObject) -> None:

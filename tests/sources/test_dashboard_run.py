@@ -278,7 +278,7 @@ def test_a_walk_tells_of_positions_that_may_be_of_another_dataset(checkout: Chec
     }
     with Emulator(archives) as dashboard:
         walk = config(dashboard, "2024-02-10", "2024-02-10", source={"catalog": "walk"})
-        assert "D20240210T010000_IFCB010, are in other datasets" in checkout.run(walk)
+        assert "have 1 bin too, such as D20240210T010000_IFCB010" in checkout.run(walk)
         row = checkout.table("demo", "catalog").iloc[0]
         assert (row["latitude"], row["depth"]) == (41, 4)
         checkout.run(config(dashboard, "2024-02-10", "2024-02-10"))

@@ -221,6 +221,26 @@ def test_damage_gives_rows_or_a_catalog_error(data: st.DataObject) -> None:
     assert list(rows.columns) == COLUMNS
 
 
+@pytest.mark.parametrize(
+    ("position", "kept", "note"),
+    [
+        ((95, -70), (None, -70), "latitude 95 is beyond 90"),
+        ((-90.25, -70), (None, -70), "latitude -90.25 is beyond -90"),
+        ((41, -370), (41, None), "longitude -370 is beyond -180"),
+        ((41, 360.5), (41, None), "longitude 360.5 is beyond 360"),
+        ((413.5, -705), (None, None), "latitude 413.5 is beyond 90; longitude -705 is beyond -180"),
+        *(((unknown, unknown), (None, None), "") for unknown in (-9999999, -9999, "inf", "-inf", "")),
+        ((90, 289.5), (90, -70.5), ""),
+    ],
+)
+def test_degrees_that_are_nowhere_on_earth_are_named(
+    position: tuple[object, object], kept: tuple[object, object], note: str
+) -> None:
+    row = one(latitude=position[0], longitude=position[1])
+    assert tuple(None if pd.isna(row[axis]) else row[axis] for axis in ("latitude", "longitude")) == kept
+    assert row["position_note"] == note
+
+
 @pytest.mark.parametrize(("written", "meant"), [(-70.5, -70.5), (180.0, 180.0), (289.5, -70.5), (360.0, 0.0)])
 def test_longitudes_counted_from_0_to_360_are_known(written: float, meant: float) -> None:
     assert one(longitude=written)["longitude"] == meant

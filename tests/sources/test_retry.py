@@ -144,7 +144,7 @@ def test_overload_is_said_only_of_a_server_that_answers(caplog: pytest.LogCaptur
     assert caplog.messages == []
     ask(busy)
     (message,) = caplog.messages
-    assert "the server is overloaded (it refuses requests or does not answer): 4 request(s) at a time" in message
+    assert "the server is overloaded (it refuses requests or does not answer): 4 requests at a time" in message
 
 
 def test_what_failed_is_counted_by_the_kind_of_the_request_behind_it() -> None:

@@ -69,6 +69,7 @@ from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.job_log import logged
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.catalog.selection import Criteria, Selection
+from ifcb_abundance.sources.directory import why_no_list
 from ifcb_abundance.sources.open_source import open_source
 
 
@@ -239,9 +240,7 @@ EXAMPLES = {
 
 for needed in map(Path, SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
-        raise ConfigError(
-            f"source.path: {needed.parent} has no {needed.name}. Accepted: the folder of an archive on disk"
-        )
+        raise ConfigError(why_no_list(needed.parent))
 
 
 wildcard_constraints:

@@ -21,6 +21,7 @@ from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import Provenance, count_classes, label_set, read_provenance, read_summary
 from ifcb_abundance.tables import table_files
@@ -81,7 +82,7 @@ def pool_abundance(
     wanted = bins["status"] == WANTED
     untold = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in told]
     if untold:
-        raise ScoresError(f"no scores summary of {len(untold)} bin(s), the first is {untold[0]}")
+        raise ScoresError(f"no scores summary of {counted(len(untold), 'bin')}, the first is {untold[0]}")
     left_out = Provenance("", "")
     outcome = [told.get(bin_id, left_out) for bin_id in bins["bin"]]
     bins = bins.assign(
@@ -246,14 +247,17 @@ def merge_abundance(
         if len(failed) and not failures_allowed:
             paths = " ".join(f"{Path(summaries, parse_bin_id(b).folder, b)}.parquet" for b in failed["bin"])
             raise ScoresError(
-                f"{len(failed)} bin(s) were recorded as failed by an earlier run, but source.on_failure is now stop:\n"
+                f"{counted(len(failed), 'bin')} recorded as failed by an earlier run, but source.on_failure is now "
+                "stop:\n"
                 + "".join(f"  {reason}\n" for reason in failed["reason"])
                 + f"To have them asked for again, delete their summaries and run again:\n  rm {paths}"
             )
         listed = table_files.read("catalog", catalog, ["bin"])["bin"]
         if sorted(bins["bin"]) != sorted(listed):
             odd = sorted(set(bins["bin"]) ^ set(listed))[:3]
-            raise TableError(f"{merged.ledger}: {len(bins)} bins, {catalog} has {len(listed)}; not in both: {odd}")
+            raise TableError(
+                f"{merged.ledger}: {counted(len(bins), 'bin')}, {catalog} has {len(listed)}; not in both: {odd}"
+            )
         if instead and not (bins["status"] == "used").any():
             raise ScoresError(_nothing_used(bins, instead, Path(summaries)))
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
@@ -271,7 +275,8 @@ def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str],
     answered = bins.loc[bins["status"].isin(["no_scores", "failed"]), "bin"]
     kept = "".join(f"{summaries / parse_bin_id(bin_id).folder / bin_id}.parquet ..." for bin_id in answered[:1])
     return (
-        f"no bin of the window has class scores that can be used, so all tables would be empty. Of {len(bins)} bins: "
+        f"no bin of the window has class scores that can be used, so all tables would be empty. "
+        f"Of {counted(len(bins), 'bin')}: "
         + ", ".join(f"{n} {status}" for status, n in counts.items())
         + "".join(f"\n  {row['bin']}: {row['status']}: {row['reason']}" for row in first.to_dict("records"))
         + (f"\n{instead(set(asked))}" if len(asked) else "")

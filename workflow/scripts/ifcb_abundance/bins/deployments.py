@@ -41,6 +41,8 @@ def read_deployments(path: str | Path) -> list[Deployment]:
     """
     try:
         table = read_columns(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as a CSV with the columns {','.join(COLUMNS)} ({error})") from None
     if missing := [name for name in COLUMNS if name not in table]:

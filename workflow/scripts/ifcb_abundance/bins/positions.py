@@ -1,8 +1,8 @@
 """Positions of bins: which bins have one, and what is wrong with the others.
 
 A latitude without a longitude, or the other way round, is no position. Neither is exactly 0,0: that is what devices and
-data bases write that know none, and in the Gulf of Guinea no mooring with an IFCB is known. catalog.csv keeps what the
-source said.
+data bases write that know none, and in the Gulf of Guinea no mooring with an IFCB is known. catalog.csv keeps
+both. Degrees that are nowhere on earth are not in it; its position_note names them.
 """
 
 from dataclasses import dataclass

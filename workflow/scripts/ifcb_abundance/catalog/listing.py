@@ -11,12 +11,14 @@ import pandas as pd
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import CatalogError, NoBinsError
 from ifcb_abundance.common.folders import stamp
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.sources.protocols import BinCatalog
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.catalog")
 
-VERSION = 3  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+VERSION = 4  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+TOLD = 3  # bins that a warning names
 WALKED_DEPTHS = (
     "a walk cannot tell a depth of 0 m from an unknown one, and abundance.group_by has depth: bins of both kinds are "
     "pooled, without a depth. source.catalog: export can tell them apart"
@@ -48,6 +50,7 @@ def list_catalog(
             raise
         log.warning(f"catalog: an empty shard: {error}")
         inside = table_files.empty("catalog")
+    _tell_of_positions(source, inside)
     if "depth" in group_by and source.catalog_identity.get("catalog") == "walk":
         log.warning(f"catalog: {WALKED_DEPTHS}")
     table_files.write(inside, "catalog", path)
@@ -64,15 +67,26 @@ def _list_bins(source: BinCatalog, window: Window) -> pd.DataFrame:
         )
     inside = inside.sort_values(["sample_time", "bin"], ignore_index=True)
     first, last = inside["sample_time"].iloc[[0, -1]]
-    log.info(f"catalog: {len(inside)} bins, {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} (UTC)")
+    log.info(f"catalog: {counted(len(inside), 'bin')}, {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} (UTC)")
     return inside
+
+
+def _tell_of_positions(source: BinCatalog, inside: pd.DataFrame) -> None:
+    """Warn of bins whose position does not count. Of raw ones, their headers' readers have told already."""
+    noted = inside[inside["position_note"] != ""]
+    if len(noted) and source.catalog_identity.get("catalog") != "raw":
+        told = [f"{row['bin']}: {row['position_note']}" for row in noted.head(TOLD).to_dict("records")]
+        log.warning(
+            f"catalog: {counted(len(noted), 'bin')} with a latitude or longitude that is nowhere on earth, which is "
+            f"left out (position_note in the catalog): {'; '.join(told)}" + ("; ..." if len(noted) > TOLD else "")
+        )
 
 
 def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
     """Put the catalogs of shards, in order, into one. Raises NoBinsError if none has a bin."""
     merged = pd.concat([table_files.read("catalog", part) for part in parts], ignore_index=True)
     if merged.empty:
-        raise NoBinsError(f"none of the {len(parts)} shards has a bin: check dataset, select.start and select.end")
+        raise NoBinsError("none of the shards has a bin: check dataset, select.start and select.end")
     table_files.write(merged, "catalog", path)
 
 

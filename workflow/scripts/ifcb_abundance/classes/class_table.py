@@ -9,6 +9,7 @@ import pandas as pd
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ConfigError, TableError, quoted
 from ifcb_abundance.common.strict_csv import is_formula, read_columns
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.class_table")
@@ -37,6 +38,8 @@ def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
         if "source" not in table:
             table["source"] = ""
         table_files.check(table, "class_table", str(path))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}") from None
     except (OSError, ValueError, TableError) as error:
         raise ConfigError(f"{path} cannot be read as a class table ({error})") from None
     if LIVING_TOTAL in set(table["group"]):
@@ -65,7 +68,7 @@ def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
     unlisted = sorted(set(labels) - set(table)) if table else []
     if unlisted:
         log.warning(
-            f"classify.class_table: {len(unlisted)} label(s) are not in it, so they are in no group and no total: "
-            + quoted(unlisted)
+            f"classify.class_table lacks {counted(len(unlisted), 'label')}, which are therefore in no group and "
+            "no total: " + quoted(unlisted)
         )
     return unlisted

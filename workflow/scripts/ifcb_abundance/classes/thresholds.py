@@ -18,6 +18,8 @@ def read_class_thresholds(path: str | Path) -> dict[str, float]:
     """
     try:
         table = read_columns(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as a CSV with the columns class,threshold ({error})") from None
     if not {"class", "threshold"} <= set(table):
@@ -31,8 +33,12 @@ def read_class_thresholds(path: str | Path) -> dict[str, float]:
             value, problem = -1.0, f"{error}; {problem}"
         if not 0 <= value <= 1:
             raise ConfigError(f"{path}, line {line}: the threshold of {name!r} is {text!r}: {problem}")
-        if name in thresholds or name in ("", UNCLASSIFIED):
-            raise ConfigError(f"{path}, line {line}: class {name!r} is empty, reserved or there twice")
+        if not name:
+            raise ConfigError(f"{path}, line {line}: there is no class before the threshold")
+        if name == UNCLASSIFIED:
+            raise ConfigError(f"{path}, line {line}: {name!r} is reserved for ROIs that reach no threshold")
+        if name in thresholds:
+            raise ConfigError(f"{path}, line {line}: class {name!r} is there twice")
         thresholds[name] = value
     return thresholds
 

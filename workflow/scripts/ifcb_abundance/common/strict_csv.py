@@ -5,7 +5,9 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from ifcb_abundance.common.words import counted
 
 # What spreadsheets run when they open a CSV file: cells that begin so, also after the other separator that they know.
 _RUN = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
@@ -18,18 +20,19 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def read_columns(body: bytes) -> dict[str, list[str]]:
-    """The columns of a CSV file in UTF-8, as text, by their names; empty lines and nameless columns are left out.
+    """The columns of a CSV file in UTF-8, as text, by their names, without blanks around these; empty lines and
+    nameless columns are left out.
 
     Raises ValueError for anything that could be read in two ways: a name that is there twice, a row that does not
     have the header's number of cells, text behind a closing quote. Semicolons, tabs and decimal commas, as spreadsheets
     of many languages write them, are named as what they are.
     """
-    text = body.decode("utf-8-sig")
-    first_line = text.lstrip().split("\n", 1)[0].rstrip()
-    whole = first_line.count('"') % 2 == 0  # else a name goes on in the next line
-    if whole and "," not in first_line and (other := re.search("[;\t]", first_line)):
-        name = {";": "semicolons", "\t": "tabs"}[other[0]]
-        raise ValueError(f"its columns are separated by {name}; commas are needed, and decimal points in numbers")
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is not in UTF-8: save the file as CSV UTF-8") from None
+    refuse_other_separators(text.lstrip().split("\n", 1)[0].rstrip())
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header, *rows = (row for row in lines if row)
@@ -37,17 +40,37 @@ def read_columns(body: bytes) -> dict[str, list[str]]:
         raise ValueError(f"line {lines.line_num}: {error}") from None
     except ValueError:
         raise ValueError("it has no header") from None
+    header = [name.strip() for name in header]
     twice = [name for name, times in Counter(header).items() if name and times > 1]
     if twice:
         raise ValueError(f"column {twice[0]!r} is there twice")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
-            cells = ",".join(row)
-            comma = len(row) > len(header) and _DECIMAL_COMMA.search(cells)
-            hint = f". Is {comma[1]} a number with a decimal comma? It needs a decimal point" if comma else ""
-            raise ValueError(f"line {number} has {len(row)} cells, not {len(header)}: {cells[:80]!r}{hint}")
+            raise ValueError(f"line {number} has {miscounted(row, len(header))}")
     columns = zip(*rows, strict=True) if rows else [()] * len(header)
     return {name: list(cells) for name, cells in zip(header, columns, strict=True) if name}
+
+
+def refuse_other_separators(header: str) -> None:
+    """Raise ValueError if a table's first line has semicolons or tabs, and no commas, between its columns."""
+    whole = header.count('"') % 2 == 0  # else a name goes on in the next line
+    if whole and "," not in header and (other := re.search("[;\t]", header)):
+        name = {";": "semicolons", "\t": "tabs"}[other[0]]
+        raise ValueError(f"its columns are separated by {name}; commas are needed, and decimal points in numbers")
+
+
+def miscounted(row: Sequence[str], needed: int) -> str:
+    """What to say of a row that does not have the needed number of cells: `3 cells, not 2`, and why that may be."""
+    cells = ",".join(row)
+    hint = ""
+    if len(row) > needed:
+        comma = _DECIMAL_COMMA.search(cells)
+        hint = (
+            f". Is {comma[1]} a number with a decimal comma? It needs a decimal point"
+            if comma
+            else ". Text that has a comma in it needs double quotes around it"
+        )
+    return f"{counted(len(row), 'cell')}, not {needed}: {cells[:80]!r}{hint}"
 
 
 def number(text: str) -> float:

@@ -12,6 +12,7 @@ from snakemake.logging import LogEvent
 
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.common.job_log import TOLD, last_error
+from ifcb_abundance.common.words import counted
 
 NOT_COMPLETE = "At least one job did not complete successfully."
 LOOK_ABOVE = "Exiting because a job execution failed. Look above for error messages"
@@ -92,13 +93,9 @@ def count_failed(jobs: Iterable[Any]) -> str:
         for name in ("bin", "date")
     }
     others = len(jobs) - sum(counts.values())
-    words = [_counted(counts["bin"], "bin"), _counted(counts["date"], "day")]
-    words.append(_counted(others, "other job" if others < len(jobs) else "job"))
-    return f"{_and([word for word in words if word])} failed."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' if number > 1 else ''}" if number else ""
+    others_are = "other job" if others < len(jobs) else "job"
+    words = {"bin": counts["bin"], "day": counts["date"], others_are: others}
+    return f"{_and([counted(n, what) for what, n in words.items() if n])} failed."
 
 
 def _and(words: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import TableError, quoted
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.exports.publication import (
     LICENSES,
     LIMITS,
@@ -108,8 +109,8 @@ def export_darwin_core(
     nameless = sorted(set(dataset.rows.loc[dataset.rows["taxon"] & ~named, "class"]))
     if nameless:
         log.warning(
-            f"Darwin Core export: {len(nameless)} class(es) are left out because classify.class_table has no AphiaID "
-            f"for them, without which OBIS takes no record: {quoted(nameless)}"
+            f"Darwin Core export: {counted(len(nameless), 'class')} left out because classify.class_table has no "
+            f"AphiaID for them, without which OBIS takes no record: {quoted(nameless)}"
         )
     rows = dataset.rows[named & ~dataset.rows["event"].isin(events.index[without_place])]
     if rows.empty:
@@ -301,8 +302,8 @@ def _eml(
     )
     if left_out := list(left_out):
         texts.append(
-            f"{len(left_out)} classes that are no living taxon with a name and an AphiaID are not in this archive: "
-            + ", ".join(left_out)
+            f"{counted(len(left_out), 'class')} without a name and an AphiaID of a living taxon left out of this "
+            "archive: " + ", ".join(left_out)
         )
     step = ET.SubElement(ET.SubElement(methods, "methodStep"), "description")
     for text in texts:

@@ -31,6 +31,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import FeaturesError, TableError
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.features import size_spectrum
 from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, read_features_summary, said_of
 from ifcb_abundance.pooling.method import Method
@@ -151,7 +152,7 @@ def pool_biovolume(
     wanted = bins[bins["status"] == WANTED]
     untold = [bin_id for bin_id in wanted["bin"] if bin_id not in told]
     if untold:
-        raise FeaturesError(f"no features summary of {len(untold)} bin(s), the first is {untold[0]}")
+        raise FeaturesError(f"no features summary of {counted(len(untold), 'bin')}, the first is {untold[0]}")
     not_used = [bin_id for bin_id, said in told.items() if said.status == NOT_USED]
     used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
     group_by = method.group_columns
@@ -303,7 +304,7 @@ def merge_biovolume(
         if len(failed) and not failures_allowed:
             paths = " ".join(f"{Path(summaries, parse_bin_id(b).folder, b)}.parquet" for b in failed["bin"])
             raise FeaturesError(
-                f"the features of {len(failed)} bin(s) were recorded as failed by an earlier run, but "
+                f"the features of {counted(len(failed), 'bin')} were recorded as failed by an earlier run, but "
                 "source.on_failure is now stop:\n"
                 + "".join(f"  {reason}\n" for reason in failed["reason"])
                 + f"To have them asked for again, delete their summaries and run again:\n  rm {paths}"
@@ -313,8 +314,8 @@ def merge_biovolume(
         if sorted(account["bin"]) != sorted(used):
             odd = sorted(set(account["bin"]) ^ set(used))[:3]
             raise TableError(
-                f"{merged.features_ledger}: {len(account)} bins, {tables['ledger']} has {len(used)} used; not in both: "
-                f"{odd}"
+                f"{merged.features_ledger}: {counted(len(account), 'bin')}, {tables['ledger']} has {len(used)} used; "
+                f"not in both: {odd}"
             )
         labels = set(table_files.read("biovolume_long", whole["biovolume"], ["class"])["class"])
         _warn(account, labels, method.class_table)
@@ -342,8 +343,8 @@ def _warn(account: pd.DataFrame, labels: set[str], table: ClassTable) -> None:
     ]
     if unknown:
         log.warning(
-            f"classify.class_table: of {len(unknown)} label(s) it does not say whether they live, so their carbon is "
-            f"empty: {', '.join(unknown)}"
+            f"classify.class_table: of {counted(len(unknown), 'label')} it does not say whether they live, so their "
+            f"carbon is empty: {', '.join(unknown)}"
         )
     columns = sorted(set(account["biovolume_column"]) - {""})
     if len(columns) > 1:

@@ -23,6 +23,7 @@ from ifcb_abundance.bins.ids import add_target
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import NoRawFilesError, RawFileError, ScoresError, quoted
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
 from ifcb_abundance.scores.summary import RoiWinners, classify_rois, read_rois
@@ -83,7 +84,9 @@ def list_images(
     else:
         there = kept.index.map(source.may_have_images).to_numpy(dtype=bool)
         if len(kept) and not there.any():
-            raise RawFileError(f"images: none of {len(kept)} bins has raw files (.hdr, .adc, .roi) in the source")
+            raise RawFileError(
+                f"images: none of {counted(len(kept), 'bin')} has raw files (.hdr, .adc, .roi) in the source"
+            )
         if not there.all():
             log.warning(f"images: {(~there).sum()} of {len(kept)} bins lack raw files (.hdr, .adc or .roi): left out")
         kept = kept[there]
@@ -160,8 +163,8 @@ def extract_examples(
             if len(of_class) < most:
                 raise ScoresError(
                     f"bin {bin_id}: its class scores are no longer those that were counted: {name} has "
-                    f"{len(of_class)} ROI(s) at {score}, and had {most}. Have the bin read again: delete its scores "
-                    "summary, or see `snakemake recheck`"
+                    f"{counted(len(of_class), 'ROI')} at {score}, and had {most}. Have the bin read again: delete its "
+                    "scores summary, or see `snakemake recheck`"
                 )
             found |= dict.fromkeys(of_class[:most], (name, score))
         return dict(sorted(found.items()))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from ifcb_abundance.common.words import counted
+
 KEPT = 20  # of a file with a million bad lines no more is told
 
 
@@ -20,4 +22,4 @@ class MalformedLines:
 
     def __str__(self) -> str:
         told = "; ".join(f"line {line}: {reason}" for line, reason in self.first)
-        return f"{self.count} malformed line(s): {told}" + ("; ..." if self.count > len(self.first) else "")
+        return f"{counted(self.count, 'malformed line')}: {told}" + ("; ..." if self.count > len(self.first) else "")

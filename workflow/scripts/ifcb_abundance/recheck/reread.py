@@ -13,6 +13,7 @@ from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.catalog.selection import WANTED, Criteria, assess
 from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.summary import read_summary, summarize_scores
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.tables import table_files
@@ -68,7 +69,7 @@ def recheck(
                 log.info(f"recheck: {number} of {asked.sum()} bins asked for again")
     if gone := source.given_up():
         log.warning(f"recheck: {gone}. What was read before of the bins that were not asked for is kept")
-    log.info(f"recheck: {len(rows)} changes, listed in {changes}")
+    log.info(f"recheck: {counted(len(rows), 'change')}, listed in {changes}")
     table = table_files.empty("changes") if not rows else pd.DataFrame(rows, columns=table_files.columns("changes"))
     if Path(changes).exists() and Path(changes).read_text(encoding="utf-8") == table_files.as_csv(
         table, "changes", str(changes)

@@ -14,12 +14,13 @@ from ifcb_abundance.bins.positions import Positions, count_positions, has_positi
 from ifcb_abundance.catalog.listing import WALKED_DEPTHS
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import settings
 from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
 
-VERSION = 2  # of the overview and the report: raise it when they have to be written again
+VERSION = 3  # of the overview and the report: raise it when they have to be written again
 # Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.
 ASKED_OF_ABUNDANCE = (
     "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
@@ -117,10 +118,10 @@ def _warnings(
     }.items():
         n = int((ledger["status"] == status).sum())
         if n:
-            yield f"Left out {why}: {_count(n, 'bin')} (status {status} in the ledger)."
+            yield f"Left out {why}: {counted(n, 'bin')} (status {status} in the ledger)."
     without = sorted(set(days) - set(abundance["date"]))
     if without and len(abundance):
-        yield f"Without a used bin: {_count(len(without), 'UTC day')} ({_some(without)}). They are missing, not zero."
+        yield f"Without a used bin: {counted(len(without), 'UTC day')} ({_some(without)}). They are missing, not zero."
     moving = coverage[coverage["moving"] == "yes"]
     if len(moving):
         yield (
@@ -160,10 +161,10 @@ def _on_label_sets(
         others = [labels.get(other["bin"].iloc[0], set()) for key, other in of_sets.items() if key != name]
         own = labels.get(rows["bin"].iloc[0], set()).difference(*others)
         said.append(
-            f"{name} in {_count(len(rows), 'bin')} of {_some(rows['instrument'])} ({_some(rows['bin'])}), "
+            f"{name} in {counted(len(rows), 'bin')} of {_some(rows['instrument'])} ({_some(rows['bin'])}), "
             + (f"alone with {_some(map(repr, own))}" if own else "with no label of its own")
         )
-    more = [_count(len(names) - SHOWN, "more label set")] if len(names) > SHOWN else []
+    more = [counted(len(names) - SHOWN, "more label set")] if len(names) > SHOWN else []
     yield (
         f"Label sets alternate ({changes:,} changes from bin to bin): class scores are of more than one classifier. "
         + "; ".join([*said, *more])
@@ -190,7 +191,7 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
     partly |= set(seen.loc[seen["seen"] < seen["days"], "class"])
     if partly:
         yield (
-            f"The label set changes within the window: {_count(len(partly), 'class')} not assessed in all used bins "
+            f"The label set changes within the window: {counted(len(partly), 'class')} not assessed in all used bins "
             f"({_some(map(repr, partly))}). Where none of a day's bins was assessed for a class, it has no row; else "
             "its volume is that of the bins that were."
         )
@@ -200,7 +201,7 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         traits = classes[["scientific_name", "living", "group", "harmful"]]
         unknown = set(classes.loc[(traits == "").all(axis="columns"), "class"])
         if unknown:
-            named = f"{_count(len(unknown), 'class')} ({_some(map(repr, unknown))})"
+            named = f"{counted(len(unknown), 'class')} ({_some(map(repr, unknown))})"
             yield f"The class table says nothing of {named}: in no group."
     usual = config["classify"]["threshold"]
     if usual != Method().threshold:
@@ -208,7 +209,7 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
     own = classes[classes["threshold"] != usual]
     if len(own):
         yield (
-            f"Thresholds of their own: {_count(own['class'].nunique(), 'class')} ({_some(map(repr, own['class']))}), "
+            f"Thresholds of their own: {counted(own['class'].nunique(), 'class')} ({_some(map(repr, own['class']))}), "
             f"from {own['threshold'].min()} to {own['threshold'].max()}."
         )
 
@@ -218,7 +219,7 @@ def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> 
     unmatched = set(class_thresholds) - set(abundance["class"])
     if unmatched:
         yield (
-            f"classify.class_thresholds names {_count(len(unmatched), 'class')} for which no used bin was classified "
+            f"classify.class_thresholds names {counted(len(unmatched), 'class')} for which no used bin was classified "
             f"({_some(map(repr, unmatched))}): these thresholds change nothing. Are they misspelt?"
         )
 
@@ -228,12 +229,15 @@ def _on_features(account: pd.DataFrame) -> Iterable[str]:
     without = account[account["status"] != "read"]
     if len(without):
         yield (
-            f"Biovolume, carbon and sizes are without {_count(len(without), 'used bin')} of {len(account):,}, whose "
+            f"Biovolume, carbon and sizes are without {counted(len(without), 'used bin')} of {len(account):,}, whose "
             f"features are not there or could not be read ({_some(without['bin'])})."
         )
     n_rois, n_measured = int(account["n_rois"].sum()), int(account["n_measured"].sum())
     if n_measured < n_rois:
-        yield f"Biovolume and carbon are without {n_rois - n_measured:,} of {n_rois:,} objects: they were not measured."
+        yield (
+            f"Biovolume and carbon are without {n_rois - n_measured:,} of {counted(n_rois, 'object')}: "
+            "they were not measured."
+        )
 
 
 def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, n_rois: int) -> Iterable[str]:
@@ -243,38 +247,43 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
     found = count_positions(used, accept_zero)
     if 0 < found.known < len(used) or found.half or found.zero:
         yield (
-            f"Not in the mean positions: {_count(len(used) - found.known, 'used bin')} of {len(used):,} "
+            f"Not in the mean positions: {counted(len(used) - found.known, 'used bin')} of {len(used):,} "
             f"({_some(used.loc[~has_position(used, accept_zero), 'bin'])}): {_positions(found, len(used))}. "
             "n_positions in coverage.csv says how many bins a mean is of."
         )
     noted = used[used["volume_note"] != ""]
     if len(noted):
         yield (
-            f"The files of {_count(len(noted), 'used bin')} are not all right ({_some(noted['bin'])}): volume_note in "
+            f"The files of {counted(len(noted), 'used bin')} are not all right ({_some(noted['bin'])}): volume_note in "
             "the catalog says why."
         )
     fast = used["volume_method"].str.endswith(FAST)
     if fast.any():
         yield (
-            f"Fast runs: {_count(int(fast.sum()), 'used bin')} ({_some(used.loc[fast, 'bin'])}). Their volume is the "
+            f"Fast runs: {counted(int(fast.sum()), 'used bin')} ({_some(used.loc[fast, 'bin'])}). Their volume is the "
             "header's look time x 0.25 mL/min x RunFastFactor; source.fast_runs: as_dashboard leaves the factor out."
         )
     ignored = used["volume_method"].str.endswith(FAST_IGNORED)
     if ignored.any():
         yield (
-            f"Fast runs: {_count(int(ignored.sum()), 'used bin')} ({_some(used.loc[ignored, 'bin'])}). Their volume is "
-            "without RunFastFactor (source.fast_runs: as_dashboard), so their abundance is too high by that factor."
+            f"Fast runs: {counted(int(ignored.sum()), 'used bin')} ({_some(used.loc[ignored, 'bin'])}). Their volume "
+            "is without RunFastFactor (source.fast_runs: as_dashboard), so their abundance is too high by that factor."
         )
     unplaced = used[used["position_note"] != ""]
-    if len(unplaced):
+    if len(unplaced) and config["source"]["catalog"] != "raw":
         yield (
-            f"The header's position does not count in {_count(len(unplaced), 'used bin')} ({_some(unplaced['bin'])}): "
+            f"Latitudes or longitudes that are nowhere on earth: {counted(len(unplaced), 'used bin')} "
+            f"({_some(unplaced['bin'])}). They are left out; position_note in the catalog names them."
+        )
+    elif len(unplaced):
+        yield (
+            f"The header's position does not count in {counted(len(unplaced), 'used bin')} ({_some(unplaced['bin'])}): "
             "position_note in the catalog says why. source.deployments can say where the instrument was."
         )
     apart = used[~fast & (used["volume_disagreement"].abs() > APART)]
     if len(apart):
         yield (
-            f"The volumes by .adc and by header differ by more than {APART:.0%} in {_count(len(apart), 'used bin')} "
+            f"The volumes by .adc and by header differ by more than {APART:.0%} in {counted(len(apart), 'used bin')} "
             f"({_some(apart['bin'])}): is the .adc whole? The one by .adc counts."
         )
     if config["select"]["include_skipped"]:
@@ -290,7 +299,7 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
     odd = said.str.contains(_NOT_PLANKTON)
     if odd.any():
         yield (
-            f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {_count(int(odd.sum()), 'bin')} that "
+            f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {counted(int(odd.sum()), 'bin')} that "
             f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags leave out such bins."
         )
 
@@ -302,7 +311,7 @@ def _used(ledger: pd.DataFrame, catalog: pd.DataFrame) -> pd.DataFrame:
 def _positions(found: Positions, n_used: int) -> str:
     wrong = {"without one": found.missing, "with half of one": found.half, "at exactly 0,0, which is none": found.zero}
     others = [f"{n:,} {what}" for what, n in wrong.items() if n]
-    return "; ".join([f"{found.known:,} of {_count(n_used, 'used bin')} with one", *others])
+    return "; ".join([f"{found.known:,} of {counted(n_used, 'used bin')} with one", *others])
 
 
 def _on_files(run: Mapping[str, Any]) -> dict[str, str]:
@@ -324,11 +333,11 @@ def _on_source(run: Mapping[str, Any]) -> Iterable[str]:
     files = run.get("score_files")
     if files and (n := files["not_in_the_catalog"]):
         yield (
-            f"Class scores that count nowhere: {_count(n, 'file')} of bins that the catalog lacks, though the time in "
+            f"Class scores that count nowhere: {counted(n, 'file')} of bins that the catalog lacks, though the time in "
             f"their ids lies in the window (such as {', '.join(files['such_as'])}). Is the list of bins whole?"
         )
     if without := run.get("deployments_without_bins"):
-        yield f"Deployments that match no bin of the window: {_count(len(without), 'line')} ({_some(without)})."
+        yield f"Deployments that match no bin of the window: {counted(len(without), 'line')} ({_some(without)})."
 
 
 def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
@@ -357,10 +366,6 @@ def _statuses(ledger: pd.DataFrame) -> str:
 
 def _rows(group_by: Sequence[str]) -> str:
     return "days" if not group_by else f"rows of day and {' and '.join(group_by)}"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}" + ("" if n == 1 else "es" if what.endswith("s") else "s")
 
 
 def _some(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ A null class stands for ROIs without any valid score.
 """
 
 import csv
+import io
 import json
 import logging
 import re
@@ -33,7 +34,8 @@ from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.precision import PRECISIONS, Precision
-from ifcb_abundance.common.strict_csv import is_formula
+from ifcb_abundance.common.strict_csv import is_formula, miscounted, number, refuse_other_separators
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.packed import PACKED, read_packed
 from ifcb_abundance.sources.protocols import ScoreReader
 from ifcb_abundance.sources.source_file import SourceFile
@@ -72,7 +74,7 @@ def label_set(classes: tuple[str, ...]) -> str:
     """
     labels = sorted(set(classes))
     digest = sha256(json.dumps(labels).encode()).hexdigest()
-    return f"{len(labels)} class{'' if len(labels) == 1 else 'es'} {digest[:8]}"
+    return f"{counted(len(labels), 'class')} {digest[:8]}"
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,15 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
 
 def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, NDArray[np.float64]]:
     """As `read_scores`, and with the ROI numbers as they are written."""
+    if not body.strip():
+        raise ScoresError(f"bin {bin_id}: not class scores: the file is empty")
     start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
     header = body[: start - 1] if start else body
     try:
-        names = next(csv.reader([header.decode("utf-8-sig").rstrip("\r")], strict=True), [])
+        text = header.decode("utf-8-sig").rstrip("\r")
+        if text.startswith(("pid", '"pid')):  # else it is something else altogether
+            _check_separators(bin_id, text)
+        names = next(csv.reader([text], strict=True), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise ScoresError(f"bin {bin_id}: the header of its class scores cannot be read ({error})") from None
     classes = tuple(names[1:])
@@ -171,7 +178,8 @@ def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, N
             convert_options=_convert_options(len(classes)),
         )
     except pa.ArrowInvalid as error:
-        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {error}") from None
+        why = _odd_line(body[start:], names) or str(error)
+        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {why}") from None
     if not table.num_rows:
         raise ScoresError(f"bin {bin_id}: its class scores cannot be read: what follows the header is no row")
     pids = table.column(0)
@@ -184,6 +192,32 @@ def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, N
         filled += batch.num_rows
     _check_range(bin_id, classes, scores, lambda row: str(pids[row]))
     return classes, numbers, scores
+
+
+def _check_separators(bin_id: str, header: str) -> None:
+    try:
+        refuse_other_separators(header)
+    except ValueError as error:
+        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {error}") from None
+
+
+def _odd_line(rows: bytes, names: Sequence[str]) -> str:
+    """The first line that has too many or too few cells, or a cell that is no number; empty if there is none."""
+    lines = csv.reader(io.StringIO(rows.decode("utf-8", "replace"), newline=""))
+    try:
+        for row in lines:
+            line = lines.line_num + 1  # that of the header is the first
+            if row and len(row) != len(names):
+                return f"line {line} has {miscounted(row, len(names))}"
+            for label, cell in zip(names[1:], row[1:], strict=True) if row else ():
+                try:
+                    if cell not in MISSING and cell.strip().lower().lstrip("+-") not in ("inf", "nan"):
+                        number(cell)
+                except ValueError as error:
+                    return f"line {line}, ROI {row[0]}, class {label!r}: {cell[:80]!r} is {error}"
+    except csv.Error as error:
+        return f"line {lines.line_num + 1}: {error}"
+    return ""
 
 
 def _check_labels(bin_id: str, classes: Sequence[str]) -> None:
@@ -201,7 +235,7 @@ def _check_range(bin_id: str, classes: Sequence[str], scores: NDArray[np.float64
         wrong = np.argwhere((scores < 0) | (scores > 1))
         row, column_at = wrong[0]
         raise ScoresError(
-            f"bin {bin_id}: {len(wrong)} score(s) outside 0 to 1, the first in "
+            f"bin {bin_id}: {counted(len(wrong), 'score')} outside 0 to 1, the first in "
             f"{named(row)}, class {classes[column_at]}: {scores[row, column_at]}"
         )
 

@@ -18,6 +18,7 @@ from ifcb_abundance.bins.ids import PATTERN, parse_bin_id
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import NoBinsError, NoConnectionError, RequestError, TransientError
 from ifcb_abundance.common.version import USER_AGENT
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.raw.images import ReadRange
 from ifcb_abundance.raw.tree import LEFT_OUT, RawBin, RawTree, index_files
 from ifcb_abundance.raw.volume import FastRuns
@@ -176,7 +177,7 @@ class Bucket(OverNetwork, BinFiles):
         if folder not in self._listed:
             try:
                 self._listed[folder] = found = list(self._pages(folder, delimiter))
-                log.info(f"bucket: {self.address}/{folder}: {len(found)} files listed")
+                log.info(f"bucket: {self.address}/{folder}: {counted(len(found), 'file')} listed")
             except RequestError as error:
                 self._listed[folder] = error
         listed = self._listed[folder]

@@ -5,6 +5,8 @@ import threading
 import time
 from typing import NamedTuple
 
+from ifcb_abundance.common.words import counted
+
 log = logging.getLogger("ifcb.traffic")
 
 SLOW = 3.0  # times as long as answers usually take: the server has more to do than it can
@@ -91,5 +93,7 @@ class Traffic:
         limit = max(1.0, min(self._limit, self._in_flight) / 2)
         self._limited_at = time.monotonic()
         if limit < self._limit:
-            log.warning(f"the server is overloaded ({why}): {int(limit)} request(s) at a time until it keeps up again")
+            log.warning(
+                f"the server is overloaded ({why}): {counted(int(limit), 'request')} at a time until it keeps up again"
+            )
         self._limit = limit

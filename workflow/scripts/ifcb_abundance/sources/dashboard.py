@@ -35,6 +35,7 @@ from ifcb_abundance.common.errors import (
     TransientError,
 )
 from ifcb_abundance.common.version import USER_AGENT
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.raw.header import read_header
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.raw.triggers import read_triggers
@@ -186,7 +187,7 @@ class Dashboard(OverNetwork):
             month = from_records([], target) if body is None else read_export(body, self.url + target)
             if len(month) >= EXPORT_LIMIT:
                 raise CatalogError(f"{self.url}{target}: {len(month)} rows; the dashboard cuts lists at {EXPORT_LIMIT}")
-            log.info(f"catalog: {first} to {last} (UTC): {len(month)} bins listed")
+            log.info(f"catalog: {first} to {last} (UTC): {counted(len(month), 'bin')} listed")
             listed[first.replace(day=1)] = month
         return listed[first.replace(day=1)]
 
@@ -249,9 +250,9 @@ class Dashboard(OverNetwork):
         shared = [info["bin"] for info in infos if len(info.get("datasets") or []) > 1]
         if shared:
             log.warning(
-                f"catalog: {len(shared)} bin(s), such as {shared[0]}, are in other datasets of {self.url} too. A walk "
-                "gets the position and depth of the first of them for a bin that has none of its own. source.catalog: "
-                f"export gets those of {self.dataset}"
+                f"catalog: other datasets of {self.url} have {counted(len(shared), 'bin')} too, such as {shared[0]}. A "
+                "walk gets the position and depth of the first of them for a bin that has none of its own. "
+                f"source.catalog: export gets those of {self.dataset}"
             )
 
     def _line(self, info: dict[str, Any] | None, link: str) -> Iterator[dict[str, Any]]:

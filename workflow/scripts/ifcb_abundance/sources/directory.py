@@ -1,9 +1,10 @@
 """The archive on disk: a folder with lists of bins or their raw files, and the bins' class scores anywhere below it."""
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,32 @@ from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.folders import below, stamp
 from ifcb_abundance.raw.images import ReadRange, open_roi
-from ifcb_abundance.raw.tree import RawBin, RawTree, find_raw, read_start
+from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.bin_files import BinFiles, ScoreFiles, index_scores
+
+LOOKED_AT = 100_000  # files among which raw ones are looked for, for a hint
+
+
+def why_no_folder(path: str | Path) -> str:
+    """Why a path is not the folder of an archive, as a message says it; empty if it is one."""
+    path = Path(path)
+    if path.is_dir():
+        return ""
+    if path.exists():
+        return f"source.path: {path} is a file; give its folder, {path.parent}"
+    return f"source.path: there is no folder {path}"
+
+
+def why_no_list(path: str | Path) -> str:
+    """Why there is no `metadata.csv` in what should be the folder of an archive, and what to do about it."""
+    if why := why_no_folder(path):
+        return f"{why}. Accepted: the folder of an archive on disk"
+    hint = "Accepted: the folder of an archive on disk"
+    with suppress(RawFileError):  # a folder that cannot be read: it is only a hint
+        if any(name.lower().endswith(PARTS) for name in islice(below(path), LOOKED_AT)):
+            hint = "There are raw files in it: source.catalog: raw takes the list of bins from these"
+    return f"source.path: {path} has no metadata.csv. {hint}"
 
 
 class Archive(BinFiles):
@@ -141,6 +165,8 @@ class Archive(BinFiles):
 
     @cached_property
     def _files(self) -> RawTree:
+        if why := why_no_folder(self.path):
+            raise RawFileError(why)
         try:
             return find_raw(self.path)
         except RawFileError as error:

@@ -33,7 +33,8 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
 
     Returns one row per bin, columns COLUMNS: `sample_time` as UTC timestamps (a leap second, 23:59:60, as
     00:00:00 of the next day), `instrument` as `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in degrees, NaN
-    where there is none (fill values such as -9999999 included), `tags` joined by `;`, `volume_method` is `metadata`
+    where there is none (fill values such as -9999999 included), `position_note` names a latitude or longitude that is
+    beyond the earth, for which there is NaN too, `tags` joined by `;`, `volume_method` is `metadata`
     for a volume. Raises CatalogError if the body is not such a list, whole and unambiguous.
     """
     try:
@@ -101,13 +102,28 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
     )
     east = rows["longitude"]
     rows["longitude"] = east.where(~east.between(180, 360, inclusive="right"), east - 360)
+    notes = pd.Series("", index=rows.index, dtype="str")
     for column, limit in LIMITS.items():
+        beyond = _measured(rows[column]) & (rows[column].abs() > limit)
+        for at, degrees in rows.loc[beyond, column].items():
+            notes[at] += f"{'; ' if notes[at] else ''}{column} {_beyond(column, degrees)}"
         rows[column] = rows[column].where(rows[column].abs() <= limit)
-    rows["depth"] = rows["depth"].where(rows["depth"].between(-9999, math.inf, inclusive="neither"))
+    rows["depth"] = rows["depth"].where(_measured(rows["depth"]))
     rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
     stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
-    notes = dict.fromkeys(("volume_note", "position_note"), "")
-    return rows.assign(volume_method=stated, volume_disagreement=math.nan, **notes)[COLUMNS]
+    return rows.assign(
+        volume_method=stated, volume_disagreement=math.nan, volume_note="", position_note=notes.astype("str")
+    )[COLUMNS]
+
+
+def _measured(values: "pd.Series[float]") -> "pd.Series[bool]":
+    """Whether each is a value, and not infinite or one of those that fill a gap: -9999, -9999999."""
+    return values.between(-9999, math.inf, inclusive="neither")
+
+
+def _beyond(axis: str, degrees: float) -> str:
+    limit = 360.0 if axis == "longitude" and degrees > 0 else math.copysign(LIMITS[axis], degrees)
+    return f"{degrees:.15g} is beyond {limit:g}"
 
 
 def _number_or_nan(text: str) -> float:

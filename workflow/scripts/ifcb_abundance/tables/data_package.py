@@ -11,7 +11,7 @@ from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.tables import table_files
 
-VERSION = 2  # of datapackage.json: raise it when it has to be written again
+VERSION = 3  # of datapackage.json: raise it when it has to be written again
 
 
 def describe_results(

@@ -22,6 +22,7 @@ import yaml
 from ifcb_abundance.common.atomic_write import whole_file
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.common.strict_csv import any_formula, guarded, unguarded
+from ifcb_abundance.common.words import counted
 
 SCHEMAS = Path(__file__).parents[3] / "schemas" / "tables.yaml"
 TABLES = yaml.safe_load(SCHEMAS.read_text(encoding="utf-8"))
@@ -219,7 +220,7 @@ def _check_column(frame: pd.DataFrame, name: str, entry: dict[str, Any], where: 
         bad = bad | values.duplicated().to_numpy()
     if bad.any():
         row = frame.loc[bad].iloc[0].to_dict()
-        raise TableError(f"{where}: {bad.sum()} value(s) break {rules}, the first in row {row}")
+        raise TableError(f"{where}: {counted(int(bad.sum()), 'value')} against {rules}, the first in row {row}")
 
 
 def _is_right(value: Any, rules: Mapping[str, Any]) -> bool:
