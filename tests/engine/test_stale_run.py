@@ -222,7 +222,6 @@ MERGED = {
     *("abundance_long.csv", "groups_long.csv", "coverage.csv"),
     *("ledger.csv", "bins_long.parquet", "threshold_sweep.csv"),
 }
-OF_FEATURES = {"biovolume_long.csv", "biovolume_groups.csv", "size_spectrum.csv", "features_ledger.csv"}
 
 
 def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: Emulator) -> None:
@@ -230,38 +229,20 @@ def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: E
     before = {name: (checkout.results("demo") / name).read_bytes() for name in MERGED}
     slip = settings(dashboard)
     slip["select"]["instruments"] = [11]
-    for _ in range(2):  # the second run finds them in stale/, and leaves them there
+    for again in (False, True):  # the second run finds them in stale/, and leaves them there
         printed = checkout.run(slip, fails=True)
         assert not MERGED & there(checkout)
         assert {name: (checkout.results("demo") / "stale" / name).read_bytes() for name in MERGED} == before
         assert "What is built is kept. Mend what the message above says" in printed
         assert "goes on where" not in printed
         assert "on_failure" not in printed
-        if not _:
+        if not again:
             (line,) = (line for line in printed.splitlines() if line.startswith("Moved to results/demo/stale/"))
             assert all(name in line for name in MERGED)
     printed = checkout.run(settings(dashboard))
     assert "Moved" not in printed
     assert {name: (checkout.results("demo") / name).read_bytes() for name in MERGED} == before
     assert not (checkout.results("demo") / "stale").exists()
-
-
-def test_likewise_the_tables_of_features(checkout: Checkout, archive: Path) -> None:
-    for bin_id in BINS:
-        write_features(archive, bin_id)
-    on_disk = {"dataset": "demo2", "source": {"kind": "directory", "path": str(archive)}}
-    on_disk |= {"features": {"make": True, "pixels_per_um": 3.4}, "report": {"make": False}}
-    checkout.run(on_disk)
-    results = checkout.results("demo2")
-    before = {name: (results / name).read_bytes() for name in OF_FEATURES}
-    (results / "daily" / f"{DAYS[0]}.csv").touch()
-    part = results / "features_ledger" / f"{DAYS[0]}.csv"
-    part.write_text(part.read_text().replace(BINS[0], "D20240401T040000_IFCB010"))
-    printed = checkout.run(on_disk, fails=True)
-    assert {name: (results / "stale" / name).read_bytes() for name in OF_FEATURES} == before
-    assert not any((results / name).exists() for name in OF_FEATURES)
-    (line,) = (line for line in printed.splitlines() if line.startswith("Moved to results/demo2/stale/"))
-    assert all(name in line for name in OF_FEATURES)
 
 
 def test_a_failed_run_puts_the_old_tables_aside(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:

@@ -79,7 +79,7 @@ def put_aside(over):
         late += images_out_of_date()
     moved = stale.put_aside(late, RESULTS) + put_aside_the_whole()
     if over:  # what was to be replaced and was not
-        moved += [name for name in SEEN["replaced"] if name not in moved and not Path(RESULTS, name).exists()]
+        moved = [each for each in SEEN["replaced"] if each not in moved and not Path(RESULTS, each).exists()] + moved
     if moved:
         logger.warning(
             f"Moved to {RESULTS}/{stale.STALE}/, since this run does not make them and they are of an earlier config "
