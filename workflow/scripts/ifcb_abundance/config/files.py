@@ -27,8 +27,8 @@ def read_strictly(
     and as the engine read them.
 
     Raises ConfigError, with a line for each fault found: a key that is there twice, at any depth; a dataset's name or
-    another text that YAML takes for a number or a day; a day that does not exist; what is not YAML. Of a result that is given as a config
-    file, that is the only fault told.
+    another text that YAML takes for a number or a day; a day that does not exist; what is not YAML. Of a result that is
+    given as a config file, that is the only fault told.
     """
     for name in map(_shown, map(Path, files[1:])):
         if name.startswith("results/") and name.endswith(".json"):

@@ -66,8 +66,8 @@ def is_locked(folder: str) -> bool:
 def refuse_stale_lock(folder: str, arguments: Sequence[str]) -> None:
     """Raise StateError, with the command that goes on, if a killed run has left its lock; call it with the claim."""
     if is_locked(folder):
-        # The command runs where no environment is activated too. In the engine's own words Python's path has backslashes
-        # before blanks (engine.smk).
+        # With this Python the command runs where no environment is activated too. Its path may have backslashes before
+        # blanks (engine.smk).
         python = sys.executable if Path(sys.executable).exists() else shlex.split(sys.executable)[0]
         raise StateError(
             f"{folder} is locked by a run that was killed; no other run is at work on it. To unlock it:\n"
