@@ -58,6 +58,15 @@ def test_refused_before_any_request(
     assert not (checkout.folder / "results").exists()
 
 
+def test_a_target_after_the_config_file_is_told_from_a_key(checkout: Checkout) -> None:
+    result = checkout.folder / "results" / "demo" / "run.json"
+    result.parent.mkdir(parents=True)
+    result.write_text('{"dataset": "demo", "rows": 480, "bins": {"used": 152}}')
+    printed = checkout.run(None, "-n", "--configfile", "config/config.yaml", "results/demo/run.json", fails=True)
+    assert "results/demo/run.json: a result, not a config file." in printed
+    assert "unknown key" not in printed
+
+
 def test_an_archive_that_is_not_there_is_refused(checkout: Checkout) -> None:
     printed = checkout.run({"dataset": "mine", "source": {"kind": "directory", "path": "elsewhere"}}, fails=True)
     assert "source.path: there is no folder elsewhere" in printed

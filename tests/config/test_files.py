@@ -146,6 +146,17 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, told: str) -> Non
         read_strictly([tmp_path / name])
 
 
+def test_a_result_that_is_taken_for_a_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("config.yaml", "my.yaml", "results/x/run.json"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text('{"dataset": "x", "rows": 5}')
+    with pytest.raises(ConfigError) as error:
+        read_strictly(["config.yaml", "my.yaml", tmp_path / "results" / "x" / "run.json"])
+    (line,) = str(error.value).splitlines()[1:]
+    assert line.startswith("  results/x/run.json: a result, not a config file. --configfile takes every word after it")
+
+
 def test_a_knot_of_anchors_is_looked_through_once(tmp_path: Path) -> None:
     """Each line doubles the last: 2 to the power of 60 values in all, in 61 lists."""
     lines = ["a0: &a0 [1]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 61)]

@@ -381,6 +381,26 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> No
     assert ("Did you mean" in line) == ("Did you mean" in hint)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("classify: {threshold: 0,5}", "classify.5: unknown key. A comma ends a value: write decimals with a point"),
+        ("classify:\n  threshold: 0,5", "'0,5' cannot be used. Write decimals with a point: 0.5. Accepted:"),
+        ("source.path: x", "source.path: unknown key. Sections are nested: write source: {path: ...}. Accepted"),
+        ("select.ml_analyzed.above: 1", "nested: write select: {ml_analyzed: {above: ...}}. Accepted"),
+        ("source:\nkind: bucket", "kind: unknown key. It belongs to source: indent it below that line. Accepted"),
+        ("select:\nstart: 2024-01-01", "start: unknown key. It belongs to select: indent it below that line."),
+        ("threshold: 0.5", "threshold: unknown key. It belongs to classify: write classify: {threshold: ...}."),
+        (
+            "dataset: mvco\nsource: {kind: dashboard, url: 'http://a.example'}\nselect: {start: 2024-01-01}",
+            "select.end: null (not set) cannot be used. With a dashboard, give both select.start and select.end.",
+        ),
+    ],
+)
+def test_slips_of_yaml_are_told_with_what_was_meant(text: str, told: str) -> None:
+    assert told in "\n".join(faults(yaml.safe_load(text)))
+
+
 def test_two_unknown_keys_are_both_told() -> None:
     told = "".join(faults(config(classify__treshold=1, classify__precision=2)))
     assert "classify.treshold: unknown" in told

@@ -134,11 +134,12 @@ def is_locked(run: Checkout) -> bool:
 def unlock_as_told(run: Checkout, settings: dict[str, Any]) -> None:
     """Do what the refused run says: it names the whole command, which can be copied as it stands."""
     refused = run.run(settings, fails=True)
-    told = re.search(r"^ *(snakemake .*)$", refused, re.MULTILINE)
+    told = re.search(r"^ *(\S.* --unlock .*)$", refused, re.MULTILINE)
     assert told, refused[-3000:]
-    assert "--unlock" in told[1]
-    words = shlex.split(told[1])
-    subprocess.run([*SNAKEMAKE, *words[1:]], cwd=run.folder, check=True, capture_output=True)
+    assert shlex.split(told[1])[:4] == [*SNAKEMAKE, "--unlock"]
+    # In a shell where no environment is activated.
+    env = {**os.environ, "PATH": "/usr/bin:/bin"}
+    subprocess.run(told[1], shell=True, cwd=run.folder, env=env, check=True, capture_output=True)
     assert not is_locked(run)
 
 

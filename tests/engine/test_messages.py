@@ -135,4 +135,4 @@ def test_of_a_bug_all_is_told(checkout: Checkout, archive: Path) -> None:
     for arguments in ((), ("--workflow-profile", "none")):
         printed = checkout.run(settings, *arguments, fails=True)
         assert "a slip of ours" in printed
-        assert re.search(r'abundance\.py", line \d+', printed), printed
+        assert re.search(r'days\.py", line \d+', printed), printed

@@ -61,4 +61,5 @@ def test_what_is_there_anew_is_gone_from_stale(tmp_path: Path) -> None:
 def test_what_was_moved_is_told_in_a_line() -> None:
     names = ["week.csv", "exports/x.nc", *(f"images/2024/D20240401/{n}.zip" for n in range(1500))]
     assert told(names) == "week.csv, exports/x.nc, images/ (1500 files)"
-    assert told([f"{n}.csv" for n in range(10)]) == "0.csv, 1.csv, 2.csv, 3.csv, 4.csv, 5.csv, 6.csv, 7.csv and 2 more"
+    named = ", ".join(f"{n}.csv" for n in range(16))
+    assert told([f"{n}.csv" for n in range(18)]) == f"{named} and 2 more"

@@ -218,6 +218,33 @@ def test_shards_and_what_they_are_put_together_to(checkout: Checkout, dashboard:
     assert stale(checkout) == {"bins_long.csv.gz"}
 
 
+MERGED = {
+    *("abundance_long.csv", "groups_long.csv", "coverage.csv"),
+    *("ledger.csv", "bins_long.parquet", "threshold_sweep.csv"),
+}
+
+
+def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: Emulator) -> None:
+    checkout.run(settings(dashboard))
+    before = {name: (checkout.results("demo") / name).read_bytes() for name in MERGED}
+    slip = settings(dashboard)
+    slip["select"]["instruments"] = [11]
+    for again in (False, True):  # the second run finds them in stale/, and leaves them there
+        printed = checkout.run(slip, fails=True)
+        assert not MERGED & there(checkout)
+        assert {name: (checkout.results("demo") / "stale" / name).read_bytes() for name in MERGED} == before
+        assert "What is built is kept. Mend what the message above says" in printed
+        assert "goes on where" not in printed
+        assert "on_failure" not in printed
+        if not again:
+            (line,) = (line for line in printed.splitlines() if line.startswith("Moved to results/demo/stale/"))
+            assert all(name in line for name in MERGED)
+    printed = checkout.run(settings(dashboard))
+    assert "Moved" not in printed
+    assert {name: (checkout.results("demo") / name).read_bytes() for name in MERGED} == before
+    assert not (checkout.results("demo") / "stale").exists()
+
+
 def test_a_failed_run_puts_the_old_tables_aside(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
     checkout.run(settings(dashboard))
     whole = there(checkout) - {"catalog.csv"}

@@ -207,6 +207,27 @@ def test_a_directory_and_its_dashboard_give_the_same_tables(tmp_path: Path, arch
     assert dashboard.requests == []
 
 
+def test_a_merge_of_features_that_is_refused_loses_no_table(checkout: Checkout, archive: Path) -> None:
+    asked = of_directory(archive, features={"make": True})
+    checkout.run(asked)
+    results = checkout.results("own")
+    names = [f"{table}.csv" for table in TABLES]
+    before = {name: (results / name).read_bytes() for name in names}
+    part = results / "features_ledger" / "2024-04-15.csv"
+    whole = part.read_bytes()
+    part.write_bytes(whole.replace(BINS[0].encode(), b"D20240415T040000_IFCB010"))
+    printed = checkout.run(asked, fails=True)
+    assert {name: (results / "stale" / name).read_bytes() for name in names} == before
+    assert not any((results / name).exists() for name in names)
+    (line,) = (line for line in printed.splitlines() if line.startswith("Moved to results/own/stale/"))
+    assert all(name in line for name in names)
+    assert "What is built is kept. Mend what the message above says" in printed
+    part.write_bytes(whole)
+    checkout.run(asked)
+    assert {name: (results / name).read_bytes() for name in names} == before
+    assert not (results / "stale").exists()
+
+
 def test_other_thresholds_and_pixels_ask_for_nothing(tmp_path: Path, dashboard: Emulator) -> None:
     run = Checkout(tmp_path / "run")
     run.run(of_dashboard(dashboard))

@@ -113,12 +113,18 @@ def after_failure():
             "stopped, once the server can be reached."
         )
         return
+    failures = [said for each in (progress, progress_of_features, extracted, exampled) if (said := each.failures())]
+    if not failures and not engine_log.of_bins(workflow.scheduler.failed):
+        logger.error(
+            f"The run is not complete: {engine_log.count_failed(workflow.scheduler.failed)} What is built is kept. "
+            "Mend what the message above says, then run the same command again."
+        )
+        return
     gone = (
         "the merged tables are gone until nothing is missing"
         if "merge_abundance" in unfinished
         else "tables that have what failed are gone until nothing is missing"
     )
-    failures = [said for each in (progress, progress_of_features, extracted, exampled) if (said := each.failures())]
     counted = "".join(f"\n  {said}" for said in failures) or f" {engine_log.count_failed(workflow.scheduler.failed)}"
     counted += "\n" if failures else " "
     stays = (

@@ -1,6 +1,7 @@
 # What the workflow takes of the engine's records and of what is there, and what it moves away. No rule is here.
 #
 # Nothing is written while this is read, or while the graph is built: to look changes nothing.
+import os
 import sys
 
 from snakemake.jobs import Job
@@ -16,7 +17,7 @@ DOUBT = engine_state.Doubt(workflow)
 MAIN_FOLDERS = (TABLES, FIGURES, f"{TABLES}/exports", f"{TABLES}/report")
 NO_RESULTS = (f"{TABLES}/catalog.csv", f"{TABLES}/changes.csv", f"{FIGURES}/vega.js")
 PART_FOLDERS = {f"{RESULTS}/{Path(part).parent}" for part in (*PARTS.values(), *FEATURE_PARTS.values())}
-SEEN = {"graph": False, "moved": False, "vouched": False, "run": {}}
+SEEN = {"graph": False, "moved": False, "vouched": False, "run": {}, "replaced": []}
 
 
 def meet_graph():
@@ -51,13 +52,19 @@ def main_outputs():
 
 
 def put_aside_before(jobs):
-    """Before the first job that makes tables or parts of them: what is of another config must not lie beside them."""
-    if SEEN["moved"]:
-        return
-    outputs = (path for job in jobs for one in (job if job.is_group() else [job]) for path in one.output)
-    if any(str(Path(path).parent) in {*MAIN_FOLDERS, *PART_FOLDERS} and path not in NO_RESULTS for path in outputs):
+    """Before the first job that makes tables or parts of them: what is of another config must not lie beside them.
+
+    And before each job, the files that it is to replace: the engine deletes them, and the job may fail.
+    """
+    ones = [one for job in jobs for one in (job if job.is_group() else [job])]
+    outputs = [str(path) for one in ones for path in one.output if str(path) not in NO_RESULTS]
+    if not SEEN["moved"] and any(str(Path(path).parent) in {*MAIN_FOLDERS, *PART_FOLDERS} for path in outputs):
         SEEN["moved"] = True
         put_aside(over=False)
+    # Not what a first try has left.
+    again = {str(path) for one in ones if one.attempt > 1 for path in one.output}
+    replaced = [path for path in outputs if str(Path(path).parent) in MAIN_FOLDERS and path not in again]
+    SEEN["replaced"] += stale.put_aside(filter(os.path.isfile, replaced), RESULTS)
 
 
 def put_aside(over):
@@ -71,6 +78,8 @@ def put_aside(over):
     if over or not any(job.rule.name == "images" for job in workflow.dag.jobs):
         late += images_out_of_date()
     moved = stale.put_aside(late, RESULTS) + put_aside_the_whole()
+    if over:  # what was to be replaced and was not
+        moved = [each for each in SEEN["replaced"] if each not in moved and not Path(RESULTS, each).exists()] + moved
     if moved:
         logger.warning(
             f"Moved to {RESULTS}/{stale.STALE}/, since this run does not make them and they are of an earlier config "

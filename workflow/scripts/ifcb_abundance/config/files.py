@@ -27,8 +27,15 @@ def read_strictly(
     and as the engine read them.
 
     Raises ConfigError, with a line for each fault found: a key that is there twice, at any depth; a dataset's name or
-    another text that YAML takes for a number or a day; a day that does not exist; what is not YAML.
+    another text that YAML takes for a number or a day; a day that does not exist; what is not YAML. Of a result that is
+    given as a config file, that is the only fault told.
     """
+    for name in map(_shown, map(Path, files[1:])):
+        if name.startswith("results/") and name.endswith(".json"):
+            raise refusal(
+                f"{name}: a result, not a config file. --configfile takes every word after it for a config file. "
+                "Accepted: the target before it, or --configfile=my.yaml with an equals sign"
+            )
     places: dict[str, str] = {}
     faults: list[str] = []
     for number, file in enumerate(files):

@@ -183,15 +183,41 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> list[str]:
         entry = entry["properties"].get(part) or entry["additionalProperties"]
     if error.validator == "additionalProperties":
         unknown = sorted(set(given) - set(entry["properties"]))
-        return [_unknown_key([*path, key], list(entry["properties"])) for key in unknown]
+        return [_unknown_key([*path, key], given, entry["properties"]) for key in unknown]
+    key, hint = ".".join(path), ""
     value = "null (not set)" if given is None else _short(repr(given))
-    return [f"{'.'.join(path)}: {value} cannot be used. Accepted: {entry['description']}"]
+    if given is None and key in ("select.start", "select.end"):
+        hint = " With a dashboard, give both select.start and select.end."
+    elif isinstance(given, str) and re.fullmatch(r"[+-]?[0-9]+,[0-9]+", given) and "number" in entry.get("type", ""):
+        hint = f" Write decimals with a point: {given.replace(',', '.')}."
+    return [f"{key}: {value} cannot be used.{hint} Accepted: {entry['description']}"]
 
 
-def _unknown_key(path: list[str], known: list[str]) -> str:
-    close = difflib.get_close_matches(path[-1], known, n=1)
-    hint = f" Did you mean {'.'.join([*path[:-1], close[0]])}?" if close else ""
+def _unknown_key(path: list[str], given: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """The fault of a key that is unknown in its mapping `given`. known: the schema's entries of that mapping."""
+    hint = _slip_of_yaml(path[-1], given, known)
+    if not hint and (close := difflib.get_close_matches(path[-1], list(known), n=1)):
+        hint = f" Did you mean {'.'.join([*path[:-1], close[0]])}?"
     return f"{'.'.join(path)}: unknown key.{hint} Accepted here: {', '.join(known)}"
+
+
+def _slip_of_yaml(key: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """What to do about an unknown key that comes of a comma, a point or an indent."""
+    if re.fullmatch("[0-9]{1,18}", key) and given[key] is None:  # {threshold: 0,5}
+        return " A comma ends a value: write decimals with a point, such as 0.5."
+    section, *below = key.split(".")
+    if below and section in known:
+        nested = known[section]
+        for part in below:
+            nested = nested.get("properties", {}).get(part, {})
+        if nested:
+            opened, closed = "".join(f" {{{part}:" for part in below), "}" * len(below)
+            return f" Sections are nested: write {section}:{opened} ...{closed}."
+    owners = [name for name, entry in known.items() if key in entry.get("properties", {})]
+    empty = [name for name in owners if given.get(name, "") is None]
+    if empty:
+        return f" It belongs to {empty[0]}: indent it below that line."
+    return f" It belongs to {owners[0]}: write {owners[0]}: {{{key}: ...}}." if len(owners) == 1 else ""
 
 
 def _cross_checks(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:

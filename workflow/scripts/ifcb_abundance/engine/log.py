@@ -85,6 +85,11 @@ def cause(error: BaseException | None) -> BaseException | None:
     return about or error
 
 
+def of_bins(jobs: Iterable[Any]) -> bool:
+    """Whether one of these jobs of the engine is about a single bin."""
+    return any("bin" in job.wildcards.keys() for job in jobs)  # noqa: SIM118
+
+
 def count_failed(jobs: Iterable[Any]) -> str:
     """How many jobs of the engine failed, in words: `100 bins failed`, `1 day and 2 other jobs failed`."""
     jobs = list(jobs)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ifcb_abundance.common.errors import StateError
 
 STALE = "stale"
-NAMED = 8  # folders and files in a message
+NAMED = 16  # folders and files in a message
 
 
 def put_aside(paths: Iterable[str | Path], results: str | Path) -> list[str]:

@@ -9,6 +9,7 @@ memory, while the graph is built: to look changes nothing. And the lock of a run
 import fcntl
 import os
 import shlex
+import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,9 +66,12 @@ def is_locked(folder: str) -> bool:
 def refuse_stale_lock(folder: str, arguments: Sequence[str]) -> None:
     """Raise StateError, with the command that goes on, if a killed run has left its lock; call it with the claim."""
     if is_locked(folder):
+        # With this Python the command runs where no environment is activated too. Its path may have backslashes before
+        # blanks (engine.smk).
+        python = sys.executable if Path(sys.executable).exists() else shlex.split(sys.executable)[0]
         raise StateError(
             f"{folder} is locked by a run that was killed; no other run is at work on it. To unlock it:\n"
-            f"  {shlex.join(['snakemake', '--unlock', *arguments])}\n"
+            f"  {shlex.join([python, '-m', 'snakemake', '--unlock', *arguments])}\n"
             "Then the same command as now goes on where that run stopped."
         )
 
