@@ -102,18 +102,18 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
     )
     east = rows["longitude"]
     rows["longitude"] = east.where(~east.between(180, 360, inclusive="right"), east - 360)
-    notes = pd.Series("", index=rows.index, dtype="str")
+    notes: list[list[str]] = [[] for _ in range(len(rows))]
     for column, limit in LIMITS.items():
         beyond = _measured(rows[column]) & (rows[column].abs() > limit)
-        for at, degrees in rows.loc[beyond, column].items():
-            notes[at] += f"{'; ' if notes[at] else ''}{column} {_beyond(column, degrees)}"
+        for note, degrees in zip(notes, rows[column].where(beyond), strict=True):
+            if not math.isnan(degrees):
+                note.append(f"{column} {_beyond(column, degrees)}")
         rows[column] = rows[column].where(rows[column].abs() <= limit)
     rows["depth"] = rows["depth"].where(_measured(rows["depth"]))
     rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
     stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
-    return rows.assign(
-        volume_method=stated, volume_disagreement=math.nan, volume_note="", position_note=notes.astype("str")
-    )[COLUMNS]
+    told = pd.Series(["; ".join(note) for note in notes], index=rows.index, dtype="str")
+    return rows.assign(volume_method=stated, volume_disagreement=math.nan, volume_note="", position_note=told)[COLUMNS]
 
 
 def _measured(values: "pd.Series[float]") -> "pd.Series[bool]":
