@@ -203,7 +203,7 @@ NOT_A_LIST: tuple[tuple[str, str, Flaw], ...] = (
         "bin {bin}: sample_time is 'noon'",
         bins(lambda rows: [*rows[:-1], rows[-1] | {"sample_time": "noon"}]),
     ),
-    ("invalid UTF-8", "utf-8", altered(lambda body: body.replace(b"_IFCB", b"_\xff", 1))),
+    ("invalid UTF-8", "not in UTF-8", altered(lambda body: body.replace(b"_IFCB", b"_\xff", 1))),
 )
 
 # Answers about a bin that say nothing of use: in words, what is said, how to make it.
