@@ -224,12 +224,12 @@ NOT_SCORES: tuple[tuple[str, str, Flaw], ...] = (
     ("302 to an HTML page", "HTTP 302, a redirect to /timeline.*check source.url", of("redirect")),
     ("503, Retry-After of a day", "asks to wait .Retry-After: 86400", ASKS_FOR_A_DAY),
     ("wrong content type: JSON", "not class scores: the header is", JSON),
-    ("rows with a column less", "columns", cells(lambda rows: [rows[0], *(row[:-1] for row in rows[1:])])),
+    ("rows with a column less", "2 cells, not 3", cells(lambda rows: [rows[0], *(row[:-1] for row in rows[1:])])),
     ("no column of ids", "not class scores: the header is", cells(lambda rows: [row[1:] for row in rows])),
     ("no column of scores", "not class scores: the header is", cells(lambda rows: [row[:1] for row in rows])),
     ("duplicate labels", "met twice.*Akashiwo", cells(lambda rows: [["pid", "Akashiwo", "Akashiwo"], *rows[1:]])),
     ("a label without text", "labels that are empty", cells(lambda rows: [["pid", "Akashiwo", ""], *rows[1:]])),
-    ("a cell that is no number", "invalid value 'high'", last_score("high")),
+    ("a cell that is no number", "'high' is not a number", last_score("high")),
     ("a score above 1", "outside 0 to 1.*detritus: 1.5", last_score("1.5")),
     ("a score below 0", "outside 0 to 1.*detritus: -0.1", last_score("-0.1")),
     ("an infinite score", "outside 0 to 1.*detritus: inf|invalid value 'inf'", last_score("inf")),
@@ -237,7 +237,7 @@ NOT_SCORES: tuple[tuple[str, str, Flaw], ...] = (
     ("an id that is there twice", "a ROI twice", cells(lambda rows: [*rows, rows[-1]])),
     ("invalid UTF-8 in a label", "header .*utf-8", altered(lambda body: body.replace(b"Aka", b"Aka\xff"))),
     ("invalid UTF-8 in an id", "UTF8|utf-8", altered(lambda body: body.replace(b"_00003", b"_0000\xff"))),
-    ("invalid UTF-8 in a score", "invalid value", altered(lambda body: body.replace(b",0.5", b",0.\xff", 1))),
+    ("invalid UTF-8 in a score", "is not a number", altered(lambda body: body.replace(b",0.5", b",0.\xff", 1))),
 )
 CONNECT_TIMEOUT = "Connection to .* timed out"
 DOORS = (("connection refused", "Connection refused", "closed"), ("time-out at connect", CONNECT_TIMEOUT, "deaf"))
