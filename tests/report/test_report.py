@@ -92,7 +92,7 @@ def test_it_opens_whole_and_says_what_was_run(page: Page, archive: Path) -> None
     assert Counter(status.values()) == {"used": 152, "skipped": 3, "bad_volume": 5, "no_scores": 2}
     volume = sum(float(row["ml_analyzed"]) for row in truth.metadata(archive) if status[row["pid"]] == "used")
     assert f"{volume:,.1f} mL" in text
-    assert "Margalefidinium, Thalassiosira_TAG_external_detritus" in text
+    assert "'Margalefidinium', 'Thalassiosira_TAG_external_detritus'" in text
     assert "D20240417T090751_IFCB902" in text
     for heading in ("Figures", "Ledger: what became of each bin, and why", "Config and provenance"):
         assert page.is_visible(f"text={heading}")
