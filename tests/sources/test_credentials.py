@@ -64,7 +64,7 @@ def written(checkout: Checkout) -> dict[Path, bytes]:
 
 def assert_written_nowhere(checkout: Checkout, printed: str) -> None:
     files = written(checkout)
-    assert any(path.name == "run.json" for path in files) or "HTTP 401" in printed or "source.url: " in printed
+    assert any(path.suffix == ".log" for path in files)  # there is something to look at
     for secret in (PASSWORD, b64encode(f"{USER}:{PASSWORD}".encode()).decode()):
         assert secret not in printed
         assert [path for path, text in files.items() if secret.encode() in text] == []
