@@ -31,7 +31,8 @@ def _engine(arguments: Sequence[str], folder: Path, output: Path) -> None:
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
     os.chdir(folder)
     os.environ["NO_COLOR"] = "1"
-    sys.path[:] = [str(folder), *(path for path in sys.path if not Path(path).resolve().is_relative_to(ROOT))]
+    ours = (ROOT, ROOT / "workflow" / "scripts")  # the checkout has its own
+    sys.path[:] = [str(folder), *(path for path in sys.path if Path(path).resolve() not in ours)]
     sys.argv = ["snakemake", *arguments]
     from snakemake.cli import main
 

@@ -74,8 +74,8 @@ def list_images(
     for day in range(file.num_row_groups):
         rows = file.read_row_group(day, columns=["bin", "class", "count"], use_threads=False).to_pandas()
         met |= set(rows["class"])
-        counted = rows["count"].where(rows["class"].isin(classes), 0) if classes else rows["count"]
-        parts.append(counted.groupby(rows["bin"], sort=False).sum())
+        of_classes = rows["count"].where(rows["class"].isin(classes), 0) if classes else rows["count"]
+        parts.append(of_classes.groupby(rows["bin"], sort=False).sum())
     n_rois = pd.concat(parts) if parts else pd.Series(dtype="int64")
     warn_of_unknown(bins, n_rois.index, classes, met)
     kept = n_rois[(n_rois > 0) | (not classes)]
