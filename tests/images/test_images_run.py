@@ -311,7 +311,7 @@ def test_a_server_without_any_raw_files_has_no_images(checkout: Checkout, archiv
             assert "images: none of 4 bins has raw files (.hdr, .adc, .roi) in the source" in printed
             assert "Traceback" not in printed
         printed = checkout.run(served(dashboard), "montages", fails=True)
-        assert re.search(r"montages: none of the \d bins that were chosen has raw files", printed)
+        assert "montages: none of the bins that were chosen has raw files" in printed
         assert (checkout.results("own") / "abundance_long.csv").exists()
 
 

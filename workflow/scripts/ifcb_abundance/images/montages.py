@@ -98,7 +98,7 @@ def draw_montages(
     if examples and len(without) == len(examples):
         zips = Path(examples[0]).parents[2]
         raise RawFileError(
-            f"montages: none of the bins that were chosen has raw files (.hdr, .adc, .roi) in the "
+            "montages: none of the bins that were chosen has raw files (.hdr, .adc, .roi) in the "
             f"source, so there are no images to show. To have them asked for again, delete {zips}"
         )
     if without:
