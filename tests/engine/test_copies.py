@@ -81,6 +81,15 @@ def test_a_copy_is_taken_as_it_is(copied: Checkout, dashboard: Emulator, complet
     assert copied.files("demo") == complete.files("demo")
 
 
+def test_a_zip_of_images_alone_is_taken_as_it_is(copied: Checkout, dashboard: Emulator) -> None:
+    """What run.json vouches for is known before the engine has met the tables."""
+    before = copied.stamps()
+    (zipped, _) = sorted(copied.results("demo").rglob("images/**/*.zip"))
+    assert "Nothing to be done" in copied.run(settings(dashboard), str(zipped.relative_to(copied.folder)))
+    assert copied.stamps() == before
+    assert dashboard.requests == []
+
+
 def test_a_copy_that_lost_the_times_of_files(tmp_path: Path, dashboard: Emulator, complete: Checkout) -> None:
     """As `cp -r` leaves it: tables are put together again, no bin is asked for and no day is pooled."""
     run = copy_of(complete, tmp_path / "checkout")

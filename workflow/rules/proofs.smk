@@ -49,7 +49,7 @@ def files_of_catalog(wildcards):
     """The local files that bins are listed from. A catalog without a record is right if run.json vouches for it."""
     meet_graph()
     path = f"{TABLES}/catalog.csv"
-    proven = DOUBT.proven([path], lambda: run_record.vouches_for_catalog(SEEN["run"], path, stated(OF_CATALOG)))
+    proven = DOUBT.proven([path], lambda: run_record.vouches_for_catalog(RUN_BEFORE, path, stated(OF_CATALOG)))
     return untimed(SOURCE.catalog_files(), proven)
 
 
@@ -111,7 +111,7 @@ def listed_at():
     changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     if changed.timestamp() > STARTED or not DOUBT.was_proven(str(path)):
         return changed
-    return datetime.fromisoformat(SEEN["run"]["catalog_read_at"])
+    return datetime.fromisoformat(RUN_BEFORE["catalog_read_at"])
 
 
 def catalogs_of_shards(wildcards):
@@ -136,7 +136,7 @@ def of_examples(wildcards):
 
 def is_served(files):
     """Whether images come over the network, from where they came: else it costs little to take them out again."""
-    return not files and SEEN["run"].get("source") == SOURCE.catalog_identity
+    return not files and RUN_BEFORE.get("source") == SOURCE.catalog_identity
 
 
 def files_of_images(wildcards):

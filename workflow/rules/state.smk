@@ -17,7 +17,9 @@ DOUBT = engine_state.Doubt(workflow)
 MAIN_FOLDERS = (TABLES, FIGURES, f"{TABLES}/exports", f"{TABLES}/report")
 NO_RESULTS = (f"{TABLES}/catalog.csv", f"{TABLES}/changes.csv", f"{FIGURES}/vega.js")
 PART_FOLDERS = {f"{RESULTS}/{Path(part).parent}" for part in (*PARTS.values(), *FEATURE_PARTS.values())}
-SEEN = {"graph": False, "moved": False, "vouched": False, "run": {}, "replaced": []}
+SEEN = {"graph": False, "moved": False, "vouched": False, "replaced": []}
+# What the run before this one says of itself. It is read at once: the engine asks for inputs in any order.
+RUN_BEFORE = run_record.read(f"{TABLES}/run.json") if workflow.is_main_process else {}
 
 
 def meet_graph():
@@ -29,11 +31,10 @@ def meet_graph():
     if SEEN["graph"] or not workflow.is_main_process:
         return
     SEEN["graph"] = True
-    SEEN["run"] = run_record.read(f"{TABLES}/run.json")
     doubtful = list(filter(DOUBT.unrecorded, main_outputs()))
     if doubtful:
         SEEN["vouched"] = run_record.vouches(
-            SEEN["run"], run_record.asked_of(SETTINGS), TABLES, f"{RESULTS}/{PARTS['bins']}"
+            RUN_BEFORE, run_record.asked_of(SETTINGS), TABLES, f"{RESULTS}/{PARTS['bins']}"
         )
         if not SEEN["vouched"]:
             workflow.dag.forcefiles.update(doubtful)
@@ -96,7 +97,7 @@ def tidy_up():
 
 def images_out_of_date():
     """Zips of images that would be made anew; those of whole bins hang on no threshold, and are many."""
-    before = SEEN["run"]
+    before = RUN_BEFORE
     same = before.get("source") == SOURCE.catalog_identity and before["config"].get("images") == IMAGES
     if same and not IMAGES["classes"]:
         return []
