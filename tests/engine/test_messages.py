@@ -123,7 +123,7 @@ def test_of_a_bug_all_is_told(checkout: Checkout, archive: Path) -> None:
     """Even of one that is met while an error of ours is dealt with; in this process, in another, and in a script."""
     settings = {"dataset": "own", "source": {"path": str(archive)}}
     checkout.run(settings)
-    break_function(checkout, "figures/vega_scripts.py", "    with whole_file(path) as unfinished:\n")
+    break_function(checkout, "figures/vega_scripts.py", "    with atomic_write(path) as unfinished:\n")
     printed = checkout.run(settings, "results/own/figures/vega.js", fails=True)
     assert "a slip of ours" in printed
     assert re.search(r'vega_scripts\.py", line \d+', printed)

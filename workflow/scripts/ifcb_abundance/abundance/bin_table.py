@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.tables import table_files
 
 OF_BIN = ("bin", "sample_time", "instrument", "latitude", "longitude", "depth", "cruise", "sample_type")
@@ -40,7 +40,7 @@ def bin_rows(used: pd.DataFrame, counts: Mapping[str, Mapping[str, int]], n_rois
 def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
     """Check the rows against their schema and write them as a Parquet file of their own. stated: the day's proof."""
     table_files.check(rows, "bins_long", str(path))
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         table = pa.Table.from_pandas(rows, table_files.arrow_schema("bins_long"), preserve_index=False)
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), proof.KEY: stated})
         pq.write_table(table, unfinished, compression="zstd")
@@ -49,7 +49,7 @@ def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
 def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
     """Put the parts, a day or more each, into one Parquet file, a row group a day: no more than one is in memory."""
     with (
-        whole_file(path) as unfinished,
+        atomic_write(path) as unfinished,
         pq.ParquetWriter(unfinished, table_files.arrow_schema("bins_long"), compression="zstd") as writer,
     ):
         for part in map(pq.ParquetFile, parts):
@@ -69,7 +69,7 @@ def write_csv(table: str | Path, path: str | Path) -> None:
     time = columns.get_field_index("sample_time")
     columns = columns.set(time, pa.field("sample_time", pa.string()))
     with (
-        whole_file(path) as unfinished,
+        atomic_write(path) as unfinished,
         pa.CompressedOutputStream(str(unfinished), "gzip") as stream,
         pyarrow.csv.CSVWriter(stream, columns) as writer,
     ):

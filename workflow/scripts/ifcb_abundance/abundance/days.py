@@ -18,7 +18,7 @@ from ifcb_abundance.classes.class_table import LIVING_TOTAL, traits, warn_of_unl
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.thresholds import warn_of_unknown
 from ifcb_abundance.common import proof
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
 from ifcb_abundance.common.words import counted
@@ -239,7 +239,7 @@ def merge_abundance(
     """
     tables = {"abundance": "abundance_long", "ledger": "ledger", "groups": "groups_long", "coverage": "coverage"}
     with ExitStack() as files:
-        whole = {name: files.enter_context(whole_file(getattr(merged, name))) for name in tables}
+        whole = {name: files.enter_context(atomic_write(getattr(merged, name))) for name in tables}
         for name, table in tables.items():
             concatenate(parts[name], table_files.columns(table, method.group_by), whole[name])
         bins = table_files.read("ledger", whole["ledger"], ["bin", "status", "reason"])
@@ -299,6 +299,6 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     table_files.check(keys, "abundance_wide", str(wide))
     keys = table_files.cells(keys, "abundance_wide")
     rows = pd.concat([keys, pivoted[classes].reset_index(drop=True)], axis="columns")  # a label may be called date
-    with whole_file(wide) as unfinished:
+    with atomic_write(wide) as unfinished:
         rows.to_csv(unfinished, index=False, lineterminator="\n")
     table_files.convert("abundance_long", abundance, parquet)

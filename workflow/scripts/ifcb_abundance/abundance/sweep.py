@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.scores.summary import Winners
 from ifcb_abundance.tables import table_files
@@ -49,7 +49,7 @@ def write_part(kept: Mapping[tuple[str, ...], NDArray[np.int64]], path: str | Pa
         _add(total, classes, counts)
     columns = [str(threshold) for threshold in THRESHOLDS]
     rows = pd.DataFrame.from_dict(total, orient="index", columns=columns).sort_index()
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         rows.rename_axis("class").to_parquet(unfinished, compression="zstd")
 
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Write a file so that it is either complete or absent."""
 
 import errno
 import os
@@ -19,13 +19,13 @@ NO_ROOM = {
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what is written there takes its name only if nothing failed.
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, which is renamed to `path` if the block raises nothing.
 
-    Raises StateError, naming the file, if the disk does not take it.
+    Raises StateError, naming the file, if the disk is full or read-only.
     """
     target = Path(path)
-    unfinished = target.with_name(f".{target.name}.part")  # the next try takes up what a kill left behind
+    unfinished = target.with_name(f".{target.name}.part")  # a fixed name, so that a retry overwrites it
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 
 from ifcb_abundance.common import version
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError, quoted
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.exports.publication import (
@@ -125,7 +125,7 @@ def export_darwin_core(
     occurrence_ids = rows["event"].map(ids) + ":" + rows["class"].map(lambda name: quote(name, safe=""))
     events = events[~without_place]
     read_on = json.loads(Path(run).read_text(encoding="utf-8"))["catalog_read_at"][:10]
-    with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+    with atomic_write(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
         _add(archive, "meta.xml", _meta())
         _add(archive, "eml.xml", _eml(publication, events, rows, left_out, read_on))
         _add_table(archive, "event.txt", _events(events, ids))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.exports.publication import LICENSES, LIMITS, METHOD, Publication, refuse_empty
 from ifcb_abundance.tables import table_files
 
@@ -75,7 +75,7 @@ def export_erddap(abundance: str | Path, group_by: Sequence[str], publication: P
         category = {"ioos_category": CATEGORY_OF.get(column, "Statistics")}
         _attributes(variable, meaning | category | MORE.get(column, {}))
     ET.indent(root, "    ")
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_bytes(ET.tostring(root, encoding="utf-8") + b"\n")
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.abundance.coverage import greatest_distance_km
 from ifcb_abundance.common import version
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import StateError
 from ifcb_abundance.exports.publication import LICENSES, LIMITS, METHOD, Days, Publication, Tables, lsid, read_days
 
@@ -119,7 +119,7 @@ def export_netcdf(
     attributes = _about(dataset, publication, run)
     if "latitude" in variables:  # no feature of CF is without a position
         attributes["featureType"] = feature
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         try:
             xr.Dataset(variables, attrs=attributes).to_netcdf(unfinished, format="NETCDF4", engine="netcdf4")
         except RuntimeError as error:  # the library does not say more when the disk is full

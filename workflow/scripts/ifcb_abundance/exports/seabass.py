@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ifcb_abundance.common import version
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.exports.publication import METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
 
@@ -54,7 +54,7 @@ def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publica
     classes = rows.drop_duplicates("class").sort_values("class", ignore_index=True)
     abundance = rows.pivot(index="event", columns="class", values="objects_per_ml") * PER_M3
     cells = abundance.reindex(index=events.index, columns=pd.Index(classes["class"])).to_numpy()
-    with whole_file(path) as unfinished, unfinished.open("w", encoding="ascii", newline="") as file:
+    with atomic_write(path) as unfinished, unfinished.open("w", encoding="ascii", newline="") as file:
         for line in _header(events, classes, publication, Path(path).name):
             file.write(line + "\n")
         for event, values in zip(events.to_dict("records"), cells, strict=True):

@@ -29,7 +29,7 @@ from ifcb_abundance.catalog.selection import WANTED
 from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import FeaturesError, TableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.features import size_spectrum
@@ -171,7 +171,7 @@ def pool_biovolume(
         table if len(table) else table_files.empty("features_ledger"), "features_ledger", files.features_ledger
     )
     if files.proof:
-        with whole_file(files.proof) as unfinished:
+        with atomic_write(files.proof) as unfinished:
             unfinished.write_text(_statement(summaries, files, made_of) + "\n", encoding="utf-8")
 
 
@@ -296,7 +296,7 @@ def merge_biovolume(
     allowed now. Warns of what has no biovolume.
     """
     with ExitStack() as files:
-        whole = {name: files.enter_context(whole_file(getattr(merged, name))) for name in TABLES}
+        whole = {name: files.enter_context(atomic_write(getattr(merged, name))) for name in TABLES}
         for name, table in TABLES.items():
             concatenate(tables[name], table_files.columns(table, method.group_by), whole[name])
         account = table_files.read("features_ledger", whole["features_ledger"])

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ifcb_abundance.common import proof
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import FeaturesError, ScoresError
 from ifcb_abundance.common.precision import PRECISIONS
 from ifcb_abundance.scores.summary import (
@@ -267,7 +267,7 @@ def write_features_summary(
     table = pa.table(
         {"roi": pa.array(rois.rois), **winners, "biovolume": pa.array(biovolume, mask=np.isnan(biovolume))}
     ).replace_schema_metadata({"ifcb": json.dumps(vars(provenance)), proof.KEY: proof.statement(made_of)})
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         pq.write_table(table, unfinished, compression="lz4", write_statistics=False, write_page_checksum=True)
 
 

@@ -24,7 +24,7 @@ import vl_convert
 from ifcb_abundance.bins.positions import has_position
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.top_classes import top_classes
-from ifcb_abundance.common.atomic_write import REPORT, whole_file
+from ifcb_abundance.common.atomic_write import REPORT, atomic_write
 from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off
 from ifcb_abundance.tables import table_files
@@ -1139,7 +1139,7 @@ def draw_figure(figure: str, tables: Tables, wish: Wish, scripts: str | Path, fi
         "json": text.encode(),
     }
     for form, path in files.items():
-        with whole_file(path) as unfinished:
+        with atomic_write(path) as unfinished:
             unfinished.write_bytes(contents[form])
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import vl_convert
 
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
 def bundle_scripts(path: str | Path) -> None:
     """Write Vega, Vega-Lite and Vega-Embed (BSD licence) with all that they need as one script."""
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(vl_convert.javascript_bundle(SNIPPET), encoding="utf-8")

@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 
 from ifcb_abundance.bins.ids import add_target
 from ifcb_abundance.common import proof
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import NoRawFilesError, RawFileError, ScoresError, quoted
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
@@ -198,7 +198,7 @@ def _write(
     made_of: str,
 ) -> None:
     rows: list[Row] = []
-    with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+    with atomic_write(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
         archive.comment = proof.statement(made_of).encode()
         try:
             won = choose() if choose else None

@@ -13,7 +13,7 @@ from ifcb_abundance.abundance.bin_table import labels_of
 from ifcb_abundance.bins.positions import Positions, count_positions, has_position
 from ifcb_abundance.catalog.listing import WALKED_DEPTHS
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import settings
 from ifcb_abundance.pooling.method import Method, group_columns
@@ -399,7 +399,7 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], bins: str 
         lines += [f"   * - {_rst(what)}", f"     - {_rst(said)}"]
     lines += ["", "**To know before you use it**", ""]
     lines += [f"- {_rst(warning)}" for warning in overview.warnings] or ["Nothing that the tables would show."]
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

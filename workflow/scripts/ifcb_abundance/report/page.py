@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from ifcb_abundance.classes.class_table import TRAITS
-from ifcb_abundance.common.atomic_write import REPORT, whole_file
+from ifcb_abundance.common.atomic_write import REPORT, atomic_write
 from ifcb_abundance.images.montages import read_montages
 from ifcb_abundance.pooling.method import group_columns
 from ifcb_abundance.report.overview import look_over, read_run
@@ -97,7 +97,7 @@ def _write(path: str | Path, template: str, **given: Any) -> None:
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(REPORT), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(engine.get_template(template).render(**given), encoding="utf-8")
 
 

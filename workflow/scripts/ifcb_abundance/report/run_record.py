@@ -14,7 +14,7 @@ from ifcb_abundance.bins.deployments import unmatched
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.common import proof
 from ifcb_abundance.common import version as project
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.config import settings
 from ifcb_abundance.tables import table_files
 
@@ -73,7 +73,7 @@ def record_run(
         "files_sha256": _checksums(Path(path).parent, files),
         "made_of": {"catalog": catalog_made_of, "days": _days(bins, parts)},
     }
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.bins.ids import add_target
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.precision import PRECISIONS, Precision
 from ifcb_abundance.common.strict_csv import is_formula, miscounted, number, refuse_other_separators
@@ -414,7 +414,7 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path, ma
         }
     ).select(["class", "score", "n_rois", "class_float32", "class_float16"])
     table = table.replace_schema_metadata({"ifcb": json.dumps(vars(provenance)), proof.KEY: proof.statement(made_of)})
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         pq.write_table(
             table,
             unfinished,

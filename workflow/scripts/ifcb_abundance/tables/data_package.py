@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.common import version
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.tables import table_files
 
 VERSION = 3  # of datapackage.json: raise it when it has to be written again
@@ -37,7 +37,7 @@ def describe_results(
         if name not in known
     ]
     package["resources"].append(resource)
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

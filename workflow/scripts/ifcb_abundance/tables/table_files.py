@@ -19,7 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import yaml
 
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.common.strict_csv import any_formula, guarded, unguarded
 from ifcb_abundance.common.words import counted
@@ -61,7 +61,7 @@ def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
     written then.
     """
     check(frame, table, str(path))
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         _to_csv(frame, table, unfinished)
 
 
@@ -163,7 +163,7 @@ def convert(table: str, path: str | Path, parquet: str | Path) -> None:
         column_types=types, null_values=[""], strings_can_be_null=False, include_columns=header
     )
     with (
-        whole_file(parquet) as unfinished,
+        atomic_write(parquet) as unfinished,
         pyarrow.csv.open_csv(path, convert_options=options) as blocks,
         pq.ParquetWriter(unfinished, blocks.schema, compression="zstd") as writer,
     ):

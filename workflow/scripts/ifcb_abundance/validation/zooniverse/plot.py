@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.validation.zooniverse.shapes import parameters
 
 SIZE = 1000  # pixels, of the longer side
@@ -42,7 +42,7 @@ def draw(folder: Path, subject: str, task: str, shape: str | None, row: Mapping[
         safe = [re.sub(r"[^A-Za-z0-9-]+", "_", part)[:60] for part in (subject, task, frame)]
         path = folder / f"{'_'.join(safe)}.png"
         picture = vl_convert.vegalite_to_png(_chart(marks, lines, f"{subject}, {task}, {frame}").to_dict(), scale=2)
-        with whole_file(path) as unfinished:
+        with atomic_write(path) as unfinished:
             unfinished.write_bytes(picture)
         paths.append(path)
     return paths

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.validation.zooniverse.cells import safe, written
 
 FORMAT = "5.3.1"  # the version of panoptes_aggregation whose columns and values these are
@@ -50,7 +50,7 @@ class GrowingTable:
         places = [*range(start), *(start + names.index(name) for name in order)]
         full = start + len(names)
         with (
-            whole_file(self.path) as unfinished,
+            atomic_write(self.path) as unfinished,
             unfinished.open("w", encoding="utf-8", newline="") as file,
             self._waiting.open(encoding="utf-8", newline="") as waiting,
         ):
@@ -101,7 +101,7 @@ class Rejected:
         if keep is not None:
             self.rows = [(*row[:4], f"{keep}: {row[4]}") for row in self.rows]
             others = [row for row in _rows(self.path) if len(row) == 5 and not row[4].startswith(f"{keep}: ")]
-        with whole_file(self.path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        with atomic_write(self.path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(self.COLUMNS)
             writer.writerows(others)

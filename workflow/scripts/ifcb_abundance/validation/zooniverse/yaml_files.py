@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ifcb_abundance.common.atomic_write import whole_file
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ConfigError
 
 
@@ -24,7 +24,7 @@ def read_mapping(path: str | Path, key: str) -> dict[str, Any]:
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Write a config file, whole."""
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(
             yaml.safe_dump(content, default_flow_style=False, indent=4, allow_unicode=True), encoding="utf-8"
         )
