@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The oldest Snakemake that the workflow may be run with.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
-.PHONY: run stages test slow oldest figures bench docs lint lock clean
+.PHONY: run stages test slow oldest figures test-statistics bench docs lint lock clean
 
 run: .venv/installed ## make the environment and run the embedded default, or CONFIG=my.yaml, which is checked first
 ifdef CONFIG
@@ -31,8 +31,11 @@ oldest: .venv/installed ## run the demo with the oldest Snakemake that may be us
 	.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check snakemake==$(OLDEST)
 	.venv/oldest/bin/python -m snakemake --cores 8 --directory .venv/oldest
 
-figures: .venv/installed-dev ## pass all tests, and write docs/figures.md
-	$(BIN)/python -m pytest -m "slow or not slow" --figures=docs/figures.md
+figures: .venv/installed ## draw the demo's figures
+	$(BIN)/python -m snakemake --cores 8 figures
+
+test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-statistics.md
+	$(BIN)/python -m pytest -m "slow or not slow" --statistics=docs/test-statistics.md
 
 bench: .venv/installed-dev ## measure, and write docs/benchmarks.md; some 40 minutes
 	$(BIN)/python -m benchmarks

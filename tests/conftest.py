@@ -1,4 +1,4 @@
-"""Figures that tests find out: printed at the end of a run, and with `--figures` kept as a page of the docs."""
+"""Statistics that tests count: printed at the end of a run, and written to a page of the docs with `--statistics`."""
 
 import os
 import re
@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, settings
 
 from tests.checkout import Checkout
 
-Figure = Callable[[str, int], None]
+Statistic = Callable[[str, int], None]
 PAGE = """\
 # What the tests have tried
 
-Written by `make figures`, which runs all tests, the heavy ones too. A test fails if one bin is lost, one byte differs
-from an undisturbed run's, or one cell is wrong: **of all these, wrong: 0**. What each kind of fault looks like to a
-user is in [faults.md](faults.md).
+Written by `make test-statistics`, which runs all tests, the slow ones too. A test fails if one bin is lost, one byte
+differs from an undisturbed run's, or one cell is wrong: **of all these, wrong: 0**. What each kind of fault looks like
+to a user is in [faults.md](faults.md).
 
 | tried | how many |
 |---|---|
@@ -28,44 +28,44 @@ user is in [faults.md](faults.md).
 # A slow or busy machine is no fault.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
-FIGURES = pytest.StashKey[Counter[str]]()
+STATISTICS = pytest.StashKey[Counter[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--figures", type=Path, help="as --figures=PAGE: gets the figures of this run")
+    parser.addoption("--statistics", type=Path, help="the page that the statistics of this run are written to")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[FIGURES] = Counter()
+    config.stash[STATISTICS] = Counter()
     # The emulated dashboard is on loopback, where a user's proxy does not reach. Tests about proxies set their own.
     for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[variable]
 
 
 @pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Figure:
-    """Adds a number to the figure of that name."""
-    figures = request.config.stash[FIGURES]
+def statistic(request: pytest.FixtureRequest) -> Statistic:
+    """Add a number to the statistic of that name."""
+    statistics = request.config.stash[STATISTICS]
 
     def add(what: str, number: int) -> None:
-        figures[what] += number
+        statistics[what] += number
 
     return add
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
-    figures = config.stash[FIGURES]
-    if not figures:
+    statistics = config.stash[STATISTICS]
+    if not statistics:
         return
-    terminalreporter.section("figures")
-    for what, number in figures.items():
+    terminalreporter.section("statistics")
+    for what, number in statistics.items():
         terminalreporter.write_line(f"{what}: {number:,}")
-    path = config.getoption("--figures")
+    path = config.getoption("--statistics")
     if path and not terminalreporter.stats.get("failed"):
         rows = dict(
             re.findall(r"^\| ([^|]+) \| ([0-9,]+) \|$", path.read_text(), re.MULTILINE) if path.exists() else []
         )
-        rows |= {what: f"{number:,}" for what, number in figures.items()}
+        rows |= {what: f"{number:,}" for what, number in statistics.items()}
         path.write_text(PAGE.format("\n".join(f"| {what} | {number} |" for what, number in sorted(rows.items()))))
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tests import truth
+from tests import reference
 from tests.archives import bin_row, write_archive
 from tests.checkout import ROOT, Checkout
 
@@ -96,11 +96,11 @@ def test_coverage_agrees_with_the_ledger(demo_run: Checkout) -> None:
 def test_threshold_sweep_against_the_score_files(demo_run: Checkout) -> None:
     archive = demo_run.folder / "resources" / "demo"
     tops: dict[str, list[float]] = {}
-    for bin_id, status in truth.statuses(archive).items():
+    for bin_id, status in reference.statuses(archive).items():
         if status == "used":
-            labels, rows = truth.score_rows(archive, bin_id)
+            labels, rows = reference.score_rows(archive, bin_id)
             for row in rows:
-                name = truth.winner(labels, row, 0.0)
+                name = reference.winner(labels, row, 0.0)
                 if name != "unclassified":
                     tops.setdefault(name, []).append(float(np.float16(np.nanmax(row))))
     sweep = demo_run.table("demo", "threshold_sweep")

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from ifcb_abundance.demo.archive import AWKWARD, NEWER_CLASSES
-from tests import truth
+from tests import reference
 from tests.checkout import Checkout
-from tests.comparing import assert_equals_truth
+from tests.comparing import assert_equals_reference
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def archive(demo_run: Checkout) -> Path:
 
 
 def test_merged_table_is_what_the_archive_says(demo_run: Checkout, archive: Path) -> None:
-    assert_equals_truth(demo_run.table("demo"), truth.abundance(archive))
+    assert_equals_reference(demo_run.table("demo"), reference.abundance(archive))
 
 
 def test_table_shows_the_signals_of_the_demo(demo_run: Checkout) -> None:
@@ -34,8 +34,8 @@ def test_every_bin_of_the_catalog_is_in_the_ledger_with_its_status(demo_run: Che
     ledger = demo_run.table("demo", "ledger")
     catalog = demo_run.table("demo", "catalog")
     assert list(ledger["bin"]) == list(catalog["bin"])
-    assert sorted(ledger["bin"]) == sorted(row["pid"] for row in truth.metadata(archive))
-    assert dict(zip(ledger["bin"], ledger["status"], strict=True)) == truth.statuses(archive)
+    assert sorted(ledger["bin"]) == sorted(row["pid"] for row in reference.metadata(archive))
+    assert dict(zip(ledger["bin"], ledger["status"], strict=True)) == reference.statuses(archive)
     assert (ledger["date"] == catalog["sample_time"].str[:10]).all()
     assert ledger["reason"].notna().equals(ledger["status"] != "used")
 
@@ -170,7 +170,7 @@ def test_a_score_file_that_changed_or_came_late_is_read_again(tmp_path: Path) ->
     run.run(tables_alone)
     archive = run.folder / "resources" / "demo"
     late, changed = AWKWARD["no_scores"][0], AWKWARD["header_only"][0]
-    labels, _ = truth.score_rows(archive, changed)
+    labels, _ = reference.score_rows(archive, changed)
     header = ",".join(f'"{label}"' for label in ["pid", *labels])
     file = next(archive.rglob(f"{changed}_class_scores.csv"))
     for bin_id in (late, changed):
@@ -178,4 +178,4 @@ def test_a_score_file_that_changed_or_came_late_is_read_again(tmp_path: Path) ->
         (file.parent / f"{bin_id}_class_scores.csv").write_text(f"{header}\n{bin_id}_00001,{hit}\n")
     printed = run.run(tables_alone)
     assert "class scores of bins: 2 to read" in printed
-    assert_equals_truth(run.table("demo"), truth.abundance(archive))
+    assert_equals_reference(run.table("demo"), reference.abundance(archive))

@@ -25,7 +25,7 @@ import yaml
 
 from tests.archives import bin_row, write_archive
 from tests.checkout import SNAKEMAKE, Checkout
-from tests.conftest import Figure
+from tests.conftest import Statistic
 from tests.dashboard.emulator import Emulator
 from tests.sources.test_dashboard_run import asked_bins, config
 
@@ -300,7 +300,9 @@ def wait_for_moment(run: Checkout, world: World, stage: str, share: float, proce
         (signal.SIGHUP, len(STAGES)),  # the terminal is closed
     ],
 )
-def test_kills_at_any_moment(tmp_path: Path, world: World, figure: Figure, sign: signal.Signals, kills: int) -> None:
+def test_kills_at_any_moment(
+    tmp_path: Path, world: World, statistic: Statistic, sign: signal.Signals, kills: int
+) -> None:
     chance = random.Random(20240401 + sign)
     survived: Counter[str] = Counter()
     locked = folders = 0
@@ -324,8 +326,8 @@ def test_kills_at_any_moment(tmp_path: Path, world: World, figure: Figure, sign:
         go_on(run, world, whole, OTHER if folders % 2 else USUAL)
         shutil.rmtree(run.folder)
         folders += 1
-    figure(f"kills survived, by {sign.name}", survived.total())
-    figure("kills that left a lock behind", locked)
+    statistic(f"kills survived, by {sign.name}", survived.total())
+    statistic("kills that left a lock behind", locked)
 
 
 @pytest.mark.slow

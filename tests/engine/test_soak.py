@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests import truth
+from tests import reference
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
-from tests.comparing import assert_equals_truth
-from tests.conftest import Figure
+from tests.comparing import assert_equals_reference
+from tests.conftest import Statistic
 from tests.dashboard.emulator import Emulator, Fault
 from tests.sources.test_dashboard_run import EXPORT, config
 
@@ -42,7 +42,7 @@ def memory_mb(process: int) -> float:
 
 
 @pytest.mark.slow
-def test_soak(tmp_path: Path, checkout: Checkout, figure: Figure) -> None:
+def test_soak(tmp_path: Path, checkout: Checkout, statistic: Statistic) -> None:
     chance = random.Random(5000)
     first = datetime(2024, 4, 1, tzinfo=UTC)
     times = [first + timedelta(days=1) / PER_DAY * i for i in range(BINS)]
@@ -74,12 +74,12 @@ def test_soak(tmp_path: Path, checkout: Checkout, figure: Figure) -> None:
     ledger = checkout.table("demo", "ledger")
     assert len(ledger) == BINS
     assert (ledger["status"] == "used").all()
-    cells = assert_equals_truth(checkout.table("demo"), truth.abundance(archive))
+    cells = assert_equals_reference(checkout.table("demo"), reference.abundance(archive))
     thirds = [
         max(mb for requests, mb in memory if low <= requests / asked <= high)
         for low, high in pairwise((0.1, 0.4, 0.7, 0.999))
     ]
     assert thirds[-1] < 1.1 * thirds[0], thirds
-    figure("bins of the soak", BINS)
-    figure("faults met in the soak", met)
-    figure("cells of the soak compared with the truth", cells)
+    statistic("bins of the soak", BINS)
+    statistic("faults met in the soak", met)
+    statistic("cells of the soak compared with the reference", cells)

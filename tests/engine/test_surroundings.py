@@ -23,7 +23,7 @@ import pytest
 
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
-from tests.conftest import Figure
+from tests.conftest import Statistic
 from tests.dashboard.emulator import Emulator, Fault
 from tests.engine.test_kills import assert_whole, copy_of, end, files_there, start, wait_until, whole_summaries
 from tests.sources.test_dashboard_run import EXPORT, asked_bins, config, targets
@@ -142,7 +142,7 @@ def pages(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_full_disk(tmp_path: Path, dashboard: Emulator, complete: Checkout, figure: Figure) -> None:
+def test_full_disk(tmp_path: Path, dashboard: Emulator, complete: Checkout, statistic: Statistic) -> None:
     """A whole checkout on a disk of too few pages; without the right to mount, single files that cannot grow."""
     sizes = sorted({path.stat().st_size for path in files_there(complete).values()})
     failed = 0
@@ -173,7 +173,7 @@ def test_full_disk(tmp_path: Path, dashboard: Emulator, complete: Checkout, figu
                 assert_goes_on(run, dashboard, complete)
                 assert_at_rest(run, dashboard)
             failed += 1
-    figure("full disks survived", failed)
+    statistic("full disks survived", failed)
 
 
 # --- folders that cannot be written to ---

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from ifcb_abundance.demo.archive import AWKWARD
-from tests import truth
+from tests import reference
 from tests.archives import bin_row, write_archive
 from tests.checkout import ROOT, Checkout
 from tests.dashboard.emulator import Emulator, Fault
@@ -84,9 +84,9 @@ def by_class(archive: Path, pixels_per_um: float) -> tuple[dict[tuple[str, ...],
         traits = {row["label"]: (row["living"], row["group"]) for row in csv.DictReader(file)}
     sums: dict[tuple[str, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
     sizes = defaultdict(list)
-    used = truth.statuses(archive)
-    files = truth.score_files(archive)
-    for row in truth.metadata(archive):
+    used = reference.statuses(archive)
+    files = reference.score_files(archive)
+    for row in reference.metadata(archive):
         features = files.get(row["pid"], archive).with_name(f"{row['pid']}_features.csv")
         if used[row["pid"]] != "used" or not features.exists():
             continue
@@ -98,7 +98,7 @@ def by_class(archive: Path, pixels_per_um: float) -> tuple[dict[tuple[str, ...],
         for label in [*header[1:], "unclassified"]:
             sums[(*group, label)][2] += float(row["ml_analyzed"])
         for line in lines:
-            label = truth.winner(header[1:], [float(cell) if cell else math.nan for cell in line[1:]], 0.7)
+            label = reference.winner(header[1:], [float(cell) if cell else math.nan for cell in line[1:]], 0.7)
             volume = volumes.get(int(line[0].rsplit("_", 1)[1]), 0) / pixels_per_um**3
             found = sums[(*group, label)]
             found[0] += 1

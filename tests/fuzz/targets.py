@@ -42,8 +42,8 @@ from ifcb_abundance.sources.dashboard import Dashboard
 from ifcb_abundance.sources.metadata_export import COLUMNS, read_export
 from ifcb_abundance.sources.source_file import SourceFile
 from tests import raw_files
-from tests.fuzz import config_oracle, making, oracle
-from tests.fuzz.making import BIN, Pick
+from tests.fuzz import config_oracle, generators, oracle
+from tests.fuzz.generators import BIN, Pick
 
 ROOT = Path(__file__).parents[2]
 KINDS: dict[Precision, str] = {"float16": oracle.HALF, "float32": oracle.SINGLE, "float64": oracle.DOUBLE}
@@ -143,7 +143,7 @@ class Answers(Dashboard):
 
 
 def check_walk(bodies: dict[str, bytes]) -> bool:
-    ends = [Bound.parse(BIN[1:5] + "-02-15"), Bound.parse(making.LINE[0])]
+    ends = [Bound.parse(BIN[1:5] + "-02-15"), Bound.parse(generators.LINE[0])]
     window = Window(ends[len(bodies["recent"]) % 2], ends[0])
     rows, refused = outcome(lambda: Answers(bodies).list_bins(window), CatalogError)
     if refused:
@@ -213,7 +213,7 @@ def readable() -> set[str]:
     thresholds, classes = scratch() / "own_thresholds.csv", scratch() / "own_classes.csv"
     thresholds.write_text("class,threshold\na,0.5\n")
     classes.write_text("label,scientific_name,aphia_id,living,group,harmful\na,,,,,\n")
-    making.FILES.update(thresholds=str(thresholds), classes=str(classes))
+    generators.FILES.update(thresholds=str(thresholds), classes=str(classes))
     return {str(thresholds), str(classes), "config/classes.csv"}
 
 
@@ -386,19 +386,19 @@ class Target:
 
 
 TARGETS = {
-    "class scores": Target(making.some_scores, check_scores, 350_000, 6_000, 100_000),
-    "features": Target(making.some_features, check_features, 60_000, 4_000, 20_000),
-    "metadata export": Target(making.an_export, check_export, 30_000, 3_000, 15_000),
-    "walk": Target(making.some_answers, check_walk, 10_000, 2_000, 4_000),
-    "bin id": Target(making.an_id, check_bin_id, 370_000, 6_000, 200_000),
-    "window bound": Target(making.a_bound, check_bound, 200_000, 6_000, 100_000),
-    "config": Target(making.a_config, check_config, 60_000, 4_000, 15_000),
-    "class thresholds": Target(making.some_thresholds, check_thresholds, 60_000, 4_000, 20_000),
-    "class table": Target(making.a_class_table, check_class_table, 10_000, 2_000, 5_000),
-    "raw header": Target(making.a_header, check_header, 60_000, 4_000, 20_000),
-    "raw triggers": Target(making.some_triggers, check_triggers, 30_000, 4_000, 10_000),
-    "raw images": Target(making.some_images, check_images, 30_000, 4_000, 10_000),
-    "packed scores": Target(making.some_packed_scores, check_packed_scores, 10_000, 2_000, 4_000),
+    "class scores": Target(generators.some_scores, check_scores, 350_000, 6_000, 100_000),
+    "features": Target(generators.some_features, check_features, 60_000, 4_000, 20_000),
+    "metadata export": Target(generators.an_export, check_export, 30_000, 3_000, 15_000),
+    "walk": Target(generators.some_answers, check_walk, 10_000, 2_000, 4_000),
+    "bin id": Target(generators.an_id, check_bin_id, 370_000, 6_000, 200_000),
+    "window bound": Target(generators.a_bound, check_bound, 200_000, 6_000, 100_000),
+    "config": Target(generators.a_config, check_config, 60_000, 4_000, 15_000),
+    "class thresholds": Target(generators.some_thresholds, check_thresholds, 60_000, 4_000, 20_000),
+    "class table": Target(generators.a_class_table, check_class_table, 10_000, 2_000, 5_000),
+    "raw header": Target(generators.a_header, check_header, 60_000, 4_000, 20_000),
+    "raw triggers": Target(generators.some_triggers, check_triggers, 30_000, 4_000, 10_000),
+    "raw images": Target(generators.some_images, check_images, 30_000, 4_000, 10_000),
+    "packed scores": Target(generators.some_packed_scores, check_packed_scores, 10_000, 2_000, 4_000),
 }
 
 # Inputs of this process that were checked, by target: a digest of each, even if it was refused, odd if it was taken.

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from ifcb_abundance.config import settings
-from tests.conftest import Figure
+from tests.conftest import Statistic
 from tests.fuzz import tally
 from tests.fuzz.config_oracle import KEYS
 from tests.fuzz.engines import GUIDED, explored, guided, seeded
-from tests.fuzz.making import RIGHT
+from tests.fuzz.generators import RIGHT
 from tests.fuzz.targets import TARGETS, leaves
 
 WORKERS = 2
@@ -66,17 +66,19 @@ def test_many_inputs_by_hypothesis(name: str, pool: ProcessPoolExecutor) -> None
 
 
 @pytest.mark.slow
-def test_they_are_a_million(figure: Figure) -> None:
+def test_they_are_a_million(statistic: Statistic) -> None:
     """The two above, which need nothing that is not in every environment; all of their tests have to run before."""
-    figure("inputs fuzzed", tally.total("seeded", "explored"))
+    statistic("inputs fuzzed", tally.total("seeded", "explored"))
     assert tally.total("seeded", "explored") >= 1_000_000
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not GUIDED, reason="atheris is not installed: inputs guided by coverage are left out")
 @every_target
-def test_many_inputs_guided_by_coverage(name: str, pool: ProcessPoolExecutor, tmp_path: Path, figure: Figure) -> None:
+def test_many_inputs_guided_by_coverage(
+    name: str, pool: ProcessPoolExecutor, tmp_path: Path, statistic: Statistic
+) -> None:
     parts = [pool.submit(guided, name, 1 + i, TARGETS[name].runs // WORKERS, tmp_path) for i in range(WORKERS)]
     added = tally.add(name, "guided", [part.result() for part in parts])
-    figure("inputs fuzzed, guided by coverage", added)
+    statistic("inputs fuzzed, guided by coverage", added)
     assert added > 0.1 * TARGETS[name].runs

@@ -20,8 +20,8 @@ from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.config import settings
 from ifcb_abundance.scores.summary import read_scores
 from ifcb_abundance.sources.dashboard import Dashboard
-from tests.fuzz import making
-from tests.fuzz.making import BIN
+from tests.fuzz import generators
+from tests.fuzz.generators import BIN
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").rglob("*.py"))
@@ -210,7 +210,7 @@ def test_hostile_bin_ids_are_refused(name: str, where: str) -> None:
 def test_a_bin_id_that_is_taken_is_a_file_below_its_folder() -> None:
     random, met = Random(1), 0
     while met < 2000:
-        text = making.an_id(random.randrange)
+        text = generators.an_id(random.randrange)
         try:
             parsed = parse_bin_id(text)
         except ValueError:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
-from tests import truth
+from tests import reference
 from tests.checkout import Checkout
-from tests.comparing import assert_equals_truth
+from tests.comparing import assert_equals_reference
 from tests.dashboard.emulator import Emulator
 from tests.sources.test_dashboard_run import EXPORT, asked_bins, config, targets
 
@@ -28,7 +28,7 @@ def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
         # One bin's scores come late, one volume is corrected, one bin without scores is flagged skip.
         late, flagged = AWKWARD["no_scores"]
         (neighbour,) = AWKWARD["header_only"]
-        labels, _ = truth.score_rows(archive, neighbour)
+        labels, _ = reference.score_rows(archive, neighbour)
         header = next(archive.rglob(f"{neighbour}_class_scores.csv")).read_text().splitlines()[0]
         scores = archive / f"{late}_class_scores.csv"
         scores.write_text(f"{header}\n{late}_00002,{','.join(['0.9'] + ['0.0'] * (len(labels) - 1))}\n")
@@ -58,7 +58,7 @@ def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
         assert found[volume, "ml_analyzed"] == (before, "1.25")
         assert found[late, "scores"][0] == "no_scores"
         assert re.fullmatch("[0-9a-f]{64}", found[late, "scores"][1])
-        assert_equals_truth(run.table("demo"), truth.abundance(archive))
+        assert_equals_reference(run.table("demo"), reference.abundance(archive))
         after = run.stamps()
         assert {name: after[name] for name in untouched} == untouched  # a day that nothing touched
 
@@ -80,7 +80,7 @@ def test_scores_that_changed_in_place_are_found_when_all_are_asked_for(tmp_path:
         run.run(config(dashboard, recheck={"scores": "all"}), "recheck", "--resources", "dashboard=4")
         assert dashboard.most_at_once("_class_scores") == 4
         assert set(changes(run)) == {(bin_id, "scores")}
-        assert_equals_truth(run.table("demo"), truth.abundance(archive))
+        assert_equals_reference(run.table("demo"), reference.abundance(archive))
         # only bins of the last days: the demo's are older
         dashboard.clear()
         run.run(config(dashboard, recheck={"scores": "all", "days": 30}), "recheck")

@@ -12,13 +12,13 @@ import pytest
 import vl_convert
 from playwright.sync_api import Browser, Page, expect
 
-from tests import truth
+from tests import reference
 from tests.abundance.pooling import a_bin, rois
 from tests.browser import chromium, opened
 from tests.checkout import Checkout
 from tests.report.reported import a_report, a_run
 
-Table = dict[truth.Key, dict[str, float]]
+Table = dict[reference.Key, dict[str, float]]
 FIGURES = "time_series heat_map composition coverage_calendar threshold_sweep positions bin_series".split()
 
 
@@ -50,7 +50,7 @@ def archive(demo_run: Checkout) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(archive: Path) -> Table:
-    return truth.abundance(archive)
+    return reference.abundance(archive)
 
 
 def choose(page: Page, label: str) -> None:
@@ -86,11 +86,11 @@ def downloaded(page: Page, table: str) -> list[dict[str, str]]:
 
 def test_it_opens_whole_and_says_what_was_run(page: Page, archive: Path) -> None:
     """That there was no error and no request is checked as the page is closed."""
-    status = truth.statuses(archive)
+    status = reference.statuses(archive)
     text = page.inner_text("#overview")
     assert "152 used, 3 skipped, 5 bad_volume, 2 no_scores" in text
     assert Counter(status.values()) == {"used": 152, "skipped": 3, "bad_volume": 5, "no_scores": 2}
-    volume = sum(float(row["ml_analyzed"]) for row in truth.metadata(archive) if status[row["pid"]] == "used")
+    volume = sum(float(row["ml_analyzed"]) for row in reference.metadata(archive) if status[row["pid"]] == "used")
     assert f"{volume:,.1f} mL" in text
     assert "'Margalefidinium', 'Thalassiosira_TAG_external_detritus'" in text
     assert "D20240417T090751_IFCB902" in text
@@ -176,14 +176,14 @@ def test_one_column_can_be_searched(page: Page, archive: Path) -> None:
     field.fill("no_scores")
     assert_shows(page, "ledger", 2)
     assert {row["bin"] for row in downloaded(page, "ledger")} == {
-        bin_id for bin_id, status in truth.statuses(archive).items() if status == "no_scores"
+        bin_id for bin_id, status in reference.statuses(archive).items() if status == "no_scores"
     }
     field.fill("")
     assert_shows(page, "ledger", 162)
 
 
 def test_the_ledger_has_each_bin_and_its_status(page: Page, archive: Path) -> None:
-    assert {row["bin"]: row["status"] for row in downloaded(page, "ledger")} == truth.statuses(archive)
+    assert {row["bin"]: row["status"] for row in downloaded(page, "ledger")} == reference.statuses(archive)
     search(page, "ledger", "bad_volume")
     assert_shows(page, "ledger", 5)
 

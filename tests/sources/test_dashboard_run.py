@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
-from tests import truth
+from tests import reference
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
-from tests.comparing import assert_equals_truth
+from tests.comparing import assert_equals_reference
 from tests.dashboard.emulator import Emulator, Fault, Request, ScoreDirectory
 from tests.raw_files import scores_h5, scores_mat
 
@@ -44,12 +44,14 @@ def asked_bins(dashboard: Emulator) -> list[str]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_each_version_gives_the_truth_with_no_request_too_many(checkout: Checkout, archive: Path, version: str) -> None:
+def test_each_version_gives_the_reference_with_no_request_too_many(
+    checkout: Checkout, archive: Path, version: str
+) -> None:
     with Emulator({"demo": archive}, version=version, latency=0.02) as dashboard:
         checkout.run(config(dashboard))
-        assert_equals_truth(checkout.table("demo"), truth.abundance(archive))
+        assert_equals_reference(checkout.table("demo"), reference.abundance(archive))
         ledger = checkout.table("demo", "ledger")
-        assert dict(zip(ledger["bin"], ledger["status"], strict=True)) == truth.statuses(archive)
+        assert dict(zip(ledger["bin"], ledger["status"], strict=True)) == reference.statuses(archive)
         server = "ifcbdb 5.2" if version == "5.2" else "ifcbdb 5.0 or 5.1"
         assert (ledger.loc[ledger["status"] == "used", "server"] == server).all()
 
@@ -116,7 +118,7 @@ def test_grown_window_asks_for_the_new_bins_only(checkout: Checkout, archive: Pa
         second = asked_bins(dashboard)
         assert len(targets(dashboard, EXPORT)) == 1
         assert not set(first) & set(second)
-        assert_equals_truth(checkout.table("demo"), truth.abundance(archive))
+        assert_equals_reference(checkout.table("demo"), reference.abundance(archive))
         ledger = checkout.table("demo", "ledger")
         assert sorted(first + second) == sorted(ledger.loc[ledger["status"].isin(["used", "no_scores"]), "bin"])
 

@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests import truth
-from tests.comparing import assert_equals_truth
-from tests.conftest import Figure
+from tests import reference
+from tests.comparing import assert_equals_reference
+from tests.conftest import Statistic
 from tests.sources import fault_page
 from tests.sources.fault_matrix import (
     BINS,
@@ -67,7 +67,7 @@ def day(bin_id: str) -> str:
 
 
 @pytest.mark.parametrize("case", MATRIX, ids=[re.sub(r"\W+", "-", case.name) for case in MATRIX])
-def test_fault(bench: Bench, case: Case, figure: Figure) -> None:
+def test_fault(bench: Bench, case: Case, statistic: Statistic) -> None:
     seen = bench.observe(case)
     messages = [*seen.warnings, *seen.errors]
     for message in messages:
@@ -109,7 +109,7 @@ def test_fault(bench: Bench, case: Case, figure: Figure) -> None:
             assert messages == []
             assert seen.reason == ("no ml_analyzed" if case.bin == NO_VOLUME else "")
     assert DOCUMENTED[case.name] == fault_page.row(case, seen), STALE
-    figure("kinds of faults tried", 1)
+    statistic("kinds of faults tried", 1)
 
 
 def test_the_page_has_these_rows_and_no_others() -> None:
@@ -119,10 +119,12 @@ def test_the_page_has_these_rows_and_no_others() -> None:
 # --- faults that pass ---
 
 
-def test_a_run_that_nothing_goes_wrong_with_gives_the_truth(bench: Bench) -> None:
+def test_a_run_that_nothing_goes_wrong_with_gives_the_reference(bench: Bench) -> None:
     run = bench.undisturbed
-    assert_equals_truth(pd.read_csv(io.BytesIO(run.files["abundance_long.csv"])), truth.abundance(bench.archive))
-    assert {bin_id: row["status"] for bin_id, row in run.ledger.items()} == truth.statuses(bench.archive)
+    assert_equals_reference(
+        pd.read_csv(io.BytesIO(run.files["abundance_long.csv"])), reference.abundance(bench.archive)
+    )
+    assert {bin_id: row["status"] for bin_id, row in run.ledger.items()} == reference.statuses(bench.archive)
     assert "trying again" not in run.printed
 
 
@@ -145,7 +147,7 @@ def test_a_fault_that_passes_leaves_no_trace_in_the_results(bench: Bench, name: 
 def test_bins_that_cannot_be_had_stop_the_run_when_all_else_is_built(bench: Bench) -> None:
     run = bench.staying["stopped"]
     assert "The run is not complete" in run.printed
-    listed = truth.statuses(bench.archive).keys() - {LAST}
+    listed = reference.statuses(bench.archive).keys() - {LAST}
     failed = [case for case in STRUCK.values() if case.outcome == "refused" and not case.slow]
     built = {day(bin_id) for bin_id in listed} - {day(case.bin) for case in failed}
     assert {name for name in run.files if name.startswith("daily/")} == {f"daily/{date}.csv" for date in built}
@@ -158,7 +160,7 @@ def test_bins_that_cannot_be_had_stop_the_run_when_all_else_is_built(bench: Benc
 def test_bins_that_cannot_be_had_are_recorded_on_request(bench: Bench) -> None:
     run = bench.staying["recorded"]
     assert set(scores_asked_for(run)) == FAILED  # what was read before is not asked for again
-    expected = truth.statuses(bench.archive) | dict.fromkeys(FAILED, "failed") | {WITHOUT: "no_scores"}
+    expected = reference.statuses(bench.archive) | dict.fromkeys(FAILED, "failed") | {WITHOUT: "no_scores"}
     del expected[LAST]
     assert {bin_id: row["status"] for bin_id, row in run.ledger.items()} == expected
     assert run.printed.count("recorded as failed") == len(FAILED)

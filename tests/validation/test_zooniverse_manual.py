@@ -48,22 +48,22 @@ def found(table: Path) -> list[tuple[str, str, str, float, float]]:
 
 def matched(places: list[Any]) -> tuple[int, int]:
     """How many of the known places were found, within 5 pixels, and how many others."""
-    known = {(row["subject_id"], row["frame"], row["tool"], float(row["x"]), float(row["y"])) for row in truth()}
+    known = {(row["subject_id"], row["frame"], row["tool"], float(row["x"]), float(row["y"])) for row in reference()}
     others = 0
     for place in places:
         near = [one for one in known if one[:3] == place[:3] and np.hypot(one[3] - place[3], one[4] - place[4]) < 5]
         others += not near
         known -= set(near[:1])
-    return len(truth()) - len(known), others
+    return len(reference()) - len(known), others
 
 
-def truth() -> list[dict[str, str]]:
+def reference() -> list[dict[str, str]]:
     return read(PENGUINS / "truth.csv")
 
 
 @recorded
 def test_dbscan_finds_each_place_and_nothing_else(walked: Path) -> None:
-    assert len(truth()) == 156
+    assert len(reference()) == 156
     places = found(walked / "point_reducer_dbscan_example.csv")
     assert (len(places), matched(places)) == (156, (156, 0))
 
@@ -84,7 +84,7 @@ def test_what_the_animals_are(walked: Path) -> None:
     """Of each place of tool 3 most people say what was put there."""
     kinds: Counter[bool] = Counter()
     rows = values(walked / "point_reducer_dbscan_example.csv")
-    for place in truth():
+    for place in reference():
         if place["kind"]:
             row = next(row for row in rows if str(row["subject_id"]) == place["subject_id"])
             prefix = f"data.{place['frame']}.{place['tool']}_clusters"
