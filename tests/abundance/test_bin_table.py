@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_csv, write_part
+from ifcb_abundance.abundance.days import counts_of_bin
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import PARTS, Pooled, Rois, Row, a_bin, pool, rois
@@ -149,6 +150,7 @@ def test_what_breaks_the_schema_is_not_written(tmp_path: Path, days: dict[str, P
 
 def test_the_order_in_which_bins_come_does_not_show(days: dict[str, Pooled]) -> None:
     used = days["20240217"].bins.drop_duplicates("bin")
-    counts = {bin_id: {"B": n, "A": 0} for n, bin_id in enumerate(used["bin"])}
-    n_rois = dict.fromkeys(used["bin"], 5)
-    pd.testing.assert_frame_equal(bin_rows(used, counts, n_rois), bin_rows(used[::-1], counts, n_rois))
+    found = {bin_id: counts_of_bin(("B", "A"), np.array([n, 0]), 5) for n, bin_id in enumerate(used["bin"])}
+    rows = bin_rows(used, found)
+    pd.testing.assert_frame_equal(rows, bin_rows(used[::-1], found))
+    assert list(rows["count"][:6]) == [0, 0, 5, 1, 0, 4]

@@ -12,27 +12,23 @@ import pyarrow.parquet as pq
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.pooling.core import COUNT, BinValues
 from ifcb_abundance.tables import table_files
 
 OF_BIN = ("bin", "sample_time", "instrument", "latitude", "longitude", "depth", "cruise", "sample_type")
 
 
-def bin_rows(used: pd.DataFrame, counts: Mapping[str, Mapping[str, int]], n_rois: Mapping[str, int]) -> pd.DataFrame:
+def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues]) -> pd.DataFrame:
     """The rows of the used bins of a day, in order of time.
 
-    counts: bin to (label to ROIs) for all labels of its label set; n_rois: bin to its ROIs. `unclassified` is the
-    last class of each bin, so the counts of a bin sum to its ROIs.
+    found: bin to its counts. `unclassified` is the last class of each bin, so the counts of a bin sum to its ROIs.
     """
     used = used.sort_values(["sample_time", "bin"], ignore_index=True)
-    names, values, repeats = [], [], []
-    for bin_id in used["bin"]:
-        of_bin = {name: n for name, n in counts[bin_id].items() if name != UNCLASSIFIED}
-        names += [*of_bin, UNCLASSIFIED]
-        values += [*of_bin.values(), n_rois[bin_id] - sum(of_bin.values())]
-        repeats.append(len(of_bin) + 1)
+    of_bins = [found[bin_id] for bin_id in used["bin"]]
+    repeats = [len(of_bin.classes) for of_bin in of_bins]
     rows = used.loc[np.repeat(used.index, repeats), [*OF_BIN, "ml_analyzed"]].reset_index(drop=True)
-    rows["class"] = pd.Series(names, dtype="str")
-    rows["count"] = np.array(values, dtype="int64")
+    rows["class"] = pd.Series([name for of_bin in of_bins for name in of_bin.classes], dtype="str")
+    rows["count"] = np.array([n for of_bin in of_bins for n in of_bin.values[COUNT].tolist()], dtype="int64")
     rows["objects_per_ml"] = rows["count"] / rows["ml_analyzed"]
     return rows[table_files.columns("bins_long")]
 

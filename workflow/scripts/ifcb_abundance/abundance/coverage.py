@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifcb_abundance.tables import table_files
+from ifcb_abundance.pooling.core import BinGroup, group_bins, join_groups
 
 EARTH_KM = 6371.0088  # mean radius, IUGG
 STATUSES = ("used", "skipped", "filtered", "bad_volume", "no_scores", "failed")
@@ -20,22 +20,18 @@ def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: 
     complete if every bin that was neither skipped nor filtered was used and the window has the whole day; it is
     moving if two used bins are more than `tolerance_km` apart.
     """
-    columns = table_files.columns("coverage", group_by)
-    if bins.empty:
-        return table_files.empty("coverage", group_by)
-    groups = bins.groupby(list(group_by), dropna=False, sort=True) if group_by else [((), bins)]
-    return pd.DataFrame([_row(rows, group_by, cut, tolerance_km) for _, rows in groups])[columns]
+    rows = [_row(group, cut, tolerance_km) for group in group_bins(bins, group_by)]
+    return join_groups([pd.DataFrame(rows)], "coverage", group_by)
 
 
-def _row(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: float) -> dict[str, object]:
+def _row(group: BinGroup, cut: bool, tolerance_km: float) -> dict[str, object]:
+    keys, bins = group
     used = bins[bins["status"] == "used"]
     counts = {f"n_{status}": int((bins["status"] == status).sum()) for status in STATUSES}
     eligible = len(bins) - counts["n_skipped"] - counts["n_filtered"]
     spread = greatest_distance_km(used["latitude"].to_numpy(), used["longitude"].to_numpy())
     return {
-        "date": bins["date"].iloc[0],
-        "instrument": ";".join(sorted(set(bins["instrument"]))),
-        **{name: bins[name].iloc[0] for name in group_by if name != "instrument"},
+        **keys,
         "n_expected": len(bins),
         **counts,
         "first_sample_time": used["sample_time"].min(),

@@ -5,23 +5,25 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ifcb_abundance.abundance import sweep
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_part
 from ifcb_abundance.abundance.coverage import cover
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.catalog.selection import WANTED
-from ifcb_abundance.classes.class_table import LIVING_TOTAL, traits, warn_of_unlisted
+from ifcb_abundance.classes.class_table import warn_of_unlisted
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.thresholds import warn_of_unknown
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ScoresError, TableError
-from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
 from ifcb_abundance.common.words import counted
+from ifcb_abundance.pooling.core import COUNT, BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import Provenance, count_classes, label_set, read_provenance, read_summary
 from ifcb_abundance.tables import table_files
@@ -29,14 +31,6 @@ from ifcb_abundance.tables.concatenate import concatenate
 
 VERSION = 2  # of the meaning of the daily tables: raise it when they have to be pooled again
 STATUS = {"read": "used", "no_scores": "no_scores", "failed": "failed"}
-
-
-@dataclass
-class Tally:
-    """Of one bin: ROIs per class, by label, and in all."""
-
-    counts: dict[str, int]
-    n_rois: int
 
 
 @dataclass(frozen=True)
@@ -65,48 +59,74 @@ def pool_abundance(
     those that were asked for. cut: the window begins or ends within the day. made_of: a checksum of the settings, for
     the proof. Raises ScoresError if a summary is missing or damaged.
     """
-    tallies, told = {}, {}
-    kept: dict[tuple[str, ...], np.ndarray] = {}
-    for path in summaries:
-        provenance, winners = read_summary(path)
-        told[provenance.bin] = provenance
-        if provenance.status == "read":
-            counts = count_classes(
-                provenance.classes, winners, method.threshold, method.class_thresholds, method.precision
-            )
-            tallies[provenance.bin] = Tally(
-                dict(zip(provenance.classes, counts.tolist(), strict=True)), int(winners.n_rois.sum())
-            )
-            of_bin = sweep.count_kept(provenance.classes, winners, method.precision)
-            kept[provenance.classes] = kept.get(provenance.classes, 0) + of_bin
+    read = _read_summaries(summaries, method)
     wanted = bins["status"] == WANTED
-    untold = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in told]
-    if untold:
-        raise ScoresError(f"no scores summary of {counted(len(untold), 'bin')}, the first is {untold[0]}")
-    left_out = Provenance("", "")
-    outcome = [told.get(bin_id, left_out) for bin_id in bins["bin"]]
-    bins = bins.assign(
-        status=bins["status"].where(~wanted, [STATUS.get(provenance.status, "") for provenance in outcome]),
-        reason=bins["reason"].where(~wanted, [provenance.reason for provenance in outcome]),
-        address=[provenance.address for provenance in outcome],
-        sha256=[provenance.sha256 for provenance in outcome],
-        bytes=pd.array([provenance.bytes or None for provenance in outcome], dtype="Int64"),
-        server=[provenance.server for provenance in outcome],
-        label_set=[label_set(provenance.classes) if provenance.status == "read" else "" for provenance in outcome],
-    )
+    missing = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in read.provenance]
+    if missing:
+        raise ScoresError(f"no scores summary of {counted(len(missing), 'bin')}, the first is {missing[0]}")
+    bins = _with_outcome(bins, read.provenance)
     used = bins[bins["status"] == "used"]
-    abundance, groups = pool(used, tallies, method)
-    group_by = method.group_columns
+    abundance, groups = pool(used, read.found, method)
     table_files.write(abundance, "abundance_long", files.abundance)
     table_files.write(groups, "groups_long", files.groups)
     table_files.write(bins[table_files.columns("ledger")], "ledger", files.ledger)
-    table_files.write(cover(bins, group_by, cut, method.position_tolerance_km), "coverage", files.coverage)
-    by_bin = {bin_id: tally.counts for bin_id, tally in tallies.items()}
-    sweep.write_part(kept, files.sweep)
+    coverage = cover(bins, method.group_columns, cut, method.position_tolerance_km)
+    table_files.write(coverage, "coverage", files.coverage)
+    sweep.write_part(read.kept, files.sweep)
     # The last one, with the proof of all.
-    rows = bin_rows(used, by_bin, {bin_id: tally.n_rois for bin_id, tally in tallies.items()})
-    said = [vars(told[bin_id]) for bin_id in sorted(bins.loc[wanted, "bin"])]
-    write_part(rows, files.bins, proof.statement(proof.digest(made_of, said), _others(files)))
+    said = [vars(read.provenance[bin_id]) for bin_id in sorted(bins.loc[wanted, "bin"])]
+    stated = proof.statement(proof.digest(made_of, said), _others(files))
+    write_part(bin_rows(used, read.found), files.bins, stated)
+
+
+class _Summaries(NamedTuple):
+    """What the scores summaries of a day say: by bin, and what each threshold keeps by label set."""
+
+    provenance: dict[str, Provenance]
+    found: dict[str, BinValues]
+    kept: dict[tuple[str, ...], NDArray[np.int64]]
+
+
+def _read_summaries(summaries: Sequence[str | Path], method: Method) -> _Summaries:
+    read = _Summaries({}, {}, {})
+    for path in summaries:
+        provenance, winners = read_summary(path)
+        read.provenance[provenance.bin] = provenance
+        if provenance.status != "read":
+            continue
+        classes = provenance.classes
+        counts = count_classes(classes, winners, method.threshold, method.class_thresholds, method.precision)
+        read.found[provenance.bin] = counts_of_bin(classes, counts, int(winners.n_rois.sum()))
+        kept = sweep.count_kept(classes, winners, method.precision)
+        read.kept[classes] = read.kept.get(classes, 0) + kept
+    return read
+
+
+def counts_of_bin(classes: Sequence[str], counts: NDArray[np.int64], n_rois: int) -> BinValues:
+    """The counts of a bin with its `unclassified` ROIs: those that are in no class.
+
+    counts: one per class. A label set may have a class called `unclassified`: what it won is unclassified all the same.
+    """
+    own = [i for i, name in enumerate(classes) if name != UNCLASSIFIED]
+    of_classes = counts[own]
+    names = (*(classes[i] for i in own), UNCLASSIFIED)
+    return BinValues(names, {COUNT: np.append(of_classes, n_rois - of_classes.sum()).astype(np.float64)})
+
+
+def _with_outcome(bins: pd.DataFrame, provenance: Mapping[str, Provenance]) -> pd.DataFrame:
+    """The bins of a day with the columns of the ledger: their status, and what was read of those that were wanted."""
+    wanted = bins["status"] == WANTED
+    nothing = Provenance("", "")
+    outcome = [provenance.get(bin_id, nothing) for bin_id in bins["bin"]]
+    return bins.assign(
+        status=bins["status"].where(~wanted, [STATUS.get(each.status, "") for each in outcome]),
+        reason=bins["reason"].where(~wanted, [each.reason for each in outcome]),
+        address=[each.address for each in outcome],
+        sha256=[each.sha256 for each in outcome],
+        bytes=pd.array([each.bytes or None for each in outcome], dtype="Int64"),
+        server=[each.server for each in outcome],
+        label_set=[label_set(each.classes) if each.status == "read" else "" for each in outcome],
+    )
 
 
 def _others(files: DayFiles) -> dict[str, str]:
@@ -124,71 +144,41 @@ def proves_itself(bins: pd.DataFrame, summaries: Sequence[str | Path], files: Da
     return proof.holds(stated, proof.digest(made_of, said), _others(files))
 
 
-def pool(used: pd.DataFrame, tallies: Mapping[str, Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
+def pool(used: pd.DataFrame, found: Mapping[str, BinValues], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Abundance of one day: sum of counts over sum of volumes, per group and class, and per group of classes.
 
-    used: the day's used bins. tallies: of each of them. Returns the columns of abundance_long, sorted by
+    used: the day's used bins. found: the counts of each of them. Returns the columns of abundance_long, sorted by
     group and class with `unclassified` last, and those of groups_long; no rows if there is no used bin.
     """
-    group_by = method.group_columns
-    if used.empty:
-        return table_files.empty("abundance_long", group_by), table_files.empty("groups_long", group_by)
-    used = used.sort_values("bin")  # so that the order in which bins come changes no digit
-    parts = used.groupby(group_by, dropna=False, sort=True) if group_by else [((), used)]
-    pooled = [_pool_group(bins, tallies, method) for _, bins in parts]
-    classes, groups = (pd.concat(tables, ignore_index=True) for tables in zip(*pooled, strict=True))
+    classes, groups = [], []
+    # Sorted, so that the order in which bins come changes no digit.
+    for keys, bins in group_bins(used.sort_values("bin"), method.group_columns):
+        pooled = pool_bins([found[bin_id] for bin_id in bins["bin"]], bins["ml_analyzed"].to_numpy())
+        placed = bins[bins["latitude"].notna() & bins["longitude"].notna()]
+        shared = {
+            **keys,
+            "latitude": _mean(placed["latitude"]),
+            "longitude": _mean(_unwrapped(placed["longitude"])),
+            "n_bins": len(bins),
+            "n_rois": int(pooled.count.sum()),
+        }
+        thresholds = [method.class_thresholds.get(name, method.threshold) for name in pooled.columns[:-1]]
+        of_classes, of_groups = tabulate(
+            pooled, method.class_table, lambda per, _: _concentrations(per, method.confidence)
+        )
+        classes.append(of_classes.assign(**shared, threshold=[*thresholds, np.nan]))
+        groups.append(of_groups.assign(**shared))
     return (
-        classes[table_files.columns("abundance_long", group_by)],
-        groups[table_files.columns("groups_long", group_by)],
+        join_groups(classes, "abundance_long", method.group_columns),
+        join_groups(groups, "groups_long", method.group_columns),
     )
 
 
-def _pool_group(bins: pd.DataFrame, tallies: Mapping[str, Tally], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
-    of_bins = [tallies[bin_id] for bin_id in bins["bin"]]
-    # A label set may have a class of this name; what it won is unclassified all the same.
-    classes = sorted({name for tally in of_bins for name in tally.counts} - {UNCLASSIFIED})
-    names = [*classes, UNCLASSIFIED]
-    counts = np.array([[tally.counts.get(name, np.nan) for name in classes] for tally in of_bins])  # bins x classes
-    n_rois = np.array([tally.n_rois for tally in of_bins])
-    counts = np.column_stack([counts, n_rois - np.nansum(counts, axis=1)])
-    volume = bins["ml_analyzed"].to_numpy()
-    placed = bins[bins["latitude"].notna() & bins["longitude"].notna()]
-    shared = {
-        "date": bins["date"].iloc[0],
-        "instrument": ";".join(sorted(set(bins["instrument"]))),
-        **{name: bins[name].iloc[0] for name in method.group_by if name != "instrument"},
-        "latitude": _mean(placed["latitude"]),
-        "longitude": _mean(_unwrapped(placed["longitude"])),
-        "n_bins": len(bins),
-        "n_rois": int(n_rois.sum()),
-    }
-    of_class = traits(names, method.class_table)
-    table = pd.concat([of_class, _concentrations(counts, volume, method.confidence)], axis="columns").assign(
-        **shared,
-        **{"class": names},
-        threshold=[*(method.class_thresholds.get(name, method.threshold) for name in classes), np.nan],
-    )
-    members = {group: (of_class["group"] == group).to_numpy() for group in sorted(set(of_class["group"]) - {""})}
-    members[LIVING_TOTAL] = (of_class["living"] == "yes").to_numpy()
-    members = {group: in_group for group, in_group in members.items() if in_group.any()}
-    if not members:
-        return table, table_files.empty("groups_long", list(method.group_by))
-    known = [counts[:, in_group] for in_group in members.values()]
-    totals = [np.where(np.isnan(of_group).all(axis=1), np.nan, np.nansum(of_group, axis=1)) for of_group in known]
-    groups = _concentrations(np.column_stack(totals), volume, method.confidence).assign(
-        **shared, group=list(members), n_classes=[of_group.shape[1] for of_group in known]
-    )
-    return table, groups
-
-
-def _concentrations(counts: np.ndarray, volume: np.ndarray, confidence: float) -> pd.DataFrame:
-    """Pooled counts and concentrations, a row per column of `counts` (bins x classes, NaN: not assessed)."""
-    assessed = ~np.isnan(counts)  # a class counts for the bins whose label set has it, hits or no hits
-    count = np.nansum(counts, axis=0).astype(int)
-    total = np.array([math.fsum(volume[with_class]) for with_class in assessed.T])
-    dispersion = pearson_dispersion(counts, volume)
-    low, high = poisson_limits(count, confidence)
-    wide_low, wide_high = widened_limits(count, dispersion, confidence)
+def _concentrations(pooled: Pooled, confidence: float) -> pd.DataFrame:
+    """The columns of counts and concentrations, a row per class or group of classes."""
+    count, total = pooled.count.astype(int), pooled.ml_analyzed
+    low, high = pooled.limits(confidence)
+    wide_low, wide_high = pooled.dispersed_limits(confidence)
     return pd.DataFrame(
         {
             "count": count,
@@ -197,8 +187,8 @@ def _concentrations(counts: np.ndarray, volume: np.ndarray, confidence: float) -
             "objects_per_ml_low": low / total,
             "objects_per_ml_high": high / total,
             "objects_per_L": count / total * 1000,
-            "n_bins_assessed": assessed.sum(axis=0),
-            "dispersion": dispersion,
+            "n_bins_assessed": pooled.n_bins,
+            "dispersion": pooled.dispersion,
             "objects_per_ml_low_dispersed": wide_low / total,
             "objects_per_ml_high_dispersed": wide_high / total,
         }

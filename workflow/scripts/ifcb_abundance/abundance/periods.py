@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from ifcb_abundance.abundance.bin_table import OF_BIN
-from ifcb_abundance.abundance.days import Tally, pool
+from ifcb_abundance.abundance.days import pool
+from ifcb_abundance.pooling.core import COUNT, BinValues
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 
@@ -48,9 +50,9 @@ def _spans(bins: str | Path, period: str) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _pool_span(start: str, rows: pd.DataFrame, method: Method) -> pd.DataFrame:
     used = rows.drop_duplicates("bin")[[*OF_BIN, "ml_analyzed"]].assign(date=start)
-    tallies = {
-        str(bin_id): Tally(dict(zip(of_bin["class"], of_bin["count"], strict=True)), int(of_bin["count"].sum()))
+    found = {
+        str(bin_id): BinValues(tuple(of_bin["class"]), {COUNT: of_bin["count"].to_numpy(np.float64)})
         for bin_id, of_bin in rows.groupby("bin", sort=False)
     }
-    abundance, _ = pool(used, tallies, method)
+    abundance, _ = pool(used, found, method)
     return abundance

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.pixel_size import DEFAULT, PixelSizes, pixels_of
 from ifcb_abundance.catalog.selection import WANTED
-from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
+from ifcb_abundance.classes.class_table import ClassTable, traits
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
@@ -34,6 +34,7 @@ from ifcb_abundance.common.errors import FeaturesError, TableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.features import size_spectrum
 from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, read_features_summary, said_of
+from ifcb_abundance.pooling.core import COUNT, BinGroup, BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import classify_rois
 from ifcb_abundance.tables import table_files
@@ -70,12 +71,12 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Tally:
-    """Of one bin: sums by label, `unclassified` among them, and the volume (um3) of each object that was measured.
+    """Of one bin: sums per class, and the volume (um3) of each object that was measured, and of those that live.
 
-    sums: index class; count, n_measured, biovolume (um3), carbon (pg, NaN for a class of which it is not known).
+    sums: count, n_measured, biovolume (um3) and carbon (pg, NaN for a class that is not known to live).
     """
 
-    sums: pd.DataFrame
+    sums: BinValues
     objects: NDArray[np.float64]
     living: NDArray[np.float64]
 
@@ -113,16 +114,13 @@ def tally(classes: Sequence[str], labels: Sequence[str], volume: NDArray[np.floa
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(code_of, weights=values, minlength=len(names)).astype(np.float64)
 
-    sums = pd.DataFrame(
-        {
-            "count": np.bincount(code, minlength=len(names)),
-            "n_measured": np.bincount(code_of, minlength=len(names)),
-            "biovolume": summed(known),
-            "carbon": np.where(living, summed(picograms), np.nan),
-        },
-        index=pd.Index(names, name="class"),
-    )
-    return Tally(sums, known, known[living[code_of]])
+    sums = {
+        COUNT: np.bincount(code, minlength=len(names)).astype(np.float64),
+        "n_measured": np.bincount(code_of, minlength=len(names)).astype(np.float64),
+        "biovolume": summed(known),
+        "carbon": np.where(living, summed(picograms), np.nan),
+    }
+    return Tally(BinValues(tuple(names), sums), known, known[living[code_of]])
 
 
 def pool_biovolume(
@@ -155,13 +153,9 @@ def pool_biovolume(
         raise FeaturesError(f"no features summary of {counted(len(untold), 'bin')}, the first is {untold[0]}")
     not_used = [bin_id for bin_id, said in told.items() if said.status == NOT_USED]
     used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
-    group_by = method.group_columns
-    parts = list(used.groupby(group_by, dropna=False, sort=True)) if group_by else [((), used)]
-    pooled = [_pool_group(of_group, tallies, method, group_by) for _, of_group in parts]
+    pooled = [_pool_group(group, tallies, method.class_table) for group in group_bins(used, method.group_columns)]
     for i, name in enumerate(("biovolume", "biovolume_groups", "size_spectrum")):
-        tables = [tables[i] for tables in pooled if len(tables[i])]
-        columns = table_files.columns(TABLES[name], group_by)
-        table = pd.concat(tables, ignore_index=True)[columns] if tables else table_files.empty(TABLES[name], group_by)
+        table = join_groups([tables[i] for tables in pooled], TABLES[name], method.group_columns)
         table_files.write(table, TABLES[name], getattr(files, name))
     account = [
         _account(row, told[row["bin"]], tallies.get(row["bin"]), pixels_per_um) for row in used.to_dict("records")
@@ -199,83 +193,49 @@ def _account(
         "bytes": said.bytes if found else None,
         "biovolume_column": said.column,
         "pixels_per_um": pixels_of(str(bin_row["instrument"]), sizes),
-        "n_rois": int(found.sums["count"].sum()) if found else None,
+        "n_rois": int(found.sums.values[COUNT].sum()) if found else None,
         "n_measured": len(found.objects) if found else None,
         "n_rois_without_scores": said.n_rois_without_scores if found else None,
     }
 
 
 def _pool_group(
-    used: pd.DataFrame, tallies: Mapping[str, Tally], method: Method, group_by: Sequence[str]
+    group: BinGroup, tallies: Mapping[str, Tally], class_table: ClassTable
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Of a day and group: rows of biovolume_long, biovolume_groups and size_spectrum; none without features."""
-    bins = used[used["bin"].isin(list(tallies))]
+    bins = group.bins[group.bins["bin"].isin(list(tallies))]
     if bins.empty:
         return pd.DataFrame(), pd.DataFrame(), pd.DataFrame()
     of_bins = [tallies[bin_id] for bin_id in bins["bin"]]
-    names = [*sorted({name for of_bin in of_bins for name in of_bin.sums.index} - {UNCLASSIFIED}), UNCLASSIFIED]
-    # bins x classes; NaN where the label set of a bin lacks the class.
-    sums = {
-        column: np.array([of_bin.sums[column].reindex(names) for of_bin in of_bins], dtype=np.float64)
-        for column in ("count", "n_measured", "biovolume", "carbon")
-    }
     volume = bins["ml_analyzed"].to_numpy()
-    shared = {
-        "date": used["date"].iloc[0],
-        "instrument": ";".join(sorted(set(used["instrument"]))),
-        **{name: used[name].iloc[0] for name in group_by if name != "instrument"},
-        "n_bins": len(used),
-    }
-    of_class = traits(names, method.class_table)
-    living = (of_class["living"] == "yes").to_numpy()
-    classes = pd.concat([of_class[["living", "group"]], _concentrations(sums, volume, living)], axis="columns")
-    classes = classes.assign(**shared, **{"class": names})
-
-    members = {group: (of_class["group"] == group).to_numpy() for group in sorted(set(of_class["group"]) - {""})}
-    members[LIVING_TOTAL] = living
-    members = {group: in_group for group, in_group in members.items() if in_group.any()}
-    totals = {
-        column: np.array([_total(values[:, in_group]) for in_group in members.values()]).reshape(-1, len(bins)).T
-        for column, values in sums.items()
-    }
-    known = np.array([living[in_group].all() for in_group in members.values()], dtype=bool)
-    groups = _concentrations(totals, volume, known).assign(
-        **shared, group=list(members), n_classes=[int(in_group.sum()) for in_group in members.values()]
-    )
+    pooled = pool_bins([of_bin.sums for of_bin in of_bins], volume)
+    classes, groups = tabulate(pooled, class_table, _concentrations)
     objects = {size_spectrum.ALL: np.concatenate([of_bin.objects for of_bin in of_bins])}
-    if living.any():
+    if (classes["living"] == "yes").any():
         objects[size_spectrum.LIVING] = np.concatenate([of_bin.living for of_bin in of_bins])
     spectrum = size_spectrum.spectrum(objects, math.fsum(volume))
-    return classes, groups, spectrum.assign(**{key: value for key, value in shared.items() if key != "n_bins"})
+    n_bins = len(group.bins)
+    return (
+        classes.assign(**group.keys, n_bins=n_bins),
+        groups.assign(**group.keys, n_bins=n_bins),
+        spectrum.assign(**group.keys),
+    )
 
 
-def _total(of_group: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The sum over classes per bin; NaN for a bin that has none of them."""
-    total: NDArray[np.float64] = np.where(np.isnan(of_group).all(axis=1), np.nan, np.nansum(of_group, axis=1))
-    return total
-
-
-def _concentrations(
-    sums: Mapping[str, NDArray[np.float64]], volume: NDArray[np.float64], carbon_known: NDArray[np.bool_]
-) -> pd.DataFrame:
-    """Pooled counts and concentrations, a row per column of `sums` (bins x classes, NaN: not assessed)."""
-    assessed = ~np.isnan(sums["count"])
-    count, n_measured = (np.nansum(sums[column], axis=0).astype(np.int64) for column in ("count", "n_measured"))
-    total = np.array([math.fsum(volume[with_class]) for with_class in assessed.T])
+def _concentrations(pooled: Pooled, living: NDArray[np.bool_]) -> pd.DataFrame:
+    """The columns of counts and concentrations, a row per class or group of classes; carbon for what lives."""
+    count, n_measured = pooled.count.astype(np.int64), pooled.total("n_measured").astype(np.int64)
     # Of classes that were looked for and not found it is zero; of objects of which none was measured it is not known.
     known = (count == 0) | (n_measured > 0)
-
-    def pooled(column: str) -> NDArray[np.float64]:
-        return np.array([math.fsum(values[~np.isnan(values)]) for values in sums[column].T])
-
+    total = pooled.ml_analyzed
     return pd.DataFrame(
         {
             "count": count,
             "n_measured": n_measured,
             "ml_analyzed_total": total,
-            "n_bins_with_features": assessed.sum(axis=0),
-            "biovolume_um3_per_ml": np.where(known, pooled("biovolume") / total, np.nan),
-            "carbon_ug_per_L": np.where(known & carbon_known, pooled("carbon") / total * UG_PER_L, np.nan),
+            "n_bins_with_features": pooled.n_bins,
+            "biovolume_um3_per_ml": np.where(known, pooled.total("biovolume") / total, np.nan),
+            "carbon_ug_per_L": np.where(known & living, pooled.total("carbon") / total * UG_PER_L, np.nan),
         }
     )
 
