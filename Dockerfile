@@ -8,7 +8,7 @@
 FROM python:3.12-slim
 COPY requirements.txt /workflow/
 RUN pip install --no-cache-dir -r /workflow/requirements.txt
-COPY Snakefile pyproject.toml /workflow/
+COPY Snakefile /workflow/
 COPY config /workflow/config
 COPY workflow /workflow/workflow
 COPY profiles /workflow/profiles

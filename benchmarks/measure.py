@@ -16,7 +16,7 @@ import yaml
 from benchmarks.clients import DATASET
 
 ROOT = Path(__file__).parents[1]
-WORKFLOW = ("Snakefile", "config", "workflow", "profiles", "envs", "pyproject.toml")
+WORKFLOW = ("Snakefile", "config", "workflow", "profiles", "envs")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-SCHEMAS = Path(__file__).parents[1] / "workflow" / "schemas"
+PACKAGE = Path(__file__).parents[1] / "workflow" / "scripts" / "ifcb_abundance"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -20,7 +20,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def config_page() -> str:
     """Each key of the config: what is accepted, what it means, its default."""
-    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text(encoding="utf-8"))
+    schema = yaml.safe_load((PACKAGE / "config" / "config.schema.yaml").read_text(encoding="utf-8"))
     lines = [
         "# Config",
         "",
@@ -49,7 +49,7 @@ def _shown(value: Any) -> str:
 
 def tables_page() -> str:
     """Each table's columns: type, unit, meaning."""
-    tables = yaml.safe_load((SCHEMAS / "tables.yaml").read_text(encoding="utf-8"))
+    tables = yaml.safe_load((PACKAGE / "tables" / "tables.yaml").read_text(encoding="utf-8"))
     lines = ["# Tables", "", "Times are UTC. An empty cell is a value that there is not; zero is a count.", ""]
     for name, table in tables.items():
         lines += [f"## {name}", "", _cell(str(table["title"])), "", "| column | type | meaning |", "|---|---|---|"]

@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "config", "workflow", "profiles", "envs", "pyproject.toml")
+PARTS = ("Snakefile", "config", "workflow", "profiles", "envs")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
 # To import the engine and the libraries takes longer than many a run. So a server imports them, but none of our
 # modules, and each run is a process that is forked from it.

@@ -16,7 +16,7 @@ from ifcb_abundance.config import settings
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+SCHEMA = yaml.safe_load(settings.SCHEMA.read_text())
 LEAST = {"dataset": "demo", "source": {"kind": "directory", "path": "resources/demo"}}
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from ifcb_abundance.common.version import NAME, VERSION
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -125,9 +127,9 @@ def test_environments_of_scripts_have_what_they_import_in_the_locks_versions() -
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    version = PROJECT["project"]["version"]
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
-    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == VERSION
+    assert PROJECT["project"]["name"] == NAME
+    assert re.search(rf"^## {re.escape(VERSION)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 
 def test_the_oldest_snakemake_is_the_one_that_the_gate_runs() -> None:

@@ -46,7 +46,7 @@ for figure, (shows, tables) in {**DRAWN, **DRAWN_OF_FEATURES}.items():
             **{
                 form: report(
                     f"{FIGURES}/{figure}.{form}",
-                    caption=f"../report/{figure}.rst",
+                    caption=f"../scripts/ifcb_abundance/figures/captions/{figure}.rst",
                     category="Figures",
                     labels={"figure": shows, "form": label},
                 )

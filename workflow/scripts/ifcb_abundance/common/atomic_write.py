@@ -8,8 +8,6 @@ from pathlib import Path
 
 from ifcb_abundance.common.errors import StateError
 
-# Captions and templates. Of scripts that the engine fetched by git, `__file__` is an address; of this module never.
-REPORT = Path(__file__).parents[3] / "report"
 NO_ROOM = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your share of the disk is used up",

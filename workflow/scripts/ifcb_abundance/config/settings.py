@@ -27,7 +27,7 @@ from ifcb_abundance.common.strict_csv import number
 AUTO = "auto"  # as classify.score_precision: the precision of the source
 MERGE = "merge"  # stands as shard where the shards are put together
 WORKFLOW = Path(__file__).parents[4]
-SCHEMA = WORKFLOW / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = Path(__file__).parent / "config.schema.yaml"
 DEEPEST = 8  # levels of a config; YAML's anchors make lists that hold themselves
 LARGEST = 2**63  # whole numbers beyond it are refused: Python does not even print the largest
 LONGEST = 400  # characters of a value in a message

@@ -24,7 +24,7 @@ import vl_convert
 from ifcb_abundance.bins.positions import has_position
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.top_classes import top_classes
-from ifcb_abundance.common.atomic_write import REPORT, atomic_write
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off
 from ifcb_abundance.tables import table_files
@@ -37,6 +37,7 @@ DAYS_MOST = 1100  # a longer window is pooled into weeks: its days would be narr
 SERIES_MOST = 6  # more could not be told apart by colour
 DOTS_MOST = 62  # days that are drawn as points too
 BINS_MOST = 3000  # bins that are drawn as points
+CAPTIONS = Path(__file__).parent / "captions"
 BINS_SHOWN = 60_000  # of a longer series of bins the last ones
 PLACES_MOST = 4000  # points of the map
 DIGITS = 4  # significant ones of numbers in a chart
@@ -1108,7 +1109,7 @@ def describe(figure: str, tables: Tables, wish: Wish) -> dict[str, Any]:
 
 def caption(figure: str, wish: Wish) -> str:
     """What stands below the figure in the engine's report, as text; paragraphs are parted by an empty line."""
-    template = jinja2.Template((REPORT / f"{figure}.rst").read_text(encoding="utf-8"))
+    template = jinja2.Template((CAPTIONS / f"{figure}.rst").read_text(encoding="utf-8"))
     paragraphs = template.render(snakemake={"params": {"wish": asdict(wish)}}).split("\n\n")
     return "\n\n".join(" ".join(paragraph.replace("`", "").split()) for paragraph in paragraphs)
 

@@ -22,13 +22,13 @@ import pandas as pd
 
 from ifcb_abundance.bins.ids import parse_bin_id, parse_roi_id
 from ifcb_abundance.bins.pixel_size import PixelSizes, pixels_of
-from ifcb_abundance.common.atomic_write import REPORT
 from ifcb_abundance.common.errors import RawFileError, TableError
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.montages")
 
 VERSION = 1  # of how montages look: raise it when they have to be drawn again
+TEMPLATES = Path(__file__).parent / "templates"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
 MANIFEST = "manifest.csv"  # as in extract_images.py, which would bring along Pillow
 LEFT_OUT = "left out: "  # likewise
@@ -107,7 +107,7 @@ def draw_montages(
         )
     names = file_names(list(dict.fromkeys(table["class"])))
     engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(REPORT), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     shutil.rmtree(folder, ignore_errors=True)  # what an earlier config had made
     Path(folder).mkdir(parents=True)

@@ -13,7 +13,8 @@ import pandas as pd
 import yaml
 
 from ifcb_abundance.classes.class_table import TRAITS
-from ifcb_abundance.common.atomic_write import REPORT, atomic_write
+from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.images.montages import TEMPLATES as MONTAGE_TEMPLATES
 from ifcb_abundance.images.montages import read_montages
 from ifcb_abundance.pooling.method import group_columns
 from ifcb_abundance.report.overview import look_over, read_run
@@ -23,6 +24,7 @@ from ifcb_abundance.tables import table_files
 os.environ["ITABLES_CONFIG"] = ""
 import itables.options
 
+TEMPLATES = Path(__file__).parent / "templates"
 # Beyond so many rows a browser takes more than a few seconds. What is left out then, the page says.
 MOST_ROWS = 200_000
 # Columns of abundance_long that the page does not show: they are the same all over, or in another unit.
@@ -95,7 +97,9 @@ def write_report(
 def _write(path: str | Path, template: str, **given: Any) -> None:
     # All that is filled in is escaped; what is packed needs no escape.
     engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(REPORT), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader((TEMPLATES, MONTAGE_TEMPLATES)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     with atomic_write(path) as unfinished:
         unfinished.write_text(engine.get_template(template).render(**given), encoding="utf-8")

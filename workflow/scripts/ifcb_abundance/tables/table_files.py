@@ -24,7 +24,7 @@ from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.common.strict_csv import any_formula, guarded, unguarded
 from ifcb_abundance.common.words import counted
 
-SCHEMAS = Path(__file__).parents[3] / "schemas" / "tables.yaml"
+SCHEMAS = Path(__file__).parent / "tables.yaml"
 TABLES = yaml.safe_load(SCHEMAS.read_text(encoding="utf-8"))
 CONTROL = re.compile(r"[\x00-\x1f]")
 DTYPES = {"string": "str", "date": "str", "datetime": "str", "number": "float64", "integer": "Int64"}
@@ -39,7 +39,7 @@ ARROW = {
 
 @cache
 def schema(table: str) -> dict[str, dict[str, Any]]:
-    """The table's columns: name to its entry in workflow/schemas/tables.yaml, in order."""
+    """The table's columns: name to its entry in tables.yaml, in order."""
     return {entry["name"]: entry for entry in TABLES[table]["fields"]}
 
 
