@@ -1,4 +1,4 @@
-"""The page docs/benchmarks.md and its plots, from the rows that were measured."""
+"""Write the page docs/benchmarks.md and its plots from the measured rows."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ NAMES = {"walk": "walk, as the notebook", "bare": "bare client, the limit", "wor
 
 
 def write_page(folder: Path) -> None:
-    """Write the page beside `folder`, of the tables that are in it."""
+    """Write the page beside `folder`, from the tables in it."""
     tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
     sections = [_head(), *(section(tables[name], folder) for name, section in SECTIONS.items() if name in tables)]
     folder.with_suffix(".md").write_text("\n".join(sections), encoding="utf-8")
@@ -33,8 +33,8 @@ def _head() -> str:
 
 Made by `make bench` on {datetime.now(UTC):%Y-%m-%d} (UTC): {os.cpu_count()} cores ({cpu.split(":")[1].strip()}),
 {memory:.0f} GB, {platform.system()} {platform.release()}, Python {platform.python_version()}, {software}.
-The dashboard is emulated, in a process of its own on the same machine, so its work is part of what the cores do.
-What is compared was measured side by side in one run; compare ratios, not seconds, with another machine.
+The dashboard is emulated by another process on the same machine, so the cores do its work too.
+Numbers that are compared were measured side by side in one run. With another machine, compare ratios, not seconds.
 """
 
 
@@ -52,8 +52,8 @@ def _clients(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
             "## Beside the notebook's walk and beside the limit",
             "",
             f"{bins} bins, 60 a day; a body of {table['body_mb'].iloc[0]:.1f} MB each; 8 connections. `walk` asks for",
-            "each next bin, then reads a day's scores with eight workers and pandas. `bare` is eight threads, the",
-            "fastest parser and nothing kept: no summary, no checksum, no table. Times are of whole processes.",
+            "each next bin, then reads a day's scores with eight workers and pandas. `bare` has eight threads and the",
+            "fastest parser, and keeps nothing: no summary, no checksum, no table. Times are of whole processes.",
             "",
             "| | time, s | bins per s | ms per bin | processor, ms per bin | peak memory, MB "
             "| times as fast as the walk | time, over the limit's |",
@@ -70,14 +70,14 @@ def _budget(table: pd.DataFrame, folder: Path) -> str:
     if clients.exists():
         whole = pd.read_csv(clients).set_index("client")["cpu_ms_per_bin"]["workflow"]
         rows.append(
-            f"| engine, start of the process, tables: what is left of the whole | {whole - table['cpu_ms'].sum():.1f} |"
+            f"| engine, start of the process, tables: the rest of the whole | {whole - table['cpu_ms'].sum():.1f} |"
         )
         rows.append(f"| **whole** | **{whole:.1f}** |")
     return "\n".join(
         [
             "## Where a bin's time goes",
             "",
-            "Processor time per bin, each step alone on an idle process; the whole is that of the comparison above.",
+            "Processor time per bin, each step alone in an idle process. The whole is from the comparison above.",
             "",
             "| step | ms |",
             "|---|---|",
@@ -97,7 +97,7 @@ def _settings(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
         [
             "## The engine's settings",
             "",
-            f"{table['bins'].iloc[0]:,} bins with small bodies, cold; one setting changed at a time.",
+            f"{table['bins'].iloc[0]:,} bins with small bodies, cold. One setting is changed at a time.",
             "",
             "| setting | time, s | processor, ms per bin | time, over the shipped one's |",
             "|---|---|---|---|",
@@ -151,7 +151,7 @@ def _size(table: pd.DataFrame, folder: Path) -> str:
         [
             "## Cost against the number of bins",
             "",
-            "Small bodies (3 ROIs x 150 classes) and a server that answers at once: what is left is our own.",
+            "Small bodies (3 ROIs x 150 classes) and a server that answers at once, so the rest is the workflow's own cost.",
             "",
             "![Time and memory against the number of bins](benchmarks/size.svg)",
             "",
@@ -173,10 +173,10 @@ def _archive(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
         [
             "## A whole archive in shards",
             "",
-            "Years of 21,900 bins. One shard was built, its tables were copied for the other years, and all were put",
-            "together for real; the time in all is that of so many shards one after the other and of the merge.",
+            "Years of 21,900 bins. One shard was built, its tables were copied for the other years, and all were really",
+            "merged. The total time is that of all shards, one after the other, and of the merge.",
             "",
-            "| bins | shards | a shard, cold, s | putting together, s | in all, min | peak memory, MB | files |",
+            "| bins | shards | a shard, cold, s | merge, s | total, min | peak memory, MB | files |",
             "|---|---|---|---|---|---|---|",
             *rows,
             "",
@@ -199,8 +199,8 @@ def _overload(table: pd.DataFrame, folder: Path) -> str:
             "## A server that is overloaded",
             "",
             f"For a while the server takes {limited['capacity'].max():.0f} requests at a time and refuses the others "
-            f"({table['refused'].sum():.0f} in all): fewer go at a time, "
-            f"{limited['in_flight'].mean():.1f} on the mean, and as many as before once it keeps up.",
+            f"({table['refused'].sum():.0f} in all). The run then makes fewer requests at a time, "
+            f"{limited['in_flight'].mean():.1f} on average, and as many as before once the server keeps up.",
             "",
             "![Requests in flight while the server is overloaded](benchmarks/overload.svg)",
             "",
@@ -217,9 +217,9 @@ def _cluster(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
         [
             "## On a cluster",
             "",
-            "SLURM with one node of two cores, on the machine that also serves the bins: nobody else waits in the",
-            "queue. A job a day is a group (`--groups summarize_scores=day pool_abundance=day`); each of its bins is a",
-            "step with a Python of its own, started on the node.",
+            "SLURM with one node of two cores, on the machine that also serves the bins. Nobody else waits in the queue.",
+            "A job a day is a group (`--groups summarize_scores=day pool_abundance=day`): each of its bins is a step that",
+            "starts a Python of its own on the node.",
             "",
             "| where bins and days are done | bins | jobs submitted | time, s | ms per bin | requests at once |",
             "|---|---|---|---|---|---|",
@@ -238,8 +238,8 @@ def _zooniverse(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
         [
             "## Votes from Zooniverse",
             "",
-            "An export with a question, ten classifications of each subject; one process. panoptes_aggregation is",
-            "measured where it is installed, and reduces in a time that grows with the square of the subjects.",
+            "An export with one question and ten classifications per subject, in one process. panoptes_aggregation is",
+            "measured if it is installed. Its time to reduce grows with the square of the number of subjects.",
             "",
             "| program | rows | export, MB | step | processor, s | peak memory, MB |",
             "|---|---|---|---|---|---|",
