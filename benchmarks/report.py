@@ -151,7 +151,7 @@ def _size(table: pd.DataFrame, folder: Path) -> str:
         [
             "## Cost against the number of bins",
             "",
-            "Small bodies (3 ROIs x 150 classes) and a server that answers at once, so the rest is the workflow's own cost.",
+            "Small bodies (3 ROIs x 150 classes) and a server that answers at once: the rest is our own cost.",
             "",
             "![Time and memory against the number of bins](benchmarks/size.svg)",
             "",
@@ -173,7 +173,7 @@ def _archive(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
         [
             "## A whole archive in shards",
             "",
-            "Years of 21,900 bins. One shard was built, its tables were copied for the other years, and all were really",
+            "Years of 21,900 bins. One shard was built, its tables were copied for the other years, and all were",
             "merged. The total time is that of all shards, one after the other, and of the merge.",
             "",
             "| bins | shards | a shard, cold, s | merge, s | total, min | peak memory, MB | files |",
@@ -217,9 +217,9 @@ def _cluster(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
         [
             "## On a cluster",
             "",
-            "SLURM with one node of two cores, on the machine that also serves the bins. Nobody else waits in the queue.",
-            "A job a day is a group (`--groups summarize_scores=day pool_abundance=day`): each of its bins is a step that",
-            "starts a Python of its own on the node.",
+            "SLURM with one node of two cores, on the machine that also serves the bins. Nobody else waits in the",
+            "queue. A job a day is a group (`--groups summarize_scores=day pool_abundance=day`): each of its bins is a",
+            "step that starts a Python of its own on the node.",
             "",
             "| where bins and days are done | bins | jobs submitted | time, s | ms per bin | requests at once |",
             "|---|---|---|---|---|---|",
