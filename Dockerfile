@@ -1,9 +1,9 @@
-# The workflow with all it needs, from the lock. A run reads and writes in the folder that is mounted at /work:
+# The workflow and the pinned packages that it needs. A run reads and writes in the folder that is mounted at /work:
 #
 #   docker build -t ifcb-abundance .
 #   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD":/work ifcb-abundance --configfile my.yaml
 #
-# Built with buildah and run with podman, not with Docker, on a stand-in for the base image. tests/engine/test_bare.py
+# It was built with buildah and run with podman, not with Docker, on a stand-in for the base image. tests/engine/test_bare.py
 # does what these lines say in a folder.
 FROM python:3.12-slim
 COPY requirements.txt /workflow/
@@ -14,6 +14,6 @@ COPY workflow /workflow/workflow
 COPY profiles /workflow/profiles
 COPY envs /workflow/envs
 WORKDIR /work
-# The user of a run may be anybody, without a home folder.
+# Any user may run this, also one without a home folder.
 ENV HOME=/tmp
 ENTRYPOINT ["snakemake", "--snakefile", "/workflow/Snakefile", "--workflow-profile", "/workflow/profiles/default", "--cores", "8"]

@@ -1,4 +1,4 @@
-"""The reference pages, made from the schemas when the site is built (a hook of MkDocs)."""
+"""Make the reference pages from the schemas when the site is built (a hook of MkDocs)."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,8 +24,7 @@ def config_page() -> str:
     lines = [
         "# Config",
         "",
-        "The keys of a config file; those that are not given have their default. `config/README.md` has longer",
-        "explanations.",
+        "The keys of a config file. A key that you do not give keeps its default. `config/README.md` explains more.",
         "",
         "| key | default | accepted |",
         "|---|---|---|",
@@ -50,7 +49,7 @@ def _shown(value: Any) -> str:
 def tables_page() -> str:
     """Each table's columns: type, unit, meaning."""
     tables = yaml.safe_load((PACKAGE / "tables" / "tables.yaml").read_text(encoding="utf-8"))
-    lines = ["# Tables", "", "Times are UTC. An empty cell is a value that there is not; zero is a count.", ""]
+    lines = ["# Tables", "", "Times are UTC. An empty cell is a missing value; zero is a count.", ""]
     for name, table in tables.items():
         lines += [f"## {name}", "", _cell(str(table["title"])), "", "| column | type | meaning |", "|---|---|---|"]
         for field in table["fields"]:
