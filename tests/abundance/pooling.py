@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ifcb_abundance.abundance.days import DayFiles, pool_abundance
-from ifcb_abundance.catalog.selection import WANTED, Criteria, assess
+from ifcb_abundance.bins.statuses import WANTED, FeaturesStatus, ScoresStatus
+from ifcb_abundance.catalog.selection import Criteria, assess
 from ifcb_abundance.features.biovolume import FeatureFiles, pool_biovolume
-from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, write_features_summary
+from ifcb_abundance.features.summary import FeaturesProvenance, write_features_summary
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import Provenance, RoiWinners, best_scores, find_winners, write_summary
 from ifcb_abundance.sources.metadata_export import from_records
@@ -84,11 +85,11 @@ def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], cut: b
     for bin_id in assessed["bin"][assessed["status"] == WANTED]:
         given = of_bin[bin_id]
         if isinstance(given, str):
-            said, winners = Provenance(bin_id, given, f"reason: {given}"), find_winners(np.empty((0, 0)))
+            said, winners = Provenance(bin_id, ScoresStatus(given), f"reason: {given}"), find_winners(np.empty((0, 0)))
         else:
             classes, rows = given
             origin = {"address": f"at/{bin_id}", "sha256": "ab12", "bytes": 7 + len(rows), "server": "5.2"}
-            said = Provenance(bin_id, "read", classes=tuple(classes), **origin)
+            said = Provenance(bin_id, ScoresStatus.READ, classes=tuple(classes), **origin)
             winners = find_winners(np.array(rows, dtype=float).reshape(len(rows), len(classes)))
         summaries.append(folder / f"{bin_id}.parquet")
         write_summary(said, winners, summaries[-1])
@@ -141,7 +142,7 @@ def pool_features(
         matrix = np.array(rows, dtype=float).reshape(len(rows), len(labels))
         rois_of = RoiWinners(tuple(labels), np.arange(1, len(rows) + 1), *best_scores(matrix))
         volume = volumes[i] if volumes else [1000.0 * (n + 1) for n in range(len(rows))]
-        status = NOT_USED if isinstance(given, str) else volume if isinstance(volume, str) else "read"
+        status = FeaturesStatus("not_used" if isinstance(given, str) else volume if isinstance(volume, str) else "read")
         said = FeaturesProvenance(row["pid"], status, "" if status == "read" else f"reason: {status}")
         if status == "read":
             said = FeaturesProvenance(

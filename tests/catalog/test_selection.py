@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ifcb_abundance.catalog.selection import WANTED, Criteria, Selection, assess
+from ifcb_abundance.bins.statuses import WANTED
+from ifcb_abundance.catalog.selection import Criteria, Selection, assess
 from ifcb_abundance.sources.metadata_export import from_records
 from ifcb_abundance.tables import table_files
 from tests.archives import bin_row

@@ -39,8 +39,9 @@ from ifcb_abundance.raw.volume import measure_volume
 from ifcb_abundance.scores import summary as scores_module
 from ifcb_abundance.scores.summary import count_classes, find_winners, read_score_file, read_scores
 from ifcb_abundance.sources.dashboard import Dashboard
-from ifcb_abundance.sources.metadata_export import COLUMNS, read_export
+from ifcb_abundance.sources.metadata_export import read_export
 from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.tables import table_files
 from tests import raw_files
 from tests.fuzz import config_oracle, generators, oracle
 from tests.fuzz.generators import BIN, Pick
@@ -123,9 +124,10 @@ def check_export(body: bytes) -> bool:
     if both is None:
         return False
     frame, rows = both
-    assert list(frame.columns) == COLUMNS
-    found = {name: [None if pd.isna(value) else value for value in frame[name].tolist()] for name in COLUMNS}
-    right = {name: [row[name] for row in rows] for name in COLUMNS}
+    columns = table_files.columns("catalog")
+    assert list(frame.columns) == columns
+    found = {name: [None if pd.isna(value) else value for value in frame[name].tolist()] for name in columns}
+    right = {name: [row[name] for row in rows] for name in columns}
     assert found == right
     return True
 

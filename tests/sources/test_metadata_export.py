@@ -11,8 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ifcb_abundance.common.errors import CatalogError
-from ifcb_abundance.sources.metadata_export import COLUMNS, NEEDED, from_records, read_export, without_repeats
+from ifcb_abundance.sources.metadata_export import NEEDED, from_records, read_export, without_repeats
 from tests.archives import bin_row
+
+COLUMNS = (
+    "bin sample_time instrument ml_analyzed latitude longitude depth cruise sample_type n_images skip tags "
+    "volume_method volume_disagreement volume_note position_note"
+).split()
 
 BIN = "D20240301T003000_IFCB010"
 RECORDED = Path(__file__).parents[2].parent / "shared" / "data" / "recorded"

@@ -15,7 +15,8 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.pooling.core import COUNT, BinValues
 from ifcb_abundance.tables import table_files
 
-OF_BIN = ("bin", "sample_time", "instrument", "latitude", "longitude", "depth", "cruise", "sample_type")
+# What a row says of its bin, as the catalog does: all but the class and its count.
+OF_BIN = [name for name in table_files.columns("bins_long") if name in table_files.schema("catalog")]
 
 
 def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues]) -> pd.DataFrame:
@@ -26,7 +27,7 @@ def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues]) -> pd.DataFrame
     used = used.sort_values(["sample_time", "bin"], ignore_index=True)
     of_bins = [found[bin_id] for bin_id in used["bin"]]
     repeats = [len(of_bin.classes) for of_bin in of_bins]
-    rows = used.loc[np.repeat(used.index, repeats), [*OF_BIN, "ml_analyzed"]].reset_index(drop=True)
+    rows = used.loc[np.repeat(used.index, repeats), OF_BIN].reset_index(drop=True)
     rows["class"] = pd.Series([name for of_bin in of_bins for name in of_bin.classes], dtype="str")
     rows["count"] = np.array([n for of_bin in of_bins for n in of_bin.values[COUNT].tolist()], dtype="int64")
     rows["objects_per_ml"] = rows["count"] / rows["ml_analyzed"]

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.pooling.core import BinGroup, group_bins, join_groups
 
 EARTH_KM = 6371.0088  # mean radius, IUGG
-STATUSES = ("used", "skipped", "filtered", "bad_volume", "no_scores", "failed")
 
 
 def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: float) -> pd.DataFrame:
@@ -26,8 +26,8 @@ def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: 
 
 def _row(group: BinGroup, cut: bool, tolerance_km: float) -> dict[str, object]:
     keys, bins = group
-    used = bins[bins["status"] == "used"]
-    counts = {f"n_{status}": int((bins["status"] == status).sum()) for status in STATUSES}
+    used = bins[bins["status"] == BinStatus.USED]
+    counts = {f"n_{status}": int((bins["status"] == status).sum()) for status in BinStatus}
     eligible = len(bins) - counts["n_skipped"] - counts["n_filtered"]
     spread = greatest_distance_km(used["latitude"].to_numpy(), used["longitude"].to_numpy())
     return {

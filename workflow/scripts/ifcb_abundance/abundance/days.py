@@ -15,7 +15,7 @@ from ifcb_abundance.abundance import sweep
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_part
 from ifcb_abundance.abundance.coverage import cover
 from ifcb_abundance.bins.ids import parse_bin_id
-from ifcb_abundance.catalog.selection import WANTED
+from ifcb_abundance.bins.statuses import WANTED, BinStatus, ScoresStatus
 from ifcb_abundance.classes.class_table import warn_of_unlisted
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.thresholds import warn_of_unknown
@@ -30,7 +30,11 @@ from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
 
 VERSION = 2  # of the meaning of the daily tables: raise it when they have to be pooled again
-STATUS = {"read": "used", "no_scores": "no_scores", "failed": "failed"}
+OUTCOME = {
+    ScoresStatus.READ: BinStatus.USED,
+    ScoresStatus.NO_SCORES: BinStatus.NO_SCORES,
+    ScoresStatus.FAILED: BinStatus.FAILED,
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def pool_abundance(
     if missing:
         raise ScoresError(f"no scores summary of {counted(len(missing), 'bin')}, the first is {missing[0]}")
     bins = _with_outcome(bins, read.provenance)
-    used = bins[bins["status"] == "used"]
+    used = bins[bins["status"] == BinStatus.USED]
     abundance, groups = pool(used, read.found, method)
     table_files.write(abundance, "abundance_long", files.abundance)
     table_files.write(groups, "groups_long", files.groups)
@@ -92,7 +96,7 @@ def _read_summaries(summaries: Sequence[str | Path], method: Method) -> _Summari
     for path in summaries:
         provenance, winners = read_summary(path)
         read.provenance[provenance.bin] = provenance
-        if provenance.status != "read":
+        if provenance.status != ScoresStatus.READ:
             continue
         classes = provenance.classes
         counts = count_classes(classes, winners, method.threshold, method.class_thresholds, method.precision)
@@ -116,16 +120,16 @@ def counts_of_bin(classes: Sequence[str], counts: NDArray[np.int64], n_rois: int
 def _with_outcome(bins: pd.DataFrame, provenance: Mapping[str, Provenance]) -> pd.DataFrame:
     """The bins of a day with the columns of the ledger: their status, and what was read of those that were wanted."""
     wanted = bins["status"] == WANTED
-    nothing = Provenance("", "")
+    nothing = Provenance("", ScoresStatus.NO_SCORES)
     outcome = [provenance.get(bin_id, nothing) for bin_id in bins["bin"]]
     return bins.assign(
-        status=bins["status"].where(~wanted, [STATUS.get(each.status, "") for each in outcome]),
+        status=bins["status"].where(~wanted, [OUTCOME[each.status] for each in outcome]),
         reason=bins["reason"].where(~wanted, [each.reason for each in outcome]),
         address=[each.address for each in outcome],
         sha256=[each.sha256 for each in outcome],
         bytes=pd.array([each.bytes or None for each in outcome], dtype="Int64"),
         server=[each.server for each in outcome],
-        label_set=[label_set(each.classes) if each.status == "read" else "" for each in outcome],
+        label_set=[label_set(each.classes) if each.status == ScoresStatus.READ else "" for each in outcome],
     )
 
 
@@ -233,7 +237,7 @@ def merge_abundance(
         for name, table in tables.items():
             concatenate(parts[name], table_files.columns(table, method.group_by), whole[name])
         bins = table_files.read("ledger", whole["ledger"], ["bin", "status", "reason"])
-        failed = bins[bins["status"] == "failed"]
+        failed = bins[bins["status"] == BinStatus.FAILED]
         if len(failed) and not failures_allowed:
             paths = " ".join(f"{Path(summaries, parse_bin_id(b).folder, b)}.parquet" for b in failed["bin"])
             raise ScoresError(
@@ -248,7 +252,7 @@ def merge_abundance(
             raise TableError(
                 f"{merged.ledger}: {counted(len(bins), 'bin')}, {catalog} has {len(listed)}; not in both: {odd}"
             )
-        if instead and not (bins["status"] == "used").any():
+        if instead and not (bins["status"] == BinStatus.USED).any():
             raise ScoresError(_nothing_used(bins, instead, Path(summaries)))
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
         warn_of_unknown(labels, method.class_thresholds)
@@ -260,9 +264,9 @@ def merge_abundance(
 def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: Path) -> str:
     """Why there is no abundance at all: what became of the bins, with one of each kind, and what there is instead."""
     counts = bins["status"].value_counts(sort=False)
-    asked = bins.loc[bins["status"] == "no_scores", "bin"]
+    asked = bins.loc[bins["status"] == BinStatus.NO_SCORES, "bin"]
     first = bins.drop_duplicates("status")
-    answered = bins.loc[bins["status"].isin(["no_scores", "failed"]), "bin"]
+    answered = bins.loc[bins["status"].isin([BinStatus.NO_SCORES, BinStatus.FAILED]), "bin"]
     kept = "".join(f"{summaries / parse_bin_id(bin_id).folder / bin_id}.parquet ..." for bin_id in answered[:1])
     return (
         f"no bin of the window has class scores that can be used, so all tables would be empty. "

@@ -49,7 +49,7 @@ def _spans(bins: str | Path, period: str) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _pool_span(start: str, rows: pd.DataFrame, method: Method) -> pd.DataFrame:
-    used = rows.drop_duplicates("bin")[[*OF_BIN, "ml_analyzed"]].assign(date=start)
+    used = rows.drop_duplicates("bin")[OF_BIN].assign(date=start)
     found = {
         str(bin_id): BinValues(tuple(of_bin["class"]), {COUNT: of_bin["count"].to_numpy(np.float64)})
         for bin_id, of_bin in rows.groupby("bin", sort=False)

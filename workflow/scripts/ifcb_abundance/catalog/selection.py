@@ -9,11 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from ifcb_abundance.bins.positions import only_positions
+from ifcb_abundance.bins.statuses import WANTED, BinStatus
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.selection")
-
-WANTED = "wanted"  # stands as status until the bin's scores were asked for
 
 
 @dataclass(frozen=True)
@@ -39,25 +38,25 @@ def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
     assessed = only_positions(catalog, criteria.accept_zero_position)
     assessed = assessed.assign(date=catalog["sample_time"].dt.strftime("%Y-%m-%d"), status=WANTED, reason="")
 
-    def leave_out(where: pd.Series, status: str, reasons: pd.Series | str) -> None:
+    def exclude(where: pd.Series, status: BinStatus, reasons: pd.Series | str) -> None:
         still = where & (assessed["status"] == WANTED)
         assessed.loc[still, "status"] = status
         assessed.loc[still, "reason"] = reasons[still] if isinstance(reasons, pd.Series) else reasons
 
     if not criteria.include_skipped:
-        leave_out(catalog["skip"] == 1, "skipped", "flagged skip by the operator")
+        exclude(catalog["skip"] == 1, BinStatus.SKIPPED, "flagged skip by the operator")
     if criteria.instruments:
         names = {f"IFCB{number}" for number in criteria.instruments}
-        leave_out(~catalog["instrument"].isin(names), "filtered", "select.instruments: " + catalog["instrument"])
+        exclude(~catalog["instrument"].isin(names), BinStatus.FILTERED, "select.instruments: " + catalog["instrument"])
     if criteria.sample_types:
         types = catalog["sample_type"]
-        leave_out(~types.isin(criteria.sample_types), "filtered", "select.sample_types: '" + types + "'")
+        exclude(~types.isin(criteria.sample_types), BinStatus.FILTERED, "select.sample_types: '" + types + "'")
     if criteria.exclude_tags:
         unwanted = set(criteria.exclude_tags)
         found = catalog["tags"].map(lambda tags: ";".join(t for t in tags.split(";") if t in unwanted))
-        leave_out(found != "", "filtered", "select.exclude_tags: " + found)
+        exclude(found != "", BinStatus.FILTERED, "select.exclude_tags: " + found)
     if criteria.exclude_bins:
-        leave_out(catalog["bin"].isin(criteria.exclude_bins), "filtered", "select.exclude_bins")
+        exclude(catalog["bin"].isin(criteria.exclude_bins), BinStatus.FILTERED, "select.exclude_bins")
 
     _warn_of_unknown("instruments", [f"IFCB{n}" for n in criteria.instruments], catalog["instrument"])
     _warn_of_unknown("sample_types", criteria.sample_types, catalog["sample_type"])
@@ -67,10 +66,10 @@ def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
     volume = catalog["ml_analyzed"]
     bounds = f"select.ml_analyzed: above {criteria.ml_above} and at most {criteria.ml_at_most}"
     note = catalog["volume_note"]
-    leave_out(volume.isna(), "bad_volume", "no ml_analyzed" + (": " + note).where(note != "", ""))
-    leave_out(
+    exclude(volume.isna(), BinStatus.BAD_VOLUME, "no ml_analyzed" + (": " + note).where(note != "", ""))
+    exclude(
         ~((volume > criteria.ml_above) & (volume <= criteria.ml_at_most)),
-        "bad_volume",
+        BinStatus.BAD_VOLUME,
         "ml_analyzed " + volume.astype(str) + f" mL is not in {bounds}",
     )
     return assessed

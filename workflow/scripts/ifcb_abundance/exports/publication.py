@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.tables import table_files
 
@@ -112,7 +113,7 @@ def _instruments_and_depths(tables: Tables, keys: Sequence[str]) -> pd.DataFrame
     """The instruments, and the least and the greatest depth, of the used bins of each day and group."""
     ledger = table_files.read("ledger", tables.ledger, ["bin", "date", "status"])
     catalog = table_files.read("catalog", tables.catalog, ["bin", "instrument", "depth", "cruise", "sample_type"])
-    used = ledger[ledger["status"] == "used"].merge(catalog, on="bin")
+    used = ledger[ledger["status"] == BinStatus.USED].merge(catalog, on="bin")
     used = used.assign(low=used["depth"], high=used["depth"], instruments=used["instrument"])
     return (
         used.groupby(list(keys), dropna=False)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.pixel_size import DEFAULT, PixelSizes, pixels_of
-from ifcb_abundance.catalog.selection import WANTED
+from ifcb_abundance.bins.statuses import WANTED, BinStatus, FeaturesStatus
 from ifcb_abundance.classes.class_table import ClassTable, traits
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
@@ -33,7 +33,7 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import FeaturesError, TableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.features import size_spectrum
-from ifcb_abundance.features.summary import NOT_USED, FeaturesProvenance, read_features_summary, said_of
+from ifcb_abundance.features.summary import FeaturesProvenance, read_features_summary, said_of
 from ifcb_abundance.pooling.core import COUNT, BinGroup, BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import classify_rois
@@ -143,7 +143,7 @@ def pool_biovolume(
     for path in summaries:
         provenance, rois, biovolume = read_features_summary(path)
         told[provenance.bin] = provenance
-        if provenance.status == "read":
+        if provenance.status == FeaturesStatus.READ:
             labels = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
             volume = cubic_um(biovolume, pixels_of(instruments[provenance.bin], pixels_per_um))
             tallies[provenance.bin] = tally(provenance.classes, labels, volume, method.class_table)
@@ -151,7 +151,7 @@ def pool_biovolume(
     untold = [bin_id for bin_id in wanted["bin"] if bin_id not in told]
     if untold:
         raise FeaturesError(f"no features summary of {counted(len(untold), 'bin')}, the first is {untold[0]}")
-    not_used = [bin_id for bin_id, said in told.items() if said.status == NOT_USED]
+    not_used = [bin_id for bin_id, said in told.items() if said.status == FeaturesStatus.NOT_USED]
     used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
     pooled = [_pool_group(group, tallies, method.class_table) for group in group_bins(used, method.group_columns)]
     for i, name in enumerate(("biovolume", "biovolume_groups", "size_spectrum")):
@@ -260,7 +260,7 @@ def merge_biovolume(
         for name, table in TABLES.items():
             concatenate(tables[name], table_files.columns(table, method.group_by), whole[name])
         account = table_files.read("features_ledger", whole["features_ledger"])
-        failed = account[account["status"] == "failed"]
+        failed = account[account["status"] == FeaturesStatus.FAILED]
         if len(failed) and not failures_allowed:
             paths = " ".join(f"{Path(summaries, parse_bin_id(b).folder, b)}.parquet" for b in failed["bin"])
             raise FeaturesError(
@@ -270,7 +270,7 @@ def merge_biovolume(
                 + f"To have them asked for again, delete their summaries and run again:\n  rm {paths}"
             )
         bins = table_files.read("ledger", tables["ledger"], ["bin", "status"])
-        used = bins.loc[bins["status"] == "used", "bin"]
+        used = bins.loc[bins["status"] == BinStatus.USED, "bin"]
         if sorted(account["bin"]) != sorted(used):
             odd = sorted(set(account["bin"]) ^ set(used))[:3]
             raise TableError(
@@ -285,7 +285,7 @@ def merge_biovolume(
 
 
 def _warn(account: pd.DataFrame, labels: set[str], table: ClassTable) -> None:
-    without = int((account["status"] != "read").sum())
+    without = int((account["status"] != FeaturesStatus.READ).sum())
     if without:
         log.warning(
             f"features: {without} of {len(account)} used bins have none: they are not in the sums and not in the "

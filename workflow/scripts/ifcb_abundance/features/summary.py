@@ -28,6 +28,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ifcb_abundance.bins.statuses import FeaturesStatus, ScoresStatus
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import FeaturesError, ScoresError
@@ -51,7 +52,6 @@ log = logging.getLogger("ifcb.features")
 
 VERSION = 1  # of the meaning of a features summary: raise it when all bins have to be read again
 BIOVOLUMES = ("summedBiovolume", "Biovolume")  # the first one that there is
-NOT_USED = "not_used"
 _ODD = re.compile(rb"[\x00\"\x80-\xff]")
 LARGEST_ROI = 2**31 - 1
 LARGEST_BIOVOLUME = 1e12  # cubic pixels: the cameras have 1,380 x 1,034 pixels
@@ -73,14 +73,14 @@ class RoiFeatures:
 class FeaturesProvenance:
     """What a features summary was made from.
 
-    status: `read`, `no_features` (the source has none), `failed`, or NOT_USED: the bin has no class scores, so it was
-    not asked for; reason: why not `read`. address, sha256, bytes: of the features file. column: which of BIOVOLUMES.
+    status: NO_FEATURES if the source has none, NOT_USED if the bin has no class scores: it was not asked for then.
+    reason: why it is not READ. address, sha256, bytes: of the features file. column: which of BIOVOLUMES.
     n_rois_without_scores: ROIs of the features file that are not in the class scores; they count nowhere. classes: the
     label set.
     """
 
     bin: str
-    status: str
+    status: FeaturesStatus
     reason: str = ""
     address: str = ""
     sha256: str = ""
@@ -178,19 +178,19 @@ def summarize_features(
     said, _ = read_summary(summary)
     rois = RoiWinners((), np.empty(0, np.int64), np.empty(0), dict.fromkeys(PRECISIONS, np.empty(0, np.intp)))
     biovolume = np.empty(0)
-    provenance = FeaturesProvenance(bin_id, NOT_USED, "it has no class scores")
+    provenance = FeaturesProvenance(bin_id, FeaturesStatus.NOT_USED, "it has no class scores")
     try:
-        if said.status == "read":
+        if said.status == ScoresStatus.READ:
             file = source.read_features(bin_id)
             if file is None:
-                provenance = FeaturesProvenance(bin_id, "no_features", "the source has no features of it")
+                provenance = FeaturesProvenance(bin_id, FeaturesStatus.NO_FEATURES, "the source has no features of it")
             else:
                 features = _addressed(file, lambda: read_features(bin_id, file.body))
                 rois = _read_same_scores(source, bin_id, said.sha256)
                 biovolume = biovolume_of(rois.rois, features)
                 provenance = FeaturesProvenance(
                     bin_id,
-                    "read",
+                    FeaturesStatus.READ,
                     address=file.address,
                     sha256=sha256(file.body).hexdigest(),
                     bytes=len(file.body),
@@ -204,7 +204,7 @@ def summarize_features(
         log.error(f"{error}: recorded as failed")
         # A message may quote what the file holds; the account has one line per bin.
         reason = "".join(c if c.isprintable() else "?" for c in str(error))
-        provenance = FeaturesProvenance(bin_id, "failed", reason)
+        provenance = FeaturesProvenance(bin_id, FeaturesStatus.FAILED, reason)
     write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said))
     return provenance
 
@@ -279,7 +279,9 @@ def read_features_summary(path: str | Path) -> tuple[FeaturesProvenance, RoiWinn
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
         said = json.loads(table.schema.metadata[b"ifcb"])
-        provenance = FeaturesProvenance(**{**said, "classes": tuple(said["classes"])})
+        provenance = FeaturesProvenance(
+            **{**said, "status": FeaturesStatus(said["status"]), "classes": tuple(said["classes"])}
+        )
         score, winner = read_winner_columns(table, provenance.classes)
         rois = RoiWinners(provenance.classes, table.column("roi").to_numpy(), score, winner)
         return provenance, rois, table.column("biovolume").fill_null(np.nan).to_numpy()

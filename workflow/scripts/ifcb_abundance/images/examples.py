@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.common.errors import RawFileError, quoted
@@ -61,7 +62,7 @@ def choose_examples(
     the best ones. Raises RawFileError if no bin is left.
     """
     table = table_files.read("ledger", ledger, ["bin", "status"])
-    used = list(table.loc[table["status"] == "used", "bin"])
+    used = list(table.loc[table["status"] == BinStatus.USED, "bin"])
     counts = table_files.read("abundance_long", abundance, ["class", "count", "ml_analyzed_total", "living"])
     warn_of_unknown(bins, used, classes, set(counts["class"]))
     asked = [bin_id for bin_id in used if bin_id in set(bins)] if bins else used

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ifcb_abundance.bins.statuses import WANTED, BinStatus
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import list_catalog
-from ifcb_abundance.catalog.selection import WANTED, Criteria, assess
+from ifcb_abundance.catalog.selection import Criteria, assess
 from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.summary import read_summary, summarize_scores
@@ -55,7 +56,8 @@ def recheck(
     rows = list(_catalog_changes(before, after))
 
     bins = table_files.read("ledger", ledger)
-    asked = bins["status"].isin(["no_scores", "failed"] if which == "no_scores" else ["no_scores", "failed", "used"])
+    statuses = [BinStatus.NO_SCORES, BinStatus.FAILED] + ([] if which == "no_scores" else [BinStatus.USED])
+    asked = bins["status"].isin(statuses)
     assessed = assess(after, criteria)
     asked &= bins["bin"].isin(assessed.loc[assessed["status"] == WANTED, "bin"])
     if days is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ifcb_abundance.abundance.bin_table import labels_of
 from ifcb_abundance.bins.positions import Positions, count_positions, has_position
+from ifcb_abundance.bins.statuses import BinStatus, FeaturesStatus
 from ifcb_abundance.catalog.listing import WALKED_DEPTHS
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import atomic_write
@@ -111,10 +112,10 @@ def _warnings(
             "Bins were lost, or the window does not hold the whole day."
         )
     for status, why in {
-        "failed": "because they could not be read",
-        "no_scores": "for want of class scores at the source",
-        "bad_volume": "for want of a usable volume",
-        "filtered": "by the config's select",
+        BinStatus.FAILED: "because they could not be read",
+        BinStatus.NO_SCORES: "for want of class scores at the source",
+        BinStatus.BAD_VOLUME: "for want of a usable volume",
+        BinStatus.FILTERED: "by the config's select",
     }.items():
         n = int((ledger["status"] == status).sum())
         if n:
@@ -226,7 +227,7 @@ def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> 
 
 def _on_features(account: pd.DataFrame) -> Iterable[str]:
     """What is missing in biovolume, carbon and sizes."""
-    without = account[account["status"] != "read"]
+    without = account[account["status"] != FeaturesStatus.READ]
     if len(without):
         yield (
             f"Biovolume, carbon and sizes are without {counted(len(without), 'used bin')} of {len(account):,}, whose "
@@ -305,7 +306,7 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
 
 
 def _used(ledger: pd.DataFrame, catalog: pd.DataFrame) -> pd.DataFrame:
-    return catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
+    return catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == BinStatus.USED, "bin"])]
 
 
 def _positions(found: Positions, n_used: int) -> str:
@@ -360,8 +361,7 @@ def _window(config: Mapping[str, Any]) -> str:
 
 def _statuses(ledger: pd.DataFrame) -> str:
     counts = ledger["status"].value_counts()
-    order = table_files.schema("ledger")["status"]["constraints"]["enum"]
-    return ", ".join(f"{counts[status]:,} {status}" for status in order if status in counts)
+    return ", ".join(f"{counts[status]:,} {status}" for status in BinStatus if status in counts)
 
 
 def _rows(group_by: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 import yaml
 
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.class_table import TRAITS
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.images.montages import TEMPLATES as MONTAGE_TEMPLATES
@@ -157,7 +158,7 @@ def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame) -> tuple[pd.DataFrame, st
     bins = bins[[*of_bin.columns, "status", "reason", "bytes"]]
     if len(bins) <= MOST_ROWS:
         return bins, ""
-    return bins[bins["status"] != "used"], "Only bins that were not used are in this page; ledger.csv has all."
+    return bins[bins["status"] != BinStatus.USED], "Only bins that were not used are in this page; ledger.csv has all."
 
 
 def _classes(abundance: pd.DataFrame) -> list[dict[str, Any]]:

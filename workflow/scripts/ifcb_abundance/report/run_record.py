@@ -12,6 +12,7 @@ import pandas as pd
 
 from ifcb_abundance.bins.deployments import unmatched
 from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common import proof
 from ifcb_abundance.common import version as project
 from ifcb_abundance.common.atomic_write import atomic_write
@@ -48,7 +49,6 @@ def record_run(
     rows = table_files.read("abundance_long", abundance, ["date", "class"])
     listed = table_files.read("catalog", catalog, ["bin", "instrument", "sample_time"])
     deployments = settings.deployments(config) if config["source"]["catalog"] == "raw" else []
-    statuses = table_files.schema("ledger")["status"]["constraints"]["enum"]
     record = {
         "workflow": {"name": project.NAME, "version": project.VERSION},
         "dataset": config["dataset"],
@@ -56,7 +56,7 @@ def record_run(
         "catalog_read_at": _utc(listed_at.timestamp() if listed_at else Path(catalog).stat().st_mtime),
         "written_at": _utc(datetime.now(UTC).timestamp()),
         "bins": len(bins),
-        "bins_per_status": {status: int((bins["status"] == status).sum()) for status in statuses},
+        "bins_per_status": {status: int((bins["status"] == status).sum()) for status in BinStatus},
         "days": int(bins["date"].nunique()),
         "days_with_data": int(rows["date"].nunique()),
         "first_day": min(bins["date"], default=None),

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ifcb_abundance.bins.ids import add_target
+from ifcb_abundance.bins.statuses import ScoresStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
@@ -57,7 +58,7 @@ class Provenance:
     """
 
     bin: str
-    status: str
+    status: ScoresStatus
     reason: str = ""
     address: str = ""
     sha256: str = ""
@@ -353,12 +354,12 @@ def summarize_scores(source: ScoreReader, bin_id: str, path: str | Path, record_
     try:
         file = source.read_scores(bin_id)
         if file is None:
-            provenance = Provenance(bin_id, "no_scores", source.missing_reason(bin_id))
+            provenance = Provenance(bin_id, ScoresStatus.NO_SCORES, source.missing_reason(bin_id))
         else:
             address = file.address
             classes, scores = read_score_file(bin_id, file)
             winners = find_winners(scores)
-            provenance = Provenance(bin_id, "read", **_origin(file), classes=classes)
+            provenance = Provenance(bin_id, ScoresStatus.READ, **_origin(file), classes=classes)
     except ScoresError as error:
         message = str(error) if not address or address in str(error) else f"{error} ({address})"
         if not record_failures:
@@ -366,7 +367,7 @@ def summarize_scores(source: ScoreReader, bin_id: str, path: str | Path, record_
         log.error(f"{message}: recorded as failed")
         # A message may quote what the file holds; the ledger has one line per bin.
         reason = "".join(c if c.isprintable() else "?" for c in message)
-        provenance = Provenance(bin_id, "failed", reason, address)
+        provenance = Provenance(bin_id, ScoresStatus.FAILED, reason, address)
     write_summary(provenance, winners, path, made_of(source, bin_id))
     return provenance
 
@@ -389,10 +390,13 @@ def proves_itself(source: ScoreReader, bin_id: str, path: str | Path) -> bool:
 
 def _said(metadata: Mapping[str, bytes]) -> Provenance | None:
     try:
-        said = json.loads(metadata["ifcb"])
-        return Provenance(**{**said, "classes": tuple(said["classes"])})
+        return _provenance(json.loads(metadata["ifcb"]))
     except (LookupError, TypeError, ValueError):
         return None
+
+
+def _provenance(said: dict[str, Any]) -> Provenance:
+    return Provenance(**{**said, "status": ScoresStatus(said["status"]), "classes": tuple(said["classes"])})
 
 
 def read_provenance(path: str | Path) -> Provenance | None:
@@ -430,8 +434,7 @@ def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
     try:
         # Small enough to be read in one piece; buffering ahead takes a third more time.
         table = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
-        said = json.loads(table.schema.metadata[b"ifcb"])
-        provenance = Provenance(**{**said, "classes": tuple(said["classes"])})
+        provenance = _provenance(json.loads(table.schema.metadata[b"ifcb"]))
         return provenance, _winners(table, provenance.classes)
     except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
         raise ScoresError(f"{path}: not a scores summary ({error}); delete it to have the bin read again") from error

@@ -12,12 +12,9 @@ from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.positions import LIMITS
 from ifcb_abundance.common.errors import CatalogError
 from ifcb_abundance.common.strict_csv import number, read_columns
+from ifcb_abundance.tables import table_files
 
 NEEDED = ("pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip").split()
-COLUMNS = (
-    "bin sample_time instrument ml_analyzed latitude longitude depth cruise sample_type n_images skip tags "
-    "volume_method volume_disagreement volume_note position_note"
-).split()
 SKIP = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 # Years of four digits: a day is written with as many. No fraction finer than a microsecond.
 _TIME = re.compile(
@@ -31,11 +28,11 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
     body: CSV as dashboards 5.0, 5.1 and 5.2 write it, read by column name (5.2 quotes strings and adds
     columns). origin: its address or path, for messages.
 
-    Returns one row per bin, columns COLUMNS: `sample_time` as UTC timestamps (a leap second, 23:59:60, as
-    00:00:00 of the next day), `instrument` as `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in degrees, NaN
-    where there is none (fill values such as -9999999 included), `position_note` names a latitude or longitude that is
-    beyond the earth, for which there is NaN too, `tags` joined by `;`, `volume_method` is `metadata`
-    for a volume. Raises CatalogError if the body is not such a list, whole and unambiguous.
+    Returns one row per bin, the columns of the table `catalog`: `sample_time` as UTC timestamps (a leap second,
+    23:59:60, as 00:00:00 of the next day), `instrument` as `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in
+    degrees. Numbers are NaN where there is none; fill values such as -9999999 are none. `position_note` names a
+    latitude or longitude that is beyond the earth and so is NaN too. `tags` are joined by `;`, `volume_method` is
+    `metadata` for a volume. Raises CatalogError if the body is not such a list, whole and unambiguous.
     """
     try:
         columns = read_columns(body)
@@ -113,7 +110,8 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
     rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
     stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
     told = pd.Series(["; ".join(note) for note in notes], index=rows.index, dtype="str")
-    return rows.assign(volume_method=stated, volume_disagreement=math.nan, volume_note="", position_note=told)[COLUMNS]
+    rows = rows.assign(volume_method=stated, volume_disagreement=math.nan, volume_note="", position_note=told)
+    return rows[table_files.columns("catalog")]
 
 
 def _measured(values: "pd.Series[float]") -> "pd.Series[bool]":

@@ -14,9 +14,7 @@ from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.raw.position import header_position
 from ifcb_abundance.raw.tree import RawBin, ReadStart, read_raw_bin, read_start
 from ifcb_abundance.raw.volume import FastRuns, measure_volume
-from ifcb_abundance.sources.metadata_export import COLUMNS
-
-TEXTS = ("cruise", "sample_type", "tags", "volume_method", "volume_note", "position_note")
+from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.raw_catalog")
 
@@ -53,18 +51,13 @@ def list_raw(
             f"raw bins: the header's position does not count in {len(unplaced):,} of {len(rows):,} (position_note in "
             f"the catalog), as in {first['bin']}: {first['position_note']}. source.deployments can say where they were"
         )
-    types = {"sample_time": "datetime64[us, UTC]", "n_images": "Int64"}
-    return pd.DataFrame(rows, columns=COLUMNS).astype(
-        types
-        | dict.fromkeys(("ml_analyzed", "latitude", "longitude", "depth", "volume_disagreement"), "float64")
-        | dict.fromkeys(("bin", "instrument", *TEXTS), "str")
-    )
+    return table_files.from_rows(rows, "catalog")
 
 
 def _row(raw: RawBin, deployments: Sequence[Deployment], read: ReadStart, fast_runs: FastRuns) -> dict[str, Any]:
     bin_id = parse_bin_id(raw.bin)
-    row: dict[str, Any] = dict.fromkeys(TEXTS, "")
-    row |= {"bin": raw.bin, "sample_time": bin_id.time, "instrument": f"IFCB{bin_id.instrument}", "skip": 0}
+    row: dict[str, Any] = {"bin": raw.bin, "sample_time": bin_id.time, "instrument": f"IFCB{bin_id.instrument}"}
+    row |= {"skip": 0, "position_note": ""}
     place = deployed(deployments, bin_id.instrument, bin_id.time)
     if place:
         row |= {"latitude": place.latitude, "longitude": place.longitude, "depth": place.depth}

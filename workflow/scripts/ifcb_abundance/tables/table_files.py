@@ -121,6 +121,16 @@ def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=DTYPES[entries[name]["type"]]) for name in columns(table, groups)})
 
 
+def from_rows(rows: Sequence[Mapping[str, Any]], table: str) -> pd.DataFrame:
+    """The table of rows that may lack columns: texts are empty there, all else is missing. Times are UTC."""
+    frame = pd.DataFrame(rows, columns=columns(table))
+    for name, entry in schema(table).items():
+        if DTYPES[entry["type"]] == "str" and entry["type"] != "datetime":
+            frame[name] = frame[name].astype(object).fillna("")
+    times = {name: "datetime64[us, UTC]" for name, entry in schema(table).items() if entry["type"] == "datetime"}
+    return frame.astype({name: DTYPES[entry["type"]] for name, entry in schema(table).items()} | times)
+
+
 def read(table: str, path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table that `write` wrote, or `only` some of its columns.
 
