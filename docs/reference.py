@@ -1,5 +1,6 @@
-"""Make the reference pages from the schemas when the site is built (a hook of MkDocs)."""
+"""Make the reference pages from the schemas and the list of figures when the site is built (a hook of MkDocs)."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 PACKAGE = Path(__file__).parents[1] / "workflow" / "scripts" / "ifcb_abundance"
+sys.path.insert(0, str(PACKAGE.parent))
+
+from ifcb_abundance.figures.registry import FIGURES  # noqa: E402
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages."""
-    for name, page in {"config": config_page, "tables": tables_page}.items():
+    for name, page in {"config": config_page, "tables": tables_page, "figures": figures_page}.items():
         files.append(File.generated(config, f"reference/{name}.md", content=page()))
     return files
 
@@ -57,6 +61,22 @@ def tables_page() -> str:
             lines.append(f"| `{field['name']}` | {field['type']} | {_cell(field['description'])}{unit} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def figures_page() -> str:
+    """List each figure with what it shows and the tables that it is drawn from."""
+    lines = [
+        "# Figures",
+        "",
+        "[How to draw them](../how-to/figures.md). Each is a module of its name in `ifcb_abundance/figures`.",
+        "",
+        "| figure | shows | drawn from | needs features |",
+        "|---|---|---|---|",
+    ]
+    for figure in FIGURES.values():
+        needs = "yes" if figure.needs_features else "no"
+        lines.append(f"| `{figure.name}` | {_cell(figure.shows)} | {', '.join(figure.tables)} | {needs} |")
+    return "\n".join([*lines, ""])
 
 
 def _cell(text: str) -> str:

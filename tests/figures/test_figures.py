@@ -14,9 +14,17 @@ import pytest
 import vl_convert
 
 from ifcb_abundance.abundance.days import DayFiles, merge_abundance
+from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.features.biovolume import FeatureFiles, merge_biovolume
-from ifcb_abundance.figures import figures
-from ifcb_abundance.figures.figures import Wish
+from ifcb_abundance.figures import bin_series, positions, span, time_series
+from ifcb_abundance.figures.chart_parts import NOT_LIVING
+from ifcb_abundance.figures.coverage_calendar import NO_BINS
+from ifcb_abundance.figures.draw import describe, draw_figure, for_paper
+from ifcb_abundance.figures.heat_map import ZERO
+from ifcb_abundance.figures.options import FigureOptions
+from ifcb_abundance.figures.registry import FIGURES
+from ifcb_abundance.figures.rows import NO_DATA, NOT_ASSESSED, read_abundance
+from ifcb_abundance.figures.size_spectrum import DROP_OFF
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import (
@@ -31,11 +39,13 @@ from tests.abundance.pooling import (
     records,
     rois,
 )
+from tests.checkout import ROOT
 
 MERGED = {"abundance": "abundance.csv", "ledger": "ledger.csv", "groups": "groups.csv", "coverage": "coverage.csv"} | {
     "bins": "bins.parquet",
     "sweep": "sweep.csv",
 }
+FOLDER = Path(span.__file__).parent
 Day = list[tuple[Row, Rois | str]]
 
 
@@ -62,17 +72,18 @@ class Run:
         merge_biovolume(tables, of_features, Method(**method), {"default": 1.0}, True, folder)
         both = {**MERGED, **FEATURE_PARTS}
         self.tables = {"catalog": catalog, **{name: folder / file for name, file in both.items()}}
-        self.wish = {"dataset": "here", "group_by": group_by, "top_classes": 20, "one_class": None, "confidence": 0.95}
+        self.options = {"dataset": "here", "group_by": group_by, "top_classes": 20}
+        self.options |= {"one_class": None, "confidence": 0.95}
 
-    def spec(self, figure: str, **wish: Any) -> dict[str, Any]:
-        return figures.describe(figure, self.tables, Wish(**self.wish | wish))
+    def spec(self, figure: str, **options: Any) -> dict[str, Any]:
+        return describe(figure, self.tables, FigureOptions(**self.options | options))
 
-    def svg(self, figure: str, **wish: Any) -> str:
-        return vl_convert.vegalite_to_svg(figures.for_paper(self.spec(figure, **wish)))
+    def svg(self, figure: str, **options: Any) -> str:
+        return vl_convert.vegalite_to_svg(for_paper(self.spec(figure, **options)))
 
-    def rows(self, figure: str, **wish: Any) -> list[dict[str, str]]:
+    def rows(self, figure: str, **options: Any) -> list[dict[str, str]]:
         """The data of a figure, as text."""
-        return list(csv.DictReader(self.spec(figure, **wish)["data"]["values"].splitlines()))
+        return list(csv.DictReader(self.spec(figure, **options)["data"]["values"].splitlines()))
 
 
 def texts(svg: str) -> set[str]:
@@ -103,12 +114,12 @@ def run(tmp_path: Path) -> Run:
 def test_the_classes_shown_are_the_most_abundant_that_live_or_may_live(tmp_path: Path) -> None:
     # D does not live, E is in no class table; F is known to one bin only, so its 2 ROIs are of 2 mL, those of A of 4
     day = [(a_bin(1), rois(50, A=1, B=4, D=90, E=9)), (a_bin(2), rois(50, A=2, B=3, D=90, E=9, F=2))]
-    abundance = figures.read_abundance(Run(tmp_path, [day]).tables, WISH, None, "living")
-    assert figures.top_classes(abundance, 20) == ["E", "B", "F", "A"]
-    assert figures.top_classes(abundance, 2) == ["E", "B"]
+    abundance = read_abundance(Run(tmp_path, [day]).tables, OPTIONS, None, "living")
+    assert top_classes(abundance, 20) == ["E", "B", "F", "A"]
+    assert top_classes(abundance, 2) == ["E", "B"]
 
 
-WISH = Wish("here", ("instrument",), 20, None, 0.95)
+OPTIONS = FigureOptions("here", ("instrument",), 20, None, 0.95)
 
 
 def test_the_order_of_classes_is_that_of_the_whole_window(run: Run) -> None:
@@ -133,19 +144,19 @@ def test_the_heat_map_tells_zero_missing_and_not_assessed_apart(run: Run) -> Non
     rest = {(row["class"], row["day"], row["end"]): row["state"] for row in rows if row["state"]}
     gap = ("2024-02-03", "2024-02-06")  # until the 6th, exclusive
     assert rest == {
-        ("A", "2024-02-02", "2024-02-03"): figures.ZERO,
-        ("A", *gap): figures.NO_DATA,
-        ("B", "2024-02-02", "2024-02-03"): figures.ZERO,
-        ("B", *gap): figures.NO_DATA,
-        ("B", "2024-02-06", "2024-02-08"): figures.ZERO,
-        ("C", "2024-02-01", "2024-02-03"): figures.NOT_ASSESSED,
-        ("C", *gap): figures.NO_DATA,
+        ("A", "2024-02-02", "2024-02-03"): ZERO,
+        ("A", *gap): NO_DATA,
+        ("B", "2024-02-02", "2024-02-03"): ZERO,
+        ("B", *gap): NO_DATA,
+        ("B", "2024-02-06", "2024-02-08"): ZERO,
+        ("C", "2024-02-01", "2024-02-03"): NOT_ASSESSED,
+        ("C", *gap): NO_DATA,
     }
 
 
 def test_each_has_a_colour_and_a_line_in_the_legend(run: Run) -> None:
     svg = run.svg("heat_map")
-    assert {figures.ZERO, figures.NOT_ASSESSED, figures.NO_DATA, "objects per mL (log scale)"} <= texts(svg)
+    assert {ZERO, NOT_ASSESSED, NO_DATA, "objects per mL (log scale)"} <= texts(svg)
     assert {'fill="#ffffff"', 'fill="#CC79A7"', 'fill="#d9d9d9"'} <= set(re.findall(r'fill="#[0-9A-Fa-f]{6}"', svg))
 
 
@@ -168,18 +179,18 @@ def test_time_series_say_why_a_line_breaks(run: Run) -> None:
     lacking = [row for row in run.rows("time_series") if row["line"]]
     told = {(row["rank"], row["key"], row["day"], row["end"]) for row in lacking if row["line"] == "0"}
     assert told == {
-        *((rank, figures.NO_DATA, "2024-02-03", "2024-02-06") for rank in "012"),
-        ("1", figures.NOT_ASSESSED, "2024-02-01", "2024-02-03"),
+        *((rank, NO_DATA, "2024-02-03", "2024-02-06") for rank in "012"),
+        ("1", NOT_ASSESSED, "2024-02-01", "2024-02-03"),
     }
     of_other = {(row["rank"], row["key"], row["day"], row["end"]) for row in lacking if row["line"] == "1"}
-    assert ("0", figures.NO_DATA, "2024-02-03", "2024-02-04") in of_other
-    assert {figures.NOT_ASSESSED, figures.NO_DATA, "IFCB10", "IFCB125"} <= texts(run.svg("time_series"))
+    assert ("0", NO_DATA, "2024-02-03", "2024-02-04") in of_other
+    assert {NOT_ASSESSED, NO_DATA, "IFCB10", "IFCB125"} <= texts(run.svg("time_series"))
 
 
 def test_a_day_between_gaps_is_drawn_as_a_point_in_long_windows_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures, "DOTS_MOST", 1)
+    monkeypatch.setattr(time_series, "DOTS_MOST", 1)
     run = Run(tmp_path, [[(a_bin(1, 10, day), rois(A=4))] for day in ("20240201", "20240203", "20240204")])
     assert [(row["day"], row["dot"]) for row in run.rows("time_series") if row["value"]] == [
         ("2024-02-01", "1"),
@@ -196,7 +207,7 @@ def test_shares_are_those_of_all_rois(run: Run) -> None:
     of_10 = [row for row in rows if row["series"] == "IFCB10"]
     assert {(row["day"], row["kind"]): row["count"] for row in of_10} == {
         ("2024-02-01", "diatom"): "5",
-        ("2024-02-02", figures.NOT_LIVING): "9",
+        ("2024-02-02", NOT_LIVING): "9",
         ("2024-02-06", "diatom"): "6",
         ("2024-02-06", "dinoflagellate"): "2",
         ("2024-02-07", "diatom"): "8",
@@ -220,7 +231,7 @@ def test_bins_per_status_and_days_without_a_bin(run: Run) -> None:
     assert {(row["day"], row["end"], row["status"], row["n"]) for row in rows} == {
         *((f"2024-02-0{day}", f"2024-02-0{day + 1}", "used", "1") for day in (1, 2, 6, 7)),
         ("2024-02-05", "2024-02-06", "no_scores", "1"),
-        ("2024-02-03", "2024-02-05", figures.NO_BINS, "0"),
+        ("2024-02-03", "2024-02-05", NO_BINS, "0"),
     }
 
 
@@ -270,10 +281,10 @@ def test_a_map_is_true_to_scale_and_goes_over_the_date_line(tmp_path: Path) -> N
 
 
 def test_places_are_made_coarser_until_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "PLACES_MOST", 300)
+    monkeypatch.setattr(positions, "PLACES_MOST", 300)
     track = pd.DataFrame({"longitude": [i / 1000 for i in range(1000)], "latitude": 0.0, "series": "x"})
     bins = track.assign(bin=[f"{i:04d}" for i in range(1000)], day=["2024-02-01"] * 1000)
-    places = figures.thinned(bins, 1.0)
+    places = positions.thinned(bins, 1.0)
     assert len(places) <= 300
     assert places["bins"].sum() == 1000
     assert set(places["longitude"]) <= set(bins["longitude"])  # positions stay what they are
@@ -299,7 +310,7 @@ def test_one_class_bin_by_bin(run: Run) -> None:
 
 
 def test_of_many_bins_the_last_days_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "BINS_SHOWN", 3)
+    monkeypatch.setattr(bin_series, "BINS_SHOWN", 3)
     days = [[(a_bin(i, 10, f"202402{day:02d}"), rois(A=day)) for i in (1, 2)] for day in (1, 2, 3)]
     run = Run(tmp_path, days)
     rows = run.rows("bin_series")
@@ -311,7 +322,7 @@ def test_of_many_bins_the_last_days_are_shown(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_window_of_many_years_is_pooled_into_weeks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "DAYS_MOST", 7)
+    monkeypatch.setattr(span, "DAYS_MOST", 7)
     days = [f"202402{day:02d}" for day in (1, 2, 8, 9)]
     run = Run(tmp_path, [[(a_bin(1, 10, day), rois(A=hits))] for day, hits in zip(days, (4, 2, 0, 1), strict=True)])
     # 6 ROIs in 4 mL from the 1st to the 7th; 1 in 4 mL from the 8th on
@@ -349,10 +360,10 @@ KINDS: dict[str, list[Day]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_figure_can_be_drawn(tmp_path: Path, kind: str) -> None:
     run = Run(tmp_path, KINDS[kind])
-    for figure in figures.FIGURES:
+    for figure in FIGURES:
         spec = run.spec(figure)
         assert not [error.message for error in VALIDATOR.iter_errors(spec)], figure
-        assert "here" in " ".join(texts(vl_convert.vegalite_to_svg(figures.for_paper(spec))))
+        assert "here" in " ".join(texts(vl_convert.vegalite_to_svg(for_paper(spec))))
 
 
 @pytest.mark.parametrize("group_by", [(), ("sample_type", "depth"), ("depth", "cruise", "instrument")])
@@ -365,7 +376,7 @@ def test_every_grouping_can_be_drawn(tmp_path: Path, group_by: tuple[str, ...]) 
         ("sample_type", "depth"): {"underway, 5.5 m", "no sample type, no depth"},
         ("depth", "cruise", "instrument"): {"5.5 m, EN644, IFCB10", "no depth, no cruise, IFCB125"},
     }[group_by]
-    for figure in figures.FIGURES:
+    for figure in FIGURES:
         assert vl_convert.vegalite_to_vega(run.spec(figure))
     for figure in ("heat_map", "composition", "coverage_calendar", "bin_series", "positions"):
         assert {row["series"] for row in run.rows(figure)} == names
@@ -410,11 +421,11 @@ def draw(run: Run, folder: Path, figure: str) -> dict[str, bytes]:
     folder.mkdir()
     scripts.write_text("/* scripts */")
     files = {form: folder / f"{figure}.{form}" for form in ("svg", "pdf", "html", "json")}
-    figures.draw_figure(figure, run.tables, Wish(**run.wish), scripts, files)
+    draw_figure(figure, run.tables, FigureOptions(**run.options), scripts, files)
     return {form: path.read_bytes() for form, path in files.items()}
 
 
-@pytest.mark.parametrize("figure", figures.FIGURES)
+@pytest.mark.parametrize("figure", FIGURES)
 def test_the_same_tables_give_the_same_bytes(run: Run, tmp_path: Path, figure: str) -> None:
     first = draw(run, tmp_path / "first", figure)
     assert first["pdf"].startswith(b"%PDF-")
@@ -452,7 +463,7 @@ def test_the_drop_off_is_the_highest_bin_though_a_size_is_missing(tmp_path: Path
         (pytest.approx(17.45, rel=1e-3), "0.1652"),
         (pytest.approx(11.31, rel=1e-3), ""),
     ]
-    assert rows[-1]["what"] == figures.DROP_OFF
+    assert rows[-1]["what"] == DROP_OFF
 
 
 @pytest.mark.parametrize("figure", ["size_spectrum", "carbon"])
@@ -474,3 +485,30 @@ def test_carbon_is_stacked_by_group(tmp_path: Path) -> None:
         "dinoflagellate": pytest.approx([0.2608, 0, 0.2608], rel=1e-3),
         "diatom": pytest.approx([0.20244, 0.2608, 0.46324], rel=1e-3),
     }
+
+
+# --- the list of figures ---
+
+
+def test_each_module_that_draws_a_chart_is_in_the_list_with_a_caption() -> None:
+    modules = {path.stem for path in FOLDER.glob("*.py") if re.search(r"^def chart\(", path.read_text(), re.MULTILINE)}
+    assert set(FIGURES) == modules == {path.stem for path in (FOLDER / "captions").glob("*.rst")}
+
+
+def test_the_list_names_the_tables_that_a_figure_reads(run: Run) -> None:
+    """A chart that reads another table fails here with a KeyError; one that the list names in vain is seen below."""
+    for name, figure in FIGURES.items():
+        asked: set[str] = set()
+
+        class Tables(dict[str, Path]):
+            def __getitem__(self, table: str) -> Path:
+                asked.add(table)  # noqa: B023
+                return super().__getitem__(table)
+
+        describe(name, Tables({table: run.tables[table] for table in figure.tables}), OPTIONS)
+        assert asked == set(figure.tables), name
+
+
+def test_the_page_on_figures_names_each() -> None:
+    page = (ROOT / "docs" / "how-to" / "figures.md").read_text(encoding="utf-8")
+    assert [name for name in FIGURES if f"| `{name}`" not in page] == []

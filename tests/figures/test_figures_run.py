@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ifcb_abundance.figures import figures
+from ifcb_abundance.figures.registry import figure_names
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 
 FORMS = ("svg", "pdf", "html", "json")
-OF_FEATURES = {"size_spectrum", "carbon"}  # test_features.py has these
-FIGURES = [figure for figure in figures.FIGURES if figure not in OF_FEATURES]
+FIGURES = figure_names(with_features=False)  # tests/features/test_features_run.py draws the others
 
 
 def drawn(run: Checkout, dataset: str) -> set[str]:

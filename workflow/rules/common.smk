@@ -57,6 +57,8 @@ from ifcb_abundance.images import examples
 from ifcb_abundance.exports import publication as exports
 from ifcb_abundance.images import extract as extract_images
 from ifcb_abundance.features import summary as features
+from ifcb_abundance.figures import registry
+from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.abundance import periods
 from ifcb_abundance.recheck import reread as recheck
 from ifcb_abundance.report import run_record
@@ -140,15 +142,14 @@ CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
 
 FIGURES = f"{TABLES}/figures"
 MONTAGES = f"{TABLES}/montages"
-# What figures have to know of the config.
-WISH = {
-    "dataset": SETTINGS["dataset"],
-    "group_by": METHOD.group_by,
-    "top_classes": SETTINGS["report"]["top_classes"],
-    "one_class": SETTINGS["report"]["class"],
-    "confidence": METHOD.confidence,
-    "accept_zero_position": CRITERIA.accept_zero_position,
-}
+FIGURE_OPTIONS = FigureOptions(
+    dataset=SETTINGS["dataset"],
+    group_by=METHOD.group_by,
+    top_classes=SETTINGS["report"]["top_classes"],
+    one_class=SETTINGS["report"]["class"],
+    confidence=METHOD.confidence,
+    accept_zero_position=CRITERIA.accept_zero_position,
+)
 REPORT_WANTED = SETTINGS["report"]["make"]
 if REPORT_WANTED is None:
     REPORT_WANTED = SETTINGS["source"]["kind"] == "directory" and SETTINGS["source"]["path"] == DEMO
@@ -233,7 +234,7 @@ EXAMPLES = {
     "summaries": SUMMARIES,
     "classes": IMAGES["classes"],
     "bins": IMAGES["bins"],
-    "top": WISH["top_classes"],
+    "top": FIGURE_OPTIONS.top_classes,
     "per_class": IMAGES["per_class"],
     "method": METHOD,
 }
@@ -262,7 +263,7 @@ def targets():
 
 
 def shown_figures():
-    return [*DRAWN, *(DRAWN_OF_FEATURES if FEATURES_WANTED else ())]
+    return registry.figure_names(FEATURES_WANTED)
 
 
 def figure_files(figures=None):

@@ -84,7 +84,7 @@ rule features:
     input:
         targets(),
         [f"{TABLES}/{name}" for name in FEATURE_MERGED.values()],
-        figure_files(DRAWN_OF_FEATURES),
+        figure_files([figure.name for figure in registry.FIGURES.values() if figure.needs_features]),
         parts,
         parts_of_features,
     localrule: True

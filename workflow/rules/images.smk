@@ -70,7 +70,7 @@ checkpoint choose_examples:
     localrule: True
     params:
         version=examples.VERSION,
-        classes=IMAGES["classes"] or WISH["top_classes"],
+        classes=IMAGES["classes"] or FIGURE_OPTIONS.top_classes,
         bins=IMAGES["bins"],
         per_class=IMAGES["per_class"],
         thresholds=OF_CLASSES,

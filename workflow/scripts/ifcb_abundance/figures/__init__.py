@@ -1,6 +1,6 @@
-"""Figures of the tables, for papers and for the screen.
+"""Figures of the tables, for papers and for the screen. Each figure is a module with a function `chart`.
 
 It uses tables, classes and size spectra, and imports no client of a server.
 
-Public: figures.draw_figure, vega_scripts.bundle_scripts.
+Public: registry.FIGURES and figure_names, options.FigureOptions, draw.draw_figure, vega_scripts.bundle_scripts.
 """

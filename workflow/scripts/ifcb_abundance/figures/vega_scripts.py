@@ -1,4 +1,4 @@
-"""The scripts that interactive figures need: vl-convert carries them, so nothing is loaded from anywhere."""
+"""Bundle the scripts that interactive figures need. vl-convert carries them, so nothing is loaded from a network."""
 
 from pathlib import Path
 
@@ -10,6 +10,6 @@ SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
 def bundle_scripts(path: str | Path) -> None:
-    """Write Vega, Vega-Lite and Vega-Embed (BSD licence) with all that they need as one script."""
+    """Write Vega, Vega-Lite and Vega-Embed (BSD licence), with all that they need, as one script."""
     with atomic_write(path) as unfinished:
         unfinished.write_text(vl_convert.javascript_bundle(SNIPPET), encoding="utf-8")

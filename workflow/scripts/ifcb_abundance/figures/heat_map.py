@@ -1,0 +1,96 @@
+"""Heat map of abundance per class and day."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ifcb_abundance.classes.top_classes import top_classes
+from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures.options import FigureOptions, Tables
+from ifcb_abundance.figures.rows import (
+    NO_DATA,
+    NOT_ASSESSED,
+    main_series,
+    merge_equal_days,
+    read_abundance,
+    read_coverage,
+    with_ends,
+    with_states,
+)
+
+ZERO = "0: looked for, none found"
+COLOURS = {ZERO: "#ffffff", NOT_ASSESSED: parts.PURPLE, NO_DATA: parts.GREY}
+
+
+def chart(tables: Tables, options: FigureOptions) -> Any:
+    """Draw classes by days, coloured by abundance on a log scale.
+
+    Zero, not assessed and no data have colours of their own.
+    """
+    head = "Abundance per class and day"
+    coverage, span = read_coverage(tables, options)
+    abundance = read_abundance(tables, options, span, "living")
+    classes = top_classes(abundance, options.top_classes)
+    if span is None or not classes:
+        return parts.message(head, parts.no_class_to_show(options, abundance))
+    series = main_series(coverage)
+    rows = with_states(abundance, coverage, span, series, classes)
+    rows["value"] = rows["count"] / rows["ml_analyzed_total"]
+    rows = with_ends(rows, span)
+    found = rows[rows["value"] > 0]
+    rows["state"] = rows["state"].where(rows["value"].isna(), ZERO)
+    rest = merge_equal_days(rows.drop(found.index), "state", span.step)
+    columns = ["series", "class", "day", "end", "value", "state"]
+    data = parts.inline(pd.concat([found[columns], rest[columns]]))
+
+    row_height = 15 if len(classes) <= 40 else 10
+    axis = alt.Axis(grid=False, labelFontSize=10 if row_height == 15 else 8, ticks=False, labelOverlap=False)
+    y = alt.Y("class:N", title=None, scale=alt.Scale(domain=classes), axis=axis)
+    base = alt.Chart().encode(x=parts.time_axis(span, parts.WIDTH), x2="end:T", y=y)
+    states = [state for state in COLOURS if state in set(rest["state"])]
+    layers = ([_states(base, states)] if states else []) + ([_values(base, found["value"])] if len(found) else [])
+    cells = alt.layer(*layers).properties(width=parts.WIDTH, height=row_height * len(classes))
+    return parts.panels(cells, data, series).properties(
+        title=parts.title(
+            f"{head}, {options.dataset}",
+            f"{span}; a cell is a {span.pooled}; {parts.classes_note(classes)}",
+            parts.series_note(series, coverage["series"].nunique()),
+        )
+    )
+
+
+def _hover(*more: alt.Tooltip) -> list[alt.Tooltip]:
+    return [alt.Tooltip("class:N"), parts.series_hover(), parts.day_hover("from (UTC)"), *more]
+
+
+def _values(base: alt.Chart, found: pd.Series) -> Any:
+    """Colour the cells of classes that were found. found: their abundances."""
+    colour = alt.Fill(
+        "value:Q",
+        title="objects per mL (log scale)",
+        scale=alt.Scale(type="log", scheme="viridis", domain=parts.decades(found)),
+        legend=alt.Legend(format=".6~g", gradientLength=220, values=parts.powers_of_ten(found)),
+    )
+    return (
+        base.transform_filter("isValid(datum.value) && datum.value > 0")
+        .mark_rect(clip=True)
+        .encode(fill=colour, tooltip=_hover(alt.Tooltip("value:Q", title="objects/mL")))
+        .add_params(parts.zoom("x"))
+    )
+
+
+def _states(base: alt.Chart, states: Sequence[str]) -> Any:
+    """Colour the cells without an abundance above zero."""
+    colour = alt.Color(
+        "state:N",
+        title=None,
+        scale=alt.Scale(domain=states, range=[COLOURS[state] for state in states]),
+        legend=alt.Legend(symbolType="square", symbolStrokeColor="#888", symbolStrokeWidth=0.8, columns=1),
+    )
+    return (
+        base.transform_filter("!(datum.value > 0)")
+        .mark_rect(clip=True)
+        .encode(color=colour, tooltip=_hover(parts.day_hover("until (UTC)", "end"), alt.Tooltip("state:N")))
+    )

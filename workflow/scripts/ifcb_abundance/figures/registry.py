@@ -1,0 +1,43 @@
+"""The list of all figures. Rules, the report and the documentation read it; it imports no drawing library."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure. Its module in this package has its name and a function `chart`.
+
+    shows: what it shows, in a few words. tables: the tables that it is drawn from. needs_features: whether features
+    have to be read for it.
+    """
+
+    name: str
+    shows: str
+    tables: tuple[str, ...]
+    needs_features: bool = False
+
+
+FIGURES = {
+    figure.name: figure
+    for figure in (
+        Figure("time_series", "abundance per class through time", ("abundance", "coverage")),
+        Figure("heat_map", "abundance per class and day", ("abundance", "coverage")),
+        Figure("composition", "composition by group of classes", ("abundance", "coverage")),
+        Figure("coverage_calendar", "bins per day and what became of them", ("coverage",)),
+        Figure("threshold_sweep", "what each threshold keeps", ("abundance", "sweep")),
+        Figure("positions", "where the bins were sampled", ("catalog", "ledger")),
+        Figure("bin_series", "one class, bin by bin", ("abundance", "coverage", "bins")),
+        Figure(
+            "size_spectrum",
+            "objects per size, and where they drop off",
+            ("coverage", "biovolume", "size_spectrum"),
+            needs_features=True,
+        ),
+        Figure("carbon", "carbon by group of classes", ("coverage", "biovolume"), needs_features=True),
+    )
+}
+
+
+def figure_names(with_features: bool) -> list[str]:
+    """The names of the figures that a run draws, in the order of the report."""
+    return [figure.name for figure in FIGURES.values() if with_features or not figure.needs_features]

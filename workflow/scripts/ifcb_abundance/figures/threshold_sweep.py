@@ -1,0 +1,80 @@
+"""What each threshold keeps."""
+
+from typing import Any
+
+import altair as alt
+
+from ifcb_abundance.classes.top_classes import top_classes
+from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures.options import FigureOptions, Tables
+from ifcb_abundance.figures.rows import read_abundance
+from ifcb_abundance.tables import table_files
+
+
+def chart(tables: Tables, options: FigureOptions) -> Any:
+    """Draw a panel per class with the share of the ROIs it wins that each threshold keeps, and the threshold in use."""
+    head = "What each threshold keeps"
+    abundance = read_abundance(tables, options, None, "living", "threshold")
+    classes = top_classes(abundance, options.top_classes)
+    if not classes:
+        return parts.message(head, parts.no_class_to_show(options, abundance))
+    sweep = table_files.read("threshold_sweep", tables["sweep"])
+    sweep = sweep[sweep["class"].isin(classes)]
+    in_use = abundance.groupby("class")["threshold"].first()
+    won = sweep[sweep["threshold"] == 0].set_index("class")["count"]
+    sweep = sweep.assign(
+        rank=sweep["class"].map({name: rank for rank, name in enumerate(classes)}),
+        # once per class: a rule is drawn for each
+        in_use=sweep["class"].map(in_use).where(sweep["threshold"] == 0),
+        panel=sweep["class"] + sweep["class"].map(lambda name: f"  (n = {won[name]:,})"),
+    )
+    return (
+        _panel()
+        .facet(
+            alt.Facet(
+                "panel:N",
+                sort=alt.EncodingSortField("rank", op="min"),
+                header=alt.Header(title=None, labelFontSize=9, labelLimit=185),
+            ),
+            data=parts.inline(sweep[["panel", "rank", "threshold", "count", "share_kept", "in_use"]]),
+            columns=4,
+        )
+        .properties(
+            title=parts.title(
+                f"{head}, {options.dataset}",
+                "share of the n ROIs that a class wins whose score reaches the threshold; dashed: the threshold in use",
+                f"{parts.classes_note(classes)}, all bins together",
+            )
+        )
+    )
+
+
+def _panel() -> Any:
+    share = alt.Scale(domain=[0, 1])
+    x = alt.X("threshold:Q", title="threshold (score)", scale=share, axis=alt.Axis(values=[0, 0.5, 1]))
+    y_axis = alt.Axis(format=".0%", values=[0, 0.5, 1])
+    y = alt.Y("share_kept:Q", title="ROIs kept (%)", scale=share, axis=y_axis)
+    hover = [
+        alt.Tooltip("panel:N", title="class"),
+        alt.Tooltip("threshold:Q"),
+        alt.Tooltip("count:Q", title="ROIs kept"),
+        alt.Tooltip("share_kept:Q", title="share kept", format=".1%"),
+    ]
+    base = alt.Chart()
+    line = base.mark_line(color=parts.OKABE_ITO[0], strokeWidth=1.5).encode(x=x, y=y)
+    points = (
+        base.transform_filter("screen && isValid(datum.share_kept)")
+        .mark_circle(size=30, color=parts.OKABE_ITO[0])
+        .encode(x=x, y=y, tooltip=hover)
+    )
+    in_use = (
+        base.transform_filter("isValid(datum.in_use)")
+        .mark_rule(color=parts.OKABE_ITO[1], strokeDash=[4, 3])
+        .encode(x=alt.X("in_use:Q"))
+    )
+    never = (
+        base.transform_filter("datum.threshold == 0 && datum.count == 0")
+        .mark_text(text="never wins", fontSize=11, align="left")
+        .encode(x=alt.datum(0.05), y=alt.datum(0.5))
+    )
+    return alt.layer(line, points, in_use, never).properties(width=175, height=75)
