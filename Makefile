@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The oldest Snakemake that the workflow may be run with.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
-.PHONY: run stages test slow oldest figures test-statistics bench docs lint lock clean
+.PHONY: run stages test slow oldest figures test-statistics bench config-docs docs lint lock clean
 
 run: .venv/installed ## make the environment and run the embedded default, or CONFIG=my.yaml, which is checked first
 ifdef CONFIG
@@ -39,6 +39,9 @@ test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-stat
 
 bench: .venv/installed-dev ## measure, and write docs/benchmarks.md; some 40 minutes
 	$(BIN)/python -m benchmarks
+
+config-docs: .venv/installed ## write the config's schema, and the table of keys in config/README.md, from the model
+	PYTHONPATH=workflow/scripts $(BIN)/python -m ifcb_abundance.config.documents
 
 docs: .venv/installed-dev ## build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -1,9 +1,8 @@
-"""Make the reference pages from the schemas and the list of figures when the site is built (a hook of MkDocs)."""
+"""Make the reference pages from the config, tables and figures of the package when the site is built (a MkDocs hook)."""
 
+import json
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from mkdocs.config.defaults import MkDocsConfig
@@ -12,6 +11,9 @@ from mkdocs.structure.files import File, Files
 PACKAGE = Path(__file__).parents[1] / "workflow" / "scripts" / "ifcb_abundance"
 sys.path.insert(0, str(PACKAGE.parent))
 
+from ifcb_abundance.config import Config  # noqa: E402 - found by the line above
+from ifcb_abundance.config.documents import keys  # noqa: E402
+from ifcb_abundance.config.section import section_of  # noqa: E402
 from ifcb_abundance.figures.registry import FIGURES  # noqa: E402
 
 
@@ -23,8 +25,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def config_page() -> str:
-    """Each key of the config: what is accepted, what it means, its default."""
-    schema = yaml.safe_load((PACKAGE / "config" / "config.schema.yaml").read_text(encoding="utf-8"))
+    """Each key of the config: its default, what is accepted, and what it means."""
     lines = [
         "# Config",
         "",
@@ -33,21 +34,10 @@ def config_page() -> str:
         "| key | default | accepted |",
         "|---|---|---|",
     ]
-    for key, entry in _keys(schema):
-        lines.append(f"| `{key}` | `{_shown(entry.get('default'))}` | {_cell(entry['description'])} |")
+    for key, info in keys(Config):
+        if not section_of(info):
+            lines.append(f"| `{key}` | `{json.dumps(info.default)}` | {_cell(info.description or '')} |")
     return "\n".join([*lines, ""])
-
-
-def _keys(entry: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name, value in entry["properties"].items():
-        if "properties" in value:
-            yield from _keys(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def tables_page() -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from ifcb_abundance.abundance.days import DayFiles, pool_abundance
 from ifcb_abundance.bins.statuses import WANTED, FeaturesStatus, ScoresStatus
-from ifcb_abundance.catalog.selection import Criteria, assess
+from ifcb_abundance.catalog.selection import assess
+from ifcb_abundance.config import Select
 from ifcb_abundance.features.biovolume import FeatureFiles, pool_biovolume
 from ifcb_abundance.features.summary import FeaturesProvenance, write_features_summary
 from ifcb_abundance.pooling.method import Method
@@ -80,7 +81,7 @@ def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], cut: b
     """Pool a day. scores: of each bin, its ROIs, or `no_scores` or `failed`; those of bins left out are not used."""
     folder.mkdir(exist_ok=True)
     of_bin = dict(zip((row["pid"] for row in bins), scores, strict=True))
-    assessed = assess(records(bins), Criteria())
+    assessed = assess(records(bins), Select())
     summaries = []
     for bin_id in assessed["bin"][assessed["status"] == WANTED]:
         given = of_bin[bin_id]
@@ -132,7 +133,7 @@ def pool_features(
 ) -> PooledFeatures:
     """Pool a day's features. volumes: of each bin those of its ROIs (cubic pixels), or `no_features` or `failed`."""
     folder.mkdir(exist_ok=True)
-    assessed = assess(records(bins), Criteria())
+    assessed = assess(records(bins), Select())
     wanted = set(assessed["bin"][assessed["status"] == WANTED])
     summaries = []
     for i, (row, given) in enumerate(zip(bins, scores, strict=True)):

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ifcb_abundance.abundance.days import merge_abundance, pool_abundance, reshape_abundance
-from ifcb_abundance.catalog.selection import Criteria, assess
+from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import ScoresError, TableError
+from ifcb_abundance.config import Select
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import summarize_scores
 from ifcb_abundance.sources.directory import Archive
@@ -110,7 +111,7 @@ def test_a_bin_recorded_as_failed_has_a_reason_that_fits_in_the_ledger(tmp_path:
     path, summary = tmp_path / f"{text['pid']}_class_scores.csv", tmp_path / "summary.parquet"
     path.write_bytes(b"pid,a\n" + text["pid"].encode() + row + b"\n")
     summarize_scores(Archive(str(tmp_path)), text["pid"], summary, record_failures=True)
-    bins = assess(from_records([text], "here"), Criteria())
+    bins = assess(from_records([text], "here"), Select())
     pool_abundance(bins, [summary], Method(), False, day_files(tmp_path))
     status, reason = Pooled(tmp_path).ledger[text["pid"]]
     assert status == "failed"
@@ -131,7 +132,7 @@ def test_a_day_without_a_used_bin_has_a_header_and_a_ledger(tmp_path: Path) -> N
 
 def test_a_missing_summary_is_an_error_naming_the_bin(tmp_path: Path) -> None:
     with pytest.raises(ScoresError, match=r"2 bin.*D20240215T000000_IFCB010"):
-        pool_abundance(assess(records([a_bin(0), a_bin(7)]), Criteria()), [], Method(), False, day_files(tmp_path))
+        pool_abundance(assess(records([a_bin(0), a_bin(7)]), Select()), [], Method(), False, day_files(tmp_path))
     assert not list(tmp_path.iterdir())
 
 

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from ifcb_abundance.bins.statuses import WANTED
-from ifcb_abundance.catalog.selection import Criteria, Selection, assess
+from ifcb_abundance.catalog.selection import Selection, assess
+from ifcb_abundance.config import Select, Volumes
 from ifcb_abundance.sources.metadata_export import from_records
 from ifcb_abundance.tables import table_files
 from tests.archives import bin_row
 
-STRICT = Criteria(
+STRICT = Select(
     instruments=[10], sample_types=["cast"], exclude_tags=["bad", "worse"], exclude_bins=["D20240215T000001_IFCB010"]
 )
 
@@ -24,7 +25,7 @@ def catalog(*rows: dict[str, Any]) -> pd.DataFrame:
     return from_records(texts, "here")
 
 
-def fate(criteria: Criteria, second: int = 0, **columns: Any) -> tuple[str, str]:
+def fate(criteria: Select, second: int = 0, **columns: Any) -> tuple[str, str]:
     row = assess(catalog(bin_row(f"D20240215T00000{second}_IFCB010", **columns)), criteria).iloc[0]
     return row["status"], row["reason"]
 
@@ -42,7 +43,7 @@ GROUNDS = {
 
 @pytest.mark.parametrize("include_skipped", [False, True])
 def test_the_first_ground_stands_in_all_combinations(include_skipped: bool) -> None:
-    criteria = Criteria(**{**vars(STRICT), "include_skipped": include_skipped})
+    criteria = Select(**{**vars(STRICT), "include_skipped": include_skipped})
     for size in range(len(GROUNDS) + 1):
         for given in itertools.combinations(GROUNDS, size):
             columns = {"sample_type": "cast"}
@@ -74,7 +75,7 @@ def test_the_first_ground_stands_in_all_combinations(include_skipped: bool) -> N
     ],
 )
 def test_volumes_at_the_edges(volume: float | str, good: bool) -> None:
-    status, reason = fate(Criteria(), ml_analyzed=volume)
+    status, reason = fate(Select(), ml_analyzed=volume)
     assert status == (WANTED if good else "bad_volume")
     if not good:
         assert "ml_analyzed" in reason
@@ -82,22 +83,22 @@ def test_volumes_at_the_edges(volume: float | str, good: bool) -> None:
 
 
 def test_volume_bounds_are_those_of_the_config() -> None:
-    narrow = Criteria(ml_above=1.0, ml_at_most=2.0)
+    narrow = Select(ml_analyzed=Volumes(above=1.0, at_most=2.0))
     fates = [fate(narrow, ml_analyzed=volume)[0] for volume in (1.0, 1.01, 2.0, 2.01)]
     assert fates == ["bad_volume", WANTED, WANTED, "bad_volume"]
     assert "above 1.0 and at most 2.0" in fate(narrow, ml_analyzed=1.0)[1]
 
 
 def test_empty_lists_leave_nothing_out() -> None:
-    assert fate(Criteria(), ifcb=125, sample_type="beads", tag1="bad") == (WANTED, "")
+    assert fate(Select(), ifcb=125, sample_type="beads", tag1="bad") == (WANTED, "")
 
 
 def test_a_tag_is_matched_whole() -> None:
     assert fate(STRICT, sample_type="cast", tag1="not bad;badly") == (WANTED, "")
 
 
-@pytest.mark.parametrize(("criteria", "status"), [(STRICT, "filtered"), (Criteria(), WANTED)])
-def test_an_instrument_is_the_catalogs_not_the_ids(criteria: Criteria, status: str) -> None:
+@pytest.mark.parametrize(("criteria", "status"), [(STRICT, "filtered"), (Select(), WANTED)])
+def test_an_instrument_is_the_catalogs_not_the_ids(criteria: Select, status: str) -> None:
     assert fate(criteria, ifcb=7, sample_type="cast")[0] == status
 
 
@@ -106,7 +107,7 @@ def test_days_and_wanted_bins_of_a_catalog_file(tmp_path: Path) -> None:
     skipped = bin_row("D20240217T000000_IFCB010", skip=1)
     rows = catalog(moved, bin_row("D20240215T235959_IFCB010"), skipped, bin_row("D20240215T000000_IFCB010"))
     table_files.write(rows, "catalog", tmp_path / "catalog.csv")
-    selection = Selection(tmp_path / "catalog.csv", Criteria())
+    selection = Selection(tmp_path / "catalog.csv", Select())
     assert list(selection.days) == ["2024-02-15", "2024-02-16", "2024-02-17"]
     assert selection.wanted == {
         "2024-02-15": ["D20240215T235959_IFCB010", "D20240215T000000_IFCB010"],

@@ -266,7 +266,7 @@ def make_run(checkout: Checkout, config: str, right: bool = False) -> str:
 def test_make_run_checks_the_file_before_the_engine_reads_it(checkout: Checkout, text: str, told: str) -> None:
     """The engine itself ends at the first four with a traceback that names neither line nor key."""
     printed = make_run(checkout, write(checkout, f"dataset: mvco\n{text}"))
-    assert "the config cannot be right:\n" in printed
+    assert "Invalid configuration in typed.yaml:\n" in printed
     assert told in printed
     assert "Traceback" not in printed
     assert not (checkout.folder / ".snakemake").exists()

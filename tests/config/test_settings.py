@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import json
 import math
 import re
 from pathlib import Path
@@ -9,14 +10,18 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.common.errors import ConfigError
-from ifcb_abundance.config import settings
+from ifcb_abundance.config import documents, resolve
+from ifcb_abundance.config.model import Config
+from ifcb_abundance.config.section import Section, fields, section_of
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-SCHEMA = yaml.safe_load(settings.SCHEMA.read_text())
 LEAST = {"dataset": "demo", "source": {"kind": "directory", "path": "resources/demo"}}
 
 
@@ -42,7 +47,7 @@ def config(**keys: Any) -> dict[str, Any]:
 
 def faults(given: dict[str, Any]) -> list[str]:
     with pytest.raises(ConfigError) as refused:
-        settings.resolve(given)
+        resolve(given)
     return [line.strip() for line in str(refused.value).splitlines()[1:]]
 
 
@@ -50,9 +55,9 @@ def faults(given: dict[str, Any]) -> list[str]:
 
 
 def test_the_embedded_config_is_the_schemas_defaults() -> None:
-    assert settings.resolve(LEAST) == DEFAULT
-    assert settings.resolve(DEFAULT) == DEFAULT
-    assert {key: type(value) for key, value in leaves(settings.resolve(LEAST)).items()} == {
+    assert resolve(LEAST).as_written() == DEFAULT
+    assert resolve(DEFAULT).as_written() == DEFAULT
+    assert {key: type(value) for key, value in leaves(resolve(LEAST).as_written()).items()} == {
         key: type(value) for key, value in leaves(DEFAULT).items()
     }
 
@@ -60,9 +65,9 @@ def test_the_embedded_config_is_the_schemas_defaults() -> None:
 def test_the_config_given_is_left_as_it_is_and_defaults_are_not_shared() -> None:
     given = config(select__instruments=["10"])
     before = copy.deepcopy(given)
-    settings.resolve(given)["abundance"]["group_by"].append("depth")
+    resolve(given).abundance.group_by.append("depth")
     assert given == before
-    assert settings.resolve(given)["abundance"]["group_by"] == ["instrument"]
+    assert resolve(given).abundance.group_by == ["instrument"]
 
 
 # --- wrong values ---
@@ -170,20 +175,22 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
-    def keys(entry: dict[str, Any], above: str = "") -> dict[str, dict[str, Any]]:
+    def keys(model: type[Section], above: str = "") -> dict[str, FieldInfo]:
         found = {}
-        for key, inner in entry.get("properties", {}).items():
-            found |= {above + key: inner} | keys(inner, f"{above}{key}.")
+        for key, info in fields(model).items():
+            found[above + key] = info
+            if inner := section_of(info):
+                found |= keys(inner, f"{above}{key}.")
         return found
 
     explained = (ROOT / "config" / "README.md").read_text()
-    known = keys(SCHEMA)
+    known = keys(Config)
     assert len(known) == 75
-    for key, entry in known.items():
-        assert entry["description"], key
-        assert "default" in entry, key
-        assert f"`{key}`" in explained or "properties" in entry or key == "select.ml_analyzed.at_most", key
-    assert settings.resolve({}) == DEFAULT
+    for key, info in known.items():
+        assert info.description, key
+        assert not info.is_required(), key
+        assert f"| `{key}` |" in explained or section_of(info), key
+    assert resolve({}).as_written() == DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -198,7 +205,7 @@ def test_what_a_kind_of_source_needs_is_named(given: dict[str, Any], key: str) -
     with pytest.raises(
         ConfigError, match=rf"\n  {re.escape(key)}: null .not set. cannot be used. Accepted: .*needed with kind"
     ):
-        settings.resolve(given)
+        resolve(given)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +238,7 @@ def test_credentials_in_the_address_of_a_bucket_are_refused_and_not_shown(path: 
 
 @pytest.mark.parametrize("path", ["s3://bucket", "s3://bucket/", "s3://a.b-c_D/ifcb/a b/{x}?y=1", "s3://bucket/\u00e9"])
 def test_a_bucket_is_no_directory(path: str) -> None:
-    assert settings.resolve(config(source__kind="bucket", source__path=path))["source"]["path"] == path
+    assert resolve(config(source__kind="bucket", source__path=path)).source.path == path
     (line,) = faults(config(source__path=path))
     assert "a bucket is no directory: source.kind has to be bucket" in line
 
@@ -253,8 +260,8 @@ def test_what_is_no_instrument_has_no_pixel_size(name: str) -> None:
 
 
 def test_pixel_sizes_of_instruments_stand_beside_the_default() -> None:
-    resolved = settings.resolve(config(features__pixels_per_um={"IFCB10": "2.77", "IFCB0": 3}))
-    assert resolved["features"]["pixels_per_um"] == {"default": 3.4, "IFCB10": 2.77, "IFCB0": 3}
+    resolved = resolve(config(features__pixels_per_um={"IFCB10": "2.77", "IFCB0": 3}))
+    assert resolved.features.pixels_per_um.model_dump() == {"default": 3.4, "IFCB10": 2.77, "IFCB0": 3}
 
 
 NEEDED = {
@@ -296,7 +303,7 @@ def test_a_dataset_of_another_name_says_where_its_bins_are(source: dict[str, Any
         "source.path: 'resources/demo' is the demo's, whose bins are made up, but dataset is 'mvco'."
     )
     assert "Accepted: where the bins of that dataset are" in line
-    assert settings.resolve({"dataset": "demo", "source": source})["source"]["path"] == "resources/demo"
+    assert resolve({"dataset": "demo", "source": source}).source.path == "resources/demo"
 
 
 @pytest.mark.parametrize("path", ["resources/demo/", "./resources/demo", "a/../resources/demo/2024", "LINK", "HERE"])
@@ -312,19 +319,19 @@ def test_a_folder_above_the_demos_has_its_raw_files_but_not_its_list() -> None:
     (line,) = faults(config(dataset="mvco", source__path="resources", source__catalog="raw"))
     assert line.startswith("source.path: 'resources' is the demo's")
     for path in ("resources", "resources/demolition", "resources/demo2/2024"):
-        assert settings.resolve(config(dataset="mvco", source__path=path))["source"]["path"] == path
+        assert resolve(config(dataset="mvco", source__path=path)).source.path == path
 
 
 def test_other_kinds_of_source_have_nothing_of_the_demo() -> None:
     window = {"select__start": "2024-02-15", "select__end": "2024-02-16"}
-    settings.resolve(config(dataset="mvco", source__kind="dashboard", source__url="http://x", **window))
-    settings.resolve(config(dataset="mvco", source__kind="bucket", source__path="s3://bucket/resources/demo"))
+    resolve(config(dataset="mvco", source__kind="dashboard", source__url="http://x", **window))
+    resolve(config(dataset="mvco", source__kind="bucket", source__path="s3://bucket/resources/demo"))
 
 
 def test_a_fault_has_the_place_of_its_key() -> None:
     given = config(select__start="2024-04-31", classify__treshold=1, select__end="2024-05-01")
     with pytest.raises(ConfigError) as refused:
-        settings.resolve(given, {"classify.treshold": "my.yaml, line 7", "select.end": "my.yaml, line 3"})
+        resolve(given, {"classify.treshold": "my.yaml, line 7", "select.end": "my.yaml, line 3"})
     (line,) = str(refused.value).splitlines()[1:]
     assert line.startswith("  my.yaml, line 7: classify.treshold: unknown key")
 
@@ -337,7 +344,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: p
     (tmp_path / "classes.csv").write_text((ROOT / "config" / "classes.csv").read_text())
     (tmp_path / "thresholds.csv").write_text("class,threshold\nAkashiwo,0.9\n")
     (tmp_path / "moorings.csv").write_text("instrument,from,to,latitude,longitude,depth\n")
-    resolved = settings.resolve(
+    resolved = resolve(
         config(
             source__path="~/archive",
             source__deployments="~/moorings.csv",
@@ -345,13 +352,13 @@ def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: p
             classify__class_thresholds="~/thresholds.csv",
         )
     )
-    assert resolved["source"]["path"] == f"{tmp_path}/archive"
-    assert resolved["source"]["deployments"] == f"{tmp_path}/moorings.csv"
-    assert settings.class_thresholds(resolved) == {"Akashiwo": 0.9}
-    assert "Akashiwo" in settings.class_table(resolved)
+    assert resolved.source.path == f"{tmp_path}/archive"
+    assert resolved.source.deployments == f"{tmp_path}/moorings.csv"
+    assert resolved.class_thresholds == {"Akashiwo": 0.9}
+    assert "Akashiwo" in resolved.class_table
     # Only at the beginning, and only of somebody who is known.
-    assert settings.resolve(config(source__path="a/~/b"))["source"]["path"] == "a/~/b"
-    assert settings.resolve(config(source__path="~nobody-here/a"))["source"]["path"] == "~nobody-here/a"
+    assert resolve(config(source__path="a/~/b")).source.path == "a/~/b"
+    assert resolve(config(source__path="~nobody-here/a")).source.path == "~nobody-here/a"
 
 
 # --- unknown keys ---
@@ -441,14 +448,14 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "abundance.confidence": ("0.9", 0.9),
     }
     given = config(**{key.replace(".", "__"): text for key, (text, _) in told.items()})
-    resolved = leaves(settings.resolve(given))
+    resolved = leaves(resolve(given).as_written())
     assert {key: resolved[key] for key in told} == {key: value for key, (_, value) in told.items()}
     assert resolved["select.include_skipped"] is True
 
 
 def test_numbers_where_text_is_asked_for() -> None:
-    resolved = settings.resolve(config(dataset=2024, source__path="own", select__exclude_tags=[7]))
-    assert (resolved["dataset"], resolved["select"]["exclude_tags"]) == ("2024", ["7"])
+    resolved = resolve(config(dataset=2024, source__path="own", select__exclude_tags=[7]))
+    assert (resolved.dataset, resolved.select.exclude_tags) == ("2024", ["7"])
 
 
 @pytest.mark.parametrize(
@@ -462,7 +469,7 @@ def test_numbers_where_text_is_asked_for() -> None:
 def test_a_whole_number_written_with_a_point_is_a_whole_number_or_refused(key: str, value: Any, resolved: Any) -> None:
     """`IFCB10.0` is the name of no instrument, `?v=2.0` that of no version."""
     try:
-        found = leaves(settings.resolve(config(**{key.replace(".", "__"): value})))[key]
+        found = leaves(resolve(config(**{key.replace(".", "__"): value})).as_written())[key]
     except ConfigError:
         return
     assert repr(found) == repr(resolved)
@@ -476,9 +483,9 @@ def test_unquoted_dates_of_yaml_are_days() -> None:
         "{dataset: x, source: {kind: directory, path: a}, select: {start: 2024-02-15, end: 2024-02-16}}"
     )
     assert isinstance(given["select"]["start"], datetime.date)
-    resolved = settings.resolve(given)
-    assert (resolved["select"]["start"], resolved["select"]["end"]) == ("2024-02-15", "2024-02-16")
-    assert settings.window(resolved) == Window(Bound.parse("2024-02-15"), Bound.parse("2024-02-16"))
+    resolved = resolve(given)
+    assert (resolved.select.start, resolved.select.end) == ("2024-02-15", "2024-02-16")
+    assert resolved.window == Window(Bound.parse("2024-02-15"), Bound.parse("2024-02-16"))
 
 
 def test_an_unquoted_time_is_refused() -> None:
@@ -505,7 +512,7 @@ def test_an_unquoted_time_is_refused() -> None:
 def test_the_start_is_not_after_the_end(start: str | None, end: str | None, right: bool) -> None:
     given = config(select__start=start, select__end=end)
     if right:
-        bounds = settings.window(settings.resolve(given))
+        bounds = resolve(given).window
         assert [str(b) if b else None for b in (bounds.start, bounds.end)] == [start, end]
     else:
         (line,) = faults(given)
@@ -517,7 +524,7 @@ def test_a_dashboard_needs_an_address_and_a_window() -> None:
     assert sorted(line.split(":")[0] for line in lines) == ["select.end", "select.start", "source.url"]
     window = {"select__start": "2024-02-15", "select__end": "2024-02-16"}
     for url in ("https://ifcb-data.whoi.edu", "http://localhost:8000/ifcb/", "https://ifcb.caloos.org/"):
-        assert settings.resolve(config(source__kind="dashboard", source__url=url, **window))["source"]["url"] == url
+        assert resolve(config(source__kind="dashboard", source__url=url, **window)).source.url == url
 
 
 # --- thresholds of single classes ---
@@ -525,9 +532,9 @@ def test_a_dashboard_needs_an_address_and_a_window() -> None:
 
 def test_class_thresholds_are_read(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text("class,threshold\nNA,0.25\n")
-    resolved = settings.resolve(config(classify__class_thresholds=str(tmp_path / "own.csv")))
-    assert settings.class_thresholds(resolved) == {"NA": 0.25}
-    assert settings.class_thresholds(settings.resolve(LEAST)) == {}
+    resolved = resolve(config(classify__class_thresholds=str(tmp_path / "own.csv")))
+    assert resolved.class_thresholds == {"NA": 0.25}
+    assert resolve(LEAST).class_thresholds == {}
 
 
 @pytest.mark.parametrize("text", ["", "class\nA\n", "class,threshold\nA,1.5\n", "class,threshold\nA,0.5\nA,0.6\n"])
@@ -545,10 +552,10 @@ def test_a_bad_file_of_thresholds_is_refused_before_the_run(tmp_path: Path, text
 def test_a_class_table_is_read_and_null_is_none(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("label,scientific_name,aphia_id,living,group,harmful\nNA,Name,7,yes,diatom,no\n")
-    resolved = settings.resolve(config(classify__class_table=str(path)))
+    resolved = resolve(config(classify__class_table=str(path)))
     traits = {"scientific_name": "Name", "aphia_id": "7", "living": "yes", "group": "diatom", "harmful": "no"}
-    assert settings.class_table(resolved) == {"NA": traits}
-    assert settings.class_table(settings.resolve(config(classify__class_table=None))) == {}
+    assert resolved.class_table == {"NA": traits}
+    assert resolve(config(classify__class_table=None)).class_table == {}
 
 
 @pytest.mark.parametrize("text", ["", "label\nA\n", "label,group\nA,diatom\n"])
@@ -561,12 +568,43 @@ def test_a_bad_class_table_is_refused_before_the_run(tmp_path: Path, text: str) 
     assert "label,scientific_name,aphia_id,living,group,harmful" in line.partition("Accepted")[2]
 
 
-def test_every_entry_of_the_schema_says_what_is_accepted() -> None:
-    def entries(entry: dict[str, Any]) -> list[dict[str, Any]]:
-        return [entry, *(deep for child in entry.get("properties", {}).values() for deep in entries(child))]
+# --- what is made of the model ---
 
-    assert all(entry["description"] for entry in entries(SCHEMA))
-    assert set(leaves(DEFAULT)) == set(leaves(settings.resolve(LEAST)))
+
+def test_what_is_made_of_the_model_is_what_it_makes_now() -> None:
+    """After a change: `make config-docs`."""
+    assert documents.SCHEMA.read_text() == documents.schema()
+    assert documents.README.read_text() == documents.readme(documents.README.read_text())
+
+
+@pytest.mark.parametrize("path", ["config.yaml", "examples/mvco-2024.yaml", "examples/caloos-del-mar.yaml"])
+def test_an_editor_finds_the_schema_by_the_first_line_of_a_config_and_takes_the_config(path: str) -> None:
+    file = ROOT / "config" / path
+    named = re.match(r"# yaml-language-server: \$schema=(.*)\n", file.read_text())
+    assert named
+    schema = json.loads((file.parent / named[1]).read_text())
+    Draft202012Validator.check_schema(schema)
+    assert not list(Draft202012Validator(schema).iter_errors(read_as_json(file)))
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
+def test_an_editor_sees_a_wrong_value_by_the_schema(key: str, value: Any) -> None:
+    """But for what no schema can tell: files that are not there, days, ids, and what keys ask of each other."""
+    given = config(**{key.replace(".", "__"): value})
+    try:
+        Config.model_validate(given)
+    except ValidationError:
+        if not (isinstance(value, float) and not math.isfinite(value)):  # JSON has no such numbers
+            assert list(Draft202012Validator(documents_schema()).iter_errors(given))
+
+
+def documents_schema() -> Any:
+    return json.loads(documents.SCHEMA.read_text())
+
+
+def read_as_json(file: Path) -> Any:
+    """A config as an editor's language server reads it: days are texts."""
+    return json.loads(json.dumps(yaml.safe_load(file.read_text()), default=str))
 
 
 # --- what no run can use, told as everything else ---
@@ -652,7 +690,7 @@ def test_an_address_that_no_request_could_go_to_is_refused(url: str) -> None:
 )
 def test_other_addresses_are_taken(url: str) -> None:
     window = {"start": "2024-02-15", "end": "2024-02-16"}
-    assert settings.resolve({"source": {"kind": "dashboard", "url": url}, "select": window})["source"]["url"] == url
+    assert resolve({"source": {"kind": "dashboard", "url": url}, "select": window}).source.url == url
 
 
 @pytest.mark.parametrize("path", ["a{b}", "a\0b", "x" * 300, "x/" * 3000])

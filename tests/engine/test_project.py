@@ -92,6 +92,8 @@ def imports_of(module: str, seen: set[str]) -> set[str]:
     seen.add(module)
     found = set()
     path = SCRIPTS.joinpath(*module.split(".")).with_suffix(".py")
+    if not path.exists():  # a name that a room itself gives
+        path = path.parent / "__init__.py"
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names_of = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):

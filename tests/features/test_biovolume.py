@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifcb_abundance.catalog.selection import Criteria, assess
+from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import FeaturesError, TableError
+from ifcb_abundance.config import Select
 from ifcb_abundance.features.biovolume import FeatureFiles, carbon, cubic_um, merge_biovolume, pool_biovolume
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off, esd, size_bin, spectrum
 from ifcb_abundance.features.summary import read_features
@@ -182,7 +183,7 @@ def test_each_instrument_has_its_own_pixels(tmp_path: Path) -> None:
 
 def test_a_summary_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FeaturesError, match="no features summary of 1 bin"):
-        pool_biovolume(assess(records([a_bin(1)]), Criteria()), [], Method(), {"default": 1}, feature_files(tmp_path))
+        pool_biovolume(assess(records([a_bin(1)]), Select()), [], Method(), {"default": 1}, feature_files(tmp_path))
 
 
 # --- properties ---

@@ -1,4 +1,4 @@
-"""What settings.resolve has to make of a config, key by key, with nothing of the workflow and nothing of its schema."""
+"""What config.resolve has to make of a config, key by key, with nothing of the workflow and nothing of its schema."""
 
 import math
 import os
@@ -63,6 +63,7 @@ def a_text(pattern: str = r"(?s).*", null: bool = False) -> Any:
         if isinstance(value, int) and not isinstance(value, bool) and not null:
             value = str(value)
         need(isinstance(value, str) and re.fullmatch(pattern, value), "not such a text")
+        need(not re.search("[\ud800-\udfff]", value), "half of a character")
         return value
 
     read.text_or_null = null  # type: ignore[attr-defined]

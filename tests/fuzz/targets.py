@@ -29,7 +29,7 @@ from ifcb_abundance.common.errors import (
     WorkflowInputError,
 )
 from ifcb_abundance.common.precision import Precision
-from ifcb_abundance.config import settings
+from ifcb_abundance.config import resolve
 from ifcb_abundance.features.summary import read_features
 from ifcb_abundance.raw.header import read_header
 from ifcb_abundance.raw.images import image_numbers, read_image
@@ -228,10 +228,10 @@ def leaves(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 def check_config(config: dict[Any, Any]) -> bool:
     names = readable()
-    found, refused = outcome(lambda: settings.resolve(config), ConfigError)
+    found, refused = outcome(lambda: resolve(config), ConfigError)
     if refused:
         first, *lines = refused.split("\n")
-        assert first == "the config cannot be right:"
+        assert first == "Invalid configuration:"
         assert lines
         assert all(line.isprintable() for line in lines), "control characters in a message"
         assert len(refused) < 20_000, "a message of thousands of characters"
@@ -246,13 +246,13 @@ def check_config(config: dict[Any, Any]) -> bool:
     assert not config_oracle.beyond(config), "taken, but nested too deep or with too large a number"
     values, faults, _ = config_oracle.resolve(config, names)
     assert not faults, f"taken, but wrong: {sorted(faults)}"
-    assert json.dumps(found)
-    resolved = leaves(found)
+    assert json.dumps(found.as_written())
+    resolved = leaves(found.as_written())
     differing = {key: (resolved[key], value) for key, value in values.items() if repr(resolved[key]) != repr(value)}
     differing = {key: both for key, both in differing.items() if both[0] != both[1] or isinstance(both[1], bool)}
     assert not differing
     if values["shard"] is None:
-        ends = settings.window(found)
+        ends = found.window
         assert [end and str(end) for end in (ends.start, ends.end)] == [values["select.start"], values["select.end"]]
     return True
 

@@ -17,7 +17,7 @@ from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Bound
 from ifcb_abundance.classes.class_table import read_class_table
 from ifcb_abundance.common.errors import ConfigError, ScoresError
-from ifcb_abundance.config import settings
+from ifcb_abundance.config import resolve
 from ifcb_abundance.scores.summary import read_scores
 from ifcb_abundance.sources.dashboard import Dashboard
 from tests.fuzz import generators
@@ -166,10 +166,10 @@ def inside(path: Path, folder: Path) -> bool:
 def taken(dataset: object) -> str | None:
     """The dataset's name as the workflow uses it, None if the config is refused."""
     try:
-        resolved = settings.resolve({"dataset": dataset, "source": {"path": "x"}, "classify": {"class_table": None}})
+        resolved = resolve({"dataset": dataset, "source": {"path": "x"}, "classify": {"class_table": None}})
     except ConfigError:
         return None
-    return str(resolved["dataset"])
+    return resolved.dataset
 
 
 def stays(name: str) -> bool:

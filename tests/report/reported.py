@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.abundance.days import merge_abundance
-from ifcb_abundance.config import settings
+from ifcb_abundance.config import resolve
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.report import overview
 from ifcb_abundance.report import page as report_page
@@ -26,7 +26,7 @@ def a_run(
 
     thresholds: of single classes. given: keys of the config. Its class table is that of `pooling`.
     """
-    config = settings.resolve({"dataset": "mvco", "source": {"path": "here"}, **given})
+    config = resolve({"dataset": "mvco", "source": {"path": "here"}, **given}).as_written()
     chosen = {
         "threshold": config["classify"]["threshold"],
         "group_by": config["abundance"]["group_by"],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ifcb_abundance.config import settings
+from ifcb_abundance.config import AUTO, resolve
 from ifcb_abundance.sources.open_source import open_source
 
 DASHBOARD = {"kind": "dashboard", "url": "http://127.0.0.1:1"}
@@ -23,6 +23,6 @@ DASHBOARD = {"kind": "dashboard", "url": "http://127.0.0.1:1"}
     ],
 )
 def test_the_precision_is_that_of_what_the_source_has(source: dict[str, Any], precision: str) -> None:
-    config = settings.resolve({"source": source, "select": {"start": "2024-02-15", "end": "2024-02-16"}})
-    assert config["classify"]["score_precision"] == settings.AUTO
-    assert open_source("a", config["source"]).score_precision == precision
+    config = resolve({"source": source, "select": {"start": "2024-02-15", "end": "2024-02-16"}})
+    assert config.classify.score_precision == AUTO
+    assert open_source("a", config.as_written()["source"]).score_precision == precision

@@ -49,6 +49,7 @@ from ifcb_abundance.abundance import days as abundance
 from ifcb_abundance.abundance import bin_table
 from ifcb_abundance.features import biovolume
 from ifcb_abundance.catalog import listing as catalog
+from ifcb_abundance.config import AUTO, MERGE, resolve
 from ifcb_abundance.config import files as config_files
 from ifcb_abundance.tables import data_package
 from ifcb_abundance.demo import archive as demo_archive
@@ -63,14 +64,13 @@ from ifcb_abundance.abundance import periods
 from ifcb_abundance.recheck import reread as recheck
 from ifcb_abundance.report import run_record
 from ifcb_abundance.scores import summary as scores
-from ifcb_abundance.config import settings
 from ifcb_abundance.catalog import shards
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.bins.ids import PATTERN as BIN_ID, parse_bin_id
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.job_log import logged
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.catalog.selection import Criteria, Selection
+from ifcb_abundance.catalog.selection import Selection
 from ifcb_abundance.sources.directory import why_no_list
 from ifcb_abundance.sources.open_source import open_source
 
@@ -92,16 +92,17 @@ def read_config():
 logger.addFilter(engine_log.SENTENCES)
 engine_log.SENTENCES.of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
 
-SETTINGS = settings.resolve(*read_config())
-CLASS_THRESHOLDS = settings.class_thresholds(SETTINGS)
-CLASS_TABLE = settings.class_table(SETTINGS)
-WINDOW = settings.window(SETTINGS)
+CONFIG = resolve(*read_config())
+SETTINGS = CONFIG.as_written()
+CLASS_THRESHOLDS = CONFIG.class_thresholds
+CLASS_TABLE = CONFIG.class_table
+WINDOW = CONFIG.window
 SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
-if SETTINGS["classify"]["score_precision"] == settings.AUTO:  # what it stands for is recorded, and compared by all
+if SETTINGS["classify"]["score_precision"] == AUTO:  # what it stands for is recorded, and compared by all
     SETTINGS["classify"]["score_precision"] = SOURCE.score_precision
 SHARDS = (
     shards.find_shards(f"results/{SETTINGS['dataset']}/shards", WINDOW.shards(), SETTINGS)
-    if SETTINGS["shard"] == settings.MERGE
+    if SETTINGS["shard"] == MERGE
     else []
 )
 
@@ -110,22 +111,13 @@ RESULTS = f"results/{SETTINGS['dataset']}"
 SUMMARIES = f"{RESULTS}/bins"
 FEATURES = f"{RESULTS}/features"
 SHARD = SETTINGS["shard"]
-TABLES = RESULTS if SHARD in (None, settings.MERGE) else f"{RESULTS}/shards/{SHARD}"
+TABLES = RESULTS if SHARD in (None, MERGE) else f"{RESULTS}/shards/{SHARD}"
 LOGS = f"logs/{SETTINGS['dataset']}"
 DEMO = "resources/demo"
 # A shard may have no bin, or none with scores; all of them together may not.
-MAY_BE_EMPTY = SETTINGS["source"]["allow_empty"] or SHARD not in (None, settings.MERGE)
+MAY_BE_EMPTY = SETTINGS["source"]["allow_empty"] or SHARD not in (None, MERGE)
 RECORD_FAILURES = SETTINGS["source"]["on_failure"] == "record"
-CRITERIA = Criteria(
-    instruments=SETTINGS["select"]["instruments"],
-    sample_types=SETTINGS["select"]["sample_types"],
-    exclude_tags=SETTINGS["select"]["exclude_tags"],
-    exclude_bins=SETTINGS["select"]["exclude_bins"],
-    include_skipped=SETTINGS["select"]["include_skipped"],
-    ml_above=SETTINGS["select"]["ml_analyzed"]["above"],
-    ml_at_most=SETTINGS["select"]["ml_analyzed"]["at_most"],
-    accept_zero_position=SETTINGS["select"]["accept_zero_position"],
-)
+CRITERIA = CONFIG.select
 METHOD = abundance.Method(
     threshold=SETTINGS["classify"]["threshold"],
     class_thresholds=CLASS_THRESHOLDS,

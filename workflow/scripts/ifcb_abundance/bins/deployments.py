@@ -1,14 +1,18 @@
 """Where instruments were, and when: positions for bins whose files do not say it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.strict_csv import number, read_columns
+
+if TYPE_CHECKING:  # its import takes longer than all that a config has to read
+    import pandas as pd
 
 COLUMNS = ("instrument", "from", "to", "latitude", "longitude", "depth")
 LIMITS = {"latitude": 90.0, "longitude": 180.0, "depth": 12000.0}
@@ -99,6 +103,8 @@ def _overlap(one: Deployment, other: Deployment) -> bool:
 
 def unmatched(deployments: Sequence[Deployment], bins: pd.DataFrame) -> list[str]:
     """The deployments during which none of the bins (columns instrument, sample_time) was sampled, as texts."""
+    import pandas as pd
+
     times = {name: of_one["sample_time"] for name, of_one in bins.groupby("instrument")}
     without = []
     for one in deployments:

@@ -10,26 +10,13 @@ import pandas as pd
 
 from ifcb_abundance.bins.positions import only_positions
 from ifcb_abundance.bins.statuses import WANTED, BinStatus
+from ifcb_abundance.config import Select
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.selection")
 
 
-@dataclass(frozen=True)
-class Criteria:
-    """The config's `select`, without the window. Empty lists of instruments and sample types mean all."""
-
-    instruments: Sequence[int] = ()
-    sample_types: Sequence[str] = ()
-    exclude_tags: Sequence[str] = ()
-    exclude_bins: Sequence[str] = ()
-    include_skipped: bool = False
-    ml_above: float = 0.0
-    ml_at_most: float = 5.25
-    accept_zero_position: bool = False
-
-
-def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
+def assess(catalog: pd.DataFrame, criteria: Select) -> pd.DataFrame:
     """The catalog with `date` (UTC day of sample_time), `status` and `reason` for each bin.
 
     Status is `skipped`, `filtered`, `bad_volume` (the first of this order that applies) or WANTED. Latitude
@@ -64,11 +51,11 @@ def assess(catalog: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
     _warn_of_unknown("exclude_bins", criteria.exclude_bins, catalog["bin"])
 
     volume = catalog["ml_analyzed"]
-    bounds = f"select.ml_analyzed: above {criteria.ml_above} and at most {criteria.ml_at_most}"
+    bounds = f"select.ml_analyzed: above {criteria.ml_analyzed.above} and at most {criteria.ml_analyzed.at_most}"
     note = catalog["volume_note"]
     exclude(volume.isna(), BinStatus.BAD_VOLUME, "no ml_analyzed" + (": " + note).where(note != "", ""))
     exclude(
-        ~((volume > criteria.ml_above) & (volume <= criteria.ml_at_most)),
+        ~((volume > criteria.ml_analyzed.above) & (volume <= criteria.ml_analyzed.at_most)),
         BinStatus.BAD_VOLUME,
         "ml_analyzed " + volume.astype(str) + f" mL is not in {bounds}",
     )
@@ -87,7 +74,7 @@ class Selection:
     """An assessed catalog, looked up by day: rules ask once per job, so each look-up is one of a dict."""
 
     path: Path
-    criteria: Criteria
+    criteria: Select
 
     @cached_property
     def bins(self) -> pd.DataFrame:

@@ -1,16 +1,19 @@
 """The class table: what the labels of a classifier stand for."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ConfigError, TableError, quoted
 from ifcb_abundance.common.strict_csv import is_formula, read_columns
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.tables import table_files
+
+if TYPE_CHECKING:  # its import takes longer than all that a config has to read, so only what makes a table imports it
+    import pandas as pd
 
 log = logging.getLogger("ifcb.class_table")
 
@@ -33,6 +36,10 @@ def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
     """
     if path is None:
         return {}
+    import pandas as pd
+
+    from ifcb_abundance.tables import table_files
+
     try:
         table = pd.DataFrame(read_columns(Path(path).read_bytes()), dtype="str")
         if "source" not in table:
@@ -54,6 +61,8 @@ def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
 
 def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
     """The traits of labels, one row each in the order given; empty where the table does not have the label."""
+    import pandas as pd
+
     not_living = {"living": "no"}
     # What is unclassified is of no class, whatever a table says of a label of that name.
     rows = [

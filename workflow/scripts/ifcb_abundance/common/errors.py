@@ -18,7 +18,7 @@ class WorkflowInputError(Exception):
 
 
 class ConfigError(WorkflowInputError):
-    """The config cannot be right; names the key, its value and what would be accepted."""
+    """The config is invalid; names the key, its value and what is accepted."""
 
 
 class CatalogError(WorkflowInputError):

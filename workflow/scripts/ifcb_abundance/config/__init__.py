@@ -1,6 +1,13 @@
-"""The config: read strictly, filled with defaults and checked, with every fault told by its key, value and place.
+"""The config: read strictly, filled with defaults and checked. Every fault is told with its key, value and place.
 
-It knows config.schema.yaml. It uses common, bins and classes, and imports no client of a server.
+A model says what each section holds; all else is made from it. The room uses common, bins and classes, and imports no
+client of a server.
 
-Public: settings.resolve, window, class_thresholds and class_table; files.read_strictly.
+Public: resolve, Config and the models of its sections; files.read_strictly; documents, which writes the JSON schema and
+the tables of config/README.md.
 """
+
+from ifcb_abundance.config.model import AUTO, MERGE, WORKFLOW, Config, Report, Select, Volumes
+from ifcb_abundance.config.settings import resolve
+
+__all__ = ["AUTO", "MERGE", "WORKFLOW", "Config", "Report", "Select", "Volumes", "resolve"]

@@ -9,7 +9,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ifcb_abundance.config.settings import refusal
+from ifcb_abundance.config.faults import refusal
 
 DAYS = {"select.start", "select.end"}  # keys for which YAML's reading of a day is right
 # YAML 1.1 takes 010 for 8, 1_0 for 10, 1:30 for 90 and 0x10 for 16.
@@ -37,15 +37,15 @@ def read_strictly(
                 "Accepted: the target before it, or --configfile=my.yaml with an equals sign"
             )
     places: dict[str, str] = {}
-    faults: list[str] = []
+    faults: dict[str, list[str]] = {}
     for number, file in enumerate(files):
         found: dict[str, str] = {}
-        faults += _faults_of_file(file, found)
+        faults[_shown(Path(file))] = list(_faults_of_file(file, found))
         if number or (len(files) == 1 and not entries):
             places |= found
-    faults += _faults_of_entries(entries, parsed or {}, places)
-    if faults:
-        raise refusal(*faults)
+    faults["--config"] = list(_faults_of_entries(entries, parsed or {}, places))
+    if wrong := [name for name, of_one in faults.items() if of_one]:
+        raise refusal(*(fault for name in wrong for fault in faults[name]), files=", ".join(wrong))
     return places
 
 

@@ -12,9 +12,10 @@ import pandas as pd
 from ifcb_abundance.bins.statuses import WANTED, BinStatus
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import list_catalog
-from ifcb_abundance.catalog.selection import Criteria, assess
+from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
 from ifcb_abundance.common.words import counted
+from ifcb_abundance.config import Select
 from ifcb_abundance.scores.summary import read_summary, summarize_scores
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.tables import table_files
@@ -25,7 +26,7 @@ log = logging.getLogger("ifcb.recheck")
 def recheck(
     source: Source,
     window: Window,
-    criteria: Criteria,
+    criteria: Select,
     which: str,
     days: int | None,
     summary_path: Callable[[str], str],

@@ -16,7 +16,7 @@ from ifcb_abundance.catalog.listing import WALKED_DEPTHS
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.config import settings
+from ifcb_abundance.config import MERGE, Config
 from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
@@ -66,8 +66,7 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: 
     table = config["classify"]["class_table"]
     used = _used(ledger, tables["catalog"])
     facts = {
-        "Dataset": run["dataset"]
-        + (f", shard {config['shard']}" if config["shard"] not in (None, settings.MERGE) else ""),
+        "Dataset": run["dataset"] + (f", shard {config['shard']}" if config["shard"] not in (None, MERGE) else ""),
         "Source": " ".join(str(part) for key, part in run["source"].items() if key != "raw_files"),  # a checksum
         "Window asked for": _window(config),
         "Used samples": f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if not pd.isna(first) else "none",
@@ -343,7 +342,7 @@ def _on_source(run: Mapping[str, Any]) -> Iterable[str]:
 
 def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
     """Every UTC day of the window; where it is open, from the first or to the last day that has a bin."""
-    window = settings.window(config)
+    window = Config(**config).window
     dates = dict(zip(ledger["bin"], ledger["date"], strict=True))  # the id of a bin may be of another day
     first, last = (
         dates.get(bound.bin or "", bound.day.isoformat()) if bound else otherwise(ledger["date"], default=None)

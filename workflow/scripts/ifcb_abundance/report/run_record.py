@@ -16,7 +16,7 @@ from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common import proof
 from ifcb_abundance.common import version as project
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.config import settings
+from ifcb_abundance.config import Config
 from ifcb_abundance.tables import table_files
 
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
@@ -48,7 +48,7 @@ def record_run(
     bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
     rows = table_files.read("abundance_long", abundance, ["date", "class"])
     listed = table_files.read("catalog", catalog, ["bin", "instrument", "sample_time"])
-    deployments = settings.deployments(config) if config["source"]["catalog"] == "raw" else []
+    deployments = Config(**config).deployments if config["source"]["catalog"] == "raw" else []
     record = {
         "workflow": {"name": project.NAME, "version": project.VERSION},
         "dataset": config["dataset"],

@@ -1,0 +1,176 @@
+"""What no model of a single key can tell: what keys ask of each other, of the disk, and of an address."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import get_args
+from urllib.parse import urlsplit
+
+from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.window import Bound
+from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.config.faults import accepted, short
+from ifcb_abundance.config.model import WORKFLOW, Config, Export, Source
+
+NOT_OF_KIND = {"dashboard": "raw", "bucket": "walk"}  # ways to list bins that a kind of source does not have
+# A host of ASCII names or numbers, a port, a path.
+_ADDRESS = re.compile(
+    r"https?://([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?(/[!-~]*)?"
+)
+
+
+def faults(config: Config) -> Iterator[str]:
+    """All faults of a config whose keys are right one by one."""
+    for check in (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard):
+        yield from check(config)
+
+
+def _window(config: Config) -> Iterator[str]:
+    bounds: dict[str, Bound] = {}
+    for side, text in (("start", config.select.start), ("end", config.select.end)):
+        try:
+            if text is not None:
+                bounds[side] = Bound.parse(text)
+        except ValueError as error:
+            yield f"select.{side}: {error}. Accepted: a UTC day YYYY-MM-DD or a bin id"
+    if len(bounds) == 2:
+        start, end = bounds["start"], bounds["end"]
+        # Of a bin only the catalog knows the sample_time, and so whether it is before the other end.
+        if not (start.bin or end.bin) and start.day > end.day:
+            yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
+
+
+def _source(config: Config) -> Iterator[str]:
+    source = config.source
+    checks: tuple[tuple[str, str | None, Callable[[str], object]], ...] = (
+        ("url", source.url, _check_address),
+        ("endpoint_url", source.endpoint_url, _check_address),
+        ("path", source.path, PATHS.get(source.kind, str)),
+    )
+    for key, value, check in checks:
+        try:
+            check(value or "")
+        except (ValueError, OSError) as error:
+            reason = short(getattr(error, "strerror", None) or str(error))
+            yield f"source.{key}: {short(repr(value))} cannot be used: {reason}. Accepted: {accepted(f'source.{key}')}"
+    if source.catalog == NOT_OF_KIND.get(source.kind):
+        options = get_args(Source.model_fields["catalog"].annotation)
+        others = " or ".join(name for name in options if name != source.catalog)
+        yield f"source.catalog: {source.catalog!r} while source.kind is {source.kind!r}. Accepted: {others}"
+
+
+def _dataset(config: Config) -> Iterator[str]:
+    source = config.source
+    if source.kind == "dashboard" and not re.fullmatch("[-A-Za-z0-9_]+", config.dataset):
+        yield (
+            f"dataset: {config.dataset!r} cannot be used with source.kind: dashboard, whose addresses have no other "
+            "characters in names of datasets than letters, digits, '-' and '_'. Accepted: a name that "
+            "/api/list_datasets of the dashboard gives"
+        )
+    demo = Source().path
+    if source.url and source.kind == "directory" and source.path == demo:
+        yield (
+            f"source.kind: 'directory' while source.url is {source.url} and source.path the demo's. "
+            "Accepted: kind: dashboard for that url, or the path of an archive of yours"
+        )
+    else:
+        yield from _refuse_made_up(config, demo or "")
+
+
+def _refuse_made_up(config: Config, demo: str) -> Iterator[str]:
+    """The demo's bins, which are made up, go by no other name. demo: their folder."""
+    source = config.source
+    if config.dataset == Config.model_fields["dataset"].default or source.kind != "directory":
+        return
+    try:
+        path = Path(source.path or "").resolve()
+    except (OSError, ValueError, RuntimeError):  # what no path can be is told already
+        return
+    demos = [Path(demo).resolve(), WORKFLOW / demo]
+    # Raw files are looked for in all that lies below.
+    if any(path.is_relative_to(each) or (source.catalog == "raw" and each.is_relative_to(path)) for each in demos):
+        yield (
+            f"source.path: {short(repr(source.path))} is the demo's, whose bins are made up, but dataset is "
+            f"{config.dataset!r}. Accepted: where the bins of that dataset are: the path of an archive of yours, or "
+            "source.kind: dashboard or bucket"
+        )
+
+
+def _bins(config: Config) -> Iterator[str]:
+    for bin_id in config.images.bins:
+        try:
+            parse_bin_id(bin_id)
+        except ValueError as error:
+            yield f"images.bins: {error}. Accepted: {accepted('images.bins')}"
+
+
+def _volumes(config: Config) -> Iterator[str]:
+    volume = config.select.ml_analyzed
+    if volume.above >= volume.at_most:
+        yield (
+            f"select.ml_analyzed.above: {volume.above} is not below select.ml_analyzed.at_most: "
+            f"{volume.at_most}. Accepted: two volumes in mL, the first smaller"
+        )
+
+
+def _files(config: Config) -> Iterator[str]:
+    """The files that the config names are read here, so that a run ends before it has asked for anything."""
+    for section, key in (("classify", "class_thresholds"), ("classify", "class_table"), ("source", "deployments")):
+        try:
+            getattr(config, key)
+        except ConfigError as error:
+            yield f"{section}.{key}: {short(str(error))}. Accepted: {accepted(f'{section}.{key}')}"
+
+
+def _exports(config: Config) -> Iterator[str]:
+    """What the chosen formats need of other keys."""
+    formats = config.export.formats
+    for key in dict.fromkeys(key for name in formats for key in Export.NEEDS[name]):
+        value: object = config.export
+        for part in key.split("."):
+            value = getattr(value, part)
+        if not value:
+            needing = ", ".join(name for name in formats if key in Export.NEEDS[name])
+            yield (
+                f"export.{key}: not set, but needed by {needing} in export.formats. "
+                f"Accepted: {accepted(f'export.{key}')}"
+            )
+    if "darwin_core" in formats and config.classify.class_table is None:
+        yield (
+            "classify.class_table: null (not set), but darwin_core in export.formats needs the names of the taxa. "
+            f"Accepted: {accepted('classify.class_table')}"
+        )
+
+
+def _shard(config: Config) -> Iterator[str]:
+    try:
+        if config.shard is not None:
+            config.window.shards()
+    except ValueError as error:
+        yield f"shard: {config.shard} cannot be used: {error}. Accepted: {accepted('shard')}"
+
+
+def _check_address(url: str) -> None:
+    if url and not _ADDRESS.fullmatch(url):
+        raise ValueError("not a host, a port and a path in ASCII")
+    if len(urlsplit(url).hostname or "") > 253 or urlsplit(url).port == 0:  # raises ValueError above 65535
+        raise ValueError("there is no such host or port")
+
+
+def _check_path(path: str) -> None:
+    if path.startswith("s3://"):
+        raise ValueError("a bucket is no directory: source.kind has to be bucket")
+    if re.search(r"[{}\0]", path):  # to the workflow braces are wildcards
+        raise ValueError("it has braces or a null character")
+    Path(path).exists()  # raises OSError where it could not even be looked for
+
+
+def _check_bucket(path: str) -> None:
+    bucket, _, prefix = path.removeprefix("s3://").partition("/")
+    if not path.startswith("s3://") or not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{2,254}", bucket):
+        raise ValueError("it does not begin with s3:// and the name of a bucket")
+    if not prefix.isprintable() or len(prefix.encode("utf-8", "replace")) > 900:  # keys have up to 1024 bytes
+        raise ValueError("no file can have such a name")
+
+
+PATHS: dict[str, Callable[[str], object]] = {"directory": _check_path, "bucket": _check_bucket}

@@ -1,0 +1,515 @@
+"""The config: a model for each section, with the default, the bounds and the description of every key.
+
+Defaults, checks, messages, the JSON schema for editors and the tables of config/README.md all come from here. A new
+section is a class here, and a line in `Config`.
+"""
+
+import os
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, WrapValidator
+
+from ifcb_abundance.bins.deployments import Deployment, read_deployments
+from ifcb_abundance.bins.window import Bound, Window
+from ifcb_abundance.classes.class_table import read_class_table
+from ifcb_abundance.classes.thresholds import read_class_thresholds
+from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.config.section import EachOnce, Section, key, read, section
+
+AUTO = "auto"  # as classify.score_precision: the precision of the source
+MERGE = "merge"  # stands as shard where the shards are put together
+WORKFLOW = Path(__file__).parents[4]
+CLASS_TABLE = "config/classes.csv"  # the one that is shipped
+
+# `$(?!\n)`: to Python alone, `$` stands before a newline at the end too.
+ADDRESS = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$(?!\n)"
+LINE = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]{1,5000}$(?!\n)"  # as XML can hold it
+NAME = r"^[A-Za-z0-9._-]{1,100}$(?!\n)"
+
+Label = Annotated[str, Field(min_length=1)]
+# os.path's, since Path's fails where there is no home folder.
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+
+
+class Source(Section):
+    """Where bins come from."""
+
+    kind: Literal["directory", "dashboard", "bucket"] = key(
+        "directory",
+        "'directory', 'dashboard' or 'bucket': where bins come from",
+        "Only `dataset: demo` may leave it to the default",
+    )
+    path: FilePath | None = key(
+        "resources/demo",
+        "a path, needed with kind: directory: the folder of an archive on disk, the demo's only for dataset: demo; "
+        "with kind: bucket an address s3://bucket/prefix without login: an archive in an S3-compatible bucket",
+        "The folder has a `metadata.csv` (columns of a dashboard's metadata export), and files "
+        "`{bin}_class_scores.csv` anywhere below it. A bucket has the same files below its prefix; see [An archive in "
+        "a bucket](#an-archive-in-a-bucket)",
+    )
+    url: str | None = key(
+        None,
+        "an http:// or https:// address without query or login, needed with kind: dashboard, such as "
+        "https://ifcb-data.whoi.edu",
+        pattern=ADDRESS,
+    )
+    endpoint_url: str | None = key(
+        None,
+        "null or an http:// or https:// address without query or login, with kind: bucket: that of an S3-compatible "
+        "server; null for AWS, or what the environment names",
+        "The variable of the environment is `AWS_ENDPOINT_URL`",
+        pattern=ADDRESS,
+    )
+    anonymous: bool = key(
+        False,
+        "true or false, with kind: bucket: requests are not signed, for buckets that are public; false for the usual "
+        "credentials, from the environment, ~/.aws or the machine's role",
+        "Credentials never stand in the config",
+    )
+    catalog: Literal["export", "walk", "raw"] = key(
+        "export",
+        "'export', 'walk' or 'raw': list bins by one metadata request a month (or an archive's metadata.csv), or, "
+        "from old dashboards, bin by bin along next_bin_id, or, with kind: directory or bucket, from the raw files "
+        ".hdr, .adc and .roi",
+        "The walk is for dashboards without the export. It takes one request a bin, knows volumes to three decimals "
+        "only, and does not meet skipped bins. It cannot tell a depth of 0 m from an unknown depth: both are empty. A "
+        "bin without a position or a depth of its own has those of its first dataset on the server, which may not be "
+        "yours. With days as both ends the walk begins at the bin with the newest id, goes forward to the end of the "
+        "window and then back to its start; a bin id as an end is faster. `raw` finds the raw files in a tree of any "
+        "depth; folders named `skip` or `beads` are left out",
+    )
+    scores_format: Literal["csv", "h5", "mat"] = key(
+        "csv",
+        "'csv', 'h5' or 'mat', with kind: directory or bucket: the class scores are in files {bin}_class_scores.csv, "
+        "in {bin}_class.h5 (versions 2 and 3), or in {bin}_class_v1.mat",
+        "Names `{bin}_class_v2.h5` and `{bin}_class_v3.h5` are found too",
+    )
+    deployments: FilePath | None = key(
+        None,
+        "null or the path of a CSV file with the columns instrument,from,to,latitude,longitude,depth: where "
+        "instruments were, for catalog: raw",
+        "`from` is the first day or time (UTC), `to` the first one after it. The file goes before what the raw files "
+        "say; bins outside have the position of their header, if that is of the sample's day, or none. Lines that "
+        "match no bin of the window are a warning",
+    )
+    fast_runs: Literal["factor", "as_dashboard"] = key(
+        "factor",
+        "'factor' or 'as_dashboard', for catalog: raw: the volume of fast runs is RunFastFactor times as large, or "
+        "that factor is ignored as the dashboard's library does",
+        "A fast run has `runSampleFast` in its header. Its volume is the header's look time x 0.25 mL/min x "
+        "`RunFastFactor`; see [Volume](../docs/numbers.md#volume)",
+    )
+    scores_version: int | None = key(
+        None,
+        "null or a whole number from 1: which version of the class scores to ask for (?v=)",
+        "null is the server's choice",
+        ge=1,
+    )
+    model: str | None = key(
+        None,
+        "null or text of letters, digits, '_' and '-', with kind: dashboard from version 5.2 on: whose class scores "
+        "to ask for (?model=); null for the server's choice",
+        "It is the name that the dashboard's operator gave the classifier. Older dashboards do not know it and would "
+        "serve what they always serve, so a run with it is refused there. The dataset does not choose the classifier: "
+        "a dashboard serves the first class scores that it finds in any dataset of the bin. Where label sets "
+        "alternate from bin to bin, the overview says so",
+        pattern=r"^[A-Za-z0-9_-]{1,100}$(?!\n)",
+    )
+    timeout: float = key(
+        60,
+        "a number of seconds above 0, at most 86400; how long to wait for the server, per request",
+        "That is the wait for the connection, and between two pieces of an answer",
+        gt=0,
+        le=86400,
+    )
+    retries: int = key(
+        5,
+        "a whole number from 0 to 1000; further tries after a fault that may pass, per request",
+        "Such faults are connection errors, time-outs, answers cut short, HTTP 408, 425, 429 and 5xx, and an HTML "
+        "page or nothing with HTTP 200",
+        ge=0,
+        le=1000,
+    )
+    backoff: float = key(
+        1.0,
+        "a number of seconds from 0 to 3600; the first wait between two tries, doubled with each further one",
+        "The wait grows up to a minute, and is longer where the server's Retry-After says so",
+        ge=0,
+        le=3600,
+    )
+    max_body_mb: float = key(
+        256,
+        "a number of megabytes above 0, at most 100000; a larger answer, unpacked, is refused",
+        "The scores of a busy bin are 7 to 18 MB",
+        gt=0,
+        le=100000,
+    )
+    max_requests_per_second: float | None = key(
+        None,
+        "null or a number from 0.001; requests begin no faster than that",
+        "How many are under way at a time is the profile's `dashboard` resource. There are fewer where the server "
+        "refuses requests, or answers much more slowly than it did",
+        ge=0.001,
+    )
+    on_failure: Literal["stop", "record"] = key(
+        "stop",
+        "'stop' or 'record'; a bin that cannot be had fails the run when all else is done, or is entered in the "
+        "ledger as failed",
+        "A server that takes no connections is given up, and the run fails, with either: that is no fault of a bin "
+        "(see [faults](../docs/faults.md))",
+    )
+    allow_empty: bool = key(
+        False,
+        "true or false: a window of which no bin has class scores that can be used gives tables without a row (true), "
+        "or fails the run, as it should where it means a wrong path or format (false)",
+        "The message of the failure says what lies there instead: scores of other bins, or in another format. A "
+        "[shard](../docs/archive.md) may be empty; all of them together may not. A window without any bin fails in "
+        "any case",
+    )
+
+
+class Volumes(Section):
+    """Which volumes are believed."""
+
+    above: float = key(0, "a number of mL from 0; a volume that is not above it is bad_volume", ge=0)
+    at_most: float = key(5.25, "a number of mL from 0; a volume that is above it is bad_volume", ge=0)
+
+
+class Select(Section):
+    """Which bins are asked for. Empty lists of instruments and sample types mean all."""
+
+    start: str | None = key(
+        None,
+        "a UTC day YYYY-MM-DD or a bin id, inclusive, by sample_time; null (not with a dashboard) for the archive's "
+        "first",
+        "With a bin id the bin's sample_time is the end, whatever the time in its id; the bin has to be one of the "
+        "dataset. A dashboard is asked for the bin itself (one request) where the list of its id's month does not "
+        "have it. Of raw files the time in the id is the sample_time",
+    )
+    end: str | None = key(
+        None,
+        "a UTC day YYYY-MM-DD or a bin id, inclusive, by sample_time; null (not with a dashboard) for the archive's "
+        "last",
+    )
+    instruments: list[Annotated[int, Field(ge=0)]] = key(
+        [], "a list of instrument numbers, such as [10, 125]; [] for all"
+    )
+    sample_types: list[str] = key(
+        [],
+        "a list of sample types as the dashboard spells them; [] for all",
+        "Of raw bins it is `sampleType` in the header",
+    )
+    exclude_tags: list[str] = key([], "a list of tags; a bin that has one of them is left out")
+    exclude_bins: list[str] = key([], "a list of bin ids to leave out")
+    include_skipped: bool = key(False, "true or false: keep bins that the operator flagged skip")
+    accept_zero_position: bool = key(
+        False,
+        "true or false: take latitude 0, longitude 0 for a position; false: for one that is not known",
+        "Devices and databases write 0, 0 where they know no position",
+    )
+    ml_analyzed: Volumes = section("a mapping of the keys above and at_most: which volumes are believed")
+
+
+class Classify(Section):
+    """What makes a ROI count for a class."""
+
+    threshold: float = key(
+        0.7, "a number from 0 to 1; the winning score must reach it (>=)", "Else the ROI is `unclassified`", ge=0, le=1
+    )
+    class_thresholds: FilePath | None = key(
+        None,
+        "null or the path of a CSV file class,threshold: other thresholds for single classes",
+        "Blanks around labels do not count; numbers have a decimal point. Thresholds that match no class are named in "
+        "`overview.rst`",
+    )
+    class_table: FilePath | None = key(
+        CLASS_TABLE,
+        "null or the path of a CSV file label,scientific_name,aphia_id,living,group,harmful: what labels stand for; a "
+        "further column source may say where each row is from",
+        "The one that is shipped is for WHOI's label set; see [Labels](../docs/labels.md). Labels that it lacks are "
+        "reported, counted, and in no group",
+    )
+    score_precision: Literal["auto", Precision] = key(
+        AUTO,
+        "'auto', 'float16', 'float32' or 'float64': the precision in which scores and thresholds are compared; auto: "
+        "the one in which the source stores or prints them, float64 for .mat files and float16 for all others",
+        "`run.json` names the one that was used. WHOI's neural network stores float16, which some servers print as "
+        "`0.8` and others as `0.7998046875`: in float16 they are one number. Set `float64` for a random forest whose "
+        "scores come as CSV; see [Change the threshold](../docs/how-to/threshold.md#precision)",
+    )
+
+
+class Abundance(Section):
+    """How bins are pooled."""
+
+    group_by: EachOnce[Literal["instrument", "depth", "cruise", "sample_type"]] = key(
+        ["instrument"],
+        "a list of any of instrument, depth, cruise, sample_type, each once: pooled separately within the day; [] "
+        "pools all",
+    )
+    period: Literal["day", "hour", "week", "month"] = key(
+        "day",
+        "'day', 'hour', 'week' or 'month': another span to pool over (UTC; weeks from Monday), in a table of its own "
+        "beside the daily ones",
+        "The table is `abundance_{period}.csv`; its `date` is where the span starts. The daily tables stay as they are",
+    )
+    position_tolerance_km: float = key(
+        1.0,
+        "a number of km from 0; a group whose used bins are farther apart is flagged as moving",
+        "The flag is `moving` in `coverage.csv`, for a day and group",
+        ge=0,
+    )
+    confidence: float = key(
+        0.95, "a number between 0 and 1, both excluded; the level of the two-sided Poisson intervals", gt=0, lt=1
+    )
+
+
+OF_INSTRUMENT = "a number from 0.1 to 100, pixels per um: how large an instrument's images are"
+OfInstrument = Annotated[
+    float,
+    Field(description=OF_INSTRUMENT, ge=0.1, le=100),
+    WrapValidator(partial(read, kind=float)),
+]
+
+
+class PixelSizes(Section):
+    """Pixels per um, by instrument."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Annotated[str, Field(pattern=r"^IFCB(0|[1-9][0-9]{0,4})$(?!\n)")], OfInstrument]
+
+    default: float = key(
+        3.4,
+        "a number from 0.1 to 100, pixels per um: of instruments that are not named",
+        "3.4 is iRfcb's default; ifcb-analysis has had 3.4 and, later, 2.77: ask whoever calibrated yours",
+        ge=0.1,
+        le=100,
+    )
+
+
+class Features(Section):
+    """Biovolume, carbon and size spectra."""
+
+    make: bool = key(
+        False,
+        "true or false: whether each run reads features and makes their tables. They can be asked for by name at any "
+        "time",
+        "They are `biovolume_long.csv`, `biovolume_groups.csv`, `size_spectrum.csv` and `features_ledger.csv`, and "
+        "take one request more per used bin and its class scores once again. By name: `snakemake --cores 8 features`; "
+        "see [Biovolume, carbon and sizes](../docs/how-to/features.md)",
+    )
+    pixels_per_um: PixelSizes = section(
+        "a mapping of default, and of instruments such as IFCB10 (no zero padding), to pixels per um: how large the "
+        "images are",
+        "For example `{default: 3.4, IFCB10: 2.77}`. Volumes change with its cube",
+    )
+
+
+class Report(Section):
+    """Figures and the report."""
+
+    make: bool | None = key(
+        None,
+        "null, true or false: whether each run makes figures and the report; null: the embedded demo run alone. They "
+        "can be asked for by name at any time",
+        "By name: `snakemake --cores 8 figures`",
+    )
+    top_classes: int = key(
+        20,
+        "a whole number from 1 to 200: figures show that many classes, the most abundant ones",
+        "They are the most abundant over the whole window, without `unclassified` and those that the class table "
+        "calls not living",
+        ge=1,
+        le=200,
+    )
+    one_class: Label | None = key(
+        None,
+        "null or a label of the classifier: the class that is shown bin by bin; null: the most abundant",
+        "The figure is `bin_series`",
+        alias="class",
+    )
+
+
+class Images(Section):
+    """Images of bins, and the montages of classes."""
+
+    make: bool = key(
+        False,
+        "true or false: whether each run makes the montages, which are then in the report too. They can be asked for "
+        "by name at any time",
+        "By name: `snakemake --cores 8 montages`; see [Images](../docs/how-to/images.md)",
+    )
+    classes: EachOnce[Label] = key(
+        [],
+        "a list of labels of the classifier, each once: only images of ROIs that these classes won, and montages of "
+        "these; [] for all images, and montages of the report's top classes",
+        "Classes win at their thresholds",
+    )
+    bins: EachOnce[str] = key(
+        [], "a list of bin ids, each once: images and montages of these bins only; [] for all used bins"
+    )
+    stitch: bool = key(
+        True,
+        "true or false: the two ROIs into which old instruments take a large target as one image, under the number of "
+        "the first, or as they are",
+    )
+    per_class: int = key(
+        24,
+        "a whole number from 1 to 200: so many top-scoring ROIs, and as many on either side of the threshold "
+        "together, are in a montage",
+        "Those at the threshold are the nearest to it, half of them from either side",
+        ge=1,
+        le=200,
+    )
+
+
+class Recheck(Section):
+    """What `snakemake recheck` asks for again."""
+
+    scores: Literal["no_scores", "all"] = key(
+        "no_scores",
+        "'no_scores' or 'all': which bins' class scores to ask for again",
+        "`no_scores` are those of bins that had none",
+    )
+    days: int | None = key(
+        None,
+        "null or a whole number from 1 to 36500: only bins of the last so many days (UTC); null for all",
+        ge=1,
+        le=36500,
+    )
+
+
+class Creator(Section):
+    """Whom to cite and to ask."""
+
+    name: str | None = key(None, "a text on one line: the full name of the creator", pattern=LINE)
+    email: str | None = key(
+        None, "an e-mail address of the creator", pattern=r"^[A-Za-z0-9._%+-]{1,200}@[A-Za-z0-9.-]{1,200}$(?!\n)"
+    )
+
+
+class Seabass(Section):
+    """What only SeaBASS asks for."""
+
+    experiment: str | None = key(
+        None,
+        "a name of letters, digits, '.', '_' and '-': the SeaBASS experiment, agreed on with its staff",
+        pattern=NAME,
+    )
+    cruise: str | None = key(
+        None, "a name of letters, digits, '.', '_' and '-': the cruise or, of a mooring, the deployment", pattern=NAME
+    )
+    documents: list[Annotated[str, Field(pattern=NAME)]] = key(
+        [],
+        "a list of file names of letters, digits, '.', '_' and '-': the protocol, checklist and list of categories "
+        "that are submitted with the file",
+    )
+
+
+class Export(Section):
+    """What is made for repositories, and what they want to be told beside the numbers."""
+
+    # What a repository does not take a file without.
+    NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "netcdf": ("title", "summary", "institution", "license", "creator.name"),
+        "darwin_core": ("title", "summary", "institution", "license", "model", "creator.name", "creator.email"),
+        "seabass": (
+            *("institution", "creator.name", "creator.email"),
+            *("seabass.experiment", "seabass.cruise", "seabass.documents"),
+        ),
+        "erddap": ("title", "summary", "institution", "license", "info_url"),
+    }
+
+    formats: EachOnce[Literal["netcdf", "darwin_core", "seabass", "erddap"]] = key(
+        [],
+        "a list of any of netcdf, darwin_core, seabass, erddap, each once; [] for none",
+        "The files lie below `results/{dataset}/exports/`. What each of them needs of the keys below, and leaves out, "
+        "is in [Export](../docs/how-to/export.md)",
+    )
+    title: str | None = key(None, "a text on one line: the title of the dataset as an archive shows it", pattern=LINE)
+    summary: str | None = key(
+        None, "a text on one line: what was sampled where, when and how, in a few sentences", pattern=LINE
+    )
+    institution: str | None = key(None, "a text on one line: the institution that made the data", pattern=LINE)
+    license: str | None = key(
+        None,
+        "'CC0-1.0', 'CC-BY-4.0' or 'CC-BY-NC-4.0': the licence; OBIS and GBIF take no other",
+        pattern=r"^(CC0-1\.0|CC-BY-4\.0|CC-BY-NC-4\.0)$(?!\n)",
+    )
+    info_url: str | None = key(
+        None, "an http:// or https:// address of a page about the dataset", pattern=r"^https?://[!-~]{1,2000}$(?!\n)"
+    )
+    model: str | None = key(
+        None, "a text on one line: name, version and address of the classifier that made the scores", pattern=LINE
+    )
+    creator: Creator = section("a mapping of the keys name and email: whom to cite and to ask")
+    seabass: Seabass = section("a mapping of the keys experiment, cruise and documents: what only SeaBASS asks for")
+
+
+class Config(Section):
+    """All of the config, checked. `settings.resolve` makes one of what was written."""
+
+    # The keys that a kind of source cannot do without.
+    NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "directory": ("source.path",),
+        "bucket": ("source.path",),
+        "dashboard": ("source.url", "select.start", "select.end"),
+    }
+
+    dataset: str = key(
+        "demo",
+        "text of letters, digits, '.', '_' and '-', not starting with '.' or '-': the dataset's name on the "
+        "dashboard, which has no '.'; also the folder under results/",
+        "It is the word behind `dataset=` in the dashboard's address",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)",
+    )
+    shard: str | None = key(
+        None,
+        "null, a year such as '2012', a month such as '2012-07', or 'merge'; a part of a window that is too long for "
+        "one run, or the tables of all its parts put together",
+        "One run should hold some 30,000 bins. Make each part, then `merge`; see [A whole archive](../docs/archive.md)",
+        pattern=r"^([0-9]{4}(-(0[1-9]|1[0-2]))?|merge)$(?!\n)",
+    )
+    source: Source = section("a mapping: where bins come from")
+    select: Select = section("a mapping: which bins")
+    classify: Classify = section("a mapping: what makes a ROI count for a class")
+    abundance: Abundance = section("a mapping: how bins are pooled")
+    features: Features = section("a mapping: biovolume, carbon and size spectra from the bins' features")
+    report: Report = section("a mapping: figures and the report")
+    images: Images = section("a mapping: images of bins, and the montages of classes")
+    recheck: Recheck = section("a mapping: what `snakemake recheck` asks for again")
+    export: Export = section("a mapping: what is made for archives, and what they want to be told beside the numbers")
+
+    def as_written(self) -> dict[str, Any]:
+        """The whole config as plain values, by the keys of a config file."""
+        return self.model_dump()
+
+    @cached_property
+    def window(self) -> Window:
+        """The window, or the part of it that lies in the shard; ValueError if there is none."""
+        whole = Window(
+            *(Bound.parse(text) if text is not None else None for text in (self.select.start, self.select.end))
+        )
+        return whole if self.shard in (None, MERGE) else whole.within(self.shard)
+
+    @cached_property
+    def class_thresholds(self) -> dict[str, float]:
+        """The thresholds of single classes, by label; ConfigError for a file that is none of thresholds."""
+        path = self.classify.class_thresholds
+        return read_class_thresholds(path) if path is not None else {}
+
+    @cached_property
+    def class_table(self) -> dict[str, dict[str, str]]:
+        """The class table: label to traits; ConfigError for a file that is none."""
+        path = self.classify.class_table
+        if path == CLASS_TABLE and not Path(path).exists():  # another workflow uses this one as a module
+            path = str(WORKFLOW / path)
+        return read_class_table(path)
+
+    @cached_property
+    def deployments(self) -> list[Deployment]:
+        """Where instruments were; ConfigError for a file that does not say it."""
+        path = self.source.deployments
+        return read_deployments(path) if path is not None else []
