@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config.model import OF_INSTRUMENT, Config
@@ -62,7 +61,7 @@ def all_told(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _told(error: ErrorDetails, given: Mapping[str, Any]) -> str:
+def _told(error: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     """One of the faults. An entry of a list is told by the list's key."""
     path = [part for part in error["loc"] if isinstance(part, str)]
     if error["type"] == "extra_forbidden":
