@@ -1,4 +1,4 @@
-"""Make the reference pages from the config, tables and figures of the package when the site is built (a MkDocs hook)."""
+"""Make the reference pages from the config, tables and figures of the package: a hook of MkDocs."""
 
 import json
 import sys
@@ -15,6 +15,7 @@ from ifcb_abundance.config import Config  # noqa: E402 - found by the line above
 from ifcb_abundance.config.documents import keys  # noqa: E402
 from ifcb_abundance.config.section import section_of  # noqa: E402
 from ifcb_abundance.figures.registry import FIGURES  # noqa: E402
+from ifcb_abundance.tables.registry import TABLES  # noqa: E402
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -41,11 +42,15 @@ def config_page() -> str:
 
 
 def tables_page() -> str:
-    """Each table's columns: type, unit, meaning."""
+    """List the files of each table, who makes them and when, and its columns: type, unit, meaning."""
     tables = yaml.safe_load((PACKAGE / "tables" / "tables.yaml").read_text(encoding="utf-8"))
     lines = ["# Tables", "", "Times are UTC. An empty cell is a missing value; zero is a count.", ""]
     for name, table in tables.items():
-        lines += [f"## {name}", "", _cell(str(table["title"])), "", "| column | type | meaning |", "|---|---|---|"]
+        lines += [f"## {name}", "", _cell(str(table["title"])), ""]
+        for file in (each for each in TABLES.values() if each.schema == name):
+            days = f" Each day's part: `{file.part}`." if file.part else ""
+            lines.append(f"- `{file.merged}`: rule `{file.made_by}`, {file.when}.{days}")
+        lines += ["", "| column | type | meaning |", "|---|---|---|"]
         for field in table["fields"]:
             unit = f" ({field['unit']})" if field.get("unit") else ""
             lines.append(f"| `{field['name']}` | {field['type']} | {_cell(field['description'])}{unit} |")

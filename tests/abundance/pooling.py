@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ifcb_abundance.abundance.days import DayFiles, pool_abundance
+from ifcb_abundance.abundance.days import pool_abundance
 from ifcb_abundance.bins.statuses import WANTED, FeaturesStatus, ScoresStatus
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.config import Select
-from ifcb_abundance.features.biovolume import FeatureFiles, pool_biovolume
+from ifcb_abundance.features.biovolume import pool_biovolume
 from ifcb_abundance.features.summary import FeaturesProvenance, write_features_summary
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import Provenance, RoiWinners, best_scores, find_winners, write_summary
@@ -50,8 +50,8 @@ def records(bins: Sequence[Row]) -> pd.DataFrame:
     return from_records([{name: str(value) for name, value in ({"tags": ""} | row).items()} for row in bins], "here")
 
 
-def day_files(folder: Path) -> DayFiles:
-    return DayFiles(**{name: str(folder / file) for name, file in PARTS.items()})
+def day_files(folder: Path) -> dict[str, str]:
+    return {name: str(folder / file) for name, file in PARTS.items()}
 
 
 class Pooled:
@@ -101,8 +101,8 @@ def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], cut: b
 FEATURE_PARTS = {name: f"{name}.csv" for name in ("biovolume", "biovolume_groups", "size_spectrum", "features_ledger")}
 
 
-def feature_files(folder: Path) -> FeatureFiles:
-    return FeatureFiles(**{name: str(folder / file) for name, file in FEATURE_PARTS.items()})
+def feature_files(folder: Path) -> dict[str, str]:
+    return {name: str(folder / file) for name, file in FEATURE_PARTS.items()}
 
 
 class PooledFeatures:

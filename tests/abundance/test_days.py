@@ -278,7 +278,7 @@ class Merge:
     def __init__(self, folder: Path, last: Rois | str) -> None:
         self.folder, self.catalog = folder, folder / "catalog.csv"
         self.merged = day_files(folder / "merged")
-        self.abundance, self.ledger = Path(self.merged.abundance), Path(self.merged.ledger)
+        self.abundance, self.ledger = Path(self.merged["abundance"]), Path(self.merged["ledger"])
         bins = [a_bin(n, day=day) for day, numbers in DAYS.items() for n in numbers]
         scores = [rois(A=1), rois(A=2), last]
         self.pooled = [pool(folder / day, [bins[n] for n in of], [scores[n] for n in of]) for day, of in DAYS.items()]
@@ -322,10 +322,10 @@ def test_the_merged_table_is_the_days_one_after_the_other(merge: Merge) -> None:
     ]
     for name, table in {"groups": "groups_long", "coverage": "coverage"}.items():
         one, two = (day.bytes[name].decode().splitlines() for day in merge.pooled)
-        assert Path(getattr(merge.merged, name)).read_text().splitlines() == [*one, *two[1:]]
-        table_files.read(table, getattr(merge.merged, name))
+        assert Path(merge.merged[name]).read_text().splitlines() == [*one, *two[1:]]
+        table_files.read(table, merge.merged[name])
     bins = pd.concat([day.bins for day in merge.pooled], ignore_index=True)
-    pd.testing.assert_frame_equal(pd.read_parquet(merge.merged.bins), bins)
+    pd.testing.assert_frame_equal(pd.read_parquet(merge.merged["bins"]), bins)
 
 
 @pytest.mark.parametrize("bins", [[(0, 1)], [(0, 1), (2, 3)], [(0, 1), (4,)]])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import FeaturesError, TableError
 from ifcb_abundance.config import Select
-from ifcb_abundance.features.biovolume import FeatureFiles, carbon, cubic_um, merge_biovolume, pool_biovolume
+from ifcb_abundance.features.biovolume import carbon, cubic_um, merge_biovolume, pool_biovolume
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off, esd, size_bin, spectrum
 from ifcb_abundance.features.summary import read_features
 from ifcb_abundance.pooling.method import Method
@@ -260,14 +260,14 @@ def test_every_object_is_in_one_bin_of_a_spectrum(of_objects: list[float], ml: f
 
 def merge(
     tmp_path: Path, bins: list[Row], scores: list[Rois | str], volumes: Any = None, **options: Any
-) -> FeatureFiles:
+) -> dict[str, str]:
     """A day, merged: the account has to agree with the ledger."""
     tmp_path.mkdir(exist_ok=True)
     pool(tmp_path / "day", bins, scores, **TABLE)
     pool_features(tmp_path / "day", bins, scores, volumes, **TABLE)
     catalog = tmp_path / "catalog.csv"
     table_files.write(records(bins)[table_files.columns("catalog")], "catalog", catalog)
-    merged = FeatureFiles(**{name: str(tmp_path / file) for name, file in FEATURE_PARTS.items()})
+    merged = feature_files(tmp_path)
     given: dict[str, Any] = {"pixels": {"default": 1.0}, "allowed": True} | options
     tables: dict[str, Any] = {"ledger": options.get("ledger", tmp_path / "day" / "ledger.csv"), "catalog": catalog}
     tables |= {name: [tmp_path / "day" / file] for name, file in FEATURE_PARTS.items()}
@@ -278,7 +278,7 @@ def merge(
 def test_the_account_has_the_used_bins_of_the_ledger(tmp_path: Path) -> None:
     bins = [a_bin(1), a_bin(2), a_bin(3, skip=1)]
     merged = merge(tmp_path, bins, [rois(A=1), "no_scores", rois(A=1)])
-    assert pd.read_csv(merged.features_ledger)["bin"].tolist() == [bins[0]["pid"]]
+    assert pd.read_csv(merged["features_ledger"])["bin"].tolist() == [bins[0]["pid"]]
     ledger = tmp_path / "other.csv"
     ledger.write_text((tmp_path / "day" / "ledger.csv").read_text().replace("no_scores,reason: no_scores", "used,"))
     with pytest.raises(TableError, match=f"1 bin, .* has 2 used; not in both: .*{bins[1]['pid']}"):

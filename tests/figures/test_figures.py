@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from ifcb_abundance.abundance.days import DayFiles, merge_abundance
+from ifcb_abundance.abundance.days import merge_abundance
 from ifcb_abundance.classes.top_classes import top_classes
-from ifcb_abundance.features.biovolume import FeatureFiles, merge_biovolume
+from ifcb_abundance.features.biovolume import merge_biovolume
 from ifcb_abundance.figures import bin_series, positions, span, time_series
 from ifcb_abundance.figures.chart_parts import NOT_LIVING
 from ifcb_abundance.figures.coverage_calendar import NO_BINS
@@ -64,11 +64,11 @@ class Run:
         listed = pd.concat([records([row for row, _ in day]) for day in days])
         table_files.write(listed[table_files.columns("catalog")], "catalog", catalog)
         parts = {name: [of_day / file for of_day in folders] for name, file in PARTS.items()}
-        merged = DayFiles(**{name: str(folder / file) for name, file in MERGED.items()})
+        merged = {name: str(folder / file) for name, file in MERGED.items()}
         merge_abundance(parts, catalog, Method(**method), True, folder / "bins", merged)
-        tables: dict[str, Any] = {"ledger": merged.ledger, "catalog": catalog}
+        tables: dict[str, Any] = {"ledger": merged["ledger"], "catalog": catalog}
         tables |= {name: [of_day / file for of_day in folders] for name, file in FEATURE_PARTS.items()}
-        of_features = FeatureFiles(**{name: str(folder / file) for name, file in FEATURE_PARTS.items()})
+        of_features = {name: str(folder / file) for name, file in FEATURE_PARTS.items()}
         merge_biovolume(tables, of_features, Method(**method), {"default": 1.0}, True, folder)
         both = {**MERGED, **FEATURE_PARTS}
         self.tables = {"catalog": catalog, **{name: folder / file for name, file in both.items()}}

@@ -1,7 +1,6 @@
 """Small runs in a folder, with the tables and run.json, from days that a test describes ROI by ROI."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,9 @@ def a_run(
     catalog = folder / "catalog.csv"
     table_files.write(records([row for bins, _ in days for row in bins]), "catalog", catalog)
     parts = {name: [folder / str(number) / file for number in range(len(days))] for name, file in PARTS.items()}
-    merged = replace(day_files(folder), abundance=str(folder / "abundance_long.csv"))
+    merged = day_files(folder) | {"abundance": str(folder / "abundance_long.csv")}
     merge_abundance(parts, catalog, Method(**chosen), True, folder / "bins", merged)
-    files = (catalog, merged.ledger, merged.abundance, folder, folder / "run.json")
+    files = (catalog, merged["ledger"], merged["abundance"], folder, folder / "run.json")
     record_run(config, {"path": "here"}, *files, class_thresholds=thresholds)
     return folder
 

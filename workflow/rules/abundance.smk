@@ -6,7 +6,7 @@ rule pool_abundance:
         catalog=ancient(f"{TABLES}/catalog.csv"),  # what it says of the day is among the params
         summaries=summaries_of_day,
     output:
-        **{name: f"{RESULTS}/{path}" for name, path in PARTS.items()},
+        **{name: table.part_in(RESULTS) for name, table in OF_DAYS.items()},
     log:
         f"{LOGS}/pool_abundance/{{date}}.log",
     priority: 1  # before any bin: a finished day is off the list
@@ -23,7 +23,7 @@ rule pool_abundance:
             input.summaries,
             METHOD,
             params.cut,
-            day_files(output),
+            dict(output.items()),
             stated(OF_DAY, wildcards),
         )
 
@@ -38,12 +38,12 @@ OF_MERGED = {
 
 rule merge_abundance:
     input:
-        **{name: lambda wildcards, name=name: all_parts(name) for name in PARTS},
+        **{name: lambda wildcards, name=name: all_parts(name) for name in OF_DAYS},
         catalog=f"{TABLES}/catalog.csv",
     output:
-        **{name: f"{TABLES}/{path}" for name, path in MERGED.items() if name != "coverage"},
+        **{name: table.merged_in(TABLES) for name, table in OF_DAYS.items() if name != "coverage"},
         coverage=report(
-            f"{TABLES}/{MERGED['coverage']}",
+            OF_DAYS["coverage"].merged_in(TABLES),
             category="Tables",
             caption="../report/coverage.rst",
             labels={"table": "coverage", "form": "CSV"},
@@ -55,7 +55,7 @@ rule merge_abundance:
         record_failures=RECORD_FAILURES,
         allow_empty=MAY_BE_EMPTY,
     run:
-        parts, merged = dict(input.items()), day_files(output)
+        parts, merged = dict(input.items()), dict(output.items())
         logged(log[0], abundance.merge_abundance, parts, input.catalog, METHOD, merged=merged, **OF_MERGED)
 
 

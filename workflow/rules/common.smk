@@ -65,8 +65,9 @@ from ifcb_abundance.recheck import reread as recheck
 from ifcb_abundance.report import run_record
 from ifcb_abundance.scores import summary as scores
 from ifcb_abundance.catalog import shards
-from ifcb_abundance.tables import table_files
+from ifcb_abundance.tables import registry as table_registry, table_files
 from ifcb_abundance.bins.ids import PATTERN as BIN_ID, parse_bin_id
+from ifcb_abundance.bins.layout import SUMMARY, ZIP, Layout, of_bin
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.job_log import logged
 from ifcb_abundance.common.progress import Progress
@@ -100,19 +101,13 @@ WINDOW = CONFIG.window
 SOURCE = open_source(SETTINGS["dataset"], SETTINGS["source"])
 if SETTINGS["classify"]["score_precision"] == AUTO:  # what it stands for is recorded, and compared by all
     SETTINGS["classify"]["score_precision"] = SOURCE.score_precision
-SHARDS = (
-    shards.find_shards(f"results/{SETTINGS['dataset']}/shards", WINDOW.shards(), SETTINGS)
-    if SETTINGS["shard"] == MERGE
-    else []
-)
+SHARD = SETTINGS["shard"]
+LAYOUT = Layout(SETTINGS["dataset"], None if SHARD == MERGE else SHARD)
+SHARDS = shards.find_shards(LAYOUT.shards, WINDOW.shards(), SETTINGS) if SHARD == MERGE else []
 
 STARTED = time.time()
-RESULTS = f"results/{SETTINGS['dataset']}"
-SUMMARIES = f"{RESULTS}/bins"
-FEATURES = f"{RESULTS}/features"
-SHARD = SETTINGS["shard"]
-TABLES = RESULTS if SHARD in (None, MERGE) else f"{RESULTS}/shards/{SHARD}"
-LOGS = f"logs/{SETTINGS['dataset']}"
+RESULTS, TABLES, LOGS = LAYOUT.results, LAYOUT.tables, LAYOUT.logs
+SUMMARIES, FEATURES = LAYOUT.summaries, LAYOUT.features
 DEMO = "resources/demo"
 # A shard may have no bin, or none with scores; all of them together may not.
 MAY_BE_EMPTY = SETTINGS["source"]["allow_empty"] or SHARD not in (None, MERGE)
@@ -132,8 +127,7 @@ PIXELS = SETTINGS["features"]["pixels_per_um"]
 FEATURES_WANTED = SETTINGS["features"]["make"]
 CLASS_TABLE_SHA256 = sha256(repr(CLASS_TABLE).encode()).hexdigest()
 
-FIGURES = f"{TABLES}/figures"
-MONTAGES = f"{TABLES}/montages"
+FIGURES, MONTAGES = LAYOUT.figures, LAYOUT.montages
 FIGURE_OPTIONS = FigureOptions(
     dataset=SETTINGS["dataset"],
     group_by=METHOD.group_by,
@@ -146,45 +140,10 @@ REPORT_WANTED = SETTINGS["report"]["make"]
 if REPORT_WANTED is None:
     REPORT_WANTED = SETTINGS["source"]["kind"] == "directory" and SETTINGS["source"]["path"] == DEMO
 
-# The tables that a day's job makes, and what they are merged into, by the names of abundance.DayFiles.
-PARTS = {
-    "abundance": "daily/{date}.csv",
-    "ledger": "ledger/{date}.csv",
-    "groups": "groups/{date}.csv",
-    "coverage": "coverage/{date}.csv",
-    "bins": "bins_long/{date}.parquet",
-    "sweep": "sweep/{date}.parquet",
-}
-MERGED = {
-    "abundance": "abundance_long.csv",
-    "ledger": "ledger.csv",
-    "groups": "groups_long.csv",
-    "coverage": "coverage.csv",
-    "bins": "bins_long.parquet",
-    "sweep": "threshold_sweep.csv",
-}
-# Likewise those that are made of features, by the names of biovolume.FeatureFiles.
-FEATURE_PARTS = {
-    "biovolume": "biovolume/{date}.csv",
-    "biovolume_groups": "biovolume_groups/{date}.csv",
-    "size_spectrum": "size_spectrum/{date}.csv",
-    "features_ledger": "features_ledger/{date}.csv",
-}
-FEATURE_PROOF = "features_ledger/{date}.json"  # what a day's parts were made of; of the others' one part says it
-FEATURE_MERGED = {name: f"{table}.csv" for name, table in biovolume.TABLES.items()}
-# File to schema of all tables that a run makes, for the description that goes with them.
-DESCRIBED = {
-    "abundance_long.csv": "abundance_long",
-    "abundance_long.parquet": "abundance_long",
-    **({} if PERIOD == "day" else {f"abundance_{PERIOD}.csv": "abundance_long"}),
-    "groups_long.csv": "groups_long",
-    "bins_long.parquet": "bins_long",
-    "coverage.csv": "coverage",
-    "ledger.csv": "ledger",
-    "catalog.csv": "catalog",
-    "threshold_sweep.csv": "threshold_sweep",
-    **({FEATURE_MERGED[name]: table for name, table in biovolume.TABLES.items()} if FEATURES_WANTED else {}),
-}
+# The tables that are merged from days: of class scores, and of features.
+OF_DAYS = table_registry.made_by("merge_abundance")
+OF_FEATURE_DAYS = table_registry.made_by("merge_biovolume")
+DESCRIBED = table_registry.described(table_registry.wanted(PERIOD, FEATURES_WANTED, whole=True))
 # What archives are told, and what is made for them.
 PUBLICATION = exports.Publication(
     dataset=SETTINGS["dataset"],
@@ -201,10 +160,10 @@ PUBLICATION = exports.Publication(
     documents=SETTINGS["export"]["seabass"]["documents"],
 )
 EXPORTS = {
-    "netcdf": f"{TABLES}/exports/{SETTINGS['dataset']}.nc",
-    "darwin_core": f"{TABLES}/exports/{SETTINGS['dataset']}_darwin_core.zip",
-    "seabass": f"{TABLES}/exports/{SETTINGS['dataset']}.sb",
-    "erddap": f"{TABLES}/exports/{SETTINGS['dataset']}_erddap.xml",
+    "netcdf": LAYOUT.export(".nc"),
+    "darwin_core": LAYOUT.export("_darwin_core.zip"),
+    "seabass": LAYOUT.export(".sb"),
+    "erddap": LAYOUT.export("_erddap.xml"),
 }
 RECHECK = {
     "criteria": CRITERIA,
@@ -245,10 +204,8 @@ wildcard_constraints:
 def targets():
     """The results of a run that hold all of it; other shapes of them only when all shards are together."""
     whole = TABLES == RESULTS
-    others = (*DESCRIBED, "abundance_wide.csv", "datapackage.json") if whole else ("catalog.csv",)
-    of_features = FEATURE_MERGED.values() if FEATURES_WANTED else ()
-    merged = [*MERGED.values(), *of_features, *others, "run.json", "overview.rst"]
-    tables = [f"{TABLES}/{name}" for name in dict.fromkeys(merged)]
+    tables = [table.merged_in(TABLES) for table in table_registry.wanted(PERIOD, FEATURES_WANTED, whole)]
+    tables += [f"{TABLES}/{name}" for name in ("run.json", "overview.rst", *(["datapackage.json"] if whole else []))]
     shown = [*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and whole else []
     shown += [MONTAGES] if IMAGES["make"] and whole else []
     return tables + shown + [EXPORTS[name] for name in SETTINGS["export"]["formats"] if whole]
@@ -270,16 +227,16 @@ def parts(wildcards):
     """
     if SHARDS:
         return []
-    made = deleted_summaries(summary_path, PARTS["abundance"])
-    made += [path for part in PARTS.values() for path in all_days(part)]
+    made = deleted_summaries(summary_path, OF_DAYS["abundance"])
+    made += [path for table in OF_DAYS.values() for path in all_days(table)]
     return made + (parts_of_features(wildcards) if FEATURES_WANTED else [])
 
 
 def parts_of_features(wildcards):
     if SHARDS:
         return []
-    made = deleted_summaries(features_path, FEATURE_PARTS["biovolume"])
-    return made + [path for part in FEATURE_PARTS.values() for path in all_days(part)]
+    made = deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"])
+    return made + [path for table in OF_FEATURE_DAYS.values() for path in all_days(table)]
 
 
 def selection():
@@ -298,27 +255,27 @@ def bins_of_day(wildcards):
 
 
 def summary_path(bin_id):
-    return f"{SUMMARIES}/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
+    return of_bin(SUMMARIES, SUMMARY, bin_id)
 
 
 def features_path(bin_id):
-    return f"{FEATURES}/{parse_bin_id(bin_id).folder}/{bin_id}.parquet"
+    return of_bin(FEATURES, SUMMARY, bin_id)
 
 
-def deleted_summaries(path_of, part):
+def deleted_summaries(path_of, table):
     """The summaries that are not there although their day is made: the day alone does not miss them."""
-    made = {date for date in selection().wanted if Path(RESULTS, part.format(date=date)).exists()}
+    made = {date for date in selection().wanted if Path(table.part_in(RESULTS, date)).exists()}
     return [path for date in made for path in map(path_of, selection().wanted[date]) if not Path(path).exists()]
 
 
-def all_days(part):
-    return [f"{RESULTS}/{part.format(date=date)}" for date in selection().days]
+def all_days(table):
+    return [table.part_in(RESULTS, date) for date in selection().days]
 
 
 def all_parts(name):
     """What a merged table is made of: its days, or its shards."""
-    merged, part = {**MERGED, **FEATURE_MERGED}[name], {**PARTS, **FEATURE_PARTS}[name]
-    return [f"{shard}/{merged}" for shard in SHARDS] or all_days(part)
+    table = table_registry.TABLES[name]
+    return [table.merged_in(shard) for shard in SHARDS] or all_days(table)
 
 
 def priority_of_day(wildcards):
@@ -341,14 +298,6 @@ def day_is_cut(wildcards):
         if end and end.bin
     )
     return cut or f"{listed_at():%Y-%m-%d}" <= wildcards.date
-
-
-def day_files(output):
-    return abundance.DayFiles(**dict(output.items()))
-
-
-def feature_files(output):
-    return biovolume.FeatureFiles(**dict(output.items()))
 
 
 def bins_to_read(rule):
@@ -402,7 +351,7 @@ def image_zips(wildcards):
     bins = IMAGES["bins"]
     if IMAGES["classes"] or not bins:
         bins = table_files.read("image_bins", checkpoints.list_images.get().output[0])["bin"]
-    return [f"{RESULTS}/images/{parse_bin_id(bin_id).folder}/{bin_id}.zip" for bin_id in bins]
+    return [of_bin(LAYOUT.images, ZIP, bin_id) for bin_id in bins]
 
 
 def examples_of_bins():
@@ -417,7 +366,7 @@ def read_examples(path, changed):
 
 
 def example_zips(wildcards):
-    return [f"{TABLES}/examples/{parse_bin_id(bin_id).folder}/{bin_id}.zip" for bin_id in examples_of_bins()]
+    return [of_bin(LAYOUT.examples, ZIP, bin_id) for bin_id in examples_of_bins()]
 
 
 def jobs_to_do(rule):

@@ -6,11 +6,11 @@
 
 rule summarize_features:
     input:
-        f"{SUMMARIES}/{{folder}}/{{bin}}.parquet",
+        f"{SUMMARIES}/{SUMMARY}",
         # none from a dashboard
         features_of_bin,
     output:
-        f"{FEATURES}/{{folder}}/{{bin}}.parquet",
+        f"{FEATURES}/{SUMMARY}",
     log:
         f"{LOGS}/summarize_features/{{folder}}/{{bin}}.log",
     priority: priority_of_day
@@ -38,8 +38,8 @@ rule pool_biovolume:
         catalog=ancient(f"{TABLES}/catalog.csv"),  # what it says of the day is among the params
         summaries=features_of_day,
     output:
-        **{name: f"{RESULTS}/{path}" for name, path in FEATURE_PARTS.items()},
-        proof=f"{RESULTS}/{FEATURE_PROOF}",
+        **{name: table.part_in(RESULTS) for name, table in OF_FEATURE_DAYS.items()},
+        proof=f"{RESULTS}/{table_registry.FEATURES_PROOF}",
     log:
         f"{LOGS}/pool_biovolume/{{date}}.log",
     priority: 1
@@ -49,7 +49,7 @@ rule pool_biovolume:
     params:
         **OF_DAYS_FEATURES,
     run:
-        files, of = feature_files(output), stated(OF_DAYS_FEATURES, wildcards)
+        files, of = dict(output.items()), stated(OF_DAYS_FEATURES, wildcards)
         logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files, of)
 
 
@@ -64,11 +64,11 @@ OF_FEATURES = {
 
 rule merge_biovolume:
     input:
-        **{name: lambda wildcards, name=name: all_parts(name) for name in FEATURE_PARTS},
+        **{name: lambda wildcards, name=name: all_parts(name) for name in OF_FEATURE_DAYS},
         ledger=f"{TABLES}/ledger.csv",
         catalog=f"{TABLES}/catalog.csv",
     output:
-        **{name: f"{TABLES}/{path}" for name, path in FEATURE_MERGED.items()},
+        **{name: table.merged_in(TABLES) for name, table in OF_FEATURE_DAYS.items()},
     log:
         f"{LOGS}/merge_biovolume.log",
     localrule: True
@@ -76,14 +76,14 @@ rule merge_biovolume:
         record_failures=RECORD_FAILURES,
         pixels_per_um=PIXELS,  # it is among the days', which are not looked at where features are not asked for
     run:
-        logged(log[0], biovolume.merge_biovolume, dict(input.items()), feature_files(output), **OF_FEATURES)
+        logged(log[0], biovolume.merge_biovolume, dict(input.items()), dict(output.items()), **OF_FEATURES)
 
 
 # With all tables: they are of one threshold.
 rule features:
     input:
         targets(),
-        [f"{TABLES}/{name}" for name in FEATURE_MERGED.values()],
+        [table.merged_in(TABLES) for table in OF_FEATURE_DAYS.values()],
         figure_files([figure.name for figure in registry.FIGURES.values() if figure.needs_features]),
         parts,
         parts_of_features,

@@ -24,7 +24,7 @@ for figure in registry.FIGURES.values():
         name:
             f"draw_{figure.name}"
         input:
-            **{table: f"{TABLES}/{({**MERGED, **FEATURE_MERGED}).get(table, 'catalog.csv')}" for table in figure.tables},
+            **{table: table_registry.TABLES[table].merged_in(TABLES) for table in figure.tables},
             scripts=rules.bundle_scripts.output[0],
         output:
             **{

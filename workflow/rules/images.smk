@@ -12,7 +12,7 @@ exampled = Progress("bins of montages", lambda: jobs_to_do("extract_examples"))
 
 checkpoint list_images:
     input:
-        f"{TABLES}/{MERGED['bins']}",
+        f"{TABLES}/bins_long.parquet",
     output:
         f"{TABLES}/image_bins.csv",
     log:
@@ -31,7 +31,7 @@ rule extract_images:
         files_of_images,
         archive=ancient(SOURCE.catalog_files()),
     output:
-        f"{RESULTS}/images/{{folder}}/{{bin}}.zip",
+        f"{LAYOUT.images}/{ZIP}",
     log:
         f"{LOGS}/extract_images/{{folder}}/{{bin}}.log",
     localrule: True
@@ -84,7 +84,7 @@ rule extract_examples:
         files_of_examples,
         chosen=ancient(f"{TABLES}/montages.csv"),  # what it says of the bin is among the params
     output:
-        f"{TABLES}/examples/{{folder}}/{{bin}}.zip",
+        f"{LAYOUT.examples}/{ZIP}",
     log:
         f"{LOGS}/extract_examples/{{folder}}/{{bin}}.log",
     localrule: True

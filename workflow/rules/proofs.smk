@@ -76,11 +76,11 @@ def summaries_of_day(wildcards):
     """The scores summaries of a day. Parts without a record have to prove that they are of these summaries."""
     bins = selection().wanted[wildcards.date]
     summaries = list(map(summary_path, bins))
-    parts = {name: f"{RESULTS}/{part.format(date=wildcards.date)}" for name, part in PARTS.items()}
+    parts = {name: table.part_in(RESULTS, wildcards.date) for name, table in OF_DAYS.items()}
 
     def prove():
         right = all(scores.proves_itself(SOURCE, *each) for each in zip(bins, summaries))
-        files, of = abundance.DayFiles(**parts), stated(OF_DAY, wildcards)
+        files, of = parts, stated(OF_DAY, wildcards)
         return right and abundance.proves_itself(bins_of_day(wildcards), summaries, files, of)
 
     return untimed(summaries, DOUBT.proven(list(parts.values()), prove))
@@ -90,8 +90,8 @@ def features_of_day(wildcards):
     """Likewise the features summaries."""
     bins = selection().wanted[wildcards.date]
     summaries = list(map(features_path, bins))
-    parts = {**FEATURE_PARTS, "proof": FEATURE_PROOF}
-    parts = {name: f"{RESULTS}/{part.format(date=wildcards.date)}" for name, part in parts.items()}
+    parts = {name: table.part_in(RESULTS, wildcards.date) for name, table in OF_FEATURE_DAYS.items()}
+    parts["proof"] = f"{RESULTS}/{table_registry.FEATURES_PROOF.format(date=wildcards.date)}"
 
     def prove():
         right = all(
@@ -100,7 +100,7 @@ def features_of_day(wildcards):
             for bin_id, of_scores, of_features in zip(bins, map(summary_path, bins), summaries)
         )
         of = stated(OF_DAYS_FEATURES, wildcards)
-        return right and biovolume.proves_itself(summaries, biovolume.FeatureFiles(**parts), of)
+        return right and biovolume.proves_itself(summaries, parts, of)
 
     return untimed(summaries, DOUBT.proven(list(parts.values()), prove))
 
@@ -141,14 +141,14 @@ def is_served(files):
 
 def files_of_images(wildcards):
     """The local files that a zip of images is made of. One without a record has to prove itself."""
-    path = f"{RESULTS}/images/{wildcards.folder}/{wildcards.bin}.zip"
+    path = f"{LAYOUT.images}/{ZIP.format(folder=wildcards.folder, bin=wildcards.bin)}"
     files = image_files(wildcards, scores=bool(IMAGES["classes"]))
     DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_images(wildcards)))
     return files
 
 
 def files_of_examples(wildcards):
-    path = f"{TABLES}/examples/{wildcards.folder}/{wildcards.bin}.zip"
+    path = f"{LAYOUT.examples}/{ZIP.format(folder=wildcards.folder, bin=wildcards.bin)}"
     files = image_files(wildcards)
     DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_examples(wildcards)))
     return files
@@ -160,7 +160,7 @@ def of_run():
         "score_files": partial(SOURCE.score_files, window=WINDOW),
         "class_thresholds": CLASS_THRESHOLDS,
         "listed_at": listed_at(),
-        "files": [*MERGED.values(), "catalog.csv"],
-        "parts": f"{RESULTS}/{PARTS['bins']}",
+        "files": [table.merged for table in table_registry.TABLES.values() if table.when == table_registry.When.ALWAYS],
+        "parts": OF_DAYS["bins"].part_in(RESULTS),
         "catalog_made_of": stated(OF_CATALOG),
     }

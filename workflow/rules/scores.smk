@@ -6,7 +6,7 @@ rule summarize_scores:
         # none from a dashboard. Not the catalog: one that was listed again is no reason to read a bin again
         scores_of_bin,
     output:
-        f"{SUMMARIES}/{{folder}}/{{bin}}.parquet",
+        f"{SUMMARIES}/{SUMMARY}",
     log:
         f"{LOGS}/summarize_scores/{{folder}}/{{bin}}.log",
     priority: priority_of_day

@@ -7,16 +7,18 @@ import sys
 from snakemake.jobs import Job
 
 from ifcb_abundance.engine import state as engine_state
-from ifcb_abundance.abundance import periods
 from ifcb_abundance.engine import stale
 
 engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
 
 DOUBT = engine_state.Doubt(workflow)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.
-MAIN_FOLDERS = (TABLES, FIGURES, f"{TABLES}/exports", f"{TABLES}/report")
-NO_RESULTS = (f"{TABLES}/catalog.csv", f"{TABLES}/changes.csv", f"{FIGURES}/vega.js")
-PART_FOLDERS = {f"{RESULTS}/{Path(part).parent}" for part in (*PARTS.values(), *FEATURE_PARTS.values())}
+MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report)
+NO_RESULTS = (
+    *(table.merged_in(TABLES) for table in table_registry.TABLES.values() if table.updated),
+    f"{FIGURES}/vega.js",
+)
+PART_FOLDERS = {str(Path(table.part_in(RESULTS)).parent) for table in table_registry.TABLES.values() if table.part}
 SEEN = {"graph": False, "moved": False, "vouched": False, "replaced": []}
 # What the run before this one says of itself. It is read at once: the engine asks for inputs in any order.
 RUN_BEFORE = run_record.read(f"{TABLES}/run.json") if workflow.is_main_process else {}
@@ -34,7 +36,7 @@ def meet_graph():
     doubtful = list(filter(DOUBT.unrecorded, main_outputs()))
     if doubtful:
         SEEN["vouched"] = run_record.vouches(
-            RUN_BEFORE, run_record.asked_of(SETTINGS), TABLES, f"{RESULTS}/{PARTS['bins']}"
+            RUN_BEFORE, run_record.asked_of(SETTINGS), TABLES, OF_DAYS["bins"].part_in(RESULTS)
         )
         if not SEEN["vouched"]:
             workflow.dag.forcefiles.update(doubtful)
@@ -74,7 +76,9 @@ def put_aside(over):
     over: the run is at its end, which is when zips of images, that a run may list as it goes, are looked at again.
     """
     late = engine_state.out_of_date(workflow, main_outputs(), SEEN["vouched"], over)
-    others = (f"{TABLES}/abundance_{period}.csv" for period in ("day", *periods.STARTS) if period != PERIOD)
+    others = [
+        table.merged_in(TABLES) for name, table in table_registry.made_by("pool_periods").items() if name != PERIOD
+    ]
     late += [path for path in others if Path(path).exists()]
     if over or not any(job.rule.name == "images" for job in workflow.dag.jobs):
         late += images_out_of_date()
@@ -101,7 +105,7 @@ def images_out_of_date():
     same = before.get("source") == SOURCE.catalog_identity and before["config"].get("images") == IMAGES
     if same and not IMAGES["classes"]:
         return []
-    folder = f"{RESULTS}/images"
+    folder = LAYOUT.images
     (makes_them,) = (each for each in workflow.rules if any(str(path).startswith(folder) for path in each.output))
     current = {str(path) for job in workflow.dag.jobs for path in job.output}
     late = []

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.abundance import sweep
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_part
 from ifcb_abundance.abundance.coverage import cover
-from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import WANTED, BinStatus, ScoresStatus
 from ifcb_abundance.classes.class_table import warn_of_unlisted
 from ifcb_abundance.classes.labels import UNCLASSIFIED
@@ -28,8 +27,10 @@ from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import Provenance, count_classes, label_set, read_provenance, read_summary
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
+from ifcb_abundance.tables.registry import TABLES
 
 VERSION = 2  # of the meaning of the daily tables: raise it when they have to be pooled again
+CONCATENATED = ("abundance", "ledger", "groups", "coverage")  # merged line by line
 OUTCOME = {
     ScoresStatus.READ: BinStatus.USED,
     ScoresStatus.NO_SCORES: BinStatus.NO_SCORES,
@@ -37,31 +38,20 @@ OUTCOME = {
 }
 
 
-@dataclass(frozen=True)
-class DayFiles:
-    """Where the parts of one day go."""
-
-    abundance: str
-    ledger: str
-    groups: str
-    coverage: str
-    bins: str
-    sweep: str
-
-
 def pool_abundance(
     bins: pd.DataFrame,
     summaries: Sequence[str | Path],
     method: Method,
     cut: bool,
-    files: DayFiles,
+    files: Mapping[str, str],
     made_of: str = "",
 ) -> None:
     """Pool the bins of one UTC day and write the day's part of the merged tables.
 
-    bins: all bins of the day, as `selection.assess` returns them. summaries: the scores summaries of
-    those that were asked for. cut: the window begins or ends within the day. made_of: a checksum of the settings, for
-    the proof. Raises ScoresError if a summary is missing or damaged.
+    bins: all bins of the day, as `selection.assess` returns them. summaries: the scores summaries of those that were
+    asked for. cut: the window begins or ends within the day. files: where the parts go, by the names of the tables in
+    the registry. made_of: a checksum of the settings, for the proof. Raises ScoresError if a summary is missing or
+    damaged.
     """
     read = _read_summaries(summaries, method)
     wanted = bins["status"] == WANTED
@@ -71,16 +61,16 @@ def pool_abundance(
     bins = _with_outcome(bins, read.provenance)
     used = bins[bins["status"] == BinStatus.USED]
     abundance, groups = pool(used, read.found, method)
-    table_files.write(abundance, "abundance_long", files.abundance)
-    table_files.write(groups, "groups_long", files.groups)
-    table_files.write(bins[table_files.columns("ledger")], "ledger", files.ledger)
+    table_files.write(abundance, "abundance_long", files["abundance"])
+    table_files.write(groups, "groups_long", files["groups"])
+    table_files.write(bins[table_files.columns("ledger")], "ledger", files["ledger"])
     coverage = cover(bins, method.group_columns, cut, method.position_tolerance_km)
-    table_files.write(coverage, "coverage", files.coverage)
-    sweep.write_part(read.kept, files.sweep)
+    table_files.write(coverage, "coverage", files["coverage"])
+    sweep.write_part(read.kept, files["sweep"])
     # The last one, with the proof of all.
     said = [vars(read.provenance[bin_id]) for bin_id in sorted(bins.loc[wanted, "bin"])]
     stated = proof.statement(proof.digest(made_of, said), _others(files))
-    write_part(bin_rows(used, read.found), files.bins, stated)
+    write_part(bin_rows(used, read.found), files["bins"], stated)
 
 
 class _Summaries(NamedTuple):
@@ -133,14 +123,14 @@ def _with_outcome(bins: pd.DataFrame, provenance: Mapping[str, Provenance]) -> p
     )
 
 
-def _others(files: DayFiles) -> dict[str, str]:
+def _others(files: Mapping[str, str]) -> dict[str, str]:
     """The parts of a day that do not hold the proof."""
-    return {name: path for name, path in vars(files).items() if name != "bins"}
+    return {name: path for name, path in files.items() if name != "bins"}
 
 
-def proves_itself(bins: pd.DataFrame, summaries: Sequence[str | Path], files: DayFiles, made_of: str) -> bool:
+def proves_itself(bins: pd.DataFrame, summaries: Sequence[str | Path], files: Mapping[str, str], made_of: str) -> bool:
     """Whether the parts of a day are those that `pool_abundance` would write, which says what the arguments are."""
-    stated = proof.of_parquet(files.bins).get(proof.KEY)
+    stated = proof.of_parquet(files["bins"]).get(proof.KEY)
     if not stated:
         return False
     told = {said.bin: vars(said) for said in map(read_provenance, summaries) if said}
@@ -220,26 +210,27 @@ def merge_abundance(
     method: Method,
     failures_allowed: bool,
     summaries: str | Path,
-    merged: DayFiles,
+    merged: Mapping[str, str],
     instead: Callable[[Collection[str]], str] | None = None,
 ) -> None:
     """Put the days, in order, into the merged tables.
 
-    parts: by the names of DayFiles, the files of the days, or of shards. summaries: the folder of the scores
-    summaries, for a message. instead: tells what the source has where none of these bins has scores; None if the tables
-    may be empty. Lines are copied as they are. Raises TableError if the ledger does not have exactly the bins of the
-    catalog, and ScoresError if a bin failed in an earlier run and that is not allowed now, or if no bin was used and
-    `instead` is given. Warns of thresholds for unknown classes and of labels not in the class table.
+    parts: by the names of the tables in the registry, the files of the days, or of shards. merged: likewise where the
+    merged tables go. summaries: the folder of the scores summaries, for a message. instead: tells what the source has
+    where none of these bins has scores; None if the tables may be empty.
+
+    Lines are copied as they are. Raises TableError if the ledger does not have exactly the bins of the catalog, and
+    ScoresError if a bin failed in an earlier run and that is not allowed now, or if no bin was used and `instead` is
+    given. Warns of thresholds for unknown classes and of labels not in the class table.
     """
-    tables = {"abundance": "abundance_long", "ledger": "ledger", "groups": "groups_long", "coverage": "coverage"}
     with ExitStack() as files:
-        whole = {name: files.enter_context(atomic_write(getattr(merged, name))) for name in tables}
-        for name, table in tables.items():
-            concatenate(parts[name], table_files.columns(table, method.group_by), whole[name])
+        whole = {name: files.enter_context(atomic_write(merged[name])) for name in CONCATENATED}
+        for name, unfinished in whole.items():
+            concatenate(parts[name], table_files.columns(TABLES[name].schema, method.group_by), unfinished)
         bins = table_files.read("ledger", whole["ledger"], ["bin", "status", "reason"])
         failed = bins[bins["status"] == BinStatus.FAILED]
         if len(failed) and not failures_allowed:
-            paths = " ".join(f"{Path(summaries, parse_bin_id(b).folder, b)}.parquet" for b in failed["bin"])
+            paths = " ".join(of_bin(summaries, SUMMARY, bin_id) for bin_id in failed["bin"])
             raise ScoresError(
                 f"{counted(len(failed), 'bin')} recorded as failed by an earlier run, but source.on_failure is now "
                 "stop:\n"
@@ -250,24 +241,24 @@ def merge_abundance(
         if sorted(bins["bin"]) != sorted(listed):
             odd = sorted(set(bins["bin"]) ^ set(listed))[:3]
             raise TableError(
-                f"{merged.ledger}: {counted(len(bins), 'bin')}, {catalog} has {len(listed)}; not in both: {odd}"
+                f"{merged['ledger']}: {counted(len(bins), 'bin')}, {catalog} has {len(listed)}; not in both: {odd}"
             )
         if instead and not (bins["status"] == BinStatus.USED).any():
-            raise ScoresError(_nothing_used(bins, instead, Path(summaries)))
+            raise ScoresError(_nothing_used(bins, instead, summaries))
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
         warn_of_unknown(labels, method.class_thresholds)
         warn_of_unlisted(labels, method.class_table)
-        merge_parts(parts["bins"], merged.bins)
-        sweep.merge_parts(parts["sweep"], merged.sweep)
+        merge_parts(parts["bins"], merged["bins"])
+        sweep.merge_parts(parts["sweep"], merged["sweep"])
 
 
-def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: Path) -> str:
+def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: str | Path) -> str:
     """Why there is no abundance at all: what became of the bins, with one of each kind, and what there is instead."""
     counts = bins["status"].value_counts(sort=False)
     asked = bins.loc[bins["status"] == BinStatus.NO_SCORES, "bin"]
     first = bins.drop_duplicates("status")
     answered = bins.loc[bins["status"].isin([BinStatus.NO_SCORES, BinStatus.FAILED]), "bin"]
-    kept = "".join(f"{summaries / parse_bin_id(bin_id).folder / bin_id}.parquet ..." for bin_id in answered[:1])
+    kept = "".join(f"{of_bin(summaries, SUMMARY, bin_id)} ..." for bin_id in answered[:1])
     return (
         f"no bin of the window has class scores that can be used, so all tables would be empty. "
         f"Of {counted(len(bins), 'bin')}: "

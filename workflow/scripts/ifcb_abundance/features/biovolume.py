@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.pixel_size import DEFAULT, PixelSizes, pixels_of
 from ifcb_abundance.bins.statuses import WANTED, BinStatus, FeaturesStatus
 from ifcb_abundance.classes.class_table import ClassTable, traits
@@ -39,6 +39,7 @@ from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import classify_rois
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
+from ifcb_abundance.tables.registry import made_by
 
 log = logging.getLogger("ifcb.biovolume")
 
@@ -50,23 +51,7 @@ SMALL_DIATOMS, LARGE_DIATOMS, OTHERS = (-0.541, 0.811), (-0.933, 0.881), (-0.665
 UG_PER_L = 1e-3  # of a pg per mL
 
 
-@dataclass(frozen=True)
-class FeatureFiles:
-    """Where the parts of one day go, and the proof of what they were made of; or the merged tables."""
-
-    biovolume: str
-    biovolume_groups: str
-    size_spectrum: str
-    features_ledger: str
-    proof: str = ""
-
-
-TABLES = {
-    "biovolume": "biovolume_long",
-    "biovolume_groups": "biovolume_groups",
-    "size_spectrum": "size_spectrum",
-    "features_ledger": "features_ledger",
-}
+PARTS = made_by("merge_biovolume")  # the tables that are merged from days
 
 
 @dataclass(frozen=True)
@@ -128,13 +113,14 @@ def pool_biovolume(
     summaries: Sequence[str | Path],
     method: Method,
     pixels_per_um: PixelSizes,
-    files: FeatureFiles,
+    files: Mapping[str, str],
     made_of: str = "",
 ) -> None:
     """Pool the bins of one UTC day and write the day's part of the merged tables.
 
     bins: all bins of the day, as `selection.assess` returns them. summaries: the features summaries of those that were
-    asked for class scores. made_of: a checksum of the settings, for the proof. Raises FeaturesError if a summary is
+    asked for class scores. files: where the parts go, by the names of the tables in the registry, and the `proof` of
+    what they were made of. made_of: a checksum of the settings, for the proof. Raises FeaturesError if a summary is
     missing or damaged.
     """
     tallies: dict[str, Tally] = {}
@@ -155,28 +141,26 @@ def pool_biovolume(
     used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
     pooled = [_pool_group(group, tallies, method.class_table) for group in group_bins(used, method.group_columns)]
     for i, name in enumerate(("biovolume", "biovolume_groups", "size_spectrum")):
-        table = join_groups([tables[i] for tables in pooled], TABLES[name], method.group_columns)
-        table_files.write(table, TABLES[name], getattr(files, name))
+        table = join_groups([tables[i] for tables in pooled], PARTS[name].schema, method.group_columns)
+        table_files.write(table, PARTS[name].schema, files[name])
     account = [
         _account(row, told[row["bin"]], tallies.get(row["bin"]), pixels_per_um) for row in used.to_dict("records")
     ]
-    table = pd.DataFrame(account, columns=table_files.columns("features_ledger"))
-    table_files.write(
-        table if len(table) else table_files.empty("features_ledger"), "features_ledger", files.features_ledger
-    )
-    if files.proof:
-        with atomic_write(files.proof) as unfinished:
+    ledger = join_groups([pd.DataFrame(account)], "features_ledger", ())
+    table_files.write(ledger, "features_ledger", files["features_ledger"])
+    if "proof" in files:
+        with atomic_write(files["proof"]) as unfinished:
             unfinished.write_text(_statement(summaries, files, made_of) + "\n", encoding="utf-8")
 
 
-def _statement(summaries: Sequence[str | Path], files: FeatureFiles, made_of: str) -> str:
-    parts = {name: path for name, path in vars(files).items() if name != "proof"}
+def _statement(summaries: Sequence[str | Path], files: Mapping[str, str], made_of: str) -> str:
+    parts = {name: path for name, path in files.items() if name != "proof"}
     return proof.statement(proof.digest(made_of, list(map(said_of, summaries))), parts)
 
 
-def proves_itself(summaries: Sequence[str | Path], files: FeatureFiles, made_of: str) -> bool:
+def proves_itself(summaries: Sequence[str | Path], files: Mapping[str, str], made_of: str) -> bool:
     """Whether the parts of a day are those that `pool_biovolume` would write, which says what the arguments are."""
-    stated = proof.of_json(files.proof)
+    stated = proof.of_json(files["proof"])
     return bool(stated) and stated == _statement(summaries, files, made_of)
 
 
@@ -242,7 +226,7 @@ def _concentrations(pooled: Pooled, living: NDArray[np.bool_]) -> pd.DataFrame:
 
 def merge_biovolume(
     tables: Mapping[str, Any],
-    merged: FeatureFiles,
+    merged: Mapping[str, str],
     method: Method,
     pixels_per_um: PixelSizes,
     failures_allowed: bool,
@@ -250,19 +234,19 @@ def merge_biovolume(
 ) -> None:
     """Put the days, in order, into the merged tables.
 
-    tables: by the names of FeatureFiles, the paths of the days' tables, or of the shards'; and the merged `ledger` and
-    `catalog`. summaries: the folder of the features summaries, for a message. Raises TableError if the account does not
-    have exactly the used bins of the ledger, and FeaturesError if a bin failed in an earlier run and that is not
-    allowed now. Warns of what has no biovolume.
+    tables: by the names of the tables in the registry, the files of the days, or of shards; and the merged `ledger` and
+    `catalog`. merged: likewise where the merged tables go. summaries: the folder of the features summaries, for a
+    message. Raises TableError if the account does not have exactly the used bins of the ledger, and FeaturesError if a
+    bin failed in an earlier run and that is not allowed now. Warns of what has no biovolume.
     """
     with ExitStack() as files:
-        whole = {name: files.enter_context(atomic_write(getattr(merged, name))) for name in TABLES}
-        for name, table in TABLES.items():
-            concatenate(tables[name], table_files.columns(table, method.group_by), whole[name])
+        whole = {name: files.enter_context(atomic_write(merged[name])) for name in PARTS}
+        for name, table in PARTS.items():
+            concatenate(tables[name], table_files.columns(table.schema, method.group_by), whole[name])
         account = table_files.read("features_ledger", whole["features_ledger"])
         failed = account[account["status"] == FeaturesStatus.FAILED]
         if len(failed) and not failures_allowed:
-            paths = " ".join(f"{Path(summaries, parse_bin_id(b).folder, b)}.parquet" for b in failed["bin"])
+            paths = " ".join(of_bin(summaries, SUMMARY, bin_id) for bin_id in failed["bin"])
             raise FeaturesError(
                 f"the features of {counted(len(failed), 'bin')} were recorded as failed by an earlier run, but "
                 "source.on_failure is now stop:\n"
@@ -274,8 +258,8 @@ def merge_biovolume(
         if sorted(account["bin"]) != sorted(used):
             odd = sorted(set(account["bin"]) ^ set(used))[:3]
             raise TableError(
-                f"{merged.features_ledger}: {counted(len(account), 'bin')}, {tables['ledger']} has {len(used)} used; "
-                f"not in both: {odd}"
+                f"{merged['features_ledger']}: {counted(len(account), 'bin')}, "
+                f"{tables['ledger']} has {len(used)} used; not in both: {odd}"
             )
         labels = set(table_files.read("biovolume_long", whole["biovolume"], ["class"])["class"])
         _warn(account, labels, method.class_table)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.top_classes import top_classes
@@ -140,7 +140,7 @@ def _choose(
 
 
 def _read(summaries: str | Path, bin_id: str) -> tuple[tuple[str, ...], Winners]:
-    provenance, winners = read_summary(Path(summaries, parse_bin_id(bin_id).folder, f"{bin_id}.parquet"))
+    provenance, winners = read_summary(of_bin(summaries, SUMMARY, bin_id))
     return provenance.classes, winners
 
 

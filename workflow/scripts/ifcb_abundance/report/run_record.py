@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.bins.deployments import unmatched
-from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common import proof
 from ifcb_abundance.common import version as project
@@ -79,7 +79,7 @@ def record_run(
 
 def _read_times(bins: pd.DataFrame, folder: Path) -> dict[str, str]:
     """Bin to the time at which its scores were read (UTC), which is the time of its summary."""
-    paths = {bin_id: folder / parse_bin_id(bin_id).folder / f"{bin_id}.parquet" for bin_id in bins["bin"]}
+    paths = {bin_id: Path(of_bin(folder, SUMMARY, bin_id)) for bin_id in bins["bin"]}
     return {bin_id: _utc(path.stat().st_mtime) for bin_id, path in paths.items() if path.exists()}
 
 

@@ -1,0 +1,91 @@
+"""Where the files of a run lie: its folders, and the files of single bins. Names of tables are in tables.registry."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from ifcb_abundance.bins.ids import parse_bin_id
+
+# Rules have the wildcards in place of a bin's folder and id.
+SUMMARY = "{folder}/{bin}.parquet"
+ZIP = "{folder}/{bin}.zip"
+
+
+def of_bin(folder: str | PurePath, pattern: str, bin_id: str) -> str:
+    """The path of a bin's file below `folder`, by SUMMARY or ZIP. Raises ValueError if this is no bin id."""
+    return f"{folder}/{pattern.format(folder=parse_bin_id(bin_id).folder, bin=bin_id)}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of a run, relative to the working directory.
+
+    shard: the year or month whose tables the run makes; None for the whole window. What is of single bins or days is
+    shared by all shards.
+    """
+
+    dataset: str
+    shard: str | None = None
+
+    @property
+    def results(self) -> str:
+        """All that is made of a dataset."""
+        return f"results/{self.dataset}"
+
+    @property
+    def shards(self) -> str:
+        """The tables of shards, a folder each."""
+        return f"{self.results}/shards"
+
+    @property
+    def tables(self) -> str:
+        """The merged tables of the run, run.json and the overview."""
+        return f"{self.shards}/{self.shard}" if self.shard else self.results
+
+    @property
+    def logs(self) -> str:
+        """The logs of rules."""
+        return f"logs/{self.dataset}"
+
+    @property
+    def summaries(self) -> str:
+        """The scores summaries of bins."""
+        return f"{self.results}/bins"
+
+    @property
+    def features(self) -> str:
+        """The features summaries of bins."""
+        return f"{self.results}/features"
+
+    @property
+    def images(self) -> str:
+        """The images of bins, as zips."""
+        return f"{self.results}/images"
+
+    @property
+    def examples(self) -> str:
+        """The images that montages show, as zips."""
+        return f"{self.tables}/examples"
+
+    @property
+    def montages(self) -> str:
+        """The montages of classes."""
+        return f"{self.tables}/montages"
+
+    @property
+    def figures(self) -> str:
+        """The figures."""
+        return f"{self.tables}/figures"
+
+    @property
+    def report(self) -> str:
+        """The parts of the report."""
+        return f"{self.tables}/report"
+
+    @property
+    def exports(self) -> str:
+        """The files for repositories."""
+        return f"{self.tables}/exports"
+
+    def export(self, end: str) -> str:
+        """A file for a repository, such as `.nc` or `_erddap.xml` by its end."""
+        return f"{self.exports}/{self.dataset}{end}"

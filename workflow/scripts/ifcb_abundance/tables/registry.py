@@ -1,0 +1,117 @@
+"""The tables that the workflow makes: rules, targets, the description, stale/ and the documentation read them here.
+
+Their columns are in tables.yaml.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+PERIODS = ("hour", "week", "month")  # of `abundance.period`, beside the day
+
+
+class When(StrEnum):
+    """When a table is made: the text says it in the documentation. By name a table is made at any time."""
+
+    ALWAYS = "in each run"
+    WHOLE = "in each run, but not of a shard"
+    PERIOD = "if `abundance.period` asks for it"
+    FEATURES = "if `features.make` asks for it, or on request"
+    REQUEST = "on request"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the results.
+
+    name: what rules call it. schema: its entry in tables.yaml. merged: its file in the folder of tables. made_by: the
+    rule that makes the merged file. part: the file of a day, below the results, if it is merged from days. described:
+    it is in datapackage.json. updated: its rule reads the file it replaces, so that it is never moved to stale/.
+    """
+
+    name: str
+    schema: str
+    merged: str
+    made_by: str
+    when: When = When.ALWAYS
+    part: str = ""
+    described: bool = True
+    updated: bool = False
+
+    def merged_in(self, folder: str) -> str:
+        """The path of the merged file."""
+        return f"{folder}/{self.merged}"
+
+    def part_in(self, folder: str, date: str = "{date}") -> str:
+        """The path of a day's part; with the wildcard of rules if no date (ISO) is given."""
+        return f"{folder}/{self.part.format(date=date)}"
+
+
+def _of_days(name: str, schema: str, part: str, suffix: str = ".csv") -> Table:
+    return Table(name, schema, f"{schema}{suffix}", "merge_abundance", part=part)
+
+
+def _of_features(name: str, schema: str) -> Table:
+    return Table(name, schema, f"{schema}.csv", "merge_biovolume", When.FEATURES, part=f"{name}/{{date}}.csv")
+
+
+def _on_request(name: str, schema: str, merged: str, made_by: str, updated: bool = False) -> Table:
+    return Table(name, schema, merged, made_by, When.REQUEST, described=False, updated=updated)
+
+
+def _of_period(period: str) -> Table:
+    return Table(period, "abundance_long", f"abundance_{period}.csv", "pool_periods", When.PERIOD)
+
+
+# In the order in which datapackage.json and the documentation list them.
+TABLES = {
+    table.name: table
+    for table in (
+        _of_days("abundance", "abundance_long", "daily/{date}.csv"),
+        Table("abundance_parquet", "abundance_long", "abundance_long.parquet", "reshape_abundance", When.WHOLE),
+        *map(_of_period, PERIODS),
+        _of_days("groups", "groups_long", "groups/{date}.csv"),
+        _of_days("bins", "bins_long", "bins_long/{date}.parquet", ".parquet"),
+        _on_request("bins_csv", "bins_long", "bins_long.csv.gz", "convert_bins"),
+        _of_days("coverage", "coverage", "coverage/{date}.csv"),
+        _of_days("ledger", "ledger", "ledger/{date}.csv"),
+        Table("catalog", "catalog", "catalog.csv", "list_catalog", updated=True),
+        _of_days("sweep", "threshold_sweep", "sweep/{date}.parquet"),
+        _of_features("biovolume", "biovolume_long"),
+        _of_features("biovolume_groups", "biovolume_groups"),
+        _of_features("size_spectrum", "size_spectrum"),
+        _of_features("features_ledger", "features_ledger"),
+        Table("wide", "abundance_wide", "abundance_wide.csv", "reshape_abundance", When.WHOLE),
+        _on_request("image_bins", "image_bins", "image_bins.csv", "list_images"),
+        _on_request("montages", "montages", "montages.csv", "choose_examples"),
+        _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
+    )
+}
+# The parts of a day that are made of features, their proof: it says what they were made of. Of the other parts of a
+# day one says it itself.
+FEATURES_PROOF = "features_ledger/{date}.json"
+
+
+def made_by(rule: str) -> dict[str, Table]:
+    """The tables that a rule makes, by name."""
+    return {table.name: table for table in TABLES.values() if table.made_by == rule}
+
+
+def wanted(period: str, features: bool, whole: bool) -> list[Table]:
+    """The tables that a run makes without being asked for them by name.
+
+    period: the config's `abundance.period`. features: those of features are wanted. whole: the run is not of a shard.
+    """
+    return [
+        table
+        for table in TABLES.values()
+        if table.when == When.ALWAYS
+        or (table.when == When.WHOLE and whole)
+        or (table.when == When.PERIOD and whole and table.name == period)
+        or (table.when == When.FEATURES and features)
+    ]
+
+
+def described(tables: Iterable[Table]) -> dict[str, str]:
+    """File to schema of those of the tables that datapackage.json describes, but the wide one: classes are columns."""
+    return {table.merged: table.schema for table in tables if table.described and table.schema != "abundance_wide"}
