@@ -57,13 +57,9 @@ def choose(folder: Path, scores: Scores, per_class: int = 4, method: Method = ME
         options.get("source", AllButOne()),  # type: ignore[arg-type]
         folder / "ledger.csv",
         folder / "abundance.csv",
-        folder / "montages.csv",
         folder / "bins",
-        options.get("classes", ["Akashiwo"]),
-        options.get("bins", []),
-        20,
-        per_class,
-        method,
+        examples.ExampleCriteria(options.get("classes", ["Akashiwo"]), options.get("bins", []), 20, per_class, method),
+        folder / "montages.csv",
     )
     return table_files.read("montages", folder / "montages.csv")
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from ifcb_abundance.common.errors import RawFileError, ScoresError
 from ifcb_abundance.images import extract as extract_images
+from ifcb_abundance.images.extract import Extraction
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.sources.directory import Archive
@@ -65,7 +66,7 @@ def unzipped(path: Path) -> tuple[dict[str, bytes], list[dict[str, str]]]:
 
 def extract(folder: Path, bin_id: str = NEW, classes: Any = (), stitch: bool = True, record: bool = False) -> Path:
     path = folder / "out" / f"{bin_id}.zip"
-    extract_images.extract_images(Archive(str(folder)), bin_id, path, classes, METHOD, stitch, record)
+    extract_images.extract_images(Archive(str(folder)), bin_id, path, classes, Extraction(METHOD, stitch, record))
     return path
 
 
@@ -130,7 +131,7 @@ def test_what_is_not_needed_is_not_asked_for(tmp_path: Path) -> None:
     scored(tmp_path, {1: (0.9, 0.1)})
     for classes, asked in (([], ["images"]), (["Akashiwo"], ["scores", "images"]), (["detritus"], ["scores"])):
         source = Counting(tmp_path)
-        extract_images.extract_images(source, NEW, tmp_path / "a.zip", classes, METHOD, True, False)
+        extract_images.extract_images(source, NEW, tmp_path / "a.zip", classes, Extraction(METHOD, True, False))
         assert source.asked == asked
     assert unzipped(tmp_path / "a.zip") == ({}, [])
 
@@ -195,7 +196,7 @@ def test_examples_are_the_first_so_many_at_a_score(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
 
     def examples(*chosen: tuple[str, float, int]) -> list[str]:
-        extract_images.extract_examples(Archive(str(tmp_path)), NEW, path, chosen, METHOD, True, False)
+        extract_images.extract_examples(Archive(str(tmp_path)), NEW, path, chosen, Extraction(METHOD, True, False))
         return [row["roi"][-1] + row["class"] + row["score"] for row in unzipped(path)[1]]
 
     assert examples(("Akashiwo", 0.8, 2)) == ["2Akashiwo0.8", "4Akashiwo0.8"]

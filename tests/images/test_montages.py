@@ -61,7 +61,9 @@ def made(folder: Path, labels: tuple[str, ...], n: int = 3, size: tuple[int, int
     table_files.write(pd.DataFrame(rows, columns=table_files.columns("montages")), "montages", folder / "montages.csv")
     examples = folder / f"{NEW}.zip"
     chosen = [(label, 0.9, n) for label in labels]
-    extract_images.extract_examples(Archive(str(folder)), NEW, examples, chosen, METHOD, True, False)
+    extract_images.extract_examples(
+        Archive(str(folder)), NEW, examples, chosen, extract_images.Extraction(METHOD, True, False)
+    )
     montages.draw_montages(folder / "montages.csv", [examples], {"default": 3.4}, folder / "montages")
     return folder / "montages"
 
@@ -174,7 +176,9 @@ def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
     paths = {path.suffix: path for path in tmp_path.glob(f"{NEW}.*")}
     paths[".roi"].write_bytes(paths[".roi"].read_bytes()[:-1])
     chosen = [("Akashiwo", 0.9, 3)]
-    extract_images.extract_examples(Archive(str(tmp_path)), NEW, paths[".zip"], chosen, METHOD, True, True)
+    extract_images.extract_examples(
+        Archive(str(tmp_path)), NEW, paths[".zip"], chosen, extract_images.Extraction(METHOD, True, True)
+    )
     montages.draw_montages(tmp_path / "montages.csv", [paths[".zip"]], {"default": 3.4}, tmp_path / "montages")
     page = (tmp_path / "montages" / "Akashiwo.html").read_text()
     assert f"ROI {NEW}_00003: the .roi ends within its image" in page

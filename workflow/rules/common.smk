@@ -165,14 +165,7 @@ EXPORTS = {
     "seabass": LAYOUT.export(".sb"),
     "erddap": LAYOUT.export("_erddap.xml"),
 }
-RECHECK = {
-    "criteria": CRITERIA,
-    "summary_path": lambda bin_id: summary_path(bin_id),
-    "which": SETTINGS["recheck"]["scores"],
-    "days": SETTINGS["recheck"]["days"],
-    "catalog": f"{TABLES}/catalog.csv",
-    "ledger": f"{TABLES}/ledger.csv",
-}
+RECHECK = recheck.Recheck(WINDOW, CRITERIA, SETTINGS["recheck"]["scores"], SETTINGS["recheck"]["days"])
 
 IMAGES = SETTINGS["images"]
 OF_CLASSES = {
@@ -180,15 +173,14 @@ OF_CLASSES = {
     "class_thresholds": METHOD.class_thresholds,
     "precision": METHOD.precision,
 }
-EXTRACTION = {"method": METHOD, "stitch": IMAGES["stitch"], "record_failures": RECORD_FAILURES}
-EXAMPLES = {
-    "summaries": SUMMARIES,
-    "classes": IMAGES["classes"],
-    "bins": IMAGES["bins"],
-    "top": FIGURE_OPTIONS.top_classes,
-    "per_class": IMAGES["per_class"],
-    "method": METHOD,
-}
+EXTRACTION = extract_images.Extraction(METHOD, IMAGES["stitch"], RECORD_FAILURES)
+EXAMPLES = examples.ExampleCriteria(
+    classes=IMAGES["classes"],
+    bins=IMAGES["bins"],
+    top=FIGURE_OPTIONS.top_classes,
+    per_class=IMAGES["per_class"],
+    method=METHOD,
+)
 
 for needed in map(Path, SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):

@@ -47,9 +47,9 @@ rule extract_images:
             SOURCE,
             wildcards.bin,
             output[0],
-            classes=IMAGES["classes"],
+            IMAGES["classes"],
+            EXTRACTION,
             **of_zip(wildcards),
-            **EXTRACTION,
         )
 
 
@@ -75,7 +75,7 @@ checkpoint choose_examples:
         per_class=IMAGES["per_class"],
         thresholds=OF_CLASSES,
     run:
-        logged(log[0], examples.choose_examples, SOURCE, *input, output[0], **EXAMPLES)
+        logged(log[0], examples.choose_examples, SOURCE, *input, SUMMARIES, EXAMPLES, output[0])
 
 
 # Only the images that montages show.
@@ -100,9 +100,9 @@ rule extract_examples:
             SOURCE,
             wildcards.bin,
             output[0],
-            chosen=params.chosen,
-            made_of=of_examples(wildcards),
-            **EXTRACTION,
+            params.chosen,
+            EXTRACTION,
+            of_examples(wildcards),
         )
 
 

@@ -15,7 +15,17 @@ checkpoint reread_source:
         asked=datetime.now(timezone.utc).isoformat(),  # so it runs each time that it is asked for
     run:
         ask_again_for_left_out()
-        logged(log[0], recheck.recheck, SOURCE, WINDOW, **RECHECK, changes=output[0], workers=resources.dashboard)
+        logged(
+            log[0],
+            recheck.recheck,
+            SOURCE,
+            RECHECK,
+            summary_path,
+            f"{TABLES}/catalog.csv",
+            f"{TABLES}/ledger.csv",
+            output[0],
+            resources.dashboard,
+        )
 
 
 rule recheck:

@@ -7,6 +7,7 @@ same summaries give the same choice.
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,46 +42,44 @@ class Held(NamedTuple):
     n_rois: int
 
 
+@dataclass(frozen=True)
+class ExampleCriteria:
+    """Which ROIs are chosen.
+
+    classes: only these; if empty, the `top` most abundant. bins: only these; if empty, all used ones. per_class: the
+    number of ROIs with the highest scores, and also of those nearest to the threshold, half of them from either side.
+    """
+
+    classes: Sequence[str]
+    bins: Sequence[str]
+    top: int
+    per_class: int
+    method: Method
+
+
 def choose_examples(
     source: ImageReader,
     ledger: str | Path,
     abundance: str | Path,
-    path: str | Path,
     summaries: str | Path,
-    classes: Sequence[str],
-    bins: Sequence[str],
-    top: int,
-    per_class: int,
-    method: Method,
+    criteria: ExampleCriteria,
+    path: str | Path,
 ) -> None:
-    """Write which ROIs are shown, the table `montages`.
+    """Choose the ROIs that are shown and write the table `montages`.
 
-    source: bins that it is known to lack raw files of are left out. ledger, abundance: the tables of these names.
-    summaries: the folder of the scores summaries. classes, bins: only these; without classes the `top` most abundant,
-    without bins all used ones. per_class: so many ROIs of the highest scores, and as many nearest to the threshold,
-    half of them from either side. A class's ROIs of a kind come from BINS_MOST bins at most: those that hold most of
-    the best ones. Raises RawFileError if no bin is left.
+    source: bins that it is known to lack raw files of are excluded. ledger, abundance: the tables of these names.
+    summaries: the folder of the scores summaries. The ROIs of a class and kind come from BINS_MOST bins at most, those
+    with most of the best ROIs. Raises RawFileError if no bin is left.
     """
     table = table_files.read("ledger", ledger, ["bin", "status"])
     used = list(table.loc[table["status"] == BinStatus.USED, "bin"])
     counts = table_files.read("abundance_long", abundance, ["class", "count", "ml_analyzed_total", "living"])
-    warn_of_unknown(bins, used, classes, set(counts["class"]))
-    asked = [bin_id for bin_id in used if bin_id in set(bins)] if bins else used
-    within = list(filter(source.may_have_images, asked))
-    if not asked:
-        of_them = f" among those of images.bins: {', '.join(bins)}" if bins else ""
-        raise RawFileError(f"montages: there is no used bin{of_them}. ledger.csv says what became of each bin")
-    if not within:
-        raise RawFileError(
-            f"montages: none of {len(asked)} used bins has raw files (.hdr, .adc, .roi) in the source, so there are no "
-            "images to show"
-        )
-    if len(within) < len(asked):
-        lacking = f"{len(asked) - len(within)} of {len(asked)} used bins"
-        log.warning(f"montages: {lacking} lack raw files (.hdr, .adc or .roi): left out")
-    wanted = [name for name in classes or top_classes(counts, top) if name != UNCLASSIFIED]
-    most = {"top": per_class, "reached": per_class - per_class // 2, "missed": per_class // 2}
-    rows = list(_choose(summaries, within, wanted, most, method))
+    warn_of_unknown(criteria.bins, used, criteria.classes, set(counts["class"]))
+    within = _bins_with_images(source, used, criteria.bins)
+    wanted = [name for name in criteria.classes or top_classes(counts, criteria.top) if name != UNCLASSIFIED]
+    n = criteria.per_class
+    most = {"top": n, "reached": n - n // 2, "missed": n // 2}
+    rows = list(_choose(summaries, within, wanted, most, criteria.method))
     without = sorted(set(wanted) - {row["class"] for row in rows})
     if without:
         log.warning(f"no montage of classes that won no ROI: {quoted(without)}")
@@ -89,6 +88,24 @@ def choose_examples(
     )
     table_files.write(chosen, "montages", path)
     log.info(f"classes in montages: {chosen['class'].nunique()}; bins: {chosen['bin'].nunique()} of {len(within)}")
+
+
+def _bins_with_images(source: ImageReader, used: Sequence[str], bins: Sequence[str]) -> list[str]:
+    """Give the used bins (of `bins`, if there are any) that may have raw files. Raises RawFileError without any."""
+    asked = [bin_id for bin_id in used if bin_id in set(bins)] if bins else used
+    within = list(filter(source.may_have_images, asked))
+    if not asked:
+        among = f" among those of images.bins: {', '.join(bins)}" if bins else ""
+        raise RawFileError(f"montages: there is no used bin{among}. ledger.csv says what became of each bin")
+    if not within:
+        raise RawFileError(
+            f"montages: none of {len(asked)} used bins has raw files (.hdr, .adc, .roi) in the source, so there are no "
+            "images to show"
+        )
+    if len(within) < len(asked):
+        lacking = f"{len(asked) - len(within)} of {len(asked)} used bins"
+        log.warning(f"montages: {lacking} lack raw files (.hdr, .adc or .roi): left out")
+    return within
 
 
 def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:

@@ -9,6 +9,7 @@ import logging
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
@@ -40,6 +41,19 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 
 Won = Mapping[int, tuple[str, float]]  # number of a ROI to the class that it won, and at which score
 Row = dict[str, Any]  # of the manifest
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How images are extracted.
+
+    stitch: whether two overlapping images of one trigger are joined. record_failures: whether a bin's failure becomes a
+    `problem` in its manifest in place of an error.
+    """
+
+    method: Method
+    stitch: bool
+    record_failures: bool
 
 
 def as_png(image: RoiImage) -> bytes:
@@ -114,19 +128,18 @@ def extract_images(
     bin_id: str,
     path: str | Path,
     classes: Sequence[str],
-    method: Method,
-    stitch: bool,
-    record_failures: bool,
+    how: Extraction,
     leave_out: bool = False,
     made_of: str = "",
 ) -> None:
-    """Write the zip of a bin: all its images, or those of the ROIs that `classes` won at their thresholds.
+    """Write the zip of a bin with all its images, or with those of ROIs that `classes` won at their thresholds.
 
-    Class scores are asked for only with classes. Raises RawFileError or ScoresError, naming bin or ROI, if something
-    cannot be had, or writes it down as a `problem` in the manifest with `record_failures`. leave_out: the zip of a bin
-    without raw files has a manifest that says so and nothing else, so that it is not asked for again; see `left_out`.
-    made_of: a checksum of the settings, for the zip's proof.
+    Class scores are read only with classes. Raises RawFileError or ScoresError, naming bin or ROI, if something is
+    unavailable and failures are not recorded. leave_out: the zip of a bin without raw files holds only a manifest that
+    says so, so that the source is not asked again; see `left_out`. made_of: a checksum of the settings, for the zip's
+    proof.
     """
+    method = how.method
 
     def won() -> Won:
         rois = _scored(source, bin_id)
@@ -134,7 +147,7 @@ def extract_images(
         found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
         return {number: (name, score) for number, name, score in found if name in classes}
 
-    _write(source, bin_id, path, won if classes else None, stitch, record_failures, leave_out, made_of)
+    _write(source, bin_id, path, won if classes else None, how, leave_out, made_of)
 
 
 def extract_examples(
@@ -142,20 +155,18 @@ def extract_examples(
     bin_id: str,
     path: str | Path,
     chosen: Sequence[tuple[str, float, int]],
-    method: Method,
-    stitch: bool,
-    record_failures: bool,
+    how: Extraction,
     made_of: str = "",
 ) -> None:
-    """Write a zip of a bin's images that montages show, as `extract_images` does; without raw files it is left out.
+    """Write a zip of the images of a bin that montages show; a bin without raw files is excluded.
 
-    chosen: (class, score, n_rois): the first so many of the ROIs that the class won at this score.
+    chosen: (class, score, n_rois): the first n_rois of the ROIs that the class won at this score. See `extract_images`.
     """
 
     def won() -> Won:
         rois = _scored(source, bin_id)
         order = np.argsort(rois.rois, kind="stable")
-        winner = rois.winner[method.precision][order]
+        winner = rois.winner[how.method.precision][order]
         found: dict[int, tuple[str, float]] = {}
         for name, score, most in chosen:
             label = rois.classes.index(name) if name in rois.classes else len(rois.classes)
@@ -169,7 +180,7 @@ def extract_examples(
             found |= dict.fromkeys(of_class[:most], (name, score))
         return dict(sorted(found.items()))
 
-    _write(source, bin_id, path, won, stitch, record_failures, leave_out=True, made_of=made_of)
+    _write(source, bin_id, path, won, how, leave_out=True, made_of=made_of)
 
 
 def proves_itself(path: str | Path, made_of: str) -> bool:
@@ -192,8 +203,7 @@ def _write(
     bin_id: str,
     path: str | Path,
     choose: Callable[[], Won] | None,
-    stitch: bool,
-    record_failures: bool,
+    how: Extraction,
     leave_out: bool,
     made_of: str,
 ) -> None:
@@ -206,15 +216,15 @@ def _write(
                 with source.open_images(bin_id) as images:
                     if images is None:
                         raise NoRawFilesError(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
-                    _add_images(archive, images, won, stitch, record_failures, rows)
+                    _add_images(archive, images, won, how, rows)
         except NoRawFilesError as error:
-            if not (leave_out or record_failures):
+            if not (leave_out or how.record_failures):
                 raise
             if not leave_out:
                 log.error(f"{error}: recorded in {path}")
             rows.append({"problem": f"{LEFT_OUT if leave_out else ''}{_plain(error)}"})
         except (RawFileError, ScoresError) as error:
-            if not record_failures:
+            if not how.record_failures:
                 raise
             log.error(f"{error}: recorded in {path}")
             rows.append({"problem": _plain(error)})
@@ -233,25 +243,18 @@ def left_out(paths: Iterable[str | Path]) -> list[Path]:
     return found
 
 
-def _add_images(
-    archive: zipfile.ZipFile,
-    images: RawImages,
-    won: Won | None,
-    stitch: bool,
-    record_failures: bool,
-    rows: list[Row],
-) -> None:
-    """Add image after image, one in memory at a time."""
+def _add_images(archive: zipfile.ZipFile, images: RawImages, won: Won | None, how: Extraction, rows: list[Row]) -> None:
+    """Add one image after the other, so that only one is in memory."""
     triggers = images.triggers
-    # Of a pair each ROI that is asked for by its number gets the picture of both.
-    first = {b: a for a, b in stitched_pairs(triggers).items()} if stitch else {}
-    for number in image_numbers(triggers, stitch) if won is None else won:
+    # Each ROI of a pair that is asked for by its number gets the picture of both.
+    first = {b: a for a, b in stitched_pairs(triggers).items()} if how.stitch else {}
+    for number in image_numbers(triggers, how.stitch) if won is None else won:
         name, score = won[number] if won else ("", np.nan)
         row = {"roi": add_target(triggers.bin, number), "class": name, "score": score}
         try:
-            image = read_image(images.read, triggers, first.get(number, number), stitch)
+            image = read_image(images.read, triggers, first.get(number, number), how.stitch)
         except RawFileError as error:
-            if not record_failures:
+            if not how.record_failures:
                 raise
             log.error(f"{error}: recorded")
             rows.append({**row, "problem": _plain(error)})

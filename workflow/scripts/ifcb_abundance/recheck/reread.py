@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -23,32 +24,41 @@ from ifcb_abundance.tables import table_files
 log = logging.getLogger("ifcb.recheck")
 
 
+@dataclass(frozen=True)
+class Recheck:
+    """What is read again.
+
+    which: "no_scores" for bins that had none, or "all". days: only bins of the last days (sample_time, UTC); None for
+    all bins.
+    """
+
+    window: Window
+    criteria: Select
+    which: str
+    days: int | None
+
+
 def recheck(
     source: Source,
-    window: Window,
-    criteria: Select,
-    which: str,
-    days: int | None,
+    asked: Recheck,
     summary_path: Callable[[str], str],
     catalog: str | Path,
     ledger: str | Path,
     changes: str | Path,
     workers: int,
 ) -> None:
-    """Read the catalog again, and the scores of bins that had none (or of `all`); replace scores that differ.
+    """Read the catalog and scores again, and replace scores that differ.
 
-    A bin that the new catalog skips, filters or gives a bad volume is not asked for.
-
-    days: only bins of the last so many days (sample_time, UTC); None for all. workers: requests at a time. Writes to
-    `changes` one row per bin and column of the catalog, or `scores`, that differs, with the value before and
-    after. A bin that cannot be had now keeps what it has. Raises CatalogError where there is no ledger yet.
+    A bin that the new catalog skips, filters or gives a bad volume is not asked for. workers: requests at a time.
+    Writes to `changes` one row per bin and column of the catalog, or `scores`, that differs, with the value before and
+    after. A bin that is unavailable now keeps its scores. Raises CatalogError without a ledger.
     """
     if not Path(ledger).exists():
-        raise CatalogError(f"{ledger} is not there: there is nothing to recheck before a first run")
+        raise CatalogError(f"{ledger} does not exist: there is nothing to recheck before a first run")
     before = table_files.read("catalog", catalog)
     fresh = Path(f"{catalog}.fresh")
     try:
-        list_catalog(source, window, fresh)
+        list_catalog(source, asked.window, fresh)
         after = table_files.read("catalog", fresh)
         if fresh.read_bytes() != Path(catalog).read_bytes() or _last_day_is_over(before, catalog):
             fresh.replace(catalog)
@@ -56,20 +66,13 @@ def recheck(
         fresh.unlink(missing_ok=True)
     rows = list(_catalog_changes(before, after))
 
-    bins = table_files.read("ledger", ledger)
-    statuses = [BinStatus.NO_SCORES, BinStatus.FAILED] + ([] if which == "no_scores" else [BinStatus.USED])
-    asked = bins["status"].isin(statuses)
-    assessed = assess(after, criteria)
-    asked &= bins["bin"].isin(assessed.loc[assessed["status"] == WANTED, "bin"])
-    if days is not None:
-        first = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
-        asked &= bins["date"] >= first
-    log.info(f"recheck: asking again for the scores of {asked.sum()} bins")
+    bins = _bins_to_read(table_files.read("ledger", ledger), after, asked)
+    log.info(f"recheck: asking again for the scores of {len(bins)} bins")
     with ThreadPoolExecutor(workers) as pool:
-        for number, row in enumerate(pool.map(lambda b: _reread(source, b, summary_path(b)), bins["bin"][asked]), 1):
+        for number, row in enumerate(pool.map(lambda b: _reread(source, b, summary_path(b)), bins), 1):
             rows += [row] if row else []
             if number % 100 == 0:
-                log.info(f"recheck: {number} of {asked.sum()} bins asked for again")
+                log.info(f"recheck: {number} of {len(bins)} bins asked for again")
     if gone := source.given_up():
         log.warning(f"recheck: {gone}. What was read before of the bins that were not asked for is kept")
     log.info(f"recheck: {counted(len(rows), 'change')}, listed in {changes}")
@@ -79,6 +82,18 @@ def recheck(
     ):
         return
     table_files.write(table, "changes", changes)
+
+
+def _bins_to_read(ledger: pd.DataFrame, catalog: pd.DataFrame, asked: Recheck) -> list[str]:
+    """Name the bins whose scores are read again."""
+    statuses = [BinStatus.NO_SCORES, BinStatus.FAILED] + ([] if asked.which == "no_scores" else [BinStatus.USED])
+    assessed = assess(catalog, asked.criteria)
+    chosen = ledger["status"].isin(statuses)
+    chosen &= ledger["bin"].isin(assessed.loc[assessed["status"] == WANTED, "bin"])
+    if asked.days is not None:
+        first = (datetime.now(UTC) - timedelta(days=asked.days)).date().isoformat()
+        chosen &= ledger["date"] >= first
+    return list(ledger["bin"][chosen])
 
 
 def _last_day_is_over(listed: pd.DataFrame, catalog: str | Path) -> bool:
