@@ -41,9 +41,9 @@ def test_blanks_around_labels_do_not_count(tmp_path: Path) -> None:
     assert read(tmp_path, text) == {"Akashiwo": 0.95, "b": 0.5, "c d": 0.25}
     assert read(tmp_path, "class , threshold\na,0.5\n") == {"a": 0.5}
     for rows, told in (
-        ("a,0.5\na ,0.6\n", "line 3: class 'a' is there twice"),
+        ("a,0.5\na ,0.6\n", "line 3: duplicate class 'a'"),
         (" unclassified,0.5\n", "line 2: 'unclassified' is reserved"),
-        ("  ,0.5\n", "line 2: there is no class before the threshold"),
+        ("  ,0.5\n", "line 2: no class before the threshold"),
     ):
         with pytest.raises(ConfigError, match=told):
             read(tmp_path, f"class,threshold\n{rows}")
@@ -71,9 +71,9 @@ def test_what_a_spreadsheet_did_is_said(tmp_path: Path) -> None:
         ),
         (
             'class,threshold\na,"0,5"\n',
-            "line 2: the threshold of 'a' is '0,5': not a number: a decimal comma has to be",
+            "line 2: the threshold of 'a' is '0,5': not a number: use a decimal point",
         ),
-        ('class,threshold\na,",5"\n', "line 2: the threshold of 'a' is ',5': not a number: a decimal comma has to be"),
+        ('class,threshold\na,",5"\n', "line 2: the threshold of 'a' is ',5': not a number: use a decimal point"),
     ],
 )
 def test_semicolons_and_decimal_commas_are_named_as_what_they_are(tmp_path: Path, text: str, told: str) -> None:
@@ -93,7 +93,7 @@ def test_semicolons_and_decimal_commas_are_named_as_what_they_are(tmp_path: Path
         ("a,high", ["line 2", "'high'"]),
         ("a,", ["line 2", "''"]),
         ("a", ["line 2", "'a'"]),
-        ("a,0.5\na,0.5", ["line 3", "'a'", "twice"]),
+        ("a,0.5\na,0.5", ["line 3", "'a'", "duplicate"]),
         (",0.5", ["line 2", "no class"]),
         ("a,1e400", ["line 2", "'1e400'"]),
         ("a,0x0", ["line 2", "'0x0'"]),

@@ -18,7 +18,7 @@ def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def test_what_was_there_before_counts_as_done(said: pytest.LogCaptureFixture) -> None:
     progress = Progress("bins", lambda: (10, 4), interval=0)
     assert [progress.counted(pow, 2, n) for n in range(4)] == [1, 2, 4, 8]
-    assert said.messages[0] == "bins: 4 to read, 6 of 10 are there already"
+    assert said.messages[0] == "bins: 4 to read, 6 of 10 are done already"
     done = [re.match(r"bins: (\d+) of 10 done \((.*)%\)", message).groups() for message in said.messages[1:]]
     assert done == [("7", "70.0"), ("8", "80.0"), ("9", "90.0"), ("10", "100.0")]
     assert said.messages[-1].endswith("0:00:00 left")

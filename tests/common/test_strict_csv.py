@@ -24,7 +24,7 @@ def test_columns_by_name_as_text() -> None:
         (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 cells"),
         (b"a,b\n1,2,\n", "3 cells"),
         (b"a,b\n  \n", "1 cell, not 2"),
-        (b"a,b,a\n", "'a' is there twice"),
+        (b"a,b,a\n", "duplicate column 'a'"),
         (b"a;b\n1;2\n", "separated by semicolons"),
         (b"a\tb\n1\t2\n", "separated by tabs"),
         (b"a,b\nx,1,5\n", r"line 2 has 3 cells, not 2: 'x,1,5'. Is 1,5 a number with a decimal comma"),
@@ -35,7 +35,7 @@ def test_columns_by_name_as_text() -> None:
         (b'a,b\n"1."5,2\n', "line 2: "),
         (b'a,b\n"1,2\n', "unexpected end"),
         (b"a,b\n\xff,2\n", "line 2 is not in UTF-8: save the file as CSV UTF-8"),
-        (b"a,b,b \n", "'b' is there twice"),
+        (b"a,b,b \n", "duplicate column 'b'"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(body: bytes, told: str) -> None:

@@ -143,7 +143,7 @@ def test_user_sees_progress_and_a_summary_on_terminal_and_in_the_log(demo_run: C
     statuses = demo_run.table("demo", "ledger")["status"].value_counts()
     asked = statuses["used"] + statuses["no_scores"]
     expected = [
-        f"class scores of bins: {asked} to read, 0 of {asked} are there already",
+        f"class scores of bins: {asked} to read, 0 of {asked} are done already",
         f"class scores of bins: {asked} of {asked} done (100.0%)",
         f"demo: 4 days (2024-04-15 to 2024-04-18, UTC), 60 classes\n  {statuses.sum()} bins: {statuses['used']} used",
         "results/demo/abundance_long.csv",

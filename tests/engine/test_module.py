@@ -125,7 +125,7 @@ def test_two_modules_count_their_own_bins(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     said = re.findall(r"class scores of bins: (.*)", done.stderr)
-    assert {"5 to read, 0 of 5 are there already", "3 to read, 0 of 3 are there already"} <= set(said)
+    assert {"5 to read, 0 of 5 are done already", "3 to read, 0 of 3 are done already"} <= set(said)
     shares = [float(share) for share in re.findall(r"done \(([0-9.]+)%\)", done.stderr)]
     assert sorted(shares)[-2:] == [100.0, 100.0]
     assert max(shares) <= 100

@@ -280,7 +280,7 @@ def test_shards_have_them_too(tmp_path: Path, dashboard: Emulator) -> None:
     [
         (
             {"kind": "transform", "function": lambda body: body + body.splitlines(keepends=True)[1]},
-            "the ROI is there twice",
+            "the ROI is a duplicate",
         ),
         ({"kind": "body", "body": b"roi_number,Biovolume\n2,-1\n"}, "line 2, roi_number 2, Biovolume -1"),
         ({"kind": "html", "times": None}, "HTML page instead of data"),
@@ -327,7 +327,7 @@ def test_class_scores_that_have_changed_are_told(tmp_path: Path, archive: Path, 
     scores.write_text(scores.read_text().replace("0.85", "0.8"))
     dashboard.reload()
     printed = run.run(of_dashboard(dashboard), fails=True)
-    assert "the class scores that its abundance was counted from are others now" in printed
+    assert "the class scores that its abundance was counted from are different now" in printed
     assert "recheck.scores: all" in printed
     again = of_dashboard(dashboard, recheck={"scores": "all"})
     run.run(again, "recheck")

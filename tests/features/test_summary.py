@@ -85,25 +85,25 @@ def test_a_file_without_rois_is_no_error(body: bytes) -> None:
 
 
 DAMAGED = {
-    "a ROI twice": (HEADER + b"2,9,1,1\n3,9,1,1\n2,9,1,1\n", "line 4, roi_number 2, .*the ROI is there twice"),
+    "a ROI twice": (HEADER + b"2,9,1,1\n3,9,1,1\n2,9,1,1\n", "line 4, roi_number 2, .*the ROI is a duplicate"),
     "a negative volume": (HEADER + b"2,9,1,1\n3,9,1,-0.5\n", "line 3, roi_number 3, summedBiovolume -0.5: a biovol"),
     "an infinite volume": (HEADER + b"2,9,1,inf\n", "line 2, .*summedBiovolume inf"),
     "a volume beyond double": (HEADER + b"2,9,1,1e400\n", "line 2, .*summedBiovolume inf"),
     "a volume beyond any image": (
         HEADER + b"2,9,1,2e12\n",
-        "line 2, .*2e\\+12: a biovolume is a number from 0 to 1e12",
+        "line 2, .*2e\\+12: a biovolume must be a number from 0 to 1e12",
     ),
     "no number": (HEADER + b"2,9,1,large\n", "Row #1: .*'large'"),
-    "another spelling of no number": (HEADER + b"2,9,1,-NAN\n", "line 2, .*a biovolume is"),
+    "another spelling of no number": (HEADER + b"2,9,1,-NAN\n", "line 2, .*a biovolume must be"),
     "a ROI that is not whole": (HEADER + b"2.5,9,1,1\n", "line 2, roi_number 2.5"),
     "a ROI zero": (HEADER + b"0,9,1,1\n", "line 2, roi_number 0"),
     "a ROI without a number": (HEADER + b"2,9,1,1\n,9,1,1\n", "line 3, roi_number nan"),
     "a ROI beyond any": (HEADER + b"3000000000,9,1,1\n", "line 2, roi_number 3e\\+09"),
     "a cell too few": (HEADER + b"2,9,1,1\n3,9,1\n", "Row #2: Expected 4 columns, got 3"),
     "a cell too many": (HEADER + b"2,9,1,1,7\n", "Row #1: Expected 4 columns, got 5"),
-    "a line cut off": (HEADER + b"2,9,1,1\n3,9,1,13", "break off in the middle of line 3"),
+    "a line cut off": (HEADER + b"2,9,1,1\n3,9,1,13", "are truncated in line 3"),
     "a null character": (HEADER + b"2,9,1,1\0\n", "b.?.x00.? in line 2"),
-    "a quote": (HEADER + b'2,9,1,1\n3,9,1,"1."5\n', "in line 3, where there are only numbers"),
+    "a quote": (HEADER + b'2,9,1,1\n3,9,1,"1."5\n', "in line 3, where only numbers belong"),
     "another byte": (HEADER + b"2,9,1,1\n3,\xb2,1,1\n", "xb2.? in line 3"),
     "a blank line": (HEADER + b"2,9,1,1\n\n3,9,1,1\n", "Row #2: Expected 4 columns, got 1|line 3, roi_number nan"),
     "a web page": (b"<!DOCTYPE html>\n<html>\n</html>\n", "not features: the header is b'<!DOCTYPE html>'"),
@@ -111,7 +111,7 @@ DAMAGED = {
     "a header cut off": (b"roi_number,Biovol", "not features"),
     "no roi_number": (b"roi,Biovolume\n2,1\n", "not features"),
     "no biovolume": (b"roi_number,Area\n2,1\n", "not a line with roi_number and summedBiovolume or Biovolume"),
-    "a column twice": (b"roi_number,Biovolume,Biovolume\n2,1,3\n", "roi_number or Biovolume twice"),
+    "a column twice": (b"roi_number,Biovolume,Biovolume\n2,1,3\n", "duplicate column, roi_number or Biovolume"),
     "no text": (b"\xff\xfe\n1,2\n", "the header of its features cannot be read"),
 }
 
@@ -206,7 +206,7 @@ def test_a_bin_without_features_is_told_and_its_scores_are_not_asked_for(tmp_pat
     ("features", "scores", "told"),
     [
         (b"<html>\n", SCORES, f"not features.*at/{BIN}_features.csv"),
-        (HEADER, SCORES.replace(b"0.9", b"0.8"), "counted from are others now .*recheck.scores: all"),
+        (HEADER, SCORES.replace(b"0.9", b"0.8"), "counted from are different now .*recheck.scores: all"),
         (HEADER, None, "counted from are gone"),
     ],
 )

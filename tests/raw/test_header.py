@@ -57,7 +57,7 @@ def test_a_key_that_is_there_twice_counts_the_last_time_and_is_told() -> None:
     header = read_header(body, "x.hdr")
     assert (header.run_time, header.settings["runTime"]) == (7, "7")
     assert header.malformed.count == 1
-    assert "runTime is there twice" in str(header.malformed)
+    assert "duplicate runTime" in str(header.malformed)
 
 
 @pytest.mark.parametrize("text", ["-1.#IND", "", "nan", "12,5", "0x10", "1e400", "1e30", "\u0661"])
@@ -97,7 +97,7 @@ def test_of_many_bad_lines_some_are_told_and_all_counted() -> None:
     header = read_header(body, "x.hdr")
     assert header.malformed.count == 499
     assert len(header.malformed.first) == 20
-    assert str(header.malformed).startswith("499 malformed lines: line 5: a is there twice")
+    assert str(header.malformed).startswith("499 malformed lines: line 5: duplicate a")
     assert str(header.malformed).endswith("; ...")
 
 

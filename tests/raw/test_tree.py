@@ -60,7 +60,7 @@ def test_a_bin_without_a_roi_can_be_read(tmp_path: Path) -> None:
     assert (found.problem, found.roi, found.adc) == ("", "", str(paths["adc"]))
     assert list(read_raw_bin(found)[1].rois) == [1]
     write_bin(tmp_path / "b", NEW, IMAGE)["roi"].unlink()  # which of the two?
-    assert find_raw(tmp_path).bins[NEW].problem == f"it is there 2 times: in {tmp_path}/a, {tmp_path}/b"
+    assert find_raw(tmp_path).bins[NEW].problem == f"duplicate bin, in 2 folders: {tmp_path}/a, {tmp_path}/b"
 
 
 @pytest.mark.parametrize("body", [b"", b"\r\n \n"])
@@ -78,14 +78,14 @@ def test_an_empty_header_beside_an_adc_of_a_known_layout(tmp_path: Path, bin_id:
         with pytest.raises(RawFileError, match=r"\.hdr: not a header: it is empty"):
             read_raw_bin(found)
     paths["adc"].write_bytes(line + line[:20])
-    with pytest.raises(RawFileError, match="breaks off"):
+    with pytest.raises(RawFileError, match="truncated"):
         read_raw_bin(found)
 
 
 def test_a_bin_that_is_there_twice(tmp_path: Path) -> None:
     write_bin(tmp_path / "a", NEW, IMAGE)
     paths = write_bin(tmp_path / "b", NEW, IMAGE)
-    assert find_raw(tmp_path).bins[NEW].problem == f"it is there 2 times: in {tmp_path}/a, {tmp_path}/b"
+    assert find_raw(tmp_path).bins[NEW].problem == f"duplicate bin, in 2 folders: {tmp_path}/a, {tmp_path}/b"
     paths["roi"].unlink()  # the one that has all counts
     found = find_raw(tmp_path).bins[NEW]
     assert (found.problem, found.roi) == ("", f"{tmp_path}/a/{NEW}.roi")
@@ -104,7 +104,7 @@ def test_endings_in_capitals_are_the_same_parts(tmp_path: Path) -> None:
         (f"{tmp_path}/stranger.HDR",),
     )
     (tmp_path / f"{NEW}.roi").touch()  # which of the two is it?
-    both = f"{tmp_path}/{NEW}.ROI and {tmp_path}/{NEW}.roi are both there"
+    both = f"duplicate files: {tmp_path}/{NEW}.ROI and {tmp_path}/{NEW}.roi"
     assert find_raw(tmp_path).bins[NEW].problem == both
 
 

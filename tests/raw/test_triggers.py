@@ -93,7 +93,7 @@ def test_a_last_line_that_breaks_off() -> None:
     for cut in range(len(whole) // 2 + 1, len(whole)):
         # Without its line end only too: cut within the last number a line would be whole, and the number another one.
         with pytest.raises(
-            RawFileError, match=r"a: not the triggers of bin .* breaks off in the middle of its last line"
+            RawFileError, match=r"a: not the triggers of bin .* truncated in its last line"
         ):
             read_triggers(OLD, whole[:cut], "a")
     assert len(read_triggers(OLD, whole, "a").rows) == 2

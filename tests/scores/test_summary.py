@@ -231,7 +231,7 @@ def test_a_file_without_its_last_line_end_may_lack_digits(end: bytes) -> None:
     body = score_file(["a", "b"], [["0.5", "0.25"]]) + (BIN.encode() + end if end else b"")
     if not end:
         body = body[:-1]
-    with pytest.raises(ScoresError, match=rf"bin {BIN}: its class scores break off"):
+    with pytest.raises(ScoresError, match=rf"bin {BIN}: its class scores are truncated"):
         read_scores(BIN, body)
 
 
@@ -320,7 +320,7 @@ def test_what_is_not_a_score_file_of_the_bin_is_refused(body: bytes) -> None:
             f"pid,a,b\n{ROI},0.5,NA\n\n{BIN}_00003,nan,high\n".encode(),
             f"line 4, ROI {BIN}_00003, class 'b': 'high' is not a number",
         ),
-        (f'pid,a,b\n{ROI},"0,5",0.5\n'.encode(), f"line 2, ROI {ROI}, class 'a': '0,5' is not a number: a decimal"),
+        (f'pid,a,b\n{ROI},"0,5",0.5\n'.encode(), f"line 2, ROI {ROI}, class 'a': '0,5' is not a number: use a decimal"),
         (f"pid,a\n{ROI},0,5\n".encode(), "line 2 has 3 cells, not 2: .* Is 0,5 a number with a decimal comma"),
         (f"pid,a,b\n{ROI},0.5\n".encode(), "line 2 has 2 cells, not 3"),
     ],
@@ -537,7 +537,7 @@ def test_a_header_that_breaks_off_is_refused() -> None:
 
 def test_a_roi_written_in_two_ways_is_met_twice() -> None:
     body = f"pid,Akashiwo\n{BIN}_00002,0.5\n{BIN}_2,0.5\n".encode()
-    with pytest.raises(ScoresError, match="a ROI twice"):
+    with pytest.raises(ScoresError, match="a duplicate ROI"):
         read_scores(BIN, body)
 
 

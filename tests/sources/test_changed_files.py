@@ -62,8 +62,8 @@ def test_files_that_were_replaced_by_older_ones_are_read_again_and_nothing_else(
     assert scores.stat().st_size == len(body)
     write_features(archive, BINS[2], [1, 2, 3], LONG_AGO)
     printed = run.run(config)
-    assert "class scores of bins: 1 to read, 3 of 4 are there already" in printed
-    assert "features of bins: 2 to read, 2 of 4 are there already" in printed  # its own, and of the other scores
+    assert "class scores of bins: 1 to read, 3 of 4 are done already" in printed
+    assert "features of bins: 2 to read, 2 of 4 are done already" in printed  # its own, and of the other scores
     assert counts(run, "Akashiwo") == [2, 4]
     biovolume = run.table("own", "biovolume_long").set_index(["date", "class"])["biovolume_um3_per_ml"]
     # By hand: 3,000 and 3 cubic pixels of each bin's third ROI in twice 2 mL, at 3.4 pixels per um.

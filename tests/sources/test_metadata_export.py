@@ -277,8 +277,8 @@ def test_a_row_by_hand() -> None:
         (f"{HEADER},tag1\n{ROW}\n", "line 2 has 11 cells, not 12"),  # cut before its tags
         (f"{HEADER}\nx,{ROW}\n", "line 2 has 12 cells, not 11"),  # all columns moved by one
         (f"{HEADER}\n{ROW},\n", "line 2 has 12 cells"),
-        (f"{HEADER},ml_analyzed\n{ROW},2.5\n", "'ml_analyzed' is there twice"),
-        (f"{HEADER},tag1,tag1\n{ROW},a,b\n", "'tag1' is there twice"),
+        (f"{HEADER},ml_analyzed\n{ROW},2.5\n", "duplicate column 'ml_analyzed'"),
+        (f"{HEADER},tag1,tag1\n{ROW},a,b\n", "duplicate column 'tag1'"),
         (f"{HEADER}\n{ROW.replace('2.875', chr(34) + '2.' + chr(34) + '875')}\n", "line 2: "),
     ],
 )

@@ -69,7 +69,7 @@ def test_the_three_commands_as_processes(here: Path) -> None:
         (["extract", "c.csv", "r.yaml"], "has no extractor_config"),
         (["extract", "w.csv", "e.yaml"], "has no column 'classification_id'"),
         (["extract", "c.csv", "e.yaml", "-d", "none"], "there is no folder none"),
-        (["extract", "c.csv", "e.yaml", "-o", "../x"], "has to be a name"),
+        (["extract", "c.csv", "e.yaml", "-o", "../x"], "must be a name"),
         (["extract", ".", "e.yaml"], ". cannot be read"),
         (["reduce", "none.csv", "r.yaml"], "none.csv cannot be read"),
         (["reduce", "x.csv", "e.yaml"], "has no reducer_config"),
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_named(here: Path, arguments: list[object], said: s
     ("content", "said"),
     [
         ({"question_reducer": {}, "dropdown_reducer": {}}, "several reducers, dropdown_reducer, question_reducer"),
-        ({"polygon_reducer": {}}, "'polygon_reducer' is not known"),
+        ({"polygon_reducer": {}}, "'polygon_reducer' is unknown"),
         ({"question_reducer": {"eps": 5}}, "keyword 'eps'"),
         ({"question_reducer": {"pairs": "yes"}}, "pairs is 'yes'"),
         ({"question_reducer": [1]}, "not keywords"),
@@ -116,7 +116,7 @@ def test_reducers_that_cannot_be(here: Path, content: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"extractor_config": {"polygon_extractor": [{"task": "T0"}]}}, "'polygon_extractor' is not known"),
+        ({"extractor_config": {"polygon_extractor": [{"task": "T0"}]}}, "'polygon_extractor' is unknown"),
         ({"extractor_config": {"question_extractor": [{"task": "T0", "tols": [1]}]}}, "keyword 'tols'"),
         ({"extractor_config": {"question_extractor": [{}]}}, "has no task"),
         ({"extractor_config": {"point_extractor_by_frame": [{"task": "T0", "tools": "0"}]}}, "tools is not a list"),
@@ -136,7 +136,7 @@ def test_extractors_that_cannot_be(here: Path, change: Any, said: str) -> None:
 
 def test_no_usable_row(here: Path) -> None:
     write_csv(here / "c.csv", [classification(n, "[") for n in range(3)])
-    assert "of 3, for example, annotations are not JSON" in refused(here, "extract", "c.csv", "e.yaml", "-o", "z")
+    assert "Most frequent reason (3): annotations are not JSON" in refused(here, "extract", "c.csv", "e.yaml", "-o", "z")
     assert len(read(here / "rejected_z.csv")) == 3
     assert not (here / "question_extractor_z.csv").exists()
     (here / "x.csv").write_text((here / "x.csv").read_text().splitlines()[0] + "\n")

@@ -34,11 +34,11 @@ def read_class_thresholds(path: str | Path) -> dict[str, float]:
         if not 0 <= value <= 1:
             raise ConfigError(f"{path}, line {line}: the threshold of {name!r} is {text!r}: {problem}")
         if not name:
-            raise ConfigError(f"{path}, line {line}: there is no class before the threshold")
+            raise ConfigError(f"{path}, line {line}: no class before the threshold")
         if name == UNCLASSIFIED:
             raise ConfigError(f"{path}, line {line}: {name!r} is reserved for ROIs that reach no threshold")
         if name in thresholds:
-            raise ConfigError(f"{path}, line {line}: class {name!r} is there twice")
+            raise ConfigError(f"{path}, line {line}: duplicate class {name!r}")
         thresholds[name] = value
     return thresholds
 
@@ -49,6 +49,6 @@ def warn_of_unknown(labels: Iterable[str], class_thresholds: Mapping[str, float]
     if unknown:
         log.warning(
             f"classify.class_thresholds: no bin was classified by a label set with {quoted(unknown)}; "
-            f"the classes there are: {quoted(sorted(labels))}"
+            f"the classes are: {quoted(sorted(labels))}"
         )
     return unknown

@@ -11,7 +11,7 @@ from ifcb_abundance.common.errors import StateError
 NO_ROOM = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your share of the disk is used up",
-    errno.EFBIG: "the file would be larger than files may be here",
+    errno.EFBIG: "the file would exceed the size limit of this file system",
     errno.EROFS: "the disk is read-only",
 }
 
@@ -34,8 +34,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         if error.errno not in NO_ROOM:
             raise
         raise StateError(
-            f"{target} cannot be written: {NO_ROOM[error.errno]} ({error}). What is there is whole; when there is "
-            "room, the same command goes on"
+            f"{target} cannot be written: {NO_ROOM[error.errno]} ({error}). Existing files are complete; make "
+            "room, then run the same command again"
         ) from error
     finally:
         with suppress(OSError):

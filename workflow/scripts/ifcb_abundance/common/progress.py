@@ -50,7 +50,7 @@ class Progress:
         self._total, left = self.count()
         self._done = self._before = self._total - left
         self._started = self._said = time.monotonic()
-        log.info(f"{self.what}: {left} to read, {self._before} of {self._total} are there already")
+        log.info(f"{self.what}: {left} to read, {self._before} of {self._total} are done already")
 
     def _step(self) -> None:
         self._done += 1

@@ -43,7 +43,7 @@ def read_columns(body: bytes) -> dict[str, list[str]]:
     header = [name.strip() for name in header]
     twice = [name for name, times in Counter(header).items() if name and times > 1]
     if twice:
-        raise ValueError(f"column {twice[0]!r} is there twice")
+        raise ValueError(f"duplicate column {twice[0]!r}")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise ValueError(f"line {number} has {miscounted(row, len(header))}")
@@ -78,7 +78,7 @@ def number(text: str) -> float:
     value = float(text) if _NUMBER.fullmatch(text.strip(" ")) else math.nan
     if not math.isfinite(value):
         comma = re.fullmatch(r"\s*[+-]?[0-9]*,[0-9]+\s*", text)
-        raise ValueError("not a number" + (": a decimal comma has to be a decimal point" if comma else ""))
+        raise ValueError("not a number" + (": use a decimal point, not a decimal comma" if comma else ""))
     return value
 
 

@@ -109,19 +109,19 @@ def read_features(bin_id: str, body: bytes) -> RoiFeatures:
     if not start or column is None or "roi_number" not in names or b"\0" in header:
         raise FeaturesError(
             f"bin {bin_id}: not features: the header is {header[:120]!r}, not a line with roi_number and "
-            f"{' or '.join(BIOVOLUMES)}. Have the features made again, or leave the bin out (select.exclude_bins)"
+            f"{' or '.join(BIOVOLUMES)}. Have the features made again, or exclude the bin (select.exclude_bins)"
         )
     if names.count("roi_number") > 1 or names.count(column) > 1:
-        raise FeaturesError(f"bin {bin_id}: its features have the column roi_number or {column} twice")
+        raise FeaturesError(f"bin {bin_id}: its features have a duplicate column, roi_number or {column}")
     if not body.endswith((b"\n", b"\r")):
         line = body.count(b"\n") + 1
         raise FeaturesError(
-            f"bin {bin_id}: its features break off in the middle of line {line}. Copy the file again, or leave the bin "
-            "out (select.exclude_bins)"
+            f"bin {bin_id}: its features are truncated in line {line}. Copy the file again, or exclude the bin "
+            "(select.exclude_bins)"
         )
     if odd := _ODD.search(body, start):  # with quotes the parser would read `"1."5` as 1.5
         line = body.count(b"\n", 0, odd.start()) + 1
-        raise FeaturesError(f"bin {bin_id}: its features hold {odd[0]!r} in line {line}, where there are only numbers")
+        raise FeaturesError(f"bin {bin_id}: its features hold {odd[0]!r} in line {line}, where only numbers belong")
     if len(body) == start:
         return RoiFeatures(column, np.empty(0, np.int64), np.empty(0))
     return RoiFeatures(column, *_columns(bin_id, body, start, names, column))
@@ -150,17 +150,17 @@ def _columns(
             row = int(wrong.argmax())
             raise FeaturesError(
                 f"bin {bin_id}: its features cannot be used: line {row + 2}, roi_number {numbers[row]:g}, {column} "
-                f"{biovolume[row]:g}: {why}. Have them made again, or leave the bin out (select.exclude_bins)"
+                f"{biovolume[row]:g}: {why}. Have them made again, or exclude the bin (select.exclude_bins)"
             )
 
     whole = (numbers >= 1) & (numbers <= LARGEST_ROI) & (numbers == np.floor(numbers))
-    refuse(~whole, "a ROI's number is a whole one from 1")
+    refuse(~whole, "a ROI's number must be a whole number from 1")
     rois = numbers.astype(np.int64)
     again = np.ones(len(rois), dtype=bool)
     again[np.unique(rois, return_index=True)[1]] = False
-    refuse(again, "the ROI is there twice")
+    refuse(again, "the ROI is a duplicate")
     told = table.column(wanted[1]).is_valid().to_numpy()
-    refuse(told & ~((biovolume >= 0) & (biovolume <= LARGEST_BIOVOLUME)), "a biovolume is a number from 0 to 1e12")
+    refuse(told & ~((biovolume >= 0) & (biovolume <= LARGEST_BIOVOLUME)), "a biovolume must be a number from 0 to 1e12")
     return rois, biovolume
 
 
@@ -237,10 +237,10 @@ def _read_same_scores(source: Source, bin_id: str, digest: str) -> RoiWinners:
     """The class of each ROI in the class scores that the summary was made from, else counts and sizes disagree."""
     file = source.read_scores(bin_id)
     if file is None or sha256(file.body).hexdigest() != digest:
-        now = "gone" if file is None else f"others now ({file.address})"
+        now = "gone" if file is None else f"different now ({file.address})"
         raise FeaturesError(
-            f"bin {bin_id}: the class scores that its abundance was counted from are {now}. To have the abundance "
-            "counted from what is there now: snakemake recheck, with recheck.scores: all"
+            f"bin {bin_id}: the class scores that its abundance was counted from are {now}. To count the "
+            "abundance again: snakemake recheck, with recheck.scores: all"
         )
     return _addressed(file, lambda: read_rois(bin_id, file))
 

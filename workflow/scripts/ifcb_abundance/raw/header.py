@@ -75,8 +75,8 @@ def read_header(body: bytes, name: str) -> Header:
         return _sentences(lines)
     if first.startswith('"Imaging FlowCytobot Acquisition Software'):
         return _columns(lines)
-    told = f"begins with {first[:60]!r}, as no known one does" if first else "is empty"
-    raise RawFileError(f"{name}: not a header: it {told}. Copy it again from the instrument, or leave the bin out")
+    told = f"begins with {first[:60]!r}, which is an unknown format" if first else "is empty"
+    raise RawFileError(f"{name}: not a header: it {told}. Copy it again from the instrument, or exclude the bin")
 
 
 def _keyed(lines: list[str]) -> Header:
@@ -89,7 +89,7 @@ def _keyed(lines: list[str]) -> Header:
         if not colon or not key:  # the firmware's version and the like are free text
             continue
         if settings.get(key, value) != value:
-            malformed.add(at, f"{key} is there twice, and the last one counts")
+            malformed.add(at, f"duplicate {key}, the last one counts")
         settings[key] = value
         if key.lower() in MEASURED:
             measured[MEASURED[key.lower()]] = _measured(value, at, malformed)
@@ -158,7 +158,7 @@ def _measured(text: str, at: int, malformed: MalformedLines) -> float | None:
     try:
         if abs(value := number(text)) < 1e9:
             return value
-        malformed.add(at, f"{text!r} is no time, temperature or humidity")
+        malformed.add(at, f"{text!r} is not a time, temperature or humidity")
     except ValueError:
         malformed.add(at, f"{text[:40]!r} is not a number")
     return None

@@ -125,7 +125,7 @@ def _pixels(read: ReadRange, triggers: TriggerTable, roi: Roi) -> NDArray[np.uin
     if len(body) < size:
         raise RawFileError(
             f"ROI {_named(triggers, roi.number)}: the .roi ends within its image: of its {size:,} bytes, from byte "
-            f"{roi.offset:,} on, {len(body):,} are there. Copy the file again, or leave the bin out"
+            f"{roi.offset:,} on, {len(body):,} are there. Copy the file again, or exclude the bin"
         )
     return np.frombuffer(body, np.uint8).reshape(roi.height, roi.width)
 

@@ -105,7 +105,7 @@ def index_files(paths: Iterable[str], modified: Iterable[str] = ()) -> RawTree:
         if part in PARTS:
             there = places.setdefault(bin_id, {}).setdefault(folder, {})
             if part in there:
-                twice.setdefault(bin_id, f"{there[part]} and {path} are both there")
+                twice.setdefault(bin_id, f"duplicate files: {there[part]} and {path}")
             there.setdefault(part, path)
         elif part == MODIFIED:
             mods.setdefault(bin_id, []).append(path)
@@ -155,7 +155,7 @@ def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[st
     elif not whole:
         problem = f"no {' and no '.join(missing)} beside {next(iter(parts.values()))}"
     elif len(whole) > 1:
-        problem = f"it is there {len(whole)} times: in {', '.join(whole)}"
+        problem = f"duplicate bin, in {len(whole)} folders: {', '.join(whole)}"
     elif len(mods) > 1:
         problem = f"more than one {MODIFIED}: {', '.join(mods)}"
     adc = mods[0] if mods and ".adc" in parts else parts.get(".adc", "")

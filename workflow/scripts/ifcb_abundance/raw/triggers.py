@@ -112,8 +112,8 @@ def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] =
         raise RawFileError(f"{name}: not the triggers of a bin: it has {len(body):,} bytes")
     if body and not body.endswith(b"\n"):
         raise RawFileError(
-            f"{name}: not the triggers of bin {bin_id} as a whole: it breaks off in the middle of its last line. Copy "
-            "the file again; if it is whole, end that line"
+            f"{name}: not the triggers of bin {bin_id}: it is truncated in its last line. Copy the file again; if it "
+            "is complete, end that line"
         )
     malformed = MalformedLines()
     table = _all_at_once(body, layout)
@@ -180,7 +180,7 @@ def _line_by_line(bin_id: str, body: bytes, name: str, layout: Layout, malformed
         at, reason = malformed.first[0]
         raise RawFileError(
             f"{name}: not the triggers of bin {bin_id}: none of its {malformed.count:,} lines can be read, line {at} "
-            f"is {reason}. Copy the file again from the instrument, or leave the bin out"
+            f"is {reason}. Copy the file again from the instrument, or exclude the bin"
         )
     table = pd.DataFrame(rows, columns=["roi_number", "trigger", *GEOMETRY, *layout.clocks])
     whole = ["roi_number", "trigger", *GEOMETRY]
@@ -193,7 +193,7 @@ def _check_declared(declared: Sequence[str], name: str) -> None:
         if column != at:
             raise RawFileError(
                 f"{name}: its header declares {written[:40]!r} as column {at + 1}, this layout has it as column "
-                f"{column + 1}: a layout that is not known here, so nothing of the bin is read"
+                f"{column + 1}: this layout is unknown, so nothing of the bin is read"
             )
 
 

@@ -75,7 +75,7 @@ def _checked(labels: Labels, rois: NDArray[Any], scores: NDArray[Any]) -> NDArra
     if not ((numbers >= 1) & (numbers < 10**9) & (numbers == np.floor(numbers))).all():
         raise ValueError("ROI numbers that are not whole numbers from 1")
     if len(np.unique(numbers)) < len(numbers):  # as large numbers are that were stored in float16
-        raise ValueError("a ROI is there twice")
+        raise ValueError("duplicate ROI numbers")
     return numbers.astype(np.int64)
 
 
@@ -125,7 +125,7 @@ def _elements(data: memoryview, order: Order) -> Iterator[Element]:
         if kind >> 16:
             kind, length, start = kind & 0xFFFF, kind >> 16, at + 4
         if length > (len(data) - start if start == at + 8 else 4):
-            raise ValueError("it breaks off")
+            raise ValueError("it is truncated")
         yield kind, data[start : start + length]
         at = at + 8 if start == at + 4 else start + length + (0 if kind == PACKED_ELEMENT else -length % 8)
 
@@ -135,7 +135,7 @@ def _array(data: memoryview, order: Order) -> tuple[str, int, tuple[int, ...], I
     inner = _elements(data, order)
     head = [bytes(part) for _, part in islice(inner, 3)]
     if len(head) < 3:
-        raise ValueError("it breaks off")
+        raise ValueError("it is truncated")
     flags, dims, name = head
     (flag,) = struct.unpack_from(f"{order}I", flags)
     shape = struct.unpack_from(f"{order}{len(dims) // 4}i", dims)
@@ -150,7 +150,7 @@ def _numbers(shape: tuple[int, ...], inner: Iterator[Element], order: Order) -> 
 def _first(inner: Iterator[Element], kinds: Mapping[int, str]) -> tuple[str, memoryview]:
     kind, data = next(inner, (0, memoryview(b"")))
     if kind not in kinds:
-        raise ValueError(f"it breaks off, or holds an element of kind {kind}")
+        raise ValueError(f"it is truncated, or holds an element of kind {kind}")
     return kinds[kind], data
 
 
@@ -165,7 +165,7 @@ def _labels(shape: tuple[int, ...], inner: Iterator[Element], order: Order) -> l
             coding += "-le" if order == "<" else "-be"
         labels.append(bytes(letters).decode(coding))
     if len(labels) != shape[0] * shape[1]:
-        raise ValueError("it breaks off")
+        raise ValueError("it is truncated")
     return labels
 
 

@@ -125,7 +125,7 @@ def read_rois(bin_id: str, file: SourceFile) -> RoiWinners:
         try:
             rois = numbers.cast(pa.int64()).to_numpy()
         except pa.ArrowInvalid as error:
-            raise ScoresError(f"bin {bin_id}: its class scores have a ROI of a number that is too large") from error
+            raise ScoresError(f"bin {bin_id}: its class scores have a ROI number that is too large") from error
     return RoiWinners(classes, rois, *best_scores(scores))
 
 
@@ -166,7 +166,7 @@ def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, N
         )
     _check_labels(bin_id, classes)
     if not body.endswith((b"\n", b"\r")) or b"\0" in body:
-        raise ScoresError(f"bin {bin_id}: its class scores break off in the middle of a line, or hold a null character")
+        raise ScoresError(f"bin {bin_id}: its class scores are truncated in a line, or hold a null character")
     if not re.compile(rb"\S").search(body, start):
         return classes, pa.chunked_array([], pa.string()), np.empty((0, len(classes)))
     _check_quotes(bin_id, body, start)
@@ -182,7 +182,7 @@ def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, N
         why = _odd_line(body[start:], names) or str(error)
         raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {why}") from None
     if not table.num_rows:
-        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: what follows the header is no row")
+        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: what follows the header is not a row")
     pids = table.column(0)
     numbers = _check_rois(bin_id, pids)
     scores = np.empty((table.num_rows, len(classes)))
@@ -226,8 +226,8 @@ def _check_labels(bin_id: str, classes: Sequence[str]) -> None:
     odd = sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
     if odd:
         raise ScoresError(
-            f"bin {bin_id}: class labels that are empty, met twice, hold control characters or begin as a formula "
-            f"of spreadsheets does: {odd}"
+            f"bin {bin_id}: class labels that are empty or duplicate, hold control characters or begin like a "
+            f"spreadsheet formula: {odd}"
         )
 
 
@@ -268,7 +268,7 @@ def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> pa.ChunkedArray:
         stranger = pids.filter(pc.invert(own))[0]
         raise ScoresError(f"bin {bin_id}: its class scores hold {stranger}, which is not a ROI of this bin")
     if pc.count_distinct(pc.ascii_ltrim(numbers, "0")).as_py() < len(pids):
-        raise ScoresError(f"bin {bin_id}: its class scores hold a ROI twice")
+        raise ScoresError(f"bin {bin_id}: its class scores have a duplicate ROI")
     return numbers
 
 

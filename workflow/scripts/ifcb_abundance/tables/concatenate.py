@@ -20,5 +20,7 @@ def concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path
                     )
                 rows = lines.read()
                 if rows and not rows.endswith("\n"):
-                    raise TableError(f"{part}: it breaks off in the middle of a line; delete it to have it made again")
+                    raise TableError(
+                        f"{part}: it is truncated in the middle of a line; delete it to have it made again"
+                    )
                 out.write(rows)

@@ -61,7 +61,7 @@ def read(text: str) -> Any:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def number(value: Any, what: str) -> int | float:

@@ -102,7 +102,7 @@ def _name(given: str) -> str:
     """The name of the output without its ending. Raises ConfigError for one that is a path."""
     name = given.removesuffix(".csv") if given.endswith(".csv") else str(Path(given).with_suffix(""))
     if not name or name != Path(name).name:
-        raise ConfigError(f"--output {given!r} has to be a name; --dir is for the folder")
+        raise ConfigError(f"--output {given!r} must be a name; use --dir for the folder")
     return name
 
 
@@ -112,7 +112,7 @@ def _keywords(text: str) -> dict[str, dict[str, Any]]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(of_task, dict) for of_task in found.values()):
-        raise argparse.ArgumentTypeError('it has to be JSON such as {"T0": {"dot_freq": "line"}}')
+        raise argparse.ArgumentTypeError('it must be JSON such as {"T0": {"dot_freq": "line"}}')
     return found
 
 
@@ -127,7 +127,7 @@ _positive.__name__ = "positive number"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="Turn exports of Zooniverse into votes.")
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="Turn Zooniverse exports into votes.")
     commands = parser.add_subparsers(required=True, metavar="config|extract|reduce")
 
     config = _command(
@@ -139,14 +139,14 @@ def _parser() -> argparse.ArgumentParser:
     config.set_defaults(run=_config)
     config.add_argument("workflow_csv", help="the export of workflows")
     config.add_argument("workflow_id", type=int)
-    config.add_argument("-v", "--version", help="52: all of 52; 52.76: only this one; without: the newest one")
+    config.add_argument("-v", "--version", help="52: all of 52; 52.76: only this one; default: the newest one")
     config.add_argument("-m", "--minor_version", type=int, help="-v 52 -m 76 is -v 52.76")
     config.add_argument("--min_version", metavar="VERSION", help="the first of a range of versions")
     config.add_argument("--max_version", metavar="VERSION", help="the last one; 52 includes all of 52")
     config.add_argument(
-        "-k", "--keywords", type=_keywords, default={}, metavar="JSON", help="beside what extractors get, by task"
+        "-k", "--keywords", type=_keywords, default={}, metavar="JSON", help="further keywords for extractors, by task"
     )
-    config.add_argument("-vv", "--verbose", action="store_true", help="say which version it is")
+    config.add_argument("-vv", "--verbose", action="store_true", help="print the version")
 
     extract = _command(
         commands,
@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     reduce = _command(
         commands,
         "reduce",
-        "Make one row of each subject and task out of what people answered.",
+        "Make one row for each subject and task from the answers.",
         f"{PROGRAM} reduce question_extractor_example.csv Reducer_config_workflow_6465_V52.76_question_extractor.yaml"
         " -o example",
     )
@@ -175,19 +175,23 @@ def _parser() -> argparse.ArgumentParser:
         "--filter",
         choices=("first", "last", "all"),
         default="first",
-        help="which classifications of a person who classified a subject more than once count",
+        help="which classifications count if a person classified a subject more than once",
     )
-    reduce.add_argument("-s", "--stream", action="store_true", help="go on where a run with -s was stopped")
+    reduce.add_argument("-s", "--stream", action="store_true", help="continue where a run with -s was stopped")
     reduce.add_argument("-o", "--output", default="reductions", metavar="NAME", help="the table: REDUCER_NAME.csv")
     reduce.add_argument(
-        "--plot", metavar="FOLDER", help="draw marks and clusters of the first subjects into it, as PNG"
+        "--plot", metavar="FOLDER", help="draw marks and clusters of the first subjects into this folder, as PNG"
     )
-    reduce.add_argument("--plot_subjects", type=_positive, default=20, metavar="N", help="how many (default: 20)")
+    reduce.add_argument(
+        "--plot_subjects", type=_positive, default=20, metavar="N", help="how many subjects to draw (default: 20)"
+    )
 
     for command in (extract, reduce):
-        command.add_argument("-O", "--order", action="store_true", help="data columns alphabetical; they always are")
+        command.add_argument(
+            "-O", "--order", action="store_true", help="no effect: data columns are always alphabetical"
+        )
         command.add_argument("-c", "--cpu_count", type=_positive, default=1, metavar="N", help="processes (default: 1)")
-        command.add_argument("-hb", "--hide_bar", action="store_true", help="do not show how far it is")
+        command.add_argument("-hb", "--hide_bar", action="store_true", help="do not show progress")
     return parser
 
 
@@ -200,7 +204,5 @@ def _command(commands: Any, name: str, description: str, example: str) -> argpar
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument(
-        "-d", "--dir", default=".", help="the folder that the files are written to (default: this one)"
-    )
+    command.add_argument("-d", "--dir", default=".", help="the folder for the files (default: this one)")
     return command

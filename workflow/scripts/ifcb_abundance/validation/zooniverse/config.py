@@ -94,7 +94,7 @@ def configs(
     """The config files of the tasks of a workflow, whose newest version is `newest`."""
     unknown = [name for name in keywords if name not in tasks]
     if unknown:
-        raise ConfigError(f"--keywords are for task {unknown[0]!r}, and there are only {', '.join(tasks)}")
+        raise ConfigError(f"--keywords names task {unknown[0]!r}; the tasks are {', '.join(tasks)}")
     made = Configs()
     extractors: dict[str, list[dict[str, Any]]] = {}
     for name, task in tasks.items():
@@ -144,13 +144,13 @@ def _workflow(export: str | Path, workflow: int, versions: Versions) -> tuple[st
         except ValueError as error:
             raise TableError(f"{export}, line {record.line}: {error}") from None
         if found.setdefault(pair, (tasks, strings)) != (tasks, strings):
-            raise TableError(f"{export} has version {major}.{minor} of workflow {workflow} twice, and they differ")
+            raise TableError(f"{export} has two different versions {major}.{minor} of workflow {workflow}")
     if not found:
         raise ConfigError(f"{export} has no workflow {workflow}, only {', '.join(sorted(others))[:300] or 'nothing'}")
     chosen = [pair for pair in found if low <= pair <= high]
     if not chosen:
         there = ", ".join("{}.{}".format(*pair) for pair in sorted(found))
-        raise ConfigError(f"workflow {workflow} has no version that is asked for; {export} has {there[-300:]}")
+        raise ConfigError(f"workflow {workflow} has none of the versions that you ask for; {export} has {there[-300:]}")
     pair = max(chosen)
     try:
         tasks, strings = (from_json(cell, what) for cell, what in zip(found[pair], ("tasks", "strings"), strict=True))
@@ -171,13 +171,13 @@ def _entries(name: str, task: Task, notes: list[str]) -> Iterator[tuple[str, dic
         if kind in EXTRACTORS:
             yield EXTRACTORS[kind], {"task": name}
         else:
-            notes.append(f"task {name} ({kind}) is left out: nothing extracts it")
+            notes.append(f"task {name} ({kind}) is excluded: nothing extracts it")
         return
     by_extractor: dict[str, dict[str, Any]] = {}
     for number, tool in enumerate(_list(task.get("tools"))):
         shape = tool.get("type")
         if shape != "point" and shape not in SHAPES:
-            notes.append(f"tool {number} ({shape}) of task {name} is left out: nothing extracts it")
+            notes.append(f"tool {number} ({shape}) of task {name} is excluded: nothing extracts it")
             continue
         extractor = "point_extractor_by_frame" if shape == "point" else f"shape_extractor_{shape}"
         entry = by_extractor.setdefault(extractor, {"task": name, "tools": [], "details": {}})
@@ -189,7 +189,7 @@ def _entries(name: str, task: Task, notes: list[str]) -> Iterator[tuple[str, dic
         for place, (extractor_of, detail) in enumerate(zip(subtasks, _list(tool.get("details")), strict=True)):
             if extractor_of is None:
                 notes.append(
-                    f"sub-task {place} ({detail.get('type')}) of tool {number} of task {name} is left out: "
+                    f"sub-task {place} ({detail.get('type')}) of tool {number} of task {name} is excluded: "
                     "nothing extracts it"
                 )
         if any(subtasks):
@@ -235,7 +235,7 @@ def _keep_apart(entry: dict[str, Any], texts: list[str], notes: list[str]) -> No
     entry["labels"] = labels
     for name, same in slugs.collisions(texts).items():
         written = ", ".join(f"{json.dumps(text, ensure_ascii=False)} in column data.{labels[text]}" for text in same)
-        notes.append(f"answers of task {entry['task']} have one slug, {name!r}: {written}")
+        notes.append(f"answers of task {entry['task']} have the same slug, {name!r}: {written}")
 
 
 def _reducer(extractor: str, entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

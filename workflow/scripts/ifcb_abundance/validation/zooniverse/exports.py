@@ -49,7 +49,7 @@ class Table:
             raise TableError(f"{self.path} has no column {missing[0]!r}; its columns are: {there}")
         twice = [name for name in names if self.header.count(name) > 1]
         if twice:
-            raise TableError(f"{self.path} has column {twice[0]!r} twice")
+            raise TableError(f"{self.path} has a duplicate column {twice[0]!r}")
         return tuple(self.header.index(name) for name in names)
 
     def records(self) -> Iterator[Record]:

@@ -206,7 +206,7 @@ def _add(
     if not reason:
         number = int(answered.identity)
         if number in seen:
-            reason = "its classification_id was met before"
+            reason = "its classification_id is a duplicate"
         seen.add(number)
     if reason:
         rejected.add(line, answered.identity, "", "", reason)
@@ -230,5 +230,5 @@ def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
 def _nothing(export: str | Path, config_file: str | Path, rejected: Rejected) -> str:
     if rejected.rows:
         reason, times = Counter(row[4] for row in rejected.rows).most_common(1)[0]
-        return f"no row of {export} can be used; of {times:,}, for example, {reason}: see {rejected.path}"
+        return f"no row of {export} can be used. Most frequent reason ({times:,}): {reason}. See {rejected.path}"
     return f"{export} has no classification of the workflow and version in {config_file}"

@@ -81,7 +81,7 @@ def _survey(answered: list[Annotation], labels: Mapping[str, str]) -> list[Extra
             extract: Extract = {"choice": answer_name(chosen["choice"], labels)}
             questions = chosen.get("answers") or {}
             if not isinstance(questions, dict):
-                raise ValueError("the answers about a choice are not by question")
+                raise ValueError("the answers about a choice are not a mapping of questions")
             for question, answers in questions.items():
                 for answer in answers if isinstance(answers, list) else [answers]:
                     extract[f"answers_{slug(question)}.{answer_name(answer, {})}"] = 1
@@ -197,14 +197,14 @@ def entries(config: Mapping[str, Any], path: str) -> list[Entry]:
     made = []
     for extractor, listed in config.items():
         if extractor not in NAMES:
-            raise ConfigError(f"{path}: extractor {extractor!r} is not known; there are {', '.join(NAMES)}")
+            raise ConfigError(f"{path}: extractor {extractor!r} is unknown; choose from {', '.join(NAMES)}")
         for entry in listed if isinstance(listed, list) else [listed]:
             if not isinstance(entry, dict) or not isinstance(entry.get("task"), str):
                 raise ConfigError(f"{path}: an entry of {extractor} has no task")
             unknown = [key for key in entry if key not in KEYWORDS]
             if unknown:
                 raise ConfigError(
-                    f"{path}: keyword {unknown[0]!r} of {extractor} is not known; there are {', '.join(KEYWORDS)}"
+                    f"{path}: keyword {unknown[0]!r} of {extractor} is unknown; choose from {', '.join(KEYWORDS)}"
                 )
             made.append(_entry(extractor, entry, path))
     return made
@@ -214,7 +214,7 @@ def _entry(extractor: str, entry: Mapping[str, Any], path: str) -> Entry:
     where = f"{path}: {extractor}, task {entry['task']}:"
     shape = extractor.removeprefix("shape_extractor_") if extractor.startswith("shape_extractor_") else None
     if entry.get("shape", shape) != shape:
-        raise ConfigError(f"{where} shape {entry['shape']!r} is not the extractor's")
+        raise ConfigError(f"{where} shape {entry['shape']!r} does not belong to the extractor")
     tools = entry.get("tools")
     if tools is not None and not (isinstance(tools, list) and all(type(tool) is int for tool in tools)):
         raise ConfigError(f"{where} tools is not a list of numbers")
@@ -225,7 +225,7 @@ def _entry(extractor: str, entry: Mapping[str, Any], path: str) -> Entry:
     for key, subtasks in by_tool(entry.get("details") or {}, entry["task"], where).items():
         wrong = [name for name in subtasks if name is not None and name not in SIMPLE]
         if wrong:
-            raise ConfigError(f"{where} sub-tasks have extractor {wrong[0]!r}; there are {', '.join(SIMPLE)}")
+            raise ConfigError(f"{where} sub-tasks have extractor {wrong[0]!r}; choose from {', '.join(SIMPLE)}")
         details[key[1]] = tuple(subtasks)
     return Entry(extractor, entry["task"], None if tools is None else tuple(tools), details, shape, labels)
 
@@ -242,7 +242,7 @@ def by_tool(details: Any, task: str | None, where: str) -> dict[tuple[str, int],
         name, _, rest = str(key).partition("_tool")
         tool, _, place = rest.removeprefix("Index").partition("_subtask")
         if not tool.isdecimal() or (task is not None and name != task) or (place and not place.isdecimal()):
-            raise ConfigError(f"{where} details of {key!r}: it has to be a tool such as {task or 'T0'}_tool3")
+            raise ConfigError(f"{where} details of {key!r}: it must be a tool such as {task or 'T0'}_tool3")
         if isinstance(given, list) and not place:
             found.setdefault((name, int(tool)), {}).update(enumerate(given))
         elif place and (given is None or isinstance(given, str)):

@@ -157,18 +157,18 @@ def clustering(name: str, keywords: Mapping[str, Any], path: str) -> Clustering:
         if shape is not None:
             raise ConfigError(f"{path}: {name} has no shape")
     elif shape not in SHAPES:
-        raise ConfigError(f"{path}: shape of {name} is {shape!r}; there are {', '.join(SHAPES)}")
+        raise ConfigError(f"{path}: shape of {name} is {shape!r}; choose from {', '.join(SHAPES)}")
     details = by_tool(left.pop("details", None) or {}, None, f"{path}: {name}:")
     for subtasks in details.values():
         wrong = [subtask for subtask in subtasks if subtask is not None and subtask not in reducers.SUBTASKS]
         if wrong:
-            raise ConfigError(f"{path}: sub-task reducer {wrong[0]!r} is not known; there are {reducers.SUBTASKS}")
+            raise ConfigError(f"{path}: sub-task reducer {wrong[0]!r} is unknown; choose from {reducers.SUBTASKS}")
     known = {key: type(value) for key, value in _DEFAULTS[method].items()} | _SKLEARN[method]
     given = dict(_DEFAULTS[method])
     for key, value in left.items():
         if key not in known:
             names = ", ".join([*known, "details", *(["shape"] if kind == "shape" else [])])
-            raise ConfigError(f"{path}: keyword {key!r} of {name} is not known; there are {names}")
+            raise ConfigError(f"{path}: keyword {key!r} of {name} is unknown; choose from {names}")
         least = 2 if key == "min_cluster_size" or name.endswith("optics") else 1
         given[key] = _keyword(key, value, known[key], least, f"{path}: {name}:")
     _estimator(method)
@@ -186,7 +186,7 @@ def _keyword(key: str, value: Any, kind: type, least: int, where: str) -> Any:
         raise ConfigError(f"{where} {key} is {value!r}, not {kinds[kind]}{bounds}")
     choices = {"algorithm": ("auto", "brute", "kd_tree", "ball_tree"), "cluster_selection_method": ("eom", "leaf")}
     if key in choices and value not in choices[key]:
-        raise ConfigError(f"{where} {key} is {value!r}; there are {', '.join(choices[key])}")
+        raise ConfigError(f"{where} {key} is {value!r}; choose from {', '.join(choices[key])}")
     return value
 
 
@@ -212,7 +212,7 @@ def _placed(key: Key, marks: Marks, shape: str | None) -> Marks:
     lists = [marks.numbers[name] for name in names]
     count = len(lists[0])
     if any(len(values) != count for values in [*lists, *marks.details.values()]):
-        raise ValueError(f"{column} has lists that are not of one length")
+        raise ValueError(f"{column} has lists of different lengths")
     kept = [place for place in range(count) if all(values[place] is not None for values in lists)]
     numbers = {
         name: [cells.number(values[place], f"{column}_{name}") for place in kept]

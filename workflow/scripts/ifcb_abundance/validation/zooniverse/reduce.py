@@ -169,7 +169,7 @@ class Plan:
                 vote = Vote(time, number, "" if missing(person) else person, line, self._readable(given))
                 key = (workflow, task, number, repr(given) if several else "")
                 if key in met:
-                    raise ValueError("its classification_id was met before")
+                    raise ValueError("its classification_id is a duplicate")
                 met.add(key)
                 votes.setdefault((workflow, task), []).append(vote)
             except (ValueError, RecursionError) as error:
@@ -207,11 +207,11 @@ def plan(table: Table, config_file: str | Path, which: str, fingerprints: bool) 
     """What a config file says. Raises ConfigError or TableError."""
     config = yaml_files.read_mapping(config_file, "reducer_config")["reducer_config"]
     if len(config) > 1:
-        raise ConfigError(f"{config_file} has several reducers, {', '.join(map(str, config))}: leave one")
+        raise ConfigError(f"{config_file} has several reducers, {', '.join(map(str, config))}: keep one")
     name, keywords = next(iter(config.items()))
     names = (*reducers.VOTES, *_mark_reducers())
     if name not in names:
-        raise ConfigError(f"{config_file}: reducer {name!r} is not known; there are {', '.join(names)}")
+        raise ConfigError(f"{config_file}: reducer {name!r} is unknown; choose from {', '.join(names)}")
     keywords = {} if keywords is None else keywords
     if not isinstance(keywords, dict):
         raise ConfigError(f"{config_file}: {name} has {keywords!r}, not keywords")
@@ -220,7 +220,7 @@ def plan(table: Table, config_file: str | Path, which: str, fingerprints: bool) 
         known = ["dot_freq", *(["pairs"] if name in reducers.PAIRS else [])]
         unknown = [key for key in keywords if key not in known]
         if unknown:
-            raise ConfigError(f"{config_file}: keyword {unknown[0]!r} of {name} is not known; there are {known}")
+            raise ConfigError(f"{config_file}: keyword {unknown[0]!r} of {name} is unknown; choose from {known}")
         if type(keywords.get("pairs", False)) is not bool:
             raise ConfigError(f"{config_file}: pairs is {keywords['pairs']!r}, not true or false")
     _ = work.reducer
@@ -294,7 +294,7 @@ def _nothing(answers: str | Path, rejected: Rejected) -> str:
     if not rejected.rows:
         return f"{answers} has no rows"
     reason, times = Counter(row[4] for row in rejected.rows).most_common(1)[0]
-    return f"no row of {answers} can be used; of {times:,}, for example, {reason}: see {rejected.path}"
+    return f"no row of {answers} can be used. Most frequent reason ({times:,}): {reason}. See {rejected.path}"
 
 
 class Index:

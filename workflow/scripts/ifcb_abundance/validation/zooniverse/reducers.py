@@ -153,5 +153,5 @@ def checked(reducer: str, extract: Any, where: str) -> Extract:
 def _votes_of(cell: Any, column: str) -> int | float:
     count = number(cell, column)
     if count < 0:
-        raise ValueError(f"{column} is {cell!r}, which is less than no vote")
+        raise ValueError(f"{column} is {cell!r}, which is negative")
     return int(count) if count == int(count) else count
