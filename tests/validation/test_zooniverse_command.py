@@ -136,7 +136,8 @@ def test_extractors_that_cannot_be(here: Path, change: Any, said: str) -> None:
 
 def test_no_usable_row(here: Path) -> None:
     write_csv(here / "c.csv", [classification(n, "[") for n in range(3)])
-    assert "Most frequent reason (3): annotations are not JSON" in refused(here, "extract", "c.csv", "e.yaml", "-o", "z")
+    told = refused(here, "extract", "c.csv", "e.yaml", "-o", "z")
+    assert "Most frequent reason (3): annotations are not JSON" in told
     assert len(read(here / "rejected_z.csv")) == 3
     assert not (here / "question_extractor_z.csv").exists()
     (here / "x.csv").write_text((here / "x.csv").read_text().splitlines()[0] + "\n")
