@@ -92,9 +92,7 @@ def test_a_last_line_that_breaks_off() -> None:
     whole = adc(*[old_line(n, n, n + 0.5, BOX, 1) for n in (1, 2)])
     for cut in range(len(whole) // 2 + 1, len(whole)):
         # Without its line end only too: cut within the last number a line would be whole, and the number another one.
-        with pytest.raises(
-            RawFileError, match=r"a: not the triggers of bin .* truncated in its last line"
-        ):
+        with pytest.raises(RawFileError, match=r"a: not the triggers of bin .* truncated in its last line"):
             read_triggers(OLD, whole[:cut], "a")
     assert len(read_triggers(OLD, whole, "a").rows) == 2
 
