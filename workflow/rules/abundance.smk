@@ -23,7 +23,7 @@ rule pool_abundance:
             input.summaries,
             METHOD,
             params.cut,
-            dict(output.items()),
+            by_name(output),
             stated(OF_DAY, wildcards),
         )
 
@@ -55,7 +55,7 @@ rule merge_abundance:
         record_failures=RECORD_FAILURES,
         allow_empty=MAY_BE_EMPTY,
     run:
-        parts, merged = dict(input.items()), dict(output.items())
+        parts, merged = by_name(input), by_name(output)
         logged(log[0], abundance.merge_abundance, parts, input.catalog, METHOD, merged=merged, **OF_MERGED)
 
 

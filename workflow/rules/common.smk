@@ -292,6 +292,11 @@ def day_is_cut(wildcards):
     return cut or f"{listed_at():%Y-%m-%d}" <= wildcards.date
 
 
+def by_name(files):
+    """The inputs or outputs of a job, by the names of the tables."""
+    return dict(files.items())
+
+
 def bins_to_read(rule):
     """How many bins are wanted, and how many of them this run has to read; a job on its own knows of itself alone."""
     if not workflow.is_main_process:

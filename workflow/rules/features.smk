@@ -49,7 +49,7 @@ rule pool_biovolume:
     params:
         **OF_DAYS_FEATURES,
     run:
-        files, of = dict(output.items()), stated(OF_DAYS_FEATURES, wildcards)
+        files, of = by_name(output), stated(OF_DAYS_FEATURES, wildcards)
         logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files, of)
 
 
@@ -76,7 +76,7 @@ rule merge_biovolume:
         record_failures=RECORD_FAILURES,
         pixels_per_um=PIXELS,  # it is among the days', which are not looked at where features are not asked for
     run:
-        logged(log[0], biovolume.merge_biovolume, dict(input.items()), dict(output.items()), **OF_FEATURES)
+        logged(log[0], biovolume.merge_biovolume, by_name(input), by_name(output), **OF_FEATURES)
 
 
 # With all tables: they are of one threshold.
