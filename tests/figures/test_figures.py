@@ -443,7 +443,7 @@ def test_a_label_cannot_end_the_script_of_a_page(tmp_path: Path) -> None:
 def test_the_caption_goes_with_the_figure(tmp_path: Path) -> None:
     run = Run(tmp_path, [[(a_bin(0), rois(A=3))]])
     said = run.spec("time_series", top_classes=7, confidence=0.9)["description"]
-    assert "Shown are the 7 most abundant classes" in said
+    assert "The figure shows the 7 most abundant classes" in said
     assert "The band is the 90 % interval" in said
     assert [len(part) > 0 for part in said.split("\n\n")] == [True] * 3
 
