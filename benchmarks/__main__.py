@@ -88,12 +88,12 @@ def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
         read_summary,
         write_summary,
     )
-    from ifcb_abundance.sources.dashboard import Dashboard
+    from ifcb_abundance.sources.dashboard import DashboardSource
 
     (bin_id,) = archive.write_bins(folder / "archive", 1)
     archive.write_body(folder / "body", options.rois, options.classes)
     with dashboard(folder / "archive", folder / "body", 0.0) as url:
-        source = Dashboard(DATASET, url)
+        source = DashboardSource(DATASET, url)
         file = source.read_scores(bin_id)
         assert file
         classes, scores = read_scores(bin_id, file.body)

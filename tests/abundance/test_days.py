@@ -19,7 +19,7 @@ from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.config import Select
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import summarize_scores
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.metadata_export import from_records
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import CLASSES, PARTS, Pooled, Rois, Row, a_bin, day_files, pool, records, rois
@@ -110,7 +110,7 @@ def test_a_bin_recorded_as_failed_has_a_reason_that_fits_in_the_ledger(tmp_path:
     text = {name: str(value) for name, value in ({"tags": ""} | a_bin(0)).items()}
     path, summary = tmp_path / f"{text['pid']}_class_scores.csv", tmp_path / "summary.parquet"
     path.write_bytes(b"pid,a\n" + text["pid"].encode() + row + b"\n")
-    summarize_scores(Archive(str(tmp_path)), text["pid"], summary, record_failures=True)
+    summarize_scores(DirectorySource(str(tmp_path)), text["pid"], summary, record_failures=True)
     bins = assess(from_records([text], "here"), Select())
     pool_abundance(bins, [summary], Method(), False, day_files(tmp_path))
     status, reason = Pooled(tmp_path).ledger[text["pid"]]

@@ -9,7 +9,7 @@ import pytest
 from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.common.errors import CatalogError
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.directory import DirectorySource
 from tests.archives import bin_row, write_archive
 
 
@@ -17,7 +17,7 @@ def listed(folder: Path, bins: list[dict[str, Any]], start: str | None = None, e
     """The ids in the catalog of an archive of these bins."""
     write_archive(folder, bins, {})
     bounds = [Bound.parse(text) if text else None for text in (start, end)]
-    list_catalog(Archive(str(folder)), Window(*bounds), folder / "catalog.csv")
+    list_catalog(DirectorySource(str(folder)), Window(*bounds), folder / "catalog.csv")
     with (folder / "catalog.csv").open(newline="", encoding="utf-8") as file:
         return [row["bin"] for row in csv.DictReader(file)]
 

@@ -38,7 +38,7 @@ from ifcb_abundance.raw.triggers import read_triggers
 from ifcb_abundance.raw.volume import measure_volume
 from ifcb_abundance.scores import summary as scores_module
 from ifcb_abundance.scores.summary import count_classes, find_winners, read_score_file, read_scores
-from ifcb_abundance.sources.dashboard import Dashboard
+from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.metadata_export import read_export
 from ifcb_abundance.sources.source_file import SourceFile
 from ifcb_abundance.tables import table_files
@@ -132,7 +132,7 @@ def check_export(body: bytes) -> bool:
     return True
 
 
-class Answers(Dashboard):
+class Answers(DashboardSource):
     """A dashboard whose answers are there already."""
 
     def __init__(self, bodies: dict[str, bytes]) -> None:

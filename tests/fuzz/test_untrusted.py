@@ -19,7 +19,7 @@ from ifcb_abundance.classes.class_table import read_class_table
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.config import resolve
 from ifcb_abundance.scores.summary import read_scores
-from ifcb_abundance.sources.dashboard import Dashboard
+from ifcb_abundance.sources.dashboard import DashboardSource
 from tests.fuzz import generators
 from tests.fuzz.generators import BIN
 
@@ -174,7 +174,7 @@ def taken(dataset: object) -> str | None:
 
 def stays(name: str) -> bool:
     """Whether a name is one word of a path, an address and a shell."""
-    address = Dashboard(name, "http://x")._scores_target(BIN)
+    address = DashboardSource(name, "http://x")._scores_target(BIN)
     return (
         inside(ROOT / "results" / name, ROOT / "results")
         and Path("results", name).name == name
@@ -220,7 +220,7 @@ def test_a_bin_id_that_is_taken_is_a_file_below_its_folder() -> None:
         assert path.resolve() == path
         assert path.parts[-4:-1] == ("bins", *parsed.folder.split("/"))
         assert inside(path, ROOT / "results" / "x" / "bins")
-        assert Dashboard("x", "http://x")._scores_target(parsed.bin) == f"/x/{text}_class_scores.csv"
+        assert DashboardSource("x", "http://x")._scores_target(parsed.bin) == f"/x/{text}_class_scores.csv"
 
 
 # --- cells that spreadsheets run ---

@@ -17,7 +17,7 @@ from ifcb_abundance.images import extract as extract_images
 from ifcb_abundance.images.extract import Extraction
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.tables import table_files
 from tests.archives import write_scores
 from tests.raw_files import NEW, OLD, picture, write_bin
@@ -34,7 +34,7 @@ METHOD = Method(
 )
 
 
-class Counting(Archive):
+class Counting(DirectorySource):
     """An archive that notes what it is asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -66,7 +66,7 @@ def unzipped(path: Path) -> tuple[dict[str, bytes], list[dict[str, str]]]:
 
 def extract(folder: Path, bin_id: str = NEW, classes: Any = (), stitch: bool = True, record: bool = False) -> Path:
     path = folder / "out" / f"{bin_id}.zip"
-    extract_images.extract_images(Archive(str(folder)), bin_id, path, classes, Extraction(METHOD, stitch, record))
+    extract_images.extract_images(DirectorySource(str(folder)), bin_id, path, classes, Extraction(METHOD, stitch, record))
     return path
 
 
@@ -196,7 +196,7 @@ def test_examples_are_the_first_so_many_at_a_score(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
 
     def examples(*chosen: tuple[str, float, int]) -> list[str]:
-        extract_images.extract_examples(Archive(str(tmp_path)), NEW, path, chosen, Extraction(METHOD, True, False))
+        extract_images.extract_examples(DirectorySource(str(tmp_path)), NEW, path, chosen, Extraction(METHOD, True, False))
         return [row["roi"][-1] + row["class"] + row["score"] for row in unzipped(path)[1]]
 
     assert examples(("Akashiwo", 0.8, 2)) == ["2Akashiwo0.8", "4Akashiwo0.8"]

@@ -15,7 +15,7 @@ from PIL import Image
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.images import extract as extract_images
 from ifcb_abundance.images import montages
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.tables import table_files
 from tests.images.test_extract import METHOD
 from tests.raw_files import NEW, picture, write_bin
@@ -62,7 +62,7 @@ def made(folder: Path, labels: tuple[str, ...], n: int = 3, size: tuple[int, int
     examples = folder / f"{NEW}.zip"
     chosen = [(label, 0.9, n) for label in labels]
     extract_images.extract_examples(
-        Archive(str(folder)), NEW, examples, chosen, extract_images.Extraction(METHOD, True, False)
+        DirectorySource(str(folder)), NEW, examples, chosen, extract_images.Extraction(METHOD, True, False)
     )
     montages.draw_montages(folder / "montages.csv", [examples], {"default": 3.4}, folder / "montages")
     return folder / "montages"
@@ -177,7 +177,7 @@ def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
     paths[".roi"].write_bytes(paths[".roi"].read_bytes()[:-1])
     chosen = [("Akashiwo", 0.9, 3)]
     extract_images.extract_examples(
-        Archive(str(tmp_path)), NEW, paths[".zip"], chosen, extract_images.Extraction(METHOD, True, True)
+        DirectorySource(str(tmp_path)), NEW, paths[".zip"], chosen, extract_images.Extraction(METHOD, True, True)
     )
     montages.draw_montages(tmp_path / "montages.csv", [paths[".zip"]], {"default": 3.4}, tmp_path / "montages")
     page = (tmp_path / "montages" / "Akashiwo.html").read_text()

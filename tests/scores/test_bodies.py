@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ifcb_abundance.common.errors import ScoresError
-from ifcb_abundance.sources.dashboard import Dashboard
+from ifcb_abundance.sources.dashboard import DashboardSource
+from ifcb_abundance.sources.retry import RequestOptions
 from tests.archives import bin_row, write_archive
 from tests.checkout import ROOT
 from tests.dashboard.emulator import Emulator, Fault
@@ -35,6 +36,10 @@ def archive(tmp_path: Path) -> Path:
     return write_archive(tmp_path / "archive", [bin_row(BIN)], {})
 
 
+def source_of(server: Emulator, max_body_mb: float) -> DashboardSource:
+    return DashboardSource("demo", server.url, requests=RequestOptions(max_body_mb=max_body_mb))
+
+
 def body(megabytes: float) -> bytes:
     row = f"{BIN}_00001,0.5\n".encode()
     return b"pid,A\n" + row * int(megabytes * 1e6 / len(row))
@@ -43,7 +48,7 @@ def body(megabytes: float) -> bytes:
 def test_compressed_answers_are_asked_for_and_unpacked(archive: Path) -> None:
     whole = body(1)
     with Emulator({"demo": archive}, score_body=lambda _: whole, faults=[Fault("", "gzip", times=None)]) as server:
-        file = Dashboard("demo", server.url).read_scores(BIN)
+        file = DashboardSource("demo", server.url).read_scores(BIN)
         assert "gzip" in server.requests[0].headers["Accept-Encoding"]
     assert file
     assert file.body == whole
@@ -54,7 +59,7 @@ def test_an_answer_larger_than_allowed_is_refused_before_it_is_held(archive: Pat
     faults = [Fault("", "gzip", times=None)] if kind == "gzip" else []
     bomb = body(60)
     with Emulator({"demo": archive}, score_body=lambda _: bomb, faults=faults) as server:
-        source = Dashboard("demo", server.url, max_body_mb=2)
+        source = source_of(server, 2)
         with pytest.raises(ScoresError, match=rf"bin {BIN}: .*{BIN}_class_scores.csv: the answer is larger than sou"):
             source.read_scores(BIN)  # what the emulator needs for the first answer is not ours
         tracemalloc.start()
@@ -87,6 +92,6 @@ def test_the_largest_bins_take_little_more_memory_than_their_body(tmp_path: Path
 def test_an_answer_as_large_as_allowed_is_taken(archive: Path) -> None:
     whole = body(1)
     with Emulator({"demo": archive}, score_body=lambda _: whole) as server:
-        assert Dashboard("demo", server.url, max_body_mb=len(whole) / 1e6).read_scores(BIN)
+        assert source_of(server, len(whole) / 1e6).read_scores(BIN)
         with pytest.raises(ScoresError, match="larger"):
-            Dashboard("demo", server.url, max_body_mb=(len(whole) - 1) / 1e6).read_scores(BIN)
+            source_of(server, (len(whole) - 1) / 1e6).read_scores(BIN)

@@ -31,7 +31,7 @@ from ifcb_abundance.scores.summary import (
     summarize_scores,
     write_summary,
 )
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import write_scores
 from tests.raw_files import scores_h5, scores_mat
@@ -426,7 +426,7 @@ def test_a_missing_summary_is_refused(tmp_path: Path) -> None:
 
 def test_a_bin_is_summarized_with_its_provenance(tmp_path: Path) -> None:
     path = write_scores(tmp_path / "archive", BIN, ["a", "b"], [[0.9, 0.1], [0.2, 0.3]])
-    summarize_scores(Archive(str(tmp_path / "archive")), BIN, tmp_path / "s.parquet", record_failures=False)
+    summarize_scores(DirectorySource(str(tmp_path / "archive")), BIN, tmp_path / "s.parquet", record_failures=False)
     provenance, winners = read_summary(tmp_path / "s.parquet")
     body = path.read_bytes()
     assert provenance == Provenance(
@@ -437,7 +437,7 @@ def test_a_bin_is_summarized_with_its_provenance(tmp_path: Path) -> None:
 
 def test_a_bin_without_scores_is_written_down(tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
-    summarize_scores(Archive(str(tmp_path / "archive")), BIN, tmp_path / "s.parquet", record_failures=False)
+    summarize_scores(DirectorySource(str(tmp_path / "archive")), BIN, tmp_path / "s.parquet", record_failures=False)
     provenance, winners = read_summary(tmp_path / "s.parquet")
     assert (provenance.status, provenance.classes, len(winners.n_rois)) == ("no_scores", (), 0)
     assert f"{BIN}_class_scores.csv" in provenance.reason
@@ -445,7 +445,7 @@ def test_a_bin_without_scores_is_written_down(tmp_path: Path) -> None:
 
 def test_a_bad_file_stops_or_is_recorded_with_its_address(tmp_path: Path) -> None:
     path = write_scores(tmp_path / "archive", BIN, ["a"], [[1.5]])
-    archive, summary = Archive(str(tmp_path / "archive")), tmp_path / "s.parquet"
+    archive, summary = DirectorySource(str(tmp_path / "archive")), tmp_path / "s.parquet"
     with pytest.raises(ScoresError) as refused:
         summarize_scores(archive, BIN, summary, record_failures=False)
     assert not summary.exists()

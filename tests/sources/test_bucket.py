@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ifcb_abundance.common.errors import NoBinsError
 from ifcb_abundance.raw.tree import find_raw
-from ifcb_abundance.sources.bucket import Bucket
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.bucket import BucketSource
+from ifcb_abundance.sources.directory import DirectorySource
 
 BINS = ["D20240215T150055_IFCB010", "D20230215T150055_IFCB010", "IFCB5_2012_028_081515", "D20240230T150055_IFCB010"]
 ENDS = [
@@ -34,19 +34,19 @@ PATHS = st.builds(
     st.sampled_from([*BINS, "metadata", "x"]),
     st.sampled_from(ENDS),
 )
+OBJECT = {"Size": 1, "ETag": '"x"', "LastModified": datetime(2024, 2, 15, tzinfo=UTC)}
 YEARS = {BINS[0]: "2024", BINS[1]: "2023", BINS[2]: "2012"}
 
 
-class Listed(Bucket):
-    """A bucket of these keys, as ListObjectsV2 tells them: two to a page."""
+class Boto:
+    """boto3's client of a bucket of these keys, as ListObjectsV2 tells them: two to a page."""
 
-    def __init__(self, keys: set[str], path: str) -> None:
-        super().__init__(path)
+    def __init__(self, keys: set[str]) -> None:
         self.keys = keys
         self.asked: list[str] = []
 
-    def _page(self, where: str, asked: Mapping[str, str]) -> dict[str, Any]:
-        assert where == f"s3://b/{asked['Prefix']}"
+    def list_objects_v2(self, **asked: str) -> dict[str, Any]:
+        assert asked["Bucket"] == "b"
         if "ContinuationToken" not in asked:
             self.asked.append(asked["Prefix"])
         found = set()
@@ -59,11 +59,11 @@ class Listed(Bucket):
         page = sorted(found)[start : start + 2]
         folders = {entry for entry in page if entry not in self.keys}
         answer: dict[str, Any] = {"IsTruncated": start + 2 < len(found), "NextContinuationToken": str(start + 2)}
-        # what there is none of is left out, as the library does
+        # an empty list is not in the answer at all, as boto3 has it
         if folders:
             answer["CommonPrefixes"] = [{"Prefix": entry} for entry in page if entry in folders]
         if len(folders) < len(page):
-            answer["Contents"] = [{"Key": entry} for entry in page if entry not in folders]
+            answer["Contents"] = [{**OBJECT, "Key": entry} for entry in page if entry not in folders]
         return answer
 
 
@@ -81,12 +81,13 @@ def at_home(path: str) -> bool:
 def test_a_bin_has_the_files_that_it_has_on_disk(paths: set[str], prefix: str) -> None:
     below = f"{prefix}/" if prefix else ""
     beside = {"other/2024/x", f"{prefix}x/{BINS[0]}.hdr"} if prefix else set()
-    bucket = Listed({below + path for path in paths} | beside, f"s3://b/{prefix}")
+    boto, bucket = Boto({below + path for path in paths} | beside), BucketSource(f"s3://b/{prefix}")
+    bucket._client._opened = boto
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
             (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
             (Path(folder) / path).touch()
-        tree, archive = find_raw(folder), Archive(folder)
+        tree, archive = find_raw(folder), DirectorySource(folder)
         for bin_id in YEARS:
             theirs = repr([tree.bins.get(bin_id), tree.products.get(bin_id)]).replace(folder, bucket.address)
             try:
@@ -99,8 +100,8 @@ def test_a_bin_has_the_files_that_it_has_on_disk(paths: set[str], prefix: str) -
             assert bucket._scores(bin_id) == [
                 path.replace(folder, bucket.address) for path in sorted(scores, key=parts)
             ]
-    assert len(bucket.asked) == len(set(bucket.asked))  # nothing twice
-    assert all(asked.startswith(below) for asked in bucket.asked)
+    assert len(boto.asked) == len(set(boto.asked))  # nothing twice
+    assert all(asked.startswith(below) for asked in boto.asked)
 
 
 def parts(path: str) -> tuple[list[str], str]:

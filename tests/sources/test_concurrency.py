@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from ifcb_abundance.sources import concurrency as traffic
-from ifcb_abundance.sources.concurrency import Leave, Traffic
+from ifcb_abundance.sources import concurrency
+from ifcb_abundance.sources.concurrency import AdaptiveConcurrencyLimiter, Slot
 
 
 class Clock:
@@ -27,12 +27,12 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(traffic.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(concurrency.time, "monotonic", clock.monotonic)
     return clock
 
 
-def at_once(requests: Traffic, asked: int = 20) -> int:
-    """How many of so many callers get leave before any request is over."""
+def at_once(requests: AdaptiveConcurrencyLimiter, asked: int = 20) -> int:
+    """How many of so many callers get a slot before any request is over."""
     gone, over = [], threading.Event()
 
     def call() -> None:
@@ -51,26 +51,26 @@ def at_once(requests: Traffic, asked: int = 20) -> int:
 
 
 @contextmanager
-def in_flight(requests: Traffic, number: int) -> Iterator[list[Leave]]:
+def in_flight(requests: AdaptiveConcurrencyLimiter, number: int) -> Iterator[list[Slot]]:
     yield [requests.begin() for _ in range(number)]
     for _ in range(number):
         requests.end()
 
 
 def test_callers_set_the_number_while_the_server_keeps_up() -> None:
-    requests = Traffic()
+    requests = AdaptiveConcurrencyLimiter()
     with in_flight(requests, 8) as began:
-        for leave in began:
-            requests.answered(leave)
+        for slot in began:
+            requests.answered(slot)
     assert at_once(requests) == 20
 
 
 def test_a_refusal_halves_the_number_once_for_all_requests_that_went_before_it(clock: Clock) -> None:
-    requests = Traffic()
+    requests = AdaptiveConcurrencyLimiter()
     with in_flight(requests, 8) as began:
         clock.now += 1
-        for leave in began:
-            requests.refused(leave, None)
+        for slot in began:
+            requests.refused(slot, None)
     assert at_once(requests) == 4
     clock.now += 1
     with in_flight(requests, 4) as began:
@@ -85,7 +85,7 @@ def test_a_refusal_halves_the_number_once_for_all_requests_that_went_before_it(c
 
 
 def test_good_answers_bring_the_number_back(clock: Clock) -> None:
-    requests = Traffic()
+    requests = AdaptiveConcurrencyLimiter()
     with in_flight(requests, 8) as began:
         clock.now += 1
         requests.refused(began[0], None)
@@ -93,15 +93,15 @@ def test_good_answers_bring_the_number_back(clock: Clock) -> None:
     for answers, expected in ((4, 4), (1, 5), (4, 5), (1, 6), (6, 6), (1, 7), (6, 7), (1, 20)):
         for _ in range(answers):
             clock.now += 0.1
-            requests.answered(Leave(clock.now - 0.1))
+            requests.answered(Slot(clock.now - 0.1))
         assert at_once(requests) == expected
 
 
 def test_answers_much_slower_than_usual_are_a_sign_of_overload(clock: Clock) -> None:
-    requests = Traffic()
+    requests = AdaptiveConcurrencyLimiter()
     for _ in range(50):
         clock.now += 0.5
-        requests.answered(Leave(clock.now - 0.5))
+        requests.answered(Slot(clock.now - 0.5))
     with in_flight(requests, 8) as began:
         clock.now += 1.4  # not three times as long
         requests.answered(began[0])
@@ -115,15 +115,15 @@ def test_answers_much_slower_than_usual_are_a_sign_of_overload(clock: Clock) -> 
 
 
 def test_requests_that_queue_at_one_worker_are_no_overload(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    requests = Traffic()
-    with in_flight(requests, 1) as (leave,):
+    requests = AdaptiveConcurrencyLimiter()
+    with in_flight(requests, 1) as (slot,):
         clock.now += 2
-        requests.answered(leave)
+        requests.answered(slot)
     for _ in range(100):
         with in_flight(requests, 8) as began:
-            for leave in began:  # one after the other, two seconds each
+            for slot in began:  # one after the other, two seconds each
                 clock.now += 2
-                requests.answered(leave)
+                requests.answered(slot)
     assert caplog.messages == []
     with in_flight(requests, 8) as began:
         clock.now += 60  # more than three times as long as all eight of them
@@ -134,41 +134,41 @@ def test_requests_that_queue_at_one_worker_are_no_overload(clock: Clock, caplog:
 
 def test_one_request_after_many_at_a_time_need_not_be_faster(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """A server of many workers answers each request in its own time, however many there are."""
-    requests = Traffic()
+    requests = AdaptiveConcurrencyLimiter()
     for _ in range(100):
         with in_flight(requests, 8) as began:
             clock.now += 2
-            for leave in began:
-                requests.answered(leave)
-    with in_flight(requests, 1) as (leave,):
+            for slot in began:
+                requests.answered(slot)
+    with in_flight(requests, 1) as (slot,):
         clock.now += 5
-        requests.answered(leave)
+        requests.answered(slot)
     assert caplog.messages == []
 
 
 def test_a_server_that_is_slow_for_good_becomes_usual(clock: Clock) -> None:
-    requests = Traffic()
+    requests = AdaptiveConcurrencyLimiter()
     for seconds in [0.1] * 20 + [5.0] * 200:
-        with in_flight(requests, 1) as (leave,):
+        with in_flight(requests, 1) as (slot,):
             clock.now += seconds
-            requests.answered(leave)
+            requests.answered(slot)
     assert at_once(requests) == 20
 
 
 def test_fast_answers_are_never_slow(clock: Clock) -> None:
-    requests = Traffic()
+    requests = AdaptiveConcurrencyLimiter()
     for seconds in [0.001] * 20 + [0.9]:
         clock.now += seconds
-        requests.answered(Leave(clock.now - seconds))
+        requests.answered(Slot(clock.now - seconds))
     assert at_once(requests) == 20
 
 
 def test_requests_begin_no_faster_than_allowed() -> None:
-    requests = Traffic(per_second=50)
+    requests = AdaptiveConcurrencyLimiter(per_second=50)
     began: list[float] = []
 
     def call(_: int) -> None:
-        began.append(requests.begin().at)
+        began.append(requests.begin().started)
         requests.end()
 
     with ThreadPoolExecutor(8) as pool:
@@ -179,9 +179,9 @@ def test_requests_begin_no_faster_than_allowed() -> None:
 
 
 def test_nothing_goes_before_the_time_that_the_server_asked_for() -> None:
-    requests = Traffic()
+    requests = AdaptiveConcurrencyLimiter()
     with in_flight(requests, 1) as (began,):
         requests.refused(began, 0.3)
         refused_at = time.monotonic()
-    later = requests.begin().at
+    later = requests.begin().started
     assert later - refused_at >= 0.29

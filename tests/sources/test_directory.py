@@ -8,7 +8,8 @@ import pytest
 
 from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.common.errors import CatalogError, ScoresError
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.bin_files import FileOptions
+from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import bin_row, write_archive, write_scores
 
@@ -22,7 +23,7 @@ def test_scores_are_found_anywhere_below(tmp_path: Path, place: str) -> None:
     path.write_bytes(b"pid,a\r\n\xff")
     (path.parent / f"{BIN}_class_scores.csv.bak").touch()
     (path.parent / f"{BIN}_features.csv").touch()
-    archive = Archive(str(tmp_path))
+    archive = DirectorySource(str(tmp_path))
     assert archive.read_scores(OTHER) == SourceFile(path.as_posix(), b"pid,a\r\n\xff")
     assert [Path(file) for file in archive.scores_files(OTHER)] == [path]
     assert archive.read_scores(BIN) is None
@@ -33,7 +34,7 @@ def test_scores_are_found_anywhere_below(tmp_path: Path, place: str) -> None:
 def test_scores_in_another_format_are_told_of(tmp_path: Path) -> None:
     for name in (f"{BIN}_class_v1.mat", f"{BIN}_class.h5", f"{OTHER}_class_v2.h5", f"{OTHER}_class_v4.h5"):
         (tmp_path / name).touch()
-    of_csv, of_mat = Archive(str(tmp_path)), Archive(str(tmp_path), scores_format="mat")
+    of_csv, of_mat = DirectorySource(str(tmp_path)), DirectorySource(str(tmp_path), FileOptions(scores_format="mat"))
     missing = f"no {OTHER}_class_scores.csv below {tmp_path.as_posix()}"
     assert of_csv.read_scores(OTHER) is None
     assert of_csv.missing_reason(OTHER) == (
@@ -48,13 +49,13 @@ def test_scores_in_another_format_are_told_of(tmp_path: Path) -> None:
 def test_two_files_of_a_bin_are_refused_naming_both(tmp_path: Path) -> None:
     paths = [write_scores(tmp_path / version, BIN, ["a"], []) for version in ("v1", "v2")]
     with pytest.raises(ScoresError, match=BIN) as refused:
-        Archive(str(tmp_path)).read_scores(BIN)
+        DirectorySource(str(tmp_path)).read_scores(BIN)
     assert all(path.as_posix() in str(refused.value) for path in paths)
 
 
 def test_bins_are_those_of_metadata_csv(tmp_path: Path) -> None:
     write_archive(tmp_path, [bin_row(BIN, ml_analyzed=2.5)], {"D20240216T000000_IFCB010": (["a"], [])})
-    archive = Archive(str(tmp_path))
+    archive = DirectorySource(str(tmp_path))
     assert archive.catalog_files() == [str(tmp_path / "metadata.csv")]
     rows = archive.list_bins(Window(None, None))
     assert list(rows["bin"]) == [BIN]
@@ -64,20 +65,20 @@ def test_bins_are_those_of_metadata_csv(tmp_path: Path) -> None:
 def test_a_bad_metadata_csv_is_named(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("<html>")
     with pytest.raises(CatalogError, match=r"metadata\.csv"):
-        Archive(str(tmp_path)).list_bins(Window(None, None))
+        DirectorySource(str(tmp_path)).list_bins(Window(None, None))
 
 
 def test_what_is_read_of_a_bin_is_told_by_size_and_time(tmp_path: Path) -> None:
     path = write_scores(tmp_path, BIN, ["a"], [[0.5]])
     size, time = path.stat().st_size, path.stat().st_mtime_ns
-    archive = Archive(str(tmp_path))
+    archive = DirectorySource(str(tmp_path))
     identity = archive.scores_identity_of(BIN)
     assert identity == {"path": str(tmp_path), "files": [[str(path), size, time]]}
     assert json.loads(json.dumps(identity)) == identity
     assert archive.scores_identity_of(OTHER) == {"path": str(tmp_path), "files": []}
     os.utime(path, ns=(0, time - 1))
     assert archive.scores_identity_of(BIN) == identity  # as it was when this run first looked
-    assert Archive(str(tmp_path)).scores_identity_of(BIN)["files"] == [[str(path), size, time - 1]]
+    assert DirectorySource(str(tmp_path)).scores_identity_of(BIN)["files"] == [[str(path), size, time - 1]]
     # Not the features' and the images'.
     assert archive.features_identity_of(BIN) == archive.images_identity_of(BIN) == archive.scores_identity_of(OTHER)
 
@@ -90,7 +91,7 @@ def test_every_score_file_is_accounted_for(tmp_path: Path) -> None:
     for name in (f"{BIN}_class.h5", f"{OTHER}_class_v3.h5", f"{OTHER}_class_v1.mat"):
         (tmp_path / name).touch()
     window = Window(Bound.parse("2024-02-15"), Bound.parse("2024-02-15"))
-    archive = Archive(str(tmp_path))
+    archive = DirectorySource(str(tmp_path))
     assert archive.score_files({BIN}, window) == {
         "of_the_catalog": 2, "not_in_the_catalog": 1, "outside_the_window": 2, "of_other_formats": 3,
         "such_as": [no_such_day],
@@ -102,4 +103,4 @@ def test_every_score_file_is_accounted_for(tmp_path: Path) -> None:
     )
     (tmp_path / "empty").mkdir()
     nothing = f"below {tmp_path}/empty there are no class scores of any format"
-    assert Archive(str(tmp_path / "empty")).scores_instead({BIN}) == nothing
+    assert DirectorySource(str(tmp_path / "empty")).scores_instead({BIN}) == nothing

@@ -9,25 +9,25 @@ from contextlib import suppress
 import pytest
 
 from ifcb_abundance.common.errors import NoConnectionError, RequestError, TransientError, UnreachableError, kind_of
-from ifcb_abundance.sources.concurrency import Leave
-from ifcb_abundance.sources.retry import ENOUGH, Patience
+from ifcb_abundance.sources.concurrency import Slot
+from ifcb_abundance.sources.retry import ENOUGH, RequestOptions, Retrier
 
 
 class Server:
     """What `send` meets, and how often: a fault for each request, or None for an answer."""
 
-    def __init__(self, patience: Patience, faults: Iterator[RequestError | None]) -> None:
-        self.patience, self.faults = patience, faults
+    def __init__(self, retrier: Retrier, faults: Iterator[RequestError | None]) -> None:
+        self.retrier, self.faults = retrier, faults
         self.requests = 0
         self.lock = threading.Lock()
 
-    def send(self, leave: Leave) -> str:
+    def send(self, slot: Slot) -> str:
         with self.lock:
             self.requests += 1
             fault = next(self.faults)
         if fault:
             raise fault
-        self.patience.answered(leave, good=True)
+        self.retrier.answered(slot, good=True)
         return "answer"
 
 
@@ -36,109 +36,109 @@ def refusing(enough: int = 1, for_good: bool = False) -> Iterator[RequestError]:
         yield NoConnectionError("http://x/bin: refused", "http://x refuses", "Check it", enough, for_good)
 
 
-def impatient(retries: int = 2) -> Patience:
-    return Patience(retries, 0.001, None)
+def impatient(retries: int = 2) -> Retrier:
+    return Retrier(RequestOptions(retries=retries, backoff=0.001))
 
 
 def test_refused_connections_before_any_answer_give_the_server_up_after_the_tries_of_one_request() -> None:
-    patience = impatient()
-    server = Server(patience, refusing())
+    retrier = impatient()
+    server = Server(retrier, refusing())
     with pytest.raises(UnreachableError) as told:
-        patience.ask(server.send)
+        retrier.retry(server.send)
     assert str(told.value) == "http://x refuses (tried 3 times): nothing more is asked of it in this run. Check it"
-    assert patience.given_up == str(told.value)
+    assert retrier.given_up == str(told.value)
     with pytest.raises(UnreachableError, match="nothing more is asked"):
-        patience.ask(server.send)
+        retrier.retry(server.send)
     assert server.requests == 3
 
 
 def test_a_server_that_is_silent_is_given_up_after_three_requests_in_a_row() -> None:
-    patience = impatient()
-    server = Server(patience, refusing(ENOUGH))
+    retrier = impatient()
+    server = Server(retrier, refusing(ENOUGH))
     for _ in range(2):
         with pytest.raises(UnreachableError, match=r"^http://x/bin: refused \(tried 3 times\)$"):
-            patience.ask(server.send)
-        assert patience.given_up == ""
+            retrier.retry(server.send)
+        assert retrier.given_up == ""
     with pytest.raises(UnreachableError, match=r"refuses \(3 requests in a row, each tried 3 times\): nothing more"):
-        patience.ask(server.send)
+        retrier.retry(server.send)
     assert server.requests == 9
 
 
 def test_what_cannot_get_better_is_not_tried_again() -> None:
-    patience = impatient()
-    server = Server(patience, refusing(0))
+    retrier = impatient()
+    server = Server(retrier, refusing(0))
     with pytest.raises(UnreachableError, match=r"^http://x refuses: nothing more is asked"):
-        patience.ask(server.send)
+        retrier.retry(server.send)
     assert server.requests == 1
 
 
 def test_a_server_that_answered_is_waited_for_whatever_keeps_it_away() -> None:
-    patience = impatient()
-    server = Server(patience, iter([None, *(next(refusing(0)) for _ in range(9))]))
-    assert patience.ask(server.send) == "answer"
+    retrier = impatient()
+    server = Server(retrier, iter([None, *(next(refusing(0)) for _ in range(9))]))
+    assert retrier.retry(server.send) == "answer"
     for given_up in (False, False, True):
         with pytest.raises(UnreachableError):
-            patience.ask(server.send)
-        assert bool(patience.given_up) == given_up
+            retrier.retry(server.send)
+        assert bool(retrier.given_up) == given_up
     assert server.requests == 10
 
 
 def test_an_untrusted_certificate_is_never_tried_again() -> None:
-    patience = impatient()
-    server = Server(patience, iter([None, next(refusing(0, for_good=True))]))
-    patience.ask(server.send)
+    retrier = impatient()
+    server = Server(retrier, iter([None, next(refusing(0, for_good=True))]))
+    retrier.retry(server.send)
     with pytest.raises(UnreachableError, match="nothing more"):
-        patience.ask(server.send)
+        retrier.retry(server.send)
 
 
 @pytest.mark.parametrize(
     "between", [TransientError("HTTP 500", kind="HTTP 500"), TransientError("reset by peer"), None]
 )
 def test_a_connection_in_between_begins_the_count_anew(between: RequestError | None) -> None:
-    patience = impatient(retries=0)
+    retrier = impatient(retries=0)
     fault = next(refusing(ENOUGH))
-    server = Server(patience, iter([fault, fault, between, fault, fault, fault]))
+    server = Server(retrier, iter([fault, fault, between, fault, fault, fault]))
     for number in range(6):
         with suppress(UnreachableError, RequestError):
-            patience.ask(server.send)
-        assert bool(patience.given_up) == (number == 5)
+            retrier.retry(server.send)
+        assert bool(retrier.given_up) == (number == 5)
 
 
 def test_eight_that_ask_at_once_are_told_once_and_woken(caplog: pytest.LogCaptureFixture) -> None:
     """One has used up its tries; the others, who would wait for an hour, need not."""
-    patience = Patience(1, 0.01, None)
+    retrier = Retrier(RequestOptions(retries=1, backoff=0.01))
     waits = itertools.chain([0.2], itertools.repeat(3600.0))
-    patience._wait = lambda _: next(waits)  # type: ignore[method-assign]
-    server = Server(patience, refusing())
+    retrier._wait = lambda _: next(waits)  # type: ignore[method-assign]
+    server = Server(retrier, refusing())
 
     def ask(_: int) -> str:
         with pytest.raises(UnreachableError) as told:
-            patience.ask(server.send)
+            retrier.retry(server.send)
         return str(told.value)
 
     with ThreadPoolExecutor(8) as pool:
         texts = set(pool.map(ask, range(8)))
-    assert texts == {patience.given_up}
+    assert texts == {retrier.given_up}
     assert server.requests == 9
     assert len(caplog.messages) == 1
 
 
 def test_overload_is_said_only_of_a_server_that_answers(caplog: pytest.LogCaptureFixture) -> None:
-    patience = impatient(retries=0)
+    retrier = impatient(retries=0)
 
-    def silent(leave: Leave) -> str:  # noqa: ARG001
+    def silent(slot: Slot) -> str:  # noqa: ARG001
         raise TransientError("timed out", refused=True)
 
-    def busy(leave: Leave) -> str:
-        patience.answered(leave, good=False)
+    def busy(slot: Slot) -> str:
+        retrier.answered(slot, good=False)
         raise TransientError("HTTP 503", refused=True, kind="HTTP 503")
 
-    def ask(send: Callable[[Leave], str]) -> None:
-        others = [patience.traffic.begin() for _ in range(8)]
+    def ask(send: Callable[[Slot], str]) -> None:
+        others = [retrier.limiter.begin() for _ in range(8)]
         with pytest.raises(RequestError):
-            patience.ask(send)
+            retrier.retry(send)
         for _ in others:
-            patience.traffic.end()
+            retrier.limiter.end()
 
     ask(silent)
     assert caplog.messages == []
@@ -148,14 +148,14 @@ def test_overload_is_said_only_of_a_server_that_answers(caplog: pytest.LogCaptur
 
 
 def test_what_failed_is_counted_by_the_kind_of_the_request_behind_it() -> None:
-    patience = impatient(retries=1)
+    retrier = impatient(retries=1)
 
-    def send(leave: Leave) -> str:
-        patience.answered(leave, good=False)
+    def send(slot: Slot) -> str:
+        retrier.answered(slot, good=False)
         raise TransientError("http://x/bin: HTTP 500", kind="HTTP 500")
 
     with pytest.raises(RequestError) as told:
-        patience.ask(send)
+        retrier.retry(send)
     outer = ValueError("bin D1: it")
     outer.__cause__ = told.value
     assert kind_of(outer) == "HTTP 500"

@@ -76,15 +76,15 @@ class UnreachableError(WorkflowInputError):
 
 
 class ScoresError(WorkflowInputError):
-    """A bin's class scores cannot be had or are not class scores; names the bin and the address."""
+    """A bin's class scores are unavailable or are not class scores; names the bin and the address."""
 
 
 class FeaturesError(WorkflowInputError):
-    """A bin's features cannot be had or are no features; names the bin and the address."""
+    """A bin's features are unavailable or are not features; names the bin and the address."""
 
 
 class RawFileError(WorkflowInputError):
-    """A raw file (.hdr, .adc, .roi) cannot be read or breaks off; names the file, and the bin or ROI."""
+    """A raw file (.hdr, .adc, .roi) cannot be read or is truncated; names the file, and the bin or ROI."""
 
 
 class NoRawFilesError(RawFileError):

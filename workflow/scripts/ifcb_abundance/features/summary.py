@@ -172,8 +172,8 @@ def summarize_features(
 ) -> FeaturesProvenance:
     """Join a bin's features and class scores by ROI, and write its features summary to `path`.
 
-    summary: the bin's scores summary: a bin without class scores is not asked for. What cannot be had or used raises
-    FeaturesError, or is written down as `failed` with `record_failures`.
+    summary: the bin's scores summary: a bin without class scores is not asked for. Features that are unavailable or
+    unusable raise FeaturesError, or the bin is written down as `failed` with `record_failures`.
     """
     said, _ = read_summary(summary)
     rois = RoiWinners((), np.empty(0, np.int64), np.empty(0), dict.fromkeys(PRECISIONS, np.empty(0, np.intp)))

@@ -8,7 +8,7 @@
   clocks: they are in the `.adc`.
 
 Sources: ifcbkit 0.3.1 (`header.py`) and pyifcb (`ifcb/data/hdr.py`) for the dialects, WHOI's ifcb-analysis
-(`IFCBxxx_readhdr.m`) for the capitals and for keys that are there twice.
+(`IFCBxxx_readhdr.m`) for the capitals and for duplicate keys.
 """
 
 import re

@@ -6,7 +6,7 @@ out with all that is below them. A corrected `.adc` is a `{bin}.adc.mod`, anywhe
 beside it; it stands in for the `.adc`, which has to be there as well.
 
 Sources: ifcbkit 0.3.1 (`fileset.py`, `products.py`) and pyifcb (`ifcb/data/files.py`, `ifcb/data/products/`) for trees,
-folders left out, corrected files and the names of products; iRfcb for `_features_v4.csv`.
+excluded folders, corrected files and the names of products; iRfcb for `_features_v4.csv`.
 """
 
 import re
@@ -22,7 +22,7 @@ from ifcb_abundance.raw import triggers as raw_triggers
 from ifcb_abundance.raw.header import Header, read_header
 from ifcb_abundance.raw.triggers import TriggerTable, has_known_layout, read_triggers
 
-LEFT_OUT = {"skip", "beads"}
+EXCLUDED = {"skip", "beads"}
 PARTS = (".hdr", ".adc", ".roi")
 NEEDED = (".hdr", ".adc")  # the .roi has the images, and nothing else needs it
 MODIFIED = ".adc.mod"
@@ -44,7 +44,7 @@ ReadStart = Callable[[str, int], bytes]
 
 @dataclass(frozen=True)
 class RawBin:
-    """The raw files of a bin. problem: why it cannot be read, or empty: it has no .hdr or .adc, or is there twice.
+    """The raw files of a bin. problem: why it cannot be read, or empty: it has no .hdr or .adc, or duplicates.
 
     hdr, adc, roi: paths, empty for a missing part. A bin without a .roi can be read; it has no images. modified:
     whether `adc` is a corrected one, an `.adc.mod`.
@@ -83,12 +83,12 @@ def find_raw(folder: str | Path) -> RawTree:
     """Look through a folder on disk. Raises RawFileError, naming it, if it or a folder in it cannot be read."""
     root = Path(folder)
     beside = root.resolve().parent / MODIFIED_FOLDER
-    modified = below(beside, LEFT_OUT) if beside.is_dir() and beside != root.resolve() else ()
-    return index_files(below(root, LEFT_OUT), (path for path in modified if path.lower().endswith(MODIFIED)))
+    modified = below(beside, EXCLUDED) if beside.is_dir() and beside != root.resolve() else ()
+    return index_files(below(root, EXCLUDED), (path for path in modified if path.lower().endswith(MODIFIED)))
 
 
 def index_files(paths: Iterable[str], modified: Iterable[str] = ()) -> RawTree:
-    """Sort files by bin: paths with `/`, of folders that are not left out. modified: `.adc.mod` from elsewhere."""
+    """Sort files by bin: paths with `/`, of folders that are not excluded. modified: `.adc.mod` from elsewhere."""
     places: dict[str, dict[str, dict[str, str]]] = {}  # bin, folder, part: path
     mods: dict[str, list[str]] = {}
     products: dict[str, list[Product]] = {}

@@ -103,7 +103,7 @@ def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] =
 
     declared: the names of its columns, if the bin's header has them. A line that cannot be read is counted, never an
     error. Raises RawFileError, naming the file, if it is no such file: none of its lines can be read, it is too large,
-    or its header declares other columns; and if it breaks off in a line, for its volume would be too small.
+    or its header declares other columns; and if it is truncated in a line, since its volume would be too small.
     """
     layout = OLD if parse_bin_id(bin_id).old_style else NEW
     if layout is NEW:

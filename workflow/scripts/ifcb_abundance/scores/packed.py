@@ -42,7 +42,7 @@ Labels = tuple[str, ...]
 def read_packed(bin_id: str, body: bytes) -> tuple[Labels, NDArray[np.int64], NDArray[np.float64]]:
     """Labels, ROI numbers and scores, of the shape (ROIs, classes), of a `.h5` or `.mat`.
 
-    Raises ScoresError, naming the bin, if the file is not class scores, is not of this bin or breaks off.
+    Raises ScoresError, naming the bin, if the file is not class scores, is not of this bin or is truncated.
     """
     if len(body) > MOST_BYTES:
         raise ScoresError(f"bin {bin_id}: its class scores have {len(body):,} bytes, more than any bin's")

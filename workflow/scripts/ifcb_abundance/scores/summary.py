@@ -346,7 +346,7 @@ def classify_rois(
 def summarize_scores(source: ScoreReader, bin_id: str, path: str | Path, record_failures: bool) -> Provenance:
     """Read a bin's class scores from the source and write its scores summary to `path`.
 
-    A bin that cannot be had raises ScoresError, or is written down as `failed` with `record_failures`.
+    A bin whose scores are unavailable raises ScoresError, or is written down as `failed` with `record_failures`.
     """
     classes: tuple[str, ...] = ()
     winners = find_winners(np.empty((0, 0)))

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -53,37 +54,42 @@ def index_scores(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
     return index
 
 
-class BinFiles(ABC):
-    """A source of bins that are files: raw ones, products, a list `metadata.csv`; the same questions in every place.
+@dataclass(frozen=True)
+class FileOptions:
+    """What is read of the files of bins, and how.
 
-    address: the place, as it is named to people. identity: what says which place it is. catalog: where the list of
-    bins is from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key of FORMATS. deployments: path
-    of a CSV with positions for raw bins, None without. fast_runs: as of raw_volume.measure_volume. A RequestError of
-    the place is told of the bin.
+    catalog: where the list of bins is from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key of
+    FORMATS. deployments: path of a CSV with positions for raw bins, None without. fast_runs: as of
+    `volume.measure_volume`.
     """
 
-    def __init__(
-        self,
-        address: str,
-        identity: Mapping[str, Any],
-        catalog: str,
-        scores_format: str,
-        deployments: str | None,
-        fast_runs: FastRuns,
-    ) -> None:
+    catalog: str = "export"
+    scores_format: str = "csv"
+    deployments: str | None = None
+    fast_runs: FastRuns = "factor"
+
+
+class BinFiles(ABC):
+    """A source of bins that are files: raw ones, products, a list `metadata.csv`; it answers alike for every place.
+
+    address: the place as messages name it. identity: what tells the place from others. A RequestError of the place
+    becomes an error about the bin.
+    """
+
+    def __init__(self, address: str, identity: Mapping[str, Any], options: FileOptions) -> None:
         self.address = address
-        self.raw = catalog == "raw"
-        self.scores_format = scores_format
-        self.scores_name = f"({PATTERN}){FORMATS[scores_format]}"
-        self.score_precision = STORED_AS[scores_format]
-        self.deployments = deployments
-        self.fast_runs = fast_runs
+        self.raw = options.catalog == "raw"
+        self.scores_format = options.scores_format
+        self.scores_name = f"({PATTERN}){FORMATS[options.scores_format]}"
+        self.score_precision = STORED_AS[options.scores_format]
+        self.deployments = options.deployments
+        self.fast_runs = options.fast_runs
         self.catalog_identity: dict[str, Any] = dict(identity)
-        if self.raw and fast_runs != "factor":
-            self.catalog_identity["fast_runs"] = fast_runs
+        if self.raw and options.fast_runs != "factor":
+            self.catalog_identity["fast_runs"] = options.fast_runs
         self.scores_identity: dict[str, Any] = dict(identity)
-        if scores_format != "csv":
-            self.scores_identity["scores_format"] = scores_format
+        if options.scores_format != "csv":
+            self.scores_identity["scores_format"] = options.scores_format
 
     def given_up(self) -> str:
         """Nothing: as Source.given_up, for a place that is always there."""

@@ -1,4 +1,4 @@
-"""When a request may go: no more at a time than the server bears, no more per second than allowed."""
+"""Limits requests to what the server can take: so many at a time, and so many per second."""
 
 import logging
 import threading
@@ -7,29 +7,32 @@ from typing import NamedTuple
 
 from ifcb_abundance.common.words import counted
 
-log = logging.getLogger("ifcb.traffic")
+log = logging.getLogger("ifcb.concurrency")
 
-SLOW = 3.0  # times as long as answers usually take: the server has more to do than it can
-UNNOTICED = 1.0  # seconds: answers that fast are never slow
-MEMORY = 0.05  # weight of an answer in what is usual
-
-
-class Leave(NamedTuple):
-    """That a request may go. at: when (time.monotonic). among: how many are then under way, with itself."""
-
-    at: float
-    among: int = 1
+SLOW = 3.0  # times as long as answers usually take: the server is overloaded
+UNNOTICED = 1.0  # seconds: an answer this fast is never slow
+MEMORY = 0.05  # weight of the latest answer in the running means
 
 
-class Traffic:
-    """The requests of one process to one server.
+class Slot(NamedTuple):
+    """A request's permission to go.
 
-    How many go at a time is the callers' affair (the profile's `dashboard` resource) as long as the server keeps
-    up. When it refuses (HTTP 429, 502, 503, 504, no answer) or takes much longer than it usually does to
-    begin its answer, half as many go; with each round of good answers, one more again. per_second: None is no limit.
+    started: when it was given (time.monotonic). in_flight: requests under way at that time, this one included.
+    """
 
-    A server with one worker lets requests queue: of eight that go together, the last one's answer takes eight times as
-    long as that of one alone. That is not slow.
+    started: float
+    in_flight: int = 1
+
+
+class AdaptiveConcurrencyLimiter:
+    """Limits how many requests one process has in flight to one server.
+
+    There is no limit while the server keeps up: the callers decide (the profile's `dashboard` resource). The limit is
+    halved when the server refuses a request (HTTP 429, 502, 503, 504, no answer), or begins an answer much later than
+    usual. Each round of good answers raises it by one. per_second: the most requests per second; None is no limit.
+
+    A server with one worker queues requests: when eight go together, the last answer takes eight times as long as the
+    answer to a single request. That does not count as slow.
     """
 
     def __init__(self, per_second: float | None = None) -> None:
@@ -37,57 +40,57 @@ class Traffic:
         self._change = threading.Condition()
         self._in_flight = 0
         self._limit = float("inf")
-        self._before = 0  # requests in flight when the limit was set
+        self._before = 0  # requests in flight before the first limit
         self._limited_at = 0.0
         self._not_before = 0.0
         self._usual: float | None = None
-        self._alone = 0.0  # what of that is the request's own time, if the server does one at a time
+        self._alone = 0.0  # the same per request in flight: its own time, if the server works on one at a time
 
-    def begin(self) -> Leave:
-        """Wait for leave to send a request."""
+    def begin(self) -> Slot:
+        """Wait until a request may go. Each call needs one of `end`."""
         with self._change:
             while (wait := self._not_before - time.monotonic()) > 0 or self._in_flight + 1 > self._limit:
                 self._change.wait(wait if wait > 0 else None)
-            began = time.monotonic()
-            self._not_before = began + self._pause
+            now = time.monotonic()
+            self._not_before = now + self._pause
             self._in_flight += 1
-            return Leave(began, self._in_flight)
+            return Slot(now, self._in_flight)
 
     def end(self) -> None:
-        """A request is over, well or not."""
+        """A request is over, whether it succeeded or failed."""
         with self._change:
             self._in_flight -= 1
             self._change.notify_all()
 
-    def answered(self, leave: Leave) -> None:
-        """The server has begun a good answer to a request."""
-        seconds = time.monotonic() - leave.at
-        alone = seconds / leave.among
+    def answered(self, slot: Slot) -> None:
+        """The server has begun a good answer to the request."""
+        seconds = time.monotonic() - slot.started
+        alone = seconds / slot.in_flight
         with self._change:
             if self._usual is None:
                 self._usual, self._alone = seconds, alone
-            expected = max(self._usual, leave.among * self._alone)
+            expected = max(self._usual, slot.in_flight * self._alone)
             slow = seconds > max(UNNOTICED, SLOW * expected)
             self._usual += MEMORY * (seconds - self._usual)
             self._alone += MEMORY * (alone - self._alone)
             if slow:
-                self._slow_down(leave.at, f"answers begin after {seconds:.1f} s, usually after {expected:.1f} s")
+                self._slow_down(slot.started, f"answers begin after {seconds:.1f} s, usually after {expected:.1f} s")
             elif self._limit < float("inf"):
                 self._limit += 1 / self._limit
                 if self._limit >= self._before:
                     self._limit = float("inf")
                 self._change.notify_all()
 
-    def refused(self, leave: Leave, wait: float | None) -> None:
-        """The server, which is there, did not take a request, and asked to be left alone for `wait` seconds."""
+    def refused(self, slot: Slot, wait: float | None) -> None:
+        """The server is there but did not take the request. wait: seconds that it asked to be left alone for."""
         with self._change:
             if wait:
                 self._not_before = max(self._not_before, time.monotonic() + wait)
-            self._slow_down(leave.at, "it refuses requests or does not answer")
+            self._slow_down(slot.started, "it refuses requests or does not answer")
 
-    def _slow_down(self, began: float, why: str) -> None:
-        if began < self._limited_at:
-            return  # it went before the last change, and so says nothing of it
+    def _slow_down(self, started: float, why: str) -> None:
+        if started < self._limited_at:
+            return  # the request went before the last change, so it does not tell whether that was enough
         if self._limit == float("inf"):
             self._before = self._in_flight
         limit = max(1.0, min(self._limit, self._in_flight) / 2)

@@ -1,25 +1,20 @@
-"""The client of an IFCB dashboard (ifcbdb 5.0, 5.1, 5.2): its addresses, answers and faults.
+"""The bins of an IFCB dashboard (ifcbdb 5.0, 5.1, 5.2): its addresses and answers.
 
 Reads only (GET); never more than one request at a time per caller, so the caller's own limit on parallel
 jobs is the limit on requests in flight.
 """
 
-import io
 import itertools
 import json
 import logging
-import threading
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import pandas as pd
-import requests
-import urllib3
 
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Window, month_of, months
@@ -27,22 +22,19 @@ from ifcb_abundance.common.errors import (
     CatalogError,
     FeaturesError,
     NoBinsError,
-    NoConnectionError,
     NoRawFilesError,
     RawFileError,
     RequestError,
     ScoresError,
-    TransientError,
 )
-from ifcb_abundance.common.version import USER_AGENT
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.raw.header import read_header
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.raw.triggers import read_triggers
-from ifcb_abundance.sources.concurrency import Leave
+from ifcb_abundance.sources.http import ANYTHING, JSON, LINE, HttpClient
 from ifcb_abundance.sources.metadata_export import from_records, read_export, without_repeats
-from ifcb_abundance.sources.over_network import OverNetwork
-from ifcb_abundance.sources.retry import ENOUGH, Patience
+from ifcb_abundance.sources.network_source import NetworkSource
+from ifcb_abundance.sources.retry import RequestOptions, Retrier
 from ifcb_abundance.sources.source_file import SourceFile
 
 if TYPE_CHECKING:
@@ -52,12 +44,6 @@ log = logging.getLogger("ifcb.dashboard")
 
 EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
 MOST_NAMES, SHOWN_NAMES, LONGEST_NAME = 1000, 20, 60  # of a server's datasets: compared, shown, characters of one
-LONGEST_WAIT = 600.0  # seconds between two tries
-PIECE = 2**18  # bytes of a body at a time
-OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
-NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL 1 to 3.1, and later ones: the answer is no TLS
-NO_WHOLE_ANSWER = "no answer, or one that breaks off"
-LINE, JSON, ANYTHING = (b"\n",), (b"\n", b"}"), (b"",)  # how an answer ends that is whole
 WALK_KEYS = frozenset(
     "timestamp_iso instrument ml_analyzed lat lng depth num_images skip previous_bin_id next_bin_id".split()
 )
@@ -72,14 +58,11 @@ WALK_TYPES = {
 }
 
 
-class Dashboard(OverNetwork):
+class DashboardSource(NetworkSource):
     """A source of bins: one dataset of the dashboard at `url`.
 
     catalog: `export` (one metadata request a month) or `walk` (one request a bin along next_bin_id).
-    scores_version: passed on as `?v=`. model: passed on as `?model=`, which dashboards know from 5.2 on. timeout:
-    seconds to connect, and between two pieces of an answer. retries: further tries after a transient fault; the wait
-    doubles from `backoff` seconds. max_body_mb: the most that an answer may hold, unpacked, in megabytes.
-    max_requests_per_second: None is no limit.
+    scores_version: passed on as `?v=`. model: passed on as `?model=`, which dashboards know from 5.2 on.
     """
 
     def __init__(
@@ -89,20 +72,15 @@ class Dashboard(OverNetwork):
         catalog: str = "export",
         scores_version: int | None = None,
         model: str | None = None,
-        timeout: float = 60.0,
-        retries: int = 5,
-        backoff: float = 1.0,
-        max_body_mb: float = 256.0,
-        max_requests_per_second: float | None = None,
+        requests: RequestOptions = RequestOptions(),  # noqa: B008
     ) -> None:
         self.url = url.rstrip("/")
         self.dataset = dataset
         self.walks = catalog == "walk"
         self.scores_version = scores_version
         self.model = model
-        self.timeout = timeout
-        self.max_body = int(max_body_mb * 1e6)
-        self.patience = Patience(retries, backoff, max_requests_per_second)
+        self.retrier = Retrier(requests)
+        self._http = HttpClient(self.url, self.retrier)
         where = {"url": self.url, "dataset": dataset}
         self.catalog_identity: dict[str, Any] = {**where, "catalog": catalog}
         self.scores_identity: dict[str, Any] = {**where, "scores_version": scores_version}
@@ -110,7 +88,6 @@ class Dashboard(OverNetwork):
             self.scores_identity["model"] = model
         # A dashboard prints half precision, some versions widened (0.7998046875 for 0.8): rounded, both are one number.
         self.score_precision: Precision = "float16"
-        self._local = threading.local()  # requests does not promise that sessions are safe across threads
 
     def catalog_files(self) -> list[str]:
         """None: the list comes over the network."""
@@ -373,58 +350,13 @@ class Dashboard(OverNetwork):
         """Whether it is what this source gives as the address of the bin's scores, or as the reason for none."""
         return told in (self.url + self._scores_target(bin_id), self.missing_reason(bin_id))
 
+    def _get(self, target: str, ends: tuple[bytes, ...] = JSON) -> bytes | None:
+        return self._http.get(target, ends)
+
     def _scores_target(self, bin_id: str) -> str:
         asked = {"v": self.scores_version, "model": self.model}
         chosen = urlencode({name: value for name, value in asked.items() if value is not None})
         return f"/{quote(self.dataset)}/{quote(bin_id)}_class_scores.csv" + (f"?{chosen}" if chosen else "")
-
-    # --- requests ---
-
-    def _get(self, target: str, ends: tuple[bytes, ...] = JSON) -> bytes | None:
-        """The body of the answer, None for HTTP 404. Transient faults are tried again with growing waits."""
-        return self.patience.ask(lambda leave: self._fetch(self.url + target, ends, leave))
-
-    def _fetch(self, address: str, ends: tuple[bytes, ...], leave: Leave) -> bytes | None:
-        session = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"})
-        try:
-            # Redirects are for browsers: a mistyped address is redirected to a page.
-            with session.get(address, timeout=self.timeout, allow_redirects=False, stream=True) as response:
-                self.patience.answered(leave, good=response.status_code in (200, 404))
-                body = self._body(response, address)
-        except requests.exceptions.InvalidURL as error:
-            raise RequestError(f"{address}: {error}") from error
-        except (
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            OSError,
-            EOFError,
-            zlib.error,
-        ) as error:
-            if without_connection := _no_connection(self.url, address, error):
-                raise without_connection from error
-            no_answer = isinstance(error, requests.ConnectionError | requests.Timeout)
-            raise TransientError(f"{address}: {_reason(error)}", refused=no_answer, kind=NO_WHOLE_ANSWER) from error
-        _check(response, address, body, ends)
-        return None if response.status_code == 404 else body
-
-    def _body(self, response: requests.Response, address: str) -> bytes:
-        """The whole body, unpacked piece by piece: urllib3 would take a gzip stream that breaks off as whole."""
-        gzipped = response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
-        unpacker = zlib.decompressobj(wbits=31) if gzipped else None
-        body = io.BytesIO()
-        for piece in response.raw.stream(PIECE, decode_content=False):
-            body.write(unpacker.decompress(piece, self.max_body + 1 - body.tell()) if unpacker else piece)
-            if body.tell() > self.max_body:
-                raise RequestError(
-                    f"{address}: the answer is larger than source.max_body_mb ({self.max_body / 1e6:g} MB)",
-                    "an answer larger than source.max_body_mb",
-                )
-        if unpacker and (not unpacker.eof or unpacker.unused_data):
-            raise EOFError("the compressed answer breaks off")
-        return body.getvalue()
 
 
 def _named(names: list[str], wanted: str) -> str:
@@ -435,98 +367,6 @@ def _named(names: list[str], wanted: str) -> str:
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
     listed = ", ".join(map(repr, shown)) + more
     return f"Its datasets, those of similar names first: {listed}." if shown else "It has no datasets at all."
-
-
-def _check(response: requests.Response, address: str, body: bytes, ends: tuple[bytes, ...]) -> None:
-    """Raise RequestError unless the answer is data or a plain 404."""
-    status, headers = response.status_code, response.headers
-    kind = f"HTTP {status}"
-    if status == 404:
-        return
-    if status in (408, 425, 429) or status >= 500:
-        wait = _retry_after(headers.get("Retry-After"))
-        if wait is not None and wait > LONGEST_WAIT:
-            asked = headers["Retry-After"]
-            raise RequestError(
-                f"{address}: HTTP {status}, and the server asks to wait (Retry-After: {asked}): try later", kind
-            )
-        raise TransientError(f"{address}: HTTP {status} {response.reason}", wait, status in OVERLOADED, kind)
-    if 300 <= status < 400:
-        raise RequestError(
-            f"{address}: HTTP {status}, a redirect to {headers.get('Location')}: "
-            "check source.url (http or https, host, path) and dataset",
-            kind,
-        )
-    if status in (401, 403):
-        raise RequestError(
-            f"{address}: HTTP {status} {response.reason}: the server wants a login, which goes into the file .netrc of "
-            f"your home folder: machine {urlsplit(address).hostname} login NAME password WORD",
-            kind,
-        )
-    if status != 200:
-        raise RequestError(f"{address}: HTTP {status} {response.reason}", kind)
-    if "html" in headers.get("Content-Type", "") or (ends != ANYTHING and body[:200].lstrip()[:1] == b"<"):
-        raise TransientError(f"{address}: HTTP 200 with an HTML page instead of data", kind="an HTML page, not data")
-    if not body:
-        raise TransientError(f"{address}: HTTP 200 with an empty answer", kind="an empty answer")
-    # A length and the last chunk are no proof: a proxy may end an answer properly that it got a part of.
-    if not body.endswith(ends):
-        raise TransientError(f"{address}: the answer breaks off in the middle of a line", kind=NO_WHOLE_ANSWER)
-
-
-def _no_connection(url: str, address: str, error: Exception) -> NoConnectionError | None:
-    """What a fault says of the server if there was no connection to it; None if there was one."""
-    cause, reason, text = _innermost(error), _reason(error), str(error)
-    enough, for_good, advice = ENOUGH, False, "Check source.url, and this machine's network"
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        enough, for_good, why = 0, True, "has a certificate that is not trusted"
-        advice = (
-            "For a server whose certificate is of a private authority, name the file of that authority's certificate "
-            "in the environment variable REQUESTS_CA_BUNDLE"
-        )
-    elif isinstance(error, requests.exceptions.ProxyError):
-        enough, why = ENOUGH, "is not reached through the proxy that the environment names"
-    elif isinstance(error, requests.exceptions.SSLError) and any(sign in text for sign in NO_TLS):
-        enough, why = 0, "does not speak TLS at this port"
-        advice = "Check source.url: it says https://, which may have to be http://, or the port is another one"
-    elif isinstance(error, requests.exceptions.SSLError):
-        why = "makes no TLS connection"
-    elif isinstance(cause, urllib3.exceptions.NameResolutionError):
-        enough, why = 0, "has a host name that cannot be resolved"
-    elif isinstance(cause, urllib3.exceptions.NewConnectionError):
-        enough, why = 1, "takes no connections"
-        advice = "Check source.url, or wait until the server runs again"
-        if isinstance(cause.__cause__, OSError):
-            reason = f"{type(cause.__cause__).__name__}: {cause.__cause__}"
-    elif isinstance(error, requests.exceptions.ConnectTimeout):
-        why = "does not answer when it is asked for a connection"
-        advice = "The server is down, or a firewall is in the way. Check source.url, and this machine's network"
-    else:
-        return None
-    return NoConnectionError(f"{address}: {_reason(error)}", f"{url} {why} ({reason})", advice, enough, for_good)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The fault that the others are about."""
-    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], BaseException):
-        error = inner
-    return error
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, in a line: the outer ones repeat the address and each other."""
-    error = _innermost(error)
-    # Some hold a connection beside their text, and would print where it lies in memory.
-    texts = [] if isinstance(error, OSError) else [part for part in error.args if isinstance(part, str)]
-    return f"{type(error).__name__}: {texts[-1] if texts else error}"
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait by a Retry-After header, given in seconds or as a date; None if it says neither."""
-    try:
-        return None if value is None else urllib3.Retry().parse_retry_after(value)
-    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
-        return None
 
 
 def _faults(info: dict[str, Any]) -> Iterator[str]:

@@ -14,8 +14,7 @@ from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.folders import below, stamp
 from ifcb_abundance.raw.images import ReadRange, open_roi
 from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, find_raw, read_start
-from ifcb_abundance.raw.volume import FastRuns
-from ifcb_abundance.sources.bin_files import BinFiles, ScoreFiles, index_scores
+from ifcb_abundance.sources.bin_files import BinFiles, FileOptions, ScoreFiles, index_scores
 
 LOOKED_AT = 100_000  # files among which raw ones are looked for, for a hint
 
@@ -41,25 +40,18 @@ def why_no_list(path: str | Path) -> str:
     return f"source.path: {path} has no metadata.csv. {hint}"
 
 
-class Archive(BinFiles):
-    """A source of bins: the folder `path`; the other arguments as of BinFiles.
+class DirectorySource(BinFiles):
+    """A source of bins: the files below the folder `path`.
 
     Raises RawFileError if raw files are to be listed and there is no such folder.
     """
 
-    def __init__(
-        self,
-        path: str,
-        catalog: str = "export",
-        scores_format: str = "csv",
-        deployments: str | None = None,
-        fast_runs: FastRuns = "factor",
-    ) -> None:
-        super().__init__(Path(path).as_posix(), {"path": str(path)}, catalog, scores_format, deployments, fast_runs)
+    def __init__(self, path: str, options: FileOptions = FileOptions()) -> None:  # noqa: B008
+        super().__init__(Path(path).as_posix(), {"path": str(path)}, options)
         self.path = Path(path)
         self._stamps: dict[str, list[str | int]] = {}
         if self.raw:
-            self.catalog_identity |= {"catalog": catalog, "raw_files": self._raw_files()}
+            self.catalog_identity |= {"catalog": options.catalog, "raw_files": self._raw_files()}
 
     def catalog_files(self) -> list[str]:
         """The archive's `metadata.csv`, or the deployments."""

@@ -1,50 +1,43 @@
-"""Which kinds of source there are, and how the config describes them."""
+"""Opens the source that the config describes."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
-from ifcb_abundance.sources.bucket import Bucket
-from ifcb_abundance.sources.dashboard import Dashboard
-from ifcb_abundance.sources.directory import Archive
+from ifcb_abundance.sources.bin_files import FileOptions
+from ifcb_abundance.sources.bucket import BucketSource
+from ifcb_abundance.sources.dashboard import DashboardSource
+from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.protocols import Source
+from ifcb_abundance.sources.retry import RequestOptions
+
+Options = TypeVar("Options", FileOptions, RequestOptions)
+
+
+def _of(kind: type[Options], config: Mapping[str, Any]) -> Options:
+    return kind(**{field.name: config[field.name] for field in fields(kind)})
+
 
 KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
-    "directory": lambda dataset, options: Archive(  # noqa: ARG005
-        options["path"],
-        options["catalog"],
-        options["scores_format"],
-        options["deployments"],
-        options["fast_runs"],
-    ),
-    "dashboard": lambda dataset, options: Dashboard(
+    "directory": lambda dataset, config: DirectorySource(config["path"], _of(FileOptions, config)),  # noqa: ARG005
+    "dashboard": lambda dataset, config: DashboardSource(
         dataset,
-        options["url"],
-        catalog=options["catalog"],
-        scores_version=options["scores_version"],
-        model=options["model"],
-        timeout=options["timeout"],
-        retries=options["retries"],
-        backoff=options["backoff"],
-        max_body_mb=options["max_body_mb"],
-        max_requests_per_second=options["max_requests_per_second"],
+        config["url"],
+        config["catalog"],
+        config["scores_version"],
+        config["model"],
+        _of(RequestOptions, config),
     ),
-    "bucket": lambda dataset, options: Bucket(  # noqa: ARG005
-        options["path"],
-        options["endpoint_url"],
-        options["anonymous"],
-        catalog=options["catalog"],
-        scores_format=options["scores_format"],
-        deployments=options["deployments"],
-        fast_runs=options["fast_runs"],
-        timeout=options["timeout"],
-        retries=options["retries"],
-        backoff=options["backoff"],
-        max_body_mb=options["max_body_mb"],
-        max_requests_per_second=options["max_requests_per_second"],
+    "bucket": lambda dataset, config: BucketSource(  # noqa: ARG005
+        config["path"],
+        config["endpoint_url"],
+        config["anonymous"],
+        _of(FileOptions, config),
+        _of(RequestOptions, config),
     ),
 }
 
 
 def open_source(dataset: str, options: Mapping[str, Any]) -> Source:
-    """The source that the options (the config's `source`) describe. Opens nothing yet."""
+    """Return the source that the config's `source` describes, with all defaults. Opens nothing yet."""
     return KINDS[options["kind"]](dataset, options)

@@ -53,7 +53,7 @@ class ScoreReader(Protocol):
         """What there is instead, where none of these bins has scores: for a message. May take requests."""
 
     def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:
-        """How many class-scores files there are, as `Archive.score_files`; None where that takes requests.
+        """How many class-scores files there are, as `DirectorySource.score_files`; None where that takes requests.
 
         bins: those of the catalog.
         """

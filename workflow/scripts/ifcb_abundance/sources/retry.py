@@ -1,51 +1,72 @@
-"""Requests to a server: sent again after faults that may pass, with growing waits, and no faster than it bears."""
+"""Repeats requests after transient faults, with growing waits, and gives up a server that is not there.
+
+The HTTP client and the S3 client both send their requests through it.
+"""
 
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import tenacity
 
 from ifcb_abundance.common.errors import NoConnectionError, RequestError, TransientError, UnreachableError
-from ifcb_abundance.sources.concurrency import Leave, Traffic
+from ifcb_abundance.sources.concurrency import AdaptiveConcurrencyLimiter, Slot
 
-log = logging.getLogger("ifcb.patience")
+log = logging.getLogger("ifcb.retry")
 
 T = TypeVar("T")
 
-ENOUGH = 3  # requests in a row that got no connection, after all their tries: the server is gone
+ENOUGH = 3  # requests in a row without a connection, each with all its tries: the server is gone
 
 
-class Patience:
-    """How a server is asked, by any number of threads.
+@dataclass(frozen=True)
+class RequestOptions:
+    """How requests are sent, whatever they ask for.
 
-    retries: further tries after a transient fault; the wait doubles from `backoff` seconds.
-    max_requests_per_second: None is no limit.
-
-    A server that takes no connections is given up: see NoConnectionError for when. From then on each request fails at
-    once, and those that wait for their next try fail too. given_up: the sentence that says so, empty until then.
+    timeout: seconds to connect, and between two pieces of an answer. retries: further tries after a transient fault.
+    backoff: seconds before the second try; the wait doubles with each one. max_body_mb: the largest answer that is
+    accepted, unpacked, in megabytes. max_requests_per_second: None is no limit.
     """
 
-    def __init__(self, retries: int, backoff: float, max_requests_per_second: float | None) -> None:
-        self.retries = retries
-        self.backoff = backoff
-        self.traffic = Traffic(max_requests_per_second)
+    timeout: float = 60.0
+    retries: int = 5
+    backoff: float = 1.0
+    max_body_mb: float = 256.0
+    max_requests_per_second: float | None = None
+
+    @property
+    def max_body(self) -> int:
+        """The largest accepted answer in bytes."""
+        return int(self.max_body_mb * 1e6)
+
+
+class Retrier:
+    """Sends the requests of any number of threads to one server.
+
+    A server that takes no connections is given up; NoConnectionError says when. From then on every request fails at
+    once, also one that waits for its next try. given_up: the sentence that says so, empty until then.
+    """
+
+    def __init__(self, options: RequestOptions) -> None:
+        self.options = options
+        self.limiter = AdaptiveConcurrencyLimiter(options.max_requests_per_second)
         self.given_up = ""
         self._lock = threading.Lock()
         self._stop_waiting = threading.Event()
         self._answered = False
         self._in_a_row = 0  # requests without a connection since the last one that had one
-        self._said = 0  # tries without a connection that were told of since then
+        self._said = 0  # tries without a connection that the log has since then
 
-    def ask(self, send: Callable[[Leave], T]) -> T:
-        """What `send` returns; it is given leave for its request, and again called after a TransientError.
+    def retry(self, send: Callable[[Slot], T]) -> T:
+        """Return what `send` returns. It is called with the slot of a request, and again after a TransientError.
 
-        Raises RequestError if there is no usable answer after all tries, UnreachableError if there is no connection.
+        Raises RequestError if no try gets a usable answer, UnreachableError if no try gets a connection.
         """
         tries = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(self.retries + 1),
+            stop=tenacity.stop_after_attempt(self.options.retries + 1),
             wait=self._wait,
             before_sleep=self._say,
             sleep=tenacity.sleep_using_event(self._stop_waiting),
@@ -54,17 +75,17 @@ class Patience:
             answer: T = tries(self._ask_once, send)
         except tenacity.RetryError as error:
             last = error.last_attempt.exception()
-            told = f"{last} (tried {self.retries + 1} times)"
+            told = f"{last} (tried {self.options.retries + 1} times)"
             if isinstance(last, NoConnectionError):
                 raise self._without_connection(last, told) from last
             raise RequestError(told, last.kind if isinstance(last, RequestError) else "") from last
         return answer
 
-    def answered(self, leave: Leave, good: bool) -> None:
-        """To be called by `send` as soon as the server begins its answer. good: it is no refusal and no error."""
+    def answered(self, slot: Slot, good: bool) -> None:
+        """`send` calls this as soon as the server begins its answer. good: it is neither a refusal nor an error."""
         self._connected(answered=True)
         if good:
-            self.traffic.answered(leave)
+            self.limiter.answered(slot)
 
     def _connected(self, answered: bool) -> None:
         with self._lock:
@@ -78,7 +99,7 @@ class Patience:
             if self._in_a_row < (ENOUGH if self._answered else fault.enough):
                 return UnreachableError(told)
             requests = f"{self._in_a_row} requests in a row, each " if self._in_a_row > 1 else ""
-        return self._give_up(fault, f" ({requests}tried {self.retries + 1} times)")
+        return self._give_up(fault, f" ({requests}tried {self.options.retries + 1} times)")
 
     def _give_up(self, fault: NoConnectionError, tried: str = "") -> UnreachableError:
         with self._lock:
@@ -90,39 +111,38 @@ class Patience:
     def _say(self, state: tenacity.RetryCallState) -> None:
         fault = state.outcome.exception() if state.outcome else None
         if isinstance(fault, NoConnectionError):
-            # It is the server's affair and not the request's: once for all that ask at the same time.
+            # This is about the server, not the request: say it once for all requests in flight.
             with self._lock:
                 new = state.attempt_number > self._said and not self.given_up
                 self._said = max(self._said, state.attempt_number)
             if not new:
                 return
         if state.next_action:
-            log.warning(
-                f"{fault}; trying again in {state.next_action.sleep:.1f} s ({state.attempt_number} of {self.retries})"
-            )
+            tried = f"{state.attempt_number} of {self.options.retries}"
+            log.warning(f"{fault}; trying again in {state.next_action.sleep:.1f} s ({tried})")
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         fault = state.outcome.exception() if state.outcome else None
         asked = fault.retry_after if isinstance(fault, TransientError) else None
-        grown = tenacity.wait_exponential_jitter(self.backoff, max=60, jitter=self.backoff / 2)(state)
+        grown = tenacity.wait_exponential_jitter(self.options.backoff, max=60, jitter=self.options.backoff / 2)(state)
         return max(grown, asked or 0.0)
 
-    def _ask_once(self, send: Callable[[Leave], T]) -> T:
+    def _ask_once(self, send: Callable[[Slot], T]) -> T:
         if self.given_up:
             raise UnreachableError(self.given_up)
-        leave = self.traffic.begin()
+        slot = self.limiter.begin()
         try:
-            if self.given_up:  # while it waited for leave
+            if self.given_up:  # while it waited for its slot
                 raise UnreachableError(self.given_up)
-            return send(leave)
+            return send(slot)
         except NoConnectionError as error:
             if error.for_good or not (error.enough or self._answered):
                 raise self._give_up(error) from error
             raise
         except TransientError as error:
             self._connected(answered=False)
-            if error.refused and self._answered:  # of one that never answered it is not known that it is there
-                self.traffic.refused(leave, error.retry_after)
+            if error.refused and self._answered:  # a server that never answered may not exist
+                self.limiter.refused(slot, error.retry_after)
             raise
         finally:
-            self.traffic.end()
+            self.limiter.end()

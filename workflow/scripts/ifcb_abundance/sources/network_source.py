@@ -4,10 +4,10 @@ from collections.abc import Collection
 from typing import Any
 
 from ifcb_abundance.bins.window import Window
-from ifcb_abundance.sources.retry import Patience
+from ifcb_abundance.sources.retry import Retrier
 
 
-class OverNetwork:
+class NetworkSource:
     """A source of which no file is a local one, that the engine could look at.
 
     What was read stands until it is asked for again (`snakemake recheck`): to see whether it changed takes a request.
@@ -35,11 +35,11 @@ class OverNetwork:
         """None, likewise."""
         return None
 
-    patience: Patience
+    retrier: Retrier
 
     def given_up(self) -> str:
         """As Source.given_up."""
-        return self.patience.given_up
+        return self.retrier.given_up
 
     def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
         """None: class scores come over the network."""

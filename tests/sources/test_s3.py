@@ -1,0 +1,142 @@
+"""The S3 client, against a real S3 server on loopback: what lists tell, and parts of objects."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from werkzeug.wrappers import Response
+
+from ifcb_abundance.common.errors import RequestError
+from ifcb_abundance.sources.retry import RequestOptions, Retrier
+from ifcb_abundance.sources.s3 import ConfigKeys, S3Client
+from tests.checkout import ROOT
+from tests.s3_server import Request, S3Server, error
+
+KEYS = ConfigKeys("stores.a.url", "stores.a.endpoint_url", "stores.a.anonymous", "stores.a.max_body_mb")
+BODY = bytes(range(256)) * 4096  # 1 MiB: several pieces
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with S3Server() as server:
+        files = {f"a/{n:02}": b"x" * n for n in range(25)}
+        server.put("files", {**files, "a/deep/er": b"", "a/deep/": b"", "a2/x": b"", "a b/+&%ä": BODY})
+        yield server
+
+
+@pytest.fixture
+def client(server: S3Server) -> Iterator[S3Client]:
+    server.clear()
+    yield opened(server)
+    server.fault = server.page = None
+
+
+def opened(server: S3Server, bucket: str = "files", **options: float) -> S3Client:
+    options = {"retries": 2, "backoff": 0.01, "timeout": 10, **options}
+    return S3Client(bucket, server.url, True, Retrier(RequestOptions(**options)), KEYS)  # type: ignore[arg-type]
+
+
+def test_pages_are_asked_for_as_they_are_needed(server: S3Server, client: S3Client) -> None:
+    server.page = 10
+    pages = client.pages("a/")
+    assert server.lists == []
+    first = next(pages)
+    assert [found.key for found in first.objects] == [f"a/{n:02}" for n in range(10)]
+    assert len(server.lists) == 1
+    keys = [found.key for page in pages for found in page.objects]
+    assert keys == [*(f"a/{n:02}" for n in range(10, 25)), "a/deep/", "a/deep/er"]
+    assert server.lists == ["a/"] * 3
+
+
+def test_a_list_tells_size_checksum_and_time(client: S3Client) -> None:
+    (page,) = client.pages("a b/")
+    (found,) = page.objects
+    assert (found.key, found.size, found.etag) == ("a b/+&%ä", 1 << 20, hashlib.md5(BODY).hexdigest())
+    assert abs(datetime.now(UTC) - found.modified) < timedelta(hours=1)
+
+
+def test_with_a_delimiter_only_what_lies_directly_below(client: S3Client) -> None:
+    (top,) = client.pages(delimiter="/")
+    assert (top.objects, top.folders) == ([], ["a b/", "a/", "a2/"])
+    (below,) = client.pages("a/deep/", "/")
+    assert ([found.key for found in below.objects], below.folders) == (["a/deep/", "a/deep/er"], [])
+    assert list(client.pages("nothing")) == [([], [])]
+
+
+def test_objects_whole_and_in_part(server: S3Server, client: S3Client) -> None:
+    key = "a b/+&%ä"
+    assert client.read(key) == BODY
+    assert client.read("a/00") == b""
+    assert client.read_start(key, 300_000) == BODY[:300_000]
+    assert client.read_start(key, 1 << 30) == BODY
+    assert client.read_range(key, 300_000, 500_000) == BODY[300_000:800_000]
+    assert client.read_range(key, len(BODY) - 3, 500) == BODY[-3:]
+    assert client.read_range(key, len(BODY), 500) == client.read_range(key, 5, 0) == b""
+    ranges = [request.range for request in server.requests]
+    assert ranges == [None] * 4 + ["bytes=300000-799999", "bytes=1048573-1049072", "bytes=1048576-1049075"]
+
+
+def test_nothing_larger_than_allowed_is_read(server: S3Server) -> None:
+    client = opened(server, max_body_mb=0.5)
+    says = r"s3://files/a b/.*: the answer is larger than stores\.a\.max_body_mb \(0\.5 MB\)"
+    for read in (
+        lambda: client.read("a b/+&%ä"),
+        lambda: client.read_start("a b/+&%ä", 600_000),
+        lambda: client.read_range("a b/+&%ä", 0, 600_000),
+    ):
+        with pytest.raises(RequestError, match=says):
+            read()
+    assert len(client.read_start("a b/+&%ä", 400_000)) == 400_000
+
+
+def test_threads_share_one_client_and_its_connections(server: S3Server, client: S3Client) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        bodies = list(pool.map(client.read, [f"a/{n:02}" for n in range(25)] * 4))
+    assert [len(body) for body in bodies] == list(range(25)) * 4
+    assert len(server.requests) == 100
+
+
+def test_a_server_that_asks_to_wait_is_left_alone_so_long(
+    server: S3Server, client: S3Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = iter([Response("", 503, headers={"Retry-After": "1"}), None])
+    server.fault = lambda request: next(faults)  # noqa: ARG005
+    assert client.read("a/03") == b"xxx"
+    assert [message for message in caplog.messages if "HTTP 503; trying again in 1.0 s (1 of 2)" in message]
+    server.fault = lambda request: Response("", 503, headers={"Retry-After": "86400"})  # noqa: ARG005
+    server.clear()
+    with pytest.raises(RequestError, match=r"s3://files/a/03 .*HTTP 503, and the server asks to wait .*86400"):
+        client.read("a/03")
+    assert len(server.requests) == 1
+
+
+def test_messages_name_the_keys_of_the_section_that_opened_it(server: S3Server, client: S3Client) -> None:
+    refusals: dict[str, Response] = {"a/01": error(403, "AccessDenied"), "a/02": error(404, "NoSuchKey")}
+
+    def fault(request: Request) -> Response | None:
+        return refusals.get(request.path.removeprefix("files/"))
+
+    server.fault = fault
+    for key, says in (
+        (
+            "a/01",
+            r"unsigned requests \(stores\.a\.anonymous: true\).* Check stores\.a\.url and stores\.a\.endpoint_url",
+        ),
+        ("a/02", r"there is no such file.*check stores\.a\.url and stores\.a\.endpoint_url"),
+    ):
+        with pytest.raises(RequestError, match=says):
+            client.read(key)
+
+
+def test_a_bucket_that_is_never_asked_imports_no_client() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'workflow' / 'scripts')!r})\n"
+        "from ifcb_abundance.sources.bucket import BucketSource\n"
+        "BucketSource('s3://a/b').would_tell('D20240215T150055_IFCB010', 'x')\n"
+        "assert not {'boto3', 'botocore'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,276 @@
+"""A client of S3-compatible servers: lists objects page by page, and reads them whole or in part. Reads only.
+
+boto3 signs, sends and parses; it tries nothing again, which is what Retrier does. Importing it takes 0.15 s, so a
+module that may not need a bucket imports this one late.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+import boto3
+from botocore import UNSIGNED, exceptions
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+
+from ifcb_abundance.common.errors import RequestError, TransientError
+from ifcb_abundance.common.version import USER_AGENT
+from ifcb_abundance.sources.concurrency import Slot
+from ifcb_abundance.sources.faults import PIECE, TRUNCATED, may_pass, no_connection, passing, reason, too_large
+from ifcb_abundance.sources.retry import Retrier
+
+T = TypeVar("T")
+
+CONNECTIONS = 64  # kept open; more than are in flight at a time, which the profile's `dashboard` resource limits
+# Codes of transient faults whose status does not say so. Source: botocore/retries/standard.py.
+PASSING = {"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete", "SlowDown", "Throttling"}
+OTHER_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"}
+FAULTS = (exceptions.BotoCoreError, ResponseParserError, HTTPError, OSError, ValueError)
+NO_ANSWER = (
+    exceptions.ConnectionError,
+    exceptions.HTTPClientError,
+    exceptions.FlexibleChecksumError,
+    ResponseParserError,
+)
+NO_CREDENTIALS = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.MetadataRetrievalError,
+    exceptions.NoAuthTokenError,
+    exceptions.TokenRetrievalError,
+    exceptions.ProfileNotFound,
+    exceptions.SSOError,
+    exceptions.LoginError,
+)
+
+
+class ConfigKeys(NamedTuple):
+    """The config keys that a client was opened with, as its messages name them."""
+
+    place: str
+    endpoint_url: str
+    anonymous: str
+    max_body_mb: str
+
+    @property
+    def check(self) -> str:
+        """Those that say which server and bucket it is."""
+        return f"{self.place} and {self.endpoint_url}"
+
+
+class S3Object(NamedTuple):
+    """An object as a list tells it. size: bytes. etag: without quotes."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+class S3Page(NamedTuple):
+    """A page of a list. folders: prefixes that end with the delimiter."""
+
+    objects: list[S3Object]
+    folders: list[str]
+
+
+class S3Client:
+    """Reads one bucket, for any number of threads.
+
+    endpoint_url: address of an S3-compatible server, None for AWS or the one that the environment names. anonymous:
+    requests are not signed, otherwise with the usual credentials (environment, ~/.aws, role). keys: for messages.
+    Connects at the first request. Its methods raise RequestError, which names the object or list, or UnreachableError.
+    """
+
+    def __init__(
+        self, bucket: str, endpoint_url: str | None, anonymous: bool, retrier: Retrier, keys: ConfigKeys
+    ) -> None:
+        self.bucket = bucket
+        self.endpoint_url = endpoint_url
+        self.anonymous = anonymous
+        self.retrier = retrier
+        self.keys = keys
+        self._opening = threading.Lock()
+        self._opened: Any = None
+
+    def pages(self, prefix: str = "", delimiter: str = "") -> Iterator[S3Page]:
+        """List the objects whose keys begin with the prefix: 1,000 to a page, each asked for when it is needed.
+
+        delimiter: `/` lists only what lies directly below the prefix, and its folders.
+        """
+        name = self._named(prefix)
+        asked = {"Bucket": self.bucket, "Prefix": prefix, "Delimiter": delimiter}
+        met: set[str] = set()
+        while True:
+            page = self._page(name, asked)
+            yield S3Page(
+                [
+                    S3Object(entry["Key"], entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"])
+                    for entry in page.get("Contents", ())
+                ],
+                [entry["Prefix"] for entry in page.get("CommonPrefixes", ())],
+            )
+            if not page.get("IsTruncated"):
+                return
+            token = page.get("NextContinuationToken")
+            if not token or token in met:
+                raise RequestError(f"{name}: the list of files is truncated: the server names no next page")
+            met.add(token)
+            asked["ContinuationToken"] = token
+
+    def read(self, key: str) -> bytes:
+        """Read an object whole."""
+        return self._get(key)
+
+    def read_start(self, key: str, length: int) -> bytes:
+        """Read the first `length` bytes of an object: fewer only where it is shorter."""
+        return self._get(key, length if length <= self.retrier.options.max_body else None)
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        """Read `length` bytes of an object from the offset on: fewer, or none, only where it ends."""
+        if length > self.retrier.options.max_body:
+            raise self._too_large(self._named(key))
+        return self._get(key, length, f"bytes={offset}-{offset + length - 1}") if length else b""
+
+    # --- requests ---
+
+    def _page(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]:
+        """An answer to ListObjectsV2."""
+
+        def send(client: Any, slot: Slot) -> dict[str, Any]:
+            page: dict[str, Any] = client.list_objects_v2(**asked)
+            self.retrier.answered(slot, good=True)
+            if "IsTruncated" not in page:  # a proxy's page, which boto3 reads as an empty list
+                raise TransientError(f"{name}: HTTP 200 with something that is no list of files")
+            return page
+
+        return self._ask(name, send)
+
+    def _get(self, key: str, length: int | None = None, of: str = "") -> bytes:
+        """The first bytes of an object, all without a length. of: the value of a Range header, empty for none."""
+        name, most = self._named(key), self.retrier.options.max_body
+        asked = {"Bucket": self.bucket, "Key": key} | ({"Range": of} if of else {})
+
+        def send(client: Any, slot: Slot) -> bytes:
+            try:
+                answer = client.get_object(**asked)
+            except exceptions.ClientError as error:
+                if of and _status(error.response) == 416:  # the object ends before it
+                    self.retrier.answered(slot, good=True)
+                    return b""
+                raise
+            self.retrier.answered(slot, good=True)
+            with closing(answer["Body"]) as body:
+                if not {"ETag", "ContentLength"} <= answer.keys():  # a proxy's page
+                    raise TransientError(f"{name}: HTTP 200 with something that is no file of a bucket")
+                if of and not answer.get("ContentRange", "").startswith(of.replace("=", " ").rpartition("-")[0] + "-"):
+                    raise RequestError(f"{name}: the server does not serve parts of files (Range)")
+                if length is None and answer["ContentLength"] > most:
+                    raise self._too_large(name)
+                try:
+                    return _read(body, most + 1 if length is None else length)
+                except FAULTS as error:
+                    raise TransientError(f"{name}: {reason(error)}", kind=TRUNCATED) from None
+
+        return self._ask(name, send)
+
+    def _ask(self, name: str, send: Callable[[Any, Slot], T]) -> T:
+        """Return what `send` returns, given boto3's client. Raises RequestError, naming what was asked for."""
+
+        def once(slot: Slot) -> T:
+            try:
+                return send(self._client(), slot)
+            # Never `from error`: what libraries say may hold more than belongs in a log.
+            except exceptions.ClientError as error:
+                self.retrier.answered(slot, good=False)
+                raise self._refusal(name, error.response) from None
+            except FAULTS as error:
+                raise self._no_answer(name, error) from None
+
+        return self.retrier.retry(once)
+
+    def _client(self) -> Any:
+        """boto3's client, which threads may share, though not make."""
+        with self._opening:
+            if self._opened is None:
+                timeout = self.retrier.options.timeout
+                config = Config(
+                    signature_version=UNSIGNED if self.anonymous else None,
+                    connect_timeout=timeout,
+                    read_timeout=timeout,
+                    max_pool_connections=CONNECTIONS,
+                    user_agent_extra=USER_AGENT,
+                    retries={"total_max_attempts": 1, "mode": "standard"},
+                )
+                self._opened = boto3.session.Session().client("s3", endpoint_url=self.endpoint_url, config=config)
+            return self._opened
+
+    # --- faults ---
+
+    def _named(self, key: str) -> str:
+        at = f" (at {self.endpoint_url})" if self.endpoint_url else ""
+        return f"s3://{self.bucket}/{key}{at}"
+
+    def _too_large(self, name: str) -> RequestError:
+        return too_large(name, self.retrier.options.max_body / 1e6, self.keys.max_body_mb)
+
+    def _refusal(self, name: str, answer: Mapping[str, Any]) -> RequestError:
+        """What an answer that is no data means. Its code is shown; its text may repeat what was sent, and is not."""
+        status, check = _status(answer), f"check {self.keys.check}"
+        code = re.sub("[^A-Za-z0-9]", "", str(answer.get("Error", {}).get("Code", "")))[:60]
+        told = f"{name}: HTTP {status}" + (f" {code}" if code not in ("", str(status)) else "")
+        if code in PASSING or may_pass(status):
+            headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            return passing(told, status, headers.get("retry-after"))
+        if code in OTHER_REGION:
+            return RequestError(f"{told}: the bucket is in another region: set AWS_DEFAULT_REGION, or {check}")
+        if code == "InvalidObjectState":
+            return RequestError(f"{told}: the file is in cold storage: have it restored first")
+        if status in (401, 403) or code in EXPIRED:
+            who = f"unsigned requests ({self.keys.anonymous}: true)" if self.anonymous else "your credentials"
+            other = f"set {self.keys.anonymous}: false to use credentials" if self.anonymous else self._login()
+            return RequestError(
+                f"{told}: refused to {who}, which need s3:ListBucket and s3:GetObject. C{check[1:]}; {other}"
+            )
+        if status == 404:
+            what = "bucket" if code == "NoSuchBucket" else "file, or it is gone since the bucket was listed"
+            return RequestError(f"{told}: there is no such {what}: {check}")
+        return RequestError(f"{told}: {check}")
+
+    def _login(self) -> str:
+        return (
+            "credentials come from the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), "
+            f"from ~/.aws, or from the machine's role; for a public bucket set {self.keys.anonymous}: true"
+        )
+
+    def _no_answer(self, name: str, error: Exception) -> RequestError:
+        """What a fault means that is not an answer."""
+        if isinstance(error, NO_CREDENTIALS):
+            return RequestError(f"{name}: credentials are unavailable ({type(error).__name__}): {self._login()}")
+        server = self.endpoint_url or f"the server of s3://{self.bucket}"
+        if fault := no_connection(error, name, server, self.keys.check, "AWS_CA_BUNDLE"):
+            return fault
+        told = f"{name}: {reason(error)}"
+        if isinstance(error, NO_ANSWER):
+            silent = isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
+            return TransientError(told, refused=silent, kind=TRUNCATED)
+        return RequestError(f"{told}: check {self.keys.check}", "no answer")
+
+
+def _read(body: Any, most: int) -> bytes:
+    """The first bytes of a body; boto3 checks its length and checksum if it is read to the end."""
+    pieces, length = [], 0
+    while length < most and (piece := body.read(PIECE)):
+        pieces.append(piece)
+        length += len(piece)
+    return b"".join(pieces)[:most]
+
+
+def _status(answer: Mapping[str, Any]) -> int:
+    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
