@@ -66,7 +66,9 @@ def unzipped(path: Path) -> tuple[dict[str, bytes], list[dict[str, str]]]:
 
 def extract(folder: Path, bin_id: str = NEW, classes: Any = (), stitch: bool = True, record: bool = False) -> Path:
     path = folder / "out" / f"{bin_id}.zip"
-    extract_images.extract_images(DirectorySource(str(folder)), bin_id, path, classes, Extraction(METHOD, stitch, record))
+    extract_images.extract_images(
+        DirectorySource(str(folder)), bin_id, path, classes, Extraction(METHOD, stitch, record)
+    )
     return path
 
 
@@ -196,7 +198,9 @@ def test_examples_are_the_first_so_many_at_a_score(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
 
     def examples(*chosen: tuple[str, float, int]) -> list[str]:
-        extract_images.extract_examples(DirectorySource(str(tmp_path)), NEW, path, chosen, Extraction(METHOD, True, False))
+        extract_images.extract_examples(
+            DirectorySource(str(tmp_path)), NEW, path, chosen, Extraction(METHOD, True, False)
+        )
         return [row["roi"][-1] + row["class"] + row["score"] for row in unzipped(path)[1]]
 
     assert examples(("Akashiwo", 0.8, 2)) == ["2Akashiwo0.8", "4Akashiwo0.8"]
