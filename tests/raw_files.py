@@ -1,7 +1,7 @@
 """Raw files of bins for tests: headers, triggers, images and the score files of classifiers, written out plainly."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -106,9 +106,9 @@ def scores_h5(
     scores: Sequence[Sequence[float]],
     dtype: str = "float16",
     without: Sequence[str] = (),
-    more: Mapping[str, object] | None = None,
+    **more: object,
 ) -> bytes:
-    """Class scores as classifiers write them: version 2 or 3. without: datasets that are left out."""
+    """Class scores as classifiers write them: version 2 or 3. without, more: datasets that are omitted and added."""
     file = io.BytesIO()
     table = np.asarray(scores, dtype).reshape(len(scores), len(labels))
     packing = {"compression": "gzip"} if table.size else {}
@@ -128,7 +128,7 @@ def scores_h5(
                 meta.attrs["bin_id"] = bin_id
             if "class_labels" not in without:
                 h5.create_dataset("class_labels", data=list(labels), dtype=h5py.string_dtype())
-        for name, value in (more or {}).items():
+        for name, value in more.items():
             h5.create_dataset(name, data=value)
     return file.getvalue()
 

@@ -10,7 +10,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -41,6 +41,7 @@ class Request:
     fault: str | None = None
 
 
+@dataclass(eq=False)
 class Emulator:
     """A dashboard of one version over archives on disk, by dataset's name; served from a thread of its own.
 
@@ -53,38 +54,25 @@ class Emulator:
     request for another host is answered as its own.
     """
 
-    def __init__(
-        self,
-        archives: Mapping[str, Path],
-        version: str = "5.2",
-        *,
-        latency: float = 0.0,
-        keep_alive: bool = True,
-        score_dtype: str = "float16",
-        score_body: ScoreBody | None = None,
-        score_directories: Sequence[ScoreDirectory] = (),
-        renamed: Mapping[str, str] | None = None,
-        faults: Iterable[Fault] = (),
-        capacity: int | None = None,
-        workers: int | None = None,
-        port: int = 0,
-        tls: ssl.SSLContext | None = None,
-        login: str | None = None,
-    ) -> None:
-        self.archives = dict(archives)
-        self.version = version
-        self.latency = latency
-        self.keep_alive = keep_alive
-        self.faults = list(faults)
-        self.capacity = capacity
-        self.workers = workers
-        self.port = port
-        self.tls = tls
-        self.login = login
-        self._score_dtype = score_dtype
-        self._score_body = score_body
-        self._score_directories = score_directories
-        self._renamed = renamed
+    archives: Mapping[str, Path]
+    version: str = "5.2"
+    _: KW_ONLY
+    latency: float = 0.0
+    keep_alive: bool = True
+    score_dtype: str = "float16"
+    score_body: ScoreBody | None = None
+    score_directories: Sequence[ScoreDirectory] = ()
+    renamed: Mapping[str, str] | None = None
+    faults: Iterable[Fault] = ()
+    capacity: int | None = None
+    workers: int | None = None
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+    login: str | None = None
+
+    def __post_init__(self) -> None:
+        self.archives = dict(self.archives)
+        self.faults = list(self.faults)
         self._lock = threading.Lock()
         self._log: list[Request] = []
         self._in_flight = 0
@@ -113,7 +101,7 @@ class Emulator:
     def reload(self) -> None:
         """Read the archives again: bins and scores added or changed since are served from now on."""
         self._answers = Answers(
-            self.archives, self.version, self._score_dtype, self._score_body, self._score_directories, self._renamed
+            self.archives, self.version, self.score_dtype, self.score_body, self.score_directories, self.renamed
         )
 
     def most_at_once(self, pattern: str | None = None) -> int:

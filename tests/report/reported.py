@@ -11,7 +11,7 @@ from ifcb_abundance.config import resolve
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.report import overview
 from ifcb_abundance.report import page as report_page
-from ifcb_abundance.report.run_record import record_run
+from ifcb_abundance.report.run_record import RunFacts, record_run
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import CLASSES, PARTS, Rois, Row, day_files, pool, records
 
@@ -42,7 +42,7 @@ def a_run(
     merged = day_files(folder) | {"abundance": str(folder / "abundance_long.csv")}
     merge_abundance(parts, catalog, Method(**chosen), True, folder / "bins", merged)
     files = (catalog, merged["ledger"], merged["abundance"], folder, folder / "run.json")
-    record_run(config, {"path": "here"}, *files, class_thresholds=thresholds)
+    record_run(RunFacts(config, {"path": "here"}, class_thresholds=thresholds or {}), *files)
     return folder
 
 
@@ -65,6 +65,6 @@ def a_report(folder: Path, figures: Sequence[Path] = (), scripts: Path | None = 
         scripts = folder / "vega.js"
         scripts.touch()
     pages = {name: folder / "report" / f"{name}.html" for name in report_page.TITLES}
-    bins = folder / "bins.parquet"
-    report_page.write_report(folder / "run.json", tables(folder), figures, scripts, bins, folder / "report.html", pages)
+    inputs = report_page.ReportInputs(folder / "run.json", tables(folder), figures, scripts, folder / "bins.parquet")
+    report_page.write_report(inputs, folder / "report.html", pages)
     return folder / "report.html"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ifcb_abundance.common import proof
-from ifcb_abundance.report.run_record import asked_of, read, record_run, summary, vouches, vouches_for_catalog
+from ifcb_abundance.report.run_record import RunFacts, asked_of, read, record_run, summary, vouches, vouches_for_catalog
 from ifcb_abundance.tables import table_files
 
 CONFIG = {"dataset": "mvco", "source": {"kind": "directory", "catalog": "export"}, "classify": {"threshold": 0.7}}
@@ -36,15 +36,15 @@ def run(tmp_path: Path) -> Path:
         part = tmp_path / f"2024-02-{day}.parquet"
         pq.write_table(pa.table({"x": [day]}).replace_schema_metadata({proof.KEY: proof.statement("settings")}), part)
     files = (catalog, ledger, abundance, tmp_path / "bins", tmp_path / "run.json")
-    record_run(
+    facts = RunFacts(
         CONFIG,
         {"path": "resources/demo"},
-        *files,
         class_thresholds={"NA": 0.4},
         files=["catalog.csv", "ledger.csv"],
         parts=str(tmp_path / "{date}.parquet"),
         catalog_made_of="of a list",
     )
+    record_run(facts, *files)
     return tmp_path / "run.json"
 
 

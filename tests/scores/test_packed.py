@@ -118,9 +118,7 @@ BAD = {
     "ROI 1.5": scores_h5(3, BIN, LABELS, [1.5, 2, 3], SCORES),
     "ROIs in float16": scores_h5(3, BIN, LABELS, np.array([2048, 2049, 2050], "float16"), SCORES),
     "ROIs of texts": scores_h5(3, BIN, LABELS, np.array([b"1", b"2", b"3"]), SCORES),
-    "other way round": scores_h5(
-        3, BIN, LABELS, ROIS[:2], [], without=["scores"], more={"output_scores": np.ones((3, 2), "f2")}
-    ),
+    "other way round": scores_h5(3, BIN, LABELS, ROIS[:2], [], without=["scores"], output_scores=np.ones((3, 2), "f2")),
     "whole numbers": scores_h5(3, BIN, LABELS, ROIS, SCORES, dtype="int32"),
     "above 1": scores_h5(3, BIN, LABELS, ROIS, [[1.5, 0, 0], *SCORES[1:]]),
     "below 0": scores_mat(LABELS, ROIS, [[-0.5, 0, 0], *SCORES[1:]]),

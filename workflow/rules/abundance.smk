@@ -74,13 +74,4 @@ rule record_run:
         score_files=lambda wildcards: SOURCE.score_files_identity(),
         class_thresholds=CLASS_THRESHOLDS,
     run:
-        logged(
-            log[0],
-            run_record.record_run,
-            SETTINGS,
-            SOURCE.catalog_identity,
-            *input,
-            SUMMARIES,
-            output[0],
-            **of_run(),
-        )
+        logged(log[0], run_record.record_run, facts_of_run(), *input, SUMMARIES, output[0])

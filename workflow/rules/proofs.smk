@@ -154,13 +154,15 @@ def files_of_examples(wildcards):
     return files
 
 
-def of_run():
-    """What else run.json is written with; much of it for a copy of the results to be taken as it is."""
-    return {
-        "score_files": partial(SOURCE.score_files, window=WINDOW),
-        "class_thresholds": CLASS_THRESHOLDS,
-        "listed_at": listed_at(),
-        "files": [table.merged for table in table_registry.TABLES.values() if table.when == table_registry.When.ALWAYS],
-        "parts": OF_DAYS["bins"].part_in(RESULTS),
-        "catalog_made_of": stated(OF_CATALOG),
-    }
+def facts_of_run():
+    """What run.json says beside the tables; much of it lets a copy of the results be taken as it is."""
+    return run_record.RunFacts(
+        config=SETTINGS,
+        source=SOURCE.catalog_identity,
+        score_files=partial(SOURCE.score_files, window=WINDOW),
+        class_thresholds=CLASS_THRESHOLDS,
+        listed_at=listed_at(),
+        files=[table.merged for table in table_registry.TABLES.values() if table.when == table_registry.When.ALWAYS],
+        parts=OF_DAYS["bins"].part_in(RESULTS),
+        catalog_made_of=stated(OF_CATALOG),
+    )

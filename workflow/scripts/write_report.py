@@ -1,18 +1,15 @@
 """Write the report, and its tables as pages of their own."""
 
 from ifcb_abundance.common.job_log import scripted
-from ifcb_abundance.report.page import READ, TITLES, write_report
+from ifcb_abundance.report.page import READ, TITLES, ReportInputs, write_report
 
 given, made = snakemake.input, snakemake.output
-scripted(
-    snakemake.log[0],
-    write_report,
+inputs = ReportInputs(
     given.run,
     {name: given[name] for name in READ if name in given.keys()},  # noqa: SIM118
     list(given.figures),
     given.scripts,
     given.bins,
-    made.page,
-    {name: made[name] for name in TITLES},
     given.get("montages"),
 )
+scripted(snakemake.log[0], write_report, inputs, made.page, {name: made[name] for name in TITLES})

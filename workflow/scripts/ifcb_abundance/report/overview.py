@@ -241,8 +241,31 @@ def _on_features(account: pd.DataFrame) -> Iterable[str]:
 
 
 def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, n_rois: int) -> Iterable[str]:
-    """What to know of bins that counted and perhaps should not. n_rois: of the used bins, by their class scores."""
+    """Warn of bins that counted and perhaps should not. n_rois: of the used bins, by their class scores."""
     used = _used(ledger, catalog)
+    yield from _on_positions(config, used)
+    yield from _on_volumes(used)
+    yield from _on_position_notes(config, used)
+    yield from _on_disagreements(used)
+    if config["select"]["include_skipped"]:
+        yield "Bins that the operator flagged to be skipped may count: select.include_skipped is true."
+    listed = used["n_images"].sum()
+    if used["n_images"].notna().all() and n_rois > listed:
+        yield (
+            f"More images have class scores ({n_rois:,}) than the used bins have images ({listed:,}): are these scores "
+            "of these bins, and of images alone?"
+        )
+    said = used["sample_type"].where(used["sample_type"] != used["tags"], "") + ";" + used["tags"]
+    said = said.str.strip(";")
+    odd = said.str.contains(_NOT_PLANKTON)
+    if odd.any():
+        yield (
+            f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {counted(int(odd.sum()), 'bin')} that "
+            f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags leave out such bins."
+        )
+
+
+def _on_positions(config: Mapping[str, Any], used: pd.DataFrame) -> Iterable[str]:
     accept_zero = config["select"]["accept_zero_position"]
     found = count_positions(used, accept_zero)
     if 0 < found.known < len(used) or found.half or found.zero:
@@ -251,6 +274,9 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
             f"({_some(used.loc[~has_position(used, accept_zero), 'bin'])}): {_positions(found, len(used))}. "
             "n_positions in coverage.csv says how many bins a mean is of."
         )
+
+
+def _on_volumes(used: pd.DataFrame) -> Iterable[str]:
     noted = used[used["volume_note"] != ""]
     if len(noted):
         yield (
@@ -269,6 +295,9 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
             f"Fast runs: {counted(int(ignored.sum()), 'used bin')} ({_some(used.loc[ignored, 'bin'])}). Their volume "
             "is without RunFastFactor (source.fast_runs: as_dashboard), so their abundance is too high by that factor."
         )
+
+
+def _on_position_notes(config: Mapping[str, Any], used: pd.DataFrame) -> Iterable[str]:
     unplaced = used[used["position_note"] != ""]
     if len(unplaced) and config["source"]["catalog"] != "raw":
         yield (
@@ -280,27 +309,15 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
             f"The header's position does not count in {counted(len(unplaced), 'used bin')} ({_some(unplaced['bin'])}): "
             "position_note in the catalog says why. source.deployments can say where the instrument was."
         )
+
+
+def _on_disagreements(used: pd.DataFrame) -> Iterable[str]:
+    fast = used["volume_method"].str.endswith(FAST)
     apart = used[~fast & (used["volume_disagreement"].abs() > APART)]
     if len(apart):
         yield (
             f"The volumes by .adc and by header differ by more than {APART:.0%} in {counted(len(apart), 'used bin')} "
             f"({_some(apart['bin'])}): is the .adc whole? The one by .adc counts."
-        )
-    if config["select"]["include_skipped"]:
-        yield "Bins that the operator flagged to be skipped may count: select.include_skipped is true."
-    listed = used["n_images"].sum()
-    if used["n_images"].notna().all() and n_rois > listed:
-        yield (
-            f"More images have class scores ({n_rois:,}) than the used bins have images ({listed:,}): are these scores "
-            "of these bins, and of images alone?"
-        )
-    said = used["sample_type"].where(used["sample_type"] != used["tags"], "") + ";" + used["tags"]
-    said = said.str.strip(";")
-    odd = said.str.contains(_NOT_PLANKTON)
-    if odd.any():
-        yield (
-            f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {counted(int(odd.sum()), 'bin')} that "
-            f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags leave out such bins."
         )
 
 

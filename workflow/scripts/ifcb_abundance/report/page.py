@@ -5,6 +5,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,27 +40,32 @@ TITLES = {
 }
 
 
-def write_report(
-    run: str | Path,
-    tables: Mapping[str, str | Path],
-    figures: Sequence[str | Path],
-    scripts: str | Path,
-    bins_long: str | Path,
-    page: str | Path,
-    table_pages: Mapping[str, str | Path],
-    montages: str | Path | None = None,
-) -> None:
-    """Write the report of a run, and its tables as pages of their own.
+@dataclass(frozen=True)
+class ReportInputs:
+    """The files that a report is made from.
 
-    run: its run.json. tables: the CSV files that `overview.look_over` takes, by their names. figures:
-    Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
-    sets `vegaEmbed`. bins_long: the Parquet file, for the overview. table_pages: by the names of TITLES. montages:
-    their folder, if there are any. The pages have no times but those of the samples: the same inputs give the same
-    bytes. Raises TableError if a table does not agree with its schema.
+    run: its run.json. tables: the CSV files that `overview.look_over` takes, by their names. figures: Vega-Lite
+    specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that sets
+    `vegaEmbed`. bins_long: the Parquet file, for the overview. montages: their folder, if there are any.
     """
-    record = read_run(run)
+
+    run: str | Path
+    tables: Mapping[str, str | Path]
+    figures: Sequence[str | Path]
+    scripts: str | Path
+    bins_long: str | Path
+    montages: str | Path | None = None
+
+
+def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[str, str | Path]) -> None:
+    """Write the report of a run as one page, and its tables as pages of their own.
+
+    table_pages: by the names of TITLES. The pages have no times but those of the samples: the same inputs give the
+    same bytes. Raises TableError if a table does not agree with its schema.
+    """
+    record = read_run(inputs.run)
     config = record["config"]
-    read = {name: table_files.read(name, path) for name, path in tables.items()}
+    read = {name: table_files.read(name, path) for name, path in inputs.tables.items()}
     group_by = group_columns(config["abundance"]["group_by"])
     abundance, left_out = _most_recent(read["abundance_long"])
     bins, left_out_bins = _bins(read["ledger"], read["catalog"])
@@ -75,21 +81,21 @@ def write_report(
         "left_out": {"abundance": left_out, "coverage": "", "ledger": left_out_bins},
         **_datatables(),
     }
-    specs = {Path(path).stem: json.loads(Path(path).read_text(encoding="utf-8")) for path in figures}
+    specs = {Path(path).stem: json.loads(Path(path).read_text(encoding="utf-8")) for path in inputs.figures}
     _write(
         page,
         "page.html.j2",
         **given,
         tables=shown,
         run=record,
-        overview=look_over(record, read, bins_long),
+        overview=look_over(record, read, inputs.bins_long),
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         confidence=f"{100 * config['abundance']['confidence']:g} %",
         figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
-        montages=read_montages(montages) if montages else [],
+        montages=read_montages(inputs.montages) if inputs.montages else [],
         specs={name: _pack(spec) for name, spec in specs.items()},
         picker=_pack({"group_by": group_by, "classes": _classes(abundance)}),
-        vega=_pack(Path(scripts).read_text(encoding="utf-8")),
+        vega=_pack(Path(inputs.scripts).read_text(encoding="utf-8")),
     )
     for name, path in table_pages.items():
         _write(path, "table.html.j2", **given, tables={name: shown[name]})

@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,29 +23,39 @@ from ifcb_abundance.tables import table_files
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
 
 
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run knows of itself beside its tables.
+
+    config: resolved. source: the identity of the source. score_files: as `Source.score_files`, for the run's window.
+    class_thresholds: thresholds of single classes. listed_at: the time of the catalog; None for that of its file. The
+    others are for `vouches`: files, the names of the merged tables; parts, the path of a day's part that states what
+    the day was made of, with `{date}`; catalog_made_of, a checksum of what the catalog was made of.
+    """
+
+    config: Mapping[str, Any]
+    source: Mapping[str, Any]
+    score_files: Callable[[Collection[str]], Mapping[str, Any] | None] | None = None
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
+    listed_at: datetime | None = None
+    files: Sequence[str] = ()
+    parts: str = ""
+    catalog_made_of: str = ""
+
+
 def record_run(
-    config: Mapping[str, Any],
-    address: Mapping[str, Any],
+    facts: RunFacts,
     catalog: str | Path,
     ledger: str | Path,
     abundance: str | Path,
     summaries: str | Path,
     path: str | Path,
-    score_files: Callable[[Collection[str]], Mapping[str, Any] | None] = lambda bins: None,  # noqa: ARG005
-    class_thresholds: Mapping[str, float] | None = None,
-    listed_at: datetime | None = None,
-    files: Sequence[str] = (),
-    parts: str = "",
-    catalog_made_of: str = "",
 ) -> None:
-    """Write run.json: the resolved config, software versions, the source's address (identity), times and counts.
+    """Write run.json: the resolved config, software versions, the source's identity, times and counts.
 
-    summaries: the folder of the scores summaries. score_files: as `Source.score_files`, of the run's window.
-    class_thresholds: those of single classes. listed_at: the time of the catalog; else that of its file, so that files
-    with the results themselves have no times. For `vouches`: files, the names of the merged tables beside `path`;
-    parts: the path of a day's part that states what the day was made of, with `{date}`; catalog_made_of: a checksum of
-    what the catalog was made of.
+    catalog, ledger, abundance: the tables of the run, beside `path`. summaries: the folder of the scores summaries.
     """
+    config = facts.config
     bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
     rows = table_files.read("abundance_long", abundance, ["date", "class"])
     listed = table_files.read("catalog", catalog, ["bin", "instrument", "sample_time"])
@@ -52,8 +63,8 @@ def record_run(
     record = {
         "workflow": {"name": project.NAME, "version": project.VERSION},
         "dataset": config["dataset"],
-        "source": dict(address),
-        "catalog_read_at": _utc(listed_at.timestamp() if listed_at else Path(catalog).stat().st_mtime),
+        "source": dict(facts.source),
+        "catalog_read_at": _utc(facts.listed_at.timestamp() if facts.listed_at else Path(catalog).stat().st_mtime),
         "written_at": _utc(datetime.now(UTC).timestamp()),
         "bins": len(bins),
         "bins_per_status": {status: int((bins["status"] == status).sum()) for status in BinStatus},
@@ -63,15 +74,15 @@ def record_run(
         "last_day": max(bins["date"], default=None),
         "classes": int(rows["class"].nunique()),
         "rows": len(rows),
-        "score_files": score_files(set(listed["bin"])),
+        "score_files": facts.score_files(set(listed["bin"])) if facts.score_files else None,
         "deployments_without_bins": unmatched(deployments, listed),
         "scores_read_at": _read_times(bins, Path(summaries)),
         "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
-        "class_thresholds": dict(class_thresholds or {}),
+        "class_thresholds": dict(facts.class_thresholds),
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
-        "files_sha256": _checksums(Path(path).parent, files),
-        "made_of": {"catalog": catalog_made_of, "days": _days(bins, parts)},
+        "files_sha256": _checksums(Path(path).parent, facts.files),
+        "made_of": {"catalog": facts.catalog_made_of, "days": _days(bins, facts.parts)},
     }
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -115,7 +126,7 @@ def vouches_for_catalog(run: Mapping[str, Any], catalog: str | Path, made_of: st
 def vouches(run: Mapping[str, Any], config: Mapping[str, Any], folder: str | Path, parts: str) -> bool:
     """Whether a run.json is of this config and version of the workflow, and the tables beside it and the days are its.
 
-    config: as of `asked_of`. folder, parts: where it lies, and as of `record_run`.
+    config: as of `asked_of`. folder: where it lies. parts: as in `RunFacts`.
     """
     files = run.get("files_sha256") or {}
     ledger = Path(folder, "ledger.csv")

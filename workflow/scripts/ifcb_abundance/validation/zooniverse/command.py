@@ -67,19 +67,21 @@ def _extract(options: argparse.Namespace) -> None:
 
 
 def _reduce(options: argparse.Namespace) -> None:
-    from ifcb_abundance.validation.zooniverse.reduce import reduce
+    from ifcb_abundance.validation.zooniverse.reduce import ReduceOptions, reduce
 
     made = reduce(
         options.extracted_csv,
         options.reducer_config,
         _name(options.output),
         _folder(options.dir),
-        which=options.filter,
-        processes=options.cpu_count,
-        resume=options.stream,
-        hidden=options.hide_bar,
-        plots=None if options.plot is None else Path(options.plot),
-        plotted=options.plot_subjects,
+        ReduceOptions(
+            which=options.filter,
+            processes=options.cpu_count,
+            resume=options.stream,
+            hidden=options.hide_bar,
+            plots=None if options.plot is None else Path(options.plot),
+            plotted=options.plot_subjects,
+        ),
     )
     _tell([made.table, *made.plots], made.rejected)
 
@@ -130,6 +132,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=PROGRAM, description="Turn Zooniverse exports into votes.")
     commands = parser.add_subparsers(required=True, metavar="config|extract|reduce")
 
+    _add_config(commands)
+    for command in (_add_extract(commands), _add_reduce(commands)):
+        command.add_argument(
+            "-O", "--order", action="store_true", help="no effect: data columns are always alphabetical"
+        )
+        command.add_argument("-c", "--cpu_count", type=_positive, default=1, metavar="N", help="processes (default: 1)")
+        command.add_argument("-hb", "--hide_bar", action="store_true", help="do not show progress")
+    return parser
+
+
+def _add_config(commands: Any) -> None:
     config = _command(
         commands,
         "config",
@@ -148,6 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     config.add_argument("-vv", "--verbose", action="store_true", help="print the version")
 
+
+def _add_extract(commands: Any) -> argparse.ArgumentParser:
     extract = _command(
         commands,
         "extract",
@@ -159,7 +174,10 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("extractor_config", help="the extractor's config file")
     extract.add_argument("-o", "--output", default="extractions", metavar="NAME", help="tables: EXTRACTOR_NAME.csv")
     extract.add_argument("-vv", "--verbose", action="store_true", help="print each row that cannot be used")
+    return extract
 
+
+def _add_reduce(commands: Any) -> argparse.ArgumentParser:
     reduce = _command(
         commands,
         "reduce",
@@ -185,14 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     reduce.add_argument(
         "--plot_subjects", type=_positive, default=20, metavar="N", help="how many subjects to draw (default: 20)"
     )
-
-    for command in (extract, reduce):
-        command.add_argument(
-            "-O", "--order", action="store_true", help="no effect: data columns are always alphabetical"
-        )
-        command.add_argument("-c", "--cpu_count", type=_positive, default=1, metavar="N", help="processes (default: 1)")
-        command.add_argument("-hb", "--hide_bar", action="store_true", help="do not show progress")
-    return parser
+    return reduce
 
 
 def _command(commands: Any, name: str, description: str, example: str) -> argparse.ArgumentParser:

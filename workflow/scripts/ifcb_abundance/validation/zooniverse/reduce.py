@@ -234,35 +234,43 @@ def _mark_reducers() -> tuple[str, ...]:
     return NAMES
 
 
+@dataclass(frozen=True)
+class ReduceOptions:
+    """How `reduce` works.
+
+    which: the classifications of a person that count (first, last or all). resume: keep a journal beside the table
+    until it is complete, and continue what an earlier run left in it. hidden: show no progress. plots: the folder for
+    pictures of the first `plotted` subjects, if any.
+    """
+
+    which: str = "first"
+    processes: int = 1
+    resume: bool = False
+    hidden: bool = False
+    plots: Path | None = None
+    plotted: int = 20
+
+
 def reduce(
-    answers: str | Path,
-    config_file: str | Path,
-    name: str = "reductions",
-    folder: Path = Path(),
-    which: str = "first",
-    processes: int = 1,
-    resume: bool = False,
-    hidden: bool = False,
-    plots: Path | None = None,
-    plotted: int = 20,
+    answers: str | Path, config_file: str | Path, name: str, folder: Path, options: ReduceOptions = ReduceOptions()
 ) -> Reduced:
     """Write {reducer}_{name}.csv into `folder`, and what could not be read into rejected_{name}.csv.
 
-    resume: keep a journal beside the table until it is whole, and take up what an earlier run left in it.
-    plots: the folder for pictures of the first `plotted` subjects. Raises ConfigError or TableError.
+    Raises ConfigError or TableError.
     """
+    plots = options.plots
     table = open_table(answers)
-    work = plan(table, config_file, which, resume)
+    work = plan(table, config_file, options.which, options.resume)
     if plots is not None and work.name in reducers.VOTES:
         raise ConfigError(f"--plot draws marks, and {work.name} has none")
     path = folder / f"{work.name}_{name}.csv"
     rejected = Rejected(folder / f"rejected_{name}.csv")
-    index = Index(work.table, work.places, rejected, Progress("read", table.size, hidden))
-    progress = Progress("reduce", len(index.subjects), hidden)
+    index = Index(work.table, work.places, rejected, Progress("read", table.size, options.hidden))
+    progress = Progress("reduce", len(index.subjects), options.hidden)
     pictures: list[Path] = []
     done = rows = 0
-    with growing_table(path, COLUMNS) as growing, Journal(path, resume) as journal:
-        for subjects in in_order(work, index.batches(journal.fingerprints), processes):
+    with growing_table(path, COLUMNS) as growing, Journal(path, options.resume) as journal:
+        for subjects in in_order(work, index.batches(journal.fingerprints), options.processes):
             for subject in subjects:
                 for line in subject.rejected:
                     rejected.add(*line)
@@ -271,7 +279,7 @@ def reduce(
                     for row in task[2]:
                         growing.add(given, row)
                     rows += 1
-                    if plots is not None and done < plotted:
+                    if plots is not None and done < options.plotted:
                         pictures += _plot(plots, work, subject.name, task[1], task[2])
                 done += 1
                 progress(done, done, "subjects")
