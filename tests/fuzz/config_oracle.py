@@ -253,6 +253,24 @@ def resolve(given: Mapping[Any, Any], readable: set[str]) -> tuple[dict[str, Any
 
 def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
     """What the keys of a config that is right key by key ask of the world and of each other."""
+    faults = window_faults(values)
+    if not is_right_for_kind(values["source.kind"], values["source.path"]):
+        faults.add("source.path")
+    faults |= source_faults(values)
+    if values["select.ml_analyzed.above"] >= values["select.ml_analyzed.at_most"]:
+        faults.add("select.ml_analyzed.above")
+    for key in ("classify.class_thresholds", "classify.class_table", "source.deployments"):
+        if values[key] is not None and values[key] not in readable:
+            faults.add(key)
+    for name in values["export.formats"]:
+        faults |= {f"export.{key}" for key in EXPORTS_NEED[name].split() if not values[f"export.{key}"]}
+        if name == "darwin_core" and values["classify.class_table"] is None:
+            faults.add("classify.class_table")
+    return faults
+
+
+def window_faults(values: Mapping[str, Any]) -> set[str]:
+    """Faults of the days and bins that are asked for, and of the part of them that a shard is."""
     faults = set()
     bounds = {}
     for key in ("select.start", "select.end"):
@@ -273,7 +291,12 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
         faults.add("select.start")
     if values["shard"] is not None and not faults and not has_part(values["shard"], *bounds.values()):
         faults.add("shard")
-    faults |= {
+    return faults
+
+
+def source_faults(values: Mapping[str, Any]) -> set[str]:
+    """Faults of the source's keys together, and of its addresses."""
+    faults = {
         key for key in ("source.url", "source.endpoint_url") if values[key] is not None and not is_address(values[key])
     }
     kind, path = values["source.kind"], values["source.path"]
@@ -283,27 +306,21 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
         faults.add("source.kind")
     elif kind == "directory" and values["dataset"] != "demo" and is_of_demo(path, values["source.catalog"] == "raw"):
         faults.add("source.path")
+    if (kind, values["source.catalog"]) in (("dashboard", "raw"), ("bucket", "walk")):
+        faults.add("source.catalog")
+    return faults
+
+
+def is_right_for_kind(kind: str, path: str) -> bool:
+    """Whether a source of this kind can have this path."""
     if kind == "directory":
         longest = max(len(part.encode("utf-8", "surrogatepass")) for part in path.split("/"))
-        if re.search(r"[{}\0]", path) or longest > 255 or len(path) > 4000 or path.startswith("s3://"):
-            faults.add("source.path")
+        return not (re.search(r"[{}\0]", path) or longest > 255 or len(path) > 4000 or path.startswith("s3://"))
     if kind == "bucket":
         found = re.fullmatch("(?s)s3://[A-Za-z0-9][A-Za-z0-9._-]{2,254}(/.*)?", path)
         prefix = (found[1] or "/")[1:] if found else ""
-        if not found or not prefix.isprintable() or len(prefix.encode("utf-8", "surrogatepass")) > 900:
-            faults.add("source.path")
-    if values["select.ml_analyzed.above"] >= values["select.ml_analyzed.at_most"]:
-        faults.add("select.ml_analyzed.above")
-    if (kind, values["source.catalog"]) in (("dashboard", "raw"), ("bucket", "walk")):
-        faults.add("source.catalog")
-    for key in ("classify.class_thresholds", "classify.class_table", "source.deployments"):
-        if values[key] is not None and values[key] not in readable:
-            faults.add(key)
-    for name in values["export.formats"]:
-        faults |= {f"export.{key}" for key in EXPORTS_NEED[name].split() if not values[f"export.{key}"]}
-        if name == "darwin_core" and values["classify.class_table"] is None:
-            faults.add("classify.class_table")
-    return faults
+        return bool(found) and prefix.isprintable() and len(prefix.encode("utf-8", "surrogatepass")) <= 900
+    return True
 
 
 def is_of_demo(path: str, raw: bool) -> bool:

@@ -249,12 +249,9 @@ NOWHERE = (
 CUT_BETWEEN_LINES = "body cut between two lines that ends as HTTP has it"
 
 
-def _matrix() -> Iterator[Case]:
-    """All rows, in the page's order."""
-    tries = 1 + STAYING_RETRIES
-
-    # The list by the export. In one run each month's list, and so a request, meets another fault that passes.
-    at = "catalog"
+def _of_export() -> Iterator[Case]:
+    """The list by the export. In one run each month's list, and so a request, meets another fault that passes."""
+    at, tries = "catalog", 1 + STAYING_RETRIES
     places = iter([{"month": name, "bin": BINS[2 * number]} for number, name in enumerate(MONTHS)])
     for fault, says, door in DOORS:
         yield Case(at, fault, "retried", says, door=door, runs="connecting")
@@ -277,8 +274,10 @@ def _matrix() -> Iterator[Case]:
     says = "lists no bin of dataset 'demi'.*It has no dataset of that name.*'demo'"
     yield Case(at, "404, no such dataset", "refused", says, runs="alone", dataset="demi", **place)
 
-    # The list by the walk: a request a bin.
-    at = "walk"
+
+def _of_walk() -> Iterator[Case]:
+    """The list by the walk: a request a bin."""
+    at, tries = "walk", 1 + STAYING_RETRIES
     free = iter(BINS)
     for fault, says, door in DOORS:
         yield Case(at, fault, "retried", says, door=door, runs="walking")
@@ -292,7 +291,9 @@ def _matrix() -> Iterator[Case]:
     for fault, says, flaw in NOT_A_BIN:
         yield Case(at, fault, "refused", says, flaw, runs="alone", stays=True, **place)
 
-    # Scores: in one run those that pass, in another those that stay.
+
+def _of_scores_that_pass() -> Iterator[Case]:
+    """Faults of scores that pass, in one run."""
     at = "scores"
     free = iter(BINS)
     for fault, says, door in DOORS:
@@ -303,6 +304,11 @@ def _matrix() -> Iterator[Case]:
     yield Case(at, RIGHT_AS_TEXT[0], "accepted", "", RIGHT_AS_TEXT[1], bin=next(free))
     yield Case(at, "no score in any row", "accepted", runs="undisturbed", bin=NO_SCORE)
     yield Case(at, "no row", "accepted", runs="undisturbed", bin=NO_ROI)
+
+
+def _of_scores_that_stay() -> Iterator[Case]:
+    """Faults of scores that stay, in another run."""
+    at, tries = "scores", 1 + STAYING_RETRIES
     free = iter(BINS)
     yield Case(at, CUT_BETWEEN_LINES, "accepted", "", CUT_BEFORE_THE_LAST_LINE, runs="staying", bin=next(free))
     yield Case(at, "404", "no_scores", "", NOT_FOUND, runs="staying", stays=True, bin=next(free), status="no_scores")
@@ -321,4 +327,4 @@ def _matrix() -> Iterator[Case]:
         yield Case(at, fault, "refused", says, flaw, bin=next(free), **place)
 
 
-MATRIX = tuple(_matrix())
+MATRIX = (*_of_export(), *_of_walk(), *_of_scores_that_pass(), *_of_scores_that_stay())
