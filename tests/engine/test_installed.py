@@ -19,7 +19,7 @@ from ifcb_abundance.common.version import VERSION
 from ifcb_abundance.config import settings
 from ifcb_abundance.images import montages
 from ifcb_abundance.report import page
-from ifcb_abundance.figures import figures
+from ifcb_abundance.figures import draw
 from ifcb_abundance.tables import table_files
 
 assert version("ifcb-abundance") == VERSION
@@ -27,7 +27,7 @@ assert settings.resolve({"dataset": "demo", "classify": {"class_table": None}})
 assert "n_rois" in table_files.schema("abundance_long")
 assert (page.TEMPLATES / "page.html.j2").is_file()
 assert (montages.TEMPLATES / "montage.svg.j2").is_file()
-assert (figures.CAPTIONS / "heat_map.rst").is_file()
+assert (draw.CAPTIONS / "heat_map.rst").is_file()
 print(Path(ifcb_abundance.__file__).parents[1])
 """
 
