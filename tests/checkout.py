@@ -1,11 +1,13 @@
 """Runs of the workflow as a user has them: `snakemake` as a process, from the root of a checkout of its own."""
 
+import compileall
 import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,11 @@ SNAKEMAKE = (sys.executable, "-m", "snakemake")
 # modules, and each run is a process that is forked from it.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    "snakemake.cli pandas pyarrow.csv pyarrow.parquet scipy.stats requests tenacity jsonschema PIL.Image".split()
+    [
+        *("snakemake.cli", "yte", "smart_open", "jinja2", "pygments"),  # and what the engine imports later
+        *("pandas", "pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet", "scipy.special"),
+        *("requests", "tenacity", "boto3", "jsonschema", "pydantic", "PIL.Image"),
+    ]
 )
 
 
@@ -39,15 +45,34 @@ def _engine(arguments: Sequence[str], folder: Path, output: Path) -> None:
     main(list(arguments))
 
 
-class Checkout:
-    """A copy of the workflow in a folder of its own."""
+def files_below(results: Path) -> dict[str, bytes]:
+    """Every result of a dataset but run.json, by relative path."""
+    return {
+        str(path.relative_to(results)): path.read_bytes()
+        for path in sorted(results.rglob("*"))
+        if path.is_file() and path.name != "run.json"
+    }
 
-    def __init__(self, folder: Path) -> None:
+
+@cache
+def compile_modules() -> None:
+    """Compile our modules once: each checkout gets the compiled files too, and its runs do not compile them again."""
+    compileall.compile_dir(ROOT / "workflow" / "scripts", quiet=1)
+
+
+class Checkout:
+    """A copy of the workflow in a folder of its own, or of another checkout with the results that it has."""
+
+    def __init__(self, folder: Path, copied_from: Path | None = None) -> None:
         self.folder = folder
+        if copied_from:
+            shutil.copytree(copied_from, folder, symlinks=True)  # times of files stay
+            return
+        compile_modules()
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("*.pyc.*"))
             else:
                 folder.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, folder / part)
@@ -121,12 +146,7 @@ class Checkout:
 
     def files(self, dataset: str) -> dict[str, bytes]:
         """Every result but run.json, by relative path."""
-        folder = self.results(dataset)
-        return {
-            str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != "run.json"
-        }
+        return files_below(self.results(dataset))
 
     def stamps(self) -> dict[str, int]:
         """When each file of results, resources and logs was last written."""

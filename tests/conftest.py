@@ -1,7 +1,9 @@
 """Statistics that tests count: printed at the end of a run, and written to a page of the docs with `--statistics`."""
 
+import fcntl
 import os
 import re
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -84,7 +86,18 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The embedded default run, shared by tests that only look at it."""
-    run = Checkout(tmp_path_factory.mktemp("demo"))
-    run.printed = run.run()  # type: ignore[attr-defined]
+    """The embedded default run, shared by tests that only look at it.
+
+    It is built once. Each worker of pytest-xdist has a copy of its own, for tests may ask the engine about it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    built, printed = shared / "demo-built", shared / "demo-built.txt"
+    with (shared / "demo-built.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            shutil.rmtree(built, ignore_errors=True)  # of a worker whose run failed
+            printed.write_text(Checkout(built).run(), encoding="utf-8")
+    run = Checkout(own / "demo", copied_from=built)
+    run.printed = printed.read_text(encoding="utf-8")  # type: ignore[attr-defined]
     return run

@@ -154,15 +154,13 @@ def test_user_sees_progress_and_a_summary_on_terminal_and_in_the_log(demo_run: C
             assert text in printed
 
 
-def test_second_run_touches_nothing_and_a_new_checkout_gives_the_same_bytes(tmp_path: Path) -> None:
-    first = Checkout(tmp_path / "first")
-    first.run()
-    before = first.stamps()
-    assert "Nothing to be done" in first.run()
-    assert first.stamps() == before
+def test_second_run_touches_nothing_and_a_new_checkout_gives_the_same_bytes(tmp_path: Path, demo_run: Checkout) -> None:
+    before = demo_run.stamps()
+    assert "Nothing to be done" in demo_run.run()
+    assert demo_run.stamps() == before
     other = Checkout(tmp_path / "other")
     other.run(None, "--cores", "1")
-    assert other.files("demo") == first.files("demo")
+    assert other.files("demo") == demo_run.files("demo")
 
 
 def test_a_score_file_that_changed_or_came_late_is_read_again(tmp_path: Path) -> None:

@@ -367,10 +367,7 @@ def test_setting_that_was_tried_and_given_up(tmp_path: Path, world: World, sign:
 def copy_of(run: Checkout | None, folder: Path) -> Checkout:
     """The same checkout with its results, elsewhere; times of files stay."""
     assert run is not None
-    shutil.copytree(run.folder, folder)
-    copy = Checkout.__new__(Checkout)
-    copy.folder = folder
-    return copy
+    return Checkout(folder, copied_from=run.folder)
 
 
 def changed_days(run: Checkout, before: dict[str, int]) -> int:
