@@ -1,6 +1,8 @@
 """The statuses are declared in the code and in the schemas of the tables: both have the same ones."""
 
+import ast
 from enum import StrEnum
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +29,18 @@ def test_coverage_counts_each_status() -> None:
 def test_each_outcome_of_reading_scores_is_a_status_of_the_bin() -> None:
     assert set(OUTCOME) == set(ScoresStatus)
     assert WANTED not in set(BinStatus)
+
+
+def test_statuses_and_unclassified_are_written_once() -> None:
+    package = Path(__file__).parents[2] / "workflow" / "scripts" / "ifcb_abundance"
+    words = {"unclassified", *(str(s) for s in (*BinStatus, *ScoresStatus, *FeaturesStatus))}
+    # The demo names what it puts into its archive; a recheck is asked for `no_scores` by the config.
+    others = [package / "demo", package / "validation", package / "config", package / "recheck"]
+    found = {
+        f"{path.name}: {node.value}"
+        for path in package.rglob("*.py")
+        if not any(path.is_relative_to(folder) for folder in others)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in words
+    }
+    assert found == {"labels.py: unclassified", *(f"statuses.py: {word}" for word in words - {"unclassified"})}

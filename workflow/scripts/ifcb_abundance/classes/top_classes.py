@@ -1,14 +1,15 @@
-"""Which classes are shown where not all can be: the most abundant ones."""
+"""The classes that are shown where there is no room for all: the most abundant ones."""
 
 import pandas as pd
 
-UNCLASSIFIED = "unclassified"  # as in scores.py, which would bring along the clients of all sources
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 
 
 def top_classes(abundance: pd.DataFrame, most: int) -> list[str]:
-    """The most abundant classes, by the sum of counts over the sum of volumes of all days and series.
+    """Find the most abundant classes, by the sum of counts over the sum of volumes of all days and groups.
 
-    Those that the class table says do not live, and `unclassified`, are none of them; unknown ones are.
+    `unclassified` is not among them, nor are classes that the class table says do not live. Classes that the table does
+    not know are.
     """
     rows = abundance[(abundance["class"] != UNCLASSIFIED) & (abundance["living"] != "no")]
     sums = rows.groupby("class", sort=True)[["count", "ml_analyzed_total"]].sum()

@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import main_series, merge_equal_days, read_coverage, with_ends
@@ -13,12 +14,12 @@ from ifcb_abundance.figures.span import Span
 
 NO_BINS = "no bin listed"
 STATUS_COLOURS = {
-    "used": "#009E73",
-    "skipped": "#56B4E9",
-    "filtered": "#0072B2",
-    "bad_volume": "#E69F00",
-    "no_scores": "#D55E00",
-    "failed": "#000000",
+    BinStatus.USED.value: "#009E73",
+    BinStatus.SKIPPED.value: "#56B4E9",
+    BinStatus.FILTERED.value: "#0072B2",
+    BinStatus.BAD_VOLUME.value: "#E69F00",
+    BinStatus.NO_SCORES.value: "#D55E00",
+    BinStatus.FAILED.value: "#000000",
 }
 COLOURS = {**STATUS_COLOURS, NO_BINS: parts.GREY}
 

@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 
 from ifcb_abundance.bins.positions import has_position
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import SERIES_MOST, in_natural_order, series_of
@@ -23,7 +24,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     columns = ["bin", "sample_time", "latitude", "longitude", *options.group_by]
     catalog = table_files.read("catalog", tables["catalog"], columns)
     ledger = table_files.read("ledger", tables["ledger"], ["bin", "status"])
-    used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == "used", "bin"])]
+    used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == BinStatus.USED, "bin"])]
     bins = used[has_position(used, options.accept_zero_position)]
     if bins.empty:
         return parts.message(head, f"{options.dataset}: none of the {len(used)} used bins has a position")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.span import Span
 from ifcb_abundance.tables import table_files
@@ -32,7 +33,7 @@ def series_of(frame: pd.DataFrame, group_by: Sequence[str]) -> pd.Series:
 
 
 def read_coverage(
-    tables: Tables, options: FigureOptions, statuses: Iterable[str] = ("used",)
+    tables: Tables, options: FigureOptions, statuses: Iterable[str] = (BinStatus.USED,)
 ) -> tuple[pd.DataFrame, Span | None]:
     """Count the bins per series, day and status (`n_used`, ...); the span of days is None if there is no day."""
     counts = [f"n_{status}" for status in statuses]

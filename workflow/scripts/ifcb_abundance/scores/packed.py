@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifcb_abundance.bins.ids import PATTERN
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ScoresError
 
 PACKED = (".h5", ".mat")  # how the names of such files end
@@ -111,7 +112,7 @@ def _read_matlab(body: bytes) -> tuple[Labels, NDArray[Any], NDArray[Any]]:
     if missing := sorted(set(wanted) - set(arrays)):
         raise ValueError(f"it has no {', '.join(missing)}")
     labels = arrays["class2useTB"]
-    if labels[-1:] == ["unclassified"]:
+    if labels[-1:] == [UNCLASSIFIED]:
         labels.pop()
     return tuple(labels), arrays["roinum"].ravel(), arrays["TBscores"].astype(np.float64)
 
