@@ -39,11 +39,11 @@ class Source(Section):
     kind: Literal["directory", "dashboard", "bucket"] = key(
         "directory",
         "'directory', 'dashboard' or 'bucket': where bins come from",
-        "Only `dataset: demo` may leave it to the default",
+        "Only `dataset: demo` may use the default",
     )
     path: FilePath | None = key(
         "resources/demo",
-        "a path, needed with kind: directory: the folder of an archive on disk, the demo's only for dataset: demo; "
+        "a path, needed with kind: directory: the folder of an archive on disk (the demo's only for dataset: demo); "
         "with kind: bucket an address s3://bucket/prefix without login: an archive in an S3-compatible bucket",
         "The folder has a `metadata.csv` (columns of a dashboard's metadata export), and files "
         "`{bin}_class_scores.csv` anywhere below it. A bucket has the same files below its prefix; see [An archive in "
@@ -57,42 +57,42 @@ class Source(Section):
     )
     endpoint_url: str | None = key(
         None,
-        "null or an http:// or https:// address without query or login, with kind: bucket: that of an S3-compatible "
-        "server; null for AWS, or what the environment names",
-        "The variable of the environment is `AWS_ENDPOINT_URL`",
+        "null or an http:// or https:// address without query or login, with kind: bucket: the address of an "
+        "S3-compatible server; null for AWS, or the server that the environment names",
+        "The environment names it in `AWS_ENDPOINT_URL`",
         pattern=ADDRESS,
     )
     anonymous: bool = key(
         False,
-        "true or false, with kind: bucket: requests are not signed, for buckets that are public; false for the usual "
+        "true or false, with kind: bucket: do not sign requests, for a public bucket; false: use the usual "
         "credentials, from the environment, ~/.aws or the machine's role",
-        "Credentials never stand in the config",
+        "Credentials never go into the config",
     )
     catalog: Literal["export", "walk", "raw"] = key(
         "export",
-        "'export', 'walk' or 'raw': list bins by one metadata request a month (or an archive's metadata.csv), or, "
-        "from old dashboards, bin by bin along next_bin_id, or, with kind: directory or bucket, from the raw files "
-        ".hdr, .adc and .roi",
+        "'export', 'walk' or 'raw': list bins with one metadata request a month (or from an archive's metadata.csv), "
+        "bin by bin along next_bin_id (old dashboards), or from the raw files .hdr, .adc and .roi (kind: directory or "
+        "bucket)",
         "The walk is for dashboards without the export. It takes one request a bin, knows volumes to three decimals "
-        "only, and does not meet skipped bins. It cannot tell a depth of 0 m from an unknown depth: both are empty. A "
-        "bin without a position or a depth of its own has those of its first dataset on the server, which may not be "
-        "yours. With days as both ends the walk begins at the bin with the newest id, goes forward to the end of the "
+        "only, and does not see skipped bins. It cannot tell a depth of 0 m from an unknown depth: both are empty. A "
+        "bin without its own position or depth gets those of its first dataset on the server, which may not be "
+        "yours. If both ends are days, the walk begins at the bin with the newest id, goes forward to the end of the "
         "window and then back to its start; a bin id as an end is faster. `raw` finds the raw files in a tree of any "
-        "depth; folders named `skip` or `beads` are left out",
+        "depth, and excludes folders named `skip` or `beads`",
     )
     scores_format: Literal["csv", "h5", "mat"] = key(
         "csv",
         "'csv', 'h5' or 'mat', with kind: directory or bucket: the class scores are in files {bin}_class_scores.csv, "
         "in {bin}_class.h5 (versions 2 and 3), or in {bin}_class_v1.mat",
-        "Names `{bin}_class_v2.h5` and `{bin}_class_v3.h5` are found too",
+        "`{bin}_class_v2.h5` and `{bin}_class_v3.h5` are found too",
     )
     deployments: FilePath | None = key(
         None,
         "null or the path of a CSV file with the columns instrument,from,to,latitude,longitude,depth: where "
         "instruments were, for catalog: raw",
-        "`from` is the first day or time (UTC), `to` the first one after it. The file goes before what the raw files "
-        "say; bins outside have the position of their header, if that is of the sample's day, or none. Lines that "
-        "match no bin of the window are a warning",
+        "`from` is the first day or time (UTC), `to` the first one after it. The file overrides what the raw files "
+        "say. Other bins get the position in their header if it is of the sample's day, or none. A line that "
+        "matches no bin of the window gives a warning",
     )
     fast_runs: Literal["factor", "as_dashboard"] = key(
         "factor",
@@ -113,21 +113,21 @@ class Source(Section):
         "to ask for (?model=); null for the server's choice",
         "It is the name that the dashboard's operator gave the classifier. Older dashboards do not know it and would "
         "serve what they always serve, so a run with it is refused there. The dataset does not choose the classifier: "
-        "a dashboard serves the first class scores that it finds in any dataset of the bin. Where label sets "
+        "a dashboard serves the first class scores that it finds in any dataset of the bin. If label sets "
         "alternate from bin to bin, the overview says so",
         pattern=r"^[A-Za-z0-9_-]{1,100}$(?!\n)",
     )
     timeout: float = key(
         60,
         "a number of seconds above 0, at most 86400; how long to wait for the server, per request",
-        "That is the wait for the connection, and between two pieces of an answer",
+        "It limits the wait for the connection, and the wait between two pieces of an answer",
         gt=0,
         le=86400,
     )
     retries: int = key(
         5,
         "a whole number from 0 to 1000; further tries after a fault that may pass, per request",
-        "Such faults are connection errors, time-outs, answers cut short, HTTP 408, 425, 429 and 5xx, and an HTML "
+        "Such faults are connection errors, time-outs, truncated answers, HTTP 408, 425, 429 and 5xx, and an HTML "
         "page or nothing with HTTP 200",
         ge=0,
         le=1000,
@@ -135,7 +135,7 @@ class Source(Section):
     backoff: float = key(
         1.0,
         "a number of seconds from 0 to 3600; the first wait between two tries, doubled with each further one",
-        "The wait grows up to a minute, and is longer where the server's Retry-After says so",
+        "The wait grows up to a minute, and is longer if the server's Retry-After says so",
         ge=0,
         le=3600,
     )
@@ -149,29 +149,29 @@ class Source(Section):
     max_requests_per_second: float | None = key(
         None,
         "null or a number from 0.001; requests begin no faster than that",
-        "How many are under way at a time is the profile's `dashboard` resource. There are fewer where the server "
-        "refuses requests, or answers much more slowly than it did",
+        "The profile's `dashboard` resource limits how many are under way at a time. There are fewer if the server "
+        "refuses requests, or answers much more slowly than before",
         ge=0.001,
     )
     on_failure: Literal["stop", "record"] = key(
         "stop",
-        "'stop' or 'record'; a bin that cannot be had fails the run when all else is done, or is entered in the "
-        "ledger as failed",
-        "A server that takes no connections is given up, and the run fails, with either: that is no fault of a bin "
-        "(see [faults](../docs/faults.md))",
+        "'stop' or 'record'; an unavailable bin fails the run when all else is done, or is entered in the ledger as "
+        "failed",
+        "If a server takes no connections, the run gives up on it and fails with either value, because that is no "
+        "fault of a bin (see [faults](../docs/faults.md))",
     )
     allow_empty: bool = key(
         False,
-        "true or false: a window of which no bin has class scores that can be used gives tables without a row (true), "
-        "or fails the run, as it should where it means a wrong path or format (false)",
-        "The message of the failure says what lies there instead: scores of other bins, or in another format. A "
-        "[shard](../docs/archive.md) may be empty; all of them together may not. A window without any bin fails in "
-        "any case",
+        "true or false: if no bin of the window has class scores that can be used, write tables without a row (true), "
+        "or fail the run, since the path or the format may be wrong (false)",
+        "The message of the failure says what is there instead: scores of other bins, or in another format. A "
+        "[shard](../docs/archive.md) may be empty; all of them together may not. A window without any bin always "
+        "fails",
     )
 
 
 class Volumes(Section):
-    """Which volumes are believed."""
+    """Which volumes are accepted."""
 
     above: float = key(0, "a number of mL from 0; a volume that is not above it is bad_volume", ge=0)
     at_most: float = key(5.25, "a number of mL from 0; a volume that is above it is bad_volume", ge=0)
@@ -184,9 +184,9 @@ class Select(Section):
         None,
         "a UTC day YYYY-MM-DD or a bin id, inclusive, by sample_time; null (not with a dashboard) for the archive's "
         "first",
-        "With a bin id the bin's sample_time is the end, whatever the time in its id; the bin has to be one of the "
-        "dataset. A dashboard is asked for the bin itself (one request) where the list of its id's month does not "
-        "have it. Of raw files the time in the id is the sample_time",
+        "A bin id means the bin's sample_time, whatever the time in its id; the bin must be in the dataset. If the "
+        "list of its id's month does not have the bin, a dashboard is asked for it (one request). For raw files the "
+        "time in the id is the sample_time",
     )
     end: str | None = key(
         None,
@@ -199,44 +199,48 @@ class Select(Section):
     sample_types: list[str] = key(
         [],
         "a list of sample types as the dashboard spells them; [] for all",
-        "Of raw bins it is `sampleType` in the header",
+        "For raw bins it is `sampleType` in the header",
     )
-    exclude_tags: list[str] = key([], "a list of tags; a bin that has one of them is left out")
-    exclude_bins: list[str] = key([], "a list of bin ids to leave out")
+    exclude_tags: list[str] = key([], "a list of tags; a bin that has one of them is excluded")
+    exclude_bins: list[str] = key([], "a list of bin ids to exclude")
     include_skipped: bool = key(False, "true or false: keep bins that the operator flagged skip")
     accept_zero_position: bool = key(
         False,
-        "true or false: take latitude 0, longitude 0 for a position; false: for one that is not known",
-        "Devices and databases write 0, 0 where they know no position",
+        "true or false: whether latitude 0, longitude 0 is a position; false: it is unknown",
+        "Devices and databases write 0, 0 if they know no position",
     )
-    ml_analyzed: Volumes = section("a mapping of the keys above and at_most: which volumes are believed")
+    ml_analyzed: Volumes = section("a mapping of the keys above and at_most: which volumes are accepted")
 
 
 class Classify(Section):
     """What makes a ROI count for a class."""
 
     threshold: float = key(
-        0.7, "a number from 0 to 1; the winning score must reach it (>=)", "Else the ROI is `unclassified`", ge=0, le=1
+        0.7,
+        "a number from 0 to 1; the winning score must reach it (>=)",
+        "Otherwise the ROI is `unclassified`",
+        ge=0,
+        le=1,
     )
     class_thresholds: FilePath | None = key(
         None,
         "null or the path of a CSV file class,threshold: other thresholds for single classes",
-        "Blanks around labels do not count; numbers have a decimal point. Thresholds that match no class are named in "
-        "`overview.rst`",
+        "Blanks around labels do not count; numbers have a decimal point. `overview.rst` names thresholds that match "
+        "no class",
     )
     class_table: FilePath | None = key(
         CLASS_TABLE,
-        "null or the path of a CSV file label,scientific_name,aphia_id,living,group,harmful: what labels stand for; a "
+        "null or the path of a CSV file label,scientific_name,aphia_id,living,group,harmful: the meaning of labels; a "
         "further column source may say where each row is from",
-        "The one that is shipped is for WHOI's label set; see [Labels](../docs/labels.md). Labels that it lacks are "
-        "reported, counted, and in no group",
+        "The shipped table is for WHOI's label set; see [Labels](../docs/labels.md). Labels that are not in the table "
+        "are reported, counted, and in no group",
     )
     score_precision: Literal["auto", Precision] = key(
         AUTO,
         "'auto', 'float16', 'float32' or 'float64': the precision in which scores and thresholds are compared; auto: "
-        "the one in which the source stores or prints them, float64 for .mat files and float16 for all others",
-        "`run.json` names the one that was used. WHOI's neural network stores float16, which some servers print as "
-        "`0.8` and others as `0.7998046875`: in float16 they are one number. Set `float64` for a random forest whose "
+        "as the source stores or prints them, float64 for .mat files and float16 for all others",
+        "`run.json` names the precision that was used. WHOI's neural network stores float16, which some servers print "
+        "as `0.8` and others as `0.7998046875`: in float16 they are one number. Set `float64` for a random forest whose "
         "scores come as CSV; see [Change the threshold](../docs/how-to/threshold.md#precision)",
     )
 
@@ -253,7 +257,7 @@ class Abundance(Section):
         "day",
         "'day', 'hour', 'week' or 'month': another span to pool over (UTC; weeks from Monday), in a table of its own "
         "beside the daily ones",
-        "The table is `abundance_{period}.csv`; its `date` is where the span starts. The daily tables stay as they are",
+        "The table is `abundance_{period}.csv`; its `date` is the start of the span. The daily tables stay as they are",
     )
     position_tolerance_km: float = key(
         1.0,
@@ -282,7 +286,7 @@ class PixelSizes(Section):
 
     default: float = key(
         3.4,
-        "a number from 0.1 to 100, pixels per um: of instruments that are not named",
+        "a number from 0.1 to 100, pixels per um: for instruments that are not named",
         "3.4 is iRfcb's default; ifcb-analysis has had 3.4 and, later, 2.77: ask whoever calibrated yours",
         ge=0.1,
         le=100,
@@ -294,10 +298,10 @@ class Features(Section):
 
     make: bool = key(
         False,
-        "true or false: whether each run reads features and makes their tables. They can be asked for by name at any "
+        "true or false: whether each run reads features and makes their tables. You can ask for them by name at any "
         "time",
-        "They are `biovolume_long.csv`, `biovolume_groups.csv`, `size_spectrum.csv` and `features_ledger.csv`, and "
-        "take one request more per used bin and its class scores once again. By name: `snakemake --cores 8 features`; "
+        "They are `biovolume_long.csv`, `biovolume_groups.csv`, `size_spectrum.csv` and `features_ledger.csv`. Each "
+        "used bin takes one more request, and one for its class scores again. By name: `snakemake --cores 8 features`; "
         "see [Biovolume, carbon and sizes](../docs/how-to/features.md)",
     )
     pixels_per_um: PixelSizes = section(
@@ -312,13 +316,13 @@ class Report(Section):
 
     make: bool | None = key(
         None,
-        "null, true or false: whether each run makes figures and the report; null: the embedded demo run alone. They "
-        "can be asked for by name at any time",
+        "null, true or false: whether each run makes figures and the report; null: only for the embedded demo. You "
+        "can ask for them by name at any time",
         "By name: `snakemake --cores 8 figures`",
     )
     top_classes: int = key(
         20,
-        "a whole number from 1 to 200: figures show that many classes, the most abundant ones",
+        "a whole number from 1 to 200: figures show this many classes, the most abundant ones",
         "They are the most abundant over the whole window, without `unclassified` and those that the class table "
         "calls not living",
         ge=1,
@@ -337,7 +341,7 @@ class Images(Section):
 
     make: bool = key(
         False,
-        "true or false: whether each run makes the montages, which are then in the report too. They can be asked for "
+        "true or false: whether each run makes the montages, which are then in the report too. You can ask for them "
         "by name at any time",
         "By name: `snakemake --cores 8 montages`; see [Images](../docs/how-to/images.md)",
     )
@@ -352,13 +356,12 @@ class Images(Section):
     )
     stitch: bool = key(
         True,
-        "true or false: the two ROIs into which old instruments take a large target as one image, under the number of "
-        "the first, or as they are",
+        "true or false: stitch the two ROIs that old instruments make of a large target into one image, under the "
+        "number of the first; false: keep them as they are",
     )
     per_class: int = key(
         24,
-        "a whole number from 1 to 200: so many top-scoring ROIs, and as many on either side of the threshold "
-        "together, are in a montage",
+        "a whole number from 1 to 200: a montage shows this many top-scoring ROIs, and as many at the threshold",
         "Those at the threshold are the nearest to it, half of them from either side",
         ge=1,
         le=200,
@@ -371,18 +374,18 @@ class Recheck(Section):
     scores: Literal["no_scores", "all"] = key(
         "no_scores",
         "'no_scores' or 'all': which bins' class scores to ask for again",
-        "`no_scores` are those of bins that had none",
+        "`no_scores` means bins that had none",
     )
     days: int | None = key(
         None,
-        "null or a whole number from 1 to 36500: only bins of the last so many days (UTC); null for all",
+        "null or a whole number from 1 to 36500: only bins of this many last days (UTC); null for all",
         ge=1,
         le=36500,
     )
 
 
 class Creator(Section):
-    """Whom to cite and to ask."""
+    """Whom to cite and ask."""
 
     name: str | None = key(None, "a text on one line: the full name of the creator", pattern=LINE)
     email: str | None = key(
@@ -391,7 +394,7 @@ class Creator(Section):
 
 
 class Seabass(Section):
-    """What only SeaBASS asks for."""
+    """The keys that only SeaBASS needs."""
 
     experiment: str | None = key(
         None,
@@ -399,7 +402,7 @@ class Seabass(Section):
         pattern=NAME,
     )
     cruise: str | None = key(
-        None, "a name of letters, digits, '.', '_' and '-': the cruise or, of a mooring, the deployment", pattern=NAME
+        None, "a name of letters, digits, '.', '_' and '-': the cruise or, for a mooring, the deployment", pattern=NAME
     )
     documents: list[Annotated[str, Field(pattern=NAME)]] = key(
         [],
@@ -409,7 +412,7 @@ class Seabass(Section):
 
 
 class Export(Section):
-    """What is made for repositories, and what they want to be told beside the numbers."""
+    """Files for repositories, and what repositories need to know beside the numbers."""
 
     # What a repository does not take a file without.
     NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -425,17 +428,17 @@ class Export(Section):
     formats: EachOnce[Literal["netcdf", "darwin_core", "seabass", "erddap"]] = key(
         [],
         "a list of any of netcdf, darwin_core, seabass, erddap, each once; [] for none",
-        "The files lie below `results/{dataset}/exports/`. What each of them needs of the keys below, and leaves out, "
-        "is in [Export](../docs/how-to/export.md)",
+        "The files lie below `results/{dataset}/exports/`. Which of the keys below each of them needs, and what it "
+        "excludes, is in [Export](../docs/how-to/export.md)",
     )
-    title: str | None = key(None, "a text on one line: the title of the dataset as an archive shows it", pattern=LINE)
+    title: str | None = key(None, "a text on one line: the title of the dataset as a repository shows it", pattern=LINE)
     summary: str | None = key(
         None, "a text on one line: what was sampled where, when and how, in a few sentences", pattern=LINE
     )
     institution: str | None = key(None, "a text on one line: the institution that made the data", pattern=LINE)
     license: str | None = key(
         None,
-        "'CC0-1.0', 'CC-BY-4.0' or 'CC-BY-NC-4.0': the licence; OBIS and GBIF take no other",
+        "'CC0-1.0', 'CC-BY-4.0' or 'CC-BY-NC-4.0': the licence; OBIS and GBIF accept no other",
         pattern=r"^(CC0-1\.0|CC-BY-4\.0|CC-BY-NC-4\.0)$(?!\n)",
     )
     info_url: str | None = key(
@@ -444,8 +447,8 @@ class Export(Section):
     model: str | None = key(
         None, "a text on one line: name, version and address of the classifier that made the scores", pattern=LINE
     )
-    creator: Creator = section("a mapping of the keys name and email: whom to cite and to ask")
-    seabass: Seabass = section("a mapping of the keys experiment, cruise and documents: what only SeaBASS asks for")
+    creator: Creator = section("a mapping of the keys name and email: whom to cite and ask")
+    seabass: Seabass = section("a mapping of the keys experiment, cruise and documents: what only SeaBASS needs")
 
 
 class Config(Section):
@@ -468,7 +471,7 @@ class Config(Section):
     shard: str | None = key(
         None,
         "null, a year such as '2012', a month such as '2012-07', or 'merge'; a part of a window that is too long for "
-        "one run, or the tables of all its parts put together",
+        "one run, or the merged tables of all its parts",
         "One run should hold some 30,000 bins. Make each part, then `merge`; see [A whole archive](../docs/archive.md)",
         pattern=r"^([0-9]{4}(-(0[1-9]|1[0-2]))?|merge)$(?!\n)",
     )
@@ -480,7 +483,7 @@ class Config(Section):
     report: Report = section("a mapping: figures and the report")
     images: Images = section("a mapping: images of bins, and the montages of classes")
     recheck: Recheck = section("a mapping: what `snakemake recheck` asks for again")
-    export: Export = section("a mapping: what is made for archives, and what they want to be told beside the numbers")
+    export: Export = section("a mapping: files for repositories, and what repositories need to know beside the numbers")
 
     def as_written(self) -> dict[str, Any]:
         """The whole config as plain values, by the keys of a config file."""
