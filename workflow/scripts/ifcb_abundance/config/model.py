@@ -240,7 +240,7 @@ class Classify(Section):
         "'auto', 'float16', 'float32' or 'float64': the precision in which scores and thresholds are compared; auto: "
         "as the source stores or prints them, float64 for .mat files and float16 for all others",
         "`run.json` names the precision that was used. WHOI's neural network stores float16, which some servers print "
-        "as `0.8` and others as `0.7998046875`: in float16 they are one number. Set `float64` for a random forest whose "
+        "as `0.8` and others as `0.7998046875`: in float16 they are equal. Set `float64` for a random forest whose "
         "scores come as CSV; see [Change the threshold](../docs/how-to/threshold.md#precision)",
     )
 
