@@ -1,4 +1,5 @@
 # Needs the catalog and the bins' summaries. Makes the day's parts, then the merged tables and run.json.
+from ifcb_abundance.report import run_record
 
 
 rule pool_abundance:
@@ -72,6 +73,6 @@ rule record_run:
     params:
         settings=run_record.asked_of(SETTINGS),
         score_files=lambda wildcards: SOURCE.score_files_identity(),
-        class_thresholds=CLASS_THRESHOLDS,
+        class_thresholds=CONFIG.class_thresholds,
     run:
         logged(log[0], run_record.record_run, facts_of_run(), *input, SUMMARIES, output[0])

@@ -1,4 +1,5 @@
 # Needs nothing. Makes the demo archive that the embedded config reads: resources/demo.
+from ifcb_abundance.demo import archive as demo_archive
 
 
 rule make_demo_archive:

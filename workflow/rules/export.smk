@@ -1,5 +1,26 @@
 # Needs the merged tables. Makes what archives take, as far as export.formats asks for it.
+from ifcb_abundance.exports import publication as exports
 
+PUBLICATION = exports.Publication(
+    dataset=CONFIG.dataset,
+    title=CONFIG.export.title or "",
+    summary=CONFIG.export.summary or "",
+    institution=CONFIG.export.institution or "",
+    license=CONFIG.export.license or "",
+    info_url=CONFIG.export.info_url or "",
+    model=CONFIG.export.model or "",
+    creator_name=CONFIG.export.creator.name or "",
+    creator_email=CONFIG.export.creator.email or "",
+    experiment=CONFIG.export.seabass.experiment or "",
+    cruise=CONFIG.export.seabass.cruise or "",
+    documents=CONFIG.export.seabass.documents,
+)
+EXPORTS = {
+    "netcdf": LAYOUT.export(".nc"),
+    "darwin_core": LAYOUT.export("_darwin_core.zip"),
+    "seabass": LAYOUT.export(".sb"),
+    "erddap": LAYOUT.export("_erddap.xml"),
+}
 OF_EXPORTS = {
     "abundance": f"{TABLES}/abundance_long.csv",
     "coverage": f"{TABLES}/coverage.csv",

@@ -82,7 +82,7 @@ rule merge_biovolume:
 # With all tables: they are of one threshold.
 rule features:
     input:
-        targets(),
+        targets,
         [table.merged_in(TABLES) for table in OF_FEATURE_DAYS.values()],
         figure_files([figure.name for figure in registry.FIGURES.values() if figure.needs_features]),
         parts,

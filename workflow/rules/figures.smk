@@ -3,6 +3,16 @@
 #
 #   snakemake --cores 8 results/demo/figures/heat_map.svg
 #   snakemake --cores 8 figures
+from ifcb_abundance.figures.options import FigureOptions
+
+FIGURE_OPTIONS = FigureOptions(
+    dataset=CONFIG.dataset,
+    group_by=METHOD.group_by,
+    top_classes=CONFIG.report.top_classes,
+    one_class=CONFIG.report.one_class,
+    confidence=METHOD.confidence,
+    accept_zero_position=CONFIG.select.accept_zero_position,
+)
 
 
 # The scripts of the interactive figures are bundled once, which takes longer than drawing a figure.
@@ -58,6 +68,6 @@ for figure in registry.FIGURES.values():
 # With all tables: otherwise those that no figure is drawn from could be from before a change of the config.
 rule figures:
     input:
-        targets(),
+        targets,
         figure_files(),
     localrule: True

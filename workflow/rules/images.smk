@@ -131,6 +131,6 @@ rule draw_montages:
 # With all tables, as for figures.
 rule montages:
     input:
-        targets(),
+        targets,
         MONTAGES,
     localrule: True

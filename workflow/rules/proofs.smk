@@ -1,6 +1,14 @@
 # What results are made of, as they state it themselves, and which of those without a record of the engine are right. The
 # functions are the inputs of rules: so it is settled while the graph is built. No rule is here.
+from datetime import datetime, timezone
+from functools import partial
+from hashlib import sha256
+
 from ifcb_abundance.common import proof
+from ifcb_abundance.report import run_record
+
+PIXELS = SETTINGS["features"]["pixels_per_um"]
+CLASS_TABLE_SHA256 = sha256(repr(CONFIG.class_table).encode()).hexdigest()
 
 # What results are made of, beside their inputs: the params of the rules, and what the results state of themselves.
 OF_CATALOG = {
@@ -19,24 +27,6 @@ OF_DAYS_FEATURES = {
     **{name: of for name, of in OF_DAY.items() if name != "cut"},
     "version": biovolume.VERSION,
     "pixels_per_um": PIXELS,
-}
-OF_IMAGES = {
-    "version": extract_images.VERSION,
-    "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
-    "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin) if IMAGES["classes"] else None,
-    # Of scores that come over the network, those that were counted.
-    "counted": lambda wildcards: counted_scores(wildcards.bin) if IMAGES["classes"] else None,
-    "stitch": IMAGES["stitch"],
-    "classes": IMAGES["classes"],
-    "thresholds": OF_CLASSES if IMAGES["classes"] else None,
-}
-OF_EXAMPLES = {
-    "version": extract_images.VERSION,
-    "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
-    "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
-    "stitch": IMAGES["stitch"],
-    "precision": METHOD.precision,
-    "chosen": lambda wildcards: examples_of_bins()[wildcards.bin],
 }
 
 
@@ -119,48 +109,13 @@ def catalogs_of_shards(wildcards):
     return [f"{shard}/catalog.csv" for shard in SHARDS]
 
 
-def counted_scores(bin_id):
-    """The checksum of the class scores that a bin's counts are of; empty where they were not counted."""
-    said = scores.read_provenance(summary_path(bin_id))
-    return said.sha256 if said else ""
-
-
-def of_images(wildcards):
-    """What a zip states: how it was made. Not from where: the same images give the same zip."""
-    return stated({name: of for name, of in OF_IMAGES.items() if name not in ("source", "scores")}, wildcards)
-
-
-def of_examples(wildcards):
-    return stated({name: of for name, of in OF_EXAMPLES.items() if name not in ("source", "scores")}, wildcards)
-
-
-def is_served(files):
-    """Whether images come over the network, from where they came: else it costs little to take them out again."""
-    return not files and RUN_BEFORE.get("source") == SOURCE.catalog_identity
-
-
-def files_of_images(wildcards):
-    """The local files that a zip of images is made of. One without a record has to prove itself."""
-    path = f"{LAYOUT.images}/{ZIP.format(folder=wildcards.folder, bin=wildcards.bin)}"
-    files = image_files(wildcards, scores=bool(IMAGES["classes"]))
-    DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_images(wildcards)))
-    return files
-
-
-def files_of_examples(wildcards):
-    path = f"{LAYOUT.examples}/{ZIP.format(folder=wildcards.folder, bin=wildcards.bin)}"
-    files = image_files(wildcards)
-    DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_examples(wildcards)))
-    return files
-
-
 def facts_of_run():
     """What run.json says beside the tables; much of it lets a copy of the results be taken as it is."""
     return run_record.RunFacts(
         config=SETTINGS,
         source=SOURCE.catalog_identity,
         score_files=partial(SOURCE.score_files, window=WINDOW),
-        class_thresholds=CLASS_THRESHOLDS,
+        class_thresholds=CONFIG.class_thresholds,
         listed_at=listed_at(),
         files=[table.merged for table in table_registry.TABLES.values() if table.when == table_registry.When.ALWAYS],
         parts=OF_DAYS["bins"].part_in(RESULTS),

@@ -1,6 +1,11 @@
 # Needs a finished run. Reads the source again and builds anew what late or corrected data touch:
 #
 #   snakemake --cores 8 recheck
+from datetime import datetime, timezone
+
+from ifcb_abundance.recheck import reread as recheck
+
+RECHECK = recheck.Recheck(WINDOW, CONFIG.select, CONFIG.recheck.scores, CONFIG.recheck.days)
 
 
 checkpoint reread_source:

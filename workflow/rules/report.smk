@@ -30,7 +30,7 @@ rule write_report:
         **({"montages": MONTAGES} if IMAGES["make"] else {}),
         bins=f"{TABLES}/bins_long.parquet",
         run=f"{TABLES}/run.json",
-        figures=[f"{FIGURES}/{figure}.json" for figure in shown_figures()],
+        figures=[f"{FIGURES}/{figure}.json" for figure in SHOWN_FIGURES],
         scripts=rules.bundle_scripts.output[0],
     output:
         **{

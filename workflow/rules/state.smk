@@ -7,6 +7,7 @@ import sys
 from snakemake.jobs import Job
 
 from ifcb_abundance.engine import state as engine_state
+from ifcb_abundance.report import run_record
 from ifcb_abundance.engine import stale
 
 engine_state.refuse_what_is_no_folder(RESULTS, LOGS)

@@ -1,5 +1,7 @@
 # Needs the merged tables. Makes the same numbers in other shapes, and describes all tables. What grows with the table
 # goes to a node of a cluster, if there is one.
+from ifcb_abundance.abundance import bin_table, periods
+from ifcb_abundance.tables import data_package
 
 
 rule reshape_abundance:

@@ -7,7 +7,7 @@ section is a class here, and a line in `Config`.
 import os
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, WrapValidator
 
@@ -18,7 +18,7 @@ from ifcb_abundance.classes.thresholds import read_class_thresholds
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config.section import EachOnce, Section, key, read, section
 
-AUTO = "auto"  # as classify.score_precision: the precision of the source
+AUTO: Final = "auto"  # as classify.score_precision: the precision of the source
 MERGE = "merge"  # stands as shard where the shards are put together
 WORKFLOW = Path(__file__).parents[4]
 CLASS_TABLE = "config/classes.csv"  # the one that is shipped
@@ -488,6 +488,12 @@ class Config(Section):
     def as_written(self) -> dict[str, Any]:
         """The whole config as plain values, by the keys of a config file."""
         return self.model_dump()
+
+    def with_precision(self, precision: Precision) -> "Config":
+        """The config with this in place of `auto` as the precision of scores."""
+        if self.classify.score_precision != AUTO:
+            return self
+        return self.model_copy(update={"classify": self.classify.model_copy(update={"score_precision": precision})})
 
     @cached_property
     def window(self) -> Window:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ifcb_abundance.classes.class_table import ClassTable
 from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.config import AUTO, Config
 
 GROUPS = ("instrument", "depth", "cruise", "sample_type")
 
@@ -25,6 +26,20 @@ class Method:
     confidence: float = 0.95
     class_table: ClassTable = field(default_factory=dict)
     position_tolerance_km: float = 1.0
+
+    @classmethod
+    def of(cls, config: Config) -> "Method":
+        """The method of a config whose precision is that of its source."""
+        classify, abundance = config.classify, config.abundance
+        return cls(
+            threshold=classify.threshold,
+            class_thresholds=config.class_thresholds,
+            precision="float16" if classify.score_precision == AUTO else classify.score_precision,
+            group_by=abundance.group_by,
+            confidence=abundance.confidence,
+            class_table=config.class_table,
+            position_tolerance_km=abundance.position_tolerance_km,
+        )
 
     @property
     def group_columns(self) -> list[str]:

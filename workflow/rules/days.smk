@@ -1,0 +1,100 @@
+# The bins of the catalog by day, what days are made of, and how far a run is. No rule is here.
+from functools import lru_cache
+
+from ifcb_abundance.catalog.selection import Selection
+from ifcb_abundance.common.progress import Progress
+
+
+def selection():
+    """The bins of the catalog, by day; waits for the catalog."""
+    path = Path(checkpoints.list_catalog.get().output.catalog)
+    return read_selection(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def read_selection(path, changed):
+    return Selection(path, CONFIG.select)
+
+
+def bins_of_day(wildcards):
+    return selection().days[wildcards.date]
+
+
+def summary_path(bin_id):
+    return of_bin(SUMMARIES, SUMMARY, bin_id)
+
+
+def features_path(bin_id):
+    return of_bin(FEATURES, SUMMARY, bin_id)
+
+
+def deleted_summaries(path_of, table):
+    """The summaries that are not there although their day is made: the day alone does not miss them."""
+    made = {date for date in selection().wanted if Path(table.part_in(RESULTS, date)).exists()}
+    return [path for date in made for path in map(path_of, selection().wanted[date]) if not Path(path).exists()]
+
+
+def all_days(table):
+    return [table.part_in(RESULTS, date) for date in selection().days]
+
+
+def all_parts(name):
+    """What a merged table is made of: its days, or its shards."""
+    table = table_registry.TABLES[name]
+    return [table.merged_in(shard) for shard in SHARDS] or all_days(table)
+
+
+def priority_of_day(wildcards):
+    """Earlier days go first, so that days are finished one after the other."""
+    return -parse_bin_id(wildcards.bin).time.toordinal()
+
+
+def day_is_cut(wildcards):
+    """Whether the window begins or ends within the day, or the bins were listed before it was over."""
+    listed, day = selection().bins["bin"], selection().days[wildcards.date]["bin"]
+    # The id of a bin may be of another day than its sample_time. One that is not listed is of raw files: its id's.
+    cut = any(
+        (day == end.bin).any() or (str(end.day) == wildcards.date and not (listed == end.bin).any())
+        for end in (WINDOW.start, WINDOW.end)
+        if end and end.bin
+    )
+    return cut or f"{listed_at():%Y-%m-%d}" <= wildcards.date
+
+
+def by_name(files):
+    """The inputs or outputs of a job, by the names of the tables."""
+    return dict(files.items())
+
+
+def bins_to_read(rule):
+    """How many bins are wanted, and how many of them this run has to read; a job on its own knows of itself alone."""
+    if not workflow.is_main_process:
+        return 1, 1
+    return sum(map(len, selection().wanted.values())), jobs_of(rule)
+
+
+def jobs_to_do(rule):
+    """How many jobs of a rule there are, as all and as left; a job on its own knows of itself alone."""
+    if not workflow.is_main_process:
+        return 1, 1
+    return (jobs_of(rule),) * 2
+
+
+def jobs_of(rule):
+    """How many jobs of a rule there are to do. A workflow that has this one as a module may call the rule otherwise."""
+    own = getattr(rules, rule).rule
+    return sum(job.rule is own for job in workflow.dag.needrun_jobs())
+
+
+progress = Progress("class scores of bins", lambda: bins_to_read("summarize_scores"))
+progress_of_features = Progress("features of bins", lambda: bins_to_read("summarize_features"))
+
+
+def after_recheck(wildcards):
+    checkpoints.reread_source.get()
+    return targets() + parts(wildcards)
+
+
+def print_summary():
+    if Path(f"{TABLES}/run.json").exists():
+        logger.info(run_record.summary(f"{TABLES}/run.json"))

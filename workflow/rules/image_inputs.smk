@@ -1,0 +1,136 @@
+# What images of bins and the examples of montages are made of, and which bins they are of. No rule is here.
+from functools import lru_cache
+
+from ifcb_abundance.images import examples
+from ifcb_abundance.images import extract as extract_images
+
+IMAGES = SETTINGS["images"]
+OF_CLASSES = {
+    "threshold": METHOD.threshold,
+    "class_thresholds": METHOD.class_thresholds,
+    "precision": METHOD.precision,
+}
+EXTRACTION = extract_images.Extraction(METHOD, CONFIG.images.stitch, RECORD_FAILURES)
+EXAMPLES = examples.ExampleCriteria(
+    classes=CONFIG.images.classes,
+    bins=CONFIG.images.bins,
+    top=FIGURE_OPTIONS.top_classes,
+    per_class=CONFIG.images.per_class,
+    method=METHOD,
+)
+# As the OF_... of proofs.smk.
+OF_IMAGES = {
+    "version": extract_images.VERSION,
+    "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
+    "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin) if IMAGES["classes"] else None,
+    # Of scores that come over the network, those that were counted.
+    "counted": lambda wildcards: counted_scores(wildcards.bin) if IMAGES["classes"] else None,
+    "stitch": IMAGES["stitch"],
+    "classes": IMAGES["classes"],
+    "thresholds": OF_CLASSES if IMAGES["classes"] else None,
+}
+OF_EXAMPLES = {
+    "version": extract_images.VERSION,
+    "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
+    "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
+    "stitch": IMAGES["stitch"],
+    "precision": METHOD.precision,
+    "chosen": lambda wildcards: examples_of_bins()[wildcards.bin],
+}
+
+
+def counted_scores(bin_id):
+    """The checksum of the class scores that a bin's counts are of; empty where they were not counted."""
+    said = scores.read_provenance(summary_path(bin_id))
+    return said.sha256 if said else ""
+
+
+def of_images(wildcards):
+    """What a zip states: how it was made. Not from where: the same images give the same zip."""
+    return stated({name: of for name, of in OF_IMAGES.items() if name not in ("source", "scores")}, wildcards)
+
+
+def of_examples(wildcards):
+    return stated({name: of for name, of in OF_EXAMPLES.items() if name not in ("source", "scores")}, wildcards)
+
+
+def is_served(files):
+    """Whether images come over the network, from where they came: else it costs little to take them out again."""
+    return not files and RUN_BEFORE.get("source") == SOURCE.catalog_identity
+
+
+def files_of_images(wildcards):
+    """The local files that a zip of images is made of. One without a record has to prove itself."""
+    path = f"{LAYOUT.images}/{ZIP.format(folder=wildcards.folder, bin=wildcards.bin)}"
+    files = image_files(wildcards, scores=bool(IMAGES["classes"]))
+    DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_images(wildcards)))
+    return files
+
+
+def files_of_examples(wildcards):
+    path = f"{LAYOUT.examples}/{ZIP.format(folder=wildcards.folder, bin=wildcards.bin)}"
+    files = image_files(wildcards)
+    DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_examples(wildcards)))
+    return files
+
+
+def is_among_all(bin_id):
+    """Whether a bin's images are wanted because all are: it is left out without raw files, which one by name is not."""
+    listed = Path(f"{TABLES}/image_bins.csv")
+    return not IMAGES["bins"] and listed.exists() and bin_id in read_image_bins(listed, listed.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def read_image_bins(path, changed):
+    return frozenset(table_files.read("image_bins", path)["bin"])
+
+
+def say_left_out():
+    """How many bins of all images have no raw files, which a server only says when it is asked for them."""
+    zips = [path for job in workflow.dag.jobs if job.rule.name == "extract_images" for path in job.output]
+    if without := extract_images.left_out(zips):
+        if len(without) == len(zips):
+            for path in without:  # so that the next run says so too
+                path.unlink()
+            raise WorkflowError(f"images: none of {len(zips)} bins has raw files (.hdr, .adc, .roi) in the source")
+        logger.warning(f"images: {len(without)} of {len(zips)} bins have no raw files in the source: left out")
+
+
+def of_zip(wildcards):
+    return {"leave_out": is_among_all(wildcards.bin), "made_of": of_images(wildcards)}
+
+
+def ask_again_for_left_out():
+    """Raw files that were not there may be now: their bins are asked for again, by the next run that wants images."""
+    for path in extract_images.left_out(
+        [*Path(RESULTS).glob("images/**/*.zip"), *Path(TABLES).glob("examples/**/*.zip")]
+    ):
+        path.unlink()
+
+
+def image_files(wildcards, scores=True):
+    """The local files that a bin's images, and their class scores, are read from."""
+    return SOURCE.image_files(wildcards.bin) + (SOURCE.scores_files(wildcards.bin) if scores else [])
+
+
+def image_zips(wildcards):
+    """Those asked for; which used bins have a ROI of the classes has to be seen in the tables."""
+    bins = IMAGES["bins"]
+    if IMAGES["classes"] or not bins:
+        bins = table_files.read("image_bins", checkpoints.list_images.get().output[0])["bin"]
+    return [of_bin(LAYOUT.images, ZIP, bin_id) for bin_id in bins]
+
+
+def examples_of_bins():
+    """Bin to the class, score and number of its ROIs that montages show; waits for the choice."""
+    path = Path(checkpoints.choose_examples.get().output[0])
+    return read_examples(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def read_examples(path, changed):
+    return examples.of_bins(path)
+
+
+def example_zips(wildcards):
+    return [of_bin(LAYOUT.examples, ZIP, bin_id) for bin_id in examples_of_bins()]
