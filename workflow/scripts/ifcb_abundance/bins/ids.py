@@ -28,7 +28,7 @@ class BinId:
 
     @property
     def old_style(self) -> bool:
-        """Whether it is of the first instruments, whose raw files have another layout."""
+        """Whether the bin comes from one of the first instruments, whose raw files have another layout."""
         return self.bin.startswith("IFCB")
 
 

@@ -1,4 +1,4 @@
-"""The class table: what the labels of a classifier stand for."""
+"""The class table: what the labels of a classifier mean."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOT_LIVING = frozenset(
 def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
     """Label to its traits, from a CSV with the columns of `class_table` in the table schemas; {} without a path.
 
-    The column `source` is for readers of the file and may be left out. Raises ConfigError, naming the file, if it is
+    The column `source` is for readers of the file and optional. Raises ConfigError, naming the file, if it is
     not such a table.
     """
     if path is None:

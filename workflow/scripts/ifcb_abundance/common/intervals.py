@@ -26,7 +26,7 @@ def poisson_limits(count: ArrayLike, confidence: float = 0.95) -> tuple[NDArray[
 
 
 def pearson_dispersion(counts: NDArray[np.float64], volume: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much more the bins scatter than Poisson counts of one concentration would: 1 if just so.
+    """How much more the bins scatter than Poisson counts of one concentration would; 1 means not more.
 
     counts: shape (bins, classes), NaN where a class was not assessed; volume: mL of the bins. Returns, per
     class, Pearson's chi-square over its degrees of freedom (assessed bins less one), the expected count of a bin

@@ -80,7 +80,7 @@ def of_zip(path: str | Path) -> bytes:
 
 
 def of_json(path: str | Path) -> str:
-    """A statement that is a file of its own; empty if there is none."""
+    """A statement in a file of its own; empty if there is no such file."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

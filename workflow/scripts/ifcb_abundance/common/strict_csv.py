@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 def read_columns(body: bytes) -> dict[str, list[str]]:
     """The columns of a CSV file in UTF-8, as text, by their names, without blanks around these; empty lines and
-    nameless columns are left out.
+    nameless columns are skipped.
 
     Raises ValueError for anything that could be read in two ways: a duplicate name, a row that does not
     have the header's number of cells, text behind a closing quote. Semicolons, tabs and decimal commas, as spreadsheets

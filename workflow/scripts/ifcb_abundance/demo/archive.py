@@ -24,7 +24,7 @@ DAYS: Final = 4
 # Instrument: latitude, longitude, depth (m) of its mooring, minute of its first sample of a day. There are no such
 # instruments, and the place is Point Nemo in the South Pacific, as far from any land and mooring as the sea gets.
 MOORINGS: Final = {901: ("-48.875", "-123.3917", "4.0", 12), 902: ("-49.0583", "-123.7083", "7.0", 41)}
-SAMPLE_TYPE: Final = "demo"  # of every bin, so that none is ever taken for a real one
+SAMPLE_TYPE: Final = "demo"  # of every bin, so that nobody takes one for a real one
 
 # What is special about which bins. Midnight bins come on top of the regular ones, all others are among them.
 AWKWARD: Final[dict[str, list[str]]] = {
@@ -143,9 +143,9 @@ COLUMNS: Final = (
 def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
     """Write the archive: below `folder/{YYYY}/D{YYYYMMDD}/` the bins' files, and `folder/metadata.csv` last.
 
-    The same seed gives the same bytes, and bins' files of the same time: summaries say which files they are of, by size
-    and time, so those of two checkouts are alike. The metadata appear when all else is written, so where they are
-    the archive is whole. Files of another seed are overwritten.
+    The same seed gives the same bytes, and the same times of the bins' files. Summaries name their files by size and
+    time, so the summaries of two checkouts are equal. The metadata are written last: if they exist, the archive is
+    complete. Files of another seed are overwritten.
     """
     metadata = folder / "metadata.csv"
     metadata.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ def write_raw_bin(
     ml_analyzed: float,
     pictures: Mapping[str, Sequence[Pixels]],
 ) -> None:
-    """Write `{bin}.hdr`, `.adc` and `.roi`: an image per ROI, of the class of its label; other triggers have none.
+    """Write `{bin}.hdr`, `.adc` and `.roi`: an image per ROI, showing its class; other triggers have none.
 
     ml_analyzed: the volume that the clocks give. pictures: by the families of `family`.
     """
@@ -67,7 +67,7 @@ def write_raw_bin(
 
 
 def family(label: str) -> str:
-    """What a class's picture is of."""
+    """The family of pictures that shows a class."""
     genus = label.split("_")[0]
     if genus in CHAINS.split():
         return "chain"
@@ -81,7 +81,7 @@ def family(label: str) -> str:
 def draw_pictures(seed: int) -> dict[str, list[Pixels]]:
     """Pictures of 10 to 60 pixels, of each family: cells in a row, needles, specks, and discs with a dark rim.
 
-    Few are drawn, and each is there in four ways: the demo is to be made in an instant.
+    Few are drawn, and each is used in four orientations, so that the demo is made in an instant.
     """
     rng = np.random.default_rng(seed)
     families: dict[str, Callable[[], Pixels]] = {

@@ -94,9 +94,9 @@ def export_darwin_core(
 ) -> None:
     """Write the dataset as a Darwin Core Archive: one event per UTC day and group, present and absent taxa.
 
-    Occurrences are the classes that are living taxa with a name and an AphiaID, as OBIS demands it; of the others, and
-    of days without a position, a warning tells. tables, run: the tables of a run and its run.json, of which only the
-    time of the catalog is used. precision: in which scores were compared. Raises TableError if nothing is left.
+    Occurrences are the classes that are living taxa with a name and an AphiaID, as OBIS demands; a warning names the
+    others, and days without a position. tables, run: the tables of a run and its run.json; only the time of the catalog
+    is used from it. precision: the precision in which scores were compared. Raises TableError if nothing is left.
     Source: Darwin Core text guide (TDWG), the OBIS manual (Event core, Occurrence and extended measurements), and
     Martin-Cabrera et al. 2022, plankton imaging data management, doi:10.25607/OBP-1742.
     """

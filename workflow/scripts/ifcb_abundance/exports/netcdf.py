@@ -32,7 +32,7 @@ class Quantity(NamedTuple):
     meaning: str
 
 
-# By column of abundance_long. The first is the abundance itself, the others stand beside it.
+# By column of abundance_long. The first is the abundance itself; the others belong to it.
 QUANTITIES = {
     "objects_per_ml": Quantity("abundance", PER_M3, "f8", "m-3", "objects per volume of sea water"),
     "objects_per_ml_low": Quantity("abundance_low", PER_M3, "f8", "m-3", "lower exact Poisson (Garwood) limit"),
@@ -76,7 +76,7 @@ def export_netcdf(
 ) -> None:
     """Write the dataset as one NetCDF-4 file of stations (the groups), classes and days.
 
-    tables, run: the tables of a run and its run.json, of which only the time of the catalog is used. tolerance_km: if a
+    tables, run: the tables of a run and its run.json; only the time of the catalog is used from it. tolerance_km: if a
     group moves within a day, or is farther from where it was, the feature type is `trajectory`. Days without a used
     bin and classes that a day did not assess are _FillValue; zero is a count. Raises TableError if no bin was used.
     Raises StateError if the disk does not take the file.
@@ -205,7 +205,7 @@ def _times(dates: Sequence[str]) -> dict[str, xr.Variable]:
 
 
 def _places(events: pd.DataFrame, grid: Grid, feature: str) -> dict[str, xr.Variable]:
-    """Latitude, longitude and depth as far as they are known: per station where they stay, else per station and day."""
+    """Latitude, longitude and depth if known: per station if they stay the same, otherwise per station and day."""
     found = {}
     columns = {
         "latitude": (events["latitude"], "degrees_north"),

@@ -1,4 +1,4 @@
-"""What all exports share: what an archive is told, and the days and groups of the dataset with their time and place."""
+"""What all exports share: what a repository needs to know, and the days and groups with their time and place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ LIMITS = "The limits are the exact Poisson (Garwood) limits of the count; they d
 
 @dataclass(frozen=True)
 class Publication:
-    """What an archive is told beside the numbers: the config's `export`; empty where it is not set."""
+    """What a repository needs to know beside the numbers: the config's `export`; empty if not set."""
 
     dataset: str
     title: str = ""
@@ -146,7 +146,7 @@ def text_of(number: float) -> str:
 
 
 def warn_of_left_out(log: Logger, dataset: str, export: str, lacking: str, without: int, of: int) -> None:
-    """Warn of days and groups that an export leaves out because they lack what the archive demands."""
+    """Warn of days and groups that an export excludes because they lack what the repository demands."""
     if without:
         log.warning(
             f"{export} export of {dataset}: {without} of {of} days and groups are left out because none of their bins "

@@ -34,9 +34,9 @@ START = {
 def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publication, path: str | Path) -> None:
     """Write the dataset as one SeaBASS file.
 
-    All classes are in it, in columns abun_1id, abun_2id, ...; the header says what each stands for. -9999 is what was
-    not assessed, zero is a count. SeaBASS takes no row without position or depth: a warning tells of days and groups
-    that are left out. Raises TableError if none is left.
+    All classes are in it, in columns abun_1id, abun_2id, ...; the header says what each means. -9999 means not
+    assessed, zero is a count. SeaBASS accepts no row without position or depth: a warning counts the days and groups
+    that are excluded. Raises TableError if none is left.
     Source: the SeaBASS wiki (metadataheaders, stdfields, plankton_and_particles) and Neeley et al. 2021,
     doi:10.1575/1912/27377.
     """

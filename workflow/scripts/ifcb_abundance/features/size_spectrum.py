@@ -1,9 +1,9 @@
-"""Size spectra: how many objects there are of which equivalent spherical diameter, and below which they drop off.
+"""Size spectra: how many objects there are per equivalent spherical diameter, and below which size they drop off.
 
-The diameter (ESD) is that of a sphere of the object's volume. Bins are quarters of an octave: a bin's upper edge is
-2^(1/4) times its lower one, and 1 um is an edge. Normalised, a spectrum is the objects per mL over the bin's width. In
-the sea it falls with size; where it rises, towards small sizes, the instrument no longer sees or triggers on all there
-are. So the bin of its maximum is where counts drop off: what is smaller is counted in part.
+The diameter (ESD) is the diameter of a sphere of the object's volume. Bins are quarters of an octave: a bin's upper
+edge is 2^(1/4) times its lower one, and 1 um is an edge. Normalised, a spectrum is the objects per mL over the bin's
+width. In the sea it falls with size; where it rises, towards small sizes, the instrument no longer sees or triggers on
+all there are. So counts drop off at the bin of its maximum: smaller objects are counted in part.
 """
 
 from collections.abc import Mapping

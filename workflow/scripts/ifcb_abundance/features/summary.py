@@ -1,8 +1,8 @@
 """A bin's features, reduced to its features summary: the biovolume of each ROI, beside the class that it won.
 
-A features file has a line per ROI and up to 240 columns, of which two are read: `roi_number`, and the biovolume in
-cubic pixels. That is `summedBiovolume`, of all blobs of an image, where the file has it: a chain is often several
-blobs. Files without it have `Biovolume`, of the largest blob alone. An empty cell, or a biovolume of 0 (no blob was
+A features file has a line per ROI and up to 240 columns. Two are read: `roi_number`, and the biovolume in cubic pixels.
+That is `summedBiovolume`, the volume of all blobs of an image, if the file has it: a chain is often several blobs.
+Files without it have `Biovolume`, the volume of the largest blob alone. An empty cell, or a biovolume of 0 (no blob was
 found), is a ROI that was not measured.
 
 The summary is exact for every threshold, precision and pixel size, so that these can be changed later without asking
@@ -96,8 +96,8 @@ class FeaturesProvenance:
 def read_features(bin_id: str, body: bytes) -> RoiFeatures:
     """ROI numbers and biovolumes of a features file.
 
-    Raises FeaturesError, naming the bin and the line, if the body is no features file: a column is missing, a ROI is
-    there twice, a biovolume is negative or no number, a line is cut off.
+    Raises FeaturesError, naming the bin and the line, if the body is not a features file: a column is missing, a ROI is
+    duplicate, a biovolume is negative or not a number, a line is truncated.
     """
     start = body.find(b"\n") + 1
     header = body[: start - 1] if start else body

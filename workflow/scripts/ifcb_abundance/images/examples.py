@@ -1,6 +1,6 @@
-"""Which ROIs montages show: of each class those of the highest scores, and those on either side of its threshold.
+"""Choose the ROIs that montages show: for each class the highest scores, and those on either side of its threshold.
 
-It is told from the scores summaries, so that few bins are asked for: of a dashboard a bin's images are megabytes. The
+The choice uses the scores summaries, so that few bins are requested: on a dashboard a bin's images are megabytes. The
 same summaries give the same choice.
 """
 

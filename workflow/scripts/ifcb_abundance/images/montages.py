@@ -1,8 +1,8 @@
-"""Montages: per class a picture of its top-scoring ROIs, and of those on either side of its threshold.
+"""Draw montages: per class a picture of its top-scoring ROIs, and of those on either side of its threshold.
 
-A picture is an SVG that holds its images, so that it needs nothing beside it; a page around it says how they were
-chosen. All images of a picture are at one scale. The bar is in um, or in pixels where the picture has images of
-instruments whose pixels are of different size.
+A picture is an SVG that holds its images, so that it needs no other file; a page around it says how they were
+chosen. All images of a picture have one scale. The bar is in um, or in pixels if the picture has images of
+instruments with different pixel sizes.
 """
 
 import json
@@ -45,7 +45,7 @@ TALLEST = 400
 GAP = 10
 TEXT = 28
 HEADING = 34
-BARS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # um, or pixels of the camera, that the bar may stand for
+BARS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # lengths that the bar may have, in um or pixels of the camera
 LONGEST_BAR = 160
 LONGEST_LABEL = 100
 # What an XML file may not hold, and what would turn the text around it.
@@ -131,7 +131,7 @@ def draw_montages(
 
 
 def read_montages(folder: str | Path) -> list[tuple[str, str]]:
-    """Each class of which there is a montage in the folder, and its picture as SVG text, in their order."""
+    """Each class that has a montage in the folder, and its picture as SVG text, in their order."""
     index = json.loads(Path(folder, INDEX).read_text(encoding="utf-8"))
     return [(each["class"], Path(folder, f"{each['name']}.svg").read_text(encoding="utf-8")) for each in index]
 

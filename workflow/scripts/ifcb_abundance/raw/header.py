@@ -55,7 +55,7 @@ class Header:
     malformed: MalformedLines = field(default_factory=MalformedLines)
 
     def setting(self, key: str) -> str:
-        """What stands behind the key, in whatever capitals it is spelled; empty without it."""
+        """The text after the key, however it is capitalised; empty if the key is missing."""
         return self._settings.get(key.lower(), "")
 
     @cached_property

@@ -1,12 +1,12 @@
 """The images of a raw bin, from its `.roi`: one byte a pixel, row by row, without any header.
 
-Where an image lies and how large it is stands in the `.adc`. Old instruments take a target that is too large for one
-ROI in two, which overlap; they are stitched into one image, under the number of the first. What neither covers is the
-gap: it is filled with the mean of the pixels along it, and marked.
+The `.adc` says where an image lies and how large it is. Old instruments split a target that is too large for one ROI
+into two, which overlap. They are stitched into one image, under the number of the first. The gap is what neither
+covers: it is filled with the mean of the pixels along it, and marked.
 
 Sources: ifcbkit 0.3.1 (`roi.py`, `stitching.py`) and pyifcb (`ifcb/data/stitching.py`): which ROIs are a pair, that the
-second one covers the first, and the filling. They take the pixels along the gap differently where these are at the edge
-of the image; here they are those that share a side with the gap, as in ifcbkit.
+second one covers the first, and the filling. They differ in the pixels along the gap at the edge of the
+image; here these are the pixels that share a side with the gap, as in ifcbkit.
 """
 
 import os
@@ -72,8 +72,8 @@ def open_roi(path: str | Path) -> Iterator[ReadRange]:
 def stitched_pairs(triggers: TriggerTable) -> dict[int, int]:
     """First to second ROI of each pair of an old instrument's bin: next to each other, of one trigger, overlapping.
 
-    A ROI is in one pair at most. Of three that overlap one after the other the third stands alone, so that no image is
-    lost (pyifcb would leave it out).
+    A ROI is in one pair at most. If three overlap one after the other, the third is single, so that no image is
+    lost (pyifcb would drop it).
     """
     if not parse_bin_id(triggers.bin).old_style:
         return {}

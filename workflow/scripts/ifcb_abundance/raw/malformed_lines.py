@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ifcb_abundance.common.words import counted
 
-KEPT = 20  # of a file with a million bad lines no more is told
+KEPT = 20  # a file may have a million bad lines; a message names only this many
 
 
 @dataclass

@@ -1,9 +1,9 @@
-"""Where the raw files and the products of bins are: a tree of any depth, looked through once.
+"""Find the raw files and the products of bins in a tree of any depth, in one walk.
 
-Usual trees are `2013/D20130526/`, `2012/IFCB5_2012_028/` or one flat folder; what counts are the names of the files,
-whose endings may be in capitals. Folders that are symbolic links are entered. Folders named `skip` and `beads` are left
-out with all that is below them. A corrected `.adc` is a `{bin}.adc.mod`, anywhere in the tree or in the folder `adcmod`
-beside it; it stands in for the `.adc`, which has to be there as well.
+Usual trees are `2013/D20130526/`, `2012/IFCB5_2012_028/` or one flat folder. Only the names of the files count, and
+their endings may be in capitals. Symbolic links to folders are followed. Folders named `skip` and `beads` are excluded
+with everything below them. A corrected `.adc` is a `{bin}.adc.mod`, anywhere in the tree or in the folder `adcmod`
+beside it. It replaces the `.adc`, which must exist too.
 
 Sources: ifcbkit 0.3.1 (`fileset.py`, `products.py`) and pyifcb (`ifcb/data/files.py`, `ifcb/data/products/`) for trees,
 excluded folders, corrected files and the names of products; iRfcb for `_features_v4.csv`.
@@ -28,7 +28,7 @@ NEEDED = (".hdr", ".adc")  # the .roi has the images, and nothing else needs it
 MODIFIED = ".adc.mod"
 MODIFIED_FOLDER = "adcmod"
 
-# What stands behind the bin's id in the names of its products, and which version it is if the name does not tell.
+# The text after the bin's id in the names of its products, and the version if the name has none.
 PRODUCTS = {
     "class_scores": re.compile(r"_class_scores\.csv|_class(?:_v([0-9]{1,3}))?\.(?:h5|mat)"),
     "features": re.compile(r"_(?:features|fea)(?:_v([0-9]{1,3}))?\.csv"),
@@ -69,7 +69,7 @@ class Product:
 
 @dataclass(frozen=True)
 class RawTree:
-    """What is in a tree. strangers: raw files by their ending that belong to no bin, by their name or for want of one.
+    """The contents of a tree. strangers: files that end like raw files and whose names belong to no bin.
 
     bins: by id, in the order of ids. products: those of a bin, by kind, then version, then path.
     """

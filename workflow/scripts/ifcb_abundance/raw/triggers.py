@@ -33,7 +33,7 @@ LARGEST_SIDE = 4096  # pixels: the cameras have 1,380 x 1,034
 LARGEST_OFFSET = 2**40
 LONGEST = 1e9  # seconds
 
-PLAIN = b"0123456789+-.eE,\r\n"  # of which a file is made that needs no second look
+PLAIN = b"0123456789+-.eE,\r\n"  # all bytes of a file that needs no line-by-line check
 
 GEOMETRY = ("x", "y", "width", "height", "offset")
 
@@ -81,8 +81,8 @@ class TriggerTable:
     """The triggers of a bin.
 
     rows: one per line that could be read. roi_number (the line's number), trigger, x, y, width, height (pixels), offset
-    (bytes from the start of the `.roi`) are whole numbers; clocks are seconds, NaN if the file has no such column: of
-    old instruments trigger_open_time and frame_grab_time, of new ones adc_time, run_time and inhibit_time.
+    (bytes from the start of the `.roi`) are whole numbers. Clocks are seconds, NaN if the file has no such column:
+    trigger_open_time and frame_grab_time for old instruments, adc_time, run_time and inhibit_time for new ones.
     malformed: the lines that could not be read; none of them is in rows.
     """
 
@@ -99,7 +99,7 @@ class TriggerTable:
 
 
 def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] = ()) -> TriggerTable:
-    """Read the `.adc` (or the `.adc.mod` that stands in for it) of a bin; `name` is for the message.
+    """Read the `.adc` of a bin (or the `.adc.mod` that replaces it); `name` is for the message.
 
     declared: the names of its columns, if the bin's header has them. A line that cannot be read is counted, never an
     error. Raises RawFileError, naming the file, if it is no such file: none of its lines can be read, it is too large,
@@ -123,7 +123,7 @@ def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] =
 
 
 def has_known_layout(bin_id: str, body: bytes, name: str) -> bool:
-    """Whether the lines have as many cells as those of known instruments: so it is where no header declares them."""
+    """Whether the lines have as many cells as those of known instruments. Without a declaring header they must."""
     layout = OLD if parse_bin_id(bin_id).old_style else NEW
     return _usual_cells(body, name, layout) in layout.cells
 
@@ -160,7 +160,7 @@ def _all_at_once(body: bytes, layout: Layout) -> pd.DataFrame | None:
         rows[["width", "height"]].isin(range(LARGEST_SIDE + 1)).to_numpy().all()
         and rows["offset"].between(0, LARGEST_OFFSET).all()
         and (rows[list(whole)].abs().to_numpy() < 10**15).all()
-        and (np.abs(clocks) <= LONGEST).all()  # not so if one is not a number
+        and (np.abs(clocks) <= LONGEST).all()  # false if one is NaN
     )
     if not right:
         return None
@@ -203,7 +203,7 @@ def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _usual_cells(body: bytes, name: str, layout: Layout) -> int:
-    """How many cells most of the lines have that may be triggers; 0 if there is none."""
+    """How many cells most of the lines that may be triggers have; 0 without such a line."""
     lines: Counter[int] = Counter()
     for at, line in _lines(body):
         if at > MOST_LINES:

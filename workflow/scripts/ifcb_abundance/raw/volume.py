@@ -1,18 +1,18 @@
 """ml_analyzed of a raw bin: how much water was looked at, from the clocks of its `.adc` and from its header.
 
 The volume is look time times flow, and the look time is the run time less the time in which no trigger could be taken.
-The `.adc` is what counts, by the rules of the dashboard's own library; some logs of these clocks are wrong in part, and
-the rules mend them. Beside it stands what the header gives, for the two are known to differ by percents.
+The `.adc` counts, by the rules of the dashboard's own library. Some logs of these clocks are partly wrong, and the
+rules correct them. The volume from the header is kept beside it, because the two are known to differ by a few percent.
 
-A fast run is another matter: the instrument empties the syringe RunFastFactor times as fast, so the flow is as many
+A fast run is different: the instrument empties the syringe RunFastFactor times as fast, so the flow is as many
 times larger. The header says so (`runSampleFast`), and its look time counts: a fast run takes few minutes and often few
 triggers, and the clocks of the `.adc` stop at the last of them while the water flows on to the end of the run. The
-factor stands in the headers of normal runs too, where it means nothing.
+headers of normal runs have the factor too, where it means nothing.
 
-Sources: pyifcb (`ifcb/metrics/ml_analyzed.py`; what its version 1.3.0 gives for two real bins is met to the last
-digit), WHOI's ifcb-analysis (`IFCB_volume_analyzed_fromADC.m`, `IFCB_volume_analyzed.m`). Of fast runs: the acquisition
-software (robertjolson/ifcb-acq: the syringe takes 20 * 60 / runFastFactor seconds for its 5 mL) and ifcb-analysis'
-`IFCB_volume_analyzed_Rob2.m`; its other functions and pyifcb ignore the factor.
+Sources: pyifcb (`ifcb/metrics/ml_analyzed.py`; its version 1.3.0 gives the same volumes for two real bins, to the last
+digit), WHOI's ifcb-analysis (`IFCB_volume_analyzed_fromADC.m`, `IFCB_volume_analyzed.m`). For fast runs: the
+acquisition software (robertjolson/ifcb-acq: the syringe takes 20 * 60 / runFastFactor seconds for its 5 mL) and
+ifcb-analysis' `IFCB_volume_analyzed_Rob2.m`; its other functions and pyifcb ignore the factor.
 """
 
 from dataclasses import dataclass, replace
@@ -47,14 +47,14 @@ FAST_IGNORED = "+no_run_fast_factor"
 
 @dataclass(frozen=True)
 class Volume:
-    """How much water of a bin was analyzed; None where there is no such number, which is not zero.
+    """The volume of a bin that was analyzed; None means that there is no such number, which is not zero.
 
     ml_analyzed (mL), look_time, run_time (s): by `volume_method`. volume_method: `adc`; with `+clock_offset`,
-    `+inhibit_time_estimated`, `+run_time_estimated` behind it where the log of the clocks was mended; `header` if the
-    `.adc` has triggers but gives no volume, or the run was fast; empty if there is none. Of fast runs FAST or
-    FAST_IGNORED stands behind it. ml_analyzed_adc, ml_analyzed_header (mL): what either gives. volume_disagreement: by
+    `+inhibit_time_estimated`, `+run_time_estimated` after it if the log of the clocks was corrected; `header` if the
+    `.adc` has triggers but gives no volume, or the run was fast; empty if there is none. For fast runs it ends with
+    FAST or FAST_IGNORED. ml_analyzed_adc, ml_analyzed_header (mL): the volume from each. volume_disagreement: by
     what fraction the header's is larger than that of the `.adc`. note: why a fast run has no volume, or that the
-    header does not say legibly whether it was one; else empty.
+    header does not say legibly whether it was one; otherwise empty.
     """
 
     ml_analyzed: float | None = None
@@ -172,15 +172,15 @@ def _past_midnight(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _new_style(triggers: TriggerTable) -> _Measured | None:
-    """Run time less inhibit time of the last trigger, both mended where the log of them is wrong.
+    """Run time less inhibit time of the last trigger, both corrected if their log is wrong.
 
     - A row's inhibit time is good if it is above zero and 0.1 s less to 5 s more than the row's before; the first row
-      counts as good. If all are good, the last one stands. Else it is the last good one, and for each bad row the most
-      frequent step between good ones (to 0.1 ms, of equally frequent ones the shortest).
+      counts as good. If all are good, the last one counts. Otherwise it is the last good one, plus for each bad row the
+      most frequent step between good ones (to 0.1 ms, of equally frequent ones the shortest).
     - Clocks that are more than 10 s ahead of adc_time in the second row started before the run: what they were ahead
       is taken off, from the inhibit time that of the second row and two steps.
     - The run time has to agree to 0.2 s with the last adc_time and the median of what it was ahead of it in the first
-      50 rows; else these stand for it.
+      50 rows; otherwise these replace it.
 
     None if there are less than two rows, no inhibit times, or no two good ones.
     """

@@ -7,7 +7,7 @@
 
 Most are of float16; they are given as float64, which holds every float16 and float32 exactly, so that comparing in
 float16 later is comparing what the classifier wrote. The library for HDF5 trusts what a file says of itself: a few
-bytes can have it take all memory, go round for ever or read other files. What leads it there is looked for before.
+bytes can make it take all memory, loop for ever or read other files. Such bytes are looked for first.
 
 Sources: pyifcb (`ifcb/data/products/class_scores.py`) for the three versions, WHOI's ifcb_classifier
 (`neuston_callbacks.py`) for how they are written, the format specifications of MAT-files of level 5 and of HDF5.
@@ -261,7 +261,7 @@ def _heap_texts(body: bytes) -> list[bytes]:
 
 
 def _bins_said(holder: Any, texts: list[bytes]) -> list[str]:
-    """The bin that the file says it is of. To read an attribute of any length would take what memory it says."""
+    """The bin that the file names. Reading an attribute of any length would take as much memory as it claims."""
     import h5py
 
     if "bin_id" not in holder.attrs:

@@ -1,6 +1,6 @@
-"""The command line: options as those of panoptes_aggregation, messages of one sentence, exit statuses.
+"""The command line: the options of panoptes_aggregation, messages of one sentence, exit statuses.
 
-0: done, also if some rows were rejected. 1: nothing could be done; the message says why. 2: wrong options.
+0: done, even if some rows were rejected. 1: nothing could be done; the message says why. 2: wrong options.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def _folder(given: str) -> Path:
 
 
 def _name(given: str) -> str:
-    """The name of the output without its ending. Raises ConfigError for one that is a path."""
+    """The name of the output without its ending. Raises ConfigError if it is a path."""
     name = given.removesuffix(".csv") if given.endswith(".csv") else str(Path(given).with_suffix(""))
     if not name or name != Path(name).name:
         raise ConfigError(f"--output {given!r} must be a name; use --dir for the folder")

@@ -1,4 +1,4 @@
-"""Config files of a workflow: what to extract of each task, how to reduce it, and what its texts are."""
+"""Make the config files of a workflow: what to extract from each task, how to reduce it, and its texts."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ Task = dict[str, Any]
 
 @dataclass(frozen=True)
 class Versions:
-    """The versions that are asked for, as they were given; None: not given."""
+    """The versions that the user asks for, as they were given; None: not given."""
 
     exact: str | None = None
     lowest: str | None = None
@@ -44,7 +44,7 @@ class Versions:
                 raise ConfigError(f"{text!r} is not a version such as 52 or 52.76") from None
 
     def limits(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The lowest and the highest version that are meant; a major one as the highest includes all its minor ones."""
+        """The lowest and the highest version; a major version as the highest includes all its minor ones."""
         low = self.exact or self.lowest
         high = self.exact or self.highest
         return bound(low, upper=False) if low else (0, 0), bound(high, upper=True) if high else (float("inf"),) * 2
@@ -59,7 +59,7 @@ class Versions:
 
 @dataclass
 class Configs:
-    """The contents of the files, by their names, and what was left out or is to be known, in words."""
+    """The contents of the files, by their names, and notes in words on what was excluded."""
 
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -74,7 +74,7 @@ def write_configs(
 ) -> Configs:
     """Write the config files of a workflow into `folder`. export: the export of workflows.
 
-    keywords: by task, what its extractor's entry gets beside. Raises ConfigError or TableError.
+    keywords: by task, further keywords for its extractor's entry. Raises ConfigError or TableError.
     """
     newest, tasks, strings = _workflow(export, workflow, versions)
     made = configs(workflow, newest, versions, tasks, strings, keywords)
@@ -124,7 +124,7 @@ def configs(
 
 
 def _workflow(export: str | Path, workflow: int, versions: Versions) -> tuple[str, dict[str, Task], dict[str, Any]]:
-    """The newest of the versions that are asked for, its tasks, and their texts."""
+    """The newest of the versions that the user asks for, its tasks, and their texts."""
     table = open_table(export)
     places = table.columns(("workflow_id", "version", "minor_version", "tasks", "strings"))
     found: dict[tuple[int, int], tuple[str, str]] = {}
@@ -202,7 +202,7 @@ def _list(value: Any) -> list[dict[str, Any]]:
 
 
 def _options(task: Task) -> Iterator[tuple[str, str]]:
-    """The keys of a dropdown's texts, with what the annotations have instead."""
+    """The keys of a dropdown's texts, with the values that annotations have in their place."""
     for select in _list(task.get("selects")):
         options = select.get("options")
         for listed in options.values() if isinstance(options, dict) else ():
@@ -228,7 +228,7 @@ def _answers(task: Task, entry: dict[str, Any], strings: Mapping[str, Any]) -> I
 
 
 def _keep_apart(entry: dict[str, Any], texts: list[str], notes: list[str]) -> None:
-    """Give answers whose slugs are the same a column each."""
+    """Give answers with the same slug a column each."""
     labels = slugs.labels(texts)
     if not labels:
         return

@@ -1,4 +1,4 @@
-"""Exports and tables as records of cells, read line by line: one broken record does not cost the next one."""
+"""Read exports and tables line by line as records of cells: a broken record does not affect the next one."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ifcb_abundance.common.errors import TableError
 
-LONGEST = 1000  # lines of one record; an open quote swallows no more than that, and then only its own line is lost
+LONGEST = 1000  # lines of one record at most; an open quote then loses only its own line
 _MISSING = ("", "NA")  # R writes NA where there is nothing
 _DIGITS = re.compile(r"\d{1,18}")
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})")
@@ -42,7 +42,7 @@ class Table:
     size: int
 
     def columns(self, names: Sequence[str]) -> tuple[int, ...]:
-        """Where the columns are. Raises TableError for one that is missing or there twice."""
+        """Where the columns are. Raises TableError if one is missing or duplicate."""
         missing = [name for name in names if name not in self.header]
         if missing:
             there = ", ".join(name for name in self.header if name)[:300]
@@ -53,7 +53,7 @@ class Table:
         return tuple(self.header.index(name) for name in names)
 
     def records(self) -> Iterator[Record]:
-        """All records, in order; empty lines are passed over."""
+        """All records, in order; empty lines are skipped."""
         held: deque[bytes] = deque()
         line, offset, width = self.line, self.begin, len(self.header)
         with self.path.open("rb") as file:
@@ -70,7 +70,7 @@ class Table:
 
 
 def open_table(path: str | Path) -> Table:
-    """The table at `path`. Raises TableError if there is none or it has no header."""
+    """The table at `path`. Raises TableError if it cannot be read or has no header."""
     path = Path(path)
     csv.field_size_limit(2**31 - 1)
     try:
@@ -91,7 +91,7 @@ def open_table(path: str | Path) -> Table:
 
 
 def _joined(first: bytes, held: deque[bytes], file: BinaryIO, width: int) -> tuple[bytes, int]:
-    """The record that goes on over several lines, and of how many; or the first line alone if they are no record."""
+    """A record that continues over several lines, and their number; or only the first line if they are not a record."""
     lines = [first]
     while len(lines) < LONGEST and (more := held.popleft() if held else file.readline()):
         lines.append(more)
@@ -116,7 +116,7 @@ def parsed(raw: bytes, width: int) -> tuple[list[str], str]:
 
 
 def missing(cell: str) -> bool:
-    """Whether there is nothing in the cell."""
+    """Whether the cell is empty."""
     return cell in _MISSING
 
 
@@ -139,7 +139,7 @@ def moment(cell: str) -> datetime:
 
 
 def from_json(cell: str, what: str) -> Any:
-    """What is written in JSON; NaN and Infinity are no JSON. Raises ValueError."""
+    """Parse JSON; NaN and Infinity are not JSON. Raises ValueError."""
     try:
         return json.loads(cell, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -159,7 +159,7 @@ def version(text: str) -> tuple[int, int]:
 
 
 def bound(text: str, upper: bool) -> tuple[float, float]:
-    """The lowest or highest version that is meant by `52` (all minor ones) or `52.76`. Raises ValueError."""
+    """The lowest or highest version that `52` (all minor ones) or `52.76` includes. Raises ValueError."""
     if _DIGITS.fullmatch(text.strip()):
         return int(text), float("inf") if upper else 0
     return version(text)

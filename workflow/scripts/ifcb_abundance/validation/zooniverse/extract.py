@@ -1,4 +1,4 @@
-"""From the export of classifications to a table of answers for each extractor, row by row."""
+"""Turn the export of classifications into a table of answers for each extractor, row by row."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to read of a record, and what of it to extract; without the table, so that processes can be sent it."""
+    """What to read and extract from a record; without the table, so that it can be sent to processes."""
 
     places: tuple[int, ...]
     workflow: str
@@ -71,7 +71,7 @@ class Plan:
     entries: tuple[Entry, ...]
 
     def __call__(self, records: Sequence[Record]) -> list["Answered"]:
-        """What is in a batch of records; those of other workflows and versions are left out."""
+        """The answers in a batch of records; those of other workflows and versions are excluded."""
         found = []
         for record in records:
             answered = self._answered(record)
@@ -113,7 +113,7 @@ class Plan:
 
 @dataclass
 class Answered:
-    """One classification: cells, the extracts of each entry, the entries that could not be read, or why none could."""
+    """One classification: its cells, the extracts of each entry, and the entries that failed, or why all failed."""
 
     record: Record
     identity: str = ""
@@ -172,7 +172,7 @@ def extract(
     """
     table = open_table(export)
     work = plan(config_file, table.columns(NEEDED))
-    slug("")  # says at once if it is not there
+    slug("")  # fails at once if python-slugify is missing
     rejected = Rejected(folder / f"rejected_{name}.csv", verbose)
     progress = Progress("extract", table.size, hidden)
     seen: set[int] = set()
@@ -201,7 +201,7 @@ def extract(
 def _add(
     answered: Answered, planned: Sequence[Entry], tables: dict[str, GrowingTable], rejected: Rejected, seen: set[int]
 ) -> bool:
-    """Add a classification to the tables, unless it was met before; whether anything of it could be used."""
+    """Add a classification to the tables, unless it is a duplicate; returns whether any of it could be used."""
     line, reason = answered.record.line, answered.reason
     if not reason:
         number = int(answered.identity)

@@ -1,7 +1,8 @@
-"""What is in the annotations of one classification, as columns. Functions without state.
+"""Turn the annotations of one classification into columns, by functions without state.
 
-Annotations are of classifier 1 (marks have `tool`) or 2.0 (`toolIndex`, and answers about marks are annotations of
-their own). What cannot be read raises ValueError with the reason; a task without an answer gives an empty extract.
+Annotations come from classifier 1 (marks have `tool`) or 2.0 (marks have `toolIndex`, and answers about marks are
+separate annotations). An unreadable answer raises ValueError with the reason; a task without an answer gives an empty
+extract.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ KEYWORDS = ("task", "tools", "details", "shape", "labels", "dot_freq")  # dot_fr
 
 @dataclass(frozen=True)
 class Entry:
-    """What a config says of one task. details: by tool, the extractors of its sub-tasks."""
+    """A config's entry for one task. details: by tool, the extractors of its sub-tasks."""
 
     extractor: str
     task: str
@@ -42,7 +43,7 @@ class Entry:
 
 
 def by_task(annotations: Any) -> Tasks:
-    """The annotations of a classification by their task; those inside a combo task count for their own."""
+    """The annotations of a classification by their task; those inside a combo task count for their own task."""
     if not isinstance(annotations, list):
         raise ValueError("annotations are not a list")
     tasks: Tasks = {}
@@ -125,7 +126,7 @@ SIMPLE: dict[str, Callable[[Annotation, Mapping[str, str]], Extract]] = {
     "text_extractor": _text,
 }
 NAMES = (*SIMPLE, "survey_extractor", "point_extractor_by_frame", *(f"shape_extractor_{shape}" for shape in SHAPES))
-# Columns that the extracts of a task have even if nobody answered.
+# Columns that the extracts of a task always have, even if nobody answered.
 ALWAYS: dict[str, tuple[str, ...]] = {
     "survey_extractor": ("choice",),
     "dropdown_extractor": ("value",),
@@ -166,9 +167,9 @@ def _marks(tasks: Tasks, entry: Entry) -> Extract:
 
 
 def _details(tasks: Tasks, entry: Entry, mark: Annotation, tool: int, position: int) -> Iterator[tuple[str, Any]]:
-    """The answers about a mark: of classifier 1 all in one item, of 2.0 an item for each sub-task.
+    """The answers about a mark: all in one item from classifier 1, an item for each sub-task from 2.0.
 
-    position: of the mark among all that were made in its task.
+    position: the mark's place among all marks of its task.
     """
     answers = mark.get("details") or []
     if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
@@ -193,7 +194,7 @@ def _sub(extractor: str | None, answer: Annotation, entry: Entry) -> Extract | N
 
 
 def entries(config: Mapping[str, Any], path: str) -> list[Entry]:
-    """The entries of `extractor_config`. Raises ConfigError, naming the file, for what is not known."""
+    """The entries of `extractor_config`. Raises ConfigError, naming the file, for anything unknown."""
     made = []
     for extractor, listed in config.items():
         if extractor not in NAMES:
@@ -231,9 +232,9 @@ def _entry(extractor: str, entry: Mapping[str, Any], path: str) -> Entry:
 
 
 def by_tool(details: Any, task: str | None, where: str) -> dict[tuple[str, int], list[str | None]]:
-    """The sub-tasks by task and tool, of `T0_tool3: [a, b]` or, one by one, `T0_toolIndex3_subtask1: b`.
+    """The sub-tasks by task and tool, from `T0_tool3: [a, b]` or, one by one, `T0_toolIndex3_subtask1: b`.
 
-    task: the only one there may be. Raises ConfigError.
+    task: the only task allowed. Raises ConfigError.
     """
     found: dict[tuple[str, int], dict[int, Any]] = {}
     if not isinstance(details, dict):

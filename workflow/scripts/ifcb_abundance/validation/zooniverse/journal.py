@@ -1,4 +1,4 @@
-"""What a run with --stream has reduced so far: lines that can be cut, but not falsified."""
+"""Keep what a run with --stream has reduced so far, in lines that may be truncated but not falsified."""
 
 import json
 import os
@@ -12,11 +12,11 @@ Task = tuple[str, str, list[Row]]
 
 
 class Journal:
-    """A line of JSON for each subject, behind its checksum, in a file beside the table until the table is whole.
+    """A checksum and a line of JSON for each subject, in a file beside the table until the table is complete.
 
-    A subject's line counts only if its fingerprint is that of its votes now. Lines that are damaged are passed over,
-    and no other file is ever taken up: neither a table that the reference began nor one that is finished.
-    fingerprints: what is there, by subject.
+    A subject's line counts only if its fingerprint matches its present votes. Damaged lines are skipped,
+    and no other file is ever continued: neither a table that the reference began nor one that is finished.
+    fingerprints: those in the file, by subject.
     """
 
     def __init__(self, table: Path, kept: bool) -> None:
@@ -49,7 +49,7 @@ class Journal:
     def completed(
         self, subject: str, fingerprint: str, tasks: Iterable[tuple[str, str, list[Row] | None]]
     ) -> list[Task]:
-        """The tasks with their rows: those that were reduced now are noted, the others are taken from here."""
+        """The tasks with their rows: those that were reduced now are noted, the others come from the journal."""
         made = [(workflow, task, rows) for workflow, task, rows in tasks if rows is not None]
         if not self._file:
             return made
@@ -65,7 +65,7 @@ class Journal:
         return found[2]
 
     def discard(self) -> None:
-        """The table is whole."""
+        """Remove the journal: the table is complete."""
         if self._file:
             self._file.close()
             self.path.unlink(missing_ok=True)

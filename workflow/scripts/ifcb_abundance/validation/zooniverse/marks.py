@@ -1,4 +1,4 @@
-"""Marks of many people on one frame, and the things that they are marks of: clusters and their sub-tasks."""
+"""Find clusters among the marks of many people on one frame, and the votes of their sub-tasks."""
 
 import re
 import warnings
@@ -24,7 +24,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "hdbscan": {"min_cluster_size": 5, "min_samples": 3},
     "optics": {"min_samples": 3, "min_cluster_size": 2, "xi": 0.15},
 }
-_SKLEARN: dict[str, dict[str, type]] = {  # further keywords that are handed on
+_SKLEARN: dict[str, dict[str, type]] = {  # further keywords that are passed on
     "dbscan": {"algorithm": str, "leaf_size": int},
     "hdbscan": {"algorithm": str, "leaf_size": int, "cluster_selection_method": str, "allow_single_cluster": bool},
     "optics": {"algorithm": str, "leaf_size": int},
@@ -37,7 +37,7 @@ Marked = dict[Key, "Marks"]
 
 @dataclass
 class Marks:
-    """What was marked with one tool on one frame: numbers by parameter, and the answers to sub-tasks, mark by mark."""
+    """The marks of one tool on one frame: numbers by parameter, and the answers to sub-tasks, mark by mark."""
 
     numbers: dict[str, list[float]] = field(default_factory=dict)
     details: dict[str, list[Any]] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Clustering:
         row: dict[str, Any] = {}
         if not any("_toolIndex" in key[1] for key in joined):
             for frame in {key[0]: None for key in joined}:
-                for task, number in self.details:  # the reference has it, also of tools that nobody used
+                for task, number in self.details:  # the reference has it, even for tools that nobody used
                     row[f"{frame}.{task}_tool{number}_details"] = []
         for (frame, tool, number), marks in sorted(joined.items()):
             row |= self._clusters(f"{frame}.{tool}", tool, number, marks)
@@ -121,7 +121,7 @@ class Clustering:
         return row
 
     def _labels(self, points: "Numbers") -> "tuple[NDArray[np.int64], Numbers | None]":
-        """The cluster of each mark, -1: none; and of HDBSCAN how much it belongs to it."""
+        """The cluster of each mark (-1: none), and with HDBSCAN the probability that it belongs there."""
         import numpy as np
 
         count = len(points)
@@ -204,7 +204,7 @@ def _estimator(method: str) -> Callable[..., Any]:
 
 
 def _placed(key: Key, marks: Marks, shape: str | None) -> Marks:
-    """The marks that have all their numbers; what is not a number raises ValueError."""
+    """The marks that have all their numbers; anything but a number raises ValueError."""
     names = parameters(shape, marks.numbers)
     column = f"{key[0]}.{key[1]}"
     if not all(name in marks.numbers for name in names):
@@ -222,7 +222,7 @@ def _placed(key: Key, marks: Marks, shape: str | None) -> Marks:
 
 
 def _readable_answers(given: Any, what: str, subtasks: Sequence[str | None], column: str) -> Any:
-    """The answers about one mark, as they are; raises ValueError for what no reducer can read."""
+    """The answers about one mark, unchanged; raises ValueError if no reducer can read one."""
     several = what == "details"
     answers = given if several else [given]
     names = subtasks if several else subtasks[int(what.removeprefix("subtask") or 0) :][:1]
@@ -235,7 +235,7 @@ def _readable_answers(given: Any, what: str, subtasks: Sequence[str | None], col
 
 
 def _join(joined: Marks, marks: Marks) -> None:
-    """Add marks; those that have no details, though others have, get none."""
+    """Add marks; marks without details get empty ones if others have details."""
     before = len(next(iter(joined.numbers.values()), []))
     count = len(next(iter(marks.numbers.values())))
     for name in {**joined.details, **marks.details}:
@@ -279,7 +279,7 @@ def mean_angle(angles: "Numbers") -> float:
 
 
 def _spread(points: "Numbers", weights: "Numbers") -> list[float | None]:
-    """Sample variances of x and y, and their covariance; None where one mark alone has none."""
+    """Sample variances of x and y, and their covariance; None for a single mark, which has none."""
     import numpy as np
 
     if len(points) < 2 or np.count_nonzero(weights) < 2:
@@ -291,7 +291,7 @@ def _spread(points: "Numbers", weights: "Numbers") -> list[float | None]:
 def _reduced_details(
     prefix: str, marks: Marks, count: int, clusters: Sequence[Sequence[int]], subtasks: Sequence[str | None]
 ) -> dict[str, Any]:
-    """The answers about the marks, and of each cluster the votes of those who answered."""
+    """The answers about the marks, and for each cluster the votes of those who answered."""
     row: dict[str, Any] = {}
     if "_toolIndex" in prefix:
         for place, reducer in enumerate(subtasks):

@@ -1,4 +1,4 @@
-"""Work on batches in several processes, in order, with no more batches in memory than are worked on."""
+"""Process batches in several processes, in order, keeping only the batches in work in memory."""
 
 import multiprocessing
 from collections import deque

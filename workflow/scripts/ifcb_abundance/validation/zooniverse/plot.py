@@ -1,4 +1,4 @@
-"""Pictures of what was marked and of the clusters in it: people look before they believe."""
+"""Draw marks and their clusters, so that people can look before they believe."""
 
 import math
 import re
@@ -24,7 +24,7 @@ def draw(folder: Path, subject: str, task: str, shape: str | None, row: Mapping[
     """Draw the reduction of a subject and task, a PNG for each frame; returns their paths.
 
     A mark is a dot, or a triangle if it is in no cluster. A cluster is a large circle round its mean with the number of
-    its marks, and an ellipse of two standard deviations; of shapes, the outline of their mean. The y axis points down,
+    its marks, and an ellipse of two standard deviations; for shapes, the outline of their mean. The y axis points down,
     as in images.
     """
     frames: dict[str, list[str]] = {}
@@ -114,7 +114,7 @@ def _chart(
 
 
 def _anchor(values: Mapping[str, float]) -> Point:
-    """Where a mark is; a line's middle; 0 where its kind has no such coordinate."""
+    """The place of a mark; the middle of a line; 0 if its kind has no such coordinate."""
     if "x1" in values:
         return (values["x1"] + values["x2"]) / 2, (values["y1"] + values["y2"]) / 2
     x = values.get("x", values.get("x_center", 0.0))

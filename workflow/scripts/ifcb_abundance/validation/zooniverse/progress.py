@@ -1,4 +1,4 @@
-"""How far long work is: one line that changes on a terminal, lines from time to time in a log."""
+"""Report the progress of long work: one changing line on a terminal, lines from time to time in a log."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ class Progress:
         self._shown = False
 
     def __call__(self, at: int, rows: int, unit: str = "rows") -> None:
-        """Report that work is `at`, which is after `rows` rows, if the last report is old enough."""
+        """Report the position `at`, after `rows` rows, if the last report is old enough."""
         now = time.monotonic()
         if self.hidden or now - self._said < (TERMINAL if self.terminal else LOG):
             return

@@ -1,7 +1,7 @@
-"""From a table of answers to one row of each subject and task, subject by subject.
+"""Reduce a table of answers to one row for each subject and task, subject by subject.
 
-The table is read twice: first it is only noted where the rows of each subject are, so that no more than the rows of
-some subjects are ever in memory, in whatever order the table has them.
+The table is read twice. The first pass only notes where the rows of each subject are, so that only the rows of some
+subjects are in memory, whatever the order of the table.
 """
 
 import re
@@ -24,7 +24,7 @@ from ifcb_abundance.validation.zooniverse.parallel import in_order
 from ifcb_abundance.validation.zooniverse.progress import Progress
 from ifcb_abundance.validation.zooniverse.tables import Rejected, growing_table
 
-VERSION = 1  # of what reductions mean: raise it when it changes, and no row of an older one is taken up
+VERSION = 1  # raise it when reductions change their meaning, so that no older row is reused
 NEEDED = ("classification_id", "user_name", "workflow_id", "task", "created_at", "subject_id")
 COLUMNS = ("subject_id", "workflow_id", "task", "reducer")
 BATCH = 2000  # rows, at least
@@ -41,7 +41,7 @@ class Vote(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A task that a subject has rows of, and its reductions; None: they are in the journal."""
+    """A task with rows of a subject, and its reductions; None: they are in the journal."""
 
     workflow: str
     task: str
@@ -50,7 +50,7 @@ class Task(NamedTuple):
 
 @dataclass
 class Subject:
-    """What became of a subject: its tasks, the fingerprint of its votes, and the rows that were rejected."""
+    """The outcome for a subject: its tasks, the fingerprint of its votes, and the rejected rows."""
 
     name: str
     tasks: list[Task] = field(default_factory=list)
@@ -132,7 +132,7 @@ class Plan:
         return subject
 
     def _order(self, votes: Sequence[Vote]) -> Callable[[Vote], tuple[Any, ...]]:
-        """How votes are sorted: by time and classification, and of one survey by how many have chosen the same."""
+        """The order of votes: by time and classification, and within a survey by how many have chosen the same."""
         if not self.name.startswith("survey"):
             return lambda vote: (vote.created, vote.classification)
         times = Counter(vote.extract["choice"] for vote in votes)
@@ -184,9 +184,9 @@ class Plan:
 
 
 def chosen(votes: Sequence[Vote], which: str) -> list[Vote]:
-    """The votes that count, of those in their order: of each person the first or the last classification, or all.
+    """The votes that count, in their order: the first or the last classification of each person, or all.
 
-    People without a name are persons of their own.
+    Each classification without a name counts as a person.
     """
     if which == "all":
         return list(votes)
@@ -328,7 +328,7 @@ class Index:
             self._ranks[codes[name]] = rank
 
     def batches(self, fingerprints: Mapping[str, str]) -> Iterator[Batch]:
-        """Subjects in order with where their rows are, in the order of the table, some thousand rows at a time."""
+        """Subjects in order, with the places of their rows in the table's order, some thousand rows at a time."""
         import numpy as np
 
         ranks = np.array(self._ranks)[np.array(self._codes)] if self._codes else np.array([], dtype=int)

@@ -1,4 +1,4 @@
-"""From the extracts of one subject and task to its row. Functions without state; votes here, marks in `marks`.
+"""Reduce the extracts of one subject and task to its row, by functions without state; `marks` does marks.
 
 Extracts come in the order of created_at and classification_id.
 """
@@ -18,7 +18,7 @@ Reducer = Callable[[Sequence[Extract], bool], list[Reduction]]
 
 
 def votes(extracts: Sequence[Extract], pairs: bool = False) -> Counter[str]:
-    """The votes of each answer. pairs: all answers of a person together are one, as in a+b."""
+    """The votes of each answer. pairs: all answers of a person count as one, as in a+b."""
     counted: Counter[str] = Counter()
     for extract in extracts:
         given = {answer: times for answer, times in extract.items() if times}
@@ -32,7 +32,7 @@ def question(extracts: Sequence[Extract], pairs: bool) -> list[Reduction]:
 
 
 def consensus(counted: Counter[str]) -> Reduction:
-    """The answer of most votes; of a tie, none, but all that are equal."""
+    """The answer with most votes; in a tie none, and all tied answers."""
     if not counted:
         return {"num_votes": 0}
     most = max(counted.values())
@@ -47,7 +47,7 @@ def question_consensus(extracts: Sequence[Extract], pairs: bool) -> list[Reducti
 
 
 def survey(extracts: Sequence[Extract], _: bool) -> list[Reduction]:
-    """A row for each choice: how often it was chosen, of how many choices in all, and the votes of its questions."""
+    """A row for each choice: how often it was chosen, the number of all choices, and the votes of its questions."""
     choices: dict[str, list[Extract]] = {}
     for extract in extracts:
         choices.setdefault(extract["choice"], []).append(extract)
@@ -83,7 +83,7 @@ def slider(extracts: Sequence[Extract], _: bool) -> list[Reduction]:
 
 
 def text(extracts: Sequence[Extract], _: bool) -> list[Reduction]:
-    """How many people wrote each text, the most frequent first; who wrote nothing does not count."""
+    """How many people wrote each text, the most frequent first; people who wrote nothing do not count."""
     counted = Counter(extract["text"] for extract in extracts if extract.get("text"))
     most = dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
     return [{"text_counts": most, "number_views": counted.total()}]
@@ -115,7 +115,7 @@ _QUESTIONS = ("question_reducer", "question_consensus_reducer", "shortcut_reduce
 
 
 def readable(reducer: str, given: Mapping[str, str]) -> Extract:
-    """The extract that is in the data cells of a row, of which empty ones are left out. Raises ValueError."""
+    """The extract in the data cells of a row, without empty cells. Raises ValueError."""
     if reducer in _QUESTIONS:
         return {name: _votes_of(cell, name) for name, cell in given.items() if name not in PASSED_OVER}
     if reducer.startswith("survey"):
@@ -131,7 +131,7 @@ def readable(reducer: str, given: Mapping[str, str]) -> Extract:
 
 
 def checked(reducer: str, extract: Any, where: str) -> Extract:
-    """An extract that the reducer can read. Raises ValueError, naming where it is, for another one."""
+    """Return an extract that the reducer can read. Raises ValueError, naming its place, for any other."""
     if not isinstance(extract, dict):
         raise ValueError(f"{where} has {str(extract)[:60]!r}, not an answer")
     if reducer in _QUESTIONS:

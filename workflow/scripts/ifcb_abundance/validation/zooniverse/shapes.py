@@ -1,4 +1,4 @@
-"""What marks are made of, by the names that the front end gives their parameters."""
+"""The shapes of marks, by the names that the front end gives their parameters."""
 
 from collections.abc import Container
 
@@ -16,11 +16,11 @@ SHAPES = {
 }
 POINT = ("x", "y")
 ANGULAR = ("ellipse", "rotateRectangle", "triangle", "fan")  # their last parameter is an angle in degrees
-_CENTRED = {"x": "x_center", "y": "y_center"}  # so classifier 2.0 calls the middle of some shapes
+_CENTRED = {"x": "x_center", "y": "y_center"}  # the names that classifier 2.0 gives the middle of some shapes
 
 
 def parameters(shape: str | None, there: Container[str]) -> tuple[str, ...]:
-    """The parameters of a shape, of a point if None, by the names they have among those that are `there`."""
+    """The parameters of a shape (None: a point), by the names that they have in `there`."""
     names = POINT if shape is None else SHAPES[shape]
     if "x_center" in there and "x" not in there:
         return tuple(_CENTRED.get(name, name) for name in names)

@@ -1,4 +1,4 @@
-"""Answers as names of columns."""
+"""Turn answers into names of columns."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -20,7 +20,7 @@ def slug(text: str) -> str:
 
 
 def answer_name(answer: Any, labels: Mapping[str, str]) -> str:
-    """The name of an answer: its label or slug; of a number, yes, no and nothing, what Python writes.
+    """The name of an answer: its label or slug; for a number, true, false and None, what Python writes.
 
     Raises ValueError if it is none of these.
     """
@@ -32,7 +32,7 @@ def answer_name(answer: Any, labels: Mapping[str, str]) -> str:
 
 
 def collisions(texts: Iterable[str]) -> dict[str, list[str]]:
-    """The slugs that several different texts have, with these texts in their order."""
+    """The slugs that several different texts share, with these texts in their order."""
     found: dict[str, list[str]] = {}
     for text in dict.fromkeys(texts):
         found.setdefault(slug(text), []).append(text)
@@ -40,7 +40,7 @@ def collisions(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def labels(texts: Iterable[str]) -> dict[str, str]:
-    """A column for each text whose slug another one has, too: the first keeps the slug, the next gets -2."""
+    """A column for each text that shares its slug: the first keeps the slug, the next gets -2."""
     texts = list(dict.fromkeys(texts))
     taken = {slug(text) for text in texts}
     made: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Tables whose columns are known only when the last row is: rows wait in a file beside the table, not in memory."""
+"""Write tables whose columns are known only with the last row: rows wait in a file, not in memory."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,12 +9,12 @@ from typing import Any
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.validation.zooniverse.cells import safe, written
 
-FORMAT = "5.3.1"  # the version of panoptes_aggregation whose columns and values these are
+FORMAT = "5.3.1"  # the version of panoptes_aggregation that has these columns and values
 FRONT = ("data.choice", "data.total_vote_count", "data.choice_count")
 
 
 class GrowingTable:
-    """A CSV file of given columns and of data columns that rows bring along; these are alphabetical, choice first."""
+    """A CSV file of given columns and of data columns that rows add; these are alphabetical, choice first."""
 
     def __init__(self, path: Path, columns: Sequence[str], data: Sequence[str] = ()) -> None:
         self.path, self.columns = path, tuple(columns)
@@ -25,7 +25,7 @@ class GrowingTable:
         self.rows = 0
 
     def add(self, given: Sequence[str], data: Mapping[str, Any]) -> None:
-        """Add a row; `given` are cells that are safe already."""
+        """Add a row; `given` are cells that spreadsheets do not run."""
         places = self._places
         cells = [""] * len(places)
         cells[0] = FORMAT
@@ -41,7 +41,7 @@ class GrowingTable:
         self.rows += 1
 
     def finish(self) -> Path:
-        """Put the table in its place, whole."""
+        """Put the complete table in its place."""
         self._file.close()
         names = [f"data.{name}" for name in self._places]
         front = [name for name in FRONT if name in names]
@@ -62,14 +62,14 @@ class GrowingTable:
         return self.path
 
     def close(self) -> None:
-        """Remove the rows that wait."""
+        """Remove the waiting rows."""
         self._file.close()
         self._waiting.unlink(missing_ok=True)
 
 
 @contextmanager
 def growing_table(path: Path, columns: Sequence[str], data: Sequence[str] = ()) -> Iterator[GrowingTable]:
-    """A GrowingTable that leaves nothing behind."""
+    """A GrowingTable that removes its temporary files."""
     table = GrowingTable(path, columns, data)
     try:
         yield table
@@ -93,9 +93,9 @@ class Rejected:
             print(f"line {line}, classification {classification}, {task or 'the whole row'}: {reason}")
 
     def write(self, keep: str | None = None) -> None:
-        """Write them, by line. keep: a reducer's name; all that is there and not of this reducer stays.
+        """Write them, by line. keep: a reducer's name; lines in the file that are not of this reducer stay.
 
-        `extract` and `reduce` may be given one name, as the reference's manual does, and each has rows to tell of.
+        `extract` and `reduce` may have the same name, as in the reference's manual, and each has rows to report.
         """
         others: list[list[str]] = []
         if keep is not None:
@@ -108,7 +108,7 @@ class Rejected:
             writer.writerows([safe(str(cell)) for cell in row] for row in sorted(self.rows))
 
     def told(self, what: str) -> str:
-        """How many there are, in words; empty if there are none."""
+        """Their number in words; empty without any."""
         if not self.rows:
             return ""
         lines = len({row[0] for row in self.rows})

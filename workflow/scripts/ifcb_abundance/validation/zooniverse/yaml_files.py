@@ -1,4 +1,4 @@
-"""Config files: read by the safe loader, written as the reference writes them."""
+"""Read config files with the safe loader, and write them as the reference does."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from ifcb_abundance.common.errors import ConfigError
 
 
 def read_mapping(path: str | Path, key: str) -> dict[str, Any]:
-    """The mapping of a config file. Raises ConfigError if it is none or lacks `key`."""
+    """The mapping in a config file. Raises ConfigError if it is not a mapping or lacks `key`."""
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -23,7 +23,7 @@ def read_mapping(path: str | Path, key: str) -> dict[str, Any]:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a config file, whole."""
+    """Write a complete config file."""
     with atomic_write(path) as unfinished:
         unfinished.write_text(
             yaml.safe_dump(content, default_flow_style=False, indent=4, allow_unicode=True), encoding="utf-8"
