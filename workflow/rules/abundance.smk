@@ -4,13 +4,13 @@ from ifcb_abundance.report import run_record
 
 rule pool_abundance:
     input:
-        catalog=ancient(f"{TABLES}/catalog.csv"),  # what it says of the day is among the params
+        catalog=ancient(f"{TABLES}/catalog.csv"),  # the params have what it says of the day
         summaries=summaries_of_day,
     output:
         **{name: table.part_in(RESULTS) for name, table in OF_DAYS.items()},
     log:
         f"{LOGS}/pool_abundance/{{date}}.log",
-    priority: 1  # before any bin: a finished day is off the list
+    priority: 1  # before any bin, so that finished days leave the list
     localrule: True
     resources:
         pooling=1,
@@ -29,7 +29,7 @@ rule pool_abundance:
         )
 
 
-# What merge_abundance has to know beside the files.
+# What merge_abundance needs beside the files.
 OF_MERGED = {
     "failures_allowed": RECORD_FAILURES,
     "summaries": SUMMARIES,

@@ -1,11 +1,11 @@
-# Needs the source. Makes catalog.csv: which bins there are in the window. All later rules follow from it.
+# Needs the source. Makes catalog.csv, the bins in the window. All later rules follow from it.
 
 
 checkpoint list_catalog:
     input:
         files_of_catalog,
     output:
-        # update: the list there was stays if a new one cannot be had
+        # update: the old list stays if a new one is unavailable
         catalog=update(f"{TABLES}/catalog.csv"),
     log:
         f"{LOGS}/list_catalog.log",

@@ -1,4 +1,4 @@
-# Where the workflow's own files are. It comes before all that imports the package.
+# Finds the workflow's own files. It is included before anything imports the package.
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +9,7 @@ from snakemake.sourcecache import HostingProviderFile
 
 
 def checkout_folder(rules):
-    """The folder of the workflow's files; `rules`: what the engine knows of this file's folder.
+    """The folder of the workflow's files. rules: what the engine knows of this file's folder.
 
     As a module that the engine has fetched, by `github(...)`, the workflow has no folder. All its files are unpacked
     into one then, beside what the engine keeps for the time of the run.
@@ -32,8 +32,8 @@ def checkout_folder(rules):
 # The modules import each other by name.
 CHECKOUT = checkout_folder(workflow.current_basedir)
 sys.path.insert(0, str(CHECKOUT / "workflow" / "scripts"))
-# The scripts of rules, for their rules files. Where the workflow is fetched they are read from what is unpacked: jobs side
-# by side would read them from the repository at once, which it does not stand.
+# The scripts of rules, for their rules files. If the workflow was fetched, they are read from the unpacked files:
+# parallel jobs cannot read them from one git clone at the same time.
 SCRIPTS = (
     CHECKOUT / "workflow" / "scripts" if isinstance(workflow.current_basedir, HostingProviderFile) else "../scripts"
 )

@@ -28,24 +28,26 @@ from ifcb_abundance.sources.open_source import open_source
 
 def read_config():
     """The config as it was written, and where its keys are written."""
-    if workflow.modifier.namespace is not None:  # a module has its config from another workflow
+    if workflow.modifier.namespace is not None:  # a module gets its config from another workflow
         return config, {}
     entries, parsed = workflow.config_settings.config_args or [], workflow.config_settings.config
     places = {}
-    if workflow.is_main_process:  # else the run that this job is of has looked already
+    if workflow.is_main_process:  # otherwise the run that started this job has checked already
         given = workflow.overwrite_configfiles
         own = workflow.configfiles[len(given) :]
         places = config_files.read_strictly([*own, *given], entries, parsed)
     return {**config, **config_files.in_quotes(entries, parsed)}, places
 
 
-# Of all that follows an error is told as a sentence, without the file and line of a rule.
+# From here on an error is one sentence, without the file and line of a rule.
 logger.addFilter(engine_log.SENTENCES)
 engine_log.SENTENCES.of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
 
 CONFIG = resolve(*read_config())
 SOURCE = open_source(CONFIG.dataset, CONFIG.as_written()["source"])
-CONFIG = CONFIG.with_precision(SOURCE.score_precision)  # what auto stands for is recorded, and compared by all
+CONFIG = CONFIG.with_precision(
+    SOURCE.score_precision
+)  # auto is replaced by the precision that it means, for the record and all comparisons
 SETTINGS = CONFIG.as_written()
 WINDOW = CONFIG.window
 METHOD = Method.of(CONFIG)
@@ -84,7 +86,7 @@ wildcard_constraints:
 
 
 def targets(wildcards=None):
-    """The results of a run that hold all of it; other shapes of them only when all shards are together."""
+    """The complete results of a run; a shard has no other shapes of them."""
     whole = TABLES == RESULTS
     tables = [table.merged_in(TABLES) for table in table_registry.wanted(PERIOD, FEATURES_WANTED, whole)]
     tables += [f"{TABLES}/{name}" for name in ("run.json", "overview.rst", *(["datapackage.json"] if whole else []))]
@@ -98,7 +100,7 @@ def figure_files(figures=SHOWN_FIGURES):
 
 
 def parts(wildcards):
-    """What they are made of: targets too, so that a part that was deleted is made again.
+    """The inputs of the results: they are targets too, so that a deleted part is made again.
 
     Not all summaries: the time that the engine takes for a job grows with the square of its inputs.
     """

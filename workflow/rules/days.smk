@@ -1,4 +1,4 @@
-# The bins of the catalog by day, what days are made of, and how far a run is. No rule is here.
+# The bins of the catalog by day, the inputs of days, and the progress of a run. This file has no rule.
 from functools import lru_cache
 
 from ifcb_abundance.catalog.selection import Selection
@@ -29,7 +29,7 @@ def features_path(bin_id):
 
 
 def deleted_summaries(path_of, table):
-    """The summaries that are not there although their day is made: the day alone does not miss them."""
+    """The missing summaries of days that exist: the day itself would not ask for them."""
     made = {date for date in selection().wanted if Path(table.part_in(RESULTS, date)).exists()}
     return [path for date in made for path in map(path_of, selection().wanted[date]) if not Path(path).exists()]
 
@@ -39,20 +39,20 @@ def all_days(table):
 
 
 def all_parts(name):
-    """What a merged table is made of: its days, or its shards."""
+    """The inputs of a merged table: its days, or its shards."""
     table = table_registry.TABLES[name]
     return [table.merged_in(shard) for shard in SHARDS] or all_days(table)
 
 
 def priority_of_day(wildcards):
-    """Earlier days go first, so that days are finished one after the other."""
+    """Start earlier days first, so that days are finished one after the other."""
     return -parse_bin_id(wildcards.bin).time.toordinal()
 
 
 def day_is_cut(wildcards):
     """Whether the window begins or ends within the day, or the bins were listed before it was over."""
     listed, day = selection().bins["bin"], selection().days[wildcards.date]["bin"]
-    # The id of a bin may be of another day than its sample_time. One that is not listed is of raw files: its id's.
+    # The id of a bin may have another day than its sample_time. A bin that is not listed has raw files: its id's day.
     cut = any(
         (day == end.bin).any() or (str(end.day) == wildcards.date and not (listed == end.bin).any())
         for end in (WINDOW.start, WINDOW.end)
@@ -67,21 +67,21 @@ def by_name(files):
 
 
 def bins_to_read(rule):
-    """How many bins are wanted, and how many of them this run has to read; a job on its own knows of itself alone."""
+    """How many bins are wanted, and how many this run has to read. A job in a process of its own knows only itself."""
     if not workflow.is_main_process:
         return 1, 1
     return sum(map(len, selection().wanted.values())), jobs_of(rule)
 
 
 def jobs_to_do(rule):
-    """How many jobs of a rule there are, as all and as left; a job on its own knows of itself alone."""
+    """How many jobs of a rule there are, in all and left. A job in a process of its own knows only itself."""
     if not workflow.is_main_process:
         return 1, 1
     return (jobs_of(rule),) * 2
 
 
 def jobs_of(rule):
-    """How many jobs of a rule there are to do. A workflow that has this one as a module may call the rule otherwise."""
+    """How many jobs of a rule there are to do. A workflow that uses this one as a module may rename the rule."""
     own = getattr(rules, rule).rule
     return sum(job.rule is own for job in workflow.dag.needrun_jobs())
 

@@ -1,4 +1,4 @@
-# Needs the merged tables. Makes what archives take, as far as export.formats asks for it.
+# Needs the merged tables. Makes the files for repositories that export.formats asks for.
 from ifcb_abundance.exports import publication as exports
 
 PUBLICATION = exports.Publication(
@@ -32,7 +32,7 @@ OF_EXPORTS = {
 rule export_netcdf:
     input:
         **OF_EXPORTS,
-        run=ancient(f"{TABLES}/run.json"),  # only the date of the catalog, which is an input itself
+        run=ancient(f"{TABLES}/run.json"),  # only for the date of the catalog, which is an input itself
     output:
         EXPORTS["netcdf"],
     log:

@@ -1,5 +1,5 @@
 # Needs the bins' summaries, and the source again. Makes one features summary per bin, the day's parts, then the merged
-# tables of biovolume, carbon and sizes. When they are made is said by features.make; by name always:
+# tables of biovolume, carbon and sizes. Runs make them if features.make says so, or on request:
 #
 #   snakemake --cores 8 features
 
@@ -35,7 +35,7 @@ rule summarize_features:
 
 rule pool_biovolume:
     input:
-        catalog=ancient(f"{TABLES}/catalog.csv"),  # what it says of the day is among the params
+        catalog=ancient(f"{TABLES}/catalog.csv"),  # the params have what it says of the day
         summaries=features_of_day,
     output:
         **{name: table.part_in(RESULTS) for name, table in OF_FEATURE_DAYS.items()},
@@ -53,7 +53,7 @@ rule pool_biovolume:
         logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files, of)
 
 
-# What merge_biovolume has to know beside the files.
+# What merge_biovolume needs beside the files.
 OF_FEATURES = {
     "method": METHOD,
     "pixels_per_um": PIXELS,
@@ -74,12 +74,12 @@ rule merge_biovolume:
     localrule: True
     params:
         record_failures=RECORD_FAILURES,
-        pixels_per_um=PIXELS,  # it is among the days', which are not looked at where features are not asked for
+        pixels_per_um=PIXELS,  # it is among the params of days too, which are not checked if nobody asks for features
     run:
         logged(log[0], biovolume.merge_biovolume, by_name(input), by_name(output), **OF_FEATURES)
 
 
-# With all tables: they are of one threshold.
+# With all tables, so that they have one threshold.
 rule features:
     input:
         targets,

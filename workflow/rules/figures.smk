@@ -1,5 +1,5 @@
 # Needs the merged tables. Makes the figures, each for papers (SVG, PDF) and for the screen (HTML, and its description as
-# JSON). report.make says whether a run makes them. By name, or all of them, they can always be made:
+# JSON). Runs make them if report.make says so, or on request:
 #
 #   snakemake --cores 8 results/demo/figures/heat_map.svg
 #   snakemake --cores 8 figures
@@ -15,7 +15,7 @@ FIGURE_OPTIONS = FigureOptions(
 )
 
 
-# The scripts of the interactive figures are bundled once, which takes longer than drawing a figure.
+# Bundle the scripts of the interactive figures once, because it takes longer than drawing a figure.
 rule bundle_scripts:
     output:
         f"{FIGURES}/vega.js",
@@ -65,7 +65,7 @@ for figure in registry.FIGURES.values():
             f"{SCRIPTS}/draw_figure.py"
 
 
-# With all tables: otherwise those that no figure is drawn from could be from before a change of the config.
+# With all tables: otherwise tables that no figure uses could be older than a change of the config.
 rule figures:
     input:
         targets,

@@ -1,4 +1,4 @@
-# What images of bins and the examples of montages are made of, and which bins they are of. No rule is here.
+# The inputs of images of bins and of the examples of montages, and the choice of bins. This file has no rule.
 from functools import lru_cache
 
 from ifcb_abundance.images import examples
@@ -18,12 +18,12 @@ EXAMPLES = examples.ExampleCriteria(
     per_class=CONFIG.images.per_class,
     method=METHOD,
 )
-# As the OF_... of proofs.smk.
+# Checksums of inputs, as the OF_... of proofs.smk.
 OF_IMAGES = {
     "version": extract_images.VERSION,
     "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
     "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin) if IMAGES["classes"] else None,
-    # Of scores that come over the network, those that were counted.
+    # For scores that come over the network: those that were counted.
     "counted": lambda wildcards: counted_scores(wildcards.bin) if IMAGES["classes"] else None,
     "stitch": IMAGES["stitch"],
     "classes": IMAGES["classes"],
@@ -40,13 +40,13 @@ OF_EXAMPLES = {
 
 
 def counted_scores(bin_id):
-    """The checksum of the class scores that a bin's counts are of; empty where they were not counted."""
+    """The checksum of the class scores that a bin's counts come from; empty if they were not counted."""
     said = scores.read_provenance(summary_path(bin_id))
     return said.sha256 if said else ""
 
 
 def of_images(wildcards):
-    """What a zip states: how it was made. Not from where: the same images give the same zip."""
+    """What a zip says of how it was made. It does not say from where: the same images give the same zip."""
     return stated({name: of for name, of in OF_IMAGES.items() if name not in ("source", "scores")}, wildcards)
 
 
@@ -55,12 +55,12 @@ def of_examples(wildcards):
 
 
 def is_served(files):
-    """Whether images come over the network, from where they came: else it costs little to take them out again."""
+    """Whether images come over the network; if not, it costs little to extract them again."""
     return not files and RUN_BEFORE.get("source") == SOURCE.catalog_identity
 
 
 def files_of_images(wildcards):
-    """The local files that a zip of images is made of. One without a record has to prove itself."""
+    """The local files that a zip of images is made from. A zip without a record must prove itself."""
     path = f"{LAYOUT.images}/{ZIP.format(folder=wildcards.folder, bin=wildcards.bin)}"
     files = image_files(wildcards, scores=bool(IMAGES["classes"]))
     DOUBT.proven([path], lambda: is_served(files) and extract_images.proves_itself(path, of_images(wildcards)))
@@ -75,7 +75,7 @@ def files_of_examples(wildcards):
 
 
 def is_among_all(bin_id):
-    """Whether a bin's images are wanted because all are: it is left out without raw files, which one by name is not."""
+    """Whether a bin's images are wanted because all are. Such a bin is excluded if it has no raw files."""
     listed = Path(f"{TABLES}/image_bins.csv")
     return not IMAGES["bins"] and listed.exists() and bin_id in read_image_bins(listed, listed.stat().st_mtime_ns)
 
@@ -86,11 +86,11 @@ def read_image_bins(path, changed):
 
 
 def say_left_out():
-    """How many bins of all images have no raw files, which a server only says when it is asked for them."""
+    """Count the bins without raw files when all images are wanted: a server only tells when asked for them."""
     zips = [path for job in workflow.dag.jobs if job.rule.name == "extract_images" for path in job.output]
     if without := extract_images.left_out(zips):
         if len(without) == len(zips):
-            for path in without:  # so that the next run says so too
+            for path in without:  # so that the next run reports it too
                 path.unlink()
             raise WorkflowError(f"images: none of {len(zips)} bins has raw files (.hdr, .adc, .roi) in the source")
         logger.warning(f"images: {len(without)} of {len(zips)} bins have no raw files in the source: left out")
@@ -101,7 +101,7 @@ def of_zip(wildcards):
 
 
 def ask_again_for_left_out():
-    """Raw files that were not there may be now: their bins are asked for again, by the next run that wants images."""
+    """Let the next run that wants images ask again for the bins that had no raw files."""
     for path in extract_images.left_out(
         [*Path(RESULTS).glob("images/**/*.zip"), *Path(TABLES).glob("examples/**/*.zip")]
     ):
@@ -114,7 +114,7 @@ def image_files(wildcards, scores=True):
 
 
 def image_zips(wildcards):
-    """Those asked for; which used bins have a ROI of the classes has to be seen in the tables."""
+    """The bins to make images of; the tables say which used bins have a ROI of the classes."""
     bins = IMAGES["bins"]
     if IMAGES["classes"] or not bins:
         bins = table_files.read("image_bins", checkpoints.list_images.get().output[0])["bin"]

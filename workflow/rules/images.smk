@@ -1,5 +1,5 @@
-# Needs the source, for zips of images by name; the merged tables, for all of them and for montages. Makes nothing unless
-# asked for, or images.make says so:
+# Needs the source, for zips of images by name, and the merged tables, for all zips and for montages. Runs make them if
+# images.make says so, or on request:
 #
 #   snakemake --cores 8 results/demo/images/2024/D20240418/D20240418T001403_IFCB901.zip
 #   snakemake --cores 8 images
@@ -82,7 +82,7 @@ checkpoint choose_examples:
 rule extract_examples:
     input:
         files_of_examples,
-        chosen=ancient(f"{TABLES}/montages.csv"),  # what it says of the bin is among the params
+        chosen=ancient(f"{TABLES}/montages.csv"),  # the params have what it says of the bin
     output:
         f"{LAYOUT.examples}/{ZIP}",
     log:
@@ -128,7 +128,7 @@ rule draw_montages:
         logged(log[0], montages.draw_montages, input.chosen, input.examples, PIXELS, output[0])
 
 
-# With all tables, as for figures.
+# With all tables, as for the figures.
 rule montages:
     input:
         targets,

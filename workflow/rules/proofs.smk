@@ -1,5 +1,5 @@
-# What results are made of, as they state it themselves, and which of those without a record of the engine are right. The
-# functions are the inputs of rules: so it is settled while the graph is built. No rule is here.
+# What results were made from, as they say it themselves, and which results without a record of the engine are right. The
+# functions are inputs of rules, so this is decided while the graph is built. This file has no rule.
 from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha256
@@ -10,7 +10,7 @@ from ifcb_abundance.report import run_record
 PIXELS = SETTINGS["features"]["pixels_per_um"]
 CLASS_TABLE_SHA256 = sha256(repr(CONFIG.class_table).encode()).hexdigest()
 
-# What results are made of, beside their inputs: the params of the rules, and what the results state of themselves.
+# What results are made from beside their inputs: the params of the rules, which the results repeat.
 OF_CATALOG = {
     "version": catalog.VERSION,
     "source": lambda wildcards: catalog.identity(SOURCE),
@@ -36,7 +36,7 @@ def stated(of, wildcards=None):
 
 
 def files_of_catalog(wildcards):
-    """The local files that bins are listed from. A catalog without a record is right if run.json vouches for it."""
+    """The local files that bins are listed from. A catalog without a record is right if run.json confirms it."""
     meet_graph()
     path = f"{TABLES}/catalog.csv"
     proven = DOUBT.proven([path], lambda: run_record.vouches_for_catalog(RUN_BEFORE, path, stated(OF_CATALOG)))
@@ -44,26 +44,26 @@ def files_of_catalog(wildcards):
 
 
 def untimed(files, proven):
-    """Inputs; of what proves itself without their times, for the times of copied files say nothing."""
+    """The inputs, without times for outputs that prove themselves: the times of copied files say nothing."""
     return ancient(files) if files and proven and DOUBT.takes_times_as_given() else files
 
 
 def scores_of_bin(wildcards):
-    """The local files that a scores summary is made of. One without a record has to prove itself."""
+    """The local files that a scores summary is made from. A summary without a record must prove itself."""
     path = summary_path(wildcards.bin)
     DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path))
     return SOURCE.scores_files(wildcards.bin)
 
 
 def features_of_bin(wildcards):
-    """Likewise of a features summary."""
+    """The local files that a features summary is made from, likewise."""
     of_scores, path = summary_path(wildcards.bin), features_path(wildcards.bin)
     DOUBT.proven([path], lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path))
     return SOURCE.features_files(wildcards.bin)
 
 
 def summaries_of_day(wildcards):
-    """The scores summaries of a day. Parts without a record have to prove that they are of these summaries."""
+    """The scores summaries of a day. Parts without a record must prove that they come from these summaries."""
     bins = selection().wanted[wildcards.date]
     summaries = list(map(summary_path, bins))
     parts = {name: table.part_in(RESULTS, wildcards.date) for name, table in OF_DAYS.items()}
@@ -77,7 +77,7 @@ def summaries_of_day(wildcards):
 
 
 def features_of_day(wildcards):
-    """Likewise the features summaries."""
+    """The features summaries of a day, likewise."""
     bins = selection().wanted[wildcards.date]
     summaries = list(map(features_path, bins))
     parts = {name: table.part_in(RESULTS, wildcards.date) for name, table in OF_FEATURE_DAYS.items()}
@@ -96,7 +96,7 @@ def features_of_day(wildcards):
 
 
 def listed_at():
-    """When the bins were listed: the time of the catalog; of a copy, what run.json says."""
+    """When the bins were listed: the time of the catalog, or for a copy the time in run.json."""
     path = Path(f"{TABLES}/catalog.csv")
     changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     if changed.timestamp() > STARTED or not DOUBT.was_proven(str(path)):
@@ -110,7 +110,7 @@ def catalogs_of_shards(wildcards):
 
 
 def facts_of_run():
-    """What run.json says beside the tables; much of it lets a copy of the results be taken as it is."""
+    """What run.json says beside the tables; much of it lets a run keep a copy of the results."""
     return run_record.RunFacts(
         config=SETTINGS,
         source=SOURCE.catalog_identity,

@@ -10,14 +10,14 @@ RECHECK = recheck.Recheck(WINDOW, CONFIG.select, CONFIG.recheck.scores, CONFIG.r
 
 checkpoint reread_source:
     output:
-        update(f"{TABLES}/changes.csv"),  # left as it is if it says the same
+        update(f"{TABLES}/changes.csv"),  # stays as it is if it would say the same
     log:
         f"{LOGS}/reread_source.log",
     localrule: True
     resources:
-        dashboard=8,  # or the profile's cap, if that is lower: it asks for as many bins at a time itself
+        dashboard=8,  # or the profile's limit if that is lower; the job itself reads this many bins at a time
     params:
-        asked=datetime.now(timezone.utc).isoformat(),  # so it runs each time that it is asked for
+        asked=datetime.now(timezone.utc).isoformat(),  # so that it runs on each request
     run:
         ask_again_for_left_out()
         logged(

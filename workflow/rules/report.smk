@@ -23,7 +23,7 @@ rule write_overview:
         logged(log[0], overview.write_overview, input.run, reported, input.bins, output[0])
 
 
-# Made if report.make says so; by name always: snakemake results/{dataset}/report.html
+# Made if report.make says so, or on request: snakemake results/{dataset}/report.html
 rule write_report:
     input:
         **REPORTED,

@@ -3,7 +3,7 @@
 
 rule summarize_scores:
     input:
-        # none from a dashboard. Not the catalog: one that was listed again is no reason to read a bin again
+        # none from a dashboard. The catalog is no input: listing it again is no reason to read a bin again
         scores_of_bin,
     output:
         f"{SUMMARIES}/{SUMMARY}",

@@ -1,4 +1,4 @@
-# Needs the tables of all shards. Makes the catalog of the whole window from theirs: nothing is listed or read again.
+# Needs the tables of all shards. Makes the catalog of the whole window from theirs, and lists or reads nothing again.
 
 
 rule merge_catalogs:

@@ -1,5 +1,5 @@
-# Needs the merged tables. Makes the same numbers in other shapes, and describes all tables. What grows with the table
-# goes to a node of a cluster, if there is one.
+# Needs the merged tables. Makes the same numbers in other shapes, and describes all tables. On a cluster, work that
+# grows with the table goes to a node.
 from ifcb_abundance.abundance import bin_table, periods
 from ifcb_abundance.tables import data_package
 
