@@ -5,9 +5,9 @@ BIN := .venv/bin
 # The oldest Snakemake that the workflow may be run with.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
-.PHONY: run stages test slow oldest figures test-statistics bench config-docs docs lint lock clean
+.PHONY: run help stages check test slow oldest figures test-statistics bench config-docs docs lint lock clean
 
-run: .venv/installed ## make the environment and run the embedded default, or CONFIG=my.yaml, which is checked first
+run: .venv/installed ## make the environment and run the demo, or CONFIG=my.yaml, which is checked first (demo: 20 s; first time: 2 min)
 ifdef CONFIG
 	$(BIN)/python workflow/scripts/check_config.py "$(CONFIG)"
 	$(BIN)/python -m snakemake --cores 8 --configfile "$(CONFIG)"
@@ -15,15 +15,26 @@ else
 	$(BIN)/python -m snakemake --cores 8
 endif
 
-stages: .venv/installed-stages ## add what stages need that not everybody runs, such as Zooniverse's exports
+help: ## list the targets, with the time that each takes
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
-test: .venv/installed-dev ## pass the tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+stages: .venv/installed-stages ## install what the optional stages need: Zooniverse's exports, curation, stores (1 min)
 
-slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz
+check: .venv/installed-dev ## format, lint, types and unit tests, before each commit (1 min)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy workflow/scripts/ifcb_abundance
+	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not process"
+
+test: .venv/installed-dev ## pass the tests (6 to 9 min on 2 cores)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz (18 min)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(SLOW)
 
-oldest: .venv/installed ## run the demo with the oldest Snakemake that may be used, beside the pinned packages
+oldest: .venv/installed ## run the demo with the oldest Snakemake that may be used, beside the pinned packages (1 min)
 	rm -rf .venv/oldest
 	$(BIN)/python -m venv .venv/oldest
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
@@ -31,22 +42,22 @@ oldest: .venv/installed ## run the demo with the oldest Snakemake that may be us
 	.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check snakemake==$(OLDEST)
 	.venv/oldest/bin/python -m snakemake --cores 8 --directory .venv/oldest
 
-figures: .venv/installed ## draw the demo's figures
+figures: .venv/installed ## draw the demo's figures (20 s)
 	$(BIN)/python -m snakemake --cores 8 figures
 
-test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-statistics.md
+test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-statistics.md (30 min)
 	$(BIN)/python -m pytest -m "slow or not slow" --statistics=docs/test-statistics.md
 
-bench: .venv/installed-dev ## measure, and write docs/benchmarks.md; some 40 minutes
+bench: .venv/installed-dev ## measure, and write docs/benchmarks.md (40 min)
 	$(BIN)/python -m benchmarks
 
-config-docs: .venv/installed ## write the config's schema, and the table of keys in config/README.md, from the model
+config-docs: .venv/installed ## write the config's schema, and the table of keys in config/README.md, from the model (5 s)
 	PYTHONPATH=workflow/scripts $(BIN)/python -m ifcb_abundance.config.documents
 
-docs: .venv/installed-dev ## build the documentation site into site/
+docs: .venv/installed-dev ## build the documentation site into site/ (10 s)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-lint: .venv/installed-dev ## style, types and the engine's own lint
+lint: .venv/installed-dev ## style, types, layers and Snakemake's own lint (30 s)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
@@ -54,7 +65,7 @@ lint: .venv/installed-dev ## style, types and the engine's own lint
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
 
-lock: .venv/installed-dev ## pin anew what pyproject.toml asks for
+lock: .venv/installed-dev ## pin anew what pyproject.toml asks for (1 min)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --upgrade \
 	    --custom-compile-command "make lock" pyproject.toml -o requirements.txt
@@ -63,7 +74,7 @@ lock: .venv/installed-dev ## pin anew what pyproject.toml asks for
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url -c requirements-stages.txt \
 	    --custom-compile-command "make lock" --all-extras --group dev pyproject.toml -o requirements-dev.txt
 
-clean: ## remove the environment and the demo; results of other datasets stay
+clean: ## remove the environment and the demo; results of other datasets stay (5 s)
 	rm -rf .venv resources/demo results/demo logs/demo
 
 .venv/bin/python:

@@ -30,6 +30,8 @@ to a user is in [faults.md](faults.md).
 # A slow or busy machine is no fault.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# A test file that imports one of these starts processes or servers.
+STARTERS = {"Checkout", "Emulator", "S3Server", "SNAKEMAKE", "Browser", "Bench", "subprocess", "multiprocessing"}
 STATISTICS = pytest.StashKey[Counter[str]]()
 
 
@@ -69,6 +71,14 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         )
         rows |= {what: f"{number:,}" for what, number in statistics.items()}
         path.write_text(PAGE.format("\n".join(f"| {what} | {number} |" for what, number in sorted(rows.items()))))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the files that start processes or servers, and put them first, so that short files end a parallel run."""
+    for item in items:
+        if STARTERS & vars(item.module).keys():  # type: ignore[attr-defined]
+            item.add_marker("process")
+    items.sort(key=lambda item: item.get_closest_marker("process") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -222,7 +222,7 @@ def test_likewise_on_the_command_line(checkout: Checkout, tmp_path: Path) -> Non
     advised = re.search(r"--config '(dataset=.*)'", printed)[1]
     assert not (checkout.folder / "results").exists()
     # As a job of its own, which reads the config anew, as on a cluster.
-    checkout.run(None, "--config", advised, source, "--workflow-profile", "none")
+    checkout.run(None, "results/001/abundance_long.csv", "--config", advised, source, "--workflow-profile", "none")
     assert checkout.table("001")["count"].sum() == 1
     assert "--config: dataset is given twice" in checkout.run(None, "--config", "dataset=a", "dataset=b", fails=True)
 
