@@ -1,6 +1,7 @@
 """What is said in several files is said alike: versions, what is needed, what is imported."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SCRIPTS = ROOT / "workflow" / "scripts"
 PACKAGE = "ifcb_abundance"
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+TO_COME = {"curation", "stores"}  # extras of stages that are not there yet: `make stages` installs them already
 # What a package is imported as, where that is not its name.
 MODULES = {
     "netcdf4": "netCDF4",
@@ -57,7 +59,8 @@ def conda(path: Path) -> dict[str, str]:
 
 
 def test_the_code_imports_what_is_asked_for_and_no_more() -> None:
-    asked = names(PROJECT["project"]["dependencies"]).union(*map(names, EXTRAS.values()))
+    used = [names(extra) for stage, extra in EXTRAS.items() if stage not in TO_COME]
+    asked = names(PROJECT["project"]["dependencies"]).union(*used)
     of_the_engine = {"snakemake", "pygments"}  # its reports need pygments, and it does not ask for it
     assert imported(SCRIPTS) | of_the_engine == {MODULES.get(name, name) for name in asked}
 
@@ -128,10 +131,39 @@ def test_environments_of_scripts_have_what_they_import_in_the_locks_versions() -
             assert any(package == name and f"{of}.".startswith(f"{version}.") for package, of in run), (env, name)
 
 
-def test_the_version_is_the_same_everywhere() -> None:
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == VERSION
+def test_make_help_tells_every_target_with_its_time() -> None:
+    told = subprocess.run(["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[1].split())
+    lines = {line.split()[0]: line for line in told.splitlines()}
+    assert lines.keys() == targets
+    for target in targets - {"help"}:
+        assert re.search(r"\(.*\d+ (s|min)\b.*\)$", lines[target]), lines[target]
+
+
+def test_the_version_and_its_date_are_the_same_everywhere() -> None:
     assert PROJECT["project"]["name"] == NAME
-    assert re.search(rf"^## {re.escape(VERSION)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == VERSION
+    assert f"## {VERSION}, {citation['date-released']}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_zenodo_is_told_what_the_citation_says_in_fields_that_it_knows() -> None:
+    """Fields and values as in Zenodo's documentation of a deposition's metadata."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    told = json.loads((ROOT / ".zenodo.json").read_text())
+    assert told == {
+        "upload_type": "software",
+        "access_right": "open",
+        "language": "eng",  # ISO 639-2
+        "title": citation["title"],
+        "version": citation["version"],
+        "publication_date": str(citation["date-released"]),
+        "license": citation["license"],
+        "keywords": citation["keywords"],
+        "creators": [{"name": author["name"]} for author in citation["authors"]],
+        "description": f"<p>{citation['abstract']}</p>",
+    }
 
 
 def test_the_oldest_snakemake_is_the_one_that_the_gate_runs() -> None:
