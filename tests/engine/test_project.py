@@ -97,7 +97,12 @@ def imports_of(module: str, seen: set[str]) -> set[str]:
     path = SCRIPTS.joinpath(*module.split(".")).with_suffix(".py")
     if not path.exists():  # a name that a room itself gives
         path = path.parent / "__init__.py"
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    text = path.read_text(encoding="utf-8")
+    # A module that is chosen when it is needed may be any of its room.
+    for room in re.findall(rf'import_module\(f"{PACKAGE}\.(\w+)\.\{{', text):
+        for each in (SCRIPTS / PACKAGE / room).glob("[a-z]*.py"):
+            found |= imports_of(f"{PACKAGE}.{room}.{each.stem}", seen)
+    for node in ast.walk(ast.parse(text)):
         names_of = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             of_room = node.module.count(".") == 1 and node.module.startswith(PACKAGE)
