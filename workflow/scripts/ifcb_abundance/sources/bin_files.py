@@ -1,4 +1,4 @@
-"""What an archive of files says of its bins, wherever the files are: in a folder here, or in a bucket."""
+"""Reads bins from files, wherever the files are: in a local folder, or in a bucket."""
 
 import logging
 import re
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ifcb.bin_files")
 
-# What stands behind the bin's id in the names of class-scores files, by the config's word for their format.
+# What follows the bin's id in the names of class-scores files, by the format's name in the config.
 FORMATS = {"csv": r"_class_scores\.csv", "h5": r"_class(?:_v[23])?\.h5", "mat": r"_class_v1\.mat"}
 NAMES = {"csv": "_class_scores.csv", "h5": "_class.h5", "mat": "_class_v1.mat"}
-# The precision in which classifiers write their scores, by the same words: forests write their votes to .mat files as
-# doubles, WHOI's network has half precision, in .h5 files and in the CSV that is made of them.
+# The precision in which classifiers write their scores, by the same names: random forests write their votes to .mat
+# files as doubles; WHOI's network writes half precision to .h5 files, and CSV files are made from these.
 STORED_AS: "dict[str, Precision]" = {"csv": "float16", "h5": "float16", "mat": "float64"}
 _ANY_SCORES = re.compile(f"({PATTERN})(?:{'|'.join(f'(?P<{name}>{rest})' for name, rest in FORMATS.items())})")
 
@@ -46,7 +46,7 @@ ScoreFiles = Mapping[str, Mapping[str, Sequence[str]]]  # bin id to format, a ke
 
 
 def index_scores(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """The class-scores files among the paths (with `/`), of every format."""
+    """Find the class-scores files of every format among the paths, which have `/` between their parts."""
     index: dict[str, dict[str, list[str]]] = {}
     for path in paths:
         if found := _ANY_SCORES.fullmatch(path.rpartition("/")[2]):
@@ -56,10 +56,10 @@ def index_scores(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
 
 @dataclass(frozen=True)
 class FileOptions:
-    """What is read of the files of bins, and how.
+    """Which files of bins are read, and how.
 
-    catalog: where the list of bins is from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key of
-    FORMATS. deployments: path of a CSV with positions for raw bins, None without. fast_runs: as of
+    catalog: where the list of bins comes from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key
+    of FORMATS. deployments: path of a CSV with positions for raw bins, None without. fast_runs: as of
     `volume.measure_volume`.
     """
 
@@ -70,7 +70,7 @@ class FileOptions:
 
 
 class BinFiles(ABC):
-    """A source of bins that are files: raw ones, products, a list `metadata.csv`; it answers alike for every place.
+    """A source of bins that are files: raw ones, products, a list `metadata.csv`; the same in every place.
 
     address: the place as messages name it. identity: what tells the place from others. A RequestError of the place
     becomes an error about the bin.
@@ -92,18 +92,18 @@ class BinFiles(ABC):
             self.scores_identity["scores_format"] = options.scores_format
 
     def given_up(self) -> str:
-        """Nothing: as Source.given_up, for a place that is always there."""
+        """Empty: files are always there. See Source.given_up."""
         return ""
 
-    # --- what a place of files tells ---
+    # --- what each place of files has to answer ---
 
     @abstractmethod
     def _raw_bins(self, window: Window) -> Mapping[str, RawBin]:
-        """The raw bins by id: at least those whose id is of the window."""
+        """The raw bins by id: at least those whose id lies in the window."""
 
     @abstractmethod
     def _tree(self, bin_id: str) -> RawTree:
-        """A tree that has all raw files and products of the bin."""
+        """A tree with all raw files and products of the bin."""
 
     @abstractmethod
     def _scores(self, bin_id: str) -> Sequence[str]:
@@ -115,27 +115,27 @@ class BinFiles(ABC):
 
     @abstractmethod
     def _read(self, path: str) -> bytes:
-        """A file whole."""
+        """Read a whole file."""
 
     @abstractmethod
     def _read_start(self, path: str, most: int) -> bytes:
-        """As raw_archive.ReadStart."""
+        """Read the first bytes of a file, as tree.ReadStart."""
 
     @abstractmethod
     def _open_roi(self, path: str) -> AbstractContextManager[ReadRange]:
-        """As raw_images.open_roi."""
+        """Open a `.roi` to read parts of it, as images.open_roi."""
 
     # --- what a source answers ---
 
     def catalog_files(self) -> list[str]:
-        """The deployments; raw files are too many to be the engine's inputs."""
+        """The deployments. Raw files are too many to be inputs of the engine."""
         return [self.deployments] if self.raw and self.deployments else []
 
     def list_bins(self, window: Window) -> pd.DataFrame:
-        """All bins of metadata.csv, or the window's raw ones, as rows of `metadata_export.read_export`.
+        """List all bins of metadata.csv, or the window's raw bins, as rows of `metadata_export.read_export`.
 
-        Raises CatalogError if a bin that is an end of the window is not in metadata.csv, since only that has its
-        sample_time. Of a raw bin it is the time in its id.
+        Raises CatalogError if a bin that is an end of the window is not in metadata.csv: only that file has its
+        sample_time. The sample_time of a raw bin is the time in its id.
         """
         if self.raw:
             return self._list_raw(window)
@@ -174,7 +174,7 @@ class BinFiles(ABC):
         return rows
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
-        """The bin's class scores; None without a file, ScoresError if there is more than one."""
+        """Read the bin's class scores; None without a file. Raises ScoresError if there is more than one."""
         files = self._scores(bin_id)
         if len(files) > 1:
             raise ScoresError(f"bin {bin_id}: more than one class-scores file: {', '.join(files)}")
@@ -182,7 +182,7 @@ class BinFiles(ABC):
             return SourceFile(files[0], self._read(files[0])) if files else None
 
     def read_features(self, bin_id: str) -> SourceFile | None:
-        """The bin's features, of the highest version; None without a file, FeaturesError if there are two of it."""
+        """Read the bin's features of the highest version; None without a file. Raises FeaturesError for two of them."""
         latest = self._features(bin_id)
         if len(latest) > 1:
             raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
@@ -190,7 +190,7 @@ class BinFiles(ABC):
             return SourceFile(latest[0], self._read(latest[0])) if latest else None
 
     def may_have_images(self, bin_id: str) -> bool:
-        """Whether all raw files of the bin are there."""
+        """Whether the bin has all of its raw files."""
         raw = self._tree(bin_id).bins.get(bin_id)
         return raw is not None and all((raw.hdr, raw.adc, raw.roi))
 
@@ -200,7 +200,7 @@ class BinFiles(ABC):
 
     @contextmanager
     def open_images(self, bin_id: str) -> Iterator[RawImages | None]:
-        """The bin's images; None without raw files."""
+        """Open the bin's images; None without raw files."""
         raw = self._tree(bin_id).bins.get(bin_id)
         if raw is None:
             yield None
@@ -217,11 +217,11 @@ class BinFiles(ABC):
         return f"no {bin_id}{NAMES[self.scores_format]} below {self.address}"
 
     def scores_instead(self, bins: Collection[str]) -> str:
-        """What class-scores files there are, where those of the bins are missing: for a message."""
+        """Which class-scores files there are if the bins have none, for a message."""
         try:
             index = self._all_scores(bins)
         except RequestError as error:
-            return f"which files there are cannot be told: {error}"
+            return f"it is unknown which files there are: {error}"
         of_bins: Counter[tuple[str, str]] = Counter()
         of_others: Counter[str] = Counter()
         for bin_id, by_format in index.items():

@@ -36,7 +36,7 @@ _OF_A_BIN = re.compile(f"(?s:.*)/(?=(?:D([0-9]{{4}})|IFCB[0-9]+_([0-9]{{4}})_))(
 
 @dataclass(frozen=True)
 class _Year:
-    """The files of a year's bins: raw ones and products, and the class scores of the wanted format by bin."""
+    """The files of a year's bins: raw files and products, and class scores of the wanted format by bin."""
 
     tree: RawTree
     scores: Mapping[str, list[str]]
@@ -73,7 +73,7 @@ class BucketSource(NetworkSource, BinFiles):
         self._years: dict[int, _Year] = {}
 
     def would_tell(self, bin_id: str, told: str) -> bool:
-        """Whether it could be the address of the bin's scores here, or is the reason for none; asks nothing."""
+        """Whether it may be the address of the bin's scores here, or is the reason for none. Makes no request."""
         found = re.fullmatch(self.scores_name, told.rpartition("/")[2])
         here = told.startswith(f"{self.address}/") and found is not None and found[1] == bin_id
         return here or told == self.missing_reason(bin_id)
@@ -103,12 +103,12 @@ class BucketSource(NetworkSource, BinFiles):
         return index_scores(paths)
 
     def _year(self, year: int) -> _Year:
-        """The files of all bins with an id of that year."""
+        """The files of all bins whose id has that year."""
         with self._listing:
             if year not in self._years:
                 folder = f"{year:04d}"
                 of_year = _by_year(self._list(f"{folder}/")).get(year, []) if folder in self._folders else []
-                # As a walk through folders meets them: of two files for one thing the same one counts as on disk.
+                # In the order of a walk through folders: of two duplicates the same one counts as on disk.
                 paths = sorted(of_year + self._others.get(year, []), key=_place)
                 scores: dict[str, list[str]] = {}
                 for path in paths:
@@ -119,14 +119,14 @@ class BucketSource(NetworkSource, BinFiles):
 
     @cached_property
     def _others(self) -> dict[int, list[str]]:
-        """The files of bins, by their year, that are in no folder of a year."""
+        """The files of bins that are in no folder of a year, by the year of the bin."""
         folders = [folder for folder in self._folders if not YEAR.fullmatch(folder)]
         files = [path for path in self._top if not path.endswith("/")]
         return _by_year(files + [path for folder in folders for path in self._list(f"{folder}/")])
 
     @property
     def _top(self) -> list[str]:
-        """The files right under the prefix, and its folders with a `/` behind their names; NoBinsError for none."""
+        """The files right under the prefix, and its folders, which end with `/`. Raises NoBinsError for none."""
         if not (top := self._list("", delimiter="/")):
             at = f" (at {self.endpoint_url})" if self.endpoint_url else ""
             raise NoBinsError(
@@ -197,7 +197,7 @@ def _place(path: str) -> tuple[list[str], str]:
 
 
 def _by_year(paths: Iterable[str]) -> dict[int, list[str]]:
-    """The files that are named after a bin, by the year in its id; whether there is such a day is not asked here."""
+    """The files named after a bin, by the year in its id, even if its day does not exist."""
     years: dict[int, list[str]] = {}
     for path in paths:
         if found := _OF_A_BIN.fullmatch(path):

@@ -90,19 +90,19 @@ class DashboardSource(NetworkSource):
         self.score_precision: Precision = "float16"
 
     def catalog_files(self) -> list[str]:
-        """None: the list comes over the network."""
+        """Empty: the list comes over the network."""
         return []
 
     def may_have_images(self, bin_id: str) -> bool:  # noqa: ARG002
-        """True: only a request would tell."""
+        """True: it would take a request to know."""
         return True
 
-    # --- which bins ---
+    # --- the list of bins ---
 
     def list_bins(self, window: Window) -> pd.DataFrame:
-        """All bins that may lie in the window, as rows of `metadata_export.read_export`.
+        """List all bins that may lie in the window, as rows of `metadata_export.read_export`.
 
-        Raises NoBinsError if there is none, CatalogError if an answer is not a list and RequestError without answer.
+        Raises NoBinsError if there is none, CatalogError if an answer is not a list, RequestError without an answer.
         """
         rows = self._walk(window) if self.walks else self._export(window)
         if rows.empty:
@@ -113,14 +113,14 @@ class DashboardSource(NetworkSource):
         return rows
 
     def _why_none(self) -> str:
-        """Whether there is such a dataset, which a list without bins does not tell: one more request."""
+        """Ask whether the dataset exists: an empty list does not tell."""
         try:
             names = (self._json("/api/list_datasets") or {}).get("datasets")
-        except (RequestError, CatalogError):  # what it is asked for is a hint, no more
+        except (RequestError, CatalogError):  # it is only for a hint
             names = None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return (
-                "It answers alike for a dataset that it does not have and for a period without bins: check dataset, "
+                "It gives the same answer for an unknown dataset and for a period without bins: check dataset, "
                 f"select.start and select.end; {self.url}/api/list_datasets names its datasets."
             )
         if self.dataset in names:
@@ -128,14 +128,14 @@ class DashboardSource(NetworkSource):
         return f"It has no dataset of that name: check dataset. {_named(names, self.dataset)}"
 
     def _export(self, window: Window) -> pd.DataFrame:
-        """One request a month. The months follow from the sample_time of a bin that is an end of the window."""
+        """One request a month. If a bin is an end of the window, its sample_time tells the month."""
         start, end = window.start, window.end
         if start is None or end is None:
             raise ValueError("a dashboard's window needs both ends")
         listed: dict[date, pd.DataFrame] = {}
         sample_times: dict[str, datetime] = {}
         for key, bin_id in window.bins():
-            # Most bins are listed in the month of their id, which the window touches then.
+            # Most bins are listed in the month of their id: ask for that one first.
             first, last = month_of(parse_bin_id(bin_id).time.date())
             first = first if start.bin else max(first, start.day)
             last = last if end.bin else min(last, end.day)
@@ -148,7 +148,7 @@ class DashboardSource(NetworkSource):
                 sample_times[bin_id] = _time(self._end_bin(key, bin_id))
         earliest, latest = self._instants(window, sample_times)
         wanted = [self._month(first, last, listed) for first, last in months(earliest.date(), latest.date())]
-        # Midnight of the day after the last is part of every answer, so of two months' answers.
+        # An answer includes midnight after its last day, so two months' answers may have the same bin.
         where = f"{self.url}/api/export_metadata/{self.dataset}"
         rows = without_repeats(pd.concat(wanted, ignore_index=True), where)
         for key, bin_id in window.bins():
@@ -157,7 +157,7 @@ class DashboardSource(NetworkSource):
         return rows
 
     def _month(self, first: date, last: date, listed: dict[date, pd.DataFrame]) -> pd.DataFrame:
-        """The bins from the first to the last day of a month, which is asked for once and then in `listed`."""
+        """The bins from the first to the last day of a month. `listed` keeps them, so a month is asked for once."""
         if first.replace(day=1) not in listed:
             target = f"/api/export_metadata/{quote(self.dataset)}?start_date={first}&end_date={last}"
             body = self._get(target, ends=LINE)
@@ -178,7 +178,7 @@ class DashboardSource(NetworkSource):
         return first, last
 
     def _end_bin(self, key: str, bin_id: str) -> dict[str, Any]:
-        """What /api/bin says of a bin that is an end of the window; it has to be a bin of the dataset."""
+        """The answer of /api/bin about a bin that is an end of the window, which has to be in the dataset."""
         accepted = "Accepted: a bin of the dataset, or a UTC day"
         info = self._bin_info(bin_id)
         if info is None:
@@ -195,10 +195,10 @@ class DashboardSource(NetworkSource):
         return info
 
     def _walk(self, window: Window) -> pd.DataFrame:
-        """One request a bin: from one that is at hand forward to the end of the window, and back to its start.
+        """One request a bin: from a known bin forward to the end of the window, and back to its start.
 
-        Bins are linked in the order of sample_time and those flagged skip are left out of the line, so the
-        ends are told by time: an end bin that is skipped would never be met.
+        Bins are linked in the order of sample_time, without those flagged skip. So the walk ends by time: it would
+        never meet an end bin that is skipped.
         """
         ends = [self._end_bin(key, bin_id) for key, bin_id in window.bins()]
         earliest, latest = self._instants(window, {info["bin"]: _time(info) for info in ends})
@@ -216,14 +216,14 @@ class DashboardSource(NetworkSource):
         return from_records([_walk_record(info) for info in found.values()], f"{self.url}/api/bin")
 
     def _onto_line(self, info: dict[str, Any] | None) -> dict[str, Any] | None:
-        """The bin, or a neighbour of one that is flagged skip: such a bin may hide others of the same instant."""
+        """Return the bin, or a neighbour if it is flagged skip: such a bin may hide others of the same instant."""
         if info is None or info["skip"] not in (True, 1):
             return info
         neighbour = info["next_bin_id"] or info["previous_bin_id"]
         return self._linked(neighbour) if neighbour else None
 
     def _tell_of_others(self, infos: Iterable[dict[str, Any]]) -> None:
-        """Warn of bins whose position and depth /api/bin may have taken from another dataset than ours."""
+        """Warn of bins whose position and depth /api/bin may have taken from another dataset."""
         shared = [info["bin"] for info in infos if len(info.get("datasets") or []) > 1]
         if shared:
             log.warning(
@@ -233,7 +233,7 @@ class DashboardSource(NetworkSource):
             )
 
     def _line(self, info: dict[str, Any] | None, link: str) -> Iterator[dict[str, Any]]:
-        """Bin after bin along `link`, from the given one."""
+        """Yield bin after bin along `link`, from the given one on."""
         met = set()
         while info:
             if info["bin"] in met:
@@ -243,7 +243,7 @@ class DashboardSource(NetworkSource):
             info = self._linked(info[link]) if info[link] else None
 
     def _linked(self, bin_id: str) -> dict[str, Any]:
-        """What /api/bin says of a bin that its neighbour names."""
+        """The answer of /api/bin about a bin that its neighbour names."""
         info = self._bin_info(bin_id)
         if info is None:
             raise CatalogError(f"bin {bin_id}: {self.url} names it but answers HTTP 404; the walk ends there")
@@ -254,7 +254,7 @@ class DashboardSource(NetworkSource):
         return self._bin_info(str(answer.get("pid"))) if answer else None
 
     def _bin_info(self, bin_id: str) -> dict[str, Any] | None:
-        """What /api/bin says of a bin, and its id as `bin`; None if there is no such bin."""
+        """The answer of /api/bin about a bin, with its id as `bin`; None if there is no such bin."""
         try:
             target = f"/api/bin/{parse_bin_id(bin_id).bin}?dataset={quote(self.dataset)}"
         except ValueError as error:
@@ -274,12 +274,12 @@ class DashboardSource(NetworkSource):
             raise CatalogError(f"{self.url}{target}: the answer is not a JSON object ({error})") from error
         return answer
 
-    # --- this bin's scores ---
+    # --- class scores ---
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
-        """The bin's class scores as served; None if the server has none (HTTP 404).
+        """Read the bin's class scores; None if the server has none (HTTP 404).
 
-        Raises ScoresError, naming the bin, if there is no usable answer after all tries.
+        Raises ScoresError, naming the bin, if no try gets a usable answer.
         """
         target = self._scores_target(bin_id)
         try:
@@ -297,10 +297,10 @@ class DashboardSource(NetworkSource):
             )
         return SourceFile(self.url + target, body, "ifcbdb 5.2" if quoted else "ifcbdb 5.0 or 5.1")
 
-    # --- what else is there of this bin ---
+    # --- features and images ---
 
     def read_features(self, bin_id: str) -> SourceFile | None:
-        """The bin's features as served; None if the server has none (HTTP 404). Raises FeaturesError."""
+        """Read the bin's features; None if the server has none (HTTP 404). Raises FeaturesError."""
         target = f"/{quote(self.dataset)}/{quote(bin_id)}_features.csv"
         try:
             body = self._get(target, ends=LINE)
@@ -310,9 +310,9 @@ class DashboardSource(NetworkSource):
 
     @contextmanager
     def open_images(self, bin_id: str) -> Iterator[RawImages | None]:
-        """The bin's images; None if the server has no raw files of it. Its `.roi` comes whole.
+        """Open the bin's images; None if the server has no raw files of it. Reads the whole `.roi`.
 
-        Raises RawFileError, naming the bin, if there is no usable answer after all tries.
+        Raises RawFileError, naming the bin, if no try gets a usable answer.
         """
         hdr, adc = (self._raw(bin_id, part) for part in (".hdr", ".adc"))
         if hdr is None or adc is None:
@@ -339,7 +339,7 @@ class DashboardSource(NetworkSource):
         return f"HTTP 404: {self.url}{self._scores_target(bin_id)}"
 
     def scores_instead(self, bins: Collection[str]) -> str:
-        """What it means that none of the bins has scores, for a message."""
+        """What it means if none of the bins has scores, for a message."""
         version = "" if self.scores_version is None else f", in version {self.scores_version} (source.scores_version)"
         return (
             f"{self.url} says of each of these {len(bins)} bins that it has no scores (HTTP 404){version}: are they "
@@ -347,7 +347,7 @@ class DashboardSource(NetworkSource):
         )
 
     def would_tell(self, bin_id: str, told: str) -> bool:
-        """Whether it is what this source gives as the address of the bin's scores, or as the reason for none."""
+        """Whether this source would give it as the address of the bin's scores, or as the reason for none."""
         return told in (self.url + self._scores_target(bin_id), self.missing_reason(bin_id))
 
     def _get(self, target: str, ends: tuple[bytes, ...] = JSON) -> bytes | None:
@@ -360,7 +360,7 @@ class DashboardSource(NetworkSource):
 
 
 def _named(names: list[str], wanted: str) -> str:
-    """Names that a server gave, cut and cleaned, those that are most like the wanted one first."""
+    """A server's names, shortened and made printable, the most similar to the wanted one first."""
     clean = {"".join(c if c.isprintable() else "?" for c in name[:LONGEST_NAME]) for name in names[:MOST_NAMES]}
     likeness = {name: SequenceMatcher(None, wanted.lower(), name.lower()).ratio() for name in clean}
     shown = sorted(clean, key=lambda name: (-likeness[name], name))[:SHOWN_NAMES]
@@ -370,7 +370,7 @@ def _named(names: list[str], wanted: str) -> str:
 
 
 def _faults(info: dict[str, Any]) -> Iterator[str]:
-    """Why what /api/bin says of a bin cannot be used."""
+    """Yield why an answer of /api/bin cannot be used."""
     if missing := WALK_KEYS.difference(info):
         yield f"the answer has no {', '.join(sorted(missing))}"
     for key, kind in WALK_TYPES.items():
@@ -388,10 +388,10 @@ def _time(info: dict[str, Any]) -> datetime:
 
 
 def _walk_record(info: dict[str, Any]) -> dict[str, str]:
-    """A bin's JSON as a row of the metadata export.
+    """Turn a bin's JSON into a row of the metadata export.
 
-    The JSON rounds ml_analyzed to three decimals and writes 0 for an unknown depth, -9999999 for an
-    unknown position; the export has none of these faults, which is why it is the default.
+    The JSON rounds ml_analyzed to three decimals, and has 0 for an unknown depth and -9999999 for an unknown position.
+    The export has none of these faults, so it is the default.
     """
     volume = str(info.get("ml_analyzed") or "").removesuffix("ml").strip()
     return {

@@ -1,4 +1,4 @@
-"""The archive on disk: a folder with lists of bins or their raw files, and the bins' class scores anywhere below it."""
+"""The bins of a folder: it has lists of bins or their raw files, and class scores anywhere below it."""
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -16,11 +16,11 @@ from ifcb_abundance.raw.images import ReadRange, open_roi
 from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.sources.bin_files import BinFiles, FileOptions, ScoreFiles, index_scores
 
-LOOKED_AT = 100_000  # files among which raw ones are looked for, for a hint
+LOOKED_AT = 100_000  # files that are searched for raw ones, for a hint
 
 
 def why_no_folder(path: str | Path) -> str:
-    """Why a path is not the folder of an archive, as a message says it; empty if it is one."""
+    """Return why a path is not the folder of an archive, for a message; empty if it is one."""
     path = Path(path)
     if path.is_dir():
         return ""
@@ -30,7 +30,7 @@ def why_no_folder(path: str | Path) -> str:
 
 
 def why_no_list(path: str | Path) -> str:
-    """Why there is no `metadata.csv` in what should be the folder of an archive, and what to do about it."""
+    """Return why there is no `metadata.csv` in the folder of an archive, and what to do about it."""
     if why := why_no_folder(path):
         return f"{why}. Accepted: the folder of an archive on disk"
     hint = "Accepted: the folder of an archive on disk"
@@ -58,57 +58,58 @@ class DirectorySource(BinFiles):
         return super().catalog_files() if self.raw else [str(self.path / "metadata.csv")]
 
     def scores_files(self, bin_id: str) -> list[str]:
-        """The files with this bin's class scores: one, or none if the bin has no scores."""
+        """The files with this bin's class scores: one, or none if it has no scores."""
         if not self.path.exists():  # the demo may still have to be made
             return []
         return self._index.get(bin_id, {}).get(self.scores_format, [])
 
     def image_files(self, bin_id: str) -> list[str]:
-        """The bin's raw files that are there; none either before the demo was made."""
+        """The bin's raw files; none before the demo was made."""
         raw = self._files.bins.get(bin_id) if self.path.exists() else None
         return [path for path in (raw.hdr, raw.adc, raw.roi) if path] if raw else []
 
     def features_files(self, bin_id: str) -> list[str]:
-        """The files with this bin's features, of the highest version: one, or none if the bin has no features."""
+        """The files with this bin's features of the highest version: one, or none if it has no features."""
         return self._features(bin_id)
 
     def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
-        """What is read for the bin's scores: which file, and of what size and time."""
+        """What is read for the bin's scores: which file, with its size and time."""
         return self._identity_of(self.scores_files(bin_id))
 
     def features_identity_of(self, bin_id: str) -> dict[str, Any]:
-        """What is read for the bin's features, likewise."""
+        """The same for the bin's features."""
         return self._identity_of(self.features_files(bin_id) if self.path.exists() else [])
 
     def images_identity_of(self, bin_id: str) -> dict[str, Any]:
-        """What is read for the bin's images, likewise."""
+        """The same for the bin's images."""
         return self._identity_of(self.image_files(bin_id))
 
     def _identity_of(self, files: Iterable[str]) -> dict[str, Any]:
         return {**self.scores_identity, "files": [self._stamp(path) for path in files]}
 
     def _stamp(self, path: str) -> list[str | int]:
-        """Taken once, before the file is read: one that is replaced meanwhile is met as changed by the next run."""
+        """Taken once, before the file is read. If it is replaced meanwhile, the next run sees that it changed."""
         if path not in self._stamps:
             self._stamps[path] = stamp(path)
         return self._stamps[path]
 
     def missing_reason(self, bin_id: str) -> str:
-        """Why a bin has no scores, for the ledger: perhaps they are there in another format."""
+        """Why a bin has no scores, for the ledger: perhaps it has them in another format."""
         others = [
             f"source.scores_format: {name} would read {files[0]}" for name, files in self._index.get(bin_id, {}).items()
         ]
         return "; ".join([super().missing_reason(bin_id), *others])
 
     def would_tell(self, bin_id: str, told: str) -> bool:  # noqa: ARG002
-        """Never: the file may have changed, and to read it again costs no request."""
+        """False: the file may have changed, and reading it again costs no request."""
         return False
 
     def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:
-        """How many class-scores files there are, by whose they are; `bins` are those of the catalog.
+        """Count the class-scores files by the bins that they belong to. bins: those of the catalog.
 
-        `of_the_catalog`; `outside_the_window`, by the time in the bin's id; `not_in_the_catalog`, though it lies in the
-        window, with the first few bins as `such_as`; `of_other_formats` than source.scores_format, of any bin.
+        of_the_catalog: of these bins. outside_the_window: of others, by the time in the bin's id. not_in_the_catalog:
+        of others in the window; such_as: the first few of these. of_other_formats: not of source.scores_format, of
+        any bin.
         """
         counts = dict.fromkeys(("of_the_catalog", "not_in_the_catalog", "outside_the_window", "of_other_formats"), 0)
         strangers = []
@@ -126,7 +127,7 @@ class DirectorySource(BinFiles):
         return {**counts, "such_as": sorted(strangers)[:5]}
 
     def score_files_identity(self) -> str | None:
-        """A checksum of which class-scores files there are."""
+        """A checksum of the list of class-scores files."""
         return sha256(repr(self._index).encode()).hexdigest() if self.path.exists() else None
 
     def _all_scores(self, bins: Collection[str]) -> ScoreFiles:  # noqa: ARG002
@@ -151,7 +152,7 @@ class DirectorySource(BinFiles):
         return open_roi(path)
 
     def _raw_files(self) -> str:
-        """A checksum of which raw files there are, and of what size and time: another one has the bins listed again."""
+        """A checksum of the raw files, their sizes and times: when it changes, the bins are listed again."""
         paths = [path for raw in self._files.bins.values() for path in (raw.hdr, raw.adc, raw.roi) if path]
         return sha256(repr([tuple(stamp(path)) for path in paths]).encode()).hexdigest()
 
@@ -166,7 +167,7 @@ class DirectorySource(BinFiles):
 
     @cached_property
     def _index(self) -> dict[str, dict[str, list[str]]]:
-        """Bin id and format to files, found in one walk: a search per bin would read all folders every time."""
+        """Bin id and format to files, found in one walk: a search for each bin would read all folders every time."""
         try:
             return index_scores(below(self.path))
         except RawFileError as error:
@@ -174,7 +175,7 @@ class DirectorySource(BinFiles):
 
 
 def _lies_in(window: Window, bin_id: str) -> bool:
-    """Whether the time in a bin's id lies in the window; so does an id with a day that does not exist."""
+    """Whether the time in a bin's id lies in the window; true for an id with a day that does not exist."""
     try:
         time = parse_bin_id(bin_id).time
     except ValueError:

@@ -23,7 +23,7 @@ _TIME = re.compile(
 
 
 def read_export(body: bytes, origin: str) -> pd.DataFrame:
-    """Catalog rows of a metadata export.
+    """Return the catalog rows of a metadata export.
 
     body: CSV as dashboards 5.0, 5.1 and 5.2 write it, read by column name (5.2 quotes strings and adds
     columns). origin: its address or path, for messages.
@@ -32,7 +32,7 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
     23:59:60, as 00:00:00 of the next day), `instrument` as `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in
     degrees. Numbers are NaN where there is none; fill values such as -9999999 are none. `position_note` names a
     latitude or longitude that is beyond the earth and so is NaN too. `tags` are joined by `;`, `volume_method` is
-    `metadata` for a volume. Raises CatalogError if the body is not such a list, whole and unambiguous.
+    `metadata` for a volume. Raises CatalogError if the body is not such a list, or is truncated or ambiguous.
     """
     try:
         columns = read_columns(body)
@@ -52,7 +52,7 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
 
 
 def from_records(records: Sequence[Mapping[str, str]], origin: str) -> pd.DataFrame:
-    """Catalog rows of bins that were asked for one by one: mappings of text in the export's columns."""
+    """Return the catalog rows of bins that were asked for one by one: texts by the export's columns."""
     # JSON may hold halves of characters, which no file can.
     columns = {
         name: [str(record[name]).encode("utf-8", "replace").decode() for record in records]
@@ -62,7 +62,7 @@ def from_records(records: Sequence[Mapping[str, str]], origin: str) -> pd.DataFr
 
 
 def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataFrame:
-    """Check and convert columns of text, the export's and `tags`; as described at read_export."""
+    """Check and convert columns of text, the export's and `tags`, as read_export describes."""
     try:
         ids = [parse_bin_id(pid) for pid in columns["pid"]]
     except ValueError as error:
@@ -77,8 +77,8 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
                 raise CatalogError(f"{origin}: bin {bin_id}: {column} is {text[:80]!r} ({error})") from None
         return values
 
-    # The number is empty when the dashboard has no instrument for a bin, and `10.0` for the whole file
-    # then; the id has it in any case.
+    # If the dashboard has no instrument for one bin, its number is empty, and `10.0` in all other rows. The id always
+    # has the number.
     numbers = zip(converted("ifcb", _whole_number), ids, strict=True)
     rows = pd.DataFrame(
         {
@@ -115,7 +115,7 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
 
 
 def _measured(values: "pd.Series[float]") -> "pd.Series[bool]":
-    """Whether each is a value, and not infinite or one of those that fill a gap: -9999, -9999999."""
+    """Whether each value is finite and not a fill value (-9999, -9999999)."""
     return values.between(-9999, math.inf, inclusive="neither")
 
 
@@ -125,7 +125,7 @@ def _beyond(axis: str, degrees: float) -> str:
 
 
 def _number_or_nan(text: str) -> float:
-    if text in ("inf", "-inf"):  # as the dashboard prints a database's infinity: a volume to be told, not an error
+    if text in ("inf", "-inf"):  # as the dashboard prints infinity: the catalog reports such a volume, it is no error
         return float(text)
     return number(text) if text else math.nan
 
@@ -142,8 +142,8 @@ def _whole_number(text: str) -> int | None:
 def _utc_time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
         raise ValueError("not a time such as 2024-02-15 00:07:00+00:00")
-    # A 60th second, be it a leap second or one that was rounded up, is the next minute's first: so say POSIX and
-    # PostgreSQL, which the dashboard keeps its times in.
+    # Second 60, a leap second or one that was rounded up, is the first of the next minute: POSIX defines it so, and
+    # PostgreSQL, which stores the dashboard's times, follows.
     sixtieth = text[16:19] == ":60"
     time = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if sixtieth else text)
     try:
@@ -162,7 +162,7 @@ def _flag(text: str) -> int:
 
 
 def without_repeats(rows: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The rows, each bin once. Raises CatalogError if a bin is listed twice with different values."""
+    """Return the rows without duplicates. Raises CatalogError if a bin is listed twice with different values."""
     rows = rows.drop_duplicates(ignore_index=True)
     again = rows["bin"][rows["bin"].duplicated()]
     if len(again):

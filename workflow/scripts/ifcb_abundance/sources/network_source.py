@@ -1,4 +1,4 @@
-"""What all sources over a network have in common."""
+"""What all sources over a network answer alike."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,37 +8,37 @@ from ifcb_abundance.sources.retry import Retrier
 
 
 class NetworkSource:
-    """A source of which no file is a local one, that the engine could look at.
+    """A source without local files that the engine could look at.
 
-    What was read stands until it is asked for again (`snakemake recheck`): to see whether it changed takes a request.
+    What was read stays as it is until `snakemake recheck`: only a request would tell whether it changed.
     """
 
     scores_identity: dict[str, Any]
 
     def scores_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
-        """As of all bins."""
+        """The same for all bins."""
         return self.scores_identity
 
     def features_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
-        """As of all bins."""
+        """The same for all bins."""
         return self.scores_identity
 
     def images_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
-        """As of all bins."""
+        """The same for all bins."""
         return self.scores_identity
 
     def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:  # noqa: ARG002
-        """None: only requests would tell which class-scores files there are."""
+        """None: it would take requests to know which class-scores files there are."""
         return None
 
     def score_files_identity(self) -> str | None:
-        """None, likewise."""
+        """None, for the same reason."""
         return None
 
     retrier: Retrier
 
     def given_up(self) -> str:
-        """As Source.given_up."""
+        """Why the server is not asked any more; empty as long as it is. See Source.given_up."""
         return self.retrier.given_up
 
     def scores_files(self, bin_id: str) -> list[str]:  # noqa: ARG002

@@ -1,7 +1,7 @@
-"""What the workflow asks of a source of bins, in small parts; which kinds of source there are is not known here.
+"""What the workflow asks of a source of bins, in small protocols. They do not know which kinds of source there are.
 
-`..._identity` says what is read, not how patiently. `..._identity_of` a bin says so of the bin's own files too: what is
-made of them is made anew when it changes. Both are plain lists, texts and numbers.
+`..._identity` is what is read, without how it is asked for. `..._identity_of` adds the bin's own files; when it
+changes, what was made of the bin is made again. Both are plain lists, texts and numbers, which the engine compares.
 """
 
 from collections.abc import Collection
@@ -22,80 +22,80 @@ class BinCatalog(Protocol):
     catalog_identity: dict[str, Any]
 
     def catalog_files(self) -> list[str]:
-        """The local files that the list of bins is read from, none if it comes over the network."""
+        """The local files that the list of bins is read from; none if it comes over the network."""
 
     def list_bins(self, window: Window) -> pd.DataFrame:
-        """All bins that may lie in the window, as rows of `metadata_export.read_export`."""
+        """List all bins that may lie in the window, as rows of `metadata_export.read_export`."""
 
 
 class ScoreReader(Protocol):
     """The class scores of bins.
 
-    `score_precision` is the precision in which the source stores or prints them: what `auto` stands for.
+    score_precision: the precision in which the source stores or prints them, which is what `auto` stands for.
     """
 
     scores_identity: dict[str, Any]
     score_precision: Precision
 
     def scores_files(self, bin_id: str) -> list[str]:
-        """The local files with this bin's class scores, none if they come over the network."""
+        """The local files with this bin's class scores; none if they come over the network."""
 
     def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
-        """`scores_identity`, and under `files` path, size and time of each of `scores_files`, if there can be any."""
+        """`scores_identity`; with local files also the path, size and time of each, as `files`."""
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
-        """The bin's class scores as they are stored, None if the source says that it has none."""
+        """Read the bin's class scores as they are stored; None if the source says that it has none."""
 
     def missing_reason(self, bin_id: str) -> str:
-        """What `read_scores` returning None means, for the ledger."""
+        """What it means that `read_scores` returns None, for the ledger."""
 
     def scores_instead(self, bins: Collection[str]) -> str:
-        """What there is instead, where none of these bins has scores: for a message. May take requests."""
+        """What the source has instead if none of these bins has scores, for a message. May take requests."""
 
     def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:
-        """How many class-scores files there are, as `DirectorySource.score_files`; None where that takes requests.
+        """Count the class-scores files as `DirectorySource.score_files` does; None if that takes requests.
 
         bins: those of the catalog.
         """
 
     def score_files_identity(self) -> str | None:
-        """A checksum of which class-scores files there are; None where that takes requests."""
+        """A checksum of the list of class-scores files; None if that takes requests."""
 
     def would_tell(self, bin_id: str, told: str) -> bool:
-        """Whether a summary on which this stands as address or reason need not be read again."""
+        """Whether a summary with this address or reason need not be read again."""
 
 
 class FeatureReader(Protocol):
     """The features of bins."""
 
     def features_files(self, bin_id: str) -> list[str]:
-        """The local files with this bin's features, none if they come over the network."""
+        """The local files with this bin's features; none if they come over the network."""
 
     def features_identity_of(self, bin_id: str) -> dict[str, Any]:
-        """`scores_identity`, and likewise of `features_files`."""
+        """`scores_identity`; with local files also those of `features_files`."""
 
     def read_features(self, bin_id: str) -> SourceFile | None:
-        """The bin's features as they are stored, None if the source has none. Raises FeaturesError."""
+        """Read the bin's features as they are stored; None if the source has none. Raises FeaturesError."""
 
 
 class ImageReader(Protocol):
     """The images of bins."""
 
     def image_files(self, bin_id: str) -> list[str]:
-        """The local files with this bin's images, none if they come over the network."""
+        """The local files with this bin's images; none if they come over the network."""
 
     def images_identity_of(self, bin_id: str) -> dict[str, Any]:
-        """`scores_identity`, and likewise of `image_files`."""
+        """`scores_identity`; with local files also those of `image_files`."""
 
     def may_have_images(self, bin_id: str) -> bool:
-        """Whether it is not known that the source lacks raw files of the bin; asks for no bin."""
+        """False if the source is known to lack raw files of the bin. Makes no request for the bin."""
 
     def open_images(self, bin_id: str) -> AbstractContextManager[RawImages | None]:
-        """The bin's images, to read any of them; None if the source has no raw files of it. Raises RawFileError."""
+        """Open the bin's images, to read any of them; None if the source lacks its raw files. Raises RawFileError."""
 
 
 class Source(BinCatalog, ScoreReader, FeatureReader, ImageReader, Protocol):
-    """A source that answers all of it."""
+    """A source that answers all of these questions."""
 
     def given_up(self) -> str:
-        """Why nothing more is asked of the server in this process; empty as long as it is asked, or there is none."""
+        """Why this process asks the server for nothing more; empty as long as it does, or if there is no server."""

@@ -1,4 +1,4 @@
-"""The catalog of raw bins: time, volume and number of images from their own files."""
+"""Lists raw bins: time, volume and number of images come from their own files."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -18,8 +18,8 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.raw_catalog")
 
-READERS = 4  # files read at a time: it is the disk, or the network behind it, that is waited for
-TOLD = 100  # bins that are warned of one by one; the catalog has the notes of all
+READERS = 4  # files read at a time: most of the time is spent waiting for the disk or the network
+TOLD = 100  # warnings about single bins; the catalog has the notes of all bins
 
 
 def list_raw(
@@ -28,13 +28,13 @@ def list_raw(
     read: ReadStart = read_start,
     fast_runs: FastRuns = "factor",
 ) -> pd.DataFrame:
-    """Catalog rows of raw bins, as `metadata_export.read_export` gives them.
+    """Return the catalog rows of raw bins, as `metadata_export.read_export` does.
 
     `sample_time` is the time in the id, `n_images` counts triggers with an image, `sample_type` is the header's.
-    Positions come from the deployments, and from the header of a bin that is in none of them; where the header has one
-    that does not count, `position_note` says why. fast_runs: as of `measure_volume`. A bin that cannot be read whole is
-    a row like any other, with `volume_note` saying why; without a volume it will not be used. No bin is flagged skip:
-    such ones lie in folders that are not looked into.
+    Positions come from the deployments, or from the header if no deployment has the bin; `position_note` says why a
+    header's position does not count. fast_runs: as of `measure_volume`. A bin that cannot be read is a row too:
+    `volume_note` says why, and without a volume it is not used. No bin is flagged skip: such bins lie in excluded
+    folders.
     """
     bins = list(bins)
     progress = Progress("raw bins", lambda: (len(bins), len(bins)))
@@ -89,5 +89,5 @@ def _row(raw: RawBin, deployments: Sequence[Deployment], read: ReadStart, fast_r
 
 
 def _plain(text: str) -> str:
-    """Text of a header, which may hold anything, as a cell of a table."""
+    """Text of a header, which may hold any characters, as a cell of a table."""
     return "".join(c if c.isprintable() else " " for c in text)

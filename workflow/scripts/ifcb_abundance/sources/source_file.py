@@ -1,4 +1,4 @@
-"""A file of a bin as a source hands it over."""
+"""A file of a bin, as a source returns it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class SourceFile:
     """The bytes of a product of a bin: its class scores (`.csv`, or the `.h5` or `.mat` of a classifier), its features.
 
-    address: where they were read. server: the server's version if it can be told.
+    address: where they were read. server: the server's version, if it is known.
     """
 
     address: str
