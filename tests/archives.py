@@ -1,4 +1,4 @@
-"""Small archives on disk for tests, written row by row so that a test can say what is in them."""
+"""Small archives on disk, written row by row so that a test can say what is in them."""
 
 import csv
 from collections.abc import Mapping, Sequence

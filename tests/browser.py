@@ -1,4 +1,4 @@
-"""Chromium, as a reader has it, for the pages that the workflow makes."""
+"""Chromium, as a reader has it, opens the pages that the workflow makes."""
 
 import shutil
 from collections.abc import Iterator

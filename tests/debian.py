@@ -1,4 +1,4 @@
-"""Programs of Debian that some tests need: installed where apt can."""
+"""Install programs of Debian that some tests need, where apt works."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Raw files of bins for tests: headers, triggers, images and the score files of classifiers, written out plainly."""
+"""Write raw files of bins: headers, triggers, images and the score files of classifiers."""
 
 import io
 from collections.abc import Sequence

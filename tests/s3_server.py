@@ -1,4 +1,4 @@
-"""A real S3 server (moto's) on loopback that keeps a log of requests, and does wrong when it is told to."""
+"""A real S3 server (moto's) on loopback that keeps a log of requests, and fails when it is told to."""
 
 import logging
 import ssl

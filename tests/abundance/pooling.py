@@ -1,4 +1,4 @@
-"""Days pooled from bins that a test describes ROI by ROI."""
+"""Pool days from bins that a test describes ROI by ROI."""
 
 import csv
 from collections.abc import Sequence

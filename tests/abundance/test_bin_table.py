@@ -1,4 +1,4 @@
-"""The bin-level table: what is in it, that it agrees with the daily one, and that it is read back as written."""
+"""The bin-level table: its contents, its agreement with the daily table, and reading it back."""
 
 from pathlib import Path
 

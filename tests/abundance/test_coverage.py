@@ -1,4 +1,4 @@
-"""Coverage of a day: bins by what became of them, hours, distances and the two flags, by hand and on real data."""
+"""Coverage of a day: bins by their status, hours, distances and the two flags, by hand and on real data."""
 
 import csv
 import math

@@ -1,4 +1,4 @@
-"""Days pooled from bins, and the merged table and ledger: by hand, and by what must not change them."""
+"""Days pooled from bins, and the merged table and ledger: by hand, and under changes that must not matter."""
 
 import csv
 import math

@@ -1,4 +1,4 @@
-"""A window of which no bin has scores is no success: the run fails, and says what lies there instead."""
+"""A window without scores fails the run, and the message says what is there instead."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where the notebook that this replaces is right, the workflow agrees with it."""
+"""The workflow agrees with the notebook that it replaces wherever the notebook is right."""
 
 import io
 from collections import Counter, defaultdict

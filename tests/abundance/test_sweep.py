@@ -1,4 +1,4 @@
-"""The threshold sweep: against a plain loop over the ROIs, and by what must hold for any scores."""
+"""The threshold sweep: against a plain loop over the ROIs, and by properties that hold for any scores."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tables around the merged one, through the front door, each against an independent working-out."""
+"""The tables around the merged one, through the front door, each against an independent calculation."""
 
 import csv
 import hashlib

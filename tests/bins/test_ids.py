@@ -1,4 +1,4 @@
-"""Bin ids: both styles round trip, and nothing passes that is not an id of a time that exists."""
+"""Bin ids: both styles round trip, and anything else is refused, such as a time that does not exist."""
 
 import calendar
 import re

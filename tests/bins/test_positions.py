@@ -1,4 +1,4 @@
-"""Positions: half of one is none, and so is exactly 0,0 unless that is accepted."""
+"""Positions: a latitude without a longitude is none, and neither is exactly 0,0 unless that is accepted."""
 
 import math
 from itertools import product

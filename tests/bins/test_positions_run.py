@@ -1,4 +1,4 @@
-"""Positions through the front door: half of one, 0,0, deployments, and how many bins a mean is of."""
+"""Positions through the front door: incomplete ones, 0,0, deployments, and the number of bins in a mean."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The window: days or bins as bounds, and the months it touches."""
+"""The window: days or bins as bounds, and the months that it touches."""
 
 from datetime import UTC, date, datetime, timedelta
 

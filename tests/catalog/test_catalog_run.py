@@ -1,4 +1,4 @@
-"""What a list of bins says wrongly, as the user of a run is told of it."""
+"""What a user of a run reads about mistakes in a list of bins."""
 
 from pathlib import Path
 

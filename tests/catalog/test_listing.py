@@ -1,4 +1,4 @@
-"""The catalog: which bins lie in the window, both ends included, by sample_time."""
+"""The catalog: the bins of the window by sample_time, both ends included."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which bins are asked for: the first of skipped, filtered, bad_volume stands, and names its key."""
+"""Which bins are requested: the first of skipped, filtered, bad_volume counts, and names its key."""
 
 import itertools
 from pathlib import Path

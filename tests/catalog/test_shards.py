@@ -1,4 +1,4 @@
-"""Shards: which of them can be put together."""
+"""Shards: which of them can be merged."""
 
 import json
 from pathlib import Path

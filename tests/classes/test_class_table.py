@@ -1,4 +1,4 @@
-"""The class table: read or refused, joined by label; and the totals of its groups, worked out by hand."""
+"""The class table: accepted or refused, joined by label; and the totals of its groups, worked out by hand."""
 
 import logging
 from pathlib import Path

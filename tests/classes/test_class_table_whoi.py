@@ -1,4 +1,4 @@
-"""The class table of WHOI's label set: whole, tidy, and of one mind with the tables that its rows say they are from."""
+"""The class table of WHOI's label set: complete, tidy, and equal to the sources that its rows name."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""What lives counts in the totals of groups: by the class table that is shipped, on real counts."""
+"""Living classes count in the totals of groups: by the shipped class table, on real counts."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Thresholds of single classes: what is read, what is refused, who is told of a misspelt class."""
+"""Thresholds of single classes: what is accepted and refused, and the message for a misspelt class."""
 
 import csv
 import logging

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files are either complete or absent."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Folders on disk: links are entered, circles do no harm, and a file that was replaced has another stamp."""
+"""Folders on disk: links are followed, circles do no harm, and a replaced file has another stamp."""
 
 import os
 from pathlib import Path

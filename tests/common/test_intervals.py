@@ -1,4 +1,4 @@
-"""Limits of counts and the scatter of bins: against published values, definitions, real data and by simulation."""
+"""Limits of counts and the scatter of bins: against published values, definitions, real data and simulations."""
 
 import csv
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""A log per job: only its own thread's messages, and only if there are any."""
+"""A log per job has only the messages of its own thread, and exists only if there are any."""
 
 import logging
 import os

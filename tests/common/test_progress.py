@@ -1,4 +1,4 @@
-"""How far a run is: counted once per finished piece, told now and then and at the end."""
+"""The progress of a run: each finished piece counts once, and reports come now and then and at the end."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Files that say what they were made of, and are believed only as long as that is so."""
+"""Files that say what they were made from are believed only as long as that is true."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""CSV of others as text: taken only where it can be read in one way."""
+"""CSV files of other programs, as text: accepted only if they can be read in one way."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A config that cannot be right stops the run before any request, naming key, value and what would do."""
+"""An invalid config stops the run before any request, and the message names key, value and what is accepted."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Config files as they are typed: what is written twice, what YAML makes something else of, and where each key is."""
+"""Config files as people type them: duplicate keys, values that YAML misreads, and the line of each key."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The config: defaults, types, and a message for everything that cannot be right."""
+"""The config: defaults, types, and a message for every invalid value."""
 
 import copy
 import datetime

@@ -1,4 +1,4 @@
-"""What the dashboard answers, in the dialects of its versions; nothing here knows a socket or a fault."""
+"""The answers of the dashboard, in the dialects of its versions, without sockets or faults."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""How the emulated dashboard misbehaves when a test asks for it."""
+"""The ways in which the emulated dashboard misbehaves when a test asks for it."""
 
 import gzip
 import math

@@ -1,4 +1,4 @@
-"""The tables that exports read, written cell by cell, so that a test can say what has to come out."""
+"""The tables that exports read, written cell by cell, so that a test can say what must come out."""
 
 import csv
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What is made for archives, through the front door, each checked by a tool that others wrote."""
+"""Files for repositories, through the front door, each checked by a tool that others wrote."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Biovolume, carbon and sizes: formulae against values worked out elsewhere, days against ROIs that are told."""
+"""Biovolume, carbon and sizes: formulae against published values, days against ROIs that a test describes."""
 
 import logging
 import math

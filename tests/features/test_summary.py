@@ -1,4 +1,4 @@
-"""Features files and features summaries: what is read, what is refused, and ROIs joined with their classes."""
+"""Features files and features summaries: what is accepted and refused, and ROIs joined with their classes."""
 
 from hashlib import sha256
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Figures: what their data say, against days described ROI by ROI; and what the files are."""
+"""Figures: their data against days described ROI by ROI, and the files themselves."""
 
 import csv
 import html

@@ -1,4 +1,4 @@
-"""Figures through the front door: when they are made, and that they stand by themselves."""
+"""Figures through the front door: when they are made, and that they need no other file."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What config.resolve has to make of a config, key by key, with nothing of the workflow and nothing of its schema."""
+"""The right result of config.resolve for a config, key by key, without the workflow and its schema."""
 
 import math
 import os

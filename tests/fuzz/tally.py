@@ -1,4 +1,4 @@
-"""How many different inputs each engine gave to each parser, and what became of them; printed at the end of a run."""
+"""Count how many different inputs each engine gave each parser, and their outcomes; print it at the end of a run."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Which ROIs montages show: by hand, and against all ROIs of all bins put in order."""
+"""Which ROIs montages show: by hand, and against all ROIs of all bins in order."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Zips of images: what is in them, the same bytes each time, and what becomes of images that cannot be had."""
+"""Zips of images: their contents, the same bytes each time, and the outcome for unavailable images."""
 
 import csv
 import io

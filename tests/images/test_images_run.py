@@ -1,4 +1,4 @@
-"""Images of bins and montages of classes through the front door: what is in them, what is asked for, what fails."""
+"""Images of bins and montages through the front door: their contents, their requests, their failures."""
 
 import csv
 import io

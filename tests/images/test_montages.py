@@ -1,4 +1,4 @@
-"""Montages as files: their names, what is in a picture and where, and labels that mean harm."""
+"""Montages as files: their names, the place of each image, and labels that try to do harm."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""The three dialects of `.hdr`, and what becomes of damaged ones."""
+"""The three dialects of `.hdr`, and damaged headers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Images from a `.roi`: one at a time, stitched and not, and what becomes of a file that ends too soon."""
+"""Images from a `.roi`: one at a time, stitched and not, and truncated files."""
 
 import hashlib
 import io

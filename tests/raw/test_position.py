@@ -1,4 +1,4 @@
-"""Positions in headers: which count, and what is said of those that do not."""
+"""Positions in headers: which ones count, and the note on those that do not."""
 
 from datetime import UTC, datetime
 

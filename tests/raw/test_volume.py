@@ -1,4 +1,4 @@
-"""ml_analyzed from the clocks: worked out by hand, by plain loops, and as pyifcb gives it for two real bins."""
+"""ml_analyzed from the clocks: by hand, by plain loops, and equal to pyifcb's for two real bins."""
 
 import itertools
 import json

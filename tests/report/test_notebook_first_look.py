@@ -1,4 +1,4 @@
-"""The notebook that a user begins with: its cells, run one after the other over the demo."""
+"""The notebook for beginners: its cells, run one after the other over the demo."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The overview of a run: each number and each warning against a run that was made by hand."""
+"""The overview of a run: each number and each warning against a run made by hand."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The report as a file: what is packed in it is what the tables say, and nothing in it is taken for markup."""
+"""The report as a file: its data equal the tables, and no text in it is taken for markup."""
 
 import gzip
 import json

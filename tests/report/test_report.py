@@ -1,4 +1,4 @@
-"""The report in a real browser: of the demo, and of small runs that are unlike it."""
+"""The report in a real browser: for the demo, and for small runs that differ from it."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""The record of a run: what was asked, with what, and what came of it."""
+"""The record of a run: its config, its software and its outcome."""
 
 import csv
 import json

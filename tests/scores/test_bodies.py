@@ -1,4 +1,4 @@
-"""Bodies of any size, over real HTTP: compressed where the server does it, and never more than is allowed."""
+"""Bodies of any size, over real HTTP: compressed if the server does so, and never larger than allowed."""
 
 import subprocess
 import sys

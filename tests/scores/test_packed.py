@@ -1,4 +1,4 @@
-"""Class scores in `.mat` and `.h5`: the three versions, and files that would lead their libraries astray."""
+"""Class scores in `.mat` and `.h5`: the three versions, and files that would mislead the libraries."""
 
 import io
 import struct

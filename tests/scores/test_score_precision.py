@@ -1,4 +1,4 @@
-"""Scores are compared in the precision in which their source has them, unless the config says another one."""
+"""Scores are compared in the precision of their source, unless the config says another one."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Class scores to winners, winners to counts, and the summary file between them."""
+"""From class scores to winners, from winners to counts, and the summary file between them."""
 
 import csv
 import io

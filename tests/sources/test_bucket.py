@@ -1,4 +1,4 @@
-"""Which files a bucket has of a bin: those that a folder with the same files has, whatever its folders are called."""
+"""A bucket finds the same files of a bin as a folder with the same files, whatever its folders are called."""
 
 import re
 import tempfile

@@ -1,4 +1,4 @@
-"""Archives in buckets: the tables of the same files on disk, from a real S3 server on loopback."""
+"""Archives in buckets give the tables of the same files on disk, from a real S3 server on loopback."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""How many requests go at a time, and how fast."""
+"""How many requests run at a time, and how fast."""
 
 import re
 import threading

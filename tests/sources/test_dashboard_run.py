@@ -1,4 +1,4 @@
-"""Runs against the emulated dashboard over real HTTP: right numbers, and no request too many."""
+"""Runs against the emulated dashboard over real HTTP: right numbers, and no needless request."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The archive on disk answers a source's questions from files anywhere below its folder."""
+"""The archive on disk answers a source's questions with files anywhere below its folder."""
 
 import json
 import os

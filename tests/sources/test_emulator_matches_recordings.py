@@ -1,4 +1,4 @@
-"""The emulated dashboard against the recorded answers of real ones, and its faults as a client meets them."""
+"""The emulated dashboard equals the recorded answers of real ones, and shows its faults to a client."""
 
 import csv
 import io

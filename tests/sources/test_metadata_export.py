@@ -1,4 +1,4 @@
-"""The metadata export in the dialects of three dashboards, and everything that is not one."""
+"""The metadata export in the dialects of three dashboards, and everything that is no such export."""
 
 import csv
 import io

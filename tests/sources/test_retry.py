@@ -1,4 +1,4 @@
-"""How a server is asked that does not answer: how often, how long, and when it is given up."""
+"""Requests to a server that does not answer: how often, how long, and when the run gives up."""
 
 import itertools
 import threading

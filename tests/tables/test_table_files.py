@@ -1,4 +1,4 @@
-"""Tables: what is written is read back without loss, and what breaks the schema is refused."""
+"""Tables are written and read back without loss, and what breaks the schema is refused."""
 
 import csv
 import struct

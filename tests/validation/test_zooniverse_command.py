@@ -1,4 +1,4 @@
-"""The command as people meet it: options, messages, exit statuses, progress, and what it does not import."""
+"""The command as people use it: options, messages, exit statuses, progress, and libraries it must not import."""
 
 import io
 import os

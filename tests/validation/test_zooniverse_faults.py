@@ -1,4 +1,4 @@
-"""The thirteen faults of panoptes_aggregation 5.3.1, each with what is right: every test fails on its behaviour."""
+"""The thirteen faults of panoptes_aggregation 5.3.1: each test fails with its behaviour."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The walk of docs/how-to/zooniverse.md, as it stands there, on the data of the reference's manual."""
+"""The commands of docs/how-to/zooniverse.md, exactly as written there, on the data of the reference's manual."""
 
 import re
 import shutil

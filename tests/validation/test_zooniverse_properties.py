@@ -1,4 +1,4 @@
-"""What holds for any votes: row order, cuts, kills and late votes change nothing of what is there in the end."""
+"""Properties of any votes: row order, cuts, kills and late votes do not change the final tables."""
 
 import io
 import json

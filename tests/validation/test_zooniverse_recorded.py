@@ -1,4 +1,4 @@
-"""Each output that panoptes_aggregation 5.3.1 was recorded with, by value."""
+"""Each recorded output of panoptes_aggregation 5.3.1, by value."""
 
 import shutil
 from pathlib import Path

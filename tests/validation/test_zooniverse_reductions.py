@@ -1,4 +1,4 @@
-"""Reductions whose values are worked out by hand."""
+"""Reductions with values worked out by hand."""
 
 import math
 from pathlib import Path
