@@ -4,7 +4,10 @@ import copy
 import datetime
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import documents, resolve
 from ifcb_abundance.config.model import Config
 from ifcb_abundance.config.section import Section, fields, section_of
+from ifcb_abundance.pooling.method import Method
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -706,3 +710,41 @@ def test_tables_come_from_files_only(key: str, path: str) -> None:
     (line,) = faults({"classify": {key: path}})
     assert line.startswith(f"classify.{key}: ")
     assert len(line) < 1000
+
+
+# --- what is made of it, and what it costs ---
+
+
+def test_the_method_is_that_of_the_config_and_its_source(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("class,threshold\nNA,0.25\n")
+    written = {"threshold": 0.6, "class_thresholds": str(tmp_path / "own.csv"), "class_table": None}
+    given = resolve({"classify": written, "abundance": {"group_by": ["depth"], "confidence": 0.9}})
+    with pytest.raises(ValueError, match="score_precision is auto"):
+        Method.of(given)
+    assert Method.of(given.with_precision("float64")) == Method(
+        threshold=0.6, class_thresholds={"NA": 0.25}, precision="float64", group_by=["depth"], confidence=0.9
+    )
+    chosen = resolve({"classify": {"score_precision": "float32"}}).with_precision("float64")
+    assert chosen.classify.score_precision == "float32"
+
+
+def test_the_config_is_imported_without_clients_of_servers_and_without_what_makes_tables() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, ifcb_abundance.config; print(*sys.modules)"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow" / "scripts")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "ifcb_abundance.config.model" in loaded
+    for heavy in ("pandas", "numpy", "pyarrow", "requests", "boto3", "botocore", "scipy", "snakemake"):
+        assert heavy not in loaded
+
+
+def test_rules_files_are_short_and_one_of_them_reads_the_config() -> None:
+    for file in (ROOT / "workflow" / "rules").glob("*.smk"):
+        text = file.read_text()
+        assert len(text.splitlines()) <= (120 if file.name == "common.smk" else 150), file.name
+        assert file.name == "common.smk" or not re.search(r"(?<![\w.])config\s*\[|(?<![\w.])config\.get\(", text), (
+            file.name
+        )

@@ -25,4 +25,4 @@ DASHBOARD = {"kind": "dashboard", "url": "http://127.0.0.1:1"}
 def test_the_precision_is_that_of_what_the_source_has(source: dict[str, Any], precision: str) -> None:
     config = resolve({"source": source, "select": {"start": "2024-02-15", "end": "2024-02-16"}})
     assert config.classify.score_precision == AUTO
-    assert open_source("a", config.as_written()["source"]).score_precision == precision
+    assert open_source("a", config.source).score_precision == precision

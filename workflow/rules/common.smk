@@ -44,10 +44,9 @@ logger.addFilter(engine_log.SENTENCES)
 engine_log.SENTENCES.of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
 
 CONFIG = resolve(*read_config())
-SOURCE = open_source(CONFIG.dataset, CONFIG.as_written()["source"])
-CONFIG = CONFIG.with_precision(
-    SOURCE.score_precision
-)  # auto is replaced by the precision that it means, for the record and all comparisons
+SOURCE = open_source(CONFIG.dataset, CONFIG.source)
+# `auto` becomes the precision that it means, for the record and for all comparisons.
+CONFIG = CONFIG.with_precision(SOURCE.score_precision)
 SETTINGS = CONFIG.as_written()
 WINDOW = CONFIG.window
 METHOD = Method.of(CONFIG)

@@ -29,12 +29,14 @@ class Method:
 
     @classmethod
     def of(cls, config: Config) -> "Method":
-        """The method of a config whose precision is that of its source."""
+        """The method of a config; ValueError if its precision is still that of a source (`Config.with_precision`)."""
         classify, abundance = config.classify, config.abundance
+        if classify.score_precision == AUTO:
+            raise ValueError("classify.score_precision is auto: the config has not been given its source's")
         return cls(
             threshold=classify.threshold,
             class_thresholds=config.class_thresholds,
-            precision="float16" if classify.score_precision == AUTO else classify.score_precision,
+            precision=classify.score_precision,
             group_by=abundance.group_by,
             confidence=abundance.confidence,
             class_table=config.class_table,

@@ -1,9 +1,10 @@
 """Opens the source that the config describes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from ifcb_abundance.config import model
 from ifcb_abundance.sources.bin_files import FileOptions
 from ifcb_abundance.sources.bucket import BucketSource
 from ifcb_abundance.sources.dashboard import DashboardSource
@@ -14,30 +15,30 @@ from ifcb_abundance.sources.retry import RequestOptions
 Options = TypeVar("Options", FileOptions, RequestOptions)
 
 
-def _of(kind: type[Options], config: Mapping[str, Any]) -> Options:
-    return kind(**{field.name: config[field.name] for field in fields(kind)})
+def _of(kind: type[Options], config: model.Source) -> Options:
+    return kind(**{field.name: getattr(config, field.name) for field in fields(kind)})
 
 
-KINDS: dict[str, Callable[[str, Mapping[str, Any]], Source]] = {
-    "directory": lambda dataset, config: DirectorySource(config["path"], _of(FileOptions, config)),  # noqa: ARG005
+KINDS: dict[str, Callable[[str, model.Source], Source]] = {
+    "directory": lambda dataset, config: DirectorySource(str(config.path), _of(FileOptions, config)),  # noqa: ARG005
     "dashboard": lambda dataset, config: DashboardSource(
         dataset,
-        config["url"],
-        config["catalog"],
-        config["scores_version"],
-        config["model"],
+        str(config.url),
+        config.catalog,
+        config.scores_version,
+        config.model,
         _of(RequestOptions, config),
     ),
     "bucket": lambda dataset, config: BucketSource(  # noqa: ARG005
-        config["path"],
-        config["endpoint_url"],
-        config["anonymous"],
+        str(config.path),
+        config.endpoint_url,
+        config.anonymous,
         _of(FileOptions, config),
         _of(RequestOptions, config),
     ),
 }
 
 
-def open_source(dataset: str, options: Mapping[str, Any]) -> Source:
-    """Return the source that the config's `source` describes, with all defaults. Opens nothing yet."""
-    return KINDS[options["kind"]](dataset, options)
+def open_source(dataset: str, config: model.Source) -> Source:
+    """Return the source that the config's `source` describes. Opens nothing yet."""
+    return KINDS[config.kind](dataset, config)
