@@ -25,7 +25,7 @@ from ifcb_abundance.common.strict_csv import any_formula, guarded, unguarded
 from ifcb_abundance.common.words import counted
 
 SCHEMAS = Path(__file__).parent / "tables.yaml"
-TABLES = yaml.load(SCHEMAS.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+TABLES = yaml.CSafeLoader(SCHEMAS.read_text(encoding="utf-8")).get_single_data()
 CONTROL = re.compile(r"[\x00-\x1f]")
 DTYPES = {"string": "str", "date": "str", "datetime": "str", "number": "float64", "integer": "Int64"}
 ARROW = {
