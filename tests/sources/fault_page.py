@@ -16,9 +16,9 @@ PAGE = ROOT / "docs" / "faults.md"
 INTRODUCTION = """\
 # What goes wrong with a request, and what a run makes of it
 
-Each line was seen in a run of `snakemake` against the emulated dashboard, over HTTP. `python -m
-tests.sources.fault_page` writes this page. The tests repeat all these runs, and compare what is printed and what is
-in the ledger with it.
+Each line was seen in a run of `snakemake` against the emulated dashboard, over HTTP.
+`python -m tests.sources.fault_page` writes this page. The tests repeat all these runs, and compare what is printed and
+what is in the ledger with it.
 
 - `retried`: the request is sent again, after growing waits and not before `Retry-After`. Once the answer is right,
   the results are byte for byte those of an undisturbed run.
