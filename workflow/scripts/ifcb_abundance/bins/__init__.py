@@ -1,4 +1,4 @@
-"""Bins and what is said of them without reading a file: ids, the window, deployments, positions, the size of a pixel.
+"""Facts about bins that need no file: ids, the window, deployments, positions, the size of a pixel.
 
 It uses common.
 

@@ -1,4 +1,4 @@
-"""Where instruments were, and when: positions for bins whose files do not say it."""
+"""Where instruments were, and when: positions for bins whose files do not have them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.strict_csv import number, read_columns
 
-if TYPE_CHECKING:  # its import takes longer than all that a config has to read
+if TYPE_CHECKING:  # importing it takes longer than reading a config
     import pandas as pd
 
 COLUMNS = ("instrument", "from", "to", "latitude", "longitude", "depth")
@@ -20,7 +20,7 @@ LIMITS = {"latitude": 90.0, "longitude": 180.0, "depth": 12000.0}
 
 @dataclass(frozen=True)
 class Deployment:
-    """An instrument at a place, from `start` (inclusive) to `end` (exclusive), UTC; None is open.
+    """An instrument at a place, from `start` (inclusive) to `end` (exclusive), UTC; None means open.
 
     latitude, longitude: degrees north and east. depth: m, None if unknown.
     """
@@ -121,5 +121,5 @@ def unmatched(deployments: Sequence[Deployment], bins: pd.DataFrame) -> list[str
 
 
 def deployed(deployments: Sequence[Deployment], instrument: int, time: datetime) -> Deployment | None:
-    """The deployment of the instrument at that time (UTC), None if there is none."""
+    """The deployment of the instrument at that time (UTC), or None."""
     return next((one for one in deployments if one.holds(instrument, time)), None)

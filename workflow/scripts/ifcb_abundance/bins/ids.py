@@ -1,4 +1,4 @@
-"""Ids of bins in both styles and of their ROIs, and what an id says by itself: instrument, time and folder."""
+"""Ids of bins, in both styles, and of ROIs, and what an id says: instrument, time and folder."""
 
 import re
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class BinId:
     bin: str
     instrument: int
     time: datetime
-    folder: str  # of its products, as archives are laid out: `2024/D20240215`, `2012/IFCB5_2012_028`
+    folder: str  # the folder of its products in usual archives: `2024/D20240215`, `2012/IFCB5_2012_028`
 
     @property
     def old_style(self) -> bool:
@@ -35,8 +35,8 @@ class BinId:
 def parse_bin_id(text: str) -> BinId:
     """Take apart a bin id, `D20240215T150055_IFCB010` or the old `IFCB5_2012_028_081515`.
 
-    Raises ValueError for anything else, impossible dates and times included, so that an id that was
-    parsed is safe as a file name and in an address.
+    Raises ValueError for anything else, impossible dates and times included, so that a parsed
+    id is safe as a file name and in an address.
     """
     if match := _NEW.fullmatch(text):
         written, form = text.split("_")[0], "D%Y%m%dT%H%M%S"
@@ -64,7 +64,7 @@ def bin_timestamp(bin_id: str) -> datetime:
 def add_target(bin_id: str, target: int) -> str:
     """The id of a ROI: `add_target("IFCB5_2012_028_081515", 3)` is `IFCB5_2012_028_081515_00003`.
 
-    target: the ROI's number in its bin, from 1. Raises ValueError for another, or for what is not a bin id.
+    target: the ROI's number in its bin, from 1. Raises ValueError for another number, or if this is not a bin id.
     """
     if not 1 <= target < 10**9:
         raise ValueError(f"{target} is not the number of a ROI in bin {bin_id}: they count from 1")

@@ -1,4 +1,4 @@
-"""How large the pixels of an instrument's images are: the config's `features.pixels_per_um`."""
+"""The pixel size of an instrument's images, from the config's `features.pixels_per_um`."""
 
 from collections.abc import Mapping
 

@@ -1,8 +1,8 @@
 """Positions of bins: which bins have one, and what is wrong with the others.
 
-A latitude without a longitude, or the other way round, is no position. Neither is exactly 0,0: that is what devices and
-data bases write that know none, and in the Gulf of Guinea no mooring with an IFCB is known. catalog.csv keeps
-both. Degrees that are nowhere on earth are not in it; its position_note names them.
+A latitude without a longitude, or the other way round, is no position. Neither is exactly 0,0: devices and databases
+write it when they know no position, and no mooring with an IFCB is known in the Gulf of Guinea. catalog.csv keeps both.
+It does not keep degrees that do not exist on earth; its position_note names them.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LIMITS = {"latitude": 90.0, "longitude": 180.0}  # degrees
 
 @dataclass(frozen=True)
 class Positions:
-    """Of how many bins: known ones, no position, half of one, and exactly 0,0 (that are not known)."""
+    """Counts of bins: with a position, without one, with half of one, and at exactly 0,0 (unknown)."""
 
     known: int
     missing: int
@@ -31,13 +31,13 @@ def has_position(bins: pd.DataFrame, accept_zero: bool) -> pd.Series:
 
 
 def only_positions(bins: pd.DataFrame, accept_zero: bool) -> pd.DataFrame:
-    """The bins, with NaN as latitude and longitude of those that have no position; as `has_position` tells it."""
+    """The bins, with NaN as latitude and longitude of bins without a position (see `has_position`)."""
     known = has_position(bins, accept_zero)
     return bins.assign(**{axis: bins[axis].where(known) for axis in ("latitude", "longitude")})
 
 
 def count_positions(bins: pd.DataFrame, accept_zero: bool) -> Positions:
-    """How many of the bins have a position, and what is wrong with the others; as `has_position` tells it."""
+    """How many of the bins have a position, and what is wrong with the others (see `has_position`)."""
     axes = bins[["latitude", "longitude"]].notna().sum(axis="columns")
     return Positions(
         known=int(has_position(bins, accept_zero).sum()),

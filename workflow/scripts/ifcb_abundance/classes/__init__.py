@@ -1,4 +1,4 @@
-"""Labels of a classifier and what they stand for: the class table, thresholds of single classes, the top classes.
+"""Labels of a classifier and their meaning: the class table, thresholds of single classes, the top classes.
 
 It uses common and tables, since a class table is a table.
 

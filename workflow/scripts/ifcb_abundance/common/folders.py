@@ -1,4 +1,4 @@
-"""Folders on disk: which files are below one, and what tells a file that was replaced from the one that was there."""
+"""Folders on disk: the files below one, and how to tell a replaced file from the old one."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A log file per job, for jobs that share one process. It is written only if there is something to say."""
+"""A log file per job, for jobs that share one process. It exists only if there is something to say."""
 
 import logging
 import re
@@ -22,7 +22,7 @@ _ERROR = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ERROR (.+)\Z", re.DO
 
 
 class _JobLog(logging.FileHandler):
-    """A log that cannot be written, on a full disk, must not hide what it was to take."""
+    """A job's log that, if it cannot be written on a full disk, does not hide the message."""
 
     lost = False
 
@@ -39,7 +39,7 @@ class _JobLog(logging.FileHandler):
 def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `work`; what this thread logs below `ifcb` meanwhile, and the error that ends it, also go to `path`.
 
-    An error of ours stands there as ERROR, any other as CRITICAL. What an earlier try has left is gone.
+    One of our errors is logged as ERROR, any other as CRITICAL. The log of an earlier try is removed.
     """
     with suppress(OSError):
         Path(path).unlink(missing_ok=True)
@@ -64,7 +64,7 @@ def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 def scripted(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-    """`logged`, for a script that is a process of its own: an error that a user can mend ends it with status TOLD.
+    """`logged` for a script in its own process: an error that a user can fix ends it with status TOLD.
 
     The process that started it prints the error, from the log. Warnings go to the terminal from here: there is no
     engine in this process that would show them.

@@ -1,9 +1,9 @@
-"""Results that prove by themselves what they are: a checksum of the settings and inputs that they were made of.
+"""Results that prove what they are, by a checksum of the settings and inputs that they were made from.
 
 The engine keeps a record of each file that it made, outside of the results. A folder of results that was copied,
-restored from a backup, or outlived the engine's folder comes without records. So what is dear to make says itself what
-it was made of: in the metadata of a Parquet file, in the comment of a zip, in a JSON file. CSV files cannot say it; a
-proof beside them names their checksums.
+restored from a backup, or outlived the engine's folder comes without records. So files that are expensive to make say
+themselves what they were made from: in the metadata of a Parquet file, in the comment of a zip, in a JSON file. CSV
+files cannot; a proof beside them names their checksums.
 """
 
 import json
@@ -52,17 +52,17 @@ def checksums(files: Mapping[str, str | Path]) -> dict[str, str]:
 
 
 def statement(made_of: str, files: Mapping[str, str | Path] | None = None) -> str:
-    """The proof of a file, or of several: the checksum of what they were made of, and those of the others' contents."""
+    """The proof of one or several files: the checksum of what they were made from, and of the other files' contents."""
     return json.dumps({KEY: made_of, "sha256": checksums(files or {})}, sort_keys=True)
 
 
 def holds(stated: str | bytes | None, made_of: str, files: Mapping[str, str | Path] | None = None) -> bool:
-    """Whether a statement is that of `made_of`, and the files still are those that it was made for."""
+    """Whether a statement matches `made_of`, and the files are still those that it was made for."""
     return bool(stated) and (stated.decode() if isinstance(stated, bytes) else stated) == statement(made_of, files)
 
 
 def of_parquet(path: str | Path) -> dict[str, bytes]:
-    """The metadata of a Parquet file, by name; nothing of its rows is read. Empty if it is not one."""
+    """The metadata of a Parquet file, by name, without reading its rows. Empty if it is not a Parquet file."""
     try:
         found = pq.read_metadata(path).metadata or {}
     except (pa.ArrowException, OSError):
@@ -71,7 +71,7 @@ def of_parquet(path: str | Path) -> dict[str, bytes]:
 
 
 def of_zip(path: str | Path) -> bytes:
-    """The comment of a zip; empty if it is not one."""
+    """The comment of a zip; empty if it is not a zip."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.comment
@@ -88,6 +88,6 @@ def of_json(path: str | Path) -> str:
 
 
 def of_days(parts: Iterable[str | Path]) -> str:
-    """A checksum of what the days' parts state, in their order; empty if one of them states nothing."""
+    """A checksum of the statements of the days' parts, in their order; empty if one of them has none."""
     stated = [of_parquet(part).get(KEY, b"") for part in parts]
     return digest([each.decode() for each in stated]) if all(stated) else ""

@@ -1,4 +1,4 @@
-"""CSV files that others wrote: read strictly, so that damage is an error and never another value."""
+"""Read CSV files of others strictly, so that damage is an error and never another value."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from ifcb_abundance.common.words import counted
 
-# What spreadsheets run when they open a CSV file: cells that begin so, also after the other separator that they know.
+# Spreadsheets run cells of a CSV file that begin so, also after the other separator that they know.
 _RUN = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
 _FORMULA = re.compile(rf"(^|;)\s*{_RUN}")
 _ANY = re.compile(rf"(^|;)\s*'*{_RUN}", re.MULTILINE)
@@ -53,14 +53,14 @@ def read_columns(body: bytes) -> dict[str, list[str]]:
 
 def refuse_other_separators(header: str) -> None:
     """Raise ValueError if a table's first line has semicolons or tabs, and no commas, between its columns."""
-    whole = header.count('"') % 2 == 0  # else a name goes on in the next line
+    whole = header.count('"') % 2 == 0  # otherwise a name continues in the next line
     if whole and "," not in header and (other := re.search("[;\t]", header)):
         name = {";": "semicolons", "\t": "tabs"}[other[0]]
         raise ValueError(f"its columns are separated by {name}; commas are needed, and decimal points in numbers")
 
 
 def miscounted(row: Sequence[str], needed: int) -> str:
-    """What to say of a row that does not have the needed number of cells: `3 cells, not 2`, and why that may be."""
+    """The message for a row without the needed number of cells: `3 cells, not 2`, and the likely cause."""
     cells = ",".join(row)
     hint = ""
     if len(row) > needed:
@@ -74,7 +74,7 @@ def miscounted(row: Sequence[str], needed: int) -> str:
 
 
 def number(text: str) -> float:
-    """The number that is written in decimal digits. Raises ValueError for all else: inf, nan, 0x1, 1_0, 1e400, 0,5."""
+    """The number that is written in decimal digits. ValueError for anything else: inf, nan, 0x1, 1_0, 1e400, 0,5."""
     value = float(text) if _NUMBER.fullmatch(text.strip(" ")) else math.nan
     if not math.isfinite(value):
         comma = re.fullmatch(r"\s*[+-]?[0-9]*,[0-9]+\s*", text)
@@ -88,18 +88,18 @@ def is_formula(text: str) -> bool:
 
 
 def any_formula(texts: Iterable[str]) -> bool:
-    """Whether `guarded` or `unguarded` might make another text of one of them; the answer for many is quick."""
+    """Whether `guarded` or `unguarded` might change one of the texts; it is quick for many."""
     return _ANY.search("\n".join(texts)) is not None
 
 
 def guarded(text: str) -> str:
-    """The text as a cell that no spreadsheet runs: with an apostrophe before each place at which it would begin to.
+    """The text as a cell that no spreadsheet runs: with an apostrophe before each place where a formula could begin.
 
-    `unguarded` gives back the text, whatever it is. Source: OWASP, CSV injection.
+    `unguarded` returns the original text. Source: OWASP, CSV injection.
     """
     return _BARE.sub(r"\1'", text)
 
 
 def unguarded(cell: str) -> str:
-    """The text that `guarded` made a cell of."""
+    """The original text of a cell that `guarded` made."""
     return _GUARDED.sub(r"\1", cell) if "'" in cell else cell

@@ -1,4 +1,4 @@
-"""Words of messages that depend on a number."""
+"""Words in messages that depend on a number."""
 
 
 def counted(n: int, what: str) -> str:

@@ -1,6 +1,6 @@
-"""The demo archive, which the workflow makes up by itself: the same bytes each time.
+"""The demo archive, which the workflow makes up itself, with the same bytes each time.
 
-It uses nothing of the other rooms, so that a fault of theirs cannot hide in it.
+It uses no other room, so that a fault in one of them cannot hide here.
 
 Public: archive.write_demo_archive.
 """

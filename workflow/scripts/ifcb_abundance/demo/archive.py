@@ -1,7 +1,7 @@
 """The demo archive: four made-up days of two made-up instruments, with every awkward bin that real archives hold.
 
-Looks as if exported from a dashboard 5.0: the metadata export, one class-scores file and one features file a bin. The
-bins of one day and instrument have raw files too.
+It looks like an export from a dashboard 5.0: the metadata export, one class-scores file and one features file a bin.
+The bins of one day and instrument have raw files too.
 """
 
 import csv
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ifcb_abundance.demo.images import draw_pictures, write_raw_bin
 
-VERSION: Final = 2  # of the archive: raise it when one that is there has to be made again
+VERSION: Final = 2  # raise it when existing archives must be made again
 START: Final = datetime(2024, 4, 15, tzinfo=UTC)
 DAYS: Final = 4
 
@@ -26,7 +26,7 @@ DAYS: Final = 4
 MOORINGS: Final = {901: ("-48.875", "-123.3917", "4.0", 12), 902: ("-49.0583", "-123.7083", "7.0", 41)}
 SAMPLE_TYPE: Final = "demo"  # of every bin, so that nobody takes one for a real one
 
-# What is special about which bins. Midnight bins come on top of the regular ones, all others are among them.
+# The special bins. Midnight bins are additional to the regular ones; all others are among them.
 AWKWARD: Final[dict[str, list[str]]] = {
     "no_scores": ["D20240415T132637_IFCB901", "D20240417T113425_IFCB902"],
     "skipped": ["D20240415T072912_IFCB901", "D20240418T041754_IFCB902"],
@@ -91,7 +91,7 @@ BEAD_DENSITY: Final = 45.0
 BLOOM_CLASS: Final = "Guinardia_delicatula"  # grows 1.9-fold a day at IFCB901
 HARMFUL_CLASS: Final = "Margalefidinium"  # drifts in on the third day, at IFCB902 only
 WITH_IMAGES: Final = ("D20240418", "IFCB901")  # day and instrument of the bins with raw files
-RARE_CLASS: Final = "Vicicitus_globosus"  # met on the third day only
+RARE_CLASS: Final = "Vicicitus_globosus"  # seen on the third day only
 DAYLIGHT_CLASSES: Final = {"nanoplankton <10um", "Dinophysis_acuminata", "Mesodinium"}
 NEWER_CLASSES: Final = {"Margalefidinium", "Thalassiosira_TAG_external_detritus"}  # not in older label sets
 
@@ -122,7 +122,7 @@ FEATURES_LINE: Final = "{:d},{:.1f},{:.3f},{:.4f},{:d},{:.1f},{:.3f}\n"
 LABELS: Final = sorted(
     [
         *DENSITY,
-        "Chaetoceros, single cell",  # a comma: has to be quoted in the header
+        "Chaetoceros, single cell",  # the comma needs quotes in the header
         *"""Akashiwo Alexandrium_catenella Amphidinium Asterionellopsis_glacialis
         Cerataulina_pelagica Ceratium_fusus Chaetoceros_TAG_external_pennate Chaetoceros_didymus
         Corethron_hystrix Coscinodiscus Dactyliosolen_fragilissimus Dictyocha Dinobryon Dinophyceae
@@ -193,7 +193,7 @@ def _is(case: str, bin_id: str) -> bool:
 
 
 def _bin_ids() -> list[str]:
-    """About one bin in 72 minutes, never quite; independent of the seed, so that AWKWARD can name them."""
+    """About one bin in 72 minutes, with some jitter; independent of the seed, so that AWKWARD can name them."""
     ids = set(AWKWARD["midnight"])
     for number, (_, _, _, first) in MOORINGS.items():
         for day in range(DAYS):

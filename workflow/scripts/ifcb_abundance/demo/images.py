@@ -79,7 +79,7 @@ def family(label: str) -> str:
 
 
 def draw_pictures(seed: int) -> dict[str, list[Pixels]]:
-    """Pictures of 10 to 60 pixels, of each family: cells in a row, needles, specks, and discs with a dark rim.
+    """Draw pictures of 10 to 60 pixels for each family: cells in a row, needles, specks, and discs with a dark rim.
 
     Few are drawn, and each is used in four orientations, so that the demo is made in an instant.
     """
