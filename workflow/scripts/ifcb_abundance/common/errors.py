@@ -1,4 +1,4 @@
-"""The errors a user can do something about. Each message says what is wrong, where, and what to do."""
+"""The errors that a user can do something about. Each message says what is wrong, where, and what to do."""
 
 from collections.abc import Iterable
 
@@ -30,7 +30,7 @@ class NoBinsError(CatalogError):
 
 
 class RequestError(WorkflowInputError):
-    """A request that got no usable answer and would get none if sent again.
+    """A request without a usable answer, which would get none if it was sent again.
 
     kind: what went wrong, in a few words that hold for other requests too, so that failures can be counted by it.
     """
@@ -43,7 +43,7 @@ class RequestError(WorkflowInputError):
 class TransientError(RequestError):
     """A request that may succeed if sent again, after `retry_after` seconds if the server said so.
 
-    refused: the server did not take it, which it does when it has too much to do.
+    refused: the server did not take it, as overloaded servers do.
     """
 
     def __init__(self, message: str, retry_after: float | None = None, refused: bool = False, kind: str = "") -> None:
@@ -53,11 +53,11 @@ class TransientError(RequestError):
 
 
 class NoConnectionError(TransientError):
-    """A request that never reached the server, since there was no connection to it.
+    """A request that got no connection to the server.
 
-    server: what the server does, whichever request it was, and advice: what to do about it. enough: after so many
-    requests in a row, each with all its tries, a server that has not answered yet is given up; 0: after this one,
-    without another try. for_good: that holds for a server that has answered, too.
+    server: what the server does, for any request. advice: what to do about it. enough: a server that has not answered
+    yet is given up after so many requests in a row, each with all its tries; 0: at once, without another try.
+    for_good: a server that has answered is given up at once too.
     """
 
     def __init__(self, message: str, server: str, advice: str, enough: int, for_good: bool = False) -> None:
@@ -69,9 +69,9 @@ class NoConnectionError(TransientError):
 
 
 class UnreachableError(WorkflowInputError):
-    """There is no connection to the server, whatever is asked of it.
+    """There is no connection to the server for any request.
 
-    It says nothing of a bin, and so it is no RequestError: no bin may be recorded as failed for it.
+    It says nothing about a bin, so it is no RequestError: no bin may be recorded as failed because of it.
     """
 
 

@@ -1,4 +1,4 @@
-"""The `.hdr` of a raw bin: settings and clocks of the run, in three dialects.
+"""Reads the `.hdr` of a raw bin: settings and clocks of the run, in three dialects.
 
 - keyed (new instruments): a line `softwareVersion: ...`, then `key: value`, among lines of free text. Newer software
   spells the keys with other capitals.
@@ -25,7 +25,7 @@ LARGEST = 2**20  # bytes: real ones have some 3,000
 _NUMBER = r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)"
 _CLOCKS = re.compile(rf"run time = {_NUMBER} s\s+inhibit time = {_NUMBER}(?: s)?")
 _CLIMATE = re.compile(rf"{_NUMBER} temperature,\s*{_NUMBER} humidity")
-# A key in small letters, and what is measured.
+# Keys in lower case, and what they measure.
 MEASURED = {
     "runtime": "run_time",
     "inhibittime": "inhibit_time",
@@ -37,7 +37,7 @@ MEASURED = {
 
 @dataclass(frozen=True)
 class Header:
-    """What a header says; None for what it does not say or does not say legibly.
+    """The contents of a header; None for what it lacks or what is illegible.
 
     dialect: `keyed`, `sentences`, `columns`, or `empty` for a file with nothing in it. settings: all keys with their
     values as written. run_time, inhibit_time: seconds. temperature: degrees Celsius. humidity: percent, below zero from
@@ -86,7 +86,7 @@ def _keyed(lines: list[str]) -> Header:
     adc_columns: tuple[str, ...] = ()
     for at, line in enumerate(lines, start=1):
         key, colon, value = (part.strip() for part in line.partition(":"))
-        if not colon or not key:  # the firmware's version and the like are free text
+        if not colon or not key:  # free text, such as the version of the firmware
             continue
         if settings.get(key, value) != value:
             malformed.add(at, f"duplicate {key}, the last one counts")

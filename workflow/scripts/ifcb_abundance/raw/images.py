@@ -23,17 +23,17 @@ from ifcb_abundance.bins.ids import add_target, parse_bin_id
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.raw.triggers import Roi, TriggerTable
 
-OVERLAP = 2  # pixels by which two ROIs have to overlap at least, across and down, and one more
+OVERLAP = 2  # pixels; two ROIs of a pair overlap by more, across and down
 
-# Reads so many bytes from an offset on, fewer only where the file ends: of a file here, or of one in a bucket.
+# Reads so many bytes from an offset on, fewer only where the file ends: from a local file, or from one in a bucket.
 ReadRange = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, eq=False)
 class RoiImage:
-    """An image. pixels: (height, width), 0 black to 255 white. rois: the numbers of the ROIs that it is made of.
+    """An image. pixels: (height, width), 0 black to 255 white. rois: the numbers of the ROIs that it consists of.
 
-    gap: of a stitched image, (height, width), true where no ROI is and pixels are filled in; else None.
+    gap: (height, width), true where no ROI is and pixels are filled in; None for an image that is not stitched.
     """
 
     pixels: NDArray[np.uint8]
@@ -43,7 +43,7 @@ class RoiImage:
 
 @dataclass(frozen=True)
 class RawImages:
-    """The images of a bin that can be read: its triggers, and a reader of its `.roi`."""
+    """The images of a bin: its triggers, and a reader of its `.roi`."""
 
     triggers: TriggerTable
     read: ReadRange
@@ -51,7 +51,7 @@ class RawImages:
 
 @contextmanager
 def open_roi(path: str | Path) -> Iterator[ReadRange]:
-    """Open a `.roi` on disk, to read parts of it. Raises RawFileError, naming it, if that cannot be done."""
+    """Open a `.roi` on disk, to read parts of it. Raises RawFileError, naming it, if it cannot be read."""
 
     def read(offset: int, length: int) -> bytes:
         try:
@@ -92,13 +92,13 @@ def _overlap(a: Roi, b: Roi) -> bool:
 
 
 def image_numbers(triggers: TriggerTable, stitch: bool = True) -> list[int]:
-    """The ROI numbers under which the bin has images; without `stitch` also the second ones of pairs."""
+    """The ROI numbers of the bin's images. Without `stitch` the second ROI of a pair is one of them too."""
     second = set(stitched_pairs(triggers).values()) if stitch else set()
     return [number for number in triggers.rois if number not in second]
 
 
 def read_image(read: ReadRange, triggers: TriggerTable, roi: int, stitch: bool = True) -> RoiImage:
-    """The image of one ROI; no more than its bytes are read, or those of the pair that it begins.
+    """Read the image of one ROI. Only its bytes are read, or those of the pair that it begins.
 
     Without `stitch` each ROI of a pair is an image of its own. Raises RawFileError, naming the ROI, if the bin has no
     such image or the `.roi` ends before it does.
@@ -109,7 +109,7 @@ def read_image(read: ReadRange, triggers: TriggerTable, roi: int, stitch: bool =
 
 
 def read_images(read: ReadRange, triggers: TriggerTable, stitch: bool = True) -> Iterator[tuple[int, RoiImage]]:
-    """Every image of the bin with its number, one after the other: as `read_image`."""
+    """Yield every image of the bin with its number, as `read_image` returns it."""
     pairs = stitched_pairs(triggers) if stitch else {}
     for roi in image_numbers(triggers, stitch):
         yield roi, _image(read, triggers, roi, pairs)

@@ -1,4 +1,4 @@
-"""Lines of a file that cannot be read: every one counts, the first ones are kept with the reason."""
+"""Counts the lines of a file that cannot be read, and keeps the first ones with the reason."""
 
 from dataclasses import dataclass, field
 
@@ -9,13 +9,13 @@ KEPT = 20  # a file may have a million bad lines; a message names only this many
 
 @dataclass
 class MalformedLines:
-    """count: how many. first: number (from 1) and reason of the first ones; line 0 is the file as a whole."""
+    """count: number of lines. first: line number (from 1) and reason of the first ones; line 0 is the whole file."""
 
     count: int = 0
     first: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, line: int, reason: str) -> None:
-        """Count a line. The reason is cut, and what cannot be printed in it is replaced."""
+        """Count a line. Its reason is shortened, and unprintable characters in it are replaced."""
         self.count += 1
         if len(self.first) < KEPT:
             self.first.append((line, "".join(c if c.isprintable() else "?" for c in reason[:200])))

@@ -1,4 +1,4 @@
-"""Where a raw bin was sampled, as its header says, if that can be believed.
+"""Reads from its header where a raw bin was sampled, if that is credible.
 
 Two pairs of keys are in use. `latitude` and `longitude` (with `depth`) are written by the software that controls the
 instrument when it opens the file: they are the sample's own. `gpsLatitude` and `gpsLongitude` are the last fix of the
@@ -6,7 +6,7 @@ instrument's GPS, which may be a year old: they need the time of the fix, and it
 
 Sources: WHOIGit/ifcbdb, issues 355 (PhytO-ARM writes position and depth at the initial file write) and 396 (newer
 headers have gpsLatitude and gpsLongitude), whose dashboard takes either pair; nodc-sweden/ifcb-data-pipeline for
-`gpsTimeFromFix`, its format, and for leaving out old fixes.
+`gpsTimeFromFix`, its format, and for ignoring old fixes.
 """
 
 import re
@@ -25,10 +25,10 @@ FORMATS = ("%b/%d/%Y %H:%M:%S", "%b/%d/%Y %H:%M:%S.%f")  # as Aug/10/2023 11:30:
 
 @dataclass(frozen=True)
 class HeaderPosition:
-    """latitude, longitude: degrees north and east. depth: m. None for what the header does not say legibly.
+    """latitude, longitude: degrees north and east. depth: m. None for what the header lacks or what is illegible.
 
-    There may be half a position, or 0, 0, as in any list of bins. note: why a position that is there does not count,
-    else empty.
+    It may be half a position, or 0, 0, as in any list of bins. note: why the header's position does not count, else
+    empty.
     """
 
     latitude: float | None = None
@@ -38,20 +38,23 @@ class HeaderPosition:
 
 
 def header_position(header: Header, sample_time: datetime) -> HeaderPosition:
-    """The position in a header of a sample of that time (UTC); of two the more complete one, else the sample's own."""
+    """Return the position in the header of a sample of that time (UTC).
+
+    A header may have two: the more complete one counts, or else the sample's own.
+    """
     pairs = {keys: [_degrees(header, key) for key in keys] for keys in (OWN, GPS)}
     keys = min(pairs, key=lambda keys: pairs[keys].count(None))
     latitude, longitude = pairs[keys]
     if latitude is None and longitude is None:
         return HeaderPosition()
-    # Without a pair of its own the GPS's time is that of the other one.
+    # If the header has no GPS position, the time of a fix belongs to the other one.
     if (keys is GPS or not any(map(header.setting, GPS))) and (note := _fault_of_fix(header, sample_time, keys is GPS)):
         return HeaderPosition(note=note)
     return HeaderPosition(latitude, longitude, _depth(header) if keys is OWN else None)
 
 
 def _degrees(header: Header, key: str) -> float | None:
-    """The value in degrees, None for what is no number or nowhere on earth, such as a fill value."""
+    """The value in degrees; None if it is no number or not on earth, such as a fill value."""
     try:
         value = number(header.setting(key))
     except ValueError:

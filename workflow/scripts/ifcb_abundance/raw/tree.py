@@ -38,7 +38,7 @@ UNNAMED = {"_class.h5": 3}
 
 _NAME = re.compile(f"({PATTERN})([._].+)")
 
-# Reads the first so many bytes of a file, fewer only where it is shorter: of one here, or of one in a bucket.
+# Reads the first bytes of a file, fewer only if it is shorter: of a local file, or of one in a bucket.
 ReadStart = Callable[[str, int], bytes]
 
 
@@ -80,7 +80,7 @@ class RawTree:
 
 
 def find_raw(folder: str | Path) -> RawTree:
-    """Look through a folder on disk. Raises RawFileError, naming it, if it or a folder in it cannot be read."""
+    """Search a folder on disk. Raises RawFileError, naming it, if it or a folder in it cannot be read."""
     root = Path(folder)
     beside = root.resolve().parent / MODIFIED_FOLDER
     modified = below(beside, EXCLUDED) if beside.is_dir() and beside != root.resolve() else ()
@@ -141,10 +141,10 @@ def _products(rest: str, path: str) -> Iterator[Product]:
 
 
 def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[str], problem: str) -> RawBin:
-    """A bin whose parts lie in one folder or another.
+    """Make a bin of the parts that were found in one or more folders.
 
-    The folder that has all of them counts, or else one that lacks the .roi alone, or else the fullest. problem: one
-    that is known already, or empty.
+    The folder with all parts counts, or else one that lacks only the .roi, or else the one with the most parts.
+    problem: one that is known already, or empty.
     """
     whole = [folder for folder, parts in places.items() if len(parts) == len(PARTS)]
     whole = whole or [folder for folder, parts in places.items() if parts.keys() >= set(NEEDED)]
@@ -163,7 +163,7 @@ def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[st
 
 
 def read_start(path: str, most: int) -> bytes:
-    """A `ReadStart` of files on disk. Raises RawFileError, naming the file, if that cannot be done."""
+    """Read the first bytes of a file on disk, as a `ReadStart`. Raises RawFileError, naming the file."""
     try:
         with Path(path).open("rb") as file:
             return file.read(most)
@@ -174,7 +174,7 @@ def read_start(path: str, most: int) -> bytes:
 def read_raw_bin(raw: RawBin, read: ReadStart = read_start) -> tuple[Header, TriggerTable]:
     """Header and triggers of a bin. Raises RawFileError, naming bin or file, if a part is missing or none such.
 
-    An empty `.hdr` is a header that says nothing, if the `.adc` has triggers in a layout that needs no declaration.
+    An empty `.hdr` counts as a header without settings, if the `.adc` has a layout that needs no declaration.
     """
     if raw.problem:
         raise RawFileError(f"bin {raw.bin}: {raw.problem}")

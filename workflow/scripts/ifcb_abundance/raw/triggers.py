@@ -58,14 +58,14 @@ class Layout:
 OLD = Layout(9, {"trigger_open_time": 7, "frame_grab_time": 8}, (15, 16))
 NEW = Layout(13, {"adc_time": 1, "run_time": 22, "inhibit_time": 23}, (24,))
 
-# The names by which a header declares them, in small letters and without what is no letter.
+# The names that a header declares for them, in lower case, letters only.
 DECLARED = {"roix": 13, "roiy": 14, "roiwidth": 15, "roiheight": 16, "startbyte": 17} | {
     name.replace("_", ""): column for name, column in NEW.clocks.items()
 }
 
 
 class Roi(NamedTuple):
-    """Where the image of a trigger was in the camera's frame (pixels) and is in the `.roi` (bytes from its start)."""
+    """Where the image of a trigger lies in the camera's frame (pixels) and in the `.roi` (bytes from its start)."""
 
     number: int
     trigger: int
@@ -101,9 +101,9 @@ class TriggerTable:
 def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] = ()) -> TriggerTable:
     """Read the `.adc` of a bin (or the `.adc.mod` that replaces it); `name` is for the message.
 
-    declared: the names of its columns, if the bin's header has them. A line that cannot be read is counted, never an
-    error. Raises RawFileError, naming the file, if it is no such file: none of its lines can be read, it is too large,
-    or its header declares other columns; and if it is truncated in a line, since its volume would be too small.
+    declared: the names of its columns, if the bin's header has them. A line that cannot be read is counted; it is no
+    error. Raises RawFileError, naming the file, if none of its lines can be read, if it is too large, if its header
+    declares other columns, or if it is truncated in a line, since its volume would be too small.
     """
     layout = OLD if parse_bin_id(bin_id).old_style else NEW
     if layout is NEW:
@@ -129,7 +129,7 @@ def has_known_layout(bin_id: str, body: bytes, name: str) -> bool:
 
 
 def _all_at_once(body: bytes, layout: Layout) -> pd.DataFrame | None:
-    """The rows of a file in which every line is as it should be, ten times as fast; None for any other file."""
+    """Read a file without any malformed line, ten times as fast; None for any other file."""
     cells = body[: body.find(b"\n") + 1].count(b",") + 1
     plain = not body.translate(None, PLAIN) and body.count(b"\r") == body.count(b"\r\n")
     if not (plain and layout.least <= cells <= MOST_CELLS and body.count(b"\n") <= MOST_LINES):
@@ -211,7 +211,7 @@ def _usual_cells(body: bytes, name: str, layout: Layout) -> int:
         cells = line.count(b",") + 1
         lines[cells if layout.least <= cells <= MOST_CELLS else 0] += 1
     lines[0] = 0
-    # Of two as frequent ones the larger: a line that broke off has fewer cells.
+    # If two are equally frequent, the larger one: a truncated line has fewer cells.
     return max(lines, key=lambda cells: (lines[cells], cells))
 
 

@@ -76,13 +76,13 @@ class _Measured:
 
 
 def measure_volume(triggers: TriggerTable, header: Header | None = None, fast_runs: FastRuns = "factor") -> Volume:
-    """The volume of a bin. One without a trigger has none, whatever its header says.
+    """Compute the volume of a bin. Without a trigger it has none, whatever its header says.
 
     fast_runs: `factor` takes the RunFastFactor of fast runs into account, and a fast run without one has no volume;
     `as_dashboard` ignores it, as the dashboard's library does.
 
-    A volume may come out as zero, negative or larger than the syringe: it is what the files say, and is for the
-    catalog's bounds to judge.
+    A volume may come out as zero, negative or larger than the syringe, if the files say so: the catalog's bounds decide
+    whether it is used.
     """
     bin_id = parse_bin_id(triggers.bin)
     by_adc = _old_style(triggers, bin_id) if bin_id.old_style else _new_style(triggers)
@@ -122,7 +122,7 @@ def measure_volume(triggers: TriggerTable, header: Header | None = None, fast_ru
 
 
 def _is_fast(header: Header) -> tuple[bool, str]:
-    """Whether the header says that the run was fast, and what to note if it does not say so legibly."""
+    """Whether the header says that the run was fast, and a note if that is illegible."""
     said = header.setting("runSampleFast")
     try:
         flag = number(said)
@@ -138,7 +138,7 @@ def _fast_factor(header: Header) -> float | None:
         factor = number(header.setting("RunFastFactor"))
     except ValueError:
         return None
-    return factor if factor > 0 else None  # headers have 0 where nobody set it
+    return factor if factor > 0 else None  # headers have 0 if nobody set it
 
 
 def _by_header(header: Header | None) -> _Measured | None:
@@ -151,7 +151,7 @@ def _by_header(header: Header | None) -> _Measured | None:
 
 
 def _old_style(triggers: TriggerTable, bin_id: BinId) -> _Measured | None:
-    """Run time, less what lies between the end of one trigger and the opening of the next.
+    """Run time minus the times between the end of one trigger and the opening of the next.
 
     The run time is that of the last trigger's image. From each processing time the least one is taken if it is shorter,
     and one more is taken off, as the instrument's makers do. Times after midnight are written as negative ones.

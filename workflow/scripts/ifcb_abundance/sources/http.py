@@ -1,4 +1,4 @@
-"""The HTTP client. It reads only (GET), and takes no answer for data: that may be an HTML page, empty or truncated."""
+"""The HTTP client. It reads only (GET), and checks that answers are data: not an HTML page, empty or truncated."""
 
 import io
 import threading
