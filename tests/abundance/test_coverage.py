@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ifcb_abundance.abundance.coverage import STATUSES, cover, greatest_distance_km
+from ifcb_abundance.abundance.coverage import cover
+from ifcb_abundance.bins.positions import greatest_distance_km
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import a_bin, pool, rois
 
@@ -34,15 +36,15 @@ def covered(*rows: dict[str, Any], cut: bool = False, tolerance_km: float = 1.0)
 
 
 def test_each_status_is_counted() -> None:
-    rows = [{"status": status} for n, status in enumerate(STATUSES, 1) for _ in range(n)]
+    rows = [{"status": status} for n, status in enumerate(BinStatus, 1) for _ in range(n)]
     found = covered(*rows)
-    assert {status: found[f"n_{status}"] for status in STATUSES} == {
+    assert {status: found[f"n_{status}"] for status in BinStatus} == {
         "used": 1, "skipped": 2, "filtered": 3, "bad_volume": 4, "no_scores": 5, "failed": 6
     }  # fmt: skip
     assert found["n_expected"] == 21
     assert found["ml_analyzed_total"] == 2.0
     declared = table_files.schema("ledger")["status"]["constraints"]["enum"]
-    assert set(declared) == set(STATUSES)
+    assert set(declared) == set(BinStatus)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.pooling.core import BinGroup, group_bins, join_groups
-
-EARTH_KM = 6371.0088  # mean radius, IUGG
 
 
 def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: float) -> pd.DataFrame:
@@ -43,19 +41,3 @@ def _row(group: BinGroup, cut: bool, tolerance_km: float) -> dict[str, object]:
         "moving": "" if np.isnan(spread) else "yes" if spread > tolerance_km else "no",
         "complete": "yes" if counts["n_used"] == eligible > 0 and not cut else "no",
     }
-
-
-def greatest_distance_km(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> float:
-    """The greatest great-circle distance between any two of the positions, in km; NaN without a position.
-
-    latitude, longitude: degrees, same length, NaN where unknown. By the haversine formula on a sphere.
-    """
-    known = ~(np.isnan(latitude) | np.isnan(longitude))
-    lat, lon = np.radians(latitude[known]), np.radians(longitude[known])
-    if not len(lat):
-        return float("nan")
-    half_chord = (
-        np.sin((lat[:, None] - lat) / 2) ** 2
-        + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
-    )
-    return float(2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half_chord.max(), 0, 1))))

@@ -7,8 +7,11 @@ It does not keep degrees that do not exist on earth; its position_note names the
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+EARTH_KM = 6371.0088  # mean radius, IUGG
 LIMITS = {"latitude": 90.0, "longitude": 180.0}  # degrees
 
 
@@ -49,3 +52,19 @@ def count_positions(bins: pd.DataFrame, accept_zero: bool) -> Positions:
 
 def _at_zero(bins: pd.DataFrame) -> pd.Series:
     return (bins["latitude"] == 0) & (bins["longitude"] == 0)
+
+
+def greatest_distance_km(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> float:
+    """The greatest great-circle distance between any two of the positions, in km; NaN without a position.
+
+    latitude, longitude: degrees, same length, NaN where unknown. By the haversine formula on a sphere.
+    """
+    known = ~(np.isnan(latitude) | np.isnan(longitude))
+    lat, lon = np.radians(latitude[known]), np.radians(longitude[known])
+    if not len(lat):
+        return float("nan")
+    half_chord = (
+        np.sin((lat[:, None] - lat) / 2) ** 2
+        + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    )
+    return float(2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half_chord.max(), 0, 1))))

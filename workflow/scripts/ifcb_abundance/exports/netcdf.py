@@ -11,7 +11,7 @@ import xarray as xr
 from netCDF4 import default_fillvals
 from numpy.typing import NDArray
 
-from ifcb_abundance.abundance.coverage import greatest_distance_km
+from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import StateError
