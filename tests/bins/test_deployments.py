@@ -50,7 +50,7 @@ def test_where_an_instrument_was(
         (HEADER + "1,,,1,181,3\n", "line 2: longitude is 181, beyond 180"),
         (HEADER + "1,,,1,2,nan\n", "line 2: depth is 'nan', not a number"),
         (HEADER + "1,,,,2,3\n", "line 2: latitude is '', not a number"),
-        (HEADER + "1,2024-01-01,2024-03-01,1,2,3\n1,2024-02-29T23:59:59,,1,2,3\n", "line 3: instrument 1 is somewhere"),
+        (HEADER + "1,2024-01-01,2024-03-01,1,2,3\n1,2024-02-29T23:59:59,,1,2,3\n", "line 3: instrument 1 is in"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, says: str) -> None:

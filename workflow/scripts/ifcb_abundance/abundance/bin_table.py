@@ -20,7 +20,7 @@ OF_BIN = [name for name in table_files.columns("bins_long") if name in table_fil
 
 
 def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues]) -> pd.DataFrame:
-    """The rows of the used bins of a day, in order of time.
+    """Build the rows of the used bins of a day, in order of time.
 
     found: bin to its counts. `unclassified` is the last class of each bin, so the counts of a bin sum to its ROIs.
     """
@@ -44,7 +44,7 @@ def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
 
 
 def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
-    """Put the parts, a day or more each, into one Parquet file, a row group a day: no more than one is in memory."""
+    """Merge the parts, a day or more each, into one Parquet file. One row group, a day, is in memory at a time."""
     with (
         atomic_write(path) as unfinished,
         pq.ParquetWriter(unfinished, table_files.arrow_schema("bins_long"), compression="zstd") as writer,
@@ -55,13 +55,13 @@ def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
 
 
 def labels_of(table: str | Path, bins: Sequence[str]) -> dict[str, set[str]]:
-    """Bin to its label set, of those of the given bins that are in the table."""
+    """Look up the label sets of the given bins; a bin that is not in the table is left out."""
     found = pq.read_table(table, columns=["bin", "class"], filters=[("bin", "in", list(bins))]).to_pandas()
     return {str(bin_id): set(labels) - {UNCLASSIFIED} for bin_id, labels in found.groupby("bin")["class"]}
 
 
 def write_csv(table: str | Path, path: str | Path) -> None:
-    """The same table as a compressed CSV, row group by row group; times are written as in all other tables."""
+    """Write the same table as a compressed CSV, row group by row group, with times as in all other tables."""
     columns = table_files.arrow_schema("bins_long")
     time = columns.get_field_index("sample_time")
     columns = columns.set(time, pa.field("sample_time", pa.string()))

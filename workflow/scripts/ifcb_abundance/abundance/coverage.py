@@ -12,7 +12,7 @@ from ifcb_abundance.pooling.core import BinGroup, group_bins, join_groups
 
 
 def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: float) -> pd.DataFrame:
-    """What became of the bins of a day, per group: one row per group, columns of the table `coverage`.
+    """Count what became of the bins of a day: one row per group, with the columns of the table `coverage`.
 
     bins: all bins of the day with their status. cut: the window begins or ends within the day. A group is
     complete if every bin that was neither skipped nor filtered was used and the window has the whole day; it is

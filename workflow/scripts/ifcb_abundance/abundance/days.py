@@ -97,7 +97,7 @@ def _read_summaries(summaries: Sequence[str | Path], method: Method) -> _Summari
 
 
 def counts_of_bin(classes: Sequence[str], counts: NDArray[np.int64], n_rois: int) -> BinValues:
-    """The counts of a bin with its `unclassified` ROIs: those that are in no class.
+    """Complete the counts of a bin with its `unclassified` ROIs, which are in no class.
 
     counts: one per class. A label set may have a class called `unclassified`: what it won is unclassified all the same.
     """
@@ -108,7 +108,7 @@ def counts_of_bin(classes: Sequence[str], counts: NDArray[np.int64], n_rois: int
 
 
 def _with_outcome(bins: pd.DataFrame, provenance: Mapping[str, Provenance]) -> pd.DataFrame:
-    """The bins of a day with the columns of the ledger: their status, and what was read of those that were wanted."""
+    """Add the columns of the ledger to the bins of a day: their status, and what was read for the wanted ones."""
     wanted = bins["status"] == WANTED
     nothing = Provenance("", ScoresStatus.NO_SCORES)
     outcome = [provenance.get(bin_id, nothing) for bin_id in bins["bin"]]
@@ -124,12 +124,12 @@ def _with_outcome(bins: pd.DataFrame, provenance: Mapping[str, Provenance]) -> p
 
 
 def _others(files: Mapping[str, str]) -> dict[str, str]:
-    """The parts of a day that do not hold the proof."""
+    """Return the parts of a day that do not hold the proof."""
     return {name: path for name, path in files.items() if name != "bins"}
 
 
 def proves_itself(bins: pd.DataFrame, summaries: Sequence[str | Path], files: Mapping[str, str], made_of: str) -> bool:
-    """Whether the parts of a day are those that `pool_abundance` would write, which says what the arguments are."""
+    """Tell whether the parts of a day are those that `pool_abundance` would write from the same arguments."""
     stated = proof.of_parquet(files["bins"]).get(proof.KEY)
     if not stated:
         return False
@@ -139,7 +139,7 @@ def proves_itself(bins: pd.DataFrame, summaries: Sequence[str | Path], files: Ma
 
 
 def pool(used: pd.DataFrame, found: Mapping[str, BinValues], method: Method) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Abundance of one day: sum of counts over sum of volumes, per group and class, and per group of classes.
+    """Compute the abundance of one day, sum of counts over sum of volumes, per class and per group of classes.
 
     used: the day's used bins. found: the counts of each of them. Returns the columns of abundance_long, sorted by
     group and class with `unclassified` last, and those of groups_long; no rows if there is no used bin.
@@ -169,7 +169,7 @@ def pool(used: pd.DataFrame, found: Mapping[str, BinValues], method: Method) -> 
 
 
 def _concentrations(pooled: Pooled, confidence: float) -> pd.DataFrame:
-    """The columns of counts and concentrations, a row per class or group of classes."""
+    """Compute the columns of counts and concentrations, a row per class or group of classes."""
     count, total = pooled.count.astype(int), pooled.ml_analyzed
     low, high = pooled.limits(confidence)
     wide_low, wide_high = pooled.dispersed_limits(confidence)
@@ -198,7 +198,7 @@ def _mean(degrees: Iterable[float]) -> float:
 
 
 def _unwrapped(longitudes: pd.Series) -> pd.Series:
-    """Longitudes that lie on both sides of 180 degrees, counted on beyond it, so that they can be averaged."""
+    """Count longitudes on beyond 180 degrees where they lie on both sides of it, so that they can be averaged."""
     if longitudes.max() - longitudes.min() > 180:
         return longitudes.where(longitudes >= 0, longitudes + 360)
     return longitudes
@@ -213,7 +213,7 @@ def merge_abundance(
     merged: Mapping[str, str],
     instead: Callable[[Collection[str]], str] | None = None,
 ) -> None:
-    """Put the days, in order, into the merged tables.
+    """Merge the days, in order, into the tables of the run.
 
     parts: by the names of the tables in the registry, the files of the days, or of shards. merged: likewise where the
     merged tables go. summaries: the folder of the scores summaries, for a message. instead: tells what the source has
@@ -253,7 +253,7 @@ def merge_abundance(
 
 
 def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: str | Path) -> str:
-    """Why there is no abundance at all: what became of the bins, with one of each kind, and what there is instead."""
+    """Explain why there is no abundance: what became of the bins, one of each kind, and what the source has instead."""
     counts = bins["status"].value_counts(sort=False)
     asked = bins.loc[bins["status"] == BinStatus.NO_SCORES, "bin"]
     first = bins.drop_duplicates("status")

@@ -29,7 +29,7 @@ def pool_periods(bins: str | Path, period: str, method: Method, path: str | Path
 
 
 def _spans(bins: str | Path, period: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Start and bin-level rows of each period; no more than one period's days are in memory."""
+    """Yield the start and the bin-level rows of each period; only the days of one period are in memory."""
 
     def start_of(times: pd.Series) -> pd.Series:
         starts = times.dt.tz_localize(None).dt.to_period(STARTS[period]).dt.start_time

@@ -19,7 +19,7 @@ Kept = dict[str, NDArray[np.int64]]  # class to the number of ROIs that each of 
 
 
 def count_kept(classes: tuple[str, ...], winners: Winners, precision: Precision) -> NDArray[np.int64]:
-    """A bin's winners that each threshold would keep, compared as `scores.count_classes` does.
+    """Count the winners of a bin that each threshold would keep, compared as `scores.count_classes` does.
 
     Returns the number of ROIs, in the shape (classes, THRESHOLDS).
     """
@@ -54,14 +54,14 @@ def write_part(kept: Mapping[tuple[str, ...], NDArray[np.int64]], path: str | Pa
 
 
 def _read_part(part: str | Path) -> pd.DataFrame:
-    """A day's part; or the merged table of many days, in the same shape."""
+    """Read a day's part, or the merged table of many days, in the same shape."""
     if Path(part).suffix == ".parquet":
         return pd.read_parquet(part)
     return table_files.read("threshold_sweep", part).pivot(index="class", columns="threshold", values="count")
 
 
 def merge_parts(parts: Iterable[str | Path], path: str | Path) -> None:
-    """Write the sum of the parts, of days or merged ones; of a class that never won the share is empty."""
+    """Write the sum of the parts, of days or merged ones. The share of a class that never won is empty."""
     total: Kept = {}
     for part in parts:
         rows = _read_part(part)

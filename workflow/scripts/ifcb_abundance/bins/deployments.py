@@ -33,13 +33,13 @@ class Deployment:
     depth: float | None
 
     def holds(self, instrument: int, time: datetime) -> bool:
-        """Whether the instrument was there at that time (UTC)."""
+        """Tell whether the instrument was there at that time (UTC)."""
         after = self.start is None or time >= self.start
         return instrument == self.instrument and after and (self.end is None or time < self.end)
 
 
 def read_deployments(path: str | Path) -> list[Deployment]:
-    """Deployments from a CSV with the columns COLUMNS: instrument numbers, UTC days or times, degrees, m.
+    """Read deployments from a CSV with the columns COLUMNS: instrument numbers, UTC days or times, degrees, m.
 
     Raises ConfigError, naming the file and the line, if it is not such a table, or if an instrument is in two places.
     """
@@ -59,7 +59,7 @@ def read_deployments(path: str | Path) -> list[Deployment]:
             raise ConfigError(f"{path}, line {line}: {error}") from None
         if any(_overlap(new, other) for other in deployments):
             raise ConfigError(
-                f"{path}, line {line}: instrument {new.instrument} is somewhere else at that time already"
+                f"{path}, line {line}: instrument {new.instrument} is in another place at that time already"
             )
         deployments.append(new)
     return deployments
@@ -102,7 +102,7 @@ def _overlap(one: Deployment, other: Deployment) -> bool:
 
 
 def unmatched(deployments: Sequence[Deployment], bins: pd.DataFrame) -> list[str]:
-    """The deployments during which none of the bins (columns instrument, sample_time) was sampled, as texts."""
+    """Name the deployments during which none of the bins (columns instrument, sample_time) was sampled."""
     import pandas as pd
 
     times = {name: of_one["sample_time"] for name, of_one in bins.groupby("instrument")}

@@ -57,12 +57,12 @@ def parse_bin_id(text: str) -> BinId:
 
 
 def bin_timestamp(bin_id: str) -> datetime:
-    """The time in a bin id (UTC). Raises ValueError as `parse_bin_id` does."""
+    """Return the time in a bin id (UTC). Raises ValueError as `parse_bin_id` does."""
     return parse_bin_id(bin_id).time
 
 
 def add_target(bin_id: str, target: int) -> str:
-    """The id of a ROI: `add_target("IFCB5_2012_028_081515", 3)` is `IFCB5_2012_028_081515_00003`.
+    """Make the id of a ROI: `add_target("IFCB5_2012_028_081515", 3)` is `IFCB5_2012_028_081515_00003`.
 
     target: the ROI's number in its bin, from 1. Raises ValueError for another number, or if this is not a bin id.
     """
@@ -72,7 +72,7 @@ def add_target(bin_id: str, target: int) -> str:
 
 
 def parse_roi_id(text: str) -> tuple[str, int]:
-    """Bin id and target of a ROI id, as `add_target` writes it. Raises ValueError for anything else."""
+    """Split a ROI id, as `add_target` writes it, into bin id and target. Raises ValueError for anything else."""
     match = _TARGET.fullmatch(text)
     if match is None or int(match[2]) < 1:
         raise ValueError(f"{text[:80]!r} is not a ROI id such as D20240215T150055_IFCB010_00002")

@@ -11,7 +11,7 @@ ZIP = "{folder}/{bin}.zip"
 
 
 def of_bin(folder: str | PurePath, pattern: str, bin_id: str) -> str:
-    """The path of a bin's file below `folder`, by SUMMARY or ZIP. Raises ValueError if this is no bin id."""
+    """Return the path of a bin's file below `folder`, by SUMMARY or ZIP. Raises ValueError if this is no bin id."""
     return f"{folder}/{pattern.format(folder=parse_bin_id(bin_id).folder, bin=bin_id)}"
 
 
@@ -28,64 +28,64 @@ class Layout:
 
     @property
     def results(self) -> str:
-        """All that is made of a dataset."""
+        """The folder of all that is made of a dataset."""
         return f"results/{self.dataset}"
 
     @property
     def shards(self) -> str:
-        """The tables of shards, a folder each."""
+        """The folder of the shards, each of which has a folder for its tables."""
         return f"{self.results}/shards"
 
     @property
     def tables(self) -> str:
-        """The merged tables of the run, run.json and the overview."""
+        """The folder of the merged tables, run.json and the overview."""
         return f"{self.shards}/{self.shard}" if self.shard else self.results
 
     @property
     def logs(self) -> str:
-        """The logs of rules."""
+        """The folder of the logs of rules."""
         return f"logs/{self.dataset}"
 
     @property
     def summaries(self) -> str:
-        """The scores summaries of bins."""
+        """The folder of the scores summaries of bins."""
         return f"{self.results}/bins"
 
     @property
     def features(self) -> str:
-        """The features summaries of bins."""
+        """The folder of the features summaries of bins."""
         return f"{self.results}/features"
 
     @property
     def images(self) -> str:
-        """The images of bins, as zips."""
+        """The folder of the images of bins, as zips."""
         return f"{self.results}/images"
 
     @property
     def examples(self) -> str:
-        """The images that montages show, as zips."""
+        """The folder of the images that montages show, as zips."""
         return f"{self.tables}/examples"
 
     @property
     def montages(self) -> str:
-        """The montages of classes."""
+        """The folder of the montages of classes."""
         return f"{self.tables}/montages"
 
     @property
     def figures(self) -> str:
-        """The figures."""
+        """The folder of the figures."""
         return f"{self.tables}/figures"
 
     @property
     def report(self) -> str:
-        """The parts of the report."""
+        """The folder of the parts of the report."""
         return f"{self.tables}/report"
 
     @property
     def exports(self) -> str:
-        """The files for repositories."""
+        """The folder of the files for repositories."""
         return f"{self.tables}/exports"
 
     def export(self, end: str) -> str:
-        """A file for a repository, such as `.nc` or `_erddap.xml` by its end."""
+        """Return the path of a file for a repository, by the end of its name: `.nc`, `_erddap.xml`."""
         return f"{self.exports}/{self.dataset}{end}"

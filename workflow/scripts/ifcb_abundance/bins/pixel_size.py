@@ -8,5 +8,5 @@ PixelSizes = Mapping[str, float]  # instrument such as IFCB10, or DEFAULT, to pi
 
 
 def pixels_of(instrument: str, sizes: PixelSizes) -> float:
-    """Pixels per um of an instrument."""
+    """Return the pixels per um of an instrument."""
     return sizes.get(instrument, sizes[DEFAULT])

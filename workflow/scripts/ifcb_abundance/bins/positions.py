@@ -26,7 +26,7 @@ class Positions:
 
 
 def has_position(bins: pd.DataFrame, accept_zero: bool) -> pd.Series:
-    """Whether each bin has a position.
+    """Tell which bins have a position.
 
     bins: columns latitude and longitude (degrees, NaN where unknown). accept_zero: whether 0,0 is one.
     """

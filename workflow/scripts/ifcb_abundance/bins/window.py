@@ -51,7 +51,7 @@ class Window:
     end: Bound | None
 
     def within(self, shard: str) -> "Window":
-        """The part of the window that lies in a year, `2012`, or a month, `2012-07`; ValueError if there is none."""
+        """Cut the window to a year, `2012`, or a month, `2012-07`. Raises ValueError if no day is left."""
         first, last = self._days()
         year, _, month = shard.partition("-")
         start = max(first, date(int(year), int(month or 1), 1))
@@ -61,7 +61,7 @@ class Window:
         return Window(Bound(start), Bound(end))
 
     def shards(self) -> dict[str, list[str]]:
-        """The years that the window touches, each with its months that the window touches."""
+        """List the years that the window touches, each with those of its months that it touches."""
         first, last = self._days()
         months = [f"{year:04d}-{month:02d}" for year in range(first.year, last.year + 1) for month in range(1, 13)]
         touched = [month for month in months if f"{first:%Y-%m}" <= month <= f"{last:%Y-%m}"]
@@ -73,13 +73,13 @@ class Window:
         return self.start.day, self.end.day
 
     def bins(self) -> Iterator[tuple[str, str]]:
-        """The bins that are ends of the window, each as the config's key and the bin's id."""
+        """Yield the bins that are ends of the window, each with its key of the config before it."""
         for key, bound in (("select.start", self.start), ("select.end", self.end)):
             if bound and bound.bin:
                 yield key, bound.bin
 
     def instants(self, sample_times: Mapping[str, datetime]) -> tuple[datetime | None, datetime | None]:
-        """The first and the last instant of the window (UTC), None where it is open.
+        """Return the first and the last instant of the window (UTC), None where it is open.
 
         sample_times: of the bins that are ends of it; the time in the id stands for a bin that is not there. Raises
         ValueError if the first is after the last.
@@ -95,7 +95,7 @@ class Window:
 
 
 def months(first: date, last: date) -> list[tuple[date, date]]:
-    """First and last day of each calendar month, or of the part of it, that lies from `first` to `last`."""
+    """List the first and last day of each calendar month, or part of a month, from `first` to `last`."""
     firsts = [
         date(year, month, 1)
         for year in range(first.year, last.year + 1)
@@ -106,7 +106,7 @@ def months(first: date, last: date) -> list[tuple[date, date]]:
 
 
 def month_of(day: date) -> tuple[date, date]:
-    """First and last day of the day's calendar month."""
+    """Return the first and last day of the day's calendar month."""
     return day.replace(day=1), _last_of_month(day)
 
 

@@ -26,7 +26,7 @@ WALKED_DEPTHS = (
 
 
 def identity(source: BinCatalog) -> dict[str, Any]:
-    """What the list of bins is read from: the source, and the size and time of each file, so that a new one is met."""
+    """Say what bins are listed from: the source, and size and time of each local file, so that changes show."""
     files = [stamp(path) for path in source.catalog_files()]
     return {**source.catalog_identity, **({"files": files} if files else {})}
 
@@ -72,7 +72,7 @@ def _list_bins(source: BinCatalog, window: Window) -> pd.DataFrame:
 
 
 def _tell_of_positions(source: BinCatalog, inside: pd.DataFrame) -> None:
-    """Warn of bins whose position does not count. Of raw ones, their headers' readers have told already."""
+    """Warn of bins whose position does not count. The reader of raw headers has warned of its own already."""
     noted = inside[inside["position_note"] != ""]
     if len(noted) and source.catalog_identity.get("catalog") != "raw":
         told = [f"{row['bin']}: {row['position_note']}" for row in noted.head(TOLD).to_dict("records")]
@@ -83,7 +83,7 @@ def _tell_of_positions(source: BinCatalog, inside: pd.DataFrame) -> None:
 
 
 def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
-    """Put the catalogs of shards, in order, into one. Raises NoBinsError if none has a bin."""
+    """Merge the catalogs of shards, in order. Raises NoBinsError if none has a bin."""
     merged = pd.concat([table_files.read("catalog", part) for part in parts], ignore_index=True)
     if merged.empty:
         raise NoBinsError("none of the shards has a bin: check dataset, select.start and select.end")
@@ -91,7 +91,7 @@ def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
 
 
 def in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
-    """The rows whose sample_time lies in the window, both ends included.
+    """Select the rows whose sample_time lies in the window, both ends included.
 
     A bin as an end stands for its sample_time, or for the time in its id if it is not among the rows. Raises
     CatalogError if the window ends before it starts.
@@ -110,7 +110,7 @@ def in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
 
 
 def _sample_times(rows: pd.DataFrame, window: Window) -> dict[str, datetime]:
-    """Of the bins that are ends of the window. Sources refuse a bin that they would have to list, and do not."""
+    """Look up the sample times of bins that are ends of the window. The source has refused those that it lacks."""
     found = {}
     for key, bin_id in window.bins():
         of_bin = rows.loc[rows["bin"] == bin_id, "sample_time"]

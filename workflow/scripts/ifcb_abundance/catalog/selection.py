@@ -17,7 +17,7 @@ log = logging.getLogger("ifcb.selection")
 
 
 def assess(catalog: pd.DataFrame, criteria: Select) -> pd.DataFrame:
-    """The catalog with `date` (UTC day of sample_time), `status` and `reason` for each bin.
+    """Add `date` (UTC day of sample_time), `status` and `reason` to the bins of the catalog.
 
     Status is `skipped`, `filtered`, `bad_volume` (the first of this order that applies) or WANTED. Latitude
     and longitude are NaN where they are no position.
@@ -71,22 +71,22 @@ def _warn_of_unknown(key: str, named: Sequence[str], known: pd.Series) -> None:
 
 @dataclass(frozen=True)
 class Selection:
-    """An assessed catalog, looked up by day: rules ask once per job, so each look-up is one of a dict."""
+    """An assessed catalog, looked up by day. Rules ask once per job, so each look-up is one of a dict."""
 
     path: Path
     criteria: Select
 
     @cached_property
     def bins(self) -> pd.DataFrame:
-        """All bins, as `assess` returns them."""
+        """Return all bins, as `assess` does."""
         return assess(table_files.read("catalog", self.path), self.criteria)
 
     @cached_property
     def days(self) -> dict[str, pd.DataFrame]:
-        """UTC day, ISO, to its bins, days in order."""
+        """Map each UTC day (ISO) to its bins, days in order."""
         return {str(day): rows.reset_index(drop=True) for day, rows in self.bins.groupby("date", sort=True)}
 
     @cached_property
     def wanted(self) -> dict[str, list[str]]:
-        """UTC day to the ids of the bins that are asked for; empty for a day without any."""
+        """Map each UTC day to the ids of its bins that are asked for, which may be none."""
         return {day: list(rows["bin"][rows["status"] == WANTED]) for day, rows in self.days.items()}

@@ -1,4 +1,4 @@
-"""Shards: parts of a window that is too long for one run, each with tables of its own, put together at the end."""
+"""Shards: parts of a window that is too long for one run. Each has tables of its own, which are merged at the end."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from ifcb_abundance.common.errors import ConfigError
 
 
 def find_shards(folder: str | Path, years: Mapping[str, Sequence[str]], config: Mapping[str, Any]) -> list[Path]:
-    """The folders of the shards that make up a window, in order: a year's own, or else those of its months.
+    """Find the shards that make up a window, in order: one for a year, or else those of its months.
 
     folder: where they are; years: as `Window.shards` gives them. Raises ConfigError, naming the shards, if some
     are missing or were made with another config.
@@ -33,20 +33,20 @@ def find_shards(folder: str | Path, years: Mapping[str, Sequence[str]], config: 
 
 
 def _record(folder: str | Path, shard: str) -> dict[str, Any]:
-    """The run.json of a shard, which is the last file to be made; empty if there is none."""
+    """Read the run.json of a shard, which is its last file to be made; empty if there is none."""
     path = Path(folder, shard, "run.json")
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return record
 
 
 def differing(made_with: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """The keys of two configs that are not the same, of those that say what is in a table."""
+    """Name the keys that differ between two configs, among those that decide what is in a table."""
     keys = sorted((set(made_with) | set(config)) - {"shard", "recheck", "report", "images", "export"})
     return [key for key in keys if _of_tables(made_with.get(key)) != _of_tables(config.get(key))]
 
 
 def _of_tables(section: Any) -> Any:
-    """A section of the config without what says whether empty tables are a success, which is asked of the whole."""
+    """Drop the key `allow_empty` from a section of the config: it is asked of all shards together."""
     if not isinstance(section, dict):
         return section
     return {key: value for key, value in section.items() if key != "allow_empty"}

@@ -29,7 +29,7 @@ NOT_LIVING = frozenset(
 
 
 def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
-    """Label to its traits, from a CSV with the columns of `class_table` in the table schemas; {} without a path.
+    """Read the traits of labels from a CSV with the columns of `class_table` in tables.yaml; {} without a path.
 
     The column `source` is for readers of the file and optional. Raises ConfigError, naming the file, if it is
     not such a table.
@@ -60,7 +60,7 @@ def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
 
 
 def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
-    """The traits of labels, one row each in the order given; empty where the table does not have the label."""
+    """Look up the traits of labels, a row each in the order given; empty where the table does not have the label."""
     import pandas as pd
 
     not_living = {"living": "no"}
@@ -73,7 +73,7 @@ def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
 
 
 def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
-    """Warn of, and return, the labels that a class table lacks: they count, but in no group."""
+    """Warn of the labels that a class table lacks, and return them. They count, but in no group."""
     unlisted = sorted(set(labels) - set(table)) if table else []
     if unlisted:
         log.warning(

@@ -12,9 +12,10 @@ log = logging.getLogger("ifcb.thresholds")
 
 
 def read_class_thresholds(path: str | Path) -> dict[str, float]:
-    """Thresholds of single classes from a CSV with the columns `class` and `threshold`, without blanks around labels.
+    """Read the thresholds of single classes from a CSV with the columns `class` and `threshold`.
 
-    Raises ConfigError, naming the file and the row, if it is not such a table with values from 0 to 1.
+    Blanks around labels are dropped. Raises ConfigError, naming the file and the row, if it is not such a table with
+    values from 0 to 1.
     """
     try:
         table = read_columns(Path(path).read_bytes())
@@ -44,7 +45,7 @@ def read_class_thresholds(path: str | Path) -> dict[str, float]:
 
 
 def warn_of_unknown(labels: Iterable[str], class_thresholds: Mapping[str, float]) -> list[str]:
-    """Warn of, and return, the classes of `class_thresholds` that are not among the labels: likely misspelt."""
+    """Warn of classes in `class_thresholds` that are not among the labels, and return them: likely misspelt."""
     unknown = sorted(set(class_thresholds) - set(labels))
     if unknown:
         log.warning(

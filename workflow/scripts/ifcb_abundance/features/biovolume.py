@@ -56,7 +56,7 @@ PARTS = made_by("merge_biovolume")  # the tables that are merged from days
 
 @dataclass(frozen=True)
 class Tally:
-    """Of one bin: sums per class, and the volume (um3) of each object that was measured, and of those that live.
+    """The sums of one bin per class, the volume (um3) of each measured object, and that of each living one.
 
     sums: count, n_measured, biovolume (um3) and carbon (pg, NaN for a class that is not known to live).
     """
@@ -67,12 +67,12 @@ class Tally:
 
 
 def cubic_um(biovolume: NDArray[np.float64], pixels_per_um: float) -> NDArray[np.float64]:
-    """Volumes (um3) of biovolumes in cubic pixels; NaN for 0, an image in which no blob was found."""
+    """Convert biovolumes in cubic pixels to um3; NaN for 0, an image in which no blob was found."""
     return np.where(biovolume > 0, biovolume, np.nan) / pixels_per_um**3
 
 
 def carbon(volume: NDArray[np.float64], diatom: bool) -> NDArray[np.float64]:
-    """Carbon (pg) of objects of a volume (um3, above 0 or NaN), by the formulae at the top of this module."""
+    """Compute the carbon (pg) of objects from their volume (um3, above 0 or NaN), by the formulae of this module."""
     small, large = (SMALL_DIATOMS, LARGE_DIATOMS) if diatom else (OTHERS, OTHERS)
     intercept, slope = (
         np.where(volume > LARGE_DIATOM, of_large, of_small) for of_small, of_large in zip(small, large, strict=True)
@@ -159,7 +159,7 @@ def _statement(summaries: Sequence[str | Path], files: Mapping[str, str], made_o
 
 
 def proves_itself(summaries: Sequence[str | Path], files: Mapping[str, str], made_of: str) -> bool:
-    """Whether the parts of a day are those that `pool_biovolume` would write, which says what the arguments are."""
+    """Tell whether the parts of a day are those that `pool_biovolume` would write from the same arguments."""
     stated = proof.of_json(files["proof"])
     return bool(stated) and stated == _statement(summaries, files, made_of)
 
@@ -186,7 +186,7 @@ def _account(
 def _pool_group(
     group: BinGroup, tallies: Mapping[str, Tally], class_table: ClassTable
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Of a day and group: rows of biovolume_long, biovolume_groups and size_spectrum; none without features."""
+    """Build the rows of biovolume_long, biovolume_groups and size_spectrum of one group; none without features."""
     bins = group.bins[group.bins["bin"].isin(list(tallies))]
     if bins.empty:
         return pd.DataFrame(), pd.DataFrame(), pd.DataFrame()
@@ -207,9 +207,9 @@ def _pool_group(
 
 
 def _concentrations(pooled: Pooled, living: NDArray[np.bool_]) -> pd.DataFrame:
-    """The columns of counts and concentrations, a row per class or group of classes; carbon for what lives."""
+    """Compute the columns of counts and concentrations, a row per class or group; carbon only for what lives."""
     count, n_measured = pooled.count.astype(np.int64), pooled.total("n_measured").astype(np.int64)
-    # Of classes that were looked for and not found it is zero; of objects of which none was measured it is not known.
+    # A class that was looked for and not found has zero; where no object was measured, it is not known.
     known = (count == 0) | (n_measured > 0)
     total = pooled.ml_analyzed
     return pd.DataFrame(
@@ -232,7 +232,7 @@ def merge_biovolume(
     failures_allowed: bool,
     summaries: str | Path,
 ) -> None:
-    """Put the days, in order, into the merged tables.
+    """Merge the days, in order, into the tables of the run.
 
     tables: by the names of the tables in the registry, the files of the days, or of shards; and the merged `ledger` and
     `catalog`. merged: likewise where the merged tables go. summaries: the folder of the features summaries, for a

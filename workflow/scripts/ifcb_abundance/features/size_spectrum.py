@@ -19,19 +19,19 @@ ALL, LIVING = "all", "living"
 
 
 def esd(volume: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Equivalent spherical diameter (um) of volumes (um3): (6 V / pi)^(1/3)."""
+    """Convert volumes (um3) to equivalent spherical diameters (um): (6 V / pi)^(1/3)."""
     diameter: NDArray[np.float64] = np.cbrt(6 * volume / np.pi)
     return diameter
 
 
 def size_bin(diameter: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The number of the bin of each diameter (um, above 0): bin k is from 2^(k/4), inclusive, to 2^((k+1)/4) um."""
+    """Number the bin of each diameter (um, above 0): bin k is from 2^(k/4), inclusive, to 2^((k+1)/4) um."""
     number: NDArray[np.int64] = np.floor(PER_OCTAVE * np.log2(diameter)).astype(np.int64)
     return number
 
 
 def spectrum(volumes: Mapping[str, NDArray[np.float64]], ml_analyzed: float) -> pd.DataFrame:
-    """The size spectra of the objects of some bins: rows of `size_spectrum` without date and group.
+    """Compute the size spectra of the objects of some bins: rows of `size_spectrum` without date and group.
 
     volumes: of each object (um3, above 0), under ALL and, where it is known what lives, under LIVING, which are among
     them. ml_analyzed: mL. A bin without objects between others has a row; no rows if there is no object.
@@ -53,9 +53,9 @@ def spectrum(volumes: Mapping[str, NDArray[np.float64]], ml_analyzed: float) -> 
 
 
 def drop_off(table: pd.DataFrame) -> float:
-    """The diameter (um) at which a spectrum is highest: the lower edge of the bin of the most objects per mL and um.
+    """Find the diameter (um) at which a spectrum is highest: the lower edge of its highest bin.
 
-    table: a spectrum of all objects, with columns esd_low_um and objects_per_ml_per_um, in order of size. Of bins that
-    are as high the smallest one.
+    table: a spectrum of all objects, with columns esd_low_um and objects_per_ml_per_um, in order of size. If several
+    bins are as high, the smallest counts.
     """
     return float(table["esd_low_um"].iloc[int(table["objects_per_ml_per_um"].to_numpy().argmax())])

@@ -94,7 +94,7 @@ class FeaturesProvenance:
 
 
 def read_features(bin_id: str, body: bytes) -> RoiFeatures:
-    """ROI numbers and biovolumes of a features file.
+    """Read the ROI numbers and biovolumes of a features file.
 
     Raises FeaturesError, naming the bin and the line, if the body is not a features file: a column is missing, a ROI is
     duplicate, a biovolume is negative or not a number, a line is truncated.
@@ -210,23 +210,23 @@ def summarize_features(
 
 
 def made_of(source: Source, bin_id: str, scores: Provenance) -> str:
-    """A checksum of what says which features a summary is of: its meaning, the source, and the bin's class scores."""
+    """Return a checksum of what decides which features a summary holds: version, source and class scores."""
     return proof.digest(VERSION, source.features_identity_of(bin_id), scores.status, scores.sha256)
 
 
 def proves_itself(source: Source, bin_id: str, summary: str | Path, path: str | Path) -> bool:
-    """Whether a file is the one that `summarize_features` would make; asks for nothing. summary: of the scores."""
+    """Tell whether a file is the one that `summarize_features` would make, without asking the source."""
     said, found = read_provenance(summary), proof.of_parquet(path)
     return said is not None and proof.holds(found.get(proof.KEY), made_of(source, bin_id, said))
 
 
 def said_of(path: str | Path) -> str:
-    """What a features summary says that it was made from, as text; empty if it is not one."""
+    """Read what a features summary was made from, as text; empty if it is not one."""
     return proof.of_parquet(path).get("ifcb", b"").decode()
 
 
 def _addressed(file: SourceFile, read: Callable[[], T]) -> T:
-    """What `read` returns; where it refuses the file, the message says where that is."""
+    """Return what `read` returns. If it refuses the file, the message gets the address."""
     try:
         return read()
     except (FeaturesError, ScoresError) as error:
@@ -234,7 +234,7 @@ def _addressed(file: SourceFile, read: Callable[[], T]) -> T:
 
 
 def _read_same_scores(source: Source, bin_id: str, digest: str) -> RoiWinners:
-    """The class of each ROI in the class scores that the summary was made from, else counts and sizes disagree."""
+    """Read the class of each ROI from the class scores that were counted, so that counts and sizes agree."""
     file = source.read_scores(bin_id)
     if file is None or sha256(file.body).hexdigest() != digest:
         now = "gone" if file is None else f"different now ({file.address})"
@@ -246,7 +246,7 @@ def _read_same_scores(source: Source, bin_id: str, digest: str) -> RoiWinners:
 
 
 def biovolume_of(rois: NDArray[np.int64], features: RoiFeatures) -> NDArray[np.float64]:
-    """The biovolume (cubic pixels) of each of the ROIs; NaN for one that the features do not have."""
+    """Look up the biovolume (cubic pixels) of each ROI; NaN for one that the features do not have."""
     order = np.argsort(features.rois)
     known, biovolume = features.rois[order], features.biovolume[order]
     if not len(known):
@@ -262,7 +262,7 @@ def write_features_summary(
     path: str | Path,
     made_of: str = "",
 ) -> None:
-    """Write a features summary; as described at the top of this module. made_of: as of the function of that name."""
+    """Write a features summary, as described at the top of this module. made_of: from the function `made_of`."""
     winners = winner_columns(provenance.classes, rois.score, rois.winner)
     table = pa.table(
         {"roi": pa.array(rois.rois), **winners, "biovolume": pa.array(biovolume, mask=np.isnan(biovolume))}

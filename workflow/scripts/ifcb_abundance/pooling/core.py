@@ -112,7 +112,7 @@ class Pooled:
         return widened_limits(self.count, self.dispersion, confidence)
 
     def over(self, members: Mapping[str, NDArray[np.bool_]]) -> "Pooled":
-        """The same bins with columns added up. members: new name to which of the columns belong to it.
+        """Add up columns. members: the name of a new column to which of the columns belong to it.
 
         A bin has a value if it has one in at least one of the columns.
         """
@@ -149,7 +149,7 @@ def pool_bins(found: Sequence[BinValues], volume: Floats) -> Pooled:
 def tabulate(
     pooled: Pooled, class_table: ClassTable, columns_of: Callable[[Pooled, NDArray[np.bool_]], pd.DataFrame]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of classes, with their traits, and the rows of groups of classes, of one group of bins.
+    """Build the rows of classes, with their traits, and of groups of classes, for one group of bins.
 
     pooled: per class. columns_of: makes a table's own columns, a row per column of the values it is given; it is also
     told which of them are known to live as a whole. The last of the groups is the total of what lives; a group without
@@ -169,7 +169,7 @@ def tabulate(
 
 
 def join_groups(tables: Sequence[pd.DataFrame], schema: str, group_by: Sequence[str]) -> pd.DataFrame:
-    """Put the rows of all groups of bins below each other, in the columns of the table `schema`."""
+    """Join the rows of all groups of bins, in the columns of the table `schema`."""
     filled = [table for table in tables if len(table)]
     if not filled:
         return table_files.empty(schema, group_by)

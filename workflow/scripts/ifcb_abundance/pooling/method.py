@@ -1,4 +1,4 @@
-"""How scores become abundance, and by what bins are grouped."""
+"""The method by which scores become abundance, and the columns that group bins."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,10 +45,10 @@ class Method:
 
     @property
     def group_columns(self) -> list[str]:
-        """The columns that bins are grouped by within the day, in the order of tables."""
+        """Return the columns that bins are grouped by within the day, in the order of tables."""
         return group_columns(self.group_by)
 
 
 def group_columns(group_by: Sequence[str]) -> list[str]:
-    """The columns of the config's `abundance.group_by`, in the order of tables."""
+    """Sort the columns of the config's `abundance.group_by` into the order of tables."""
     return [column for column in GROUPS if column in group_by]

@@ -41,7 +41,7 @@ Labels = tuple[str, ...]
 
 
 def read_packed(bin_id: str, body: bytes) -> tuple[Labels, NDArray[np.int64], NDArray[np.float64]]:
-    """Labels, ROI numbers and scores, of the shape (ROIs, classes), of a `.h5` or `.mat`.
+    """Read labels, ROI numbers and scores, of the shape (ROIs, classes), from a `.h5` or `.mat`.
 
     Raises ScoresError, naming the bin, if the file is not class scores, is not of this bin or is truncated.
     """
@@ -67,7 +67,7 @@ def read_packed(bin_id: str, body: bytes) -> tuple[Labels, NDArray[np.int64], ND
 
 
 def _checked(labels: Labels, rois: NDArray[Any], scores: NDArray[Any]) -> NDArray[np.int64]:
-    """The ROI numbers, if all three belong together."""
+    """Return the ROI numbers if all three belong together."""
     if not labels or scores.shape != (len(rois), len(labels)):
         raise ValueError(f"scores of the shape {scores.shape} for {len(rois)} ROIs and {len(labels)} classes")
     if scores.dtype.kind != "f":
@@ -118,7 +118,7 @@ def _read_matlab(body: bytes) -> tuple[Labels, NDArray[Any], NDArray[Any]]:
 
 
 def _elements(data: memoryview, order: Order) -> Iterator[Element]:
-    """Each a tag of kind and length, and so many bytes, filled up to 8; up to four bytes fit into the tag."""
+    """Yield elements: a tag of kind and length, then that many bytes, padded to 8. Up to four fit into the tag."""
     at = 0
     while at + 8 <= len(data):
         kind, length = struct.unpack_from(f"{order}II", data, at)
@@ -132,7 +132,7 @@ def _elements(data: memoryview, order: Order) -> Iterator[Element]:
 
 
 def _array(data: memoryview, order: Order) -> tuple[str, int, tuple[int, ...], Iterator[Element]]:
-    """Name, class (of complex numbers another one) and shape of an array, and the elements that it is made of."""
+    """Read the name, class (complex numbers have their own) and shape of an array, and its elements."""
     inner = _elements(data, order)
     head = [bytes(part) for _, part in islice(inner, 3)]
     if len(head) < 3:
@@ -190,7 +190,7 @@ def _read_hdf5(bin_id: str, body: bytes) -> tuple[Labels, NDArray[Any], NDArray[
 
 
 def _dataset(file: Any, name: str, body: bytes) -> Any:
-    """A dataset that can be read: of this file itself, of a plain type, and no larger than what is there."""
+    """Check that a dataset can be read: it is in this file, of a plain type, and no larger than the file allows."""
     import h5py
 
     if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
@@ -218,7 +218,7 @@ def _in_one_piece(data: Any, body: bytes, item: int) -> list[bytes]:
 
 
 def _chunks(data: Any, name: str, item: int) -> Iterator[bytes]:
-    """What is stored in the chunks. Refuses one that does not hold what it has to: the library would not stop there."""
+    """Read what the chunks hold. Refuses a chunk of the wrong size, at which the library would not stop."""
     plan = data.id.get_create_plist()
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     if not set(filters) <= FILTERS:
@@ -236,7 +236,7 @@ def _chunks(data: Any, name: str, item: int) -> Iterator[bytes]:
 
 
 def _heap_texts(body: bytes) -> list[bytes]:
-    """All texts of any length that the file holds. Refuses a damaged heap of them: reading it would never end.
+    """Read all texts of variable length. Refuses a damaged heap of them, which would be read for ever.
 
     By the format specification, III.E: HEAP, the size of the whole from there; then objects of index, count,
     size and contents, in multiples of 8 bytes. Index 0 is the free space, and its size includes its head.
@@ -273,7 +273,7 @@ def _bins_said(holder: Any, texts: list[bytes]) -> list[str]:
 
 
 def _attribute(holder: Any, name: str) -> list[Any]:
-    """A text or several ones. Of another type it would not be safe to read.
+    """Read one text or several. Reading any other type would not be safe.
 
     Of texts of any length (the labels of version 2) the library takes what memory a damaged one says, some 2 GB.
     """

@@ -69,7 +69,7 @@ class Provenance:
 
 @lru_cache(maxsize=64)
 def label_set(classes: tuple[str, ...]) -> str:
-    """What a label set is called, such as `109 classes 1f0c3a9e`: the same for the same labels, in whatever order.
+    """Name a label set, such as `109 classes 1f0c3a9e`. The same labels in any order have the same name.
 
     The digits are the first of the SHA-256 of the labels, sorted, as JSON.
     """
@@ -108,7 +108,7 @@ class RoiWinners:
 
 
 def read_score_file(bin_id: str, file: SourceFile) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Label set and scores of a score file of any kind, told by the end of its address: as `read_scores`.
+    """Read a score file of any kind, known by the end of its address. Returns what `read_scores` returns.
 
     A dashboard's addresses all end with `.csv`: what a server sends never gets to the readers of binary files.
     """
@@ -117,7 +117,7 @@ def read_score_file(bin_id: str, file: SourceFile) -> tuple[tuple[str, ...], NDA
 
 
 def read_rois(bin_id: str, file: SourceFile) -> RoiWinners:
-    """The winning class of each ROI in a score file of any kind. Raises ScoresError as `read_score_file` does."""
+    """Find the winning class of each ROI in a score file of any kind. Raises ScoresError as `read_score_file` does."""
     if file.address.endswith(PACKED):
         classes, rois, scores = _read_packed(bin_id, file.body)
     else:
@@ -137,7 +137,7 @@ def _read_packed(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.
 
 
 def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Label set and scores of a `{bin}_class_scores.csv`.
+    """Read the label set and the scores of a `{bin}_class_scores.csv`.
 
     Returns (classes, scores): scores has the shape (ROIs, classes), NaN where a score is missing. Raises
     ScoresError, naming the bin, if the body is not a score file of this bin, with scores from 0 to 1.
@@ -147,7 +147,7 @@ def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.f
 
 
 def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, NDArray[np.float64]]:
-    """As `read_scores`, and with the ROI numbers as they are written."""
+    """Read what `read_scores` reads, and the ROI numbers as they are written."""
     if not body.strip():
         raise ScoresError(f"bin {bin_id}: not class scores: the file is empty")
     start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
@@ -203,7 +203,7 @@ def _check_separators(bin_id: str, header: str) -> None:
 
 
 def _odd_line(rows: bytes, names: Sequence[str]) -> str:
-    """The first line that has too many or too few cells, or a cell that is no number; empty if there is none."""
+    """Describe the first line with a wrong number of cells or a cell that is no number; empty if none is wrong."""
     lines = csv.reader(io.StringIO(rows.decode("utf-8", "replace"), newline=""))
     try:
         for row in lines:
@@ -243,7 +243,7 @@ def _check_range(bin_id: str, classes: Sequence[str], scores: NDArray[np.float64
 
 @lru_cache(maxsize=16)
 def _convert_options(n_classes: int) -> pyarrow.csv.ConvertOptions:
-    """Columns go by position, so that no label can be mistaken for another."""
+    """Name columns by position, so that no label can be mistaken for another."""
     types = {"0": pa.string(), **{str(i): pa.float64() for i in range(1, n_classes + 1)}}
     return pyarrow.csv.ConvertOptions(column_types=types, null_values=MISSING)
 
@@ -261,7 +261,7 @@ def _check_quotes(bin_id: str, body: bytes, start: int) -> None:
 
 
 def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The numbers in the ids, if they are those of different ROIs of this bin."""
+    """Return the numbers in the ids, if they are those of different ROIs of this bin."""
     numbers = pc.utf8_slice_codeunits(pids, len(bin_id) + 1)
     own = pc.fill_null(pc.and_(pc.starts_with(pids, f"{bin_id}_"), pc.ascii_is_decimal(numbers)), False)
     if not pc.all(own).as_py():
@@ -273,7 +273,7 @@ def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def best_scores(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], dict[Precision, NDArray[np.intp]]]:
-    """Of scores of the shape (ROIs, classes), NaN for missing ones, each ROI's highest and the class that has it.
+    """Find each ROI's highest score and its class, in scores of the shape (ROIs, classes), NaN for missing ones.
 
     The highest valid score wins, the first class among equals, in each precision by itself; -1 without any.
     """
@@ -317,10 +317,10 @@ def count_classes(
     class_thresholds: Mapping[str, float],
     precision: Precision,
 ) -> NDArray[np.int64]:
-    """ROIs per class whose winning score reaches the class's threshold, in the order of `classes`.
+    """Count the ROIs per class whose winning score reaches the class's threshold, in the order of `classes`.
 
     threshold: for classes that `class_thresholds` does not name. Both sides are rounded to `precision`
-    and compared by `>=`. What is missing to the number of ROIs is unclassified.
+    and compared by `>=`. All other ROIs are unclassified.
     """
     if not classes:
         return np.zeros(0, dtype=np.int64)
@@ -333,7 +333,7 @@ def count_classes(
 def classify_rois(
     rois: RoiWinners, threshold: float, class_thresholds: Mapping[str, float], precision: Precision
 ) -> list[str]:
-    """The class of each ROI, UNCLASSIFIED below its threshold: what `count_classes` counts."""
+    """Name the class of each ROI, UNCLASSIFIED below its threshold, as `count_classes` counts them."""
     needed = np.array([class_thresholds.get(name, threshold) for name in rois.classes]).astype(precision)
     winner = rois.winner[precision]
     kept = (winner >= 0) & (rois.score.astype(precision) >= needed[winner])
@@ -373,12 +373,12 @@ def summarize_scores(source: ScoreReader, bin_id: str, path: str | Path, record_
 
 
 def made_of(source: ScoreReader, bin_id: str) -> str:
-    """A checksum of what says which scores a summary is of: the meaning of summaries, and the source."""
+    """Return a checksum of what decides which scores a summary holds: the version of summaries and the source."""
     return proof.digest(VERSION, source.scores_identity_of(bin_id))
 
 
 def proves_itself(source: ScoreReader, bin_id: str, path: str | Path) -> bool:
-    """Whether a file is the summary of this bin that `summarize_scores` would make of this source; asks for nothing."""
+    """Tell whether a file is the summary that `summarize_scores` would make, without asking the source."""
     found = proof.of_parquet(path)
     said = _said(found)
     if said is None or said.bin != bin_id:
@@ -400,7 +400,7 @@ def _provenance(said: dict[str, Any]) -> Provenance:
 
 
 def read_provenance(path: str | Path) -> Provenance | None:
-    """What a scores summary was made from, without its rows; None if it is not a summary."""
+    """Read what a scores summary was made from, without its rows; None if it is not a summary."""
     return _said(proof.of_parquet(path))
 
 
@@ -410,7 +410,7 @@ def _origin(file: SourceFile) -> dict[str, Any]:
 
 
 def write_summary(provenance: Provenance, winners: Winners, path: str | Path, made_of: str = "") -> None:
-    """Write a scores summary; as described at the top of this module. made_of: as of the function of that name."""
+    """Write a scores summary, as described at the top of this module. made_of: from the function `made_of`."""
     table = pa.table(
         {
             **winner_columns(provenance.classes, winners.score, winners.winner),
@@ -443,7 +443,7 @@ def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
 def winner_columns(
     classes: tuple[str, ...], score: NDArray[np.float64], winner: Mapping[Precision, NDArray[np.intp]]
 ) -> dict[str, pa.Array]:
-    """Winners, as of Winners, as columns of a file; what they mean is at the top of this module."""
+    """Turn winners, as in Winners, into columns of a file. The top of this module says what they mean."""
     labels = pa.array(classes, pa.string())
 
     def named(indices: NDArray[np.intp], absent: NDArray[np.bool_]) -> pa.DictionaryArray:
@@ -461,7 +461,7 @@ def winner_columns(
 def read_winner_columns(
     table: pa.Table, classes: tuple[str, ...]
 ) -> tuple[NDArray[np.float64], dict[Precision, NDArray[np.intp]]]:
-    """Score and winner, as of Winners, from the columns that `winner_columns` made."""
+    """Read score and winner, as in Winners, from the columns that `winner_columns` made."""
     position = {name: i for i, name in enumerate(classes)}
 
     def indices(column: str) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""Tables of the same columns put one behind the other, line by line."""
+"""Tables of the same columns are joined line by line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from ifcb_abundance.common.errors import TableError
 
 
 def concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:
-    """Put tables of the same columns, one behind the other, into the file `whole`; raises TableError for others."""
+    """Join tables of the same columns, in order, in the file `whole`. Raises TableError if columns differ."""
     header = ",".join(columns)
     with whole.open("w", encoding="utf-8", newline="") as out:
         out.write(header + "\n")
@@ -20,7 +20,5 @@ def concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path
                     )
                 rows = lines.read()
                 if rows and not rows.endswith("\n"):
-                    raise TableError(
-                        f"{part}: it is truncated in the middle of a line; delete it to have it made again"
-                    )
+                    raise TableError(f"{part}: it is truncated within a line; delete it to have it made again")
                 out.write(rows)

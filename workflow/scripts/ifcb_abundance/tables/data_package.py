@@ -1,4 +1,4 @@
-"""The description of the results that is handed on with them: a Frictionless data package."""
+"""The description of the results that goes with them: a Frictionless data package."""
 
 import json
 from collections.abc import Mapping, Sequence

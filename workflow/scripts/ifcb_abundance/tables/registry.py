@@ -39,11 +39,11 @@ class Table:
     updated: bool = False
 
     def merged_in(self, folder: str) -> str:
-        """The path of the merged file."""
+        """Return the path of the merged file."""
         return f"{folder}/{self.merged}"
 
     def part_in(self, folder: str, date: str = "{date}") -> str:
-        """The path of a day's part; with the wildcard of rules if no date (ISO) is given."""
+        """Return the path of a day's part, with the wildcard of rules if no date (ISO) is given."""
         return f"{folder}/{self.part.format(date=date)}"
 
 
@@ -87,18 +87,18 @@ TABLES = {
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
     )
 }
-# The parts of a day that are made of features, their proof: it says what they were made of. Of the other parts of a
-# day one says it itself.
+# The proof of the parts of a day that are made of features: it says what they were made of. The other parts of a day
+# need none, since one of them says it itself.
 FEATURES_PROOF = "features_ledger/{date}.json"
 
 
 def made_by(rule: str) -> dict[str, Table]:
-    """The tables that a rule makes, by name."""
+    """Return the tables that a rule makes, by name."""
     return {table.name: table for table in TABLES.values() if table.made_by == rule}
 
 
 def wanted(period: str, features: bool, whole: bool) -> list[Table]:
-    """The tables that a run makes without being asked for them by name.
+    """List the tables that a run makes without being asked for them by name.
 
     period: the config's `abundance.period`. features: those of features are wanted. whole: the run is not of a shard.
     """
@@ -113,5 +113,5 @@ def wanted(period: str, features: bool, whole: bool) -> list[Table]:
 
 
 def described(tables: Iterable[Table]) -> dict[str, str]:
-    """File to schema of those of the tables that datapackage.json describes, but the wide one: classes are columns."""
+    """Map files to schemas for datapackage.json. The wide table is not among them: its columns are classes."""
     return {table.merged: table.schema for table in tables if table.described and table.schema != "abundance_wide"}

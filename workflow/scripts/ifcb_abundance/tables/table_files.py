@@ -1,7 +1,7 @@
 """Tables as CSV files, checked against their schema when they are written and when they are read.
 
-Texts of others, such as a cruise or a tag, may begin as a formula of spreadsheets does. In CSV files an apostrophe
-stands before those; whoever reads a table here, or from Parquet, has the text itself.
+A cruise, a tag or another text from elsewhere may begin like a formula of spreadsheets. CSV files put an apostrophe
+before it. Whoever reads a table here, or from Parquet, gets the text itself.
 """
 
 import io
@@ -39,17 +39,17 @@ ARROW = {
 
 @cache
 def schema(table: str) -> dict[str, dict[str, Any]]:
-    """The table's columns: name to its entry in tables.yaml, in order."""
+    """Return the columns of a table, in order: name to its entry in tables.yaml."""
     return {entry["name"]: entry for entry in TABLES[table]["fields"]}
 
 
 def title(table: str) -> str:
-    """What a row of the table is, in a sentence."""
+    """Return what a row of the table is, in a sentence."""
     return str(TABLES[table]["title"])
 
 
 def columns(table: str, groups: Sequence[str] = ()) -> list[str]:
-    """The names of the table's columns; of those that depend on the grouping, the given ones."""
+    """List the columns of a table. Those that depend on the grouping are in it if they are in `groups`."""
     return [name for name, entry in schema(table).items() if not entry.get("group") or name in groups]
 
 
@@ -66,7 +66,7 @@ def write(frame: pd.DataFrame, table: str, path: str | Path) -> None:
 
 
 def as_csv(frame: pd.DataFrame, table: str, where: str) -> str:
-    """What `write` would write, as text. where: what the message of an error calls it."""
+    """Return what `write` would write, as text. where: what the message of an error calls it."""
     check(frame, table, where)
     text = io.StringIO()
     _to_csv(frame, table, text)
@@ -88,12 +88,12 @@ def _to_csv(frame: pd.DataFrame, table: str, file: Path | io.StringIO) -> None:
 
 
 def cells(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """The frame with its texts as cells of a CSV file that no spreadsheet runs."""
+    """Guard the texts of a frame so that no spreadsheet runs them as formulas."""
     return _with_texts(frame, table, guarded)
 
 
 def cells_of_batch(batch: pa.RecordBatch, change: Callable[[str], str] = guarded) -> pa.RecordBatch:
-    """Likewise rows of Arrow; or, with `unguarded`, the texts of such cells."""
+    """Guard the texts of rows of Arrow likewise; or, with `unguarded`, undo it."""
     for number, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
         if pa.types.is_string(column.type) and (changed := _changed(pc.unique(column).to_pylist(), change)):
             texts = pa.array([changed.get(text, text) for text in column.to_pylist()], column.type)
@@ -110,19 +110,19 @@ def _with_texts(frame: pd.DataFrame, table: str, change: Callable[[str], str]) -
 
 
 def _changed(texts: Iterable[Any], change: Callable[[str], str]) -> dict[str, str]:
-    """Those of the different texts of a column that are others afterwards; hardly ever any."""
+    """Map the texts that `change` changes to what they become. There are hardly ever any."""
     texts = [text for text in texts if isinstance(text, str)]
     return {text: new for text in texts if (new := change(text)) != text} if any_formula(texts) else {}
 
 
 def empty(table: str, groups: Sequence[str] = ()) -> pd.DataFrame:
-    """The table without rows."""
+    """Return the table without rows."""
     entries = schema(table)
     return pd.DataFrame({name: pd.Series(dtype=DTYPES[entries[name]["type"]]) for name in columns(table, groups)})
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], table: str) -> pd.DataFrame:
-    """The table of rows that may lack columns: texts are empty there, all else is missing. Times are UTC."""
+    """Build a table from rows that may lack columns: texts are empty there, all else is missing. Times are UTC."""
     frame = pd.DataFrame(rows, columns=columns(table))
     for name, entry in schema(table).items():
         if DTYPES[entry["type"]] == "str" and entry["type"] != "datetime":
@@ -150,7 +150,7 @@ def read(table: str, path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame
 
 
 def from_csv(body: bytes, table: str, where: str) -> pd.DataFrame:
-    """What `as_csv` wrote. Raises TableError, naming `where`, if it does not agree with the schema."""
+    """Read what `as_csv` wrote. Raises TableError, naming `where`, if it does not agree with the schema."""
     try:
         frame = _typed(table, io.BytesIO(body))
     except (ValueError, TypeError) as error:
@@ -160,7 +160,7 @@ def from_csv(body: bytes, table: str, where: str) -> pd.DataFrame:
 
 
 def arrow_schema(table: str, groups: Sequence[str] = ()) -> pa.Schema:
-    """The table's columns as they are in Parquet files."""
+    """Return the columns of a table as they are in Parquet files."""
     entries = schema(table)
     return pa.schema([(name, ARROW[entries[name]["type"]]) for name in columns(table, groups)])
 
@@ -234,7 +234,7 @@ def _check_column(frame: pd.DataFrame, name: str, entry: dict[str, Any], where: 
 
 
 def _is_right(value: Any, rules: Mapping[str, Any]) -> bool:
-    """Whether a text, or a time, obeys the rules; missing is as empty."""
+    """Tell whether a text or a time obeys the rules. A missing one counts as empty."""
     if pd.isna(value) or value == "":
         value = ""
         if rules.get("required"):
