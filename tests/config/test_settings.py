@@ -336,8 +336,25 @@ def test_a_fault_has_the_place_of_its_key() -> None:
     given = config(select__start="2024-04-31", classify__treshold=1, select__end="2024-05-01")
     with pytest.raises(ConfigError) as refused:
         resolve(given, {"classify.treshold": "my.yaml, line 7", "select.end": "my.yaml, line 3"})
-    (line,) = str(refused.value).splitlines()[1:]
+    first, line = str(refused.value).splitlines()
+    assert first == "Invalid configuration in my.yaml:"
     assert line.startswith("  my.yaml, line 7: classify.treshold: unknown key")
+
+
+@pytest.mark.parametrize(
+    ("places", "named"),
+    [
+        ({"classify.threshold": "my, own.yaml, line 7", "dataset": "other.yaml, line 1"}, " in my, own.yaml"),
+        ({"classify.threshold": "--config", "dataset": "my.yaml, line 1"}, " in --config"),
+        ({"dataset": "a.yaml, line 1", "select.end": "b.yaml, line 3"}, " in a.yaml, b.yaml"),
+        ({}, ""),
+    ],
+)
+def test_the_first_line_names_the_file_that_the_fault_is_in(places: dict[str, str], named: str) -> None:
+    """Or all files that were given, where a default is at fault."""
+    with pytest.raises(ConfigError) as refused:
+        resolve(config(classify__threshold=2), places)
+    assert str(refused.value).splitlines()[0] == f"Invalid configuration{named}:"
 
 
 # --- paths ---

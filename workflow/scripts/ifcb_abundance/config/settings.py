@@ -32,7 +32,8 @@ def resolve(config: Mapping[str, Any], places: Mapping[str, str] | None = None) 
         if not faults:
             return resolved
     where = places or {}
-    raise refusal(*(with_place(fault, where) for fault in faults), files=files_of(where))
+    at_fault = {key: place for key, place in where.items() if any(fault.startswith(f"{key}: ") for fault in faults)}
+    raise refusal(*(with_place(fault, where) for fault in faults), files=files_of(at_fault or where))
 
 
 def _missing(config: Mapping[str, Any]) -> Iterator[str]:
