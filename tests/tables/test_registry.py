@@ -75,3 +75,8 @@ def test_the_readme_lists_the_tables_and_the_folders_of_parts() -> None:
             assert f"`{table.merged}`" in listed
         if table.part and table.when == When.ALWAYS:
             assert f"`{table.part.split('/')[0]}/`" in listed
+
+
+def test_rules_take_the_files_of_tables_from_here() -> None:
+    names = "|".join(re.escape(table.merged) for table in TABLES.values())
+    assert re.findall(rf"/(?:{names})[\"']", RULES) == []

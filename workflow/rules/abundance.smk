@@ -4,7 +4,7 @@ from ifcb_abundance.report import run_record
 
 rule pool_abundance:
     input:
-        catalog=ancient(f"{TABLES}/catalog.csv"),  # the params have what it says of the day
+        catalog=ancient(MERGED["catalog"]),  # the params have what it says of the day
         summaries=summaries_of_day,
     output:
         **{name: table.part_in(RESULTS) for name, table in OF_DAYS.items()},
@@ -40,11 +40,11 @@ OF_MERGED = {
 rule merge_abundance:
     input:
         **{name: lambda wildcards, name=name: all_parts(name) for name in OF_DAYS},
-        catalog=f"{TABLES}/catalog.csv",
+        catalog=MERGED["catalog"],
     output:
-        **{name: table.merged_in(TABLES) for name, table in OF_DAYS.items() if name != "coverage"},
+        **{name: MERGED[name] for name in OF_DAYS if name != "coverage"},
         coverage=report(
-            OF_DAYS["coverage"].merged_in(TABLES),
+            MERGED["coverage"],
             category="Tables",
             caption="../report/coverage.rst",
             labels={"table": "coverage", "form": "CSV"},
@@ -62,11 +62,11 @@ rule merge_abundance:
 
 rule record_run:
     input:
-        catalog=f"{TABLES}/catalog.csv",
-        ledger=f"{TABLES}/ledger.csv",
-        abundance=f"{TABLES}/abundance_long.csv",
+        catalog=MERGED["catalog"],
+        ledger=MERGED["ledger"],
+        abundance=MERGED["abundance"],
     output:
-        f"{TABLES}/run.json",
+        LAYOUT.run_record,
     log:
         f"{LOGS}/record_run.log",
     localrule: True

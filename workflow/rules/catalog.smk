@@ -6,7 +6,7 @@ checkpoint list_catalog:
         files_of_catalog,
     output:
         # update: the old list stays if a new one is unavailable
-        catalog=update(f"{TABLES}/catalog.csv"),
+        catalog=update(MERGED["catalog"]),
     log:
         f"{LOGS}/list_catalog.log",
     localrule: True

@@ -69,7 +69,8 @@ if REPORT_WANTED is None:
     REPORT_WANTED = CONFIG.source.kind == "directory" and CONFIG.source.path == DEMO
 
 SHOWN_FIGURES = registry.figure_names(FEATURES_WANTED)
-# The tables that are merged from days: of class scores, and of features.
+# All tables by name, then those that are merged from days: of class scores, and of features.
+MERGED = {name: table.merged_in(TABLES) for name, table in table_registry.TABLES.items()}
 OF_DAYS = table_registry.made_by("merge_abundance")
 OF_FEATURE_DAYS = table_registry.made_by("merge_biovolume")
 DESCRIBED = table_registry.described(table_registry.wanted(PERIOD, FEATURES_WANTED, whole=True))
@@ -88,8 +89,8 @@ def targets(wildcards=None):
     """The complete results of a run; a shard has no other shapes of them."""
     whole = TABLES == RESULTS
     tables = [table.merged_in(TABLES) for table in table_registry.wanted(PERIOD, FEATURES_WANTED, whole)]
-    tables += [f"{TABLES}/{name}" for name in ("run.json", "overview.rst", *(["datapackage.json"] if whole else []))]
-    shown = [*figure_files(), f"{TABLES}/report.html"] if REPORT_WANTED and whole else []
+    tables += [LAYOUT.run_record, LAYOUT.overview, *([LAYOUT.description] if whole else [])]
+    shown = [*figure_files(), LAYOUT.report_page] if REPORT_WANTED and whole else []
     shown += [MONTAGES] if CONFIG.images.make and whole else []
     return tables + shown + [EXPORTS[name] for name in CONFIG.export.formats if whole]
 

@@ -22,17 +22,17 @@ EXPORTS = {
     "erddap": LAYOUT.export("_erddap.xml"),
 }
 OF_EXPORTS = {
-    "abundance": f"{TABLES}/abundance_long.csv",
-    "coverage": f"{TABLES}/coverage.csv",
-    "catalog": f"{TABLES}/catalog.csv",
-    "ledger": f"{TABLES}/ledger.csv",
+    "abundance": MERGED["abundance"],
+    "coverage": MERGED["coverage"],
+    "catalog": MERGED["catalog"],
+    "ledger": MERGED["ledger"],
 }
 
 
 rule export_netcdf:
     input:
         **OF_EXPORTS,
-        run=ancient(f"{TABLES}/run.json"),  # only for the date of the catalog, which is an input itself
+        run=ancient(LAYOUT.run_record),  # only for the date of the catalog, which is an input itself
     output:
         EXPORTS["netcdf"],
     log:
@@ -56,7 +56,7 @@ rule export_netcdf:
 rule export_darwin_core:
     input:
         **OF_EXPORTS,
-        run=ancient(f"{TABLES}/run.json"),
+        run=ancient(LAYOUT.run_record),
     output:
         EXPORTS["darwin_core"],
     log:

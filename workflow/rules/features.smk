@@ -35,7 +35,7 @@ rule summarize_features:
 
 rule pool_biovolume:
     input:
-        catalog=ancient(f"{TABLES}/catalog.csv"),  # the params have what it says of the day
+        catalog=ancient(MERGED["catalog"]),  # the params have what it says of the day
         summaries=features_of_day,
     output:
         **{name: table.part_in(RESULTS) for name, table in OF_FEATURE_DAYS.items()},
@@ -65,10 +65,10 @@ OF_FEATURES = {
 rule merge_biovolume:
     input:
         **{name: lambda wildcards, name=name: all_parts(name) for name in OF_FEATURE_DAYS},
-        ledger=f"{TABLES}/ledger.csv",
-        catalog=f"{TABLES}/catalog.csv",
+        ledger=MERGED["ledger"],
+        catalog=MERGED["catalog"],
     output:
-        **{name: table.merged_in(TABLES) for name, table in OF_FEATURE_DAYS.items()},
+        **{name: MERGED[name] for name in OF_FEATURE_DAYS},
     log:
         f"{LOGS}/merge_biovolume.log",
     localrule: True
@@ -83,7 +83,7 @@ rule merge_biovolume:
 rule features:
     input:
         targets,
-        [table.merged_in(TABLES) for table in OF_FEATURE_DAYS.values()],
+        [MERGED[name] for name in OF_FEATURE_DAYS],
         figure_files([figure.name for figure in registry.FIGURES.values() if figure.needs_features]),
         parts,
         parts_of_features,

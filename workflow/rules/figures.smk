@@ -34,7 +34,7 @@ for figure in registry.FIGURES.values():
         name:
             f"draw_{figure.name}"
         input:
-            **{table: table_registry.TABLES[table].merged_in(TABLES) for table in figure.tables},
+            **{table: MERGED[table] for table in figure.tables},
             scripts=rules.bundle_scripts.output[0],
         output:
             **{

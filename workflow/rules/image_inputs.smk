@@ -76,7 +76,7 @@ def files_of_examples(wildcards):
 
 def is_among_all(bin_id):
     """Whether a bin's images are wanted because all are. Such a bin is excluded if it has no raw files."""
-    listed = Path(f"{TABLES}/image_bins.csv")
+    listed = Path(MERGED["image_bins"])
     return not IMAGES["bins"] and listed.exists() and bin_id in read_image_bins(listed, listed.stat().st_mtime_ns)
 
 

@@ -12,9 +12,9 @@ exampled = Progress("bins of montages", lambda: jobs_to_do("extract_examples"))
 
 checkpoint list_images:
     input:
-        f"{TABLES}/bins_long.parquet",
+        MERGED["bins"],
     output:
-        f"{TABLES}/image_bins.csv",
+        MERGED["image_bins"],
     log:
         f"{LOGS}/list_images.log",
     localrule: True
@@ -61,10 +61,10 @@ rule images:
 
 checkpoint choose_examples:
     input:
-        ledger=f"{TABLES}/ledger.csv",
-        abundance=f"{TABLES}/abundance_long.csv",
+        ledger=MERGED["ledger"],
+        abundance=MERGED["abundance"],
     output:
-        f"{TABLES}/montages.csv",
+        MERGED["montages"],
     log:
         f"{LOGS}/choose_examples.log",
     localrule: True
@@ -82,7 +82,7 @@ checkpoint choose_examples:
 rule extract_examples:
     input:
         files_of_examples,
-        chosen=ancient(f"{TABLES}/montages.csv"),  # the params have what it says of the bin
+        chosen=ancient(MERGED["montages"]),  # the params have what it says of the bin
     output:
         f"{LAYOUT.examples}/{ZIP}",
     log:
@@ -108,7 +108,7 @@ rule extract_examples:
 
 rule draw_montages:
     input:
-        chosen=f"{TABLES}/montages.csv",
+        chosen=MERGED["montages"],
         examples=example_zips,
     output:
         report(

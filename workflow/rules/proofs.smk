@@ -38,7 +38,7 @@ def stated(of, wildcards=None):
 def files_of_catalog(wildcards):
     """The local files that bins are listed from. A catalog without a record is right if run.json confirms it."""
     meet_graph()
-    path = f"{TABLES}/catalog.csv"
+    path = MERGED["catalog"]
     proven = DOUBT.proven([path], lambda: run_record.vouches_for_catalog(RUN_BEFORE, path, stated(OF_CATALOG)))
     return untimed(SOURCE.catalog_files(), proven)
 
@@ -97,7 +97,7 @@ def features_of_day(wildcards):
 
 def listed_at():
     """When the bins were listed: the time of the catalog, or for a copy the time in run.json."""
-    path = Path(f"{TABLES}/catalog.csv")
+    path = Path(MERGED["catalog"])
     changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     if changed.timestamp() > STARTED or not DOUBT.was_proven(str(path)):
         return changed
@@ -106,7 +106,7 @@ def listed_at():
 
 def catalogs_of_shards(wildcards):
     meet_graph()
-    return [f"{shard}/catalog.csv" for shard in SHARDS]
+    return [table_registry.TABLES["catalog"].merged_in(shard) for shard in SHARDS]
 
 
 def facts_of_run():

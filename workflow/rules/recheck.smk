@@ -10,7 +10,7 @@ RECHECK = recheck.Recheck(WINDOW, CONFIG.select, CONFIG.recheck.scores, CONFIG.r
 
 checkpoint reread_source:
     output:
-        update(f"{TABLES}/changes.csv"),  # stays as it is if it would say the same
+        update(MERGED["changes"]),  # stays as it is if it would say the same
     log:
         f"{LOGS}/reread_source.log",
     localrule: True
@@ -26,8 +26,8 @@ checkpoint reread_source:
             SOURCE,
             RECHECK,
             summary_path,
-            f"{TABLES}/catalog.csv",
-            f"{TABLES}/ledger.csv",
+            MERGED["catalog"],
+            MERGED["ledger"],
             output[0],
             resources.dashboard,
         )

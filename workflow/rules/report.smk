@@ -1,18 +1,18 @@
 # Needs the merged tables and the figures. Makes the overview, a page to send on, and what `snakemake --report` shows.
 from ifcb_abundance.report import overview
 
-REPORTED = {name: f"{TABLES}/{name}.csv" for name in ("abundance_long", "coverage", "ledger", "catalog")}
+REPORTED = {table_registry.TABLES[name].schema: MERGED[name] for name in ("abundance", "coverage", "ledger", "catalog")}
 if FEATURES_WANTED:
-    REPORTED["features_ledger"] = f"{TABLES}/features_ledger.csv"
+    REPORTED["features_ledger"] = MERGED["features_ledger"]
 
 
 rule write_overview:
     input:
         **REPORTED,
-        bins=f"{TABLES}/bins_long.parquet",
-        run=f"{TABLES}/run.json",
+        bins=MERGED["bins"],
+        run=LAYOUT.run_record,
     output:
-        f"{TABLES}/overview.rst",
+        LAYOUT.overview,
     log:
         f"{LOGS}/write_overview.log",
     localrule: True
@@ -28,14 +28,14 @@ rule write_report:
     input:
         **REPORTED,
         **({"montages": MONTAGES} if IMAGES["make"] else {}),
-        bins=f"{TABLES}/bins_long.parquet",
-        run=f"{TABLES}/run.json",
+        bins=MERGED["bins"],
+        run=LAYOUT.run_record,
         figures=[f"{FIGURES}/{figure}.json" for figure in SHOWN_FIGURES],
         scripts=rules.bundle_scripts.output[0],
     output:
         **{
             name: report(
-                f"{TABLES}/report/{name}.html",
+                f"{LAYOUT.report}/{name}.html",
                 category="Tables",
                 caption=f"../report/{name}.rst",
                 labels={"table": name, "form": "page"},
@@ -43,7 +43,7 @@ rule write_report:
             for name in ("abundance", "coverage", "ledger")
         },
         page=report(
-            f"{TABLES}/report.html",
+            LAYOUT.report_page,
             category="Report",
             caption="../report/report.rst",
             labels={"page": "All of it, to send on"},

@@ -5,7 +5,7 @@ rule merge_catalogs:
     input:
         catalogs_of_shards,
     output:
-        f"{TABLES}/catalog.csv",
+        MERGED["catalog"],
     log:
         f"{LOGS}/merge_catalogs.log",
     localrule: True

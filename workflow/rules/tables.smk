@@ -6,15 +6,15 @@ from ifcb_abundance.tables import data_package
 
 rule reshape_abundance:
     input:
-        f"{TABLES}/abundance_long.csv",
+        MERGED["abundance"],
     output:
         wide=report(
-            f"{TABLES}/abundance_wide.csv",
+            MERGED["wide"],
             category="Tables",
             caption="../report/abundance_wide.rst",
             labels={"table": "abundance, a column per class", "form": "CSV"},
         ),
-        parquet=f"{TABLES}/abundance_long.parquet",
+        parquet=MERGED["abundance_parquet"],
     log:
         f"{LOGS}/reshape_abundance.log",
     retries: 2
@@ -28,9 +28,9 @@ rule reshape_abundance:
 # On request: snakemake results/{dataset}/bins_long.csv.gz
 rule convert_bins:
     input:
-        f"{TABLES}/bins_long.parquet",
+        MERGED["bins"],
     output:
-        f"{TABLES}/bins_long.csv.gz",
+        MERGED["bins_csv"],
     log:
         f"{LOGS}/convert_bins.log",
     retries: 2
@@ -43,9 +43,9 @@ rule convert_bins:
 
 rule describe_results:
     input:
-        f"{TABLES}/abundance_wide.csv",
+        MERGED["wide"],
     output:
-        f"{TABLES}/datapackage.json",
+        LAYOUT.description,
     log:
         f"{LOGS}/describe_results.log",
     localrule: True
@@ -67,7 +67,7 @@ rule describe_results:
 
 rule pool_periods:
     input:
-        f"{TABLES}/bins_long.parquet",
+        MERGED["bins"],
     output:
         f"{TABLES}/abundance_{PERIOD}.csv",
     log:

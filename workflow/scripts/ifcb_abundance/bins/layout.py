@@ -42,6 +42,26 @@ class Layout:
         return f"{self.shards}/{self.shard}" if self.shard else self.results
 
     @property
+    def run_record(self) -> str:
+        """What the run was: config, versions, counts."""
+        return f"{self.tables}/run.json"
+
+    @property
+    def overview(self) -> str:
+        """The tables in words."""
+        return f"{self.tables}/overview.rst"
+
+    @property
+    def description(self) -> str:
+        """The data package that describes the columns of the tables."""
+        return f"{self.tables}/datapackage.json"
+
+    @property
+    def report_page(self) -> str:
+        """The report on one page."""
+        return f"{self.tables}/report.html"
+
+    @property
     def logs(self) -> str:
         """The folder of the logs of rules."""
         return f"logs/{self.dataset}"
