@@ -43,17 +43,12 @@ rule all:
 
 
 onstart:
-    get_ready()
-    spare_the_engine()
-    leave_what_asks_in_vain()
+    on_start()
 
 
 onsuccess:
-    tidy_up()
-    say_left_out()
-    print_summary()
-    let_go()
+    on_success()
 
 
 onerror:
-    after_failure()
+    on_error()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ifcb_abundance.common.errors import StateError
-from ifcb_abundance.engine.state import refuse_stale_lock
+from ifcb_abundance.engine.lock import refuse_stale_lock
 
 
 @pytest.mark.parametrize("escaped", [False, True])

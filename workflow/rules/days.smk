@@ -1,8 +1,7 @@
-# The bins of the catalog by day, the inputs of days, and the progress of a run. This file has no rule.
+# The bins of the catalog by day, and the inputs of days. This file has no rule.
 from functools import lru_cache
 
 from ifcb_abundance.catalog.selection import Selection
-from ifcb_abundance.common.progress import Progress
 
 
 def selection():
@@ -64,35 +63,6 @@ def day_is_cut(wildcards):
 def by_name(files):
     """The inputs or outputs of a job, by the names of the tables."""
     return dict(files.items())
-
-
-def bins_to_read(rule):
-    """How many bins are wanted, and how many this run has to read. A job in a process of its own knows only itself."""
-    if not workflow.is_main_process:
-        return 1, 1
-    return sum(map(len, selection().wanted.values())), jobs_of(rule)
-
-
-def jobs_to_do(rule):
-    """How many jobs of a rule there are, in all and left. A job in a process of its own knows only itself."""
-    if not workflow.is_main_process:
-        return 1, 1
-    return (jobs_of(rule),) * 2
-
-
-def jobs_of(rule):
-    """How many jobs of a rule there are to do. A workflow that uses this one as a module may rename the rule."""
-    own = getattr(rules, rule).rule
-    return sum(job.rule is own for job in workflow.dag.needrun_jobs())
-
-
-progress = Progress("class scores of bins", lambda: bins_to_read("summarize_scores"))
-progress_of_features = Progress("features of bins", lambda: bins_to_read("summarize_features"))
-
-
-def after_recheck(wildcards):
-    checkpoints.reread_source.get()
-    return targets() + parts(wildcards)
 
 
 def print_summary():

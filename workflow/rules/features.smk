@@ -23,7 +23,6 @@ rule summarize_features:
     run:
         logged(
             log[0],
-            progress_of_features.counted,
             features.summarize_features,
             SOURCE,
             wildcards.bin,

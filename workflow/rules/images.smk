@@ -6,9 +6,6 @@
 #   snakemake --cores 8 montages
 from ifcb_abundance.images import montages
 
-extracted = Progress("images of bins", lambda: jobs_to_do("extract_images"))
-exampled = Progress("bins of montages", lambda: jobs_to_do("extract_examples"))
-
 
 checkpoint list_images:
     input:
@@ -42,7 +39,6 @@ rule extract_images:
     run:
         logged(
             log[0],
-            extracted.counted,
             extract_images.extract_images,
             SOURCE,
             wildcards.bin,
@@ -95,7 +91,6 @@ rule extract_examples:
     run:
         logged(
             log[0],
-            exampled.counted,
             extract_images.extract_examples,
             SOURCE,
             wildcards.bin,

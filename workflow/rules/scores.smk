@@ -17,4 +17,4 @@ rule summarize_scores:
         version=scores.VERSION,
         source=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
     run:
-        logged(log[0], progress.counted, scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES)
+        logged(log[0], scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES)

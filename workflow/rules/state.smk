@@ -4,15 +4,15 @@
 import os
 import sys
 
-from snakemake.jobs import Job
+from snakemake.logging import logger
 
-from ifcb_abundance.engine import state as engine_state
+from ifcb_abundance.engine import folders, hooks, lock, patches, records, stale
 from ifcb_abundance.report import run_record
-from ifcb_abundance.engine import stale
 
-engine_state.refuse_what_is_no_folder(RESULTS, LOGS)
+folders.refuse_what_is_no_folder(RESULTS, LOGS)
 
-DOUBT = engine_state.Doubt(workflow)
+CLAIM = lock.Claim(TABLES)
+DOUBT = records.Doubt(workflow)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.
 MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report)
 NO_RESULTS = (
@@ -26,48 +26,42 @@ RUN_BEFORE = run_record.read(f"{TABLES}/run.json") if workflow.is_main_process e
 
 
 def meet_graph():
-    """To be called while the graph is built, before the engine asks which jobs are to be done; does its work once.
+    """Called while the graph is built, before the engine asks which jobs are to be done; does its work once.
 
-    What the engine has no record of, of all that is in the way of a proof of its own, is right if run.json vouches for
-    it, and forced if not. What the engine does at the beginning of a run, and before a job, is made to be ours too.
+    Of files that cannot prove themselves, those without a record of the engine are right if run.json vouches for them,
+    and are made again if not.
     """
     if SEEN["graph"] or not workflow.is_main_process:
         return
     SEEN["graph"] = True
-    doubtful = list(filter(DOUBT.unrecorded, main_outputs()))
-    if doubtful:
-        SEEN["vouched"] = run_record.vouches(
-            RUN_BEFORE, run_record.asked_of(SETTINGS), TABLES, OF_DAYS["bins"].part_in(RESULTS)
-        )
+    if doubtful := list(filter(DOUBT.unrecorded, main_outputs())):
+        asked, bins = run_record.asked_of(SETTINGS), OF_DAYS["bins"].part_in(RESULTS)
+        SEEN["vouched"] = run_record.vouches(RUN_BEFORE, asked, TABLES, bins)
         if not SEEN["vouched"]:
-            workflow.dag.forcefiles.update(doubtful)
+            DOUBT.make_again(doubtful)
+    logger.filters.insert(0, hooks.JobEvents(put_aside_before, progress_by_rule()))
     # Only a run has an executor: summaries, graphs, lists and reports have none.
-    if workflow.executor_plugin is None or workflow.dryrun:
-        return
-    lock = workflow.persistence.lock
-    workflow.persistence.lock = lambda: engine_state.claimed(lock, TABLES, sys.argv[1:])
-    if not workflow.touch:
-        register = workflow.dag.register_running
-        workflow.dag.register_running = lambda jobs: (put_aside_before(jobs), register(jobs))
+    if getattr(workflow, "executor_plugin", None) and not workflow.dryrun:
+        patches.claim_before_lock(workflow.persistence, CLAIM, sys.argv[1:])
 
 
 def main_outputs():
-    return engine_state.main_outputs(workflow, MAIN_FOLDERS, NO_RESULTS)
+    return records.main_outputs(workflow, MAIN_FOLDERS, NO_RESULTS)
 
 
-def put_aside_before(jobs):
+def put_aside_before(outputs, again):
     """Before the first job that makes tables or parts of them: what is of another config must not lie beside them.
 
-    And before each job, the files that it is to replace: the engine deletes them, and the job may fail.
+    And before each job, the files that it is to replace: the engine deletes them, and the job may fail. Not what a
+    first try has left.
     """
-    ones = [one for job in jobs for one in (job if job.is_group() else [job])]
-    outputs = [str(path) for one in ones for path in one.output if str(path) not in NO_RESULTS]
+    outputs = [path for path in outputs if path not in NO_RESULTS]
+    if workflow.dryrun or workflow.touch:
+        return
     if not SEEN["moved"] and any(str(Path(path).parent) in {*MAIN_FOLDERS, *PART_FOLDERS} for path in outputs):
         SEEN["moved"] = True
         put_aside(over=False)
-    # Not what a first try has left.
-    again = {str(path) for one in ones if one.attempt > 1 for path in one.output}
-    replaced = [path for path in outputs if str(Path(path).parent) in MAIN_FOLDERS and path not in again]
+    replaced = [path for path in outputs if str(Path(path).parent) in MAIN_FOLDERS and not again]
     SEEN["replaced"] += stale.put_aside(filter(os.path.isfile, replaced), RESULTS)
 
 
@@ -76,7 +70,7 @@ def put_aside(over):
 
     over: the run is at its end, which is when zips of images, that a run may list as it goes, are looked at again.
     """
-    late = engine_state.out_of_date(workflow, main_outputs(), SEEN["vouched"], over)
+    late = records.out_of_date(workflow, main_outputs(), SEEN["vouched"], over)
     others = [
         table.merged_in(TABLES) for name, table in table_registry.made_by("pool_periods").items() if name != PERIOD
     ]
@@ -96,6 +90,7 @@ def put_aside(over):
 def tidy_up():
     """At the end of a run that went well."""
     if not workflow.touch:
+        CLAIM.hold()
         put_aside(over=True)
         stale.drop_replaced(RESULTS)
 
@@ -113,12 +108,14 @@ def images_out_of_date():
     for path in Path(folder).rglob("[!.]*.zip"):
         if str(path) in current or not makes_them.is_producer(str(path)):
             continue
-        job = Job(makes_them, workflow.dag, makes_them.get_wildcards(str(path)))
-        if workflow.persistence.has_metadata(job):
-            late += [path] if workflow.persistence.params_changed(job, file=job.output[0]) else []
-        elif not extract_images.proves_itself(path, of_images(job.wildcards)):
+        job = records.job_of(workflow, makes_them, makes_them.get_wildcards(str(path)))
+        if records.made_otherwise(workflow, job, str(path), lambda: not proves_its_images(path, job)):
             late.append(path)
     return late
+
+
+def proves_its_images(path, job):
+    return extract_images.proves_itself(path, of_images(job.wildcards))
 
 
 def put_aside_the_whole():
@@ -130,7 +127,7 @@ def put_aside_the_whole():
     made_with = run_record.read(f"{RESULTS}/run.json").get("config", {})
     if not there or not shards.differing(made_with, SETTINGS):
         return []
-    held = engine_state.claim(RESULTS)
+    held = lock.claim(RESULTS)
     if not held:  # the run that is at work on them sees to it
         return []
     with held:

@@ -17,10 +17,10 @@ log = logging.getLogger("ifcb.progress")
 
 
 class Progress:
-    """Counts finished pieces of work, from any thread, and says so every `interval` seconds.
+    """Counts finished pieces of work, from any thread, and logs the count every `interval` seconds.
 
     count: asked when the first piece begins; returns how many pieces there are in all, and how many are left.
-    failed: how many pieces could not be done, by what went wrong; without those that only found no server.
+    failed: how many pieces failed, by what went wrong; without those that only found no server.
     """
 
     def __init__(self, what: str, count: Callable[[], tuple[int, int]], interval: float = 5.0) -> None:
@@ -31,39 +31,46 @@ class Progress:
 
     def counted(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do one piece of work, calling `work`; a piece that fails is not counted."""
-        with self._lock:
-            if not self._begun:
-                self._begin()
+        self.begin()
         try:
             result = work(*args, **kwargs)
         except WorkflowInputError as error:
-            if not isinstance(error, UnreachableError):
-                with self._lock:
-                    self.failed[kind_of(error)] += 1
+            self.fail(error)
             raise
-        with self._lock:
-            self._step()
+        self.step()
         return result
 
-    def _begin(self) -> None:
-        self._begun = True
-        self._total, left = self.count()
-        self._done = self._before = self._total - left
-        self._started = self._said = time.monotonic()
-        log.info(f"{self.what}: {left} to read, {self._before} of {self._total} are done already")
+    def begin(self) -> None:
+        """A piece begins; at the first one, log how many there are."""
+        with self._lock:
+            if self._begun:
+                return
+            self._begun = True
+            self._total, left = self.count()
+            self._done = self._before = self._total - left
+            self._started = self._said = time.monotonic()
+            log.info(f"{self.what}: {left} to read, {self._before} of {self._total} are done already")
 
-    def _step(self) -> None:
-        self._done += 1
-        now = time.monotonic()
-        if now - self._said < self.interval and self._done < self._total:
-            return
-        self._said = now
-        rate = (self._done - self._before) / max(now - self._started, 1e-9)
-        left = timedelta(seconds=round((self._total - self._done) / rate))
-        log.info(
-            f"{self.what}: {self._done} of {self._total} done ({self._done / self._total:.1%}), "
-            f"{rate:.1f} per second, {left} left"
-        )
+    def step(self) -> None:
+        """A piece is done."""
+        with self._lock:
+            self._done += 1
+            now = time.monotonic()
+            if now - self._said < self.interval and self._done < self._total:
+                return
+            self._said = now
+            rate = (self._done - self._before) / max(now - self._started, 1e-9)
+            left = timedelta(seconds=round((self._total - self._done) / rate))
+            log.info(
+                f"{self.what}: {self._done} of {self._total} done ({self._done / self._total:.1%}), "
+                f"{rate:.1f} per second, {left} left"
+            )
+
+    def fail(self, error: BaseException) -> None:
+        """A piece failed. Counted are errors that a user can mend, but for a server that was not reached."""
+        if isinstance(error, WorkflowInputError) and not isinstance(error, UnreachableError):
+            with self._lock:
+                self.failed[kind_of(error)] += 1
 
     def failures(self) -> str:
         """What failed, in words: `class scores of bins: 3 failed (2 HTTP 500, 1 HTTP 502)`; empty if nothing did."""

@@ -1,0 +1,43 @@
+"""What a run that failed says at its end: what is missing, what is kept, how to go on."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ifcb_abundance.engine.log import count_failed, of_bins
+
+
+def why_incomplete(failed: Collection[Any], failures: Sequence[str], unfinished: Collection[str], gave_up: bool) -> str:
+    """The sentences for the user.
+
+    failed: jobs of the engine. failures: in words, what failed of bins. unfinished: the names of rules that still have
+    something to do. gave_up: the server could not be reached.
+    """
+    if not failed:
+        return "The run was stopped. What is built is kept: the same command goes on where it stood."
+    if gave_up:
+        return (
+            "The run is not complete, because the server could not be reached; the message above says why. Bins that "
+            "were not read for that reason are not recorded as failed. What is built is kept: the same command goes on "
+            "where this run stopped, once the server can be reached."
+        )
+    if not failures and not of_bins(failed):
+        return (
+            f"The run is not complete: {count_failed(failed)} What is built is kept. "
+            "Mend what the message above says, then run the same command again."
+        )
+    gone = (
+        "the merged tables are gone until nothing is missing"
+        if "merge_abundance" in unfinished
+        else "tables that need what failed are gone until nothing is missing"
+    )
+    counted = "".join(f"\n  {said}" for said in failures) + "\n" if failures else f" {count_failed(failed)} "
+    stays = (
+        "An HTTP 500 that stays is about a file that the server cannot read: trying again does not help. "
+        if any("HTTP 500" in said for said in failures)
+        else ""
+    )
+    return (
+        "The run is not complete. The messages above name what failed, with its bin and address."
+        f"{counted}The bins and days that are built are kept; {gone}. The same command goes on where this run stopped. "
+        f"{stays}To have bins that cannot be read recorded as failed, set source.on_failure: record."
+    )

@@ -1,0 +1,170 @@
+"""Of which files the engine has a record, and which of the others are right.
+
+The engine makes a file again if it was made under other settings, which it knows from its record of the file. A run
+that is killed leaves files without one, and so does a copy of the results. The engine would take such files as they
+are. Here it is decided which of them prove by themselves what they are; the others are made again. That is decided in
+memory, while the graph is built: to look changes nothing.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.engine import patches
+
+
+class Doubt:
+    """Files that the engine has no record of, or holds for unfinished: right if they prove it, else made again.
+
+    workflow: the engine's. Functions for inputs ask, so it is settled for each job of the graph when it enters it, and
+    for good. Nothing is written: files that have to be made again are forced in memory, and removed by their job.
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        self.workflow = workflow
+        self._settled: dict[str, bool] = {}
+        self._listed: tuple[set[str], set[str]] | None = None
+
+    def unrecorded(self, path: str) -> bool:
+        """Whether the engine has no record of a file that is there, or holds it for unfinished."""
+        return not self._is_known(path) and os.path.lexists(path)
+
+    def _is_known(self, path: str) -> bool:
+        """Whether the engine has a record of a finished file.
+
+        Its records are files, in folders that are listed once: to read those of a year takes seconds. Where they lie in
+        a database, or otherwise than is known here, the engine is asked for each. One that does not say which files are
+        unfinished is not believed: then files have to prove themselves.
+        """
+        store = self.workflow.persistence
+        if _lists_records(store):
+            if self._listed is None:
+                self._listed = _files(store._metadata_path), _files(store._incomplete_path)
+            recorded, unfinished = self._listed
+            return (
+                store._record_path(store._metadata_path, path) in recorded
+                and store._record_path(store._incomplete_path, path) not in unfinished
+            )
+        if store.metadata(path) is None or not patches.takes(getattr(store, "_filter_incomplete_keys", None), "keys"):
+            return False
+        return not store._filter_incomplete_keys([path])
+
+    def proven(self, paths: Sequence[str], prove: Callable[[], bool]) -> bool:
+        """Whether the files of a job, not all of which have a record, prove to be right; if not, they are forced.
+
+        False too if there is nothing to prove: all have a record, or are not there.
+        """
+        if paths[0] not in self._settled:
+            self._settled[paths[0]] = self._prove(paths, prove)
+        return self._settled[paths[0]]
+
+    def _prove(self, paths: Sequence[str], prove: Callable[[], bool]) -> bool:
+        # A job in a process of its own was decided on by the run that it belongs to.
+        if not self.workflow.is_main_process or not any(map(self.unrecorded, paths)):
+            return False
+        if all(map(os.path.exists, paths)) and prove():
+            return True
+        self.make_again(paths)
+        return False
+
+    def make_again(self, paths: Sequence[str]) -> None:
+        """Have files made again. Raises StateError if the engine cannot be told, rather than take them as they are."""
+        if not patches.force(self.workflow.dag, paths):
+            more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
+            raise StateError(
+                f"{paths[0]}{more}: Snakemake has no record of how they were made, and this version of it cannot be "
+                "told to make them again. Delete them, then run the same command again"
+            )
+
+    def was_proven(self, path: str) -> bool:
+        """What `proven` found for a file that is the first of its job."""
+        return self._settled.get(path, False)
+
+    def takes_times_as_given(self) -> bool:
+        """Whether nobody forces jobs: else what hangs on them is to be made again, proven or not."""
+        settings = self.workflow.dag_settings
+        return not (settings.forceall or settings.forcerun)
+
+
+def _lists_records(store: Any) -> bool:
+    """Whether the engine keeps its records as files, and says by the known names where."""
+    folders = getattr(store, "_metadata_path", None), getattr(store, "_incomplete_path", None)
+    return all(isinstance(folder, str | Path) for folder in folders) and patches.takes(
+        getattr(store, "_record_path", None), "subject", "id"
+    )
+
+
+def _files(folder: str | Path) -> set[str]:
+    return {f"{top}/{name}" for top, _, names in os.walk(folder) for name in names}
+
+
+def main_outputs(workflow: Any, folders: Iterable[str], leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    """Files that stand right in one of the folders, by path, with the rules that make them; rules without wildcards."""
+    within, without = set(folders), set(leave_out)
+    return {
+        str(path): rule
+        for rule in workflow.rules
+        if not rule.has_wildcards()
+        for path in rule.output
+        if str(path.parent if isinstance(path, Path) else Path(str(path)).parent) in within and str(path) not in without
+    }
+
+
+def job_of(workflow: Any, rule: Any, wildcards: Mapping[str, str]) -> Any:
+    """A job of a rule that is not in the graph; None if this engine makes jobs in another way than is known here."""
+    from snakemake.jobs import Job
+
+    if not patches.takes(Job, "rule", "dag", "wildcards_dict", "format_wildcards", "targetfile", "groupid"):
+        return None
+    return Job(rule, workflow.dag, wildcards)
+
+
+def made_otherwise(workflow: Any, job: Any, path: str, unknown: Callable[[], bool]) -> bool:
+    """Whether a file was made with other params than those of `job`, of `job_of`.
+
+    unknown: asked for a file without a record. True if the engine cannot say.
+    """
+    store = workflow.persistence
+    if job is None or not patches.takes(getattr(store, "params_changed", None), "job", "file"):
+        return True
+    (output,) = (each for each in job.output if each == path)
+    return bool(store.params_changed(job, file=output)) if store.metadata(output) is not None else unknown()
+
+
+def out_of_date(workflow: Any, outputs: Mapping[str, Any], vouched: bool, over: bool) -> list[str]:
+    """Those of `outputs`, of `main_outputs`, that are there, that this run does not make, and that it would make anew.
+
+    They are of another config, or of other data, than what the run makes. vouched: files without a record are right
+    otherwise. over: the run is at its end: what it was to make and has not made is out of date too. Where the engine
+    cannot say whether a file is of this config, it is not believed to be.
+    """
+    dag = workflow.dag
+    pending = {str(path) for job in dag.needrun_jobs() for path in job.output}
+    current = {str(path) for job in dag.jobs for path in job.output} - (pending if over else set())
+    there = {path: rule for path, rule in outputs.items() if path not in current and os.path.lexists(path)}
+    late = {path for path in there if path in pending}
+    jobs = {rule: job_of(workflow, rule, {}) for rule in {rule for path, rule in there.items() if path not in late}}
+    late |= {
+        path for path in there.keys() - late if made_otherwise(workflow, jobs[there[path]], path, lambda: not vouched)
+    }
+    while True:
+        found = {path for path in there.keys() - late if _is_late(path, jobs[there[path]].input, late | pending)}
+        if not found:
+            return sorted(late)
+        late |= found
+
+
+def _is_late(path: str, inputs: Iterable[Any], late: set[str]) -> bool:
+    made = _made(path)
+    return any(str(each) in late or (not each.is_ancient and _made(str(each)) > made) for each in inputs)
+
+
+def _made(path: str) -> float:
+    """When a file was made, or a folder as a whole, as the engine notes it; endless for one that is not there."""
+    stamp = Path(path, ".snakemake_timestamp")
+    try:
+        return (stamp if stamp.exists() else Path(path)).stat().st_mtime
+    except OSError:
+        return float("inf")
