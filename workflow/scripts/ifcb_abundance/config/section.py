@@ -49,7 +49,7 @@ def read(given: Any, check: ValidatorFunctionWrapHandler, kind: Any) -> Any:
     """A value of a type, checked; raises what the check raises."""
     given = as_asked_for(given, kind)
     value = check(given)
-    return given if type(given) is int and value == given else value
+    return given if type(given) is int and type(value) is float else value
 
 
 def key(default: Any, description: str, notes: str = "", **bounds: Any) -> Any:
