@@ -269,7 +269,7 @@ def test_of_all_bins_of_a_server_those_without_raw_files_are_left_out(checkout: 
     with Emulator({"own": archive}) as dashboard:
         config = served(dashboard)
         printed = checkout.run(config, "images")
-        assert "images: 3 of 4 bins have no raw files in the source: left out" in printed
+        assert "images: 3 of 4 bins have no raw files in the source: excluded" in printed
         assert "Traceback" not in printed
         assert "RuleException" not in printed
         assert len([line for line in printed.splitlines() if "raw files" in line]) == 1
@@ -283,7 +283,7 @@ def test_of_all_bins_of_a_server_those_without_raw_files_are_left_out(checkout: 
         assert "Nothing to be done" in checkout.run(config, "images")
         (checkout.folder / zip_of(BINS[3])).unlink()
         printed = checkout.run(config, "images")
-        assert "images: 3 of 4 bins have no raw files in the source: left out" in printed
+        assert "images: 3 of 4 bins have no raw files in the source: excluded" in printed
         assert {bin_id: sorted(parts) for bin_id, parts in asked(dashboard).items()} == {BINS[3]: sorted(PARTS)}
         # They are asked for again if their zip is deleted, or after a recheck.
         (checkout.folder / zip_of(BINS[0])).unlink()

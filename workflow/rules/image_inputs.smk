@@ -93,7 +93,7 @@ def say_left_out():
             for path in without:  # so that the next run reports it too
                 path.unlink()
             raise WorkflowError(f"images: none of {len(zips)} bins has raw files (.hdr, .adc, .roi) in the source")
-        logger.warning(f"images: {len(without)} of {len(zips)} bins have no raw files in the source: left out")
+        logger.warning(f"images: {len(without)} of {len(zips)} bins have no raw files in the source: excluded")
 
 
 def of_zip(wildcards):

@@ -78,7 +78,7 @@ def _tell_of_positions(source: BinCatalog, inside: pd.DataFrame) -> None:
         told = [f"{row['bin']}: {row['position_note']}" for row in noted.head(TOLD).to_dict("records")]
         log.warning(
             f"catalog: {counted(len(noted), 'bin')} with a latitude or longitude that is nowhere on earth, which is "
-            f"left out (position_note in the catalog): {'; '.join(told)}" + ("; ..." if len(noted) > TOLD else "")
+            f"not kept (position_note in the catalog): {'; '.join(told)}" + ("; ..." if len(noted) > TOLD else "")
         )
 
 
