@@ -1,4 +1,4 @@
-"""Runs of the workflow as a user has them: `snakemake` as a process, from the root of a checkout of its own."""
+"""Run the workflow as a user does: `snakemake` as a process, from the root of a checkout of its own."""
 
 import compileall
 import multiprocessing

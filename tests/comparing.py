@@ -1,4 +1,4 @@
-"""The merged table of a run against a reference that was worked out independently."""
+"""Compare the merged table of a run with a reference that was worked out independently."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""The embedded default: `snakemake --cores 8` and nothing else."""
+"""The embedded default run: `snakemake --cores 8` and nothing else."""
 
 import json
 from pathlib import Path

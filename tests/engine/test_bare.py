@@ -1,4 +1,4 @@
-"""The demo where there is next to nothing: no home folder, a proxy that does not answer, what a container has."""
+"""The demo on a bare machine: no home folder, a proxy that does not answer, only what a container has."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Results that were copied without the engine's folder: what proves itself is taken, what does not is made again."""
+"""Results that were copied without the engine's folder: what proves itself is kept, the rest is made again."""
 
 import os
 import shutil

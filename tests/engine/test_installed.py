@@ -1,4 +1,4 @@
-"""The package where pip installed it, without a clone beside it and as an editable install."""
+"""The package as pip installs it, without a clone beside it and as an editable install."""
 
 import shutil
 import subprocess

@@ -1,7 +1,7 @@
-"""A run that is killed, at whatever moment: nothing half is taken as whole, and the same command goes on from there.
+"""A run that is killed at any moment: no half file counts as complete, and the same command continues.
 
-What is there after a kill is compared to the byte with what an undisturbed run makes, so a half file would be seen,
-and so would a whole one of other settings.
+Files after a kill are compared byte for byte with those of an undisturbed run, which shows half files, and complete
+files of other settings.
 """
 
 import json

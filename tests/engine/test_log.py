@@ -1,4 +1,4 @@
-"""The engine's words for errors: what is left of them, and what stays as it is."""
+"""The engine's words for errors: what remains of them, and what stays unchanged."""
 
 import logging
 import subprocess

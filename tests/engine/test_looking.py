@@ -1,6 +1,6 @@
-"""To look changes nothing: whatever the engine is asked that builds nothing leaves all results as they were.
+"""To look changes nothing: options of the engine that build nothing leave all results unchanged.
 
-Every option of the engine's own parser is sorted here, so that a new one is met: the test fails until it is sorted too.
+Every option of the engine's own parser is listed here. The test fails when the engine has a new one.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a user reads when something is wrong: each error of ours once, as a sentence; of a bug all that is known."""
+"""What a user reads when something is wrong: each of our errors once, as a sentence, and everything of a bug."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The profiles for clusters: what they have in common with the default one, and that a run can be planned with each.
+"""The profiles for clusters: the lines they share with the default one, and a plan of a run with each.
 
 tests/engine/test_slurm.py runs them on a cluster.
 """

@@ -1,4 +1,4 @@
-"""What is said in several files is said alike: versions, what is needed, what is imported."""
+"""What several files say, they say alike: versions, requirements, imports."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""Results of another config: moved aside, told, and gone when their like is there."""
+"""Results of another config: moved aside, reported, and deleted when they are made again."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What lies in a results folder is of one config: what a run does not make anew is moved to stale/."""
+"""A results folder belongs to one config: what a run does not make anew is moved to stale/."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """Full disks, read-only folders, two runs at once, clocks that jump, a server that is down when the window grows.
 
-Each time: a message that says what is wrong and where, nothing half that is taken as whole, and a next run that ends
-in the bytes of an undisturbed one and asks for nothing that is there.
+Each time a message says what is wrong and where, no half file counts as complete, and the next run ends with the bytes
+of an undisturbed one and requests nothing that exists already.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""The command that unlocks results, as it is told."""
+"""The command that unlocks results, as a message gives it."""
 
 import shlex
 from pathlib import Path
