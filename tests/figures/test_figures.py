@@ -90,11 +90,14 @@ def texts(svg: str) -> set[str]:
     return {html.unescape(text) for text in re.findall(r">([^<>]+)</(?:text|tspan)>", svg)}
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Two instruments from the 1st to the 7th: a zero, a gap, a day without a used bin, a class that comes later."""
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two instruments from the 1st to the 7th: a zero, a gap, a day without a used bin, a class that comes later.
+
+    Shared by tests that only look at it.
+    """
     return Run(
-        tmp_path,
+        tmp_path_factory.mktemp("run"),
         [
             # 2 mL a bin: A 2/mL, B 0.5/mL; C is known to neither
             [(a_bin(1, 10, "20240201"), rois(A=4, B=1)), (a_bin(1, 125, "20240201"), rois(A=2, B=0))],
