@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from ifcb_abundance.common.errors import RequestError
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
-from ifcb_abundance.sources.s3 import ConfigKeys, S3Client
+from ifcb_abundance.sources.s3 import ConfigKeys, S3Client, _time
 from tests.checkout import ROOT
 from tests.s3_server import Request, S3Server, error
 
@@ -57,6 +57,20 @@ def test_a_list_tells_size_checksum_and_time(client: S3Client) -> None:
     (found,) = page.objects
     assert (found.key, found.size, found.etag) == ("a b/+&%ä", 1 << 20, hashlib.md5(BODY).hexdigest())
     assert abs(datetime.now(UTC) - found.modified) < timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-02-15T15:00:55.000Z",
+        "2024-02-15T16:00:55+01:00",
+        "Thu, 15 Feb 2024 15:00:55 GMT",
+        "1708009255",
+        1708009255,
+    ],
+)
+def test_times_of_answers_in_any_format(text: str | int) -> None:
+    assert _time(text) == datetime(2024, 2, 15, 15, 0, 55, tzinfo=UTC)
 
 
 def test_with_a_delimiter_only_what_lies_directly_below(client: S3Client) -> None:

@@ -124,7 +124,8 @@ class Retrier:
     def _wait(self, state: tenacity.RetryCallState) -> float:
         fault = state.outcome.exception() if state.outcome else None
         asked = fault.retry_after if isinstance(fault, TransientError) else None
-        grown = tenacity.wait_exponential_jitter(self.options.backoff, max=60, jitter=self.options.backoff / 2)(state)
+        backoff = self.options.backoff
+        grown = tenacity.wait_exponential_jitter(multiplier=backoff, max=60, jitter=backoff / 2)(state)
         return max(grown, asked or 0.0)
 
     def _ask_once(self, send: Callable[[Slot], T]) -> T:

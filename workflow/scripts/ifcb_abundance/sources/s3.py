@@ -15,6 +15,8 @@ import boto3
 from botocore import UNSIGNED, exceptions
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
+from botocore.session import get_session
+from botocore.utils import parse_timestamp
 from urllib3.exceptions import HTTPError
 
 from ifcb_abundance.common.errors import RequestError, TransientError
@@ -208,7 +210,10 @@ class S3Client:
                     user_agent_extra=USER_AGENT,
                     retries={"total_max_attempts": 1, "mode": "standard"},
                 )
-                self._opened = boto3.session.Session().client("s3", endpoint_url=self.endpoint_url, config=config)
+                session = get_session()
+                session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+                session = boto3.session.Session(botocore_session=session)
+                self._opened = session.client("s3", endpoint_url=self.endpoint_url, config=config)
             return self._opened
 
     # --- faults ---
@@ -270,6 +275,15 @@ def _read(body: Any, most: int) -> bytes:
         pieces.append(piece)
         length += len(piece)
     return b"".join(pieces)[:most]
+
+
+def _time(text: Any) -> datetime:
+    """Parse a time of an answer: botocore's own parser, for any format, takes most of the time that a list takes."""
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        time: datetime = parse_timestamp(text)
+        return time
 
 
 def _status(answer: Mapping[str, Any]) -> int:
