@@ -414,7 +414,7 @@ class Seabass(Section):
 class Export(Section):
     """Files for repositories, and what repositories need to know beside the numbers."""
 
-    # What a repository does not take a file without.
+    # The keys that each repository needs.
     NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
         "netcdf": ("title", "summary", "institution", "license", "creator.name"),
         "darwin_core": ("title", "summary", "institution", "license", "model", "creator.name", "creator.email"),
