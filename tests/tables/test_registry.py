@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from ifcb_abundance.abundance.periods import STARTS
+from ifcb_abundance.config.model import Abundance
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.registry import PERIODS, TABLES, Table, When, described, made_by, wanted
 
@@ -35,6 +37,7 @@ def test_no_file_is_that_of_two_tables() -> None:
 
 def test_periods_are_those_that_can_be_pooled() -> None:
     assert list(PERIODS) == list(STARTS)
+    assert get_args(Abundance.model_fields["period"].annotation) == ("day", *PERIODS)
     assert set(made_by("pool_periods")) == set(PERIODS)
 
 

@@ -245,10 +245,13 @@ class Classify(Section):
     )
 
 
+GroupColumn = Literal["instrument", "depth", "cruise", "sample_type"]  # in the order of tables
+
+
 class Abundance(Section):
     """How bins are pooled."""
 
-    group_by: EachOnce[Literal["instrument", "depth", "cruise", "sample_type"]] = key(
+    group_by: EachOnce[GroupColumn] = key(
         ["instrument"],
         "a list of any of instrument, depth, cruise, sample_type, each once: pooled separately within the day; [] "
         "pools all",

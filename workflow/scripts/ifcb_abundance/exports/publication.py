@@ -11,6 +11,7 @@ import pandas as pd
 
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.pooling.method import GROUPS
 from ifcb_abundance.tables import table_files
 
 VERSION = 2  # of the exported files: raise it when they have to be made again
@@ -112,7 +113,7 @@ def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
 def _instruments_and_depths(tables: Tables, keys: Sequence[str]) -> pd.DataFrame:
     """The instruments, and the least and the greatest depth, of the used bins of each day and group."""
     ledger = table_files.read("ledger", tables.ledger, ["bin", "date", "status"])
-    catalog = table_files.read("catalog", tables.catalog, ["bin", "instrument", "depth", "cruise", "sample_type"])
+    catalog = table_files.read("catalog", tables.catalog, ["bin", *GROUPS])
     used = ledger[ledger["status"] == BinStatus.USED].merge(catalog, on="bin")
     used = used.assign(low=used["depth"], high=used["depth"], instruments=used["instrument"])
     return (

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from ifcb_abundance.classes.class_table import ClassTable
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config import AUTO, Config
+from ifcb_abundance.config.model import GroupColumn
 
-GROUPS = ("instrument", "depth", "cruise", "sample_type")
+GROUPS: tuple[GroupColumn, ...] = get_args(GroupColumn)
 
 
 @dataclass(frozen=True)

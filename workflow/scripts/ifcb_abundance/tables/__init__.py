@@ -1,6 +1,7 @@
-"""Tables as files: their columns, how they are written, read and checked, and the data package that describes them.
+"""Tables: which there are, their columns, how they are written, read and checked, and the data package about them.
 
-It knows the schemas in tables.yaml. It uses common.
+It knows the schemas in tables.yaml and all tables of the workflow. It uses common.
 
-Public: table_files.write, read, check, columns and schema, concatenate.concatenate, data_package.describe_results.
+Public: registry.TABLES, made_by and wanted; table_files.write, read, check, columns and schema;
+concatenate.concatenate; data_package.describe_results.
 """
