@@ -26,7 +26,8 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy workflow/scripts/ifcb_abundance
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not process and not hypothesis"
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --ignore=tests/fuzz \
+	    -m "not slow and not process and not hypothesis"
 
 test: .venv/installed-dev ## pass the tests (6 to 9 min on 2 cores)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
