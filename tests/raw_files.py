@@ -71,7 +71,7 @@ COLUMNS = """\
 
 
 def picture(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
-    """An image of which no two rows, and no two of another seed, are alike."""
+    """An image without two equal rows, and different for each seed."""
     return np.random.default_rng([width, height, seed]).integers(0, 256, (height, width), dtype=np.uint8)
 
 

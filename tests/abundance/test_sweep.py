@@ -16,7 +16,7 @@ LABELS = (("A", "B", "C", "never"), ("C", "A"), ("B", "D", "never"), ("C", "A", 
 
 
 def sweep(summaries: list[Path], precision: Precision, path: Path) -> None:
-    """The table of two days, the first of which has one bin."""
+    """The table of two days; the first has one bin."""
     parts = []
     for day, of_day in enumerate((summaries[:1], summaries[1:])):
         kept: dict[tuple[str, ...], np.ndarray] = {}

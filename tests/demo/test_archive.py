@@ -105,7 +105,7 @@ def test_same_seed_same_bytes_other_seed_other_bytes(archive: Path, tmp_path: Pa
 
 
 def test_files_of_bins_have_the_time_of_the_bin(archive: Path) -> None:
-    """So that summaries, which say of which files they are, are alike in two checkouts."""
+    """So that summaries, which name their files, are equal in two checkouts."""
     times = {p.name: p.stat().st_mtime for p in archive.rglob("D20240415T053738_IFCB902*")}
     assert len(times) >= 2
     assert set(times.values()) == {datetime(2024, 4, 15, 5, 37, 38, tzinfo=UTC).timestamp()}

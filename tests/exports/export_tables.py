@@ -48,7 +48,7 @@ class Day:
     depths: Sequence[float | None] = (4.0,)  # of its bins
     groups: Mapping[str, Any] = field(
         default_factory=dict
-    )  # depth, cruise, sample_type, as far as it is pooled by them
+    )  # depth, cruise, sample_type, if it is pooled by them
     moving: str = "no"
     spread: float | None = 0.0
     complete: str = "yes"

@@ -22,7 +22,7 @@ TAGS = {
 NEEDED = {"fileDir", "fileNameRegex", "addAttributes", "dataVariable"}
 GLOBAL = {"cdm_data_type", "infoUrl", "institution", "sourceUrl", "summary", "title", "license"}
 TYPES = {"String": str, "double": float, "int": int}
-# The categories that ERDDAP knows, as far as they may come up.
+# The categories that ERDDAP knows and that may come up.
 CATEGORIES = {"Biology", "Ecology", "Identifier", "Location", "Other", "Quality", "Statistics", "Taxonomy", "Time"}
 CLASSES = {"Akashiwo": (3, 60.0), "unclassified": (20, 60.0)}
 

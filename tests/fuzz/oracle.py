@@ -3,7 +3,7 @@
 A function here returns a Reading: the value that is right, and whether the parser may refuse it all the same. It raises
 WrongError where the parser has to refuse. Three rules decide what is what:
 
-- Damage is never a number. What could be read in two ways (a row with a cell too few, a column there twice, text
+- Damage is never a number. What could be read in two ways (a row with a cell too few, a duplicate column, text
   behind a closing quote, a last line without its end) is refused.
 - A number is written in decimal digits: `0x1`, `1_0`, other scripts' digits are refused. Where a spelling can mean one
   thing only (`+0.5`, `-0.0`, a blank around it), it may be refused or taken for that.
@@ -90,7 +90,7 @@ def columns(body: bytes, needed: list[str]) -> tuple[dict[str, list[str]], str]:
     header, *rows = list(filter(None, rows)) or [[]]
     header = [name.strip() for name in header]
     names = [name for name in header if name]
-    need(names and len(names) == len(set(names)), "no header, or a column there twice")
+    need(names and len(names) == len(set(names)), "no header, or a duplicate column")
     need(all(len(row) == len(header) for row in rows), "a row of another length")
     return {name: [row[header.index(name)] for row in rows] for name in needed if name in header} | {
         name: [row[header.index(name)] for row in rows] for name in names
@@ -178,12 +178,12 @@ def features(body: bytes) -> Reading:
     odd = odd or ("a blank line" if not all(rows) else "") or ("a quote" if '"' in text[first_line:] else "")
     header, *rows = rows
     column = next((name for name in ("summedBiovolume", "Biovolume") if name in header), None)
-    need(column and header.count(column) == header.count("roi_number") == 1, "a column that is missing or there twice")
+    need(column and header.count(column) == header.count("roi_number") == 1, "a missing or duplicate column")
     found: dict[int, float | None] = {}
     for row in filter(None, rows):
         need(len(row) == len(header), "a row of another length")
         roi, odd_roi = number(row[header.index("roi_number")])
-        need(roi == int(roi) and 1 <= roi < 2**31 and int(roi) not in found, "no number of a ROI, or there twice")
+        need(roi == int(roi) and 1 <= roi < 2**31 and int(roi) not in found, "no number of a ROI, or a duplicate one")
         cell = row[header.index(str(column))]
         volume, odd_volume = (None, "") if cell in MISSING else number(cell)
         need(volume is None or 0 <= volume <= 1e12, "no biovolume")
@@ -401,7 +401,7 @@ def class_thresholds(body: bytes) -> Reading:
         value, odd_number = number(text)
         odd = odd or odd_number
         need(0 <= value <= 1, "outside 0 to 1")
-        need(name not in ("", "unclassified") and name not in found, "empty, reserved or there twice")
+        need(name not in ("", "unclassified") and name not in found, "empty, reserved or duplicate")
         found[name] = value
     return Reading(found, odd)
 
@@ -414,7 +414,7 @@ def class_table(body: bytes) -> Reading:
     table, odd = columns(body, ["label", *TRAITS])
     need(set(table) - {"source"} == {"label", *TRAITS}, "other columns")
     labels = table["label"]
-    need(all(labels) and len(set(labels)) == len(labels), "a label that is empty or there twice")
+    need(all(labels) and len(set(labels)) == len(labels), "an empty or duplicate label")
     need(all(c >= " " for cells in table.values() for cell in cells for c in cell), "control characters")
     need(all(cell in ("yes", "no", "") for name in ("living", "harmful") for cell in table[name]), "neither yes nor no")
     need(all(c.isdecimal() for cell in table["aphia_id"] for c in cell), "not an AphiaID")

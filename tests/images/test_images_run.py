@@ -94,7 +94,7 @@ def unzipped(body: bytes) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
 
 
 def asked(dashboard: Emulator) -> dict[str, list[str]]:
-    """What was asked for of which bin; of lists of bins, and else, under its path."""
+    """The kinds of files that were requested, by bin; other requests are under their path."""
     found: dict[str, list[str]] = {}
     for request in dashboard.requests:
         bin_id = re.fullmatch(r"/own/(D[0-9T]+_IFCB010)(?:_class_scores)?\.([a-z]+)", request.path)

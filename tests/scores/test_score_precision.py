@@ -92,7 +92,7 @@ def test_a_dashboard_is_compared_in_half_precision(checkout: Checkout, tmp_path:
 
 
 def test_what_is_told_of_the_method_names_the_precision_itself(checkout: Checkout, tmp_path: Path) -> None:
-    """Never `auto`, of which nobody who reads an archive knows what it stood for."""
+    """Never `auto`: a reader of the results could not know what it meant."""
     config = archive_of(tmp_path / "archive", "mat")
     checkout.run({**config, "export": {**EXPORT, "formats": ["darwin_core"]}})
     (archive,) = (checkout.results("votes") / "exports").glob("*_darwin_core.zip")

@@ -105,7 +105,7 @@ def altered(function: Callable[[bytes], bytes]) -> Flaw:
 
 
 def cells(change: Callable[[list[list[str]]], list[list[str]]]) -> Flaw:
-    """The right CSV with other rows, of which the header is the first."""
+    """The right CSV with other rows; the header is the first."""
 
     def function(body: bytes) -> bytes:
         out = io.StringIO()

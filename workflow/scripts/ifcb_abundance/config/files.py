@@ -26,7 +26,7 @@ def read_strictly(
     it is a place only if nothing is laid over it. entries, parsed: what was given with `--config`, as texts `key=value`
     and as the engine read them.
 
-    Raises ConfigError, with a line for each fault found: a key that is there twice, at any depth; a dataset's name or
+    Raises ConfigError, with a line for each fault found: a duplicate key, at any depth; a dataset's name or
     another text that YAML takes for a number or a day; a day that does not exist; what is not YAML. Of a result that is
     given as a config file, that is the only fault told.
     """

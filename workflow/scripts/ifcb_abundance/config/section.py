@@ -64,13 +64,13 @@ def key(default: Any, description: str, notes: str = "", **bounds: Any) -> Any:
 
 
 def section(description: str, notes: str = "") -> Any:
-    """A section within another, which may be left out. description, notes: as of `key`."""
+    """A section within another, which is optional. description, notes: as in `key`."""
     return key({}, description, notes)
 
 
 def _each_once(values: list[T]) -> list[T]:
     if len(set(values)) < len(values):
-        raise ValueError("an entry is there twice")
+        raise ValueError("a duplicate entry")
     return values
 
 
