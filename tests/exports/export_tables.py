@@ -46,9 +46,7 @@ class Day:
     latitude: float | None = 41.325
     longitude: float | None = -70.5667
     depths: Sequence[float | None] = (4.0,)  # of its bins
-    groups: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # depth, cruise, sample_type, if it is pooled by them
+    groups: Mapping[str, Any] = field(default_factory=dict)  # depth, cruise, sample_type, if it is pooled by them
     moving: str = "no"
     spread: float | None = 0.0
     complete: str = "yes"
