@@ -300,5 +300,5 @@ def test_what_is_missing_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureF
     told = caplog.text
     assert "1 of 2 used bins have none" in told
     assert "1 of 3 ROIs have no biovolume" in told
-    assert "1 label it does not say whether they live, so their carbon is empty: E" in told
+    assert "classify.class_table lacks `living` for 1 label, so their carbon is empty: E" in told
     assert "features.pixels_per_um: no bin of the window has IFCB7" in told

@@ -66,5 +66,5 @@ def by_name(files):
 
 
 def print_summary():
-    if Path(f"{TABLES}/run.json").exists():
-        logger.info(run_record.summary(f"{TABLES}/run.json"))
+    if Path(LAYOUT.run_record).exists():
+        logger.info(run_record.summary(LAYOUT.run_record))

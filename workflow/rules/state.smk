@@ -22,7 +22,7 @@ NO_RESULTS = (
 PART_FOLDERS = {str(Path(table.part_in(RESULTS)).parent) for table in table_registry.TABLES.values() if table.part}
 SEEN = {"graph": False, "moved": False, "vouched": False, "replaced": []}
 # What the run before this one says of itself. It is read at once: the engine asks for inputs in any order.
-RUN_BEFORE = run_record.read(f"{TABLES}/run.json") if workflow.is_main_process else {}
+RUN_BEFORE = run_record.read(LAYOUT.run_record) if workflow.is_main_process else {}
 
 
 def meet_graph():

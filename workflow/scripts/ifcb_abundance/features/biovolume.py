@@ -278,8 +278,8 @@ def _warn(account: pd.DataFrame, labels: set[str], table: ClassTable) -> None:
     n_rois, n_measured = int(account["n_rois"].sum()), int(account["n_measured"].sum())
     if n_measured < n_rois:
         log.warning(
-            f"features: {n_rois - n_measured} of {n_rois} ROIs have no biovolume: what they add to biovolume, carbon "
-            "and spectra is missing there (count less n_measured, per class)"
+            f"features: {n_rois - n_measured} of {n_rois} ROIs have no biovolume, so they are missing in biovolume, "
+            "carbon and spectra (count less n_measured, per class)"
         )
     of_class = traits(sorted(labels - {UNCLASSIFIED}), table)
     unknown = [
@@ -287,12 +287,12 @@ def _warn(account: pd.DataFrame, labels: set[str], table: ClassTable) -> None:
     ]
     if unknown:
         log.warning(
-            f"classify.class_table: of {counted(len(unknown), 'label')} it does not say whether they live, so their "
-            f"carbon is empty: {', '.join(unknown)}"
+            f"classify.class_table lacks `living` for {counted(len(unknown), 'label')}, so their carbon is "
+            f"empty: {', '.join(unknown)}"
         )
     columns = sorted(set(account["biovolume_column"]) - {""})
     if len(columns) > 1:
         log.warning(
-            "features: some bins have summedBiovolume, others only Biovolume, which leaves out all but the largest "
-            "blob of an image (features_ledger.csv, biovolume_column)"
+            "features: some bins have summedBiovolume, others only Biovolume, which is that of the largest blob of an "
+            "image alone (features_ledger.csv, biovolume_column)"
         )
