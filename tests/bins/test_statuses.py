@@ -34,8 +34,8 @@ def test_each_outcome_of_reading_scores_is_a_status_of_the_bin() -> None:
 def test_statuses_and_unclassified_are_written_once() -> None:
     package = Path(__file__).parents[2] / "workflow" / "scripts" / "ifcb_abundance"
     words = {"unclassified", *(str(s) for s in (*BinStatus, *ScoresStatus, *FeaturesStatus))}
-    # The demo names what it puts into its archive; a recheck is asked for `no_scores` by the config; the engine has words
-    # of its own.
+    # The demo names what it puts into its archive, the config asks a recheck for `no_scores`, and the engine has
+    # words of its own.
     others = [package / room for room in ("demo", "validation", "config", "recheck", "engine")]
     found = {
         f"{path.name}: {node.value}"
