@@ -115,12 +115,12 @@ def test_threshold_sweep_against_the_score_files(demo_run: Checkout) -> None:
 
 
 @pytest.mark.parametrize(("period", "rule"), [("week", "W"), ("month", "M"), ("hour", "h")])
-def test_other_periods_pool_the_same_bins(tmp_path: Path, bins_long: pd.DataFrame, period: str, rule: str) -> None:
-    run = Checkout(tmp_path)
-    tables_alone = {"report": {"make": False}}
-    run.run(tables_alone)
+def test_other_periods_pool_the_same_bins(
+    tmp_path: Path, demo_run: Checkout, bins_long: pd.DataFrame, period: str, rule: str
+) -> None:
+    run = Checkout(tmp_path / "checkout", copied_from=demo_run.folder)
     days = {name: time for name, time in run.stamps().items() if "/daily/" in name}
-    run.run({"abundance": {"period": period}, **tables_alone})
+    run.run({"abundance": {"period": period}, "report": {"make": False}})
     assert {name: time for name, time in run.stamps().items() if "/daily/" in name} == days
     starts = bins_long["sample_time"].dt.tz_localize(None).dt.to_period(rule).dt.start_time
     sums = bins_long.assign(start=starts).groupby(["start", "instrument", "class"])[["count", "ml_analyzed"]].sum()

@@ -163,9 +163,8 @@ def test_second_run_touches_nothing_and_a_new_checkout_gives_the_same_bytes(tmp_
     assert other.files("demo") == demo_run.files("demo")
 
 
-def test_a_score_file_that_changed_or_came_late_is_read_again(tmp_path: Path) -> None:
-    run, tables_alone = Checkout(tmp_path), {"report": {"make": False}}
-    run.run(tables_alone)
+def test_a_score_file_that_changed_or_came_late_is_read_again(tmp_path: Path, demo_run: Checkout) -> None:
+    run = Checkout(tmp_path / "checkout", copied_from=demo_run.folder)
     archive = run.folder / "resources" / "demo"
     late, changed = AWKWARD["no_scores"][0], AWKWARD["header_only"][0]
     labels, _ = reference.score_rows(archive, changed)
@@ -174,6 +173,6 @@ def test_a_score_file_that_changed_or_came_late_is_read_again(tmp_path: Path) ->
     for bin_id in (late, changed):
         hit = ",".join("0.9" if i == 0 else "0.0" for i in range(len(labels)))
         (file.parent / f"{bin_id}_class_scores.csv").write_text(f"{header}\n{bin_id}_00001,{hit}\n")
-    printed = run.run(tables_alone)
+    printed = run.run({"report": {"make": False}})
     assert "class scores of bins: 2 to read" in printed
     assert_equals_reference(run.table("demo"), reference.abundance(archive))
