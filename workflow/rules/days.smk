@@ -68,3 +68,9 @@ def by_name(files):
 def print_summary():
     if Path(LAYOUT.run_record).exists():
         logger.info(run_record.summary(LAYOUT.run_record))
+
+
+def after_recheck(wildcards):
+    """All targets, once the source was read again."""
+    checkpoints.reread_source.get()
+    return targets() + parts(wildcards)

@@ -33,11 +33,6 @@ checkpoint reread_source:
         )
 
 
-def after_recheck(wildcards):
-    checkpoints.reread_source.get()
-    return targets() + parts(wildcards)
-
-
 rule recheck:
     input:
         after_recheck,
