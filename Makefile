@@ -20,7 +20,7 @@ help: ## list the targets, with the time that each takes
 
 stages: .venv/installed-stages ## install what the optional stages need: Zooniverse's exports, curation, stores (1 min)
 
-check: .venv/installed-dev ## format, lint, types and unit tests, before each commit (1 min)
+check: .venv/installed-dev ## format, lint, types and unit tests, before each commit (1 to 2 min)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
