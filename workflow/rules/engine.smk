@@ -34,6 +34,7 @@ def tune_scheduler():
     """Reduce what the engine does for each job: `python -m benchmarks settings` measures it."""
     patches.save_memory_work()
     patches.skip_input_sizes(workflow.scheduler)
+    patches.skip_remaining_jobs(workflow.scheduler)
     patches.skip_rate_limit(workflow.scheduler)
     # A job that would ask a server that was given up; what can be built without the server still is.
     patches.hold_back(workflow.scheduler, lambda job: "dashboard" in job.scheduler_resources and SOURCE.given_up())
