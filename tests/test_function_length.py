@@ -27,5 +27,5 @@ def long_functions(path: Path) -> list[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    lengths = {node.name: node.end_lineno - node.lineno + 1 for node in functions if node.end_lineno}
-    return [f"{path}: {name} has {lines} lines" for name, lines in lengths.items() if lines > LINES_MOST]
+    lengths = [(node.name, node.end_lineno - node.lineno + 1) for node in functions if node.end_lineno]
+    return [f"{path}: {name} has {lines} lines" for name, lines in lengths if lines > LINES_MOST]
