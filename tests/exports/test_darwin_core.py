@@ -178,8 +178,8 @@ def test_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING, "ifcb"):
         found = records(export(tmp_path, days))
     assert [event["eventDate"][:10] for event, *_ in found] == ["2024-04-15"]
-    assert "1 of 2 days and groups are left out because none of their bins has a position" in caplog.text
-    assert "1 class left out because classify.class_table has no AphiaID for them" in caplog.text
+    assert "1 of 2 days and groups are excluded because none of their bins has a position" in caplog.text
+    assert "1 class excluded because classify.class_table has no AphiaID for them" in caplog.text
     assert "Akashiwo" in caplog.text
 
 

@@ -167,7 +167,7 @@ def test_days_without_a_position_or_a_depth_are_left_out_and_told(
     with caplog.at_level(logging.WARNING, "ifcb"):
         _, _, rows = read(export(tmp_path, days))
     assert [(row["date"], row["depth"]) for row in rows] == [("20240417", "3")]
-    assert "2 of 3 days and groups are left out because none of their bins has a position and a depth" in caplog.text
+    assert "2 of 3 days and groups are excluded because none of their bins has a position and a depth" in caplog.text
 
 
 @pytest.mark.parametrize("day", [Day("2024-04-15", CLASSES, latitude=None), Day("2024-04-15", CLASSES, depths=(None,))])

@@ -247,7 +247,7 @@ def test_of_all_bins_those_without_raw_files_are_left_out(checkout: Checkout, ar
     for part in PARTS:
         (archive / "raw" / f"{BINS[1]}.{part}").unlink()
     printed = checkout.run(on_disk(archive), "images")
-    assert "images: 1 of 4 bins lack raw files (.hdr, .adc or .roi): left out" in printed
+    assert "images: 1 of 4 bins lack raw files (.hdr, .adc or .roi): excluded" in printed
     assert set(zips(checkout)) == {BINS[0], BINS[2], BINS[3]}
     shutil.rmtree(archive / "raw")
     assert "images: none of 4 bins has raw files" in checkout.run(
@@ -321,7 +321,7 @@ def test_montages_of_a_server_that_lacks_the_raw_files_of_some_bins(checkout: Ch
             (archive / "raw" / f"{bin_id}.{part}").unlink()
     with Emulator({"own": archive}) as dashboard:
         printed = checkout.run(served(dashboard, classes=["Ditylum"]), "montages")
-        assert "montages: 2 of 4 chosen bins have no raw files in the source: left out" in printed
+        assert "montages: 2 of 4 chosen bins have no raw files in the source: excluded" in printed
         assert "RuleException" not in printed
     picture_of = (checkout.results("own") / "montages" / "Ditylum.svg").read_text()
     shown = {bin_id for bin_id in BINS if bin_id in picture_of}

@@ -233,11 +233,11 @@ def test_a_bin_without_a_roi_counts_and_has_no_images(checkout: Checkout, tmp_pa
     for name, table in before.items():
         pd.testing.assert_frame_equal(checkout.table("raw", name), table)
     printed = checkout.run(config(folder), "images")
-    assert "images: 2 of 8 bins lack raw files (.hdr, .adc or .roi): left out" in printed
+    assert "images: 2 of 8 bins lack raw files (.hdr, .adc or .roi): excluded" in printed
     made = {path.stem for path in (checkout.results("raw") / "images").rglob("*.zip")}
     assert made == set(BINS) - set(without)
     printed = checkout.run(config(folder), "montages")
-    assert "montages: 2 of 8 used bins lack raw files (.hdr, .adc or .roi): left out" in printed
+    assert "montages: 2 of 8 used bins lack raw files (.hdr, .adc or .roi): excluded" in printed
     assert without[0] not in set(checkout.table("raw", "montages")["bin"])
     zip_ = f"results/raw/images/2024/{without[0][:9]}/{without[0]}.zip"
     printed = checkout.run(config(folder), zip_, fails=True)
@@ -260,7 +260,7 @@ def test_an_empty_header_beside_a_whole_adc(checkout: Checkout, tmp_path: Path) 
     assert ledger["status"].to_dict() == dict.fromkeys(BINS, "used") | {odd_layout: "bad_volume"}
     assert "not a header: it is empty" in ledger.loc[odd_layout, "reason"]
     overview = (checkout.results("raw") / "overview.rst").read_text()
-    assert "The files of 1 used bin are not all right" in overview
+    assert "Files of 1 used bin are damaged or unusual" in overview
 
 
 @shared
@@ -307,7 +307,7 @@ def test_sample_types_and_positions_of_headers(checkout: Checkout, tmp_path: Pat
     first = abundance[abundance["date"] == "2024-04-15"]
     assert set(first["latitude"]) == {59.0}  # of 58 and 60; the third one's fix is a year old
     overview = (checkout.results("raw") / "overview.rst").read_text().replace("\\", "")
-    assert f"The header's position does not count in 1 used bin ({BINS[2]})" in overview
+    assert f"The header's position is ignored in 1 used bin ({BINS[2]})" in overview
 
     checkout.run(config(folder, deployments=str(folder / "deployments.csv")))
     catalog = checkout.table("raw", "catalog")

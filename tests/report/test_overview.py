@@ -35,7 +35,7 @@ def test_totals_are_those_of_the_bins(tmp_path: Path) -> None:
     assert facts["Objects (images with class scores)"] == "8, of which 4 (50%) are unclassified"
     assert facts["Classes"] == "2, beside unclassified"
     assert facts["Complete"] == "1 of 2 rows of day and instrument"
-    assert facts["Window asked for"] == "all there is"
+    assert facts["Window asked for"] == "all bins"
 
 
 def test_the_days_of_a_window_count_where_no_bin_is(tmp_path: Path) -> None:
@@ -60,9 +60,9 @@ A = ([a_bin(0)], [rois(A=1)])
     [
         ([([a_bin(0), a_bin(1)], [rois(A=1), "no_scores"])], {}, "Not complete: 1 of 1", "2024-02-15"),
         ([A], {"cut": True}, "Not complete: 1 of 1", "the window does not hold the whole day"),
-        ([([a_bin(0), a_bin(1)], [rois(A=1), "failed"])], {}, "Left out because they could", "1 bin (status failed"),
-        ([([a_bin(0), a_bin(1)], [rois(A=1), "no_scores"])], {}, "Left out for want of class", "(status no_scores"),
-        ([([a_bin(0), a_bin(1, ml_analyzed=0)], [rois(A=1)] * 2)], {}, "Left out for want of a", "(status bad_volume"),
+        ([([a_bin(0), a_bin(1)], [rois(A=1), "failed"])], {}, "Excluded because they could", "1 bin (status failed"),
+        ([([a_bin(0), a_bin(1)], [rois(A=1), "no_scores"])], {}, "Excluded because the source", "(status no_scores"),
+        ([([a_bin(0), a_bin(1, ml_analyzed=0)], [rois(A=1)] * 2)], {}, "Excluded because they h", "(status bad_volume"),
         (
             [([a_bin(0, latitude=41, longitude=-70), a_bin(1, latitude=41.1, longitude=-70)], [rois(A=1)] * 2)],
             {},
@@ -215,9 +215,9 @@ def test_files_that_are_not_all_right_and_volumes_that_are_far_apart_are_named(t
     catalog.to_csv(run / "catalog.csv", index=False)
     said = [text for text in looked_over(run).warnings if "volume" in text]
     assert said == [
-        "The files of 1 used bin are not all right (D20240215T000000_IFCB010): volume_note in the catalog says why.",
+        "Files of 1 used bin are damaged or unusual (D20240215T000000_IFCB010): volume_note in the catalog says how.",
         "The volumes by .adc and by header differ by more than 20% in 1 used bin (D20240215T000001_IFCB010): is the "
-        ".adc whole? The one by .adc counts.",
+        ".adc truncated? The volume by .adc counts.",
     ]
 
 
@@ -240,8 +240,8 @@ def test_fast_runs_and_positions_that_do_not_count_are_named(tmp_path: Path) -> 
         "RunFastFactor; source.fast_runs: as_dashboard leaves the factor out.",
         "Fast runs: 1 used bin (D20240215T000007_IFCB010). Their volume is without RunFastFactor (source.fast_runs: "
         "as_dashboard), so their abundance is too high by that factor.",
-        "The header's position does not count in 1 used bin (D20240215T000002_IFCB010): position_note in the catalog "
-        "says why. source.deployments can say where the instrument was.",
+        "The header's position is ignored in 1 used bin (D20240215T000002_IFCB010): position_note in the catalog "
+        "says why. source.deployments can give the instrument's position.",
     ]
 
 
@@ -252,7 +252,7 @@ def test_what_features_are_missing_is_said(tmp_path: Path) -> None:
     rows = [("D20240215T000000_IFCB010", "read", 3, 1), ("D20240215T000001_IFCB010", "no_features", None, None)]
     with_account = {**read, "features_ledger": pd.DataFrame(rows, columns=columns)}
     assert look_over(read_run(run / "run.json"), with_account, run / "bins.parquet").warnings == [
-        "Biovolume, carbon and sizes are without 1 used bin of 2, whose features are not there or could not be read "
+        "Biovolume, carbon and sizes exclude 1 used bin of 2, whose features are missing or could not be read "
         "(D20240215T000001_IFCB010).",
-        "Biovolume and carbon are without 2 of 3 objects: they were not measured.",
+        "Biovolume and carbon exclude 2 of 3 objects, which were not measured.",
     ]

@@ -362,7 +362,7 @@ def test_fast_runs_and_bins_without_a_roi_are_as_on_disk(
     ]
     assert set(checkout.table("raw", "ledger")["status"]) == {"used"}
     printed = run(checkout, config(server, name, source={"anonymous": True}), "images")
-    assert "images: 1 of 8 bins lack raw files (.hdr, .adc or .roi): left out" in printed
+    assert "images: 1 of 8 bins lack raw files (.hdr, .adc or .roi): excluded" in printed
     made = {path.stem for path in (checkout.results("raw") / "images").rglob("*.zip")}
     assert made == set(BINS) - {without}
     run(checkout, config(server, name, source={"anonymous": True, "fast_runs": "as_dashboard"}))

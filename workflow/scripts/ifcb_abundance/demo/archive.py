@@ -141,7 +141,7 @@ COLUMNS: Final = (
 
 
 def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
-    """Write the archive: below `folder/{YYYY}/D{YYYYMMDD}/` the bins' files, and `folder/metadata.csv` last.
+    """Write the archive: the files of bins below `folder/{YYYY}/D{YYYYMMDD}/`, and `folder/metadata.csv` last.
 
     The same seed gives the same bytes, and the same times of the bins' files. Summaries name their files by size and
     time, so the summaries of two checkouts are equal. The metadata are written last: if they exist, the archive is
@@ -209,7 +209,7 @@ def _id_time(bin_id: str) -> datetime:
 
 
 def _density(label: str, bin_id: str, time: datetime) -> float:
-    """Mean objects per mL of a class in a bin."""
+    """Give the mean objects per mL of a class in a bin."""
     days = (time - START) / timedelta(days=1)
     at_901 = bin_id.endswith("IFCB901")
     density = DENSITY.get(label, (OTHER_DENSITY, OTHER_DENSITY))[0 if at_901 else 1]
@@ -227,7 +227,7 @@ def _density(label: str, bin_id: str, time: datetime) -> float:
 def _scores(
     rng: np.random.Generator, shares: npt.NDArray[np.float64], n_rois: int, bin_id: str
 ) -> npt.NDArray[np.float16]:
-    """Scores of a softmax classifier, (n_rois, classes), each row's sum 1; NaN where one is missing.
+    """Draw scores of a softmax classifier, (n_rois, classes); rows sum to 1, and NaN is a missing score.
 
     The best score of a third of the ROIs is below 0.7. The score of the true class is above 0.3, so that
     no other class can reach 0.7 by chance: at that threshold the counts show what `shares` says.
@@ -258,7 +258,7 @@ def _scores(
 
 
 def _score_texts() -> npt.NDArray[np.object_]:
-    """Shortest text of every float16 from 0 to 1, by bit pattern, then the empty text of a missing score.
+    """List the shortest text of every float16 from 0 to 1, by bit pattern, then an empty text for a missing score.
 
     Looked up rather than formatted: the archive has more than a million scores and 15,361 different ones.
     """
@@ -275,9 +275,9 @@ def _write_features(
     roi: npt.NDArray[np.int64],
     scores: npt.NDArray[np.float16],
 ) -> None:
-    """Write the bin's features, a few columns of a real file's: each ROI is about as large as its class.
+    """Write the features of a bin, with a few columns of a real file; each ROI is about as large as its class.
 
-    The generator is the bin's own, so that nothing else of the archive depends on it.
+    Each bin has its own random generator, so that nothing else in the archive depends on it.
     """
     path = folder / bin_id[1:5] / bin_id[:9] / f"{bin_id}_features.csv"
     if _is("no_features", bin_id):

@@ -1,4 +1,4 @@
-"""Raw files of bins of the demo archive: triggers, and small drawn shapes that differ by the family of the class."""
+"""Write raw files for bins of the demo archive: triggers, and small drawn shapes that differ by family of class."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def write_raw_bin(
 ) -> None:
     """Write `{bin}.hdr`, `.adc` and `.roi`: an image per ROI, showing its class; other triggers have none.
 
-    ml_analyzed: the volume that the clocks give. pictures: by the families of `family`.
+    ml_analyzed: the volume by the clocks. pictures: by family, as `family` names them.
     """
     inhibit_time = RUN_TIME - ml_analyzed * 60 / 0.25
     of_roi = dict(zip(rois, labels, strict=True))
@@ -116,6 +116,6 @@ def _cells(centres: npt.NDArray[np.float64], radius: float, rng: np.random.Gener
 
 
 def _shaded(outside: npt.NDArray[np.float64], rng: np.random.Generator) -> Pixels:
-    """Grey where the distance from a shape is positive, darkest along its rim."""
+    """Shade a shape by the distance from it: grey outside, darkest along its rim."""
     depth = np.where(outside > 0, 0.0, 55.0) + 70 * np.exp(-(outside**2) / 2)
     return np.asarray(np.clip(190 - depth + rng.normal(0, 4, outside.shape), 0, 255), np.uint8)

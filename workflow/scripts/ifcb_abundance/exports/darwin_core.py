@@ -1,4 +1,4 @@
-"""The Darwin Core export: an archive of events, occurrences and measurements, in the form that OBIS and GBIF read."""
+"""Export to Darwin Core: a zip of events, occurrences and measurements that OBIS and GBIF read."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ from ifcb_abundance.exports.publication import (
     lsid,
     read_days,
     text_of,
-    warn_of_left_out,
+    warn_of_excluded,
 )
 
 log = logging.getLogger("ifcb.export_darwin_core")
@@ -34,7 +34,7 @@ DWC = "http://rs.tdwg.org/dwc/terms/"
 OBIS = "http://rs.iobis.org/obis/terms/"
 NERC = "http://vocab.nerc.ac.uk/collection"
 EML = "https://eml.ecoinformatics.org/eml-2.2.0"
-# The files of the archive: row type and terms, in the order of the columns. The first links the files to each other.
+# The files of the zip: row type and terms, in the order of the columns. The first links the files to each other.
 FILES = {
     "event.txt": (
         f"{DWC}Event",
@@ -105,12 +105,12 @@ def export_darwin_core(
     without_place = events["latitude"].isna() | events["longitude"].isna()
     named = dataset.rows["taxon"] & (dataset.rows["aphia_id"] != "")
     left_out = sorted(set(dataset.rows.loc[~named, "class"]))
-    warn_of_left_out(log, publication.dataset, "Darwin Core", "a position", int(without_place.sum()), len(events))
+    warn_of_excluded(log, publication.dataset, "Darwin Core", "a position", int(without_place.sum()), len(events))
     nameless = sorted(set(dataset.rows.loc[dataset.rows["taxon"] & ~named, "class"]))
     if nameless:
         log.warning(
-            f"Darwin Core export: {counted(len(nameless), 'class')} left out because classify.class_table has no "
-            f"AphiaID for them, without which OBIS takes no record: {quoted(nameless)}"
+            f"Darwin Core export: {counted(len(nameless), 'class')} excluded because classify.class_table has no "
+            f"AphiaID for them, and OBIS accepts no record without one: {quoted(nameless)}"
         )
     rows = dataset.rows[named & ~dataset.rows["event"].isin(events.index[without_place])]
     if rows.empty:
@@ -136,7 +136,7 @@ def export_darwin_core(
 
 
 def _is_found_otherwise(rows: pd.DataFrame) -> pd.Series:
-    """Whether the taxon of a row is in the same event by another row: by another class, or as a species of the genus.
+    """Whether another row of the event has the taxon of a row: another class has it, or a species of the genus.
 
     Such a taxon is not absent, although none of its objects was given this row's class.
     """
@@ -200,7 +200,7 @@ def _occurrences(
 def _measurements(
     events: pd.DataFrame, rows: pd.DataFrame, ids: pd.Series, occurrence_ids: pd.Series, confidence: float
 ) -> dict[str, pd.Series]:
-    """The instrument of each event, and the measurements of each occurrence."""
+    """List the instrument of each event and the measurements of each occurrence."""
     parts = [pd.DataFrame({"eventID": ids[events.index], **INSTRUMENT})]
     for column, (kind, kind_id, factor, unit, unit_id) in MEASUREMENTS.items():
         limit = column.startswith("objects_per_ml_")
@@ -243,14 +243,14 @@ def _add_table(archive: zipfile.ZipFile, name: str, columns: Mapping[str, pd.Ser
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """An entry whose time is always the same, so that the same tables give the same bytes."""
+    """Make an entry with a fixed time, so that the same tables give the same bytes."""
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
 
 
 def _meta() -> ET.Element:
-    """The descriptor of the archive. Source: Darwin Core text guide."""
+    """Make the descriptor of the zip. Source: Darwin Core text guide."""
     root = ET.Element("archive", {"xmlns": "http://rs.tdwg.org/dwc/text/", "metadata": "eml.xml"})
     for name, (row_type, *terms) in FILES.items():
         is_core = name == "event.txt"
@@ -267,7 +267,7 @@ def _meta() -> ET.Element:
 def _eml(
     publication: Publication, events: pd.DataFrame, rows: pd.DataFrame, left_out: Iterable[str], read_on: str
 ) -> ET.Element:
-    """The metadata. Source: Ecological Metadata Language 2.2.0, as GBIF and OBIS use it."""
+    """Make the metadata. Source: Ecological Metadata Language 2.2.0, as GBIF and OBIS use it."""
     first, last = events["date"].min(), events["date"].max()
     root = ET.Element("eml:eml", {"xmlns:eml": EML, "packageId": f"{publication.dataset}/{first}/{last}"})
     root.attrib |= {"system": "http://gbif.org", "scope": "system", "xml:lang": "en"}

@@ -1,4 +1,4 @@
-"""The ERDDAP export: what a server's datasets.xml needs to serve abundance_long.csv."""
+"""Export to ERDDAP: what a server's datasets.xml needs to serve abundance_long.csv."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ TABLE = "abundance_long"
 FOLDER = "/path/on/the/server/"
 TYPES = {"string": "String", "date": "String", "number": "double", "integer": "int"}
 UNITS = {"mL": "mL", "objects": "count", "objects/mL": "count mL-1", "objects/L": "count L-1"}
-# What ERDDAP sorts variables by; those that are not here are counts and statistics.
+# The categories of variables in ERDDAP; variables that are not here are counts and statistics.
 CATEGORIES = {
     "Time": ("date",),
     "Location": ("latitude", "longitude", "depth"),
@@ -34,8 +34,8 @@ MORE = {
 def export_erddap(abundance: str | Path, group_by: Sequence[str], publication: Publication, path: str | Path) -> None:
     """Write the description of abundance_long.csv as one <dataset> of ERDDAP's datasets.xml.
 
-    The administrator of the server puts it there and fills in the folder with the table. Source: ERDDAP, Working with
-    the datasets.xml File (EDDTableFromAsciiFiles). Raises TableError if no bin was used.
+    The administrator of the server adds it to that file and fills in the folder of the table. Source: ERDDAP, Working
+    with the datasets.xml File (EDDTableFromAsciiFiles). Raises TableError if no bin was used.
     """
     refuse_empty(table_files.read(TABLE, abundance, ["date"]), abundance)
     root = ET.Element(
@@ -108,5 +108,5 @@ def _attributes(parent: ET.Element, attributes: dict[str, str]) -> None:
 
 
 def _name(dataset: str) -> str:
-    """The dataset's name as ERDDAP takes it: letters, digits and underscores."""
+    """Reduce a dataset's name to what ERDDAP accepts: letters, digits and underscores."""
     return "".join(c if c.isalnum() else "_" for c in dataset)

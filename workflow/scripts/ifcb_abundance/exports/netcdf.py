@@ -1,4 +1,4 @@
-"""The NetCDF export: time series of all classes, in the CF conventions 1.11 and the attributes of ACDD 1.3."""
+"""Export to NetCDF: time series of all classes, with the conventions CF 1.11 and the attributes of ACDD 1.3."""
 
 import json
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ QUANTITIES = {
 
 
 class Grid(NamedTuple):
-    """Where the events of a dataset lie among its stations (the groups) and days."""
+    """The position of each event of a dataset among its stations (the groups) and days."""
 
     stations: list[str]
     days: list[str]
@@ -59,7 +59,7 @@ class Grid(NamedTuple):
     day_of: NDArray[np.intp]
 
     def spread(self, values: pd.Series) -> NDArray[np.float64]:
-        """A value per event, in the shape (stations, days), NaN where there is no event."""
+        """Arrange a value per event in the shape (stations, days), NaN where there is no event."""
         grid = np.full((len(self.stations), len(self.days)), np.nan)
         grid[self.station_of, self.day_of] = values.to_numpy("float64", na_value=np.nan)
         return grid
@@ -79,7 +79,7 @@ def export_netcdf(
     tables, run: the tables of a run and its run.json; only the time of the catalog is used from it. tolerance_km: if a
     group moves within a day, or is farther from where it was, the feature type is `trajectory`. Days without a used
     bin and classes that a day did not assess are _FillValue; zero is a count. Raises TableError if no bin was used.
-    Raises StateError if the disk does not take the file.
+    Raises StateError if the file cannot be written.
     Source: CF conventions 1.11, in particular 6.1.2 (taxa) and chapter 9 (discrete sampling geometries); ACDD 1.3.
     """
     dataset = read_days(tables, group_by, publication.dataset)
@@ -129,7 +129,7 @@ def export_netcdf(
 def _classes(
     rows: pd.DataFrame, is_taxon: bool, grid: Grid, where: Sequence[str], confidence: float
 ) -> dict[str, xr.Variable]:
-    """The variables of the classes of one kind, in the shape (station, class, time).
+    """Make the variables of the classes of one kind, in the shape (station, class, time).
 
     Classes that are no taxon (detritus, bubbles, unclassified, or what the class table has no name for) have a
     dimension and variables of their own: CF's standard name is for the abundance of a taxon, its names are of WoRMS.
@@ -247,13 +247,13 @@ def _text(dimension: str, values: Sequence[str] | pd.Series, **attributes: Any) 
 
 
 def _number(dimensions: tuple[str, ...], values: NDArray[np.float64], kind: str, **attributes: Any) -> xr.Variable:
-    """NaN becomes _FillValue."""
+    """Make a variable; NaN becomes _FillValue."""
     encoding = {"dtype": kind, "_FillValue": FILL[kind], "zlib": True, "complevel": 4}
     return xr.Variable(dimensions, values, attributes, encoding)
 
 
 def _about(dataset: Days, publication: Publication, run: str | Path) -> dict[str, Any]:
-    """The global attributes of CF and ACDD that can be said truthfully."""
+    """Make the global attributes of CF and ACDD that are known."""
     read_on = json.loads(Path(run).read_text(encoding="utf-8"))["catalog_read_at"][:10]
     events, dates = dataset.events, dataset.dates
     end = np.datetime64(dates[-1]) + 1

@@ -14,8 +14,8 @@ from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.pooling.method import GROUPS
 from ifcb_abundance.tables import table_files
 
-VERSION = 2  # of the exported files: raise it when they have to be made again
-# The licences that OBIS and GBIF take.
+VERSION = 2  # of the exported files: raise it so that they are made again
+# The licences that OBIS and GBIF accept.
 LICENSES = {
     "CC0-1.0": "http://creativecommons.org/publicdomain/zero/1.0/legalcode",
     "CC-BY-4.0": "http://creativecommons.org/licenses/by/4.0/legalcode",
@@ -60,13 +60,13 @@ class Tables:
 
     @classmethod
     def among(cls, files: Any) -> "Tables":
-        """Those among a rule's named files."""
+        """Take the tables from a rule's named files."""
         return cls(files.abundance, files.coverage, files.catalog, files.ledger)
 
 
 @dataclass(frozen=True)
 class Days:
-    """A dataset, ready to be exported.
+    """A dataset that is ready to be exported.
 
     events: one row per UTC day and group with a used bin, in order: date, name (of the group), the columns of the
     grouping, latitude, longitude, depth_low and depth_high (m, of the used bins; NaN if unknown), and those of
@@ -80,7 +80,7 @@ class Days:
 
 
 def read_days(tables: Tables, group_by: Sequence[str], dataset: str) -> Days:
-    """Read the tables. Raises TableError if no bin was used: there is nothing to export then."""
+    """Read the tables of a run. Raises TableError if no bin was used."""
     rows = table_files.read("abundance_long", tables.abundance)
     refuse_empty(rows, tables.abundance)
     keys = ["date", *group_by]
@@ -102,16 +102,16 @@ def read_days(tables: Tables, group_by: Sequence[str], dataset: str) -> Days:
 
 
 def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
-    """Raise TableError if no bin was used: no archive takes a file without data."""
+    """Raise TableError if no bin was used: no repository accepts a file without data."""
     if rows.empty:
         raise TableError(
             f"{abundance}: no bin of the window was used, so there is nothing to export; ledger.csv beside it says "
-            "what became of each. Choose another window, or export.formats: []"
+            "what became of each bin. Choose another window, or export.formats: []"
         )
 
 
 def _instruments_and_depths(tables: Tables, keys: Sequence[str]) -> pd.DataFrame:
-    """The instruments, and the least and the greatest depth, of the used bins of each day and group."""
+    """Find the instruments and the range of depths of the used bins, per day and group."""
     ledger = table_files.read("ledger", tables.ledger, ["bin", "date", "status"])
     catalog = table_files.read("catalog", tables.catalog, ["bin", *GROUPS])
     used = ledger[ledger["status"] == BinStatus.USED].merge(catalog, on="bin")
@@ -128,7 +128,7 @@ def _joined(values: pd.Series) -> str:
 
 
 def _name(group: Mapping[str, Any]) -> str:
-    """The group's name, another one for each group; empty where all bins are pooled."""
+    """Name a group; names are unique, and empty if all bins are pooled."""
     parts = []
     for key, value in group.items():
         text = str(value) if key != "depth" else "" if np.isnan(value) else f"{text_of(value)} m"
@@ -137,19 +137,19 @@ def _name(group: Mapping[str, Any]) -> str:
 
 
 def lsid(aphia_id: str) -> str:
-    """The Life Science Identifier of a WoRMS AphiaID; empty for an empty one."""
+    """Make the Life Science Identifier of a WoRMS AphiaID; empty for an empty one."""
     return f"urn:lsid:marinespecies.org:taxname:{int(aphia_id)}" if aphia_id else ""
 
 
 def text_of(number: float) -> str:
-    """A number so that reading it back loses nothing, without an exponent: not all readers know it."""
+    """Write a number so that reading it back loses nothing, without an exponent, which not all readers know."""
     return np.format_float_positional(number, trim="-")
 
 
-def warn_of_left_out(log: Logger, dataset: str, export: str, lacking: str, without: int, of: int) -> None:
+def warn_of_excluded(log: Logger, dataset: str, export: str, lacking: str, without: int, of: int) -> None:
     """Warn of days and groups that an export excludes because they lack what the repository demands."""
     if without:
         log.warning(
-            f"{export} export of {dataset}: {without} of {of} days and groups are left out because none of their bins "
+            f"{export} export of {dataset}: {without} of {of} days and groups are excluded because none of their bins "
             f"has {lacking}"
         )

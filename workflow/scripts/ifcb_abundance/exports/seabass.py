@@ -1,4 +1,4 @@
-"""The SeaBASS export: a text file of daily abundances, a row per UTC day and group, a column per class."""
+"""Export to SeaBASS: a text file with a row per UTC day and group and a column per class."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ import pandas as pd
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError
-from ifcb_abundance.exports.publication import METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_left_out
+from ifcb_abundance.exports.publication import METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_excluded
 
 log = logging.getLogger("ifcb.export_seabass")
 
@@ -44,7 +44,7 @@ def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publica
     placed = dataset.events[["latitude", "longitude", "depth_low"]].notna().all(axis="columns")
     events = dataset.events[placed].sort_values(["first_sample_time", "event"])
     without = int((~placed).sum())
-    warn_of_left_out(log, publication.dataset, "SeaBASS", "a position and a depth", without, len(placed))
+    warn_of_excluded(log, publication.dataset, "SeaBASS", "a position and a depth", without, len(placed))
     if events.empty:
         raise TableError(
             f"{tables.abundance}: no day has both a position and a depth, so there is nothing for SeaBASS. Have them "
@@ -63,7 +63,7 @@ def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publica
 
 
 def _start(event: dict[Any, Any]) -> list[str]:
-    """The first columns of a row: name of the group, time of the first bin, place, volume in litres."""
+    """Make the first columns of a row: name of the group, time of the first bin, place, volume in litres."""
     time = event["first_sample_time"]
     return [
         word(event["name"]),
@@ -130,10 +130,10 @@ def _header(events: pd.DataFrame, classes: pd.DataFrame, publication: Publicatio
 
 
 def plain(text: str) -> str:
-    """The text in ASCII: an accent is lost, and so is a letter of another script."""
+    """Reduce a text to ASCII; accents and letters of other scripts are lost."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip()
 
 
 def word(text: str) -> str:
-    """The text as a value of a SeaBASS header or cell: letters, digits, dots, underscores and hyphens."""
+    """Reduce a text to a value of a SeaBASS header or cell: letters, digits, dots, underscores and hyphens."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", plain(text)).strip("_") or "NA"

@@ -28,7 +28,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.examples")
 
-VERSION = 1  # of the choice: raise it when it has to be made again
+VERSION = 1  # of the choice: raise it so that it is made again
 BINS_MOST = 4  # bins of a class and a kind
 PRUNED_AT = 20_000  # scores of a class and a kind that are kept before those that cannot be chosen are dropped
 KINDS = table_files.schema("montages")["kind"]["constraints"]["enum"]
@@ -104,12 +104,12 @@ def _bins_with_images(source: ImageReader, used: Sequence[str], bins: Sequence[s
         )
     if len(within) < len(asked):
         lacking = f"{len(asked) - len(within)} of {len(asked)} used bins"
-        log.warning(f"montages: {lacking} lack raw files (.hdr, .adc or .roi): left out")
+        log.warning(f"montages: {lacking} lack raw files (.hdr, .adc or .roi): excluded")
     return within
 
 
 def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:
-    """Bin to the class, score and number of its ROIs that are in the table `montages`, of whichever kind."""
+    """Map bins to the class, score and number of their ROIs in the table `montages`, of all kinds."""
     table = table_files.read("montages", path)
     sums = table.groupby(["bin", "class", "score"], as_index=False, sort=True)["n_rois"].sum()
     return {
@@ -125,7 +125,7 @@ def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:
 def _choose(
     summaries: str | Path, bins: Sequence[str], classes: Sequence[str], most: Mapping[str, int], method: Method
 ) -> Iterator[dict[str, Any]]:
-    # Of those that reached the threshold some are shown for their high scores already.
+    # Some ROIs that reached the threshold are shown already for their high scores.
     depth = {**most, "reached": most["top"] + most["reached"]}
     best: dict[tuple[str, str], list[Held]] = {(name, kind): [] for name in classes for kind in KINDS}
     for bin_id in bins:
@@ -147,7 +147,7 @@ def _choose(
         for kind, n in most.items():
             of_kind = _bins(_best(left(best[name, kind]), kind, n), n, chosen)
             chosen |= set(of_kind)
-            # Now all of these bins, so that there are so many also where the best ones are in more bins than that.
+            # Now all ROIs of these bins, so that there are enough if the best ones are in more bins than BINS_MOST.
             held = [each for bin_id in of_kind for each in _held(bin_id, *_read(summaries, bin_id), name, method)[kind]]
             for bin_id, score, n_rois in _first(_sorted(left(held), kind), n):
                 taken[bin_id, score] = taken.get((bin_id, score), 0) + n_rois
@@ -162,7 +162,7 @@ def _read(summaries: str | Path, bin_id: str) -> tuple[tuple[str, ...], Winners]
 
 
 def _held(bin_id: str, labels: Sequence[str], winners: Winners, name: str, method: Method) -> dict[str, list[Held]]:
-    """What a bin has of a class, by kind, the best first."""
+    """List the ROIs of a class in a bin by kind, the best first."""
     of_class = winners.winner[method.precision] == labels.index(name)
     score, n_rois = winners.score[of_class], winners.n_rois[of_class]
     needed = np.array(method.class_thresholds.get(name, method.threshold)).astype(method.precision)
@@ -176,12 +176,12 @@ def _held(bin_id: str, labels: Sequence[str], winners: Winners, name: str, metho
 
 
 def _sorted(held: Iterable[Held], kind: str) -> list[Held]:
-    """The best first: of `reached` the lowest scores, else the highest; of the same score in the order of the bins."""
+    """Sort the best first: lowest scores for `reached`, highest for the others; equal scores in the order of bins."""
     return sorted(held, key=lambda each: (each.score if kind == "reached" else -each.score, each.bin))
 
 
 def _first(held: Iterable[Held], most: int) -> Iterator[Held]:
-    """As many ROIs of the first ones."""
+    """Take the first `most` ROIs."""
     for each in held:
         if most <= 0:
             return
@@ -190,16 +190,16 @@ def _first(held: Iterable[Held], most: int) -> Iterator[Held]:
 
 
 def _best(held: Sequence[Held], kind: str, most: int) -> list[Held]:
-    """Those among which the best `most` ROIs are: with all that are as good as the last of them."""
+    """Keep the best `most` ROIs, and all that are as good as the last of them."""
     in_order = _sorted(held, kind)
     as_good = {each.score for each in _first(in_order, most)}
     return [each for each in in_order if each.score in as_good]
 
 
 def _bins(best: Sequence[Held], most: int, chosen: Collection[str]) -> list[str]:
-    """The bins that hold most of the best ROIs, until there are enough; among equals those that are chosen already.
+    """Choose the bins with most of the best ROIs until there are enough; among equals, bins that are chosen already.
 
-    best: as `_best` gives them; what is as good as the last of them may come from any bin.
+    best: as `_best` gives them; ROIs that are as good as the last of them may come from any bin.
     """
     better: Counter[str] = Counter()
     n_rois: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Images of bins as files that anything can open: per bin a zip of PNGs, with a manifest of what they are.
+"""Extract the images of bins: a zip of PNG files per bin, with a manifest.
 
 The same images give the same bytes: entries are in the order of the ROIs and have a fixed time. The comment of a zip is
 the proof of how it was made.
@@ -33,13 +33,13 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.images")
 
-VERSION = 1  # of what is in a zip: raise it when all of them have to be made again
+VERSION = 1  # of the contents of a zip: raise it so that all of them are made again
 MANIFEST = "manifest.csv"
-LEFT_OUT = "left out: "  # how the only line of a manifest begins, in its `problem`, if the bin has no raw files
-SMALL = 2000  # bytes: a zip that has images is larger
+LEFT_OUT = "left out: "  # the start of `problem` in the only line of a manifest if the bin has no raw files
+SMALL = 2000  # bytes; a zip with images is larger
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 
-Won = Mapping[int, tuple[str, float]]  # number of a ROI to the class that it won, and at which score
+Won = Mapping[int, tuple[str, float]]  # number of a ROI to the class that it was given and its score
 Row = dict[str, Any]  # of the manifest
 
 
@@ -57,9 +57,9 @@ class Extraction:
 
 
 def as_png(image: RoiImage) -> bytes:
-    """The image as a PNG file, 8-bit grey: the same image gives the same bytes.
+    """Encode an image as PNG, 8-bit grey; the same image gives the same bytes.
 
-    A stitched one says so in a text field `stitched`: its ROIs, and how many pixels are filled in.
+    A stitched image has a text field `stitched` with its ROIs and the number of pixels filled in.
     """
     about = PngImagePlugin.PngInfo()
     if image.gap is not None:
@@ -76,11 +76,11 @@ def as_png(image: RoiImage) -> bytes:
 def list_images(
     source: Source, bins_long: str | Path, classes: Sequence[str], bins: Sequence[str], path: str | Path
 ) -> None:
-    """Write which used bins images are made of: those of `bins` (all, if empty) that have a ROI of one of `classes`.
+    """List the used bins that images are made of: those of `bins` (all, if empty) with a ROI of one of `classes`.
 
-    bins_long: the table of that name, which tells it, so that no bin is asked for in vain. Without classes every bin
-    is in. Without `bins` those are left out of which it is known that the source lacks raw files. Warns of bins and
-    classes that are not there. Raises RawFileError if no bin has all of them.
+    bins_long: the table of that name, which has the counts, so that no bin is read in vain. Without classes every bin
+    is listed. Without `bins`, bins that the source is known to lack raw files of are excluded. Warns of unknown bins
+    and classes. Raises RawFileError if no bin has all of its raw files.
     """
     parts = []
     met: set[str] = set()
@@ -102,7 +102,7 @@ def list_images(
                 f"images: none of {counted(len(kept), 'bin')} has raw files (.hdr, .adc, .roi) in the source"
             )
         if not there.all():
-            log.warning(f"images: {(~there).sum()} of {len(kept)} bins lack raw files (.hdr, .adc or .roi): left out")
+            log.warning(f"images: {(~there).sum()} of {len(kept)} bins lack raw files (.hdr, .adc or .roi): excluded")
         kept = kept[there]
     table = pd.DataFrame({"bin": kept.index.astype("str"), "n_rois": kept.to_numpy("int64")})
     table_files.write(table, "image_bins", path)
@@ -212,7 +212,7 @@ def _write(
         archive.comment = proof.statement(made_of).encode()
         try:
             won = choose() if choose else None
-            if won is None or won:  # else there is nothing to ask for
+            if won is None or won:  # otherwise no image is needed
                 with source.open_images(bin_id) as images:
                     if images is None:
                         raise NoRawFilesError(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
@@ -232,7 +232,7 @@ def _write(
 
 
 def left_out(paths: Iterable[str | Path]) -> list[Path]:
-    """Those of the zips that are there for a bin without raw files, and so have no images."""
+    """Find the zips that have no images because their bin has no raw files."""
     found = []
     for path in map(Path, paths):
         if path.exists() and path.stat().st_size < SMALL:
@@ -286,7 +286,7 @@ def _manifest(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _plain(error: Exception) -> str:
-    """A message, which may quote what a file holds, as one cell of a table."""
+    """Make a message, which may quote a file, fit one cell of a table."""
     return "".join(c if c.isprintable() else "?" for c in str(error))
 
 

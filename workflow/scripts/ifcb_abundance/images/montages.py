@@ -27,11 +27,11 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.montages")
 
-VERSION = 1  # of how montages look: raise it when they have to be drawn again
+VERSION = 1  # of how montages look: raise it so that they are drawn again
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
-MANIFEST = "manifest.csv"  # as in extract_images.py, which would bring along Pillow
-LEFT_OUT = "left out: "  # likewise
+MANIFEST = "manifest.csv"  # as in extract.py, whose import would need Pillow
+LEFT_OUT = "left out: "  # as in extract.py
 KINDS = {
     "top": "Highest scores",
     "reached": "Just reached the threshold: counted",
@@ -48,7 +48,7 @@ HEADING = 34
 BARS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # lengths that the bar may have, in um or pixels of the camera
 LONGEST_BAR = 160
 LONGEST_LABEL = 100
-# What an XML file may not hold, and what would turn the text around it.
+# Characters that XML forbids, and those that would reverse the text around them.
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
@@ -85,7 +85,7 @@ class Section:
 def draw_montages(
     chosen: str | Path, examples: Sequence[str | Path], pixels_per_um: PixelSizes, folder: str | Path
 ) -> None:
-    """Write the montages into a folder: of each class a picture (SVG), a page (HTML), and an INDEX of them.
+    """Write the montages into a folder: a picture (SVG) and a page (HTML) for each class, and an INDEX of them.
 
     Raises RawFileError if the source had no raw files of any of the bins.
 
@@ -99,17 +99,17 @@ def draw_montages(
         zips = Path(examples[0]).parents[2]
         raise RawFileError(
             "montages: none of the bins that were chosen has raw files (.hdr, .adc, .roi) in the "
-            f"source, so there are no images to show. To have them asked for again, delete {zips}"
+            f"source, so there are no images to show. To ask for them again, delete {zips}"
         )
     if without:
         log.warning(
-            f"montages: {len(without)} of {len(examples)} chosen bins have no raw files in the source: left out"
+            f"montages: {len(without)} of {len(examples)} chosen bins have no raw files in the source: excluded"
         )
     names = file_names(list(dict.fromkeys(table["class"])))
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    shutil.rmtree(folder, ignore_errors=True)  # what an earlier config had made
+    shutil.rmtree(folder, ignore_errors=True)  # from an earlier config
     Path(folder).mkdir(parents=True)
     for name, file in names.items():
         of_class = table[table["class"] == name]
@@ -137,9 +137,9 @@ def read_montages(folder: str | Path) -> list[tuple[str, str]]:
 
 
 def file_names(labels: Sequence[str]) -> dict[str, str]:
-    """Label to a name for its files: the label if it is plain, else what is plain of it and a part of its sha256.
+    """Map labels to names of files: a plain label itself, or its plain characters and a part of its sha256.
 
-    Names differ also where the disk takes capitals and small letters for the same.
+    Names also differ on disks that do not distinguish capitals from small letters.
     """
     names = {}
     for label in labels:
@@ -160,7 +160,7 @@ def _shown(label: str) -> str:
 def _read(
     table: pd.DataFrame, examples: Sequence[str | Path]
 ) -> tuple[dict[str, dict[str, list[Tile]]], list[tuple[str, str]]]:
-    """Class and kind to their tiles, in the order in which they are shown; and bins with what they could not give."""
+    """Map class and kind to tiles in the order shown; also list bins with their problems."""
     held: dict[tuple[str, str, float], list[Tile]] = {}
     problems = []
     for path in examples:
@@ -196,14 +196,14 @@ def _with_png(tile: Tile) -> Tile:
 
 
 def _one_size(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: PixelSizes) -> float | None:
-    """Pixels per um of all images of a picture; None if they are not the same."""
+    """Find the pixels per um of all images of a picture; None if they differ."""
     bins = {parse_roi_id(tile.roi)[0] for of_kind in tiles.values() for tile in of_kind}
     found = {pixels_of(f"IFCB{parse_bin_id(bin_id).instrument}", pixels_per_um) for bin_id in bins}
     return found.pop() if len(found) == 1 else None
 
 
 def _laid_out(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: float | None) -> dict[str, Any]:
-    """Where everything of a picture is: rows that are filled from the left, and a bar above them."""
+    """Lay out a picture: rows that are filled from the left, and a bar above them."""
     sizes = [(tile.width, tile.height) for of_kind in tiles.values() for tile in of_kind]
     scale = min([2.0, *(WIDTH / width for width, _ in sizes), *(TALLEST / height for _, height in sizes)])
     sections = []

@@ -1,4 +1,4 @@
-"""Late and corrected data: what the source says now, beside what was read of it."""
+"""Find late and corrected data: read the source again and compare with what was read before."""
 
 import io
 import logging
@@ -74,7 +74,7 @@ def recheck(
             if number % 100 == 0:
                 log.info(f"recheck: {number} of {len(bins)} bins asked for again")
     if gone := source.given_up():
-        log.warning(f"recheck: {gone}. What was read before of the bins that were not asked for is kept")
+        log.warning(f"recheck: {gone}. The scores read before of bins that were not read again are kept")
     log.info(f"recheck: {counted(len(rows), 'change')}, listed in {changes}")
     table = table_files.empty("changes") if not rows else pd.DataFrame(rows, columns=table_files.columns("changes"))
     if Path(changes).exists() and Path(changes).read_text(encoding="utf-8") == table_files.as_csv(
@@ -97,9 +97,9 @@ def _bins_to_read(ledger: pd.DataFrame, catalog: pd.DataFrame, asked: Recheck) -
 
 
 def _last_day_is_over(listed: pd.DataFrame, catalog: str | Path) -> bool:
-    """Whether the last day of a catalog was not over when it was listed, which its file's time says, and is now.
+    """Whether the last day of a catalog is over now, but was not when it was listed (the time of its file).
 
-    The day is then known to be whole, although the list says the same.
+    The day is then known to be complete, although the list is the same.
     """
     if listed.empty:
         return False
@@ -108,7 +108,7 @@ def _last_day_is_over(listed: pd.DataFrame, catalog: str | Path) -> bool:
 
 
 def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
-    """Bin, column, value before and value after, written as in catalog.csv."""
+    """List the changes: bin, column, value before and value after, written as in catalog.csv."""
     old, new = (_texts(table) for table in (before, after))
     for bin_id in old.index.union(new.index):
         if bin_id not in old.index or bin_id not in new.index:
@@ -127,7 +127,7 @@ def _texts(catalog: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reread(source: Source, bin_id: str, path: str) -> tuple[str, str, str, str] | None:
-    """Ask for the scores of a bin; its row of changes, if they are not what was read before."""
+    """Read the scores of a bin again; give its row of changes if they differ."""
     before, _ = read_summary(path)
     fresh = Path(f"{path}.fresh")
     try:
@@ -137,7 +137,7 @@ def _reread(source: Source, bin_id: str, path: str) -> tuple[str, str, str, str]
         fresh.replace(path)
     except (ScoresError, UnreachableError) as error:
         if str(error) != source.given_up():  # which is said once for all bins
-            log.warning(f"{error}; what was read before is kept")
+            log.warning(f"{error}; the scores read before are kept")
         return None
     finally:
         fresh.unlink(missing_ok=True)

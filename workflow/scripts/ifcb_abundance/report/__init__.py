@@ -1,4 +1,4 @@
-"""A run at a glance: its record (run.json), the overview in words, the report as a page.
+"""The record of a run (run.json), an overview in words, and the report as a page.
 
 It uses every room below, to read what they made.
 

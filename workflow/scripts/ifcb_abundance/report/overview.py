@@ -1,4 +1,4 @@
-"""A run at a glance: what was run, totals, completeness, and what a careful reader has to know before using it."""
+"""Sum up a run: what was run, totals, completeness, and what a careful reader has to know before using it."""
 
 import json
 import re
@@ -21,8 +21,9 @@ from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
 
-VERSION = 3  # of the overview and the report: raise it when they have to be written again
-# Of abundance_long, what an overview looks at beside the grouping; of a whole archive the rest would be a gigabyte.
+VERSION = 4  # of the overview and the report: raise it so that they are written again
+# The columns of abundance_long that an overview reads beside the grouping; all of them would be a gigabyte for a large
+# archive.
 ASKED_OF_ABUNDANCE = (
     "date class count n_rois n_bins n_bins_assessed threshold scientific_name living group harmful".split()
 )
@@ -35,20 +36,20 @@ _NOT_PLANKTON = re.compile(r"bead|test|blank|calibrat|clean", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Overview:
-    """facts: what it is about and what it says. warnings: sentences; none if there is nothing to warn of."""
+    """What a reader sees first. facts: names and values. warnings: sentences; empty if there is no need to warn."""
 
     facts: dict[str, str]
     warnings: list[str]
 
 
 def read_run(path: str | Path) -> dict[str, Any]:
-    """A run's run.json without its times, which differ between two runs of the same."""
+    """Read a run.json without its times, which differ between two equal runs."""
     record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     return {key: value for key, value in record.items() if not key.endswith("_at")}
 
 
 def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: str | Path) -> Overview:
-    """What the tables of a run say in short, each number worked out from them.
+    """Sum up the tables of a run; each number is computed from them.
 
     run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names, and
     `features_ledger` where features are made. bins: the file bins_long.parquet, read only if label sets alternate.
@@ -112,13 +113,13 @@ def _warnings(
         )
     for status, why in {
         BinStatus.FAILED: "because they could not be read",
-        BinStatus.NO_SCORES: "for want of class scores at the source",
-        BinStatus.BAD_VOLUME: "for want of a usable volume",
+        BinStatus.NO_SCORES: "because the source has no class scores for them",
+        BinStatus.BAD_VOLUME: "because they have no usable volume",
         BinStatus.FILTERED: "by the config's select",
     }.items():
         n = int((ledger["status"] == status).sum())
         if n:
-            yield f"Left out {why}: {counted(n, 'bin')} (status {status} in the ledger)."
+            yield f"Excluded {why}: {counted(n, 'bin')} (status {status} in the ledger)."
     without = sorted(set(days) - set(abundance["date"]))
     if without and len(abundance):
         yield f"Without a used bin: {counted(len(without), 'UTC day')} ({_some(without)}). They are missing, not zero."
@@ -146,7 +147,7 @@ def _warnings(
 def _on_label_sets(
     config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, bins: str | Path
 ) -> Iterable[str]:
-    """Whether bins of different label sets follow each other to and fro, which no change of a classifier makes."""
+    """Warn if label sets alternate from bin to bin, which a change of classifier does not explain."""
     used = ledger.loc[ledger["label_set"] != "", ["bin", "label_set"]]
     used = catalog[["bin", "sample_time", "instrument"]].merge(used, on="bin").sort_values(["sample_time", "bin"])
     sets = used["label_set"]
@@ -168,10 +169,10 @@ def _on_label_sets(
     yield (
         f"Label sets alternate ({changes:,} changes from bin to bin): class scores are of more than one classifier. "
         + "; ".join([*said, *more])
-        + ". The column label_set of the ledger has that of each bin."
+        + ". The column label_set of the ledger says which bin has which."
         + (
-            " A dashboard serves the first class scores that it finds in any dataset of a bin, whichever is asked for: "
-            "ask its operator whose they are. source.model and source.scores_version choose others, if it has them."
+            " A dashboard serves the first class scores that it finds in any dataset of a bin, whichever you ask for. "
+            "Ask its operator whose they are. source.model and source.scores_version choose others, if it has them."
             if config["source"]["kind"] == "dashboard"
             else ""
         )
@@ -179,7 +180,7 @@ def _on_label_sets(
 
 
 def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: pd.DataFrame) -> Iterable[str]:
-    """What to know of the classes and of how images came to be theirs."""
+    """Warn of label sets that change, of classes that are unknown, and of unusual thresholds."""
     classes = abundance[abundance["class"] != UNCLASSIFIED]
     # Not assessed: in some of a day's bins, or on some of a group's days.
     seen = classes.groupby([*group_by, "class"], dropna=False)["date"].nunique().reset_index(name="seen")
@@ -196,7 +197,7 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
             "its volume is that of the bins that were."
         )
     if config["classify"]["class_table"] is None:
-        yield "No class table: classes have no scientific name and no group, and what does not live is hardly marked."
+        yield "No class table: classes have no scientific name and no group, and few are marked as not living."
     else:
         traits = classes[["scientific_name", "living", "group", "harmful"]]
         unknown = set(classes.loc[(traits == "").all(axis="columns"), "class"])
@@ -215,7 +216,7 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
 
 
 def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> Iterable[str]:
-    """Which thresholds of single classes change nothing. class_thresholds: the labels that have one."""
+    """Warn of thresholds of single classes that change nothing. class_thresholds: the labels that have one."""
     unmatched = set(class_thresholds) - set(abundance["class"])
     if unmatched:
         yield (
@@ -225,18 +226,18 @@ def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> 
 
 
 def _on_features(account: pd.DataFrame) -> Iterable[str]:
-    """What is missing in biovolume, carbon and sizes."""
+    """Warn of bins and objects that biovolume, carbon and sizes lack."""
     without = account[account["status"] != FeaturesStatus.READ]
     if len(without):
         yield (
-            f"Biovolume, carbon and sizes are without {counted(len(without), 'used bin')} of {len(account):,}, whose "
-            f"features are not there or could not be read ({_some(without['bin'])})."
+            f"Biovolume, carbon and sizes exclude {counted(len(without), 'used bin')} of {len(account):,}, whose "
+            f"features are missing or could not be read ({_some(without['bin'])})."
         )
     n_rois, n_measured = int(account["n_rois"].sum()), int(account["n_measured"].sum())
     if n_measured < n_rois:
         yield (
-            f"Biovolume and carbon are without {n_rois - n_measured:,} of {counted(n_rois, 'object')}: "
-            "they were not measured."
+            f"Biovolume and carbon exclude {n_rois - n_measured:,} of {counted(n_rois, 'object')}, "
+            "which were not measured."
         )
 
 
@@ -248,12 +249,12 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
     yield from _on_position_notes(config, used)
     yield from _on_disagreements(used)
     if config["select"]["include_skipped"]:
-        yield "Bins that the operator flagged to be skipped may count: select.include_skipped is true."
+        yield "Bins that the operator flagged as skipped may count: select.include_skipped is true."
     listed = used["n_images"].sum()
     if used["n_images"].notna().all() and n_rois > listed:
         yield (
-            f"More images have class scores ({n_rois:,}) than the used bins have images ({listed:,}): are these scores "
-            "of these bins, and of images alone?"
+            f"More images have class scores ({n_rois:,}) than the used bins have images ({listed:,}): do "
+            "the scores belong to these bins, and to images only?"
         )
     said = used["sample_type"].where(used["sample_type"] != used["tags"], "") + ";" + used["tags"]
     said = said.str.strip(";")
@@ -261,7 +262,7 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
     if odd.any():
         yield (
             f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {counted(int(odd.sum()), 'bin')} that "
-            f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags leave out such bins."
+            f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags exclude such bins."
         )
 
 
@@ -280,8 +281,8 @@ def _on_volumes(used: pd.DataFrame) -> Iterable[str]:
     noted = used[used["volume_note"] != ""]
     if len(noted):
         yield (
-            f"The files of {counted(len(noted), 'used bin')} are not all right ({_some(noted['bin'])}): volume_note in "
-            "the catalog says why."
+            f"Files of {counted(len(noted), 'used bin')} are damaged or unusual ({_some(noted['bin'])}): volume_note "
+            "in the catalog says how."
         )
     fast = used["volume_method"].str.endswith(FAST)
     if fast.any():
@@ -302,12 +303,12 @@ def _on_position_notes(config: Mapping[str, Any], used: pd.DataFrame) -> Iterabl
     if len(unplaced) and config["source"]["catalog"] != "raw":
         yield (
             f"Latitudes or longitudes that are nowhere on earth: {counted(len(unplaced), 'used bin')} "
-            f"({_some(unplaced['bin'])}). They are left out; position_note in the catalog names them."
+            f"({_some(unplaced['bin'])}). They are ignored; position_note in the catalog names them."
         )
     elif len(unplaced):
         yield (
-            f"The header's position does not count in {counted(len(unplaced), 'used bin')} ({_some(unplaced['bin'])}): "
-            "position_note in the catalog says why. source.deployments can say where the instrument was."
+            f"The header's position is ignored in {counted(len(unplaced), 'used bin')} ({_some(unplaced['bin'])}): "
+            "position_note in the catalog says why. source.deployments can give the instrument's position."
         )
 
 
@@ -317,7 +318,7 @@ def _on_disagreements(used: pd.DataFrame) -> Iterable[str]:
     if len(apart):
         yield (
             f"The volumes by .adc and by header differ by more than {APART:.0%} in {counted(len(apart), 'used bin')} "
-            f"({_some(apart['bin'])}): is the .adc whole? The one by .adc counts."
+            f"({_some(apart['bin'])}): is the .adc truncated? The volume by .adc counts."
         )
 
 
@@ -332,7 +333,7 @@ def _positions(found: Positions, n_used: int) -> str:
 
 
 def _on_files(run: Mapping[str, Any]) -> dict[str, str]:
-    """What became of the class-scores files on disk; nothing where they are not on disk."""
+    """Count the class-scores files on disk by what became of them; empty if they are not on disk."""
     files = run.get("score_files")
     if not files:
         return {}
@@ -346,19 +347,19 @@ def _on_files(run: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _on_source(run: Mapping[str, Any]) -> Iterable[str]:
-    """What of the source was of no use to the run, though somebody may have meant it to be."""
+    """Warn of scores and deployments that the run did not use although somebody may have meant it to."""
     files = run.get("score_files")
     if files and (n := files["not_in_the_catalog"]):
         yield (
             f"Class scores that count nowhere: {counted(n, 'file')} of bins that the catalog lacks, though the time in "
-            f"their ids lies in the window (such as {', '.join(files['such_as'])}). Is the list of bins whole?"
+            f"their ids lies in the window (such as {', '.join(files['such_as'])}). Is the list of bins complete?"
         )
     if without := run.get("deployments_without_bins"):
         yield f"Deployments that match no bin of the window: {counted(len(without), 'line')} ({_some(without)})."
 
 
 def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
-    """Every UTC day of the window; where it is open, from the first or to the last day that has a bin."""
+    """List the UTC days of the window; an open end is the first or last day that has a bin."""
     window = Config(**config).window
     dates = dict(zip(ledger["bin"], ledger["date"], strict=True))  # the id of a bin may be of another day
     first, last = (
@@ -371,7 +372,7 @@ def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
 def _window(config: Mapping[str, Any]) -> str:
     start, end = config["select"]["start"], config["select"]["end"]
     if start is None and end is None:
-        return "all there is"
+        return "all bins"
     return f"{start or 'the first bin'} to {end or 'the last bin'}, both inclusive, UTC"
 
 
@@ -385,7 +386,7 @@ def _rows(group_by: Sequence[str]) -> str:
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first few of the names, and how many more there are."""
+    """List the first few names, and say how many more there are."""
     several = sorted(set(names))
     more = len(several) - SHOWN
     return ", ".join(several[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
@@ -420,5 +421,5 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], bins: str 
 
 
 def _rst(text: str) -> str:
-    """Text that stands for itself in reStructuredText: labels and addresses may hold anything."""
+    """Escape text for reStructuredText: labels and addresses may hold anything."""
     return re.sub(r"^\W|[^\w\s,;()%/.-]|_", lambda mark: "\\" + mark[0], text)

@@ -22,16 +22,16 @@ from ifcb_abundance.pooling.method import group_columns
 from ifcb_abundance.report.overview import look_over, read_run
 from ifcb_abundance.tables import table_files
 
-# No settings of this library: it would look for some in the home folder, which may not let anybody look into it.
+# No settings of this library: it would look for some in the home folder, which may be unreadable.
 os.environ["ITABLES_CONFIG"] = ""
 import itables.options
 
 TEMPLATES = Path(__file__).parent / "templates"
-# Beyond so many rows a browser takes more than a few seconds. What is left out then, the page says.
+# With more rows a browser takes more than a few seconds. The page says what it omits.
 MOST_ROWS = 200_000
-# Columns of abundance_long that the page does not show: they are the same all over, or in another unit.
+# Columns of abundance_long that the page does not show: they are constant, or the same in another unit.
 NOT_SHOWN = {"latitude", "longitude", "objects_per_L", "n_rois", "aphia_id", "living", "harmful"}
-# The tables that a report is made from; of features if they are made.
+# The tables that a report is made from; features_ledger only if features are made.
 READ = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger")
 TITLES = {
     "abundance": "Abundance per UTC day and class",
@@ -102,7 +102,7 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
 
 
 def _write(path: str | Path, template: str, **given: Any) -> None:
-    # All that is filled in is escaped; what is packed needs no escape.
+    # Everything that is filled in is escaped; what is packed needs no escape.
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader((TEMPLATES, MONTAGE_TEMPLATES)),
         autoescape=True,
@@ -113,13 +113,13 @@ def _write(path: str | Path, template: str, **given: Any) -> None:
 
 
 def _pack(content: Any) -> str:
-    """A script, or data as JSON, as gzip in base64: a fifth of the size, and nothing in it that HTML could take up."""
+    """Pack a script, or data as JSON, as gzip in base64: a fifth of the size, and nothing that HTML could misread."""
     text = content if isinstance(content, str) else json.dumps(content, separators=(",", ":"), allow_nan=False)
     return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _datatables() -> dict[str, Any]:
-    """The script and the style sheet of DataTables, which itables carries."""
+    """Read the script and the style sheet of DataTables, which itables carries."""
     script = Path(itables.options.dt_bundle)
     return {
         "datatables": _pack(script.read_text(encoding="utf-8")),
@@ -128,7 +128,7 @@ def _datatables() -> dict[str, Any]:
 
 
 def _packed(table: pd.DataFrame, *schemas: str) -> str:
-    """A table, packed: per column what it is, and its values; of texts that recur, each once and where it stands."""
+    """Pack a table by column: its description and values. Texts that recur are stored once, with their positions."""
     entries = {name: entry for schema in reversed(schemas) for name, entry in table_files.schema(schema).items()}
     columns = []
     for name in table.columns:
@@ -146,7 +146,7 @@ def _packed(table: pd.DataFrame, *schemas: str) -> str:
 
 
 def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """As many of the last days as MOST_ROWS has room for, and what is said of the others."""
+    """Keep the last days up to MOST_ROWS rows, and say which days those are if any are omitted."""
     if len(abundance) <= MOST_ROWS:
         return abundance, ""
     per_day = abundance["date"].value_counts().sort_index(ascending=False)
@@ -158,7 +158,7 @@ def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """What the page shows of each bin, and what is said of bins that it does not show."""
+    """Join what the page shows of each bin, and say which bins it omits."""
     of_bin = catalog[["bin", "sample_time", "instrument", "ml_analyzed", "n_images", "sample_type", "tags"]]
     bins = ledger[["bin", "status", "reason", "bytes"]].merge(of_bin, on="bin", validate="one_to_one")
     bins = bins[[*of_bin.columns, "status", "reason", "bytes"]]
@@ -168,7 +168,7 @@ def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame) -> tuple[pd.DataFrame, st
 
 
 def _classes(abundance: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each class with its traits, its threshold and its count in all, in the order of their names."""
+    """List the classes by name, with their traits, thresholds and total counts."""
     total = abundance.groupby("class")["count"].sum()
     of_class = abundance.drop_duplicates("class").set_index("class").sort_index(key=lambda names: names.str.lower())
     return [

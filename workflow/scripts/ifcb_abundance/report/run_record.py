@@ -1,4 +1,4 @@
-"""The record of a run: what was asked, with what, and what came of it."""
+"""Record a run: what was asked for, with which software, and what the result is."""
 
 import json
 import platform
@@ -89,7 +89,7 @@ def record_run(
 
 
 def _read_times(bins: pd.DataFrame, folder: Path) -> dict[str, str]:
-    """Bin to the time at which its scores were read (UTC), which is the time of its summary."""
+    """Map bins to the time at which their scores were read (UTC), which is the time of their summaries."""
     paths = {bin_id: Path(of_bin(folder, SUMMARY, bin_id)) for bin_id in bins["bin"]}
     return {bin_id: _utc(path.stat().st_mtime) for bin_id, path in paths.items() if path.exists()}
 
@@ -103,12 +103,12 @@ def _checksums(folder: Path, files: Sequence[str]) -> dict[str, str]:
 
 
 def _days(ledger: pd.DataFrame, parts: str) -> str:
-    """A checksum of what the days of a ledger were made of."""
+    """Compute a checksum of what the days of a ledger were made of."""
     return proof.of_days(parts.format(date=date) for date in sorted(set(ledger["date"]))) if parts else ""
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """A run.json; empty if there is none that can be read."""
+    """Read a run.json; empty if it is missing or cannot be read."""
     try:
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -124,9 +124,9 @@ def vouches_for_catalog(run: Mapping[str, Any], catalog: str | Path, made_of: st
 
 
 def vouches(run: Mapping[str, Any], config: Mapping[str, Any], folder: str | Path, parts: str) -> bool:
-    """Whether a run.json is of this config and version of the workflow, and the tables beside it and the days are its.
+    """Whether a run.json has this config and version, and vouches for the tables beside it and the days.
 
-    config: as of `asked_of`. folder: where it lies. parts: as in `RunFacts`.
+    config: as `asked_of` gives it. folder: the one that it lies in. parts: as in `RunFacts`.
     """
     files = run.get("files_sha256") or {}
     ledger = Path(folder, "ledger.csv")
@@ -142,12 +142,12 @@ def vouches(run: Mapping[str, Any], config: Mapping[str, Any], folder: str | Pat
 
 
 def asked_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a config that says what is in results: all but how to recheck."""
+    """Give the part of a config that results depend on: all keys but those of the recheck."""
     return {key: value for key, value in config.items() if key != "recheck"}
 
 
 def summary(path: str | Path) -> str:
-    """The end of a run in a few lines, for the terminal, from its run.json."""
+    """Sum up a run in a few lines for the terminal, from its run.json."""
     run = json.loads(Path(path).read_text(encoding="utf-8"))
     folder = Path(path).parent
     statuses = ", ".join(f"{n} {status}" for status, n in run["bins_per_status"].items() if n)
