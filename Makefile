@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The oldest Snakemake that the workflow may be run with.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
-.PHONY: run help stages check test slow oldest figures test-statistics bench config-docs docs lint lock clean
+.PHONY: run help stages check test slow smoke figures test-statistics bench config-docs docs lint lock clean
 
 run: .venv/installed ## make the environment and run the demo, or CONFIG=my.yaml, which is checked first (demo: 20 s; first time: 2 min)
 ifdef CONFIG
@@ -27,7 +27,7 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	$(BIN)/mypy workflow/scripts/ifcb_abundance
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --ignore=tests/fuzz \
-	    -m "not slow and not process and not hypothesis"
+	    -m "not slow and not smoke and not process and not hypothesis"
 
 test: .venv/installed-dev ## pass the tests (12 min on 2 cores)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -35,13 +35,16 @@ test: .venv/installed-dev ## pass the tests (12 min on 2 cores)
 slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz (18 min)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(SLOW)
 
-oldest: .venv/installed ## run the demo with the oldest Snakemake that may be used, beside the pinned packages (1 min)
-	rm -rf .venv/oldest
-	$(BIN)/python -m venv .venv/oldest
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-	    > $$(echo .venv/oldest/lib/python*/site-packages)/pinned.pth
-	.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check snakemake==$(OLDEST)
-	.venv/oldest/bin/python -m snakemake --cores 8 --directory .venv/oldest
+smoke: .venv/installed-dev ## demo, dashboard, resume and shards with the oldest, the locked and the newest Snakemake (3 min)
+	rm -rf .venv/smoke
+	for which in oldest newest; do \
+	    $(BIN)/python -m venv .venv/smoke/$$which && \
+	    $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	        > $$(echo .venv/smoke/$$which/lib/python*/site-packages)/pinned.pth || exit 1; \
+	done
+	.venv/smoke/oldest/bin/python -m pip install --quiet --disable-pip-version-check snakemake==$(OLDEST)
+	.venv/smoke/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade snakemake
+	$(BIN)/python -m pytest -m smoke tests/engine/test_smoke.py
 
 figures: .venv/installed ## draw the demo's figures (20 s)
 	$(BIN)/python -m snakemake --cores 8 figures

@@ -4,12 +4,13 @@ All that is compared is measured in this one run, on this machine. Nothing here 
 """
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,13 @@ from benchmarks import archive, report, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
+# What each function of `engine/patches.py` does that saves time. docs/engine.md has the numbers.
+PATCHES = {
+    "skip_input_sizes": "the patch that skips the sizes of inputs",
+    "skip_remaining_jobs": "the patch that skips the list of remaining jobs",
+    "skip_rate_limit": "the patch that drops the limit on jobs per second",
+    "save_memory_work": "the settings of memory",
+}
 CAPACITY = 3  # requests at a time that the overloaded server takes
 
 
@@ -47,6 +55,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=150)
     parser.add_argument("--repeats", type=int, default=3, help="of the comparison; medians are reported")
     parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 5000, 22000], help="bins of one run")
+    parser.add_argument("--settings-bins", type=int, default=3000, help="of each run with another setting")
     parser.add_argument("--shards", type=int, nargs="*", default=[5, 14], help="of 22,000 bins each")
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000], help="of Zooniverse's exports")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks")
@@ -125,30 +134,39 @@ def _cpu_ms(step: Callable[[], object], times: int = 50) -> float:
     return median(took) * 1e3
 
 
+def leave_out(rules: Path, patches: Iterable[str]) -> None:
+    """Take the calls of some of the functions of `engine/patches.py` out of a file of rules."""
+    for patch in patches:
+        text, found = re.subn(rf"^    patches\.{patch}\(.*\)\n", "", rules.read_text(), flags=re.MULTILINE)
+        assert found == 1, patch
+        rules.write_text(text)
+
+
 def settings(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
-    """The engine's own settings, each changed alone: what the profile's choice gains."""
-    bins = 3000
+    """The engine's own settings and our patches of it, each changed alone: what each choice gains."""
+    bins = options.settings_bins
     archive.write_bins(folder / "archive", bins)
     archive.write_body(folder / "body", 3, options.classes)
     rows = []
     with dashboard(folder / "archive", folder / "body", 0.0) as url:
-        for number, (what, arguments) in enumerate(
+        for number, (what, left_out, arguments) in enumerate(
             (
-                ("as shipped", []),
-                ("all ready jobs weighed, not a sample of 50", ["--scheduler-subsample", "1000000"]),
-                ("checksums of all inputs below 1 MB, the engine's default", ["--max-checksum-file-size", "1000000"]),
-                ("scheduler ilp", ["--scheduler", "ilp"]),
-                ("100 jobs a second, the engine's default", []),
-                ("records of jobs in a database", ["--persistence-backend", "db"]),
-                ("as shipped", []),  # once more: what was run before, and deleted, is felt in the first run
+                ("as shipped", (), []),
+                ("all ready jobs weighed, not a sample of 50", (), ["--scheduler-subsample", "1000000"]),
+                (
+                    "checksums of all inputs below 1 MB, the engine's default",
+                    (),
+                    ["--max-checksum-file-size", "1000000"],
+                ),
+                ("scheduler ilp", (), ["--scheduler", "ilp"]),
+                ("records of jobs in a database", (), ["--persistence-backend", "db"]),
+                *((f"without {PATCHES[patch]}", (patch,), []) for patch in PATCHES),
+                ("without these four patches", tuple(PATCHES), []),
+                ("as shipped", (), []),  # once more: what was run before, and deleted, is felt in the first run
             )
         ):
             checkout = Checkout(folder / str(number), url, *archive.days(bins))
-            if "100 jobs" in what:
-                rules = checkout.folder / "workflow" / "rules" / "engine.smk"
-                text = rules.read_text().replace("workflow.scheduler.job_rate_limiter = None", "pass")
-                assert text != rules.read_text()
-                rules.write_text(text)
+            leave_out(checkout.folder / "workflow" / "rules" / "engine.smk", left_out)
             cost = checkout.snakemake(*arguments)
             say(f"{what}: {cost.wall:.1f} s")
             rows.append({"setting": what, "bins": bins, **_per_bin(cost, bins)})

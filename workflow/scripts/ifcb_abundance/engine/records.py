@@ -47,7 +47,9 @@ class Doubt:
                 store._record_path(store._metadata_path, path) in recorded
                 and store._record_path(store._incomplete_path, path) not in unfinished
             )
-        if store.metadata(path) is None or not patches.takes(getattr(store, "_filter_incomplete_keys", None), "keys"):
+        from snakemake.io import IOFile
+
+        if store.metadata(IOFile(path)) is None or not patches.takes(getattr(store, "_filter_incomplete_keys", None), "keys"):
             return False
         return not store._filter_incomplete_keys([path])
 

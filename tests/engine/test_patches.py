@@ -1,0 +1,387 @@
+"""What we change in the engine: only what is there as we know it; without it results are the same.
+
+The first tests call each patch on a stand-in for its part of the engine, as it is and with another name or signature.
+The others run the workflow with an engine whose parts have changed.
+"""
+
+# ruff: noqa: ARG001, ARG002 - stand-ins have the arguments of what they stand for
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ifcb_abundance.engine import patches
+from ifcb_abundance.engine.lock import Claim
+from tests.archives import bin_row, write_archive
+from tests.checkout import Checkout
+from tests.dashboard.emulator import Emulator
+from tests.sources.test_dashboard_run import config
+
+
+class Greedy:
+    def select_jobs(self) -> None:
+        pass
+
+
+class Limiter:
+    timespan = 1
+
+
+class Scheduler:
+    """The parts of the engine's scheduler that are patched, named as in Snakemake 9."""
+
+    def __init__(self) -> None:
+        self._input_sizes: Any = {}
+        self._greedy_scheduler: Any = Greedy()
+        self._job_selector = Greedy().select_jobs  # the engine has one of its own, and the chosen one
+        self.keepgoing = True
+        self.job_rate_limiter: Any = Limiter()
+        self.failed: Any = set()
+
+    @property
+    def open_jobs(self) -> list[str]:
+        return ["bin", "day"]
+
+    @property
+    def remaining_jobs(self) -> list[str]:
+        return ["bin", "day", "table"]
+
+    async def update_input_sizes(self, jobs: list[str]) -> None:
+        raise AssertionError("the sizes of inputs are looked up")
+
+
+class Dag:
+    def __init__(self) -> None:
+        self.forcefiles: Any = {"asked.csv"}
+
+    async def check_output_mtime(self, job: str, expanded_output: list[str]) -> None:
+        raise AssertionError("times are compared")
+
+
+class Persistence:
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+
+def run_now(coroutine: Any) -> None:
+    """Run a coroutine that waits for nothing."""
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+
+
+def is_vain(job: str) -> bool:
+    return job == "bin"
+
+
+def lock_patch(store: Any) -> bool:
+    return patches.claim_before_lock(store, Claim("results/demo"), [])
+
+
+def force(dag: Any) -> bool:
+    return patches.force(dag, ["a.csv"])
+
+
+def hold_back(scheduler: Any) -> bool:
+    return patches.hold_back(scheduler, is_vain)
+
+
+# --- parts that are there as we know them ---
+
+
+def test_input_sizes_are_not_looked_up() -> None:
+    scheduler = Scheduler()
+    assert patches.skip_input_sizes(scheduler)
+    run_now(scheduler.update_input_sizes(["bin"]))
+    assert scheduler._input_sizes["any.csv"] == 0
+
+
+def test_remaining_jobs_are_not_listed() -> None:
+    scheduler = Scheduler()
+    assert patches.skip_remaining_jobs(scheduler)
+    assert scheduler.remaining_jobs == []
+    assert Scheduler().remaining_jobs == ["bin", "day", "table"]  # the class is as it was
+
+
+def test_no_rate_limit() -> None:
+    scheduler = Scheduler()
+    assert patches.skip_rate_limit(scheduler)
+    assert scheduler.job_rate_limiter is None
+
+
+def test_vain_jobs_are_held_back_once_one_has_failed() -> None:
+    scheduler = Scheduler()
+    assert hold_back(scheduler)
+    assert scheduler.open_jobs == ["bin", "day"]
+    scheduler.failed.add("bin")
+    assert scheduler.open_jobs == ["day"]
+
+
+def test_both_patches_of_the_scheduler_class() -> None:
+    scheduler = Scheduler()
+    assert patches.skip_remaining_jobs(scheduler)
+    assert hold_back(scheduler)
+    scheduler.failed.add("bin")
+    assert (scheduler.open_jobs, scheduler.remaining_jobs) == (["day"], [])
+
+
+def test_files_are_forced() -> None:
+    dag = Dag()
+    assert force(dag)
+    assert dag.forcefiles == {"asked.csv", "a.csv"}
+
+
+def test_times_are_not_compared() -> None:
+    dag = Dag()
+    assert patches.accept_any_time(dag)
+    run_now(dag.check_output_mtime("job", ["a.csv"]))
+
+
+def test_the_claim_is_held_within_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store, claim = Persistence(), Claim("results/demo")
+    assert patches.claim_before_lock(store, claim, [])
+    assert claim._held is None
+    with store.lock():
+        assert claim._held is not None
+    assert claim._held is None
+
+
+def test_python_is_escaped_for_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "my (first) env" / "python3.11"
+    python.parent.mkdir()
+    python.touch()
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert patches.escape_python()
+    assert sys.executable == f"{tmp_path}/my\\ \\(first\\)\\ env/python3.11"
+    assert not patches.escape_python()  # it is no path any more
+    assert sys.executable == f"{tmp_path}/my\\ \\(first\\)\\ env/python3.11"
+
+
+def test_sigterm_is_handled_in_a_thread_if_the_engine_handles_it() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        assert not patches.stop_in_a_thread()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        signal.signal(signal.SIGTERM, print)
+        assert patches.stop_in_a_thread()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# --- parts that are not there, or are not as we know them ---
+
+
+def without(kind: type, *names: str) -> Any:
+    """An object whose class and which itself lack some parts."""
+    thing = type(
+        kind.__name__,
+        (),
+        {name: part for name, part in vars(kind).items() if name not in (*names, "__dict__", "__weakref__")},
+    )()
+    for name in names:
+        vars(thing).pop(name, None)
+    return thing
+
+
+def with_part(kind: type, name: str, part: Any) -> Any:
+    """An object with another part: one of its class if it is a function or a property."""
+    if callable(part) or isinstance(part, property):
+        return type(kind.__name__, (kind,), {name: part})()
+    thing = kind()
+    setattr(thing, name, part)
+    return thing
+
+
+@contextmanager
+def lock_of_files(self: Any, files: list[str]) -> Iterator[None]:
+    yield
+
+
+async def sizes_of(self: Any, jobs: list[str], cache: dict[str, int]) -> None:
+    pass
+
+
+async def check_times(self: Any, job: str) -> None:
+    pass
+
+
+def list_jobs(self: Any) -> list[str]:
+    return ["bin"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "part"),
+    [
+        (patches.skip_input_sizes, without(Scheduler, "update_input_sizes")),
+        (patches.skip_input_sizes, without(Scheduler, "_input_sizes")),
+        (patches.skip_input_sizes, with_part(Scheduler, "update_input_sizes", sizes_of)),
+        (patches.skip_input_sizes, with_part(Scheduler, "_input_sizes", [])),
+        (patches.skip_remaining_jobs, without(Scheduler, "remaining_jobs")),
+        (patches.skip_remaining_jobs, without(Scheduler, "_job_selector")),
+        (patches.skip_remaining_jobs, without(Scheduler, "_greedy_scheduler")),
+        (patches.skip_remaining_jobs, without(Scheduler, "keepgoing")),
+        (patches.skip_remaining_jobs, with_part(Scheduler, "remaining_jobs", list_jobs)),
+        (patches.skip_remaining_jobs, with_part(Scheduler, "keepgoing", False)),  # it says then which jobs are left
+        (patches.skip_remaining_jobs, with_part(Scheduler, "_greedy_scheduler", Limiter())),  # another one is chosen
+        (patches.skip_rate_limit, without(Scheduler, "job_rate_limiter")),
+        (patches.skip_rate_limit, with_part(Scheduler, "job_rate_limiter", None)),
+        (patches.skip_rate_limit, with_part(Scheduler, "job_rate_limiter", Greedy())),
+        (hold_back, without(Scheduler, "open_jobs")),
+        (hold_back, without(Scheduler, "failed")),
+        (hold_back, with_part(Scheduler, "open_jobs", list_jobs)),
+        (hold_back, with_part(Scheduler, "failed", [])),
+        (force, without(Dag, "forcefiles")),
+        (force, with_part(Dag, "forcefiles", ["asked.csv"])),
+        (patches.accept_any_time, without(Dag, "check_output_mtime")),
+        (patches.accept_any_time, with_part(Dag, "check_output_mtime", check_times)),
+        (lock_patch, without(Persistence, "lock")),
+        (lock_patch, with_part(Persistence, "lock", lock_of_files)),
+    ],
+)
+def test_a_part_that_is_not_as_we_know_it_is_left_alone(patch: Callable[[Any], bool], part: Any) -> None:
+    before = type(part), dict(vars(part)), {name: repr(value) for name, value in vars(part).items()}
+    assert patch(part) is False
+    assert (type(part), dict(vars(part)), {name: repr(value) for name, value in vars(part).items()}) == before
+
+
+# --- runs ---
+
+# A later engine, whose parts do what they did, and have other signatures or are of other types. What the patches
+# return is printed.
+LATER = """
+
+from snakemake.dag import DAG
+from snakemake.jobs import Job
+from snakemake.persistence import PersistenceBase
+from snakemake.persistence.file import FilePersistence
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+
+class AsMethod:
+    def __init__(self, part):
+        self.part = part.fget
+
+    def __get__(self, thing, kind=None):
+        return self if thing is None else self.part(thing)
+
+
+def change(kind, *names):
+    for name in names:
+        part = vars(kind)[name]
+        if isinstance(part, property):
+            setattr(kind, name, AsMethod(part))
+        else:
+            setattr(kind, name, lambda *args, _part=part, **options: _part(*args, **options))
+
+
+def tell(name):
+    patch = getattr(patches, name)
+
+    def told(*args):
+        done = patch(*args)
+        print(f"{name}: {done}", flush=True)
+        return done
+
+    setattr(patches, name, told)
+
+
+CHANGED = False
+if CHANGED:
+    change(JobScheduler, "open_jobs", "remaining_jobs", "update_input_sizes")
+    change(DAG, "check_output_mtime")
+    change(PersistenceBase, "lock", "params_changed", "_filter_incomplete_keys")
+    change(FilePersistence, "_record_path")
+    Job.__init__ = lambda self, *args, _part=Job.__init__, **options: _part(self, *args, **options)
+    patches.skip_rate_limit = lambda scheduler: False  # what it needs cannot be renamed here
+for name in (
+    "skip_input_sizes",
+    "skip_remaining_jobs",
+    "skip_rate_limit",
+    "hold_back",
+    "accept_any_time",
+    "claim_before_lock",
+):
+    tell(name)
+"""
+NAMES = re.findall(r'^    "(\w+)",$', LATER, re.MULTILINE)
+
+
+def engine(folder: Path, changed: bool) -> Checkout:
+    run = Checkout(folder)
+    with (run.folder / "Snakefile").open("a") as file:
+        file.write(LATER.replace("CHANGED = False", f"CHANGED = {changed}"))
+    return run
+
+
+def told(printed: str) -> dict[str, str]:
+    return dict(re.findall(rf"^({'|'.join(NAMES)}): (\w+)$", printed, re.MULTILINE))
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path) -> Iterator[Emulator]:
+    bins = [f"D2024040{day}T{hour:02d}0000_IFCB010" for day in (1, 2, 3) for hour in range(5)]
+    scores = {b: (["A", "B"], [[0.9, 0.1], [0.3, 0.6], [0.5, n / 30]]) for n, b in enumerate(bins)}
+    del scores[bins[4]]
+    with Emulator({"demo": write_archive(tmp_path / "archive", [bin_row(b) for b in bins], scores)}) as server:
+        yield server
+
+
+def asked(dashboard: Emulator, **sections: Any) -> dict[str, Any]:
+    return config(dashboard, "2024-04-01", "2024-04-03", **sections)
+
+
+def test_without_any_patch_the_results_are_the_same(tmp_path: Path, dashboard: Emulator) -> None:
+    """A first run, one with nothing to do, another threshold, and one without the engine's records."""
+    files, patched = {}, {}
+    for changed in (False, True):
+        run = engine(tmp_path / str(changed), changed)
+        patched[changed] = told(run.run(asked(dashboard)))
+        cold = run.files("demo")
+        dashboard.clear()
+        run.run(asked(dashboard))
+        run.run(asked(dashboard, classify={"threshold": 0.55}))
+        warm = run.files("demo")
+        (run.folder / ".snakemake").rename(tmp_path / f"records-{changed}")
+        run.run(asked(dashboard))
+        assert dashboard.requests == []
+        files[changed] = cold, warm, run.files("demo")
+    assert patched == {False: dict.fromkeys(NAMES, "True"), True: dict.fromkeys(NAMES, "False")}
+    assert files[True] == files[False]
+    cold, warm, without_records = files[True]
+    assert cold == without_records
+    assert cold != warm
+
+
+def test_with_records_in_a_database_the_results_are_the_same(tmp_path: Path, dashboard: Emulator) -> None:
+    files = []
+    for arguments in ((), ("--persistence-backend", "db")):
+        run = Checkout(tmp_path / str(len(arguments)))
+        run.run(asked(dashboard), *arguments)
+        cold, stamps = run.files("demo"), run.stamps()
+        dashboard.clear()
+        run.run(asked(dashboard), *arguments)
+        assert run.stamps() == stamps
+        run.run(asked(dashboard, classify={"threshold": 0.55}), *arguments)
+        assert dashboard.requests == []
+        files.append((cold, run.files("demo")))
+    assert files[0] == files[1]
+
+
+def test_an_engine_that_cannot_be_told_to_make_files_again_is_refused(tmp_path: Path, dashboard: Emulator) -> None:
+    """Rather than take files as they are that may be of another config."""
+    run = Checkout(tmp_path / "run")
+    run.run(asked(dashboard))
+    before = run.files("demo")
+    (run.folder / ".snakemake").rename(tmp_path / "records")
+    with (run.folder / "Snakefile").open("a") as file:
+        file.write("\npatches.force = lambda dag, paths: False\n")
+    printed = run.run(asked(dashboard, classify={"threshold": 0.55}), fails=True)
+    assert "this version of it cannot be told to make them again. Delete them" in printed
+    assert run.files("demo") == before
