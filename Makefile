@@ -50,7 +50,7 @@ figures: .venv/installed ## draw the demo's figures (20 s)
 	$(BIN)/python -m snakemake --cores 8 figures
 
 test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-statistics.md (30 min)
-	$(BIN)/python -m pytest -m "slow or not slow" --statistics=docs/test-statistics.md
+	$(BIN)/python -m pytest -m "not smoke" --statistics=docs/test-statistics.md
 
 bench: .venv/installed-dev ## measure, and write docs/benchmarks.md (40 min)
 	$(BIN)/python -m benchmarks

@@ -5,6 +5,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ import pytest
 from tests.archives import bin_row, write_archive
 from tests.checkout import ROOT, SNAKEMAKE, Checkout
 from tests.dashboard.emulator import Emulator
+from tests.sources.test_dashboard_run import asked_bins
 
 pytestmark = pytest.mark.smoke
 
@@ -28,6 +30,8 @@ BINS = [
     f"D{day}T{hour:02d}0000_IFCB010" for day in ("20211230", "20211231", "20220101", "20220102") for hour in range(6)
 ]
 NAMES_SNAKEMAKE = ("overview.rst", "report.html")  # these say with which version they were made
+with socket.create_server(("127.0.0.1", 0)) as free:
+    PORT = free.getsockname()[1]  # one for all servers: summaries name the server that the scores are from
 
 Files = dict[str, bytes]
 
@@ -67,9 +71,9 @@ def demo(run: Checkout, folder: Path) -> Files:  # noqa: ARG001
 
 def dashboard(run: Checkout, folder: Path) -> Files:
     """A run, one with nothing to do, and one with another threshold, which asks for nothing."""
-    with Emulator({"demo": archive(folder)}) as server:
+    with Emulator({"demo": archive(folder)}, port=PORT) as server:
         run.run(config(server))
-        assert len(server.requests) == 1 + len(BINS)
+        assert asked_bins(server) == BINS
         before = run.stamps()
         first = {f"first/{name}": body for name, body in run.files("demo").items()}
         server.clear()
@@ -82,7 +86,7 @@ def dashboard(run: Checkout, folder: Path) -> Files:
 
 def resume(run: Checkout, folder: Path) -> Files:
     """A run that is stopped half-way, and the same command again, which asks only for what is missing."""
-    with Emulator({"demo": archive(folder)}, latency=0.2) as server:
+    with Emulator({"demo": archive(folder)}, port=PORT, latency=0.2) as server:
         process = run.start(config(server), start_new_session=True)
         while process.poll() is None and len(server.requests) < len(BINS) // 2:
             time.sleep(0.01)
@@ -94,17 +98,16 @@ def resume(run: Checkout, folder: Path) -> Files:
         assert 0 < len(whole) < len(BINS)
         server.clear()
         run.run(config(server))
-        asked = [match[1] for r in server.requests if (match := re.search(r"/([^/]+)_class_scores", r.target))]
-        assert sorted(asked) == sorted(set(BINS) - whole)
+        assert asked_bins(server) == sorted(set(BINS) - whole)
     return run.files("demo")
 
 
 def shards(run: Checkout, folder: Path) -> Files:
     """Two years by themselves, put together."""
-    with Emulator({"demo": archive(folder)}) as server:
+    with Emulator({"demo": archive(folder)}, port=PORT) as server:
         for shard in ("2021", "2022", "merge"):
             run.run(config(server), "--config", f"shard={shard}")
-        assert len(server.requests) == 2 + len(BINS)
+        assert asked_bins(server) == BINS
     return run.files("demo")
 
 
