@@ -49,7 +49,9 @@ class Doubt:
             )
         from snakemake.io import IOFile
 
-        if store.metadata(IOFile(path)) is None or not patches.takes(getattr(store, "_filter_incomplete_keys", None), "keys"):
+        if store.metadata(IOFile(path)) is None or not patches.takes(
+            getattr(store, "_filter_incomplete_keys", None), "keys"
+        ):
             return False
         return not store._filter_incomplete_keys([path])
 
