@@ -31,15 +31,19 @@ include: "workflow/rules/image_inputs.smk"
 include: "workflow/rules/images.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/test_results.smk"
 include: "workflow/rules/recheck.smk"
 
 
 rule all:
+    """Build all results that the config asks for: the default."""
     default_target: True
     input:
         targets(),
         parts,
     localrule: True
+    message:
+        "Everything that the config asks for is built."
 
 
 onstart:

@@ -22,7 +22,14 @@ BINS = [f"D{day.replace('-', '')}T{hour:02d}0000_IFCB010" for day in DAYS for ho
 CLASSES = ["Akashiwo", "detritus"]
 ROWS = [[0.9, 0.1], [0.6, 0.4]]
 ASKED = ("results/demo/abundance_week.csv", "results/demo/bins_long.csv.gz", "results/demo/figures/heat_map.svg")
-RESTED = {"run.json", "overview.rst", "abundance_wide.csv", "abundance_long.parquet", "datapackage.json"}
+RESTED = {
+    "run.json",
+    "overview.rst",
+    "test_results.txt",
+    "abundance_wide.csv",
+    "abundance_long.parquet",
+    "datapackage.json",
+}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from ifcb_abundance.report import run_record
 
 
 rule pool_abundance:
+    """Pool the bins of a day into the day's part of each table."""
     input:
         catalog=ancient(MERGED["catalog"]),  # the params have what it says of the day
         summaries=summaries_of_day,
@@ -16,6 +17,8 @@ rule pool_abundance:
         pooling=1,
     params:
         **OF_DAY,
+    message:
+        "Pool the bins of {wildcards.date}."
     run:
         logged(
             log[0],
@@ -38,6 +41,7 @@ OF_MERGED = {
 
 
 rule merge_abundance:
+    """Merge the parts of days into the tables of abundance, coverage and bins."""
     input:
         **{name: lambda wildcards, name=name: all_parts(name) for name in OF_DAYS},
         catalog=MERGED["catalog"],
@@ -55,12 +59,15 @@ rule merge_abundance:
     params:
         record_failures=RECORD_FAILURES,
         allow_empty=MAY_BE_EMPTY,
+    message:
+        "Merge the days into tables."
     run:
         parts, merged = by_name(input), by_name(output)
         logged(log[0], abundance.merge_abundance, parts, input.catalog, METHOD, merged=merged, **OF_MERGED)
 
 
 rule record_run:
+    """Record the config, the software versions and the counts of bins in run.json."""
     input:
         catalog=MERGED["catalog"],
         ledger=MERGED["ledger"],
@@ -74,5 +81,7 @@ rule record_run:
         settings=run_record.asked_of(SETTINGS),
         score_files=lambda wildcards: SOURCE.score_files_identity(),
         class_thresholds=CONFIG.class_thresholds,
+    message:
+        "Record how the results were made."
     run:
         logged(log[0], run_record.record_run, facts_of_run(), *input, SUMMARIES, output[0])

@@ -2,6 +2,7 @@
 
 
 checkpoint list_catalog:
+    """List the bins of the window in catalog.csv."""
     input:
         files_of_catalog,
     output:
@@ -14,6 +15,8 @@ checkpoint list_catalog:
         dashboard=1,
     params:
         **OF_CATALOG,
+    message:
+        "List the bins of the window."
     run:
         empty = SHARD is not None
         logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, empty, METHOD.group_by)

@@ -3,6 +3,7 @@ from ifcb_abundance.demo import archive as demo_archive
 
 
 rule make_demo_archive:
+    """Make the demo archive, resources/demo."""
     output:
         metadata=f"{DEMO}/metadata.csv",
     log:
@@ -10,5 +11,7 @@ rule make_demo_archive:
     localrule: True
     params:
         version=demo_archive.VERSION,
+    message:
+        "Make the demo archive."
     run:
         logged(log[0], demo_archive.write_demo_archive, Path(DEMO))

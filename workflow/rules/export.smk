@@ -30,6 +30,7 @@ OF_EXPORTS = {
 
 
 rule export_netcdf:
+    """Write abundance as NetCDF."""
     input:
         **OF_EXPORTS,
         run=ancient(LAYOUT.run_record),  # only for the date of the catalog, which is an input itself
@@ -49,11 +50,14 @@ rule export_netcdf:
         group_by=METHOD.group_by,
         tolerance_km=METHOD.position_tolerance_km,
         confidence=METHOD.confidence,
+    message:
+        "Write abundance as NetCDF."
     script:
         f"{SCRIPTS}/export_netcdf.py"
 
 
 rule export_darwin_core:
+    """Write abundance as a Darwin Core archive, for OBIS."""
     input:
         **OF_EXPORTS,
         run=ancient(LAYOUT.run_record),
@@ -73,11 +77,14 @@ rule export_darwin_core:
         group_by=METHOD.group_by,
         precision=METHOD.precision,
         confidence=METHOD.confidence,
+    message:
+        "Write abundance as a Darwin Core archive."
     script:
         f"{SCRIPTS}/export_darwin_core.py"
 
 
 rule export_seabass:
+    """Write abundance as a SeaBASS file."""
     input:
         **OF_EXPORTS,
     output:
@@ -94,11 +101,14 @@ rule export_seabass:
         version=exports.VERSION,
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,
+    message:
+        "Write abundance as a SeaBASS file."
     script:
         f"{SCRIPTS}/export_seabass.py"
 
 
 rule export_erddap:
+    """Write what an ERDDAP server needs to serve abundance."""
     input:
         OF_EXPORTS["abundance"],
     output:
@@ -114,5 +124,7 @@ rule export_erddap:
         version=exports.VERSION,
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,
+    message:
+        "Write the dataset's description for an ERDDAP server."
     script:
         f"{SCRIPTS}/export_erddap.py"

@@ -5,6 +5,7 @@
 
 
 rule summarize_features:
+    """Read the features of a bin and write its summary."""
     input:
         f"{SUMMARIES}/{SUMMARY}",
         # none from a dashboard
@@ -20,6 +21,8 @@ rule summarize_features:
     params:
         version=features.VERSION,
         source=lambda wildcards: SOURCE.features_identity_of(wildcards.bin),
+    message:
+        "Read the features of bin {wildcards.bin}."
     run:
         logged(
             log[0],
@@ -33,6 +36,7 @@ rule summarize_features:
 
 
 rule pool_biovolume:
+    """Pool the biovolume and carbon of a day into the day's part of each table."""
     input:
         catalog=ancient(MERGED["catalog"]),  # the params have what it says of the day
         summaries=features_of_day,
@@ -47,6 +51,8 @@ rule pool_biovolume:
         pooling=1,
     params:
         **OF_DAYS_FEATURES,
+    message:
+        "Pool the biovolume of {wildcards.date}."
     run:
         files, of = by_name(output), stated(OF_DAYS_FEATURES, wildcards)
         logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files, of)
@@ -62,6 +68,7 @@ OF_FEATURES = {
 
 
 rule merge_biovolume:
+    """Merge the parts of days into the tables of biovolume, carbon and sizes."""
     input:
         **{name: lambda wildcards, name=name: all_parts(name) for name in OF_FEATURE_DAYS},
         ledger=MERGED["ledger"],
@@ -74,12 +81,15 @@ rule merge_biovolume:
     params:
         record_failures=RECORD_FAILURES,
         pixels_per_um=PIXELS,  # it is among the params of days too, which are not checked if nobody asks for features
+    message:
+        "Merge the biovolume of days into tables."
     run:
         logged(log[0], biovolume.merge_biovolume, by_name(input), by_name(output), **OF_FEATURES)
 
 
 # With all tables, so that they have one threshold.
 rule features:
+    """Build the tables and figures of biovolume and carbon."""
     input:
         targets,
         [MERGED[name] for name in OF_FEATURE_DAYS],
@@ -87,3 +97,5 @@ rule features:
         parts,
         parts_of_features,
     localrule: True
+    message:
+        "All tables of features are built."

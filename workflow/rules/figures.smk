@@ -17,6 +17,7 @@ FIGURE_OPTIONS = FigureOptions(
 
 # Bundle the scripts of the interactive figures once, because it takes longer than drawing a figure.
 rule bundle_scripts:
+    """Bundle the scripts that interactive figures need."""
     output:
         f"{FIGURES}/vega.js",
     log:
@@ -24,6 +25,8 @@ rule bundle_scripts:
     localrule: True
     conda:
         "../../envs/figures.yaml"
+    message:
+        "Bundle the scripts of interactive figures."
     script:
         f"{SCRIPTS}/bundle_scripts.py"
 
@@ -31,6 +34,7 @@ rule bundle_scripts:
 for figure in registry.FIGURES.values():
 
     rule:
+        """Draw one of the figures, for papers and for the screen."""
         name:
             f"draw_{figure.name}"
         input:
@@ -61,13 +65,18 @@ for figure in registry.FIGURES.values():
             version=2,  # raise it when figures look different, so that they are drawn again
             figure=figure.name,
             figure_options=asdict(FIGURE_OPTIONS),
+        message:
+            f"Draw the figure {figure.name}."
         script:
             f"{SCRIPTS}/draw_figure.py"
 
 
 # With all tables: otherwise tables that no figure uses could be older than a change of the config.
 rule figures:
+    """Draw all figures."""
     input:
         targets,
         figure_files(),
     localrule: True
+    message:
+        "All figures are drawn."

@@ -8,6 +8,7 @@ from ifcb_abundance.images import montages
 
 
 checkpoint list_images:
+    """List the used bins whose images are wanted."""
     input:
         MERGED["bins"],
     output:
@@ -19,11 +20,14 @@ checkpoint list_images:
         version=extract_images.VERSION,
         classes=IMAGES["classes"],
         bins=IMAGES["bins"],
+    message:
+        "List the bins whose images are wanted."
     run:
         logged(log[0], extract_images.list_images, SOURCE, input[0], IMAGES["classes"], IMAGES["bins"], output[0])
 
 
 rule extract_images:
+    """Extract the images of a bin into a zip."""
     input:
         files_of_images,
         archive=ancient(SOURCE.catalog_files()),
@@ -36,6 +40,8 @@ rule extract_images:
         dashboard=1,
     params:
         **OF_IMAGES,
+    message:
+        "Extract the images of bin {wildcards.bin}."
     run:
         logged(
             log[0],
@@ -50,12 +56,16 @@ rule extract_images:
 
 
 rule images:
+    """Extract the images of all used bins."""
     input:
         image_zips,
     localrule: True
+    message:
+        "The images of all used bins are extracted."
 
 
 checkpoint choose_examples:
+    """Choose the images that montages show."""
     input:
         ledger=MERGED["ledger"],
         abundance=MERGED["abundance"],
@@ -70,12 +80,14 @@ checkpoint choose_examples:
         bins=IMAGES["bins"],
         per_class=IMAGES["per_class"],
         thresholds=OF_CLASSES,
+    message:
+        "Choose the images that montages show."
     run:
         logged(log[0], examples.choose_examples, SOURCE, *input, SUMMARIES, EXAMPLES, output[0])
 
 
-# Only the images that montages show.
 rule extract_examples:
+    """Extract the images of a bin that montages show."""
     input:
         files_of_examples,
         chosen=ancient(MERGED["montages"]),  # the params have what it says of the bin
@@ -88,6 +100,8 @@ rule extract_examples:
         dashboard=1,
     params:
         **OF_EXAMPLES,
+    message:
+        "Extract the images of bin {wildcards.bin} that montages show."
     run:
         logged(
             log[0],
@@ -102,6 +116,7 @@ rule extract_examples:
 
 
 rule draw_montages:
+    """Draw a page of example images for each class."""
     input:
         chosen=MERGED["montages"],
         examples=example_zips,
@@ -119,13 +134,17 @@ rule draw_montages:
     params:
         version=montages.VERSION,
         pixels_per_um=PIXELS,
+    message:
+        "Draw the montages of classes."
     run:
         logged(log[0], montages.draw_montages, input.chosen, input.examples, PIXELS, output[0])
 
 
-# With all tables, as for the figures.
 rule montages:
+    """Build all tables and the montages of classes."""
     input:
         targets,
         MONTAGES,
     localrule: True
+    message:
+        "The montages of all classes are drawn."

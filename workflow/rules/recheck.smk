@@ -9,6 +9,7 @@ RECHECK = recheck.Recheck(WINDOW, CONFIG.select, CONFIG.recheck.scores, CONFIG.r
 
 
 checkpoint reread_source:
+    """Read the source again and list what changed in changes.csv."""
     output:
         update(MERGED["changes"]),  # stays as it is if it would say the same
     log:
@@ -18,6 +19,8 @@ checkpoint reread_source:
         dashboard=8,  # or the profile's limit if that is lower; the job itself reads this many bins at a time
     params:
         asked=datetime.now(timezone.utc).isoformat(),  # so that it runs on each request
+    message:
+        "Read the source again."
     run:
         ask_again_for_left_out()
         logged(
@@ -34,6 +37,9 @@ checkpoint reread_source:
 
 
 rule recheck:
+    """Read the source again, and rebuild what late or corrected data change."""
     input:
         after_recheck,
     localrule: True
+    message:
+        "The results agree with the source."

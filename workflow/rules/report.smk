@@ -7,6 +7,7 @@ if FEATURES_WANTED:
 
 
 rule write_overview:
+    """Write overview.rst: the totals and what to know before you use them."""
     input:
         **REPORTED,
         bins=MERGED["bins"],
@@ -18,6 +19,8 @@ rule write_overview:
     localrule: True
     params:
         version=overview.VERSION,
+    message:
+        "Write the overview in words."
     run:
         reported = {name: input[name] for name in REPORTED}
         logged(log[0], overview.write_overview, input.run, reported, input.bins, output[0])
@@ -25,6 +28,7 @@ rule write_overview:
 
 # Made if report.make says so, or on request: snakemake results/{dataset}/report.html
 rule write_report:
+    """Write report.html, a page to send on."""
     input:
         **REPORTED,
         **({"montages": MONTAGES} if IMAGES["make"] else {}),
@@ -58,5 +62,7 @@ rule write_report:
         runtime=30,
     params:
         version=overview.VERSION,
+    message:
+        "Write the report page."
     script:
         f"{SCRIPTS}/write_report.py"

@@ -2,6 +2,7 @@
 
 
 rule summarize_scores:
+    """Read the class scores of a bin and write its summary."""
     input:
         # none from a dashboard. The catalog is no input: listing it again is no reason to read a bin again
         scores_of_bin,
@@ -16,5 +17,7 @@ rule summarize_scores:
     params:
         version=scores.VERSION,
         source=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
+    message:
+        "Read the class scores of bin {wildcards.bin}."
     run:
         logged(log[0], scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES)

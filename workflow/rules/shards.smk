@@ -2,6 +2,7 @@
 
 
 rule merge_catalogs:
+    """Merge the catalogs of all shards into one."""
     input:
         catalogs_of_shards,
     output:
@@ -9,5 +10,7 @@ rule merge_catalogs:
     log:
         f"{LOGS}/merge_catalogs.log",
     localrule: True
+    message:
+        "Merge the catalogs of all shards."
     run:
         logged(log[0], catalog.merge_catalogs, input, output[0])

@@ -5,6 +5,7 @@ from ifcb_abundance.tables import data_package
 
 
 rule reshape_abundance:
+    """Write abundance with a column per class, and as Parquet."""
     input:
         MERGED["abundance"],
     output:
@@ -21,12 +22,15 @@ rule reshape_abundance:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
+    message:
+        "Write abundance with a column per class, and as Parquet."
     run:
         logged(log[0], abundance.reshape_abundance, input[0], METHOD, *output)
 
 
 # On request: snakemake results/{dataset}/bins_long.csv.gz
 rule convert_bins:
+    """Write the table of bins as CSV; on request."""
     input:
         MERGED["bins"],
     output:
@@ -37,11 +41,14 @@ rule convert_bins:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
+    message:
+        "Write the table of bins as CSV."
     run:
         logged(log[0], bin_table.write_csv, input[0], output[0])
 
 
 rule describe_results:
+    """Describe the columns of all tables in datapackage.json."""
     input:
         MERGED["wide"],
     output:
@@ -53,6 +60,8 @@ rule describe_results:
         tables=DESCRIBED,
         group_by=METHOD.group_by,
         version=data_package.VERSION,
+    message:
+        "Describe the columns of all tables."
     run:
         logged(
             log[0],
@@ -66,6 +75,7 @@ rule describe_results:
 
 
 rule pool_periods:
+    """Pool abundance per hour, week or month, if abundance.period asks for it."""
     input:
         MERGED["bins"],
     output:
@@ -79,5 +89,7 @@ rule pool_periods:
     params:
         method=asdict(replace(METHOD, class_table={})),
         class_table=CLASS_TABLE_SHA256,
+    message:
+        "Pool abundance per period."
     run:
         logged(log[0], periods.pool_periods, input[0], PERIOD, METHOD, output[0])

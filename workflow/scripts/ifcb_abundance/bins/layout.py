@@ -52,6 +52,11 @@ class Layout:
         return f"{self.tables}/overview.rst"
 
     @property
+    def test_results(self) -> str:
+        """What was found to hold in the finished tables."""
+        return f"{self.tables}/test_results.txt"
+
+    @property
     def description(self) -> str:
         """The data package that describes the columns of the tables."""
         return f"{self.tables}/datapackage.json"
