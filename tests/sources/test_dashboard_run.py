@@ -637,7 +637,7 @@ def test_bins_that_the_server_cannot_read_are_counted_and_the_line_to_set_is_giv
             assert len(targets(dashboard, bin_id)) == 2
             assert re.search(rf"bin {bin_id}: .*HTTP 500 Internal Server Error \(tried 2 times\)", printed)
         assert "class scores of bins: 4 failed (3 HTTP 500, 1 an HTML page, not data)" in printed
-        assert "of a file that the server cannot read: trying again does not help" in printed
+        assert "about a file that the server cannot read: trying again does not help" in printed
         assert "set source.on_failure: record" in printed
         asked["source"]["on_failure"] = "record"
         checkout.run(asked)
