@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# The oldest Snakemake that the workflow may be run with.
+# The oldest Snakemake that the workflow may be run with. pyproject.toml says below which version the newest has to be.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
 .PHONY: run help stages check test slow smoke figures test-statistics bench config-docs docs lint lock clean
@@ -43,7 +43,7 @@ smoke: .venv/installed-dev ## demo, dashboard, resume and shards with the oldest
 	        > $$(echo .venv/smoke/$$which/lib/python*/site-packages)/pinned.pth || exit 1; \
 	done
 	.venv/smoke/oldest/bin/python -m pip install --quiet --disable-pip-version-check snakemake==$(OLDEST)
-	.venv/smoke/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade snakemake
+	.venv/smoke/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'snakemake<10'
 	$(BIN)/python -m pytest -m smoke tests/engine/test_smoke.py
 
 figures: .venv/installed ## draw the demo's figures (20 s)
