@@ -1,0 +1,118 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.io import savemat
+
+from ifcb_abundance.common.errors import ConfigError, TableError
+from ifcb_abundance.validation import labels
+from tests.validation.zoo import RECORDED, recorded
+
+BIN = "D20240418T001403_IFCB010"
+
+
+def read(tmp_path: Path, text: str, name: str = "labels.csv") -> list[tuple[str, str, str]]:
+    (tmp_path / name).write_text(text)
+    return list(labels.read_labels([tmp_path / name])[["roi", "label", "person"]].itertuples(index=False, name=None))
+
+
+@recorded
+def test_all_six_forms_give_what_is_expected() -> None:
+    folder = RECORDED / "labels"
+    expected = pd.read_csv(folder / "EXPECTED.csv", dtype="str", keep_default_na=False)
+    files = labels.label_files([str(folder / name) for name in dict.fromkeys(expected["file"])])
+    found = labels.read_labels(files)
+    found["file"] = [Path(path).name for path in found["file"]]
+    pd.testing.assert_frame_equal(found[list(expected)], expected)
+
+
+@recorded
+def test_the_form_is_told_by_content_and_not_by_name(tmp_path: Path) -> None:
+    for name in ("annotations.sqlite", "ecotaxa.tsv", "label_studio.csv"):
+        (tmp_path / "labels.txt").write_bytes((RECORDED / "labels" / name).read_bytes())
+        of_name = labels.read_labels([RECORDED / "labels" / name])
+        found = labels.read_labels([tmp_path / "labels.txt"])
+        pd.testing.assert_frame_equal(found.drop(columns="file"), of_name.drop(columns="file"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{BIN}_00002",
+        f"{BIN}_00002.png",
+        f"some/folder/{BIN}_00002.PNG",
+        f"C:\\images\\{BIN}_00002.png",
+        f"/data/upload/7/0a1b2c3d-{BIN}_00002.png",
+        f"/data/local-files/?d=images/{BIN}_00002.jpg",
+    ],
+)
+def test_the_roi_is_found_in_the_name_of_its_image(name: str) -> None:
+    assert labels.roi_name(name) == f"{BIN}_00002"
+
+
+def test_rows_that_name_no_roi_are_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = read(tmp_path, f"roi,label\n{BIN}_00002,mix\nphoto_7.png,mix\n{BIN},mix\n")
+    assert rows == [(f"{BIN}_00002", "mix", "")]
+    assert "2 rows left out that name no ROI" in caplog.text
+    assert "photo_7.png" in caplog.text
+
+
+def test_a_file_in_which_no_row_names_a_roi_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"labels\.csv: none of its rows names a ROI"):
+        read(tmp_path, "roi,label\nphoto_7.png,mix\n")
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "roi;label\nx;y\n", "", "roi,label\nx\n", "\0\0\0"])
+def test_a_file_of_another_form_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
+    with pytest.raises(TableError, match=r"labels\.csv"):
+        read(tmp_path, text)
+
+
+def test_a_manual_file_has_labels_where_a_person_looked(tmp_path: Path) -> None:
+    classes = np.array(["unclassified", "mix", "Ditylum"], object)
+    rows = [[1, 2, np.nan], [2, np.nan, 3], [3, 1, 3], [4, 3, 2]]
+    savemat(tmp_path / f"{BIN}.mat", {"classlist": np.array(rows, float), "class2use_manual": classes})
+    found = labels.read_labels([tmp_path / f"{BIN}.mat"])
+    assert found[["roi", "label"]].values.tolist() == [[f"{BIN}_00001", "mix"], [f"{BIN}_00004", "Ditylum"]]
+
+
+def test_a_manual_file_whose_class_is_not_listed_is_an_error(tmp_path: Path) -> None:
+    savemat(tmp_path / f"{BIN}.mat", {"classlist": np.array([[7.0, 3, 1]]), "class2use_manual": ["a"]})
+    with pytest.raises(TableError, match="ROI 7 is of class 3, and there are 1 class"):
+        labels.read_labels([tmp_path / f"{BIN}.mat"])
+
+
+def test_globs_and_paths_name_files_once(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv", "note[1].csv"):
+        (tmp_path / name).write_text("roi,label\n")
+    found = labels.label_files([f"{tmp_path}/b.csv", f"{tmp_path}/*.csv", f"{tmp_path}/note[1].csv"])
+    assert [Path(path).name for path in found] == ["b.csv", "a.csv", "note[1].csv"]
+    with pytest.raises(ConfigError, match=r"validation\.labels: there is no file .*none\*\.mat"):
+        labels.label_files([f"{tmp_path}/none*.mat"])
+
+
+def test_what_is_no_class_becomes_other_and_the_nearest_class_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    given = pd.DataFrame({"label": ["Strombidium_like", "Ditylum", "tunicate", "bad image", "D. brightwellii"]})
+    classes = ["Ditylum", "Strombidium-like", "mix"]
+    found = labels.as_classes(given, classes, {"D. brightwellii": "Ditylum"}, ["bad image"])
+    assert found["label"].tolist() == ["other", "Ditylum", "other", "bad image", "Ditylum"]
+    assert "'Strombidium_like' is no class (1 label), so it counts as other" in caplog.text
+    assert "The nearest class is 'Strombidium-like'" in caplog.text
+    assert "'tunicate' is no class (1 label), so it counts as other\n" in caplog.text
+
+
+def test_a_label_map_that_says_two_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "map.csv").write_text("label,class\na,b\na,c\n")
+    with pytest.raises(ConfigError, match=r"map\.csv: label 'a' stands for more than one class"):
+        labels.read_label_map(tmp_path / "map.csv")
+    (tmp_path / "map.csv").write_text("label,class\na,b\nc,d\n")
+    assert labels.read_label_map(tmp_path / "map.csv") == {"a": "b", "c": "d"}
+
+
+def test_labels_of_other_bins_are_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    given = pd.DataFrame({"roi": [f"{BIN}_00001", "D20230101T000000_IFCB010_00001"], "label": ["a", "b"]})
+    assert labels.of_used_bins(given, [BIN])["bin"].tolist() == [BIN]
+    assert "1 label of 1 bin that the run does not use, such as 'D20230101T000000_IFCB010'" in caplog.text

@@ -1,0 +1,287 @@
+"""People's labels of ROIs, from the files of whatever tool they were made with.
+
+The form of a file is told by its content, not by its name: CSV `roi,label[,person]`; the manual `.mat` of
+ifcb-analysis, which iRfcb and ClassiPyR write too; the `annotations.sqlite` of ClassiPyR; the TSV that EcoTaxa exports
+or imports; the CSV that Label Studio exports. Only what a person decided is a label: predictions, ROIs marked as
+dubious, and ROIs for which more than one class was chosen are left out.
+"""
+
+import io
+import json
+import logging
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+import pandas as pd
+
+from ifcb_abundance.bins.ids import add_target, parse_bin_id, parse_roi_id
+from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.common.errors import ConfigError, TableError, quoted
+from ifcb_abundance.common.strict_csv import read_columns
+from ifcb_abundance.common.words import counted
+
+log = logging.getLogger("ifcb.validation")
+
+OTHER = "other"  # what people named that is no class of the classifier
+COLUMNS = ("file", "roi", "label", "person", "created")
+
+_UPLOAD = re.compile("[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
+_TYPES = re.compile(r"\[[tf]\]")  # EcoTaxa's second line: which columns are text and which are numbers
+_MATLAB, _SQLITE = b"MATLAB 5.0 MAT-file", b"SQLite format 3\0"
+
+Rows = list[tuple[str, str, str, str]]  # roi, label, person, created
+
+
+@dataclass
+class Unusable:
+    """What the rows of label files were that are no labels of ROIs: how many, and the first one."""
+
+    n: int = 0
+    first: str = ""
+    files: set[str] = field(default_factory=set)
+
+    def add(self, where: str, what: str) -> None:
+        """Count one of them."""
+        self.n += 1
+        self.first = self.first or f"{where}: {what[:80]!r}"
+
+
+def label_files(patterns: Sequence[str]) -> list[str]:
+    """The files that paths and globs name, sorted within each of them, each once.
+
+    Raises ConfigError for one that names no file.
+    """
+    files: dict[str, None] = {}
+    for pattern in patterns:
+        found = _globbed(Path(pattern)) if glob_like(pattern) else [pattern]
+        found = [path for path in found if Path(path).is_file()]
+        if not found:
+            raise ConfigError(f"validation.labels: there is no file {pattern}")
+        files |= dict.fromkeys(found)
+    return list(files)
+
+
+def _globbed(pattern: Path) -> list[str]:
+    return sorted(str(path) for path in Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+
+
+def glob_like(pattern: str) -> bool:
+    """Whether it is a glob. A file whose name has brackets is a file all the same."""
+    return any(c in pattern for c in "*?[") and not Path(pattern).is_file()
+
+
+def read_labels(files: Iterable[str | Path]) -> pd.DataFrame:
+    """All labels of the files: a row per file, ROI and person, with the columns COLUMNS, all of them text.
+
+    person: empty where the file does not say. created: when the label was given, in a form that sorts by time, empty if
+    unknown. Rows that name no ROI are left out with a warning. Raises TableError, naming the file, for a file of
+    another form or without any row that names a ROI.
+    """
+    tables = []
+    unusable = Unusable()
+    for path in files:
+        before = unusable.n
+        rows = _read(Path(path), unusable)
+        if not rows and unusable.n > before:
+            raise TableError(f"{path}: none of its rows names a ROI such as D20240215T150055_IFCB010_00002")
+        tables.append(pd.DataFrame([(str(path), *row) for row in rows], columns=list(COLUMNS), dtype="str"))
+    if unusable.n:
+        log.warning(f"labels: {counted(unusable.n, 'row')} left out that name no ROI; the first: {unusable.first}")
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS), dtype="str")
+
+
+def _read(path: Path, unusable: Unusable) -> Rows:
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+            if head.startswith(_MATLAB):
+                return _manual_mat(path)
+            if head.startswith(_SQLITE):
+                return _sqlite(path, unusable)
+            body = head + file.read()
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from None
+    try:
+        columns = _tabbed(body) if b"\t" in body.split(b"\n", 1)[0] else read_columns(body)
+    except ValueError as error:
+        raise TableError(f"{path} cannot be read as a table of labels: {error}") from None
+    for needed, rows_of in _FORMS.items():
+        if set(needed) <= set(columns):
+            return _usable(rows_of(columns), path, unusable)
+    raise TableError(
+        f"{path} is no table of labels that is known: its columns are {', '.join(columns)[:200]}. Known are CSV "
+        "roi,label[,person]; the manual .mat of ifcb-analysis, iRfcb and ClassiPyR; annotations.sqlite of ClassiPyR; "
+        "TSV of EcoTaxa; CSV of Label Studio"
+    )
+
+
+def _usable(rows: Rows, path: Path, unusable: Unusable) -> Rows:
+    """The rows whose first cell names a ROI, with its id in place of what was there."""
+    found = []
+    for name, label, person, created in rows:
+        try:
+            bin_id, number = parse_roi_id(roi_name(name))
+        except ValueError:
+            unusable.add(str(path), name)
+            continue
+        if (label := label.strip()) and label != UNCLASSIFIED:
+            found.append((add_target(bin_id, number), label, person.strip(), created))
+    return found
+
+
+def roi_name(text: str) -> str:
+    """The id of a ROI out of the name of its image: without folders, ending, and what Label Studio puts before it."""
+    name = PureWindowsPath(text.strip().rsplit("=", 1)[-1]).name  # both kinds of slashes
+    return _UPLOAD.sub("", re.sub(r"(?i)\.(png|jpe?g|tiff?)$", "", name), count=1)
+
+
+# --- the forms ---
+
+
+def _generic(columns: Mapping[str, list[str]]) -> Rows:
+    n = len(columns["roi"])
+    empty = [""] * n
+    people, created = columns.get("person", empty), columns.get("created", empty)
+    return list(zip(columns["roi"], columns["label"], people, created, strict=True))
+
+
+def _label_studio(columns: Mapping[str, list[str]]) -> Rows:
+    cells = zip(columns["image"], columns["choice"], columns["annotator"], columns["created_at"], strict=True)
+    return [(image, _one_choice(choice), person, created) for image, choice, person, created in cells]
+
+
+def _one_choice(cell: str) -> str:
+    """The class that was chosen; empty without any, or with more than one."""
+    if not cell.startswith("{"):
+        return cell
+    try:
+        choices = json.loads(cell)["choices"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return str(choices[0]) if isinstance(choices, list) and len(choices) == 1 else ""
+
+
+def _ecotaxa(columns: Mapping[str, list[str]]) -> Rows:
+    names = ["object_id", "object_annotation_status", "object_annotation_category"]
+    empty = [""] * len(columns["object_id"])
+    optional = ["object_annotation_person_name", "object_annotation_date", "object_annotation_time"]
+    cells = zip(*(columns[name] for name in names), *(columns.get(name, empty) for name in optional), strict=True)
+    return [
+        (roi, category if status == "validated" else "", person, f"{date}T{time.zfill(6)}" if date else "")
+        for roi, status, category, person, date, time in cells
+        if not _TYPES.fullmatch(roi)
+    ]
+
+
+_FORMS: dict[tuple[str, ...], Callable[[Mapping[str, list[str]]], Rows]] = {
+    ("roi", "label"): _generic,
+    ("object_id", "object_annotation_status", "object_annotation_category"): _ecotaxa,
+    ("annotator", "choice", "image", "created_at"): _label_studio,
+}
+
+
+def _tabbed(body: bytes) -> dict[str, list[str]]:
+    """The columns of a table with tabs between its cells, as text."""
+    try:
+        frame = pd.read_csv(io.BytesIO(body), sep="\t", dtype="str", keep_default_na=False, encoding="utf-8-sig")
+    except (UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise ValueError(str(error)) from None
+    return {str(name): frame[name].tolist() for name in frame.columns}
+
+
+def _manual_mat(path: Path) -> Rows:
+    """Rows of a manual file: `classlist` has a row per ROI: its number, the class that a person gave it, and another.
+
+    Classes are numbers, from 1, into `class2use_manual`; NaN where nobody looked.
+    """
+    from scipy.io import loadmat  # takes a while to import
+
+    try:
+        bin_id = parse_bin_id(path.stem).bin
+        file = loadmat(path, variable_names=["classlist", "class2use_manual"])
+        classes = [str(np.squeeze(cell)) if np.size(cell) else "" for cell in np.ravel(file["class2use_manual"])]
+        classlist = np.atleast_2d(np.asarray(file["classlist"], float))
+        told = classlist[~np.isnan(classlist[:, 1])]
+        rows = []
+        for number, label in told[:, :2].astype(int):
+            if not 1 <= label <= len(classes):
+                raise ValueError(f"ROI {number} is of class {label}, and there are {counted(len(classes), 'class')}")
+            if classes[label - 1] not in ("", UNCLASSIFIED):
+                rows.append((add_target(bin_id, int(number)), classes[label - 1], "", ""))
+    except (LookupError, TypeError, ValueError, NotImplementedError) as error:
+        raise TableError(f"{path} is no manual file of a bin: {error}") from None
+    return rows
+
+
+def _sqlite(path: Path, unusable: Unusable) -> Rows:
+    query = (
+        "SELECT sample_name, roi_number, class_name, coalesce(annotator, ''), coalesce(timestamp, '') "
+        "FROM annotations WHERE is_manual = 1 ORDER BY sample_name, roi_number"
+    )
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            told = database.execute(query).fetchall()
+    except sqlite3.Error as error:
+        raise TableError(f"{path} is no annotations.sqlite of ClassiPyR: {error}") from None
+    rows = [(f"{sample}_{int(roi):05d}", str(label), str(who), str(when)) for sample, roi, label, who, when in told]
+    return _usable(rows, path, unusable)
+
+
+# --- labels and classes ---
+
+
+def read_label_map(path: str | Path) -> dict[str, str]:
+    """Label to class, from a CSV `label,class`. Raises ConfigError, naming the file, if it is none."""
+    try:
+        columns = read_columns(Path(path).read_bytes())
+        pairs = list(zip(columns["label"], columns["class"], strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{path} cannot be read as a CSV with the columns label,class ({error})") from None
+    twice = [label for label in dict(pairs) if len({name for given, name in pairs if given == label}) > 1]
+    if twice:
+        raise ConfigError(f"{path}: label {twice[0]!r} stands for more than one class")
+    return {label.strip(): name.strip() for label, name in pairs}
+
+
+def as_classes(
+    labels: pd.DataFrame, classes: Iterable[str], label_map: Mapping[str, str], none_labels: Sequence[str]
+) -> pd.DataFrame:
+    """The labels with classes in place of what people wrote; warns of what is no class and so becomes OTHER.
+
+    classes: those of the classifier. label_map renames labels. none_labels stay as they are: they say that a ROI is
+    nothing that can be named.
+    """
+    classes = set(classes)
+    renamed = labels["label"].map(lambda label: label_map.get(label, label))
+    known = renamed.isin(classes | {OTHER} | set(none_labels))
+    for label, n in renamed[~known].value_counts().items():
+        near = nearest_class(str(label), classes)
+        hint = f". The nearest class is {near!r}: if they are the same, say so in validation.label_map" if near else ""
+        log.warning(f"labels: {str(label)!r} is no class ({counted(int(n), 'label')}), so it counts as {OTHER}{hint}")
+    return labels.assign(label=renamed.where(known, OTHER))
+
+
+def nearest_class(label: str, classes: Iterable[str]) -> str:
+    """The class that is spelt most like the label, other signs and capitals aside; empty if none is."""
+    plain = {re.sub("[^a-z0-9]", "", name.lower()): name for name in sorted(classes, reverse=True)}
+    near = get_close_matches(re.sub("[^a-z0-9]", "", label.lower()), plain, n=1, cutoff=0.75)
+    return plain[near[0]] if near else ""
+
+
+def of_used_bins(labels: pd.DataFrame, used: Iterable[str]) -> pd.DataFrame:
+    """The labels of ROIs in bins that are used, with their `bin`; warns of the others."""
+    labels = labels.assign(bin=labels["roi"].str.rsplit("_", n=1).str[0])
+    there = labels["bin"].isin(set(used))
+    if not there.all():
+        strange = sorted(set(labels.loc[~there, "bin"]))
+        log.warning(
+            f"labels: {counted(int((~there).sum()), 'label')} of {counted(len(strange), 'bin')} that the run does not "
+            f"use, such as {quoted(strange[:3])}: left out"
+        )
+    return labels[there].reset_index(drop=True)
