@@ -56,3 +56,36 @@ def widened_limits(
     factor = np.fmax(np.asarray(dispersion, dtype=float), 1.0)
     low, high = poisson_limits(np.asarray(count, dtype=float) / factor, confidence)
     return low * factor, high * factor
+
+
+def wilson_limits(
+    share: ArrayLike, n: ArrayLike, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wilson's limits of a proportion; NaN where n is 0.
+
+    share: the observed proportion; n: of how many, which need not be a whole number: of weighted ones it is
+    `effective_number`. Any shapes that fit each other. Returns (low, high).
+
+    Sources: E. B. Wilson, Probable inference, J. Am. Stat. Assoc. 22 (1927) 209-212; of weighted samples C. Franco et
+    al., Comparative study of confidence intervals for proportions in complex sample surveys, J. Surv. Stat. Methodol. 7
+    (2019) 334-364.
+    """
+    from scipy.special import ndtri
+
+    p, number = np.broadcast_arrays(np.asarray(share, dtype=float), np.asarray(n, dtype=float))
+    z = ndtri((1 + confidence) / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        middle = p + z**2 / (2 * number)
+        half = z * np.sqrt(p * (1 - p) / number + z**2 / (4 * number**2))
+        scale = 1 + z**2 / number
+        low, high = np.clip((middle - half) / scale, 0, 1), np.clip((middle + half) / scale, 0, 1)
+    return np.where(number > 0, low, np.nan), np.where(number > 0, high, np.nan)
+
+
+def effective_number(weight_sum: ArrayLike, square_sum: ArrayLike) -> NDArray[np.float64]:
+    """How many equally weighted ones tell as much as weighted ones: the square of the sum over the sum of squares.
+
+    0 without any. Source: L. Kish, Survey Sampling (1965).
+    """
+    total, squares = np.asarray(weight_sum, dtype=float), np.asarray(square_sum, dtype=float)
+    return np.where(squares > 0, total**2 / np.where(squares > 0, squares, 1.0), 0.0)

@@ -1,0 +1,232 @@
+"""Which ROIs people are asked about: a stratified random sample whose chances are known.
+
+A stratum is a winner and a band of its scores. Sizes of strata come from the scores summaries, so no source is asked
+before it is known which bins are needed. Within a stratum each ROI has the same chance, and the sample is spread evenly
+over time: ROIs in order of time, then each k-th of them from a random start (W. G. Cochran, Sampling Techniques (1977),
+chapter 8). So each month has its share, as far as there are that many, and weights do not depend on the month.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ifcb_abundance.bins.ids import add_target
+from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.common.errors import RawFileError, ScoresError
+from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.common.words import counted
+from ifcb_abundance.scores.summary import RoiWinners, read_summary
+
+log = logging.getLogger("ifcb.validation")
+
+LEAST = 5  # ROIs of a stratum in the sample, or all that there are
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Bands of scores. edges: where they begin, without 0; a band holds its lower end, and the last one 1."""
+
+    edges: Sequence[float]
+    precision: Precision
+
+    def of(self, score: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The number of each score's band, compared in the precision in which scores meet their thresholds."""
+        ends = np.array(self.edges, dtype="float64").astype(self.precision)
+        return np.searchsorted(ends, score.astype(self.precision), side="right")
+
+    def limits(self, band: int) -> tuple[float, float]:
+        """Where a band begins and ends."""
+        ends = [0.0, *self.edges, 1.0]
+        return ends[band], ends[band + 1]
+
+    def named(self, winner: str, band: int) -> str:
+        """What a stratum is called."""
+        low, high = self.limits(band)
+        return winner if winner == UNCLASSIFIED else f"{winner} {low:g}-{high:g}"
+
+
+def count_strata(summaries: Iterable[str | Path], bands: Bands) -> pd.DataFrame:
+    """How many ROIs each bin has in each stratum: columns bin, class, band, n_rois, in the order of the summaries.
+
+    Bins without scores have no row. ROIs without a valid score, and those that a class called `unclassified` won, are
+    one stratum of that name.
+    """
+    tables = []
+    for path in summaries:
+        provenance, winners = read_summary(path)
+        names = np.array([*provenance.classes, UNCLASSIFIED], dtype=object)[winners.winner[bands.precision]]
+        band = np.where(names == UNCLASSIFIED, 0, bands.of(winners.score))
+        table = pd.DataFrame({"class": names, "band": band, "n_rois": winners.n_rois})
+        tables.append(table.groupby(["class", "band"], as_index=False)["n_rois"].sum().assign(bin=provenance.bin))
+    columns = ["bin", "class", "band", "n_rois"]
+    if not tables:
+        return pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
+    counts: pd.DataFrame = pd.concat(tables, ignore_index=True)[columns]
+    return counts
+
+
+def sizes(counts: pd.DataFrame) -> pd.DataFrame:
+    """Strata with their sizes, sorted: columns class, band, n_rois."""
+    return counts.groupby(["class", "band"], as_index=False).agg(n_rois=("n_rois", "sum"))
+
+
+# --- how many of each stratum ---
+
+
+def allocate(n_rois: NDArray[np.int64], n: int, importance: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
+    """How many ROIs of each stratum make a sample of about n; at least LEAST, or all of a stratum.
+
+    By the square root of the size (M. D. Bankier, Power allocations, Am. Stat. 42 (1988) 174-177), or by `importance`.
+    Where LEAST of each stratum are more than n together, the sample is larger than n.
+    """
+    least = np.minimum(n_rois, LEAST)
+    share = np.sqrt(n_rois) if importance is None else importance
+    low, high = 0.0, float(n) if share.max(initial=0) == 0 else float(n_rois.max(initial=0)) / share[share > 0].min()
+    for _ in range(100):  # the factor at which the strata together are n
+        factor = (low + high) / 2
+        if np.clip(share * factor, least, n_rois).sum() < n:
+            low = factor
+        else:
+            high = factor
+    wanted = np.clip(share * high, least, n_rois)
+    taken = np.floor(wanted + 1e-9).astype(np.int64)
+    spare = max(0, min(n, round(float(wanted.sum()))) - int(taken.sum()))
+    taken[np.argsort(taken - wanted, kind="stable")[:spare]] += 1
+    return np.minimum(taken, n_rois)
+
+
+def neyman(n_rois: NDArray[np.int64], n_labels: NDArray[np.int64], n_right: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Importance of strata for a second round: size times standard deviation of what the first round found.
+
+    The share that is right is taken as (right + 1) / (labels + 2), so that a stratum in which all few labels were right
+    is not taken for one that is known. Source: J. Neyman, J. R. Stat. Soc. 97 (1934) 558-625.
+    """
+    share = (n_right + 1) / (n_labels + 2)
+    return np.asarray(n_rois * np.sqrt(share * (1 - share)), dtype=float)
+
+
+# --- which ones ---
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to draw. strata: class, band, n_stratum, n_sampled, chance; draws: bin, class, band, n_sampled."""
+
+    strata: pd.DataFrame
+    draws: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What sample is asked for: how many ROIs, of how many bins at most (None: any), and the seed."""
+
+    n_rois: int = 2000
+    max_bins: int | None = None
+    seed: int = 1
+
+
+def choose_bins(bins: Sequence[str], may_have_images: Callable[[str], bool]) -> list[str]:
+    """The bins that ROIs can be drawn from: those that may have images, or all if none has; says how many are left out.
+
+    Raises RawFileError if there is no bin.
+    """
+    if not bins:
+        raise RawFileError("validation: no bin of the window is used, so there is nothing to draw from")
+    there = [bin_id for bin_id in bins if may_have_images(bin_id)]
+    if not there:
+        log.warning(f"validation: none of {counted(len(bins), 'bin')} has images: the sample is a list of ROIs alone")
+        return list(bins)
+    if len(there) < len(bins):
+        log.warning(f"validation: {len(bins) - len(there)} of {len(bins)} bins have no images: left out of the sample")
+    return there
+
+
+def plan_sample(counts: pd.DataFrame, wish: Wish, importance: Mapping[tuple[str, int], float] | None = None) -> Plan:
+    """Draw how many ROIs of which bin and stratum are in the sample.
+
+    counts: as of `count_strata`, bins in order of time. importance: of strata, for a second round. With `max_bins` bins
+    are drawn first, each with the same chance and evenly over time. The same arguments give the same plan.
+    """
+    rng = np.random.default_rng(wish.seed)
+    bins = list(dict.fromkeys(counts["bin"]))
+    chance_of_bin = 1.0
+    if wish.max_bins is not None and wish.max_bins < len(bins):
+        kept = {bins[i] for i in _every(len(bins), wish.max_bins, rng)}
+        counts = counts[counts["bin"].isin(kept)]
+        chance_of_bin = wish.max_bins / len(bins)
+    strata = sizes(counts).rename(columns={"n_rois": "n_stratum"})
+    n_stratum = strata["n_stratum"].to_numpy("int64")
+    of_stratum = None
+    if importance is not None:
+        of_stratum = np.array([importance.get(key, 0.0) for key in zip(strata["class"], strata["band"], strict=True)])
+    strata["n_sampled"] = allocate(n_stratum, wish.n_rois, of_stratum)
+    strata["chance"] = chance_of_bin * strata["n_sampled"] / n_stratum
+    parts = []
+    for key, rows in counts.groupby(["class", "band"], sort=True):
+        n = int(strata.loc[(strata["class"] == key[0]) & (strata["band"] == key[1]), "n_sampled"].iloc[0])
+        ends = rows["n_rois"].to_numpy("int64").cumsum()
+        hit = np.searchsorted(ends, _every(int(ends[-1]), n, rng), side="right")
+        drawn = np.bincount(hit, minlength=len(rows))
+        parts.append(rows.assign(n_sampled=drawn)[drawn > 0])
+    draws = pd.concat(parts)[["bin", "class", "band", "n_sampled"]] if parts else counts.assign(n_sampled=0)
+    return Plan(strata, draws.sort_values(["bin", "class", "band"], ignore_index=True))
+
+
+def _every(of: int, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """n of the numbers from 0 to `of` - 1, evenly spread from a random start: each has the same chance."""
+    return np.floor((np.arange(n) + rng.random()) * of / n).astype(np.int64)
+
+
+def draw_sample(
+    plan: Plan,
+    bands: Bands,
+    read_rois: Callable[[str], RoiWinners],
+    seed: int,
+    taken: Iterable[str] = (),
+) -> pd.DataFrame:
+    """The sample: the columns of `sample`, sorted by ROI.
+
+    read_rois: the winners of a bin's ROIs. taken: ROIs that an earlier round drew, which are not drawn again. Raises
+    ScoresError, naming the bin, if it no longer has as many ROIs in a stratum as its summary says.
+    """
+    taken = set(taken)
+    rows: list[tuple[str, str, str, float, int]] = []
+    for bin_id, of_bin in plan.draws.groupby("bin", sort=True):
+        winners = place_rois(read_rois(str(bin_id)), bands)
+        rng = np.random.default_rng([seed, *str(bin_id).encode()])
+        for name, band, n in of_bin[["class", "band", "n_sampled"]].itertuples(index=False):
+            there = winners[(winners["class"] == name) & (winners["band"] == band)].sort_values("number")
+            ids = [add_target(str(bin_id), int(number)) for number in there["number"]]
+            left = [i for i, roi in enumerate(ids) if roi not in taken]
+            if len(ids) < n:
+                raise ScoresError(
+                    f"bin {bin_id}: its class scores are no longer those that were counted: {name} has "
+                    f"{counted(len(ids), 'ROI')} in a band of scores of which {n} were drawn. Have the bin read again: "
+                    "delete its scores summary, or see `snakemake recheck`"
+                )
+            chosen: list[int] = rng.choice(left, min(int(n), len(left)), replace=False).tolist() if left else []
+            rows += [(ids[i], str(bin_id), name, float(there["score"].iloc[i]), int(band)) for i in sorted(chosen)]
+    sample = pd.DataFrame(rows, columns=["roi", "bin", "class", "score", "band"])
+    sample = sample.merge(plan.strata, on=["class", "band"], how="left")
+    named = [bands.named(name, band) for name, band in zip(sample["class"], sample["band"], strict=True)]
+    sample = sample.assign(stratum=pd.Series(named, dtype="str"), inclusion_probability=sample["chance"])
+    columns = ["roi", "bin", "class", "score", "stratum", "n_stratum", "n_sampled", "inclusion_probability"]
+    return sample.sort_values("roi", ignore_index=True)[columns]
+
+
+def place_rois(rois: RoiWinners, bands: Bands) -> pd.DataFrame:
+    """Each ROI of a bin with its winner and band: columns number, class, score (NaN without a valid one), band."""
+    names = np.array([*rois.classes, UNCLASSIFIED], dtype=object)[rois.winner[bands.precision]]
+    return pd.DataFrame(
+        {
+            "number": rois.rois,
+            "class": pd.Series(names, dtype="str"),
+            "score": np.where(rois.winner[bands.precision] < 0, np.nan, rois.score),
+            "band": np.where(names == UNCLASSIFIED, 0, bands.of(rois.score)),
+        }
+    )
