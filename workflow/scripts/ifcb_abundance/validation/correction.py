@@ -1,0 +1,177 @@
+"""Counts corrected for the classifier's errors, with limits that hold what the labels leave open.
+
+Of the whole window: in each stratum people's labels say which share is of which class. Of a day: the counts of predicted
+classes are what the true ones would be seen as, M_ij being the chance that one of class i is predicted as j; the true
+counts are those that explain them best (A. R. Solow, C. Davis, Q. Hu, Mar. Ecol. Prog. Ser. 216 (2001) 309-311; for the
+IFCB: H. M. Sosik, R. J. Olson, Limnol. Oceanogr. Methods 5 (2007) 204-216). That needs M to be the same each day but for
+a scatter that the labels show, and not the same community.
+
+Rates that differ between days are beta-binomial: the variance of a day's rate p is rho p (1 - p).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+DAYS_NEEDED = 10  # of labels, for the scatter of rates between days
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labelled ROIs as numbers. stratum, truth, predicted, day: an element per ROI; n_rois: per stratum."""
+
+    stratum: NDArray[np.intp]
+    truth: NDArray[np.intp]
+    predicted: NDArray[np.intp]
+    day: NDArray[np.intp]
+    n_rois: Floats
+    n_true_classes: int
+    n_predicted_classes: int
+
+    def drawn_anew(self, n: int, rng: np.random.Generator) -> Floats:
+        """How often each label is drawn in n bootstrap samples within strata, of the shape (n, labels).
+
+        One fewer than there are is drawn of each stratum, and weighs more for it: so few labels of a stratum do not
+        look more alike than they are (J. N. K. Rao, C. F. J. Wu, J. Am. Stat. Assoc. 83 (1988) 231-241).
+        """
+        times = np.ones((n, len(self.stratum)))
+        for number in np.unique(self.stratum):
+            own = np.flatnonzero(self.stratum == number)
+            if (k := len(own)) > 1:
+                times[:, own] = rng.multinomial(k - 1, np.full(k, 1 / k), size=n) * (k / (k - 1))
+        return times
+
+    @property
+    def weight(self) -> Floats:
+        """How many ROIs each label stands for."""
+        n_labels = np.bincount(self.stratum, minlength=len(self.n_rois))
+        return self.n_rois[self.stratum] / n_labels[self.stratum]
+
+
+def totals(labels: Labels, n: int, confidence: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """ROIs of each true class in the window, with limits.
+
+    Bootstrap percentiles of n replicates: labels drawn anew within strata, the size of each stratum Poisson.
+    """
+    weight = labels.weight
+    found = np.bincount(labels.truth, weight, minlength=labels.n_true_classes)
+    times = labels.drawn_anew(n, rng)
+    sizes = rng.poisson(labels.n_rois, size=(n, len(labels.n_rois))) / np.maximum(labels.n_rois, 1)
+    of_label = times * weight * sizes[:, labels.stratum]
+    drawn = of_label @ np.eye(labels.n_true_classes)[labels.truth]
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return found, low, high
+
+
+# --- rates, and how they scatter ---
+
+
+def rate_matrix(labels: Labels, row_of: NDArray[np.intp], times: Floats | None = None) -> Floats:
+    """M: the chance that a ROI of row i is predicted as j, of the shape (..., rows, predicted classes).
+
+    row_of: true class to row; several may share one. times: bootstrap draws, of the shape (n, labels).
+    """
+    n_rows, n_columns = int(row_of.max()) + 1, labels.n_predicted_classes
+    place = row_of[labels.truth] * n_columns + labels.predicted
+    where = np.zeros((len(place), n_rows * n_columns))
+    where[np.arange(len(place)), place] = labels.weight
+    sums = (np.ones((1, len(place))) if times is None else times) @ where
+    matrix = sums.reshape(-1, n_rows, n_columns)
+    total = matrix.sum(axis=-1, keepdims=True)
+    matrix = np.divide(matrix, total, out=np.zeros_like(matrix), where=total > 0)
+    return matrix[0] if times is None else matrix
+
+
+def dispersion(day: NDArray[np.intp], hit: NDArray[np.bool_]) -> tuple[float, float]:
+    """Scatter of a rate between days, and how much it is to weigh beside others'.
+
+    The ANOVA estimator, not cut off at 0 so that a mean over classes is not too large (M. S. Ridout, C. G. B. Demetrio,
+    D. Firth, Biometrics 55 (1999) 137-148). The weight is 0 where it cannot be told.
+    """
+    _, index = np.unique(day, return_inverse=True)
+    n_day = np.bincount(index).astype(float)
+    hits = np.bincount(index, hit)
+    n, days = n_day.sum(), len(n_day)
+    if days < 2 or n <= days:
+        return 0.0, 0.0
+    between = ((hits**2 / n_day).sum() - hits.sum() ** 2 / n) / (days - 1)
+    within = (hits.sum() - (hits**2 / n_day).sum()) / (n - days)
+    n_0 = (n - (n_day**2).sum() / n) / (days - 1)
+    p = hits.sum() / n
+    if between + (n_0 - 1) * within <= 0:
+        return 0.0, 0.0
+    return float((between - within) / (between + (n_0 - 1) * within)), float(n * p * (1 - p))
+
+
+def pooled_dispersion(labels: Labels) -> float | None:
+    """Scatter between days of the share of a class that is predicted right, over all classes; at least 0.
+
+    Classes weigh by n p (1 - p). None with labels of fewer than DAYS_NEEDED days.
+    """
+    if len(np.unique(labels.day)) < DAYS_NEEDED:
+        return None
+    found = []
+    for name in np.unique(labels.truth):
+        own = labels.truth == name
+        found.append(dispersion(labels.day[own], (labels.predicted == name)[own]))
+    rho, weight = np.array(found).T
+    return float(min(max((rho * weight).sum() / weight.sum(), 0.0), 0.99)) if weight.sum() > 0 else 0.0
+
+
+# --- days ---
+
+
+@dataclass(frozen=True)
+class Rates:
+    """M, its bootstrap replicates, and replicates of a day's own rates less M; shapes (rows, columns), (n, ., .)."""
+
+    matrix: Floats
+    drawn: Floats
+    drift: Floats | None
+
+
+def draw_rates(labels: Labels, row_of: NDArray[np.intp], rho: float | None, n: int, rng: np.random.Generator) -> Rates:
+    """M with what the labels leave open about it. rho: the scatter between days; None: unknown."""
+    matrix = rate_matrix(labels, row_of)
+    drawn = rate_matrix(labels, row_of, labels.drawn_anew(n, rng))
+    if rho is None:
+        return Rates(matrix, drawn, None)
+    drift = np.zeros_like(drawn)
+    if rho > 0:
+        gamma = rng.standard_gamma(np.broadcast_to(matrix * (1 - rho) / rho, drawn.shape))
+        total = gamma.sum(axis=-1, keepdims=True)
+        drift = np.divide(gamma, total, out=np.zeros_like(gamma), where=total > 0) - matrix * (total > 0)
+    return Rates(matrix, drawn, drift)
+
+
+def solve(counts: Floats, matrix: Floats) -> Floats:
+    """The true counts, at least 0, that explain the predicted ones best; by weights of counts that are Poisson."""
+    scale = 1 / np.sqrt(np.maximum(counts, 1))
+    found: Floats = nnls(matrix.T * scale[:, None], counts * scale)[0]
+    return found
+
+
+def limits(
+    counts: Floats, found: Floats, rates: Rates, confidence: float, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Limits of a day's corrected counts, per row.
+
+    Each replicate has its own labels, its own rates of the day, and Poisson counts. It is solved to first order: the
+    difference that it makes to the counts, times the inverse of M by least squares.
+    """
+    if rates.drift is None:
+        return np.full(len(found), np.nan), np.full(len(found), np.nan)
+    scale = 1 / np.sqrt(np.maximum(counts, 1))
+    inverse = np.linalg.pinv(rates.matrix.T * scale[:, None], rcond=1e-6) * scale
+    n = len(rates.drawn)
+    of_day = rates.drift[(np.arange(n) + rng.integers(n)) % n]
+    change = np.einsum("nij,i->nj", of_day - (rates.drawn - rates.matrix), found, optimize=True)
+    change += rng.poisson(counts, size=(n, len(counts))) - counts
+    replicates = np.maximum(found + change @ inverse.T, 0)
+    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return low, high
