@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
 from ifcb_abundance.validation.correction import (  # noqa: E402
     Labels,
+    correct_day,
     draw_rates,
-    limits,
     pooled_dispersion,
-    solve,
+    share_of_correction,
     totals,
 )
 from ifcb_abundance.validation.sampling import allocate  # noqa: E402
@@ -93,14 +93,15 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 300) -> dict
     rates = draw_rates(labels, row_of, rho, replicates, rng)
     kept = counts[:, :, :, 2:].sum(axis=3)
     m = np.concatenate([kept.sum(axis=1), (counts.sum(axis=(1, 2, 3)) - kept.sum(axis=(1, 2)))[:, None]], axis=1)
-    found, low, high = (np.zeros((world.days, rates.matrix.shape[0])) for _ in range(3))
-    for day in range(world.days):
-        of_day = m[day].astype(float)
-        found[day] = solve(of_day, rates.matrix)
-        low[day], high[day] = limits(of_day, found[day], rates, 0.95, rng)
+    days = [correct_day(of_day.astype(float), rates, 0.95, rng) for of_day in m]
     n = int(enough.sum())
     true = expected[:, enough]
-    found, low, high = found[:, :n], low[:, :n], high[:, :n]
+    found, low, high, spread = (
+        np.array([getattr(day, name)[:n] for day in days]) for name in ("found", "low", "high", "spread")
+    )
+    uncorrected = m[:, :k][:, enough]
+    share = share_of_correction(uncorrected, found, spread)
+    found = np.clip(share * found + (1 - share) * uncorrected, low, high)
     error, plain = np.abs(found - true), np.abs(m[:, :k][:, enough] - true)
     total, total_low, total_high = totals(labels, replicates, 0.95, rng)
     whole = expected.sum(axis=0)

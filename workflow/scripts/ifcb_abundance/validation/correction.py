@@ -9,11 +9,9 @@ a scatter that the labels show, and not the same community.
 Rates that differ between days are beta-binomial: the variance of a day's rate p is rho p (1 - p).
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
@@ -156,22 +154,48 @@ def solve(counts: Floats, matrix: Floats) -> Floats:
     return found
 
 
-def limits(
-    counts: Floats, found: Floats, rates: Rates, confidence: float, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Limits of a day's corrected counts, per row.
+@dataclass(frozen=True)
+class Day:
+    """A day's counts, corrected: an element per row of M. spread: variance of what the correction adds."""
 
-    Each replicate has its own labels, its own rates of the day, and Poisson counts. It is solved to first order: the
-    difference that it makes to the counts, times the inverse of M by least squares.
+    found: Floats
+    low: Floats
+    high: Floats
+    spread: Floats
+
+
+def correct_day(counts: Floats, rates: Rates, confidence: float, rng: np.random.Generator) -> Day:
+    """The true counts of a day with their limits, which are NaN where the scatter of rates is not known.
+
+    Each replicate has its own labels, its own rates of the day, and Poisson counts. Of (M + D)'x = m the solution is
+    taken to first order in what rates of other classes do, and exactly in the class's own: a class that was seen at
+    half its rate is twice as many, not half as many again.
     """
-    if rates.drift is None:
-        return np.full(len(found), np.nan), np.full(len(found), np.nan)
+    found = solve(counts, rates.matrix)
     scale = 1 / np.sqrt(np.maximum(counts, 1))
     inverse = np.linalg.pinv(rates.matrix.T * scale[:, None], rcond=1e-6) * scale
     n = len(rates.drawn)
-    of_day = rates.drift[(np.arange(n) + rng.integers(n)) % n]
-    change = np.einsum("nij,i->nj", of_day - (rates.drawn - rates.matrix), found, optimize=True)
-    change += rng.poisson(counts, size=(n, len(counts))) - counts
-    replicates = np.maximum(found + change @ inverse.T, 0)
+    change = rates.drawn - rates.matrix
+    if rates.drift is not None:
+        change = change + rates.drift[(np.arange(n) + rng.integers(n)) % n]
+    seen = np.einsum("nij,i->nj", change, found, optimize=True) @ inverse.T
+    own = np.einsum("nij,ij->ni", change, inverse, optimize=True)
+    noise = (rng.poisson(counts, size=(n, len(counts))) - counts) @ inverse.T
+    replicates = np.maximum((found + noise - (seen - own * found)) / np.maximum(1 + own, 0.1), 0)
+    spread = seen.var(axis=0)
+    if rates.drift is None:
+        return Day(found, np.full(len(found), np.nan), np.full(len(found), np.nan), spread)
     low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return low, high
+    return Day(found, low, high, spread)
+
+
+def share_of_correction(uncorrected: Floats, found: Floats, spread: Floats) -> Floats:
+    """How much of the correction of each class is more than noise, 0 to 1; arrays of the shape (days, classes).
+
+    Where labels are few, what they add is noise, and the uncorrected count may be nearer to the truth. The share is that
+    of James and Stein (Proc. 4th Berkeley Symp. 1 (1961) 361-379), over the days of a class: one less the variance that
+    the correction has by itself over its mean square.
+    """
+    square = ((uncorrected - found) ** 2).sum(axis=0)
+    own = spread.sum(axis=0)
+    return np.clip(1 - np.divide(own, square, out=np.ones_like(own), where=square > 0), 0, 1)
