@@ -101,7 +101,8 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 300) -> dict
     )
     uncorrected = m[:, :k][:, enough]
     share = share_of_correction(uncorrected, found, spread)
-    found = np.clip(share * found + (1 - share) * uncorrected, low, high)
+    found = share * found + (1 - share) * uncorrected
+    low, high = np.minimum(low, found), np.maximum(high, found)
     error, plain = np.abs(found - true), np.abs(m[:, :k][:, enough] - true)
     total, total_low, total_high = totals(labels, replicates, 0.95, rng)
     whole = expected.sum(axis=0)

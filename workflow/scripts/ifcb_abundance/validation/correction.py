@@ -9,11 +9,16 @@ a scatter that the labels show, and not the same community.
 Rates that differ between days are beta-binomial: the variance of a day's rate p is rho p (1 - p).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+
+from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.common.intervals import effective_number, wilson_limits
 
 DAYS_NEEDED = 10  # of labels, for the scatter of rates between days
 Floats = NDArray[np.float64]
@@ -199,3 +204,132 @@ def share_of_correction(uncorrected: Floats, found: Floats, spread: Floats) -> F
     square = ((uncorrected - found) ** 2).sum(axis=0)
     own = spread.sum(axis=0)
     return np.clip(1 - np.divide(own, square, out=np.ones_like(own), where=square > 0), 0, 1)
+
+
+# --- tables ---
+
+
+@dataclass(frozen=True)
+class Means:
+    """What corrections are made with. rho: the scatter of rates, None: as the labels show. replicates: bootstrap."""
+
+    predicted: Sequence[str]
+    min_labels: int = 10
+    confidence: float = 0.95
+    replicates: int = 1000
+    rho: float | None = None
+    seed: int = 1
+
+
+def as_numbers(rois: pd.DataFrame, strata: pd.DataFrame, predicted: Sequence[str]) -> tuple[Labels, list[str]]:
+    """Labelled ROIs as Labels, and the true classes by number.
+
+    rois: as of `class_report.weigh`, with the columns predicted and date. strata: what it returns, too. predicted: all
+    predicted classes, `unclassified` the last.
+    """
+    true = sorted(set(rois["truth"]))
+    sizes = strata.groupby("stratum")["n_rois"].sum()
+    labels = Labels(
+        stratum=sizes.index.get_indexer(rois["stratum"]),
+        truth=pd.Index(true).get_indexer(rois["truth"]),
+        predicted=pd.Index(list(predicted)).get_indexer(rois["predicted"]),
+        day=np.unique(rois["date"].to_numpy("str"), return_inverse=True)[1],
+        n_rois=sizes.to_numpy("float64"),
+        n_true_classes=len(true),
+        n_predicted_classes=len(predicted),
+    )
+    return labels, true
+
+
+def correct_totals(labels: Labels, true: Sequence[str], counts: Mapping[str, int], means: Means) -> pd.DataFrame:
+    """ROIs of each class in the window: the columns of totals_corrected. counts: those of the classes as predicted."""
+    rng = np.random.default_rng(means.seed)
+    found, low, high = totals(labels, means.replicates, means.confidence, rng)
+    n_true = np.bincount(labels.truth, minlength=len(true))
+    names = sorted({*true, *counts} - {UNCLASSIFIED})
+    place = {name: i for i, name in enumerate(true)}
+    rows = []
+    for name in names:
+        n = int(n_true[place[name]]) if name in place else 0
+        enough = n >= means.min_labels
+        values = [float(of[place[name]]) if enough else np.nan for of in (found, low, high)]
+        rows.append((name, int(counts.get(name, 0)), *values, n, "" if enough else _too_few(means.min_labels)))
+    columns = ["class", "count", "count_corrected", "count_corrected_low", "count_corrected_high", "n_true", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _too_few(min_labels: int) -> str:
+    return f"fewer than {min_labels} labels"
+
+
+def correct_days(counts: pd.DataFrame, labels: Labels, true: Sequence[str], means: Means) -> pd.DataFrame:
+    """Corrected counts of each day and group: columns class, count, count_corrected, ..._low, ..._high, n_true, note.
+
+    counts: a row per day and group, a column per predicted class in the order of `means.predicted`; its index is that
+    of the result, with the class beside it. True classes with too few labels are one row of M and get no corrected
+    count. Limits are NaN, and the note says why, where labels are of fewer than DAYS_NEEDED days and rho is not given.
+    """
+    rng = np.random.default_rng(means.seed)
+    n_true = np.bincount(labels.truth, minlength=len(true))
+    enough = n_true >= means.min_labels
+    row_of = np.where(enough, np.cumsum(enough) - 1, enough.sum())
+    rho = pooled_dispersion(labels) if means.rho is None else means.rho
+    rates = draw_rates(labels, row_of, rho, means.replicates, rng)
+    values = counts.to_numpy("float64")
+    days = [correct_day(of_day, rates, means.confidence, rng) for of_day in values]
+    unlabelled = _too_few(means.min_labels)
+    no_limits = f"no limits: label ROIs of {DAYS_NEEDED} days or more" if rho is None else ""
+    tables = []
+    for name in sorted({*true, *means.predicted} - {UNCLASSIFIED}):
+        at = true.index(name) if name in true else -1
+        uncorrected = values[:, list(means.predicted).index(name)] if name in means.predicted else np.zeros(len(values))
+        table = pd.DataFrame({"class": name, "count": uncorrected.astype("int64")}, index=counts.index)
+        corrected = np.full((3, len(values)), np.nan)
+        if at >= 0 and enough[at]:
+            row = int(row_of[at])
+            found, low, high, spread = (
+                np.array([getattr(day, part)[row] for day in days]) for part in ("found", "low", "high", "spread")
+            )
+            if name in means.predicted:
+                share = share_of_correction(uncorrected[:, None], found[:, None], spread[:, None])[0]
+                found = share * found + (1 - share) * uncorrected
+            corrected = np.array([found, np.minimum(low, found), np.maximum(high, found)])
+        table["count_corrected"], table["count_corrected_low"], table["count_corrected_high"] = corrected
+        table["n_true"] = int(n_true[at]) if at >= 0 else 0
+        table["note"] = no_limits if at >= 0 and enough[at] else unlabelled
+        tables.append(table)
+    return pd.concat(tables)
+
+
+def rate_drift(rois: pd.DataFrame, period: pd.Series, classes: Sequence[str], confidence: float) -> pd.DataFrame:
+    """Recall and false positives of each class, period by period, and whether they are the same.
+
+    rois: labelled, with weight and predicted; period: of each. Columns class, period, n_labels (of ROIs that are of the
+    class), recall, recall_low, recall_high, false_positive_rate (of ROIs that are not), its limits, and p_same: how
+    likely recall would differ so by chance, from the chi-square of hits and misses over the periods; NaN with one period.
+    """
+    from scipy.stats import chi2_contingency
+
+    rows = []
+    weight = rois["weight"].to_numpy()
+    for name in classes:
+        hit, own = (rois["predicted"] == name).to_numpy(), (rois["truth"] == name).to_numpy()
+        crossed = pd.crosstab(period[own], hit[own])
+        p_same = chi2_contingency(crossed, correction=False).pvalue if min(crossed.shape, default=0) > 1 else np.nan
+        for when in sorted(set(period)):
+            at = (period == when).to_numpy()
+            recall = _share(weight, hit, own & at, confidence)
+            false = _share(weight, hit, ~own & at, confidence)
+            rows.append((name, when, int((own & at).sum()), *recall, *false, p_same))
+    columns = ["class", "period", "n_labels", "recall", "recall_low", "recall_high"]
+    columns += ["false_positive_rate", "false_positive_rate_low", "false_positive_rate_high", "p_same"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _share(
+    weight: Floats, hit: NDArray[np.bool_], of: NDArray[np.bool_], confidence: float
+) -> tuple[float, float, float]:
+    total = float(weight[of].sum())
+    share = float(weight[of & hit].sum()) / total if total else np.nan
+    low, high = wilson_limits(share, effective_number(total, (weight[of] ** 2).sum()), confidence)
+    return share, float(low), float(high)
