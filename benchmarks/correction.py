@@ -2,9 +2,9 @@
 
     python benchmarks/correction.py [--runs 20]
 
-Days with blooms, 10 to 100 classes, one classifier whose rates scatter from day to day (beta-binomial). A sample is drawn
-and named without error, as the workflow does it, and the days are corrected by it. `as wide as needed` is by which
-factor limits could be narrower and would still hold the truth in 95 %.
+Days with blooms, 10 to 100 classes, one classifier whose rates scatter from day to day (Dirichlet-multinomial). A sample
+is drawn as the workflow draws it and named without error, and the days are corrected by it. `times as wide as needed`:
+limits that are narrower by this factor hold the truth in exactly 95 %.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
-from ifcb_abundance.validation.correction import (  # noqa: E402
+from ifcb_abundance.validation.correction import (
     Labels,
     correct_day,
     draw_rates,
@@ -24,13 +24,15 @@ from ifcb_abundance.validation.correction import (  # noqa: E402
     share_of_correction,
     totals,
 )
-from ifcb_abundance.validation.sampling import allocate  # noqa: E402
+from ifcb_abundance.validation.sampling import allocate
 
 BANDS = 4
 
 
 @dataclass(frozen=True)
 class World:
+    """A community and its classifier. per_day: ROIs on average; rho: scatter of rates; skill: range of the recalls."""
+
     classes: int
     days: int
     per_day: float
@@ -39,7 +41,7 @@ class World:
     skill: tuple[float, float] = (0.75, 0.95)
 
 
-def simulate(world: World, rng: np.random.Generator):
+def simulate(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """expected (days, classes): mean counts; counts (days, true, predicted winner, band)."""
     k, d = world.classes, world.days
     base = rng.dirichlet(np.full(k, 0.6))
@@ -66,7 +68,8 @@ def simulate(world: World, rng: np.random.Generator):
     return expected, counts.reshape(d, k, k, BANDS)
 
 
-def sample(world: World, counts, rng: np.random.Generator) -> Labels:
+def sample(world: World, counts: np.ndarray, rng: np.random.Generator) -> Labels:
+    """A sample of the ROIs, by strata of winner and band, with the true classes."""
     d, k = counts.shape[:2]
     n_h = counts.sum(axis=(0, 1)).reshape(-1)  # winner, band
     taken = allocate(n_h, world.labels)
@@ -83,6 +86,7 @@ def sample(world: World, counts, rng: np.random.Generator) -> Labels:
 
 
 def judge(world: World, rng: np.random.Generator, replicates: int = 300) -> dict[str, np.ndarray]:
+    """One world, sampled and corrected: whether limits hold, and how far counts are from the truth."""
     expected, counts = simulate(world, rng)
     labels = sample(world, counts, rng)
     k = world.classes
@@ -104,7 +108,7 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 300) -> dict
     found = share * found + (1 - share) * uncorrected
     low, high = np.minimum(low, found), np.maximum(high, found)
     error, plain = np.abs(found - true), np.abs(m[:, :k][:, enough] - true)
-    total, total_low, total_high = totals(labels, replicates, 0.95, rng)
+    _, total_low, total_high = totals(labels, replicates, 0.95, rng)
     whole = expected.sum(axis=0)
     seen = true >= 15
     half = np.where(true >= found, high - found, found - low)
@@ -121,14 +125,15 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 300) -> dict
 
 
 def main() -> None:
+    """Print a row for each number of classes and scatter."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--classes", type=int, nargs="*", default=[10, 40, 100])
     parser.add_argument("--rho", type=float, nargs="*", default=[0, 0.02, 0.05, 0.1])
     options = parser.parse_args()
     print(
-        "| classes | rho | rho found | days >= 15 hold | all days hold | times as wide as needed | error / uncorrected | "
-        "worst class / uncorrected | classes > 1.1 | totals hold |"
+        "| classes | rho | rho found | days >= 15 hold | all days hold | times as wide as needed | "
+        "error / uncorrected | worst class / uncorrected | classes > 1.1 | totals hold |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for classes in options.classes:

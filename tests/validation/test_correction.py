@@ -1,16 +1,18 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from benchmarks.correction import World, judge
+
 from ifcb_abundance.validation import correction
 from ifcb_abundance.validation.correction import Labels, Means
 
 
-def labels_of(stratum: list[int], truth: list[int], predicted: list[int], n_rois: list[int]) -> Labels:
+def labels_of(
+    stratum: list[int], truth: list[int], predicted: list[int], n_rois: list[int], n_predicted: int = 3
+) -> Labels:
     days = np.arange(len(stratum)) % 12
-    n_true = max(truth) + 1
-    return Labels(*map(np.array, (stratum, truth, predicted)), days, np.array(n_rois, float), n_true, n_true + 1)
+    numbers = map(np.array, (stratum, truth, predicted))
+    return Labels(*numbers, days, np.array(n_rois, float), max(truth) + 1, n_predicted)
 
 
 def test_totals_are_the_shares_of_the_strata() -> None:
@@ -31,7 +33,7 @@ def test_days_are_what_the_rates_explain_best() -> None:
 def test_the_matrix_of_rates_is_weighted() -> None:
     labels = labels_of([0, 0, 1], [0, 0, 0], [0, 1, 0], [20, 30])
     matrix = correction.rate_matrix(labels, np.array([0]))
-    assert matrix[0] == pytest.approx([(10 + 30) / 50, 10 / 50])
+    assert matrix[0] == pytest.approx([(10 + 30) / 50, 10 / 50, 0])
 
 
 def test_the_scatter_of_rates_is_that_of_the_beta_binomial() -> None:
@@ -69,7 +71,7 @@ def test_labels_of_few_days_give_no_limits() -> None:
 
 
 def test_classes_with_few_labels_are_not_corrected() -> None:
-    labels = labels_of([0] * 40 + [1] * 5, [0] * 40 + [1] * 5, [0] * 40 + [1] * 5, [4000, 500])
+    labels = labels_of([0] * 40 + [1] * 5, [0] * 40 + [1] * 5, [0] * 40 + [1] * 5, [4000, 500], n_predicted=4)
     counts = pd.DataFrame([[100, 12, 30, 1]], index=["2024-04-18"])
     means = Means(("a", "b", "never", "unclassified"), replicates=50)
     table = correction.correct_days(counts, labels, ["a", "b"], means).set_index("class")
@@ -83,7 +85,9 @@ def test_classes_with_few_labels_are_not_corrected() -> None:
 
 def test_a_correction_that_is_noise_is_left_out() -> None:
     uncorrected = np.array([[10.0], [20.0], [30.0]])
-    noise = correction.share_of_correction(uncorrected, uncorrected + [[1.0], [-1], [1]], np.full((3, 1), 4.0))
+    noise = correction.share_of_correction(
+        uncorrected, uncorrected + np.array([[1.0], [-1], [1]]), np.full((3, 1), 4.0)
+    )
     assert noise == [0]
     clear = correction.share_of_correction(uncorrected, uncorrected * 2, np.full((3, 1), 1.0))
     assert clear == pytest.approx(1 - 3 / 1400)

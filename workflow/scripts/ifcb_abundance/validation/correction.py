@@ -1,10 +1,10 @@
 """Counts corrected for the classifier's errors, with limits that hold what the labels leave open.
 
-Of the whole window: in each stratum people's labels say which share is of which class. Of a day: the counts of predicted
-classes are what the true ones would be seen as, M_ij being the chance that one of class i is predicted as j; the true
-counts are those that explain them best (A. R. Solow, C. Davis, Q. Hu, Mar. Ecol. Prog. Ser. 216 (2001) 309-311; for the
-IFCB: H. M. Sosik, R. J. Olson, Limnol. Oceanogr. Methods 5 (2007) 204-216). That needs M to be the same each day but for
-a scatter that the labels show, and not the same community.
+For the whole window: in each stratum people's labels say which share is of which class. For a day: a ROI of class i is
+predicted as class j with the chance M_ij; the true counts are those that explain the predicted ones best (A. R. Solow,
+C. Davis, Q. Hu, Mar. Ecol. Prog. Ser. 216 (2001) 309-311; for the IFCB: H. M. Sosik, R. J. Olson, Limnol. Oceanogr.
+Methods 5 (2007) 204-216). The community may change from day to day. M may not, except for a scatter that the labels
+show.
 
 Rates that differ between days are beta-binomial: the variance of a day's rate p is rho p (1 - p).
 """
@@ -68,7 +68,7 @@ def totals(labels: Labels, n: int, confidence: float, rng: np.random.Generator) 
     of_label = times * weight * sizes[:, labels.stratum]
     drawn = of_label @ np.eye(labels.n_true_classes)[labels.truth]
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return found, low, high
+    return found.astype(float), low, high
 
 
 # --- rates, and how they scatter ---
@@ -87,7 +87,8 @@ def rate_matrix(labels: Labels, row_of: NDArray[np.intp], times: Floats | None =
     matrix = sums.reshape(-1, n_rows, n_columns)
     total = matrix.sum(axis=-1, keepdims=True)
     matrix = np.divide(matrix, total, out=np.zeros_like(matrix), where=total > 0)
-    return matrix[0] if times is None else matrix
+    found: Floats = matrix[0] if times is None else matrix
+    return found
 
 
 def dispersion(day: NDArray[np.intp], hit: NDArray[np.bool_]) -> tuple[float, float]:
@@ -197,13 +198,14 @@ def correct_day(counts: Floats, rates: Rates, confidence: float, rng: np.random.
 def share_of_correction(uncorrected: Floats, found: Floats, spread: Floats) -> Floats:
     """How much of the correction of each class is more than noise, 0 to 1; arrays of the shape (days, classes).
 
-    Where labels are few, what they add is noise, and the uncorrected count may be nearer to the truth. The share is that
-    of James and Stein (Proc. 4th Berkeley Symp. 1 (1961) 361-379), over the days of a class: one less the variance that
-    the correction has by itself over its mean square.
+    Where labels are few, the correction may be mostly noise, and the uncorrected count nearer to the truth. The share is
+    that of James and Stein (Proc. 4th Berkeley Symp. 1 (1961) 361-379), over the days of a class: 1 less the variance
+    of the correction over its mean square.
     """
     square = ((uncorrected - found) ** 2).sum(axis=0)
     own = spread.sum(axis=0)
-    return np.clip(1 - np.divide(own, square, out=np.ones_like(own), where=square > 0), 0, 1)
+    share: Floats = np.clip(1 - np.divide(own, square, out=np.ones_like(own), where=square > 0), 0, 1)
+    return share
 
 
 # --- tables ---
@@ -230,9 +232,9 @@ def as_numbers(rois: pd.DataFrame, strata: pd.DataFrame, predicted: Sequence[str
     true = sorted(set(rois["truth"]))
     sizes = strata.groupby("stratum")["n_rois"].sum()
     labels = Labels(
-        stratum=sizes.index.get_indexer(rois["stratum"]),
-        truth=pd.Index(true).get_indexer(rois["truth"]),
-        predicted=pd.Index(list(predicted)).get_indexer(rois["predicted"]),
+        stratum=sizes.index.get_indexer(pd.Index(rois["stratum"])),
+        truth=pd.Index(true).get_indexer(pd.Index(rois["truth"])),
+        predicted=pd.Index(list(predicted)).get_indexer(pd.Index(rois["predicted"])),
         day=np.unique(rois["date"].to_numpy("str"), return_inverse=True)[1],
         n_rois=sizes.to_numpy("float64"),
         n_true_classes=len(true),
@@ -306,7 +308,7 @@ def rate_drift(rois: pd.DataFrame, period: pd.Series, classes: Sequence[str], co
 
     rois: labelled, with weight and predicted; period: of each. Columns class, period, n_labels (of ROIs that are of the
     class), recall, recall_low, recall_high, false_positive_rate (of ROIs that are not), its limits, and p_same: how
-    likely recall would differ so by chance, from the chi-square of hits and misses over the periods; NaN with one period.
+    likely recall would differ so by chance, from the chi-square of hits and misses over the periods; NaN with one.
     """
     from scipy.stats import chi2_contingency
 
