@@ -132,3 +132,15 @@ def test_only_bins_that_may_have_images(caplog: pytest.LogCaptureFixture) -> Non
     assert "none of 2 bins has images" in caplog.text
     with pytest.raises(RawFileError, match="nothing to draw from"):
         sampling.choose_bins([], lambda _: True)
+
+
+def test_what_limits_a_sample_will_give() -> None:
+    """By hand: of 10,000 and 100 ROIs a sample of 1,100 takes 1,000 and 100; they weigh 10 and 1."""
+    strata = pd.DataFrame({"class": ["a", "b"], "band": [3, 2], "n_rois": [10_000, 100]})
+    found = sampling.expect_limits(strata, BANDS, {"a": 0.7, "b": 0.7}, 0.9, 0.95).set_index(["class", "n_sample"])
+    assert sorted({n for _, n in found.index}) == [500, 1000, 2000, 5000, 10_000]
+    assert found.loc[("b", 2000), "n_labels"] == 100
+    assert found.loc[("b", 2000), "precision_low"] == pytest.approx(0.8256, abs=5e-5)  # Wilson, 90 of 100
+    assert found.loc[("b", 2000), "precision_high"] == pytest.approx(0.9448, abs=5e-5)
+    assert found.loc[("a", 2000), "n_effective"] == pytest.approx(1900)
+    assert sampling.expect_limits(strata, BANDS, {"a": 0.95, "b": 0.7}, 0.9, 0.95)["class"].unique().tolist() == ["b"]

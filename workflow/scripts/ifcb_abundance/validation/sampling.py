@@ -7,6 +7,7 @@ chapter 8). So each month has its share, as far as there are that many, and weig
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.bins.ids import add_target
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import RawFileError, ScoresError
+from ifcb_abundance.common.intervals import effective_number, wilson_limits
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.summary import RoiWinners, read_summary
@@ -230,3 +232,48 @@ def place_rois(rois: RoiWinners, bands: Bands) -> pd.DataFrame:
             "band": np.where(names == UNCLASSIFIED, 0, bands.of(rois.score)),
         }
     )
+
+
+# --- how much to label ---
+
+SIZES = (500, 1000, 2000, 5000, 10_000)
+
+
+def expect_limits(
+    strata: pd.DataFrame, bands: Bands, thresholds: Mapping[str, float], precision: float, confidence: float
+) -> pd.DataFrame:
+    """Which limits of its precision each class can expect of samples of several sizes: before anybody labels.
+
+    strata: as of `sizes`. thresholds: of all classes; a band counts if its lower end reaches the class's threshold, so
+    bands should begin at them. precision: what it is taken to be. Columns class, n_sample, n_labels (predicted ones),
+    n_effective, precision_low, precision_high.
+    """
+    n_rois = strata["n_rois"].to_numpy("int64")
+    reached = np.array(
+        [
+            bands.limits(band)[0] >= thresholds.get(name, math.inf)
+            for name, band in zip(strata["class"], strata["band"], strict=True)
+        ],
+        dtype=bool,
+    )
+    tables = []
+    for n in SIZES:
+        taken = allocate(n_rois, n)
+        weight = n_rois / taken
+        kept = strata.assign(n_labels=taken, sum=n_rois, squares=taken * weight**2)[reached]
+        table = kept.groupby("class", as_index=False)[["n_labels", "sum", "squares"]].sum()
+        effective = effective_number(table["sum"], table["squares"])
+        low, high = wilson_limits(precision, effective, confidence)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "class": table["class"],
+                    "n_sample": int(taken.sum()),
+                    "n_labels": table["n_labels"],
+                    "n_effective": effective,
+                    "precision_low": low,
+                    "precision_high": high,
+                }
+            )
+        )
+    return pd.concat(tables).sort_values(["class", "n_sample"], ignore_index=True)
