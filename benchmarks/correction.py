@@ -3,8 +3,8 @@
     python benchmarks/correction.py [--runs 20]
 
 Days with blooms, 10 to 100 classes, one classifier whose rates scatter from day to day (Dirichlet-multinomial). A
-sample is drawn as the workflow draws it and named without error, and the days are corrected by it. `times as wide as needed`:
-limits that are narrower by this factor hold the truth in exactly 95 %.
+sample is drawn as the workflow draws it and named without error, and the days are corrected by it. `times as wide as
+needed`: limits that are narrower by this factor hold the truth in exactly 95 %.
 """
 
 import argparse

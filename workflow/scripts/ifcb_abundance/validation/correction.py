@@ -199,8 +199,8 @@ def share_of_correction(uncorrected: Floats, found: Floats, spread: Floats) -> F
     """How much of the correction of each class is more than noise, 0 to 1; arrays of the shape (days, classes).
 
     Where labels are few, the correction may be mostly noise, and the uncorrected count nearer to the truth. The share
-    is that of James and Stein (Proc. 4th Berkeley Symp. 1 (1961) 361-379), over the days of a class: 1 less the variance
-    of the correction over its mean square.
+    is that of James and Stein (Proc. 4th Berkeley Symp. 1 (1961) 361-379), over the days of a class: 1 less the
+    variance of the correction over its mean square.
     """
     square = ((uncorrected - found) ** 2).sum(axis=0)
     own = spread.sum(axis=0)

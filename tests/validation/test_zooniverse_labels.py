@@ -1,0 +1,62 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ifcb_abundance.common.errors import ConfigError, TableError
+from ifcb_abundance.validation.zooniverse_labels import Exports, read_zooniverse
+from tests.validation.zoo import question_export, write_workflows
+
+BIN = "D20240418T001403_IFCB010"
+TASKS = {
+    "T0": {
+        "type": "single",
+        "question": "T0.question",
+        "answers": [{"label": f"T0.answers.{i}.label"} for i in range(3)],
+    }
+}
+STRINGS = {
+    "T0.question": "Which is it?",
+    "T0.answers.0.label": "Pseudo-nitzschia sp.",
+    "T0.answers.1.label": "Chaetoceros_socialis",
+    "T0.answers.2.label": "I can't tell",
+}
+
+
+def subject(number: int, **cells: Any) -> dict[str, Any]:
+    data = {str(number): {"retired": None, "#roi_id": f"{BIN}_{number:05d}", **cells}}
+    return {"subject_ids": number, "subject_data": json.dumps(data)}
+
+
+def exports(folder: Path, votes: list[dict[str, Any]], task: str = "T0") -> Exports:
+    workflows = write_workflows(folder / "workflows.csv", TASKS, STRINGS)
+    return Exports(str(workflows), str(question_export(folder / "classifications.csv", votes)), 7, task)
+
+
+def test_answers_are_texts_again_and_subjects_rois(tmp_path: Path) -> None:
+    votes = [
+        {"value": "Pseudo-nitzschia sp.", "user_name": "ann", **subject(1)},
+        {"value": "Chaetoceros_socialis", "user_name": "bob", **subject(1)},
+        {"value": 1, "user_name": "ann", "metadata": json.dumps({"classifier_version": "2.0"}), **subject(2)},
+        {"value": None, "user_name": "bob", **subject(2)},
+        {"value": "I can't tell", "user_name": "bob", **subject(3)},
+    ]
+    found = read_zooniverse(exports(tmp_path, votes))
+    assert found[["roi", "label", "person"]].values.tolist() == [
+        [f"{BIN}_00001", "Pseudo-nitzschia sp.", "ann"],
+        [f"{BIN}_00001", "Chaetoceros_socialis", "bob"],
+        [f"{BIN}_00002", "Chaetoceros_socialis", "ann"],
+        [f"{BIN}_00003", "I can't tell", "bob"],
+    ]
+    assert found["created"][0].startswith("2024-01-01")
+
+
+def test_subjects_that_do_not_say_which_roi_they_are(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no subject has #roi_id"):
+        read_zooniverse(exports(tmp_path, [{"value": "I can't tell"}]))
+
+
+def test_a_task_that_nobody_answered(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"validation\.zooniverse\.task: workflow 7 has no answers to 'T9'"):
+        read_zooniverse(exports(tmp_path, [{"value": "I can't tell", **subject(1)}], task="T9"))
