@@ -69,11 +69,11 @@ def test_confusion_holds_all_labels_and_their_weight() -> None:
 def test_an_empty_stratum_joins_the_nearest_the_lower_of_two_as_near() -> None:
     rois = table(("a", 0.1, "a", 0), ("a", 0.8, "a", 0), ("a", 0.8, "b", 0)).drop(columns="weight")
     sizes = pd.DataFrame({"class": ["a"] * 4 + ["b"], "band": [0, 1, 2, 3, 0], "n_rois": [10, 20, 30, 40, 7]})
-    weighed, strata, left_out = class_report.weigh(rois, sizes)
+    weighed = class_report.weigh(rois, sizes)
     # Band 1 is as near to 0 as to 2: it joins 0. Band 3 joins 2.
-    assert weighed["weight"].tolist() == [30, 35, 35]
-    assert left_out == 7
-    assert strata["n_rois"].sum() == 100
+    assert weighed.rois["weight"].tolist() == [30, 35, 35]
+    assert weighed.left_out == 7
+    assert weighed.strata["n_rois"].sum() == 100
 
 
 def test_a_label_where_no_roi_was_counted_is_an_error() -> None:
@@ -138,8 +138,8 @@ def test_limits_hold_the_truth_of_a_population() -> None:
         sample = population.groupby(["class", "band"]).sample(
             40, random_state=int(rng.integers(1 << 30)), replace=False
         )
-        weighed, _, _ = class_report.weigh(sample, sizes)
-        found = class_report.class_report(weighed, ["a", "b", "c"], question)
+        weighed = class_report.weigh(sample, sizes)
+        found = class_report.class_report(weighed.rois, ["a", "b", "c"], question)
         for name in ("precision", "recall"):
             held += ((found[f"{name}_low"] <= true[name]) & (true[name] <= found[f"{name}_high"])).tolist()
     assert 0.92 <= np.mean(held) <= 1

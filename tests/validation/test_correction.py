@@ -4,7 +4,8 @@ import pytest
 from benchmarks.correction import World, judge
 
 from ifcb_abundance.validation import correction
-from ifcb_abundance.validation.correction import Labels, Means
+from ifcb_abundance.validation.class_report import Question, Weighed, weigh
+from ifcb_abundance.validation.correction import Bootstrap, Labels
 
 
 def labels_of(
@@ -56,31 +57,74 @@ def test_the_scatter_by_hand() -> None:
     assert weight == pytest.approx(6 * (4 / 6) * (2 / 6))
 
 
+def weighed_of(truth: list[str], winner: list[str], sizes: dict[str, int], days: int = 12) -> Weighed:
+    """Labels of ROIs with sure scores, one stratum per winner, on so many days."""
+    rois = pd.DataFrame({"truth": truth, "class": winner, "score": 0.99, "band": 3})
+    rois["roi"] = rois["bin"] = [f"r{i}" for i in range(len(rois))]
+    rois["date"] = [f"2024-04-{1 + i % days:02}" for i in range(len(rois))]
+    return weigh(rois, pd.DataFrame({"class": list(sizes), "band": 3, "n_rois": list(sizes.values())}))
+
+
+def day_of(counts: dict[str, int], date: str = "2024-04-18", **groups: object) -> pd.DataFrame:
+    """What a day has in abundance_long."""
+    rows = pd.DataFrame({"class": list(counts), "count": list(counts.values()), "ml_analyzed_total": 5.0})
+    return rows.assign(date=date, **groups)
+
+
+QUESTION = Question(precision="float64")
+QUICK = Bootstrap(replicates=50)
+
+
 def test_labels_of_few_days_give_no_limits() -> None:
-    labels = labels_of([0] * 40 + [1] * 40, [0] * 30 + [1] * 50, [0] * 40 + [1] * 40, [4000, 4000])
-    few = Labels(**{**vars(labels), "day": np.arange(80) % 9})
-    counts = pd.DataFrame([[100, 120, 30]], index=["2024-04-18"], columns=["a", "b", "unclassified"])
-    means = Means(("a", "b", "unclassified"), replicates=50)
-    table = correction.correct_days(counts, few, ["a", "b"], means)
+    truth, winner = ["a"] * 30 + ["b"] * 50, ["a"] * 40 + ["b"] * 40
+    day = day_of({"a": 100, "b": 120, "unclassified": 30})
+    few = weighed_of(truth, winner, {"a": 4000, "b": 4000}, days=9)
+    table = correction.abundance_corrected(few, day, [], QUESTION, QUICK)
     assert table["count_corrected"].notna().all()
-    assert table[["count_corrected_low", "count_corrected_high"]].isna().all(axis=None)
+    assert table.filter(regex="_low|_high").isna().all(axis=None)
     assert set(table["note"]) == {"no limits: label ROIs of 10 days or more"}
-    table = correction.correct_days(counts, labels, ["a", "b"], means)
-    assert (table["count_corrected_low"] <= table["count_corrected"]).all()
+    given = correction.abundance_corrected(few, day, [], QUESTION, Bootstrap(50, rate_dispersion=0))
+    assert given.filter(regex="_low|_high").notna().all(axis=None)
+    table = correction.abundance_corrected(weighed_of(truth, winner, {"a": 4000, "b": 4000}), day, [], QUESTION, QUICK)
+    assert (table["objects_per_ml_corrected"] == table["count_corrected"] / 5).all()
+    assert (table["objects_per_ml_corrected_low"] <= table["objects_per_ml_corrected"]).all()
+    assert (table["objects_per_ml_corrected"] <= table["objects_per_ml_corrected_high"]).all()
     assert set(table["note"]) == {""}
 
 
 def test_classes_with_few_labels_are_not_corrected() -> None:
-    labels = labels_of([0] * 40 + [1] * 5, [0] * 40 + [1] * 5, [0] * 40 + [1] * 5, [4000, 500], n_predicted=4)
-    counts = pd.DataFrame([[100, 12, 30, 1]], index=["2024-04-18"])
-    means = Means(("a", "b", "never", "unclassified"), replicates=50)
-    table = correction.correct_days(counts, labels, ["a", "b"], means).set_index("class")
+    weighed = weighed_of(["a"] * 40 + ["b"] * 5, ["a"] * 40 + ["b"] * 5, {"a": 4000, "b": 500})
+    days = day_of({"a": 4000, "b": 500, "never": 3, "unclassified": 1})
+    table = correction.abundance_corrected(weighed, days, [], QUESTION, QUICK).set_index("class")
     assert table.loc["b", "note"] == "fewer than 10 labels"
     assert np.isnan(table.loc["b", "count_corrected"])
     assert table.loc["never", "n_true"] == 0
-    totals = correction.correct_totals(labels, ["a", "b"], {"a": 4000, "b": 500, "never": 3}, means).set_index("class")
+    totals = correction.totals_corrected(weighed, days, QUESTION, QUICK).set_index("class")
     assert totals["note"].tolist() == ["", "fewer than 10 labels", "fewer than 10 labels"]
     assert totals.loc["a", "count_corrected"] == 4000
+
+
+def test_rows_are_those_of_the_abundance_and_other() -> None:
+    """Groups with an empty depth stay; `unclassified` has no row; what is no class is one of its own."""
+    weighed = weighed_of(["a"] * 30 + ["other"] * 10, ["a"] * 40, {"a": 4000})
+    first = day_of({"a": 40, "unclassified": 2}, instrument="IFCB010", depth=np.nan)
+    second = day_of({"a": 10, "z": 1, "unclassified": 0}, "2024-04-19", instrument="IFCB010", depth=5.0)
+    table = correction.abundance_corrected(
+        weighed, pd.concat([first, second], ignore_index=True), ["instrument", "depth"], QUESTION, QUICK
+    )
+    assert list(table) == [
+        *("date", "instrument", "depth", "class", "count", "count_corrected", "ml_analyzed_total"),
+        *("objects_per_ml_corrected", "objects_per_ml_corrected_low", "objects_per_ml_corrected_high"),
+        *("n_true", "note"),
+    ]
+    assert table[["date", "class", "count"]].values.tolist() == [
+        ["2024-04-18", "a", 40],
+        ["2024-04-18", "other", 0],
+        ["2024-04-19", "a", 10],
+        ["2024-04-19", "other", 0],
+        ["2024-04-19", "z", 1],
+    ]
+    assert table["ml_analyzed_total"].tolist() == [5.0] * 5
 
 
 def test_a_correction_that_is_noise_is_left_out() -> None:
@@ -95,14 +139,26 @@ def test_a_correction_that_is_noise_is_left_out() -> None:
 
 def test_rates_that_change_with_the_month_are_seen() -> None:
     n = 200
-    period = pd.Series(["2024-04"] * n + ["2024-05"] * n)
     hit = np.arange(n) % 10
-    predicted = np.where(np.concatenate([hit < 9, hit < 5]), "a", "b")
-    rois = pd.DataFrame({"truth": "a", "predicted": predicted, "weight": 1.0})
-    found = correction.rate_drift(rois, period, ["a", "b"], 0.95)
+    winner = np.where(np.concatenate([hit < 9, hit < 5]), "a", "b")
+    date = ["2024-04-07"] * n + ["2024-05-30"] * n
+    rois = pd.DataFrame({"truth": "a", "class": winner, "score": 0.9, "date": date, "weight": 1.0})
+    found = correction.rate_drift(rois, ["a", "b"], QUESTION)
+    assert found["period"].tolist() == ["2024-04", "2024-05"] * 2
     assert found["recall"].tolist()[:2] == [0.9, 0.5]
+    # By hand: 140 hits and 60 misses are expected in each month, and 40 more and 40 fewer are found.
+    assert found["chi_square"][0] == pytest.approx(2 * 40**2 / 140 + 2 * 40**2 / 60)
     assert found["p_same"][0] < 1e-6
     assert found.loc[found["class"] == "b", "false_positive_rate"].tolist() == pytest.approx([0.1, 0.5])
+    assert correction.drifting(found) == ["a"]
+
+
+def test_among_many_classes_only_clear_drift_is_named() -> None:
+    """By Holm: the smallest p times 4, the next one times 3; where one fails, so do the larger ones."""
+    table = pd.DataFrame({"class": list("dcba"), "p_same": [0.04, 0.03, 0.016, 0.001]})
+    assert correction.drifting(table) == ["a", "b"]
+    assert correction.drifting(table.assign(p_same=[0.001, 0.03, 0.2, 0.04])) == ["d"]
+    assert correction.drifting(table.assign(p_same=np.nan)) == []
 
 
 @pytest.mark.parametrize(("rho", "lowest"), [(0.0, 0.92), (0.05, 0.9)])

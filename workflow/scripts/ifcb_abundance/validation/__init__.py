@@ -1,9 +1,10 @@
-"""How good the classifier is, by what people see.
+"""People check the classifier. In the order in which the functions work:
 
-May use common, tables, bins, classes, config, raw, sources, catalog, scores, pooling, abundance, features and images.
-
-Public functions, in the order in which a run would use them: `sampling.count_strata`, `plan_sample`, `draw_sample`,
-`expect_limits`; `subjects.write_subjects`; `labels.read_labels`, `as_classes`, `of_used_bins`;
-`zooniverse_labels.read_zooniverse`; `consensus.agree`; `class_report.weigh`, `confusion`, `class_report`,
-`class_curve`, `reliability`, `choose_thresholds`; `correction.correct_totals`, `correct_days`, `rate_drift`.
+- `sampling.count_strata`, `plan_sample` (or `plan_second_round`) and `draw_sample` make `sample`; `expect_limits` says
+  beforehand what a sample will tell. `subjects.write_subjects` makes images of it.
+- `labels.read_labels` and `zooniverse_labels.read_zooniverse` read what people said; `labels.as_classes` and
+  `of_used_bins` make classes of it; `consensus.agree` makes `consensus` and `people`.
+- `class_report.labelled_rois` and `weigh` put labels beside what the classifier thinks. Of these come `confusion`,
+  `class_report`, `class_curve`, `reliability` and `choose_thresholds`, and in `correction` the tables
+  `totals_corrected`, `abundance_corrected` and `rate_drift`.
 """

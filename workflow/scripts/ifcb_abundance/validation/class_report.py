@@ -4,8 +4,8 @@ Each labelled ROI stands for as many as there are in its stratum per label (D. G
 Assoc. 47 (1952) 663-685). Rates are those of all ROIs of the window, not of the labelled ones, of which rare classes
 have more than their share. Limits are Wilson's with Kish's effective number.
 
-Tables of ROIs have the columns roi, bin, class (the winner), score, band, truth (people's class), and, once `weigh` has
-seen them, stratum (a number) and weight.
+Tables of labelled ROIs have the columns roi, bin, date (the bin's UTC day), class (the winner), score, band,
+truth (people's class) and, once `weigh` has seen them, stratum (a number) and weight.
 """
 
 import logging
@@ -22,6 +22,7 @@ from ifcb_abundance.common.errors import ScoresError, quoted
 from ifcb_abundance.common.intervals import effective_number, wilson_limits
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.common.words import counted
+from ifcb_abundance.validation.consensus import AGREED
 from ifcb_abundance.validation.sampling import Bands
 
 log = logging.getLogger("ifcb.validation")
@@ -55,13 +56,40 @@ class Question:
 # --- weights ---
 
 
-def weigh(rois: pd.DataFrame, sizes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Give labelled ROIs their strata and weights.
+def labelled_rois(consensus: pd.DataFrame, winners: pd.DataFrame, bands: Bands) -> pd.DataFrame:
+    """The ROIs that people agreed on, beside what the classifier thinks of them: columns roi, bin, date, ..., truth.
+
+    consensus: columns roi, status, class, as of `consensus.agree`. winners: columns roi, bin, date, class, score, those
+    of other ROIs too; `sampling.place_rois` gives a bin's. ROIs without scores are left out with a warning.
+    """
+    agreed = consensus.loc[consensus["status"] == AGREED, ["roi", "class"]].rename(columns={"class": "truth"})
+    found = agreed.merge(winners[["roi", "bin", "date", "class", "score"]], on="roi")
+    if lost := len(agreed) - len(found):
+        first = quoted(sorted(set(agreed["roi"]) - set(found["roi"]))[:3])
+        log.warning(f"validation: {counted(lost, 'labelled ROI')} without scores left out, such as {first}")
+    band = np.where(found["class"] == UNCLASSIFIED, 0, bands.of(found["score"].to_numpy("float64")))
+    columns = ["roi", "bin", "date", "class", "score", "band", "truth"]
+    return found.assign(band=band)[columns].sort_values("roi", ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Labelled ROIs with their weights.
+
+    rois: with stratum and weight. strata: columns class, band, stratum, n_rois, n_labels; those that joined another
+    have its number. left_out: ROIs of the window whose winner has no label at all.
+    """
+
+    rois: pd.DataFrame
+    strata: pd.DataFrame
+    left_out: int
+
+
+def weigh(rois: pd.DataFrame, sizes: pd.DataFrame) -> Weighed:
+    """Give labelled ROIs, of any number of rounds, their strata and weights.
 
     sizes: columns class, band, n_rois, of all used bins. A stratum without any label joins the nearest band of its
-    winner that has labels, the lower one of two as near. Returns the ROIs; the strata, with the columns class, band,
-    stratum, n_rois, n_labels (those that joined have the number of the one they joined); and how many ROIs are left out
-    since their winner has no label at all. Raises ScoresError if a label is of a stratum without ROIs.
+    winner that has labels, the lower one of two as near. Raises ScoresError if a label is of a stratum without ROIs.
     """
     n_labels = rois.groupby(["class", "band"]).size().rename("n_labels").reset_index()
     strata = sizes[sizes["n_rois"] > 0].merge(n_labels, on=["class", "band"], how="outer")
@@ -90,7 +118,7 @@ def weigh(rois: pd.DataFrame, sizes: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     joined = used.groupby("stratum")[["n_rois", "n_labels"]].sum()
     weight = joined["n_rois"] / joined["n_labels"]
     placed = rois.merge(used[["class", "band", "stratum"]], on=["class", "band"], how="left")
-    return placed.assign(weight=placed["stratum"].map(weight)), used.reset_index(drop=True), left_out
+    return Weighed(placed.assign(weight=placed["stratum"].map(weight)), used.reset_index(drop=True), left_out)
 
 
 def predicted(rois: pd.DataFrame, question: Question) -> NDArray[np.object_]:
@@ -143,23 +171,27 @@ def rates(rois: pd.DataFrame, name: str, thresholds: NDArray[np.float64], questi
             "recall_low": recall_low,
             "recall_high": recall_high,
             "f1": f1,
+            "note": _notes(kept.sum(axis=0), int(true.sum()), question.min_labels),
         }
+    )
+
+
+def _notes(n_predicted: NDArray[np.int64], n_true: int, min_labels: int) -> pd.Series:
+    """What there are too few labels of, for each threshold."""
+    thin = {"predicted": n_predicted < min_labels, "true": np.full(len(n_predicted), n_true < min_labels)}
+    return pd.Series(
+        [
+            ", ".join(f"fewer than {min_labels} {what}" for what, few in thin.items() if few[i])
+            for i in range(len(n_predicted))
+        ],
+        dtype="str",
     )
 
 
 def class_report(rois: pd.DataFrame, classes: Sequence[str], question: Question) -> pd.DataFrame:
     """Precision and recall of each class at its threshold; a note where there are too few labels to tell."""
     tables = [rates(rois, name, np.array([question.threshold_of(name)]), question) for name in classes]
-    report = pd.concat(tables, ignore_index=True)
-    thin = {
-        "predicted": report["n_predicted"] < question.min_labels,
-        "true": report["n_true"] < question.min_labels,
-    }
-    notes = [
-        ", ".join(f"fewer than {question.min_labels} {what}" for what, of_class in thin.items() if of_class[i])
-        for i in report.index
-    ]
-    return report.assign(note=pd.Series(notes, dtype="str"))
+    return pd.concat(tables, ignore_index=True)
 
 
 def class_curve(rois: pd.DataFrame, classes: Sequence[str], question: Question) -> pd.DataFrame:

@@ -57,7 +57,8 @@ def agree(labels: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, pd.DataFram
     """The consensus on each ROI, and the persons.
 
     labels: columns roi, label, person, created, as of `labels.read_labels`; labels without a person count as those of
-    different persons. Returns the columns of `consensus` and those of `people`.
+    different persons. Returns the columns of `consensus`, with `class_by_vote` beside them where people weigh by skill,
+    and those of `people`.
     """
     votes = find_votes(_repeated(labels, rules.repeat))
     counts = votes.tally()
@@ -78,7 +79,7 @@ def agree(labels: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, pd.DataFram
             "skill": skill,
         }
     )
-    return consensus, people
+    return (consensus if rules.people == "skill" else consensus.drop(columns="class_by_vote")), people
 
 
 def _repeated(labels: pd.DataFrame, repeat: str) -> pd.DataFrame:

@@ -9,8 +9,9 @@ show.
 Rates that differ between days are beta-binomial: the variance of a day's rate p is rho p (1 - p).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from scipy.optimize import nnls
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.intervals import effective_number, wilson_limits
+from ifcb_abundance.validation.class_report import Question, Weighed, predicted
+from ifcb_abundance.validation.labels import OTHER
 
 DAYS_NEEDED = 10  # of labels, for the scatter of rates between days
 Floats = NDArray[np.float64]
@@ -212,120 +215,172 @@ def share_of_correction(uncorrected: Floats, found: Floats, spread: Floats) -> F
 
 
 @dataclass(frozen=True)
-class Means:
-    """What corrections are made with. rho: the scatter of rates, None: as the labels show. replicates: bootstrap."""
+class Bootstrap:
+    """How limits are found. rate_dispersion: the scatter of rates between days, or `estimate`: as the labels show."""
 
-    predicted: Sequence[str]
-    min_labels: int = 10
-    confidence: float = 0.95
     replicates: int = 1000
-    rho: float | None = None
+    rate_dispersion: float | Literal["estimate"] = "estimate"
     seed: int = 1
 
 
-def as_numbers(rois: pd.DataFrame, strata: pd.DataFrame, predicted: Sequence[str]) -> tuple[Labels, list[str]]:
-    """Labelled ROIs as Labels, and the true classes by number.
-
-    rois: as of `class_report.weigh`, with the columns predicted and date. strata: what it returns, too. predicted: all
-    predicted classes, `unclassified` the last.
-    """
+def as_numbers(weighed: Weighed, columns: Sequence[str], question: Question) -> tuple[Labels, list[str]]:
+    """Labelled ROIs as Labels, and the true classes by number. columns: what a ROI may be predicted as."""
+    rois = weighed.rois
     true = sorted(set(rois["truth"]))
-    sizes = strata.groupby("stratum")["n_rois"].sum()
+    sizes = weighed.strata.groupby("stratum")["n_rois"].sum()
     labels = Labels(
         stratum=sizes.index.get_indexer(pd.Index(rois["stratum"])),
         truth=pd.Index(true).get_indexer(pd.Index(rois["truth"])),
-        predicted=pd.Index(list(predicted)).get_indexer(pd.Index(rois["predicted"])),
+        predicted=pd.Index(list(columns)).get_indexer(pd.Index(predicted(rois, question))),
         day=np.unique(rois["date"].to_numpy("str"), return_inverse=True)[1],
         n_rois=sizes.to_numpy("float64"),
         n_true_classes=len(true),
-        n_predicted_classes=len(predicted),
+        n_predicted_classes=len(columns),
     )
     return labels, true
 
 
-def correct_totals(labels: Labels, true: Sequence[str], counts: Mapping[str, int], means: Means) -> pd.DataFrame:
-    """ROIs of each class in the window: the columns of totals_corrected. counts: those of the classes as predicted."""
-    rng = np.random.default_rng(means.seed)
-    found, low, high = totals(labels, means.replicates, means.confidence, rng)
-    n_true = np.bincount(labels.truth, minlength=len(true))
-    names = sorted({*true, *counts} - {UNCLASSIFIED})
-    place = {name: i for i, name in enumerate(true)}
-    rows = []
-    for name in names:
-        n = int(n_true[place[name]]) if name in place else 0
-        enough = n >= means.min_labels
-        values = [float(of[place[name]]) if enough else np.nan for of in (found, low, high)]
-        rows.append((name, int(counts.get(name, 0)), *values, n, "" if enough else _too_few(means.min_labels)))
-    columns = ["class", "count", "count_corrected", "count_corrected_low", "count_corrected_high", "n_true", "note"]
-    return pd.DataFrame(rows, columns=columns)
+def _columns(abundance: pd.DataFrame, rois: pd.DataFrame, question: Question) -> list[str]:
+    """What a ROI may be predicted as: the classes, sorted, and `unclassified` the last."""
+    return [*sorted({*abundance["class"], *predicted(rois, question)} - {UNCLASSIFIED}), UNCLASSIFIED]
 
 
 def _too_few(min_labels: int) -> str:
     return f"fewer than {min_labels} labels"
 
 
-def correct_days(counts: pd.DataFrame, labels: Labels, true: Sequence[str], means: Means) -> pd.DataFrame:
-    """Corrected counts of each day and group: columns class, count, count_corrected, ..._low, ..._high, n_true, note.
+def totals_corrected(
+    weighed: Weighed, abundance: pd.DataFrame, question: Question, bootstrap: Bootstrap
+) -> pd.DataFrame:
+    """ROIs of each class in the whole window: the columns of totals_corrected, sorted by class.
 
-    counts: a row per day and group, a column per predicted class in the order of `means.predicted`; its index is that
-    of the result, with the class beside it. True classes with too few labels are one row of M and get no corrected
-    count. Limits are NaN, and the note says why, where labels are of fewer than DAYS_NEEDED days and rho is not given.
+    weighed: as of `class_report.weigh`. abundance: the columns class and count of abundance_long, all days and groups.
     """
-    rng = np.random.default_rng(means.seed)
+    labels, true = as_numbers(weighed, _columns(abundance, weighed.rois, question), question)
+    rng = np.random.default_rng(bootstrap.seed)
+    found, low, high = totals(labels, bootstrap.replicates, question.confidence, rng)
     n_true = np.bincount(labels.truth, minlength=len(true))
-    enough = n_true >= means.min_labels
+    counts = abundance.groupby("class")["count"].sum()
+    place = {name: i for i, name in enumerate(true)}
+    rows = []
+    for name in sorted({*true, *counts.index} - {UNCLASSIFIED}):
+        n = int(n_true[place[name]]) if name in place else 0
+        enough = n >= question.min_labels
+        values = [float(of[place[name]]) if enough else np.nan for of in (found, low, high)]
+        rows.append((name, int(counts.get(name, 0)), *values, n, "" if enough else _too_few(question.min_labels)))
+    columns = ["class", "count", "count_corrected", "count_corrected_low", "count_corrected_high", "n_true", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def abundance_corrected(
+    weighed: Weighed, abundance: pd.DataFrame, group_by: Sequence[str], question: Question, bootstrap: Bootstrap
+) -> pd.DataFrame:
+    """Corrected counts of each day and group: the columns of abundance_corrected, in the order of abundance_long.
+
+    weighed: as of `class_report.weigh`. abundance: columns date, those of group_by, class, count and ml_analyzed_total
+    of abundance_long. OTHER has a row where people found it; its volume is that of `unclassified`, which is of all
+    bins. Classes with too few labels get no corrected count. Limits are NaN, and the note says why, where labels are of
+    fewer than DAYS_NEEDED days and the scatter of rates is not given.
+    """
+    keys = ["date", *group_by]
+    columns = _columns(abundance, weighed.rois, question)
+    labels, true = as_numbers(weighed, columns, question)
+    rows = abundance[[*keys, "class", "count", "ml_analyzed_total"]]
+    rows = rows.assign(day=rows.groupby(keys, sort=False, dropna=False).ngroup())
+    counts = rows.pivot(index="day", columns="class", values="count").reindex(columns=columns).fillna(0)
+    corrected = correct_days(counts.to_numpy("float64"), columns, labels, true, question, bootstrap)
+    classes = rows[rows["class"] != UNCLASSIFIED]
+    if OTHER in true and OTHER not in columns:
+        whole = rows[rows["class"] == UNCLASSIFIED].copy()
+        whole["class"], whole["count"] = OTHER, 0
+        classes = pd.concat([classes, whole]).sort_values(["day", "class"], kind="stable")
+    table = classes.merge(corrected, on=["day", "class"], how="left")
+    for name in ("", "_low", "_high"):
+        table[f"objects_per_ml_corrected{name}"] = table[f"count_corrected{name}"] / table["ml_analyzed_total"]
+    per_ml = [f"objects_per_ml_corrected{name}" for name in ("", "_low", "_high")]
+    return table[
+        [*keys, "class", "count", "count_corrected", "ml_analyzed_total", *per_ml, "n_true", "note"]
+    ].reset_index(drop=True)
+
+
+def correct_days(
+    counts: Floats,
+    columns: Sequence[str],
+    labels: Labels,
+    true: Sequence[str],
+    question: Question,
+    bootstrap: Bootstrap,
+) -> pd.DataFrame:
+    """Correct days: columns day (row of counts), class, count_corrected, ..._low, ..._high, n_true, note.
+
+    counts: of the shape (days, columns). True classes with too few labels are one row of M and get no corrected count.
+    """
+    rng = np.random.default_rng(bootstrap.seed)
+    n_true = np.bincount(labels.truth, minlength=len(true))
+    enough = n_true >= question.min_labels
     row_of = np.where(enough, np.cumsum(enough) - 1, enough.sum())
-    rho = pooled_dispersion(labels) if means.rho is None else means.rho
-    rates = draw_rates(labels, row_of, rho, means.replicates, rng)
-    values = counts.to_numpy("float64")
-    days = [correct_day(of_day, rates, means.confidence, rng) for of_day in values]
-    unlabelled = _too_few(means.min_labels)
+    given = bootstrap.rate_dispersion
+    rho = pooled_dispersion(labels) if given == "estimate" else given
+    rates = draw_rates(labels, row_of, rho, bootstrap.replicates, rng)
+    days = [correct_day(of_day, rates, question.confidence, rng) for of_day in counts]
     no_limits = f"no limits: label ROIs of {DAYS_NEEDED} days or more" if rho is None else ""
     tables = []
-    for name in sorted({*true, *means.predicted} - {UNCLASSIFIED}):
-        at = true.index(name) if name in true else -1
-        uncorrected = values[:, list(means.predicted).index(name)] if name in means.predicted else np.zeros(len(values))
-        table = pd.DataFrame({"class": name, "count": uncorrected.astype("int64")}, index=counts.index)
-        corrected = np.full((3, len(values)), np.nan)
+    for name in sorted({*true, *columns} - {UNCLASSIFIED}):
+        at = list(true).index(name) if name in true else -1
+        corrected = np.full((3, len(counts)), np.nan)
         if at >= 0 and enough[at]:
             row = int(row_of[at])
             found, low, high, spread = (
                 np.array([getattr(day, part)[row] for day in days]) for part in ("found", "low", "high", "spread")
             )
-            if name in means.predicted:
+            if name in columns:
+                uncorrected = counts[:, columns.index(name)]
                 share = share_of_correction(uncorrected[:, None], found[:, None], spread[:, None])[0]
                 found = share * found + (1 - share) * uncorrected
             corrected = np.array([found, np.minimum(low, found), np.maximum(high, found)])
+        table = pd.DataFrame({"day": np.arange(len(counts)), "class": name})
         table["count_corrected"], table["count_corrected_low"], table["count_corrected_high"] = corrected
         table["n_true"] = int(n_true[at]) if at >= 0 else 0
-        table["note"] = no_limits if at >= 0 and enough[at] else unlabelled
+        table["note"] = no_limits if at >= 0 and enough[at] else _too_few(question.min_labels)
         tables.append(table)
-    return pd.concat(tables)
+    return pd.concat(tables, ignore_index=True)
 
 
-def rate_drift(rois: pd.DataFrame, period: pd.Series, classes: Sequence[str], confidence: float) -> pd.DataFrame:
-    """Recall and false positives of each class, period by period, and whether they are the same.
+def rate_drift(rois: pd.DataFrame, classes: Sequence[str], question: Question) -> pd.DataFrame:
+    """Recall and false positives of each class, month by month, and whether they are the same: rate_drift's columns.
 
-    rois: labelled, with weight and predicted; period: of each. Columns class, period, n_labels (of ROIs that are of the
-    class), recall, recall_low, recall_high, false_positive_rate (of ROIs that are not), its limits, and p_same: how
-    likely recall would differ so by chance, from the chi-square of hits and misses over the periods; NaN with one.
+    rois: labelled, with weight. recall: of the ROIs that are of the class, the share predicted as it;
+    false_positive_rate: of all others. n_labels: labels of ROIs that are of the class. chi_square, p_same: of the
+    class's hits and misses over the periods, and how likely they would differ so by chance; NaN with one period.
     """
-    from scipy.stats import chi2_contingency
+    from scipy.stats import chi2_contingency  # takes a second to import
 
+    weight, found = rois["weight"].to_numpy("float64"), predicted(rois, question)
+    period = rois["date"].str[:7].to_numpy("str")
     rows = []
-    weight = rois["weight"].to_numpy()
     for name in classes:
-        hit, own = (rois["predicted"] == name).to_numpy(), (rois["truth"] == name).to_numpy()
+        hit, own = found == name, (rois["truth"] == name).to_numpy()
         crossed = pd.crosstab(period[own], hit[own])
-        p_same = chi2_contingency(crossed, correction=False).pvalue if min(crossed.shape, default=0) > 1 else np.nan
-        for when in sorted(set(period)):
-            at = (period == when).to_numpy()
-            recall = _share(weight, hit, own & at, confidence)
-            false = _share(weight, hit, ~own & at, confidence)
-            rows.append((name, when, int((own & at).sum()), *recall, *false, p_same))
+        same = chi2_contingency(crossed, correction=False)[:2] if min(crossed.shape) > 1 else (np.nan, np.nan)
+        for when in np.unique(period):
+            at = period == when
+            recall = _share(weight, hit, own & at, question.confidence)
+            false = _share(weight, hit, ~own & at, question.confidence)
+            rows.append((name, when, int((own & at).sum()), *recall, *false, *same))
     columns = ["class", "period", "n_labels", "recall", "recall_low", "recall_high"]
-    columns += ["false_positive_rate", "false_positive_rate_low", "false_positive_rate_high", "p_same"]
+    columns += ["false_positive_rate", "false_positive_rate_low", "false_positive_rate_high", "chi_square", "p_same"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def drifting(table: pd.DataFrame, alpha: float = 0.05) -> list[str]:
+    """The classes of a rate_drift table whose recall differs between periods by more than chance, sorted.
+
+    By Holm's step-down method, so that among many classes that do not drift none is named with a chance of 1 - alpha
+    (S. Holm, Scand. J. Stat. 6 (1979) 65-70).
+    """
+    p = table.drop_duplicates("class").set_index("class")["p_same"].dropna().sort_values()
+    refuted = p.to_numpy() * np.arange(len(p), 0, -1) < alpha
+    return sorted(p.index[np.logical_and.accumulate(refuted)])
 
 
 def _share(

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -80,13 +81,19 @@ def sizes(counts: pd.DataFrame) -> pd.DataFrame:
 # --- how many of each stratum ---
 
 
-def allocate(n_rois: NDArray[np.int64], n: int, importance: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
+def allocate(
+    n_rois: NDArray[np.int64],
+    n: int,
+    importance: NDArray[np.float64] | None = None,
+    had: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
     """How many ROIs of each stratum make a sample of about n; at least LEAST, or all of a stratum.
 
     By the square root of the size (M. D. Bankier, Power allocations, Am. Stat. 42 (1988) 174-177), or by `importance`.
-    Where LEAST of each stratum are more than n together, the sample is larger than n.
+    had: how many an earlier round drew; they count, and none is given back. Where what is needed at least is more than
+    n together, the sample is larger than n.
     """
-    least = np.minimum(n_rois, LEAST)
+    least = np.minimum(n_rois, LEAST if had is None else np.maximum(had, LEAST))
     share = np.sqrt(n_rois) if importance is None else importance
     low, high = 0.0, float(n) if share.max(initial=0) == 0 else float(n_rois.max(initial=0)) / share[share > 0].min()
     for _ in range(100):  # the factor at which the strata together are n
@@ -102,13 +109,14 @@ def allocate(n_rois: NDArray[np.int64], n: int, importance: NDArray[np.float64] 
     return np.minimum(taken, n_rois)
 
 
-def neyman(n_rois: NDArray[np.int64], n_labels: NDArray[np.int64], n_right: NDArray[np.int64]) -> NDArray[np.float64]:
+def neyman(n_rois: NDArray[np.int64], n_labels: NDArray[np.int64], n_alike: NDArray[np.int64]) -> NDArray[np.float64]:
     """Importance of strata for a second round: size times standard deviation of what the first round found.
 
-    The share that is right is taken as (right + 1) / (labels + 2), so that a stratum in which all few labels were right
-    is not taken for one that is known. Source: J. Neyman, J. R. Stat. Soc. 97 (1934) 558-625.
+    n_alike: labels of the class that most labels of the stratum are of. Their share is taken as (alike + 1) /
+    (labels + 2), so that a stratum in which all few labels were alike is not taken for one that is known. Source: J.
+    Neyman, J. R. Stat. Soc. 97 (1934) 558-625.
     """
-    share = (n_right + 1) / (n_labels + 2)
+    share = (n_alike + 1) / (n_labels + 2)
     return np.asarray(n_rois * np.sqrt(share * (1 - share)), dtype=float)
 
 
@@ -117,19 +125,25 @@ def neyman(n_rois: NDArray[np.int64], n_labels: NDArray[np.int64], n_right: NDAr
 
 @dataclass(frozen=True)
 class Plan:
-    """What to draw. strata: class, band, n_stratum, n_sampled, chance; draws: bin, class, band, n_sampled."""
+    """What to draw.
+
+    strata: columns class, band, n_stratum, n_sampled (of all rounds together), chance (to be in any of them). draws:
+    columns bin, class, band, n_sampled, of this round. taken: ROIs that earlier rounds drew.
+    """
 
     strata: pd.DataFrame
     draws: pd.DataFrame
+    taken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What sample is asked for: how many ROIs, of how many bins at most (None: any), and the seed."""
+    """What sample is asked for: how many ROIs, of how many bins at most (None: any), the seed, the spread over time."""
 
     n_rois: int = 2000
     max_bins: int | None = None
     seed: int = 1
+    spread: Literal["month", "none"] = "month"
 
 
 def choose_bins(bins: Sequence[str], may_have_images: Callable[[str], bool]) -> list[str]:
@@ -148,71 +162,111 @@ def choose_bins(bins: Sequence[str], may_have_images: Callable[[str], bool]) -> 
     return there
 
 
-def plan_sample(counts: pd.DataFrame, wish: Wish, importance: Mapping[tuple[str, int], float] | None = None) -> Plan:
+def plan_sample(counts: pd.DataFrame, wish: Wish) -> Plan:
     """Draw how many ROIs of which bin and stratum are in the sample.
 
-    counts: as of `count_strata`, bins in order of time. importance: of strata, for a second round. With `max_bins` bins
-    are drawn first, each with the same chance and evenly over time. The same arguments give the same plan.
+    counts: as of `count_strata`, bins in order of time. With `max_bins` bins are drawn first, each with the same chance
+    and evenly over time. The same arguments give the same plan.
     """
     rng = np.random.default_rng(wish.seed)
     bins = list(dict.fromkeys(counts["bin"]))
     chance_of_bin = 1.0
     if wish.max_bins is not None and wish.max_bins < len(bins):
-        kept = {bins[i] for i in _every(len(bins), wish.max_bins, rng)}
+        kept = {bins[i] for i in _places(len(bins), wish.max_bins, wish, rng)}
         counts = counts[counts["bin"].isin(kept)]
         chance_of_bin = wish.max_bins / len(bins)
     strata = sizes(counts).rename(columns={"n_rois": "n_stratum"})
-    n_stratum = strata["n_stratum"].to_numpy("int64")
-    of_stratum = None
-    if importance is not None:
-        of_stratum = np.array([importance.get(key, 0.0) for key in zip(strata["class"], strata["band"], strict=True)])
-    strata["n_sampled"] = allocate(n_stratum, wish.n_rois, of_stratum)
-    strata["chance"] = chance_of_bin * strata["n_sampled"] / n_stratum
-    parts = []
-    for key, rows in counts.groupby(["class", "band"], sort=True):
-        n = int(strata.loc[(strata["class"] == key[0]) & (strata["band"] == key[1]), "n_sampled"].iloc[0])
-        ends = rows["n_rois"].to_numpy("int64").cumsum()
-        hit = np.searchsorted(ends, _every(int(ends[-1]), n, rng), side="right")
-        drawn = np.bincount(hit, minlength=len(rows))
-        parts.append(rows.assign(n_sampled=drawn)[drawn > 0])
-    draws = pd.concat(parts)[["bin", "class", "band", "n_sampled"]] if parts else counts.assign(n_sampled=0)
-    return Plan(strata, draws.sort_values(["bin", "class", "band"], ignore_index=True))
+    strata["n_sampled"] = allocate(strata["n_stratum"].to_numpy("int64"), wish.n_rois)
+    strata["chance"] = chance_of_bin * strata["n_sampled"] / strata["n_stratum"]
+    return Plan(strata, _draws(counts.assign(n_free=counts["n_rois"]), strata, wish, rng))
 
 
-def _every(of: int, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """n of the numbers from 0 to `of` - 1, evenly spread from a random start: each has the same chance."""
-    return np.floor((np.arange(n) + rng.random()) * of / n).astype(np.int64)
+def plan_second_round(
+    counts: pd.DataFrame, wish: Wish, first: pd.DataFrame, labelled: pd.DataFrame, bands: Bands
+) -> Plan:
+    """Draw another `n_rois` ROIs where the labels of the first round leave most open.
 
-
-def draw_sample(
-    plan: Plan,
-    bands: Bands,
-    read_rois: Callable[[str], RoiWinners],
-    seed: int,
-    taken: Iterable[str] = (),
-) -> pd.DataFrame:
-    """The sample: the columns of `sample`, sorted by ROI.
-
-    read_rois: the winners of a bin's ROIs. taken: ROIs that an earlier round drew, which are not drawn again. Raises
-    ScoresError, naming the bin, if it no longer has as many ROIs in a stratum as its summary says.
+    first: the first round's sample. labelled: columns class, band, truth, as of `class_report.labelled_rois`. Both
+    rounds together are allocated by Neyman's rule; a stratum that already has its share gets no more. Where the first
+    round drew bins, the second one takes the same. Within a stratum the ROIs of both rounds have the same chance.
     """
-    taken = set(taken)
+    rng = np.random.default_rng([wish.seed, 2])
+    n_bins, chance_of_bin = counts["bin"].nunique(), 1.0
+    if wish.max_bins is not None and wish.max_bins < n_bins:
+        counts = counts[counts["bin"].isin(set(first["bin"]))]
+        chance_of_bin = counts["bin"].nunique() / n_bins
+    counts = _with_free(counts, first, bands)
+    strata = counts.groupby(["class", "band"], as_index=False).agg(
+        n_stratum=("n_rois", "sum"), n_free=("n_free", "sum")
+    )
+    n_stratum, had = strata["n_stratum"].to_numpy("int64"), (strata["n_stratum"] - strata["n_free"]).to_numpy("int64")
+    per_truth = labelled.groupby(["class", "band", "truth"]).size().groupby(["class", "band"]).agg(["sum", "max"])
+    found = strata.merge(per_truth, left_on=["class", "band"], right_index=True, how="left").fillna(
+        {"sum": 0, "max": 0}
+    )
+    importance = neyman(n_stratum, found["sum"].to_numpy("int64"), found["max"].to_numpy("int64"))
+    strata["n_sampled"] = allocate(n_stratum, int(had.sum()) + wish.n_rois, importance, had)
+    strata["chance"] = chance_of_bin * strata["n_sampled"] / n_stratum
+    new = strata.assign(n_sampled=strata["n_sampled"] - had)
+    return Plan(strata.drop(columns="n_free"), _draws(counts, new, wish, rng), frozenset(first["roi"]))
+
+
+def _with_free(counts: pd.DataFrame, first: pd.DataFrame, bands: Bands) -> pd.DataFrame:
+    """The counts with n_free: how many ROIs of a bin and stratum the first round did not draw."""
+    band = np.where(first["class"] == UNCLASSIFIED, 0, bands.of(first["score"].to_numpy("float64")))
+    taken = first.assign(band=band).groupby(["bin", "class", "band"]).size().rename("n_taken")
+    joined = counts.merge(taken, left_on=["bin", "class", "band"], right_index=True, how="left")
+    return counts.assign(n_free=(joined["n_rois"] - joined["n_taken"].fillna(0)).to_numpy("int64"))
+
+
+def _draws(counts: pd.DataFrame, strata: pd.DataFrame, wish: Wish, rng: np.random.Generator) -> pd.DataFrame:
+    """Of which bins the ROIs of each stratum are: columns bin, class, band, n_sampled.
+
+    counts: with n_free, how many ROIs of a bin may still be drawn. strata: with n_sampled.
+    """
+    by_stratum = counts.groupby(["class", "band"], sort=True)
+    parts = [counts.iloc[:0].assign(n_sampled=0)]
+    for name, band, wanted in strata[["class", "band", "n_sampled"]].itertuples(index=False):
+        rows = by_stratum.get_group((name, band))
+        ends = rows["n_free"].to_numpy("int64").cumsum()
+        places = _places(int(ends[-1]), int(wanted), wish, rng)
+        drawn = np.bincount(np.searchsorted(ends, places, side="right"), minlength=len(rows))
+        parts.append(rows.assign(n_sampled=drawn)[drawn > 0])
+    draws = pd.concat(parts)[["bin", "class", "band", "n_sampled"]]
+    return draws.sort_values(["bin", "class", "band"], ignore_index=True)
+
+
+def _places(of: int, n: int, wish: Wish, rng: np.random.Generator) -> NDArray[np.int64]:
+    """n of the numbers from 0 to `of` - 1, each with the same chance; spread evenly from a random start, or not."""
+    if wish.spread == "none":
+        return np.sort(rng.choice(of, n, replace=False))
+    return np.floor((np.arange(n) + rng.random()) * of / max(n, 1)).astype(np.int64)
+
+
+def draw_sample(plan: Plan, bands: Bands, read_rois: Callable[[str], RoiWinners], seed: int) -> pd.DataFrame:
+    """The sample of this round: the columns of `sample`, sorted by ROI; n_sampled and chances are of all rounds.
+
+    read_rois: the winners of a bin's ROIs. Raises ScoresError, naming the bin, if it no longer has as many ROIs in a
+    stratum as its summary says.
+    """
     rows: list[tuple[str, str, str, float, int]] = []
     for bin_id, of_bin in plan.draws.groupby("bin", sort=True):
         winners = place_rois(read_rois(str(bin_id)), bands)
-        rng = np.random.default_rng([seed, *str(bin_id).encode()])
+        winners["roi"] = [add_target(str(bin_id), int(number)) for number in winners["number"]]
+        free = winners[~winners["roi"].isin(plan.taken)].sort_values("number")
+        rng = np.random.default_rng([seed, 1 + bool(plan.taken), *str(bin_id).encode()])  # rounds are independent
         for name, band, n in of_bin[["class", "band", "n_sampled"]].itertuples(index=False):
-            there = winners[(winners["class"] == name) & (winners["band"] == band)].sort_values("number")
-            ids = [add_target(str(bin_id), int(number)) for number in there["number"]]
-            left = [i for i, roi in enumerate(ids) if roi not in taken]
-            if len(ids) < n:
+            there = free[(free["class"] == name) & (free["band"] == band)]
+            if len(there) < n:
                 raise ScoresError(
                     f"bin {bin_id}: its class scores are no longer those that were counted: {name} has "
-                    f"{counted(len(ids), 'ROI')} in a band of scores of which {n} were drawn. Have the bin read again: "
-                    "delete its scores summary, or see `snakemake recheck`"
+                    f"{counted(len(there), 'ROI')} in a band of scores of which {n} were drawn. Have the bin read "
+                    "again: delete its scores summary, or see `snakemake recheck`"
                 )
-            chosen: list[int] = rng.choice(left, min(int(n), len(left)), replace=False).tolist() if left else []
-            rows += [(ids[i], str(bin_id), name, float(there["score"].iloc[i]), int(band)) for i in sorted(chosen)]
+            chosen = there.iloc[np.sort(rng.choice(len(there), int(n), replace=False))]
+            rows += [
+                (roi, str(bin_id), name, score, band) for roi, score in zip(chosen["roi"], chosen["score"], strict=True)
+            ]
     sample = pd.DataFrame(rows, columns=["roi", "bin", "class", "score", "band"])
     sample = sample.merge(plan.strata, on=["class", "band"], how="left")
     named = [bands.named(name, band) for name, band in zip(sample["class"], sample["band"], strict=True)]
