@@ -1,0 +1,224 @@
+"""Where an array lies: a folder on disk, in a bucket or on a web server, whose small files can be read by name.
+
+tensorstore fetches, signs and tries again. What it says of a failure is never passed on whole: the answer of a server
+may repeat the id of a key.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import tensorstore as ts
+
+from ifcb_abundance.common.errors import WorkflowInputError
+from ifcb_abundance.sources.retry import RequestOptions, Retrier
+from ifcb_abundance.sources.s3 import ConfigKeys, S3Client
+
+FORMATS = ("precomputed", "n5", "zarr3", "zarr2", "zarr")  # as neuroglancer writes them before an address
+METADATA = ("zarr.json", ".zarray", "attributes.json", "info")  # a folder with one of them may be an array
+GOOGLE = "https://storage.googleapis.com"
+MOST_LISTED = 60  # folders that are listed to name arrays in a message
+MOST_NAMED = 12
+_RETRIES = {"max_retries": 5, "initial_delay": "500ms", "max_delay": "8s"}
+
+
+class ArrayError(WorkflowInputError):
+    """An array, its metadata or a box of it cannot be used; names the array and the remedy."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder. url: s3://, gs://, http(s):// or a path, also with `precomputed://`, `n5://` or `zarr://` before it.
+
+    endpoint_url: address of an S3-compatible server, None for AWS or the one that the environment names; a bucket of
+    gs:// is read through it too, if it is given. anonymous: requests to S3 are not signed. connections: requests in
+    flight at a time.
+    """
+
+    url: str
+    endpoint_url: str | None = None
+    anonymous: bool = True
+    connections: int = 8
+
+    @property
+    def hint(self) -> str:
+        """The format that the address begins with, as in `precomputed://https://...`; empty if it does not say one."""
+        head = self.url.partition("://")[0]
+        return head if head in FORMATS else ""
+
+    @property
+    def address(self) -> str:
+        """The address without a format before it and without a slash at its end."""
+        address = self.url.partition("://")[2] if self.hint else self.url
+        return address.rstrip("/") or address
+
+    @property
+    def kind(self) -> str:
+        """`s3`, `gs`, `http`, `https` or, of a path, `file`."""
+        kind = self.address.partition("://")[0]
+        return kind if kind in ("s3", "gs", "http", "https") else "file"
+
+    def below(self, path: str) -> "Place":
+        """A folder below this one; this one itself for an empty path."""
+        return replace(self, url=f"{self.address}/{path.strip('/')}") if path.strip("/.") else self
+
+    def above(self) -> tuple["Place", str] | None:
+        """The folder that this one is in, and the name of this one there; None at the top."""
+        if self.kind == "file":
+            path = Path(os.path.abspath(self.address))  # noqa: PTH100 - a link is not followed
+            return (replace(self, url=str(path.parent)), path.name) if path.name else None
+        root, path = self._split()
+        head, _, name = path.rpartition("/")
+        return (replace(self, url=f"{self.kind}://{root}/{head}".rstrip("/")), name) if head else None
+
+    def _split(self) -> tuple[str, str]:
+        """The bucket or host, and the path there."""
+        root, _, path = self.address.partition("://")[2].partition("/")
+        return root, path.strip("/")
+
+    def kvstore(self) -> dict[str, Any]:
+        """The folder as tensorstore's `kvstore` specification. It holds no credentials."""
+        if self.kind == "file":
+            return {"driver": "file", "path": os.path.abspath(self.address) + "/"}  # noqa: PTH100
+        root, path = self._split()
+        path = f"{path}/" if path else ""
+        if self.kind in ("http", "https"):
+            return {"driver": "http", "base_url": f"{self.kind}://{root}", "path": f"/{quote(path, safe='/%')}"}
+        endpoint = self._endpoint()
+        if self.kind == "gs" and endpoint is None:
+            return {"driver": "gcs", "bucket": root, "path": path}
+        store = {"driver": "s3", "bucket": root, "path": path}
+        if self.anonymous:
+            store |= {"aws_credentials": {"type": "anonymous"}}
+        if endpoint:  # a given region saves a request, and servers other than AWS do not look at it
+            region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+            store |= {"endpoint": endpoint, "aws_region": region}
+        return store
+
+    def _endpoint(self) -> str | None:
+        if self.endpoint_url or self.kind != "s3":
+            return self.endpoint_url
+        return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+    def context(self) -> ts.Context:
+        """How tensorstore asks: few requests at a time, a few tries of each, and nothing kept in memory."""
+        limits: dict[str, Any] = {"data_copy_concurrency": {"limit": 4}, "cache_pool": {"total_bytes_limit": 0}}
+        for driver in ("s3", "gcs", "http"):
+            limits |= {
+                f"{driver}_request_concurrency": {"limit": self.connections},
+                f"{driver}_request_retries": _RETRIES,
+            }
+        return ts.Context({**limits, "file_io_concurrency": {"limit": self.connections}})
+
+    def read(self, name: str) -> bytes | None:
+        """Read a file of the folder; None if it is not there. Raises ArrayError if nobody can say."""
+        try:
+            store = ts.KvStore.open(self.kvstore(), context=self.context()).result()
+            found = store.read(name).result()
+        except Exception as error:  # tensorstore raises any kind
+            if re.search(r"http[_ ]response[_ ]code='?404|NOT_FOUND|Not a directory", str(error)):
+                return None
+            raise ArrayError(f"{self.address}/{name}: {why(error)}{self._advice(error)}") from None
+        return found.value if found.state == "value" else None
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Read a JSON object of the folder; None if it is not there. Raises ArrayError, naming the file."""
+        text = self.read(name)
+        if text is None:
+            return None
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ArrayError(
+                f"{self.address}/{name}: this is no JSON ({error}), so no metadata of an array: check the url, and "
+                "whether a proxy answers in place of the server"
+            ) from None
+        if not isinstance(value, dict):
+            raise ArrayError(f"{self.address}/{name}: a JSON object is expected, not a {type(value).__name__}")
+        return value
+
+    def _advice(self, error: Exception) -> str:
+        if "PERMISSION_DENIED" not in str(error):
+            return ". Check url and endpoint_url, and this machine's network"
+        if self.kind not in ("s3", "gs"):
+            return ". Check the url"
+        return (
+            ". Check url; set anonymous: false to use your credentials"
+            if self.anonymous
+            else ". Check url and your credentials (environment, ~/.aws or the machine's role)"
+        )
+
+    def arrays(self) -> list[str]:
+        """The paths of arrays below the folder, at most MOST_NAMED; empty where nobody can list it.
+
+        A pyramid counts as one. Not more than MOST_LISTED folders are looked into.
+        """
+        found: list[str] = []
+        waiting, looked = [""], 0
+        while waiting and looked < MOST_LISTED and len(found) < MOST_NAMED:
+            path = waiting.pop(0)
+            looked += 1
+            try:
+                files, folders = self._list(path)
+            except (OSError, WorkflowInputError):
+                continue
+            if path and self._is_array(path, files):
+                found.append(path)
+            else:
+                waiting += [f"{path}/{name}".strip("/") for name in sorted(folders)]
+        return found
+
+    def _is_array(self, path: str, files: set[str]) -> bool:
+        """Whether a folder with these files is an array or a pyramid of arrays."""
+        if files & {".zarray", "info"}:
+            return True
+        for name in sorted(files & {"zarr.json", "attributes.json", ".zattrs"}):
+            try:
+                entry = self.below(path).read_json(name) or {}
+            except ArrayError:
+                continue
+            if entry.get("node_type") == "array" or {"dimensions", "scales", "multiscales"} & entry.keys():
+                return True
+            if "ome" in entry.get("attributes", {}):
+                return True
+        return False
+
+    def _list(self, path: str) -> tuple[set[str], set[str]]:
+        """The names of files and of folders directly below a folder of this one."""
+        if self.kind == "file":
+            entries = list(Path(self.address, path).iterdir())
+            return {e.name for e in entries if not e.is_dir()}, {e.name for e in entries if e.is_dir()}
+        if self.kind in ("http", "https"):
+            return set(), set()
+        bucket, top = self._split()
+        prefix = "".join(f"{part}/" for part in (top, path) if part)
+        endpoint = self.endpoint_url or (GOOGLE if self.kind == "gs" else None)
+        client = S3Client(bucket, endpoint, self.anonymous, Retrier(RequestOptions(retries=0, timeout=20)), _KEYS)
+        page = next(iter(client.pages(prefix, "/")))
+        files = {entry.key.removeprefix(prefix) for entry in page.objects}
+        return files, {folder.removeprefix(prefix).strip("/") for folder in page.folders}
+
+    def exists(self) -> bool | None:
+        """Whether there is anything at the address; None where nobody can say."""
+        try:
+            return any(self._list("")) if self.kind not in ("http", "https") else None
+        except FileNotFoundError:
+            return False
+        except (OSError, WorkflowInputError):
+            return None
+
+
+_KEYS = ConfigKeys("url", "endpoint_url", "anonymous", "url")
+
+
+def why(error: Exception) -> str:
+    """What tensorstore's error says, without answers of servers and without the places in its own code."""
+    text = re.sub(r"\s*\[[\w ]+(=|\b).*", "", str(error).replace("\n", " "))
+    text = re.sub(r"^[A-Z_]+: ", "", text)
+    code = re.search(r"(?:http_response_code='|HTTP code )(\d+)", str(error))
+    return f"{text} (HTTP {code[1]})" if code else text
+
