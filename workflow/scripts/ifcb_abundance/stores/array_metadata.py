@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from ifcb_abundance.common.errors import quoted
-from ifcb_abundance.stores.boxes import Exact, exact
+from ifcb_abundance.stores.boxes import Exact, exact, times
 from ifcb_abundance.stores.places import METADATA, ArrayError, Place
 
 NM = {
@@ -74,7 +74,7 @@ def find_metadata(place: Place, scale: int, told: Told) -> Metadata:
 
 def _order(place: Place) -> list[Callable[[Place, int, Told], Metadata | None]]:
     """The formats, the likeliest first, as the address has it: each miss is a request."""
-    looks = [_zarr3, _zarr2, _n5, _precomputed]
+    looks: list[Callable[[Place, int, Told], Metadata | None]] = [_zarr3, _zarr2, _n5, _precomputed]
     first = {"n5": _n5, "precomputed": _precomputed, "zarr2": _zarr2}.get(place.hint)
     if first is None and (".n5/" in place.address or place.address.endswith(".n5")):
         first = _n5
@@ -106,7 +106,7 @@ def _complete(found: Metadata, told: Told) -> Metadata:
             )
         voxel, origin["voxel_nm"] = exact(told.voxel_nm), "voxel_nm of the config"
         if offset is not None and "offset_nm" in origin:  # in units of unknown length: so many voxels
-            offset = _times(offset, voxel)
+            offset = times(offset, voxel)
     if offset is None:
         given = told.offset_nm is not None
         offset = exact(told.offset_nm) if told.offset_nm is not None else exact((0, 0, 0))
@@ -228,7 +228,7 @@ def _with_ome(found: Metadata, group: Place, ome: Mapping[str, Any], number: int
     if len(known) < len(units) or "scale" not in said:  # see `_complete` for the offset
         voxel, offset = None, _ratio(start, size)
     else:
-        voxel, offset = _times(size, known), _times(start, known)
+        voxel, offset = times(size, known), times(start, known)
         where["voxel_nm"] = "scale of OME"
     return replace(
         found, stored_axes=axes, voxel=voxel, offset=offset if "translation" in said else None, unit_from=where
@@ -298,7 +298,7 @@ def _of_pyramid(found: Metadata, own: Mapping[str, Any], above: Mapping[str, Any
         steps = _stored(found, factor, "downsamplingFactors")
         found = replace(
             found,
-            voxel=_times(whole.voxel, steps),
+            voxel=times(whole.voxel, steps),
             unit_from={**found.unit_from, "voxel_nm": f"{whole.unit_from['voxel_nm']}, times its scale"},
         )
     if found.offset is None and whole.offset is not None:
@@ -348,7 +348,7 @@ def _precomputed(place: Place, scale: int, told: Told) -> Metadata | None:  # no
         scale,
         len(scales),
         _swapped(size),
-        _swapped(_times(begin, size)),
+        _swapped(times(begin, size)),
         where,
     )
 
@@ -370,8 +370,8 @@ def _own(found: Metadata, attributes: Mapping[str, Any], where: str) -> Metadata
             # n5-viewer: the resolution of the finest scale, where the factors stand beside it.
             factors = attributes.get("downsamplingFactors") or [1, 1, 1]
             factors = factors if not isinstance(factors[0], list) else [1, 1, 1]
-            steps = _times(_stored(found, factors, "downsamplingFactors"), [unit] * 3)
-            voxel = _times(_stored(found, pixel.get("dimensions"), "pixelResolution"), steps)
+            steps = times(_stored(found, factors, "downsamplingFactors"), [unit] * 3)
+            voxel = times(_stored(found, pixel.get("dimensions"), "pixelResolution"), steps)
             origin["voxel_nm"] = f"pixelResolution in {where}"
     if attributes.get("offset") is not None:
         offset = _stored(found, attributes["offset"], "offset")
@@ -407,7 +407,7 @@ def _axes(place: Place, n: int, named: Any, told: str | None, usual: str) -> tup
 def _shape(place: Place, entry: Mapping[str, Any], name: str) -> list[int]:
     shape = entry.get(name)
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
-        raise ArrayError(f"{place.address}: {name} in its metadata cannot be used ({shape}): whole numbers are expected")
+        raise ArrayError(f"{place.address}: {name} in its metadata cannot be used ({shape}): it is not whole numbers")
     if 0 in shape:
         raise ArrayError(f"{place.address}: the array is empty ({name}: {shape})")
     return shape
@@ -440,11 +440,6 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _swapped(values: Sequence[Fraction]) -> Exact:
     x, y, z = values
-    return z, y, x
-
-
-def _times(values: Sequence[Fraction], factors: Sequence[Fraction]) -> Exact:
-    z, y, x = (value * factor for value, factor in zip(values, factors, strict=True))
     return z, y, x
 
 

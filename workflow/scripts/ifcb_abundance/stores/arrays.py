@@ -57,7 +57,7 @@ class OpenArray:
     @property
     def chunk(self) -> Indices:
         """The shape of what is stored, or within a shard is compressed, as one piece: z, y, x."""
-        return self._zyx(self.store.chunk_layout.read_chunk.shape)
+        return self._zyx(_whole(self.store.chunk_layout.read_chunk.shape))
 
     @property
     def nbytes(self) -> int:
@@ -122,7 +122,7 @@ class OpenArray:
 
     def _pieces(self, box: IndexBox) -> Iterator[IndexBox]:
         """A box in pieces that share no chunk and no shard, each of PIECE bytes or of one chunk."""
-        step = self._zyx(self.store.chunk_layout.write_chunk.shape)
+        step = self._zyx(_whole(self.store.chunk_layout.write_chunk.shape))
         most = max(1, PIECE // self.dtype.itemsize)
         extent = list(step)
         for axis in (2, 1, 0):
@@ -159,8 +159,8 @@ def open_found(metadata: Metadata) -> OpenArray:
             "codec or type that it does not know has to be written anew with another one, such as blosc, gzip or zstd"
         ) from None
     array = OpenArray(metadata, store)
-    if array.dtype.kind not in "buif" and array.dtype.name not in ("bfloat16",):
-        raise ArrayError(f"{array.name}: voxels of type {array.store.dtype.name} are no numbers: set url to another one")
+    if array.dtype.kind not in "buif":
+        raise ArrayError(f"{array.name}: voxels of type {store.dtype.name} cannot be shown: set url to another array")
     return array
 
 
@@ -185,7 +185,10 @@ def described(array: OpenArray) -> Mapping[str, Any]:
 def same_grid(one: Grid, other: Grid) -> bool:
     """Whether the voxels of two arrays coincide wherever both have some."""
     steps: Exact = one.voxel
-    apart = (
-        (a - b) / step for a, b, step in zip(one.offset, other.offset, steps, strict=True)
-    )
+    apart = ((a - b) / step for a, b, step in zip(one.offset, other.offset, steps, strict=True))
     return one.voxel == other.voxel and all(number.denominator == 1 for number in apart)
+
+
+def _whole(shape: Sequence[int | None] | None) -> list[int]:
+    """A shape of chunks, which all drivers that are used here say."""
+    return [size or 1 for size in shape or ()]

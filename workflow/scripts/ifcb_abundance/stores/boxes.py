@@ -28,6 +28,12 @@ def floats(values: Iterable[Fraction]) -> list[float]:
     return [float(value) for value in values]
 
 
+def times(values: Iterable[Fraction], factors: Iterable[Fraction]) -> Exact:
+    """The products of three numbers and three others."""
+    z, y, x = (value * factor for value, factor in zip(values, factors, strict=True))
+    return z, y, x
+
+
 @dataclass(frozen=True)
 class IndexBox:
     """A box of an array by its own indices, half-open."""
@@ -84,7 +90,7 @@ class Grid:
         if any(b >= e for b, e in zip(begin, end, strict=True)):
             raise ArrayError(f"box {_spans(begin, end)} has no volume: each axis is [from, to], the first smaller")
         if box["unit"] == "voxel":
-            begin, end = (tuple(n * v for n, v in zip(side, self.voxel, strict=True)) for side in (begin, end))
+            begin, end = times(begin, self.voxel), times(end, self.voxel)
         return self.touched(begin, end)
 
     def cut(self, box: IndexBox) -> IndexBox | None:
@@ -102,4 +108,6 @@ class Grid:
 
 
 def _spans(begin: Sequence[Fraction], end: Sequence[Fraction]) -> str:
-    return ", ".join(f"{axis}: [{float(b):.12g}, {float(e):.12g}]" for axis, b, e in zip("zyx", begin, end, strict=True))
+    return ", ".join(
+        f"{axis}: [{float(b):.12g}, {float(e):.12g}]" for axis, b, e in zip("zyx", begin, end, strict=True)
+    )

@@ -69,8 +69,8 @@ class Place:
     def above(self) -> tuple["Place", str] | None:
         """The folder that this one is in, and the name of this one there; None at the top."""
         if self.kind == "file":
-            path = Path(os.path.abspath(self.address))  # noqa: PTH100 - a link is not followed
-            return (replace(self, url=str(path.parent)), path.name) if path.name else None
+            folder = Path(os.path.abspath(self.address))  # noqa: PTH100 - a link is not followed
+            return (replace(self, url=str(folder.parent)), folder.name) if folder.name else None
         root, path = self._split()
         head, _, name = path.rpartition("/")
         return (replace(self, url=f"{self.kind}://{root}/{head}".rstrip("/")), name) if head else None
@@ -91,7 +91,7 @@ class Place:
         endpoint = self._endpoint()
         if self.kind == "gs" and endpoint is None:
             return {"driver": "gcs", "bucket": root, "path": path}
-        store = {"driver": "s3", "bucket": root, "path": path}
+        store: dict[str, Any] = {"driver": "s3", "bucket": root, "path": path}
         if self.anonymous:
             store |= {"aws_credentials": {"type": "anonymous"}}
         if endpoint:  # a given region saves a request, and servers other than AWS do not look at it
@@ -221,4 +221,3 @@ def why(error: Exception) -> str:
     text = re.sub(r"^[A-Z_]+: ", "", text)
     code = re.search(r"(?:http_response_code='|HTTP code )(\d+)", str(error))
     return f"{text} (HTTP {code[1]})" if code else text
-

@@ -117,14 +117,15 @@ def view_array(wanted: Mapping[str, Any], description: str, files: Mapping[str, 
 
 
 def grey(box: npt.NDArray[Any], plane: int) -> Bytes:
-    """Return a plane of a box as 8 bit: uint8 as it is, other types stretched from the box's least to its largest value.
+    """Return a plane of a box as 8 bit: uint8 as it is, other types stretched from least to largest of the box.
 
     Values that are no numbers are black, and do not count for the stretch.
     """
     if box.dtype == np.uint8:
-        return box[plane]
+        plain: Bytes = box[plane]
+        return plain
     if box.dtype == np.bool_:
-        return box[plane].astype(np.uint8) * np.uint8(255)
+        return np.where(box[plane], np.uint8(255), np.uint8(0))
     low, high = _range(box)
     result = np.zeros(box.shape[1:], np.uint8)
     for row, values in enumerate(box[plane]):
@@ -174,7 +175,9 @@ def _open_labels(asked: Wanted, raw: OpenArray) -> OpenArray:
             raise
         labels = open_array(place, 0, asked.told)
     if labels.dtype.kind not in "uib":
-        raise ArrayError(f"{labels.name}: labels are whole numbers, and these are {labels.store.dtype.name}: set labels")
+        raise ArrayError(
+            f"{labels.name}: labels are whole numbers, and these are {labels.store.dtype.name}: set others"
+        )
     if labels.grid.voxel != raw.grid.voxel:
         raise ArrayError(
             f"{labels.name}: its voxels of {floats(labels.grid.voxel)} nm (z, y, x) are not those of {raw.name}, which "
@@ -193,8 +196,8 @@ def _same_place(raw: OpenArray, labels: OpenArray, box: IndexBox) -> IndexBox:
     over = labels.grid.touched(raw.grid.begin(box), raw.grid.end(box))
     if labels.grid.cut(over) != over:
         raise ArrayError(
-            f"{labels.name}: the labels are of another extent than the box. They are at {labels.grid.bounds()}; the box "
-            f"is {raw.grid.bounds(box)}: set box within both"
+            f"{labels.name}: the labels are of another extent, and do not cover the box. They are at "
+            f"{labels.grid.bounds()}; the box is {raw.grid.bounds(box)}: set box within both"
         )
     return over
 
