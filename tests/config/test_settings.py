@@ -15,13 +15,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import documents, resolve
 from ifcb_abundance.config.model import Config
-from ifcb_abundance.config.section import Section, fields, section_of
+from ifcb_abundance.config.section import section_of
 from ifcb_abundance.pooling.method import Method
 
 ROOT = Path(__file__).parents[2]
@@ -178,21 +177,16 @@ def test_all_faults_are_told_at_once() -> None:
     )
 
 
-def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
-    def keys(model: type[Section], above: str = "") -> dict[str, FieldInfo]:
-        found = {}
-        for key, info in fields(model).items():
-            found[above + key] = info
-            if inner := section_of(info):
-                found |= keys(inner, f"{above}{key}.")
-        return found
+STAGES = {"validation", "curation", "stores", "arrays", "graphs", "volumes"}
 
+
+def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
     explained = (ROOT / "config" / "README.md").read_text()
-    known = keys(Config)
-    assert len(known) == 75
+    known = dict(documents.keys(Config))
+    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 75
     for key, info in known.items():
         assert info.description, key
-        assert not info.is_required(), key
+        assert not info.is_required() or ".{name}." in key, key
         assert f"| `{key}` |" in explained or section_of(info), key
     assert resolve({}).as_written() == DEFAULT
 

@@ -9,7 +9,7 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 from ifcb_abundance.abundance import days as abundance
 from ifcb_abundance.features import biovolume
 from ifcb_abundance.catalog import listing as catalog
-from ifcb_abundance.config import MERGE, resolve
+from ifcb_abundance.config import MERGE, resolve, why_no_source
 from ifcb_abundance.config import files as config_files
 from ifcb_abundance.engine import log as engine_log
 from ifcb_abundance.features import summary as features
@@ -44,7 +44,8 @@ logger.addFilter(engine_log.SENTENCES)
 engine_log.SENTENCES.of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
 
 CONFIG = resolve(*read_config())
-SOURCE = open_source(CONFIG.dataset, CONFIG.source)
+WITHOUT_SOURCE = why_no_source(CONFIG)  # then stages that read no bin can be made, and all else is refused
+SOURCE = open_source(CONFIG.dataset, CONFIG.source, WITHOUT_SOURCE)
 # `auto` becomes the precision that it means, for the record and for all comparisons.
 CONFIG = CONFIG.with_precision(SOURCE.score_precision)
 SETTINGS = CONFIG.as_written()
@@ -74,7 +75,7 @@ MERGED = {name: table.merged_in(TABLES) for name, table in table_registry.TABLES
 OF_DAYS = table_registry.made_by("merge_abundance")
 OF_FEATURE_DAYS = table_registry.made_by("merge_biovolume")
 DESCRIBED = table_registry.described(table_registry.wanted(PERIOD, FEATURES_WANTED, whole=True))
-for needed in map(Path, SOURCE.catalog_files()):
+for needed in map(Path, () if WITHOUT_SOURCE else SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
         raise ConfigError(why_no_list(needed.parent))
 

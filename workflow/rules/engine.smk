@@ -72,8 +72,9 @@ def progress_by_rule():
 
 def on_success():
     tidy_up()
-    say_left_out()
-    print_summary()
+    if SEEN["graph"]:
+        say_left_out()
+        print_summary()
     gc.freeze()  # spares the last search for garbage, which would look through the whole graph
 
 

@@ -30,7 +30,7 @@ rule extract_images:
     """Extract the images of a bin into a zip."""
     input:
         files_of_images,
-        archive=ancient(SOURCE.catalog_files()),
+        archive=ancient(lambda wildcards: SOURCE.catalog_files()),
     output:
         f"{LAYOUT.images}/{ZIP}",
     log:

@@ -20,7 +20,7 @@ NO_RESULTS = (
     f"{FIGURES}/vega.js",
 )
 PART_FOLDERS = {str(Path(table.part_in(RESULTS)).parent) for table in table_registry.TABLES.values() if table.part}
-SEEN = {"graph": False, "moved": False, "vouched": False, "replaced": []}
+SEEN = {"run": False, "graph": False, "moved": False, "vouched": False, "replaced": []}
 # What the run before this one says of itself. It is read at once: the engine asks for inputs in any order.
 RUN_BEFORE = run_record.read(LAYOUT.run_record) if workflow.is_main_process else {}
 
@@ -34,15 +34,24 @@ def meet_graph():
     if SEEN["graph"] or not workflow.is_main_process:
         return
     SEEN["graph"] = True
+    meet_run()
     if doubtful := list(filter(DOUBT.unrecorded, main_outputs())):
         asked, bins = run_record.asked_of(SETTINGS), OF_DAYS["bins"].part_in(RESULTS)
         SEEN["vouched"] = run_record.vouches(RUN_BEFORE, asked, TABLES, bins)
         if not SEEN["vouched"]:
             DOUBT.make_again(doubtful)
     logger.filters.insert(0, hooks.JobEvents(put_aside_before, progress_by_rule()))
+
+
+def meet_run(wildcards=None):
+    """Called while the graph is built, by jobs that need no bin too: an input function that gives no files."""
+    if SEEN["run"] or not workflow.is_main_process:
+        return []
+    SEEN["run"] = True
     # Only a run has an executor: summaries, graphs, lists and reports have none.
     if getattr(workflow, "executor_plugin", None) and not workflow.dryrun:
         patches.claim_before_lock(workflow.persistence, CLAIM, sys.argv[1:])
+    return []
 
 
 def main_outputs():
@@ -70,6 +79,8 @@ def put_aside(over):
 
     over: the run is at its end, which is when zips of images, that a run may list as it goes, are looked at again.
     """
+    if not SEEN["graph"]:  # the run is of stages that leave the tables as they are
+        return
     late = records.out_of_date(workflow, main_outputs(), SEEN["vouched"], over)
     others = [
         table.merged_in(TABLES) for name, table in table_registry.made_by("pool_periods").items() if name != PERIOD

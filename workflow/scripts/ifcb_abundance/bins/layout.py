@@ -97,6 +97,21 @@ class Layout:
         return f"{self.tables}/montages"
 
     @property
+    def stores(self) -> str:
+        """The folder of the stores: what was listed, planned and fetched of each."""
+        return f"{self.results}/stores"
+
+    @property
+    def arrays(self) -> str:
+        """The folder of what was looked at of arrays."""
+        return f"{self.results}/arrays"
+
+    @property
+    def graphs(self) -> str:
+        """The folder of what was read of graphs."""
+        return f"{self.results}/graphs"
+
+    @property
     def figures(self) -> str:
         """The folder of the figures."""
         return f"{self.tables}/figures"

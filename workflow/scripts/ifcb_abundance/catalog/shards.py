@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.config import Config
 
 
 def find_shards(folder: str | Path, years: Mapping[str, Sequence[str]], config: Mapping[str, Any]) -> list[Path]:
@@ -41,7 +42,7 @@ def _record(folder: str | Path, shard: str) -> dict[str, Any]:
 
 def differing(made_with: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Name the keys that differ between two configs, among those that decide what is in a table."""
-    keys = sorted((set(made_with) | set(config)) - {"shard", "recheck", "report", "images", "export"})
+    keys = sorted((set(made_with) | set(config)) - Config.BESIDE - {"shard", "report", "images", "export"})
     return [key for key in keys if _of_tables(made_with.get(key)) != _of_tables(config.get(key))]
 
 

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Bound
 from ifcb_abundance.common.errors import ConfigError
-from ifcb_abundance.config.faults import accepted, short
+from ifcb_abundance.config.faults import accepted, refusal, short
 from ifcb_abundance.config.model import WORKFLOW, Config, Export, Source
+from ifcb_abundance.config.stages import stores
 
 NOT_OF_KIND = {"dashboard": "raw", "bucket": "walk"}  # ways to list bins that a kind of source does not have
 # A host of ASCII names or numbers, a port, a path.
@@ -23,6 +24,15 @@ def faults(config: Config) -> Iterator[str]:
     """All faults of a config whose keys are right one by one."""
     for check in (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard):
         yield from check(config)
+    yield from stores.faults(config.arrays, config.graphs)
+
+
+def why_no_source(config: Config) -> str:
+    """Why there are no bins to read, as a message, if the config is for stages that read none; else empty."""
+    targets = config.targets_without_bins
+    if not (targets and (made_up := _made_up(config))):
+        return ""
+    return str(refusal(f"{made_up}. Without a source there are these targets: {', '.join(targets)}"))
 
 
 def _window(config: Config) -> Iterator[str]:
@@ -67,33 +77,33 @@ def _dataset(config: Config) -> Iterator[str]:
             "characters in names of datasets than letters, digits, '-' and '_'. Accepted: a name that "
             "/api/list_datasets of the dashboard gives"
         )
-    demo = Source().path
-    if source.url and source.kind == "directory" and source.path == demo:
+    if source.url and source.kind == "directory" and source.path == Source().path:
         yield (
             f"source.kind: 'directory' while source.url is {source.url} and source.path the demo's. "
             "Accepted: kind: dashboard for that url, or the path of an archive of yours"
         )
-    else:
-        yield from _refuse_made_up(config, demo or "")
+    elif (made_up := _made_up(config)) and not config.targets_without_bins:
+        yield made_up
 
 
-def _refuse_made_up(config: Config, demo: str) -> Iterator[str]:
-    """The demo's bins, which are made up, go by no other name. demo: their folder."""
-    source = config.source
+def _made_up(config: Config) -> str:
+    """What is wrong if the source is the demo's, whose bins are made up and go by no other name; else empty."""
+    source, demo = config.source, Source().path or ""
     if config.dataset == Config.model_fields["dataset"].default or source.kind != "directory":
-        return
+        return ""
     try:
         path = Path(source.path or "").resolve()
     except (OSError, ValueError, RuntimeError):  # what no path can be is told already
-        return
+        return ""
     demos = [Path(demo).resolve(), WORKFLOW / demo]
     # Raw files are looked for in all that lies below.
-    if any(path.is_relative_to(each) or (source.catalog == "raw" and each.is_relative_to(path)) for each in demos):
-        yield (
-            f"source.path: {short(repr(source.path))} is the demo's, whose bins are made up, but dataset is "
-            f"{config.dataset!r}. Accepted: where the bins of that dataset are: the path of an archive of yours, or "
-            "source.kind: dashboard or bucket"
-        )
+    if not any(path.is_relative_to(each) or (source.catalog == "raw" and each.is_relative_to(path)) for each in demos):
+        return ""
+    return (
+        f"source.path: {short(repr(source.path))} is the demo's, whose bins are made up, but dataset is "
+        f"{config.dataset!r}. Accepted: where the bins of that dataset are: the path of an archive of yours, or "
+        "source.kind: dashboard or bucket"
+    )
 
 
 def _bins(config: Config) -> Iterator[str]:

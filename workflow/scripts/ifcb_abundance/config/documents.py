@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from ifcb_abundance.config.model import WORKFLOW, Config
-from ifcb_abundance.config.section import Section, fields, section_of
+from ifcb_abundance.config.section import Section, fields, has_names, section_of
 
 SCHEMA = Path(__file__).parent / "config.schema.json"
 README = WORKFLOW / "config" / "README.md"
@@ -48,7 +48,7 @@ def _needs(kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
 def table() -> str:
     """The keys in Markdown: name, default, and what they mean."""
     rows = [
-        f"| `{key}` | `{json.dumps(info.default)}` | {_meaning(info)} |"
+        f"| `{key}` | {'' if info.is_required() else f'`{json.dumps(info.default)}`'} | {_meaning(info)} |"
         for key, info in keys(Config)
         if not section_of(info) or info.json_schema_extra
     ]
@@ -60,7 +60,7 @@ def keys(model: type[Section], above: str = "") -> Iterator[tuple[str, FieldInfo
     for name, info in fields(model).items():
         yield above + name, info
         if inner := section_of(info):
-            yield from keys(inner, f"{above}{name}.")
+            yield from keys(inner, f"{above}{name}.{'{name}.' if has_names(info) else ''}")
 
 
 def _meaning(info: FieldInfo) -> str:

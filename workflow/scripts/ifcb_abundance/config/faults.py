@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config.model import OF_INSTRUMENT, Config
-from ifcb_abundance.config.section import fields, find, section_of
+from ifcb_abundance.config.section import Section, fields, find, has_names, section_of
 
 LONGEST = 400  # characters of a value in a message
 
@@ -63,9 +63,11 @@ def all_told(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
 
 def _told(error: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     """One of the faults. An entry of a list is told by the list's key."""
-    path = [part for part in error["loc"] if isinstance(part, str)]
+    path = [part for part in error["loc"] if isinstance(part, str) and part != "[key]"]
     if error["type"] == "extra_forbidden":
         return _unknown_key(path, given)
+    if error["type"] == "missing":
+        return told(".".join(path), None, find(path, Config).description or "")
     try:
         description = find(path, Config).description or ""
     except KeyError:  # of an instrument, which is a key that no section declares
@@ -79,9 +81,13 @@ def _told(error: Mapping[str, Any], given: Mapping[str, Any]) -> str:
 
 def _unknown_key(path: list[str], given: Mapping[str, Any]) -> str:
     """The fault of a key that its section does not have."""
-    section: type | None = Config
-    for part in path[:-1]:
-        given, section = given[part], section_of(fields(section)[part])
+    parts = iter(path[:-1])
+    section: type[Section] | None = Config
+    for part in parts:
+        info = fields(section)[part]
+        given, section = given[part], section_of(info)
+        if has_names(info):
+            given = given[next(parts)]
     known = fields(section)
     hint = _slip_of_yaml(path[-1], given, known)
     if not hint and (close := difflib.get_close_matches(path[-1], list(known), n=1)):

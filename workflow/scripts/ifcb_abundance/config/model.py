@@ -17,6 +17,7 @@ from ifcb_abundance.classes.class_table import read_class_table
 from ifcb_abundance.classes.thresholds import read_class_thresholds
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config.section import EachOnce, Section, key, read, section
+from ifcb_abundance.config.stages.stores import NAMES, Array, FreeName, Graph, Store
 
 AUTO: Final = "auto"  # as classify.score_precision: the precision of the source
 MERGE = "merge"  # stands as shard where the shards are put together
@@ -463,6 +464,16 @@ class Config(Section):
         "bucket": ("source.path",),
         "dashboard": ("source.url", "select.start", "select.end"),
     }
+    # Sections of stages beside the main job, whose tables do not hang on them.
+    BESIDE: ClassVar[frozenset[str]] = frozenset(
+        {"recheck", "validation", "curation", "stores", "arrays", "graphs", "volumes"}
+    )
+    # Sections of stages that read no bin, with their targets: a config for these needs no source.
+    WITHOUT_BINS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "stores": ("inventory", "plan", "fetch"),
+        "arrays": ("arrays",),
+        "graphs": ("graphs",),
+    }
 
     dataset: str = key(
         "demo",
@@ -488,6 +499,23 @@ class Config(Section):
     recheck: Recheck = section("a mapping: what `snakemake recheck` asks for again")
     export: Export = section("a mapping: files for repositories, and what repositories need to know beside the numbers")
 
+    stores: dict[FreeName, Store] = key(
+        {},
+        f"a mapping of names ({NAMES}) to mappings of url and the keys below: buckets and folders that may be listed "
+        "and fetched",
+        "`snakemake inventory`, `plan` and `fetch` read them; see [Stores](../docs/how-to/stores.md)",
+    )
+    arrays: dict[FreeName, Array] = key(
+        {},
+        f"a mapping of names ({NAMES}) to mappings of url and the keys below: arrays that are looked at where they lie",
+        "`snakemake arrays` reads them",
+    )
+    graphs: dict[FreeName, Graph] = key(
+        {},
+        f"a mapping of names ({NAMES}) to mappings of the keys below: graphs and skeletons that are read and checked",
+        "`snakemake graphs` reads them",
+    )
+
     def as_written(self) -> dict[str, Any]:
         """The whole config as plain values, by the keys of a config file."""
         return self.model_dump()
@@ -497,6 +525,13 @@ class Config(Section):
         if self.classify.score_precision != AUTO:
             return self
         return self.model_copy(update={"classify": self.classify.model_copy(update={"score_precision": precision})})
+
+    @property
+    def targets_without_bins(self) -> list[str]:
+        """The targets that read no bin, of the sections that say something."""
+        default = type(self)()
+        said = [name for name in self.WITHOUT_BINS if getattr(self, name) != getattr(default, name)]
+        return [target for name in said for target in self.WITHOUT_BINS[name]]
 
     @cached_property
     def window(self) -> Window:

@@ -83,17 +83,29 @@ def fields(model: type[Section] | None) -> dict[str, FieldInfo]:
 
 
 def section_of(info: FieldInfo) -> type[Section] | None:
-    """The section that a key holds; None for a key with a value."""
-    kind = info.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+    """The section that a key holds, or that each of its names holds; None for a key with a value."""
+    kind = get_args(info.annotation)[1] if has_names(info) else info.annotation
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, Section)), None)
+
+
+def has_names(info: FieldInfo) -> bool:
+    """Whether a key holds a mapping of names, which the user chooses, to sections."""
+    return get_origin(info.annotation) is dict
 
 
 def find(path: Sequence[str], model: type[Section]) -> FieldInfo:
-    """A key by its path below a section, such as `("source", "url")`; KeyError if there is none."""
-    *above, last = path
-    for part in above:
-        model = section_of(fields(model)[part]) or Section
-    return fields(model)[last]
+    """A key by its path below a section, such as `("source", "url")`; KeyError if there is none.
+
+    Where a key holds names, the path has one: `("stores", "fib25", "url")`.
+    """
+    parts = iter(path)
+    for part in parts:
+        info = fields(model)[part]
+        model = section_of(info) or Section
+        if has_names(info):
+            next(parts, None)
+    return info
 
 
 def as_asked_for(given: Any, kind: Any) -> Any:

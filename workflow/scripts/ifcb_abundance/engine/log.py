@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
@@ -53,6 +53,8 @@ class Sentences(logging.Filter):
             return not (self.of_one_job and error.in_log) and self._tell(record, str(error))
         if getattr(error, "returncode", None) == TOLD:
             return False  # of a script's process: its job's error follows
+        if sentence := _of_input_function(str(record.msg)):
+            return self._tell(record, sentence)
         is_the_end = isinstance(error, WorkflowError) and str(error) == NOT_COMPLETE
         return not (is_the_end and (self.summed_up or self.of_one_job))
 
@@ -72,6 +74,21 @@ class Sentences(logging.Filter):
         record.msg, record.args = sentence, ()
         vars(record).update(event=LogEvent.ERROR, exception=WorkflowInputError.__name__)
         return True
+
+
+def _of_input_function(text: str) -> str:
+    """The message of an error of ours that an input function raised; empty if it is about something else.
+
+    The engine writes that error into its own one, and may raise that where nothing leads back to ours.
+    """
+    found = re.search(r"(?s)^InputFunctionException .*?\nError:\n  (\w+): (.+)\nWildcards:\n", text)
+    return found[2] if found and found[1] in {each.__name__ for each in _all_of(WorkflowInputError)} else ""
+
+
+def _all_of(kind: type[WorkflowInputError]) -> Iterator[type[WorkflowInputError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _all_of(below)
 
 
 SENTENCES = Sentences()  # one per process: a workflow may use this one as a module more than once

@@ -142,8 +142,8 @@ def vouches(run: Mapping[str, Any], config: Mapping[str, Any], folder: str | Pat
 
 
 def asked_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the part of a config that results depend on: all keys but those of the recheck."""
-    return {key: value for key, value in config.items() if key != "recheck"}
+    """Give the part of a config that results depend on: all keys but those of the stages beside the main job."""
+    return {key: value for key, value in config.items() if key not in Config.BESIDE}
 
 
 def summary(path: str | Path) -> str:

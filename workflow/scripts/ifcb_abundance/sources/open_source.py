@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from ifcb_abundance.config import model
 from ifcb_abundance.sources.bin_files import FileOptions
 from ifcb_abundance.sources.bucket import BucketSource
 from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.directory import DirectorySource
+from ifcb_abundance.sources.no_source import NoSource
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.sources.retry import RequestOptions
 
@@ -39,6 +40,11 @@ KINDS: dict[str, Callable[[str, model.Source], Source]] = {
 }
 
 
-def open_source(dataset: str, config: model.Source) -> Source:
-    """Return the source that the config's `source` describes. Opens nothing yet."""
+def open_source(dataset: str, config: model.Source, why_none: str = "") -> Source:
+    """Return the source that the config's `source` describes. Opens nothing yet.
+
+    why_none: that it describes none, as a message. What is returned then refuses with it whatever it is asked.
+    """
+    if why_none:
+        return cast(Source, NoSource(why_none))
     return KINDS[config.kind](dataset, config)
