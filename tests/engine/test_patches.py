@@ -17,6 +17,7 @@ import pytest
 
 from ifcb_abundance.engine import patches
 from ifcb_abundance.engine.lock import Claim
+from ifcb_abundance.engine.script_process import ScriptProcesses
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 from tests.dashboard.emulator import Emulator
@@ -63,6 +64,28 @@ class Dag:
         raise AssertionError("times are compared")
 
 
+class SourceFile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def get_path_or_uri(self, secret_free: bool) -> str:
+        return str(self.path)
+
+
+class PythonScript:
+    """The engine's script of a rule; `alone` are those that got a Python of their own."""
+
+    conda_env = container_img = env_modules = shadow_dir = bench_record = None
+    threads = 1
+    alone: list[str] = []  # noqa: RUF012
+
+    def __init__(self, path: Path = Path("draw.py")) -> None:
+        self.path = SourceFile(path)
+
+    def execute_script(self, fname: str, edit: bool = False) -> None:
+        self.alone.append(fname)
+
+
 class Persistence:
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -85,6 +108,10 @@ def lock_patch(store: Any) -> bool:
 
 def force(dag: Any) -> bool:
     return patches.force(dag, ["a.csv"])
+
+
+def share_python(script: Any) -> bool:
+    return patches.share_python(type(script), Path("scripts"), ScriptProcesses(1))
 
 
 def hold_back(scheduler: Any) -> bool:
@@ -161,6 +188,28 @@ def test_python_is_escaped_for_a_shell(tmp_path: Path, monkeypatch: pytest.Monke
     assert sys.executable == f"{tmp_path}/my\\ \\(first\\)\\ env/python3.11"
     assert not patches.escape_python()  # it is no path any more
     assert sys.executable == f"{tmp_path}/my\\ \\(first\\)\\ env/python3.11"
+
+
+def test_our_scripts_share_a_python(tmp_path: Path) -> None:
+    """Scripts of others, and those with an environment or a measurement of their own, do not."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    script = tmp_path / "script.py"
+    script.write_text(f"import os; open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n')")
+    scripts = type("PythonScript", (PythonScript,), {"alone": []})
+    processes = ScriptProcesses(1)
+    assert patches.share_python(scripts, ours, processes)
+    for _ in range(2):
+        scripts(ours / "draw.py").execute_script(str(script))
+    assert len(set((tmp_path / "pids").read_text().split())) == 1
+    assert scripts.alone == []
+    with_conda, measured, changed = (scripts(ours / "draw.py") for _ in range(3))
+    with_conda.conda_env, measured.bench_record = "envs/figures", object()
+    del changed.path
+    for number, other in enumerate((scripts(theirs / "draw.py"), with_conda, measured, changed)):
+        other.execute_script(str(number))
+    scripts(ours / "draw.py").execute_script("4", edit=True)
+    assert scripts.alone == ["0", "1", "2", "3", "4"]
+    processes.close()
 
 
 def test_sigterm_is_handled_in_a_thread_if_the_engine_handles_it() -> None:
@@ -241,6 +290,8 @@ def list_jobs(self: Any) -> list[str]:
         (force, with_part(Dag, "forcefiles", ["asked.csv"])),
         (patches.accept_any_time, without(Dag, "check_output_mtime")),
         (patches.accept_any_time, with_part(Dag, "check_output_mtime", check_times)),
+        (share_python, without(PythonScript, "execute_script")),
+        (share_python, with_part(PythonScript, "execute_script", list_jobs)),
         (lock_patch, without(Persistence, "lock")),
         (lock_patch, with_part(Persistence, "lock", lock_of_files)),
     ],

@@ -1,19 +1,25 @@
 # How a run begins and ends, and what the workflow changes in the engine: docs/engine.md. No rule is here.
 import gc
 import logging
+import os
 from pathlib import Path
 
 from snakemake.logging import logger
+from snakemake.script import PythonScript
 
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.engine import ending, folders, hooks, patches
 from ifcb_abundance.engine import log as engine_log
+from ifcb_abundance.engine import script_process
 
 # What modules log goes to the terminal and the run's log file.
 logging.getLogger("ifcb").parent = logger
 logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
 logger.addFilter(hooks.no_line_per_job)
 patches.escape_python()
+# Each may use two threads of libraries, and 300 MB of memory.
+SCRIPT_PROCESSES = script_process.ScriptProcesses(most=max(1, (os.cpu_count() or 1) // 2))
+patches.share_python(PythonScript, CHECKOUT / "workflow" / "scripts", SCRIPT_PROCESSES)
 
 
 def on_start():
@@ -71,6 +77,7 @@ def progress_by_rule():
 
 
 def on_success():
+    SCRIPT_PROCESSES.close()
     tidy_up()
     if SEEN["graph"]:
         say_left_out()
@@ -81,6 +88,7 @@ def on_success():
 def on_error():
     """Leave no merged table that lacks what failed, and say how to go on."""
     engine_log.SENTENCES.summed_up = True
+    SCRIPT_PROCESSES.close()
     if workflow.touch:
         return
     CLAIM.hold()

@@ -64,18 +64,21 @@ def logged(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 def scripted(path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-    """`logged` for a script in its own process: an error that a user can fix ends it with status TOLD.
+    """`logged` for a script outside the engine's process: an error that a user can fix ends it with status TOLD.
 
-    The process that started it prints the error, from the log. Warnings go to the terminal from here: there is no
-    engine in this process that would show them.
+    The engine's process prints the error, from the log. Warnings go to the terminal from here, since there is no engine
+    in this process that would show them.
     """
-    logging.getLogger("ifcb").addHandler(logging.StreamHandler())
+    logger, terminal = logging.getLogger("ifcb"), logging.StreamHandler()
+    logger.addHandler(terminal)
     try:
         logged(path, work, *args, **kwargs)
     except WorkflowInputError as error:
         if not error.in_log:
             print(error, file=sys.stderr)
         sys.exit(TOLD)
+    finally:
+        logger.removeHandler(terminal)  # the next script may run in the same process
 
 
 def last_error(paths: Iterable[str | Path]) -> str | None:

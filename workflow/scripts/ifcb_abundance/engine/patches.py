@@ -7,6 +7,7 @@ returns False and changes nothing if not. A run is slower then, or refuses somet
 import ctypes
 import gc
 import inspect
+import os
 import re
 import signal
 import sys
@@ -18,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from ifcb_abundance.engine.lock import Claim
+from ifcb_abundance.engine.script_process import ScriptProcesses
 
 M_TOP_PAD = -2  # glibc's malloc.h
+# How many threads libraries of linear algebra use: the engine sets these for a script.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def takes(part: object, *parameters: str) -> bool:
@@ -175,4 +179,32 @@ def escape_python() -> bool:
     if not Path(sys.executable).exists():
         return False
     sys.executable = re.sub(r"[^\w/.+-]", r"\\\g<0>", sys.executable)
+    return True
+
+
+def share_python(script_class: Any, folder: Path, processes: ScriptProcesses) -> bool:
+    """Run the scripts of a folder in processes that stay for the next script. script_class: the engine's PythonScript.
+
+    Not those that have an environment of their own, or are measured. Without it each script starts a Python, and
+    imports what it needs.
+    """
+    run_alone = getattr(script_class, "execute_script", None)
+    if not takes(run_alone, "self", "fname", "edit"):
+        return False
+    special = ("conda_env", "container_img", "env_modules", "shadow_dir", "bench_record")
+
+    def execute_script(self: Any, fname: str, edit: bool = False) -> None:
+        """Run a script, here or alone."""
+        try:
+            is_ours = Path(self.path.get_path_or_uri(secret_free=True)).resolve().parent == folder
+            alone = edit or not is_ours or any(getattr(self, name) is not None for name in special)
+            threads = str(self.threads)
+        except AttributeError:
+            alone = True
+        if alone:
+            run_alone(self, fname, edit)  # type: ignore[misc]
+        else:
+            processes.run(fname, {**os.environ, **dict.fromkeys(THREADS, threads)})
+
+    script_class.execute_script = execute_script
     return True
