@@ -152,6 +152,36 @@ WRONG: dict[str, list[Any]] = {
     "report": [None, "all", [], 5],
     "images": [None, "all", [], True],
     "recheck": [None, "all", []],
+    "curation": [None, "x", []],
+    "curation.make": ["yes", None, 1, []],
+    "curation.folder": ["", 5, "/no/such/folder", ["x"]],
+    "curation.scaling": ["float", None, True],
+    "curation.patch_px": [15, 4097, 16.5, "x", True, math.nan],
+    "curation.duplicates": [None, "steady", []],
+    "curation.duplicates.hash": ["phash", None, True],
+    "curation.duplicates.distance": [-1, 65, 0.5, "x", None, True],
+    "curation.duplicates.confirm": [-0.1, 1.1, "x", True, math.nan],
+    "curation.duplicates.within": ["bin", None, True],
+    "curation.duplicates.seed": [-1, 0.5, "x", None, True],
+    "curation.filter": [None, "statistics", []],
+    "curation.filter.labels": ["", 5, "/no/such/file.csv", ["x"]],
+    "curation.filter.model": ["resnet50", None, True],
+    "curation.filter.weights": ["", 5, "/no/such/file.pt", ["x"]],
+    "curation.filter.threshold": [-0.1, 1.1, "x", None, True, math.nan],
+    "curation.filter.device": ["cuda", None, True],
+    "curation.stuck": [None, 10, []],
+    "curation.stuck.place_px": [-1, "x", None, True, math.nan],
+    "curation.stuck.times": [1, 2.5, "x", None, True],
+    "curation.stuck.gap_bins": [-1, 0.5, "x", None, True],
+    "training_set": [None, "x", []],
+    "training_set.labels": ["", 5, "/no/such/file.csv", ["x"]],
+    "training_set.split_by": ["bin", None, True],
+    "training_set.fractions": [None, 0.7, [0.7, 0.15, 0.15]],
+    "training_set.fractions.train": [-0.1, 1.1, "x", None, True, math.nan],
+    "training_set.fractions.val": [-0.1, 1.1, "x", None, True],
+    "training_set.fractions.test": [-0.1, 1.1, "x", None, True],
+    "training_set.formats": ["imagefolder", ["zip"], ["imagefolder", "imagefolder"], None],
+    "training_set.seed": [-1, 0.5, "x", None, True],
 }
 
 
@@ -177,7 +207,7 @@ def test_all_faults_are_told_at_once() -> None:
     )
 
 
-STAGES = {"validation", "curation", "stores", "arrays", "graphs", "volumes"}
+STAGES = {"validation", "curation", "training_set", "stores", "arrays", "graphs", "volumes"}
 
 
 def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:

@@ -68,6 +68,8 @@ PROGRESS = {
     "summarize_features": Progress("features of bins", lambda: bins_to_read("summarize_features")),
     "extract_images": Progress("images of bins", lambda: jobs_to_do("extract_images")),
     "extract_examples": Progress("bins of montages", lambda: jobs_to_do("extract_examples")),
+    "clean_images": Progress("groups of images cleaned", lambda: jobs_to_do("clean_images")),
+    "cut_patches": Progress("groups of images cut", lambda: jobs_to_do("cut_patches")),
 }
 
 

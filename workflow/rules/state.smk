@@ -40,7 +40,6 @@ def meet_graph():
         SEEN["vouched"] = run_record.vouches(RUN_BEFORE, asked, TABLES, bins)
         if not SEEN["vouched"]:
             DOUBT.make_again(doubtful)
-    logger.filters.insert(0, hooks.JobEvents(put_aside_before, progress_by_rule()))
 
 
 def meet_run(wildcards=None):
@@ -48,6 +47,7 @@ def meet_run(wildcards=None):
     if SEEN["run"] or not workflow.is_main_process:
         return []
     SEEN["run"] = True
+    logger.filters.insert(0, hooks.JobEvents(put_aside_before, progress_by_rule()))
     # Only a run has an executor: summaries, graphs, lists and reports have none.
     if getattr(workflow, "executor_plugin", None) and not workflow.dryrun:
         patches.claim_before_lock(workflow.persistence, CLAIM, sys.argv[1:])

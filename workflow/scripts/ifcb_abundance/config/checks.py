@@ -22,7 +22,7 @@ _ADDRESS = re.compile(
 
 def faults(config: Config) -> Iterator[str]:
     """All faults of a config whose keys are right one by one."""
-    for check in (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard):
+    for check in (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard, _curation):
         yield from check(config)
     yield from stores.faults(config.arrays, config.graphs)
 
@@ -158,6 +158,32 @@ def _shard(config: Config) -> Iterator[str]:
             config.window.shards()
     except ValueError as error:
         yield f"shard: {config.shard} cannot be used: {error}. Accepted: {accepted('shard')}"
+
+
+def _curation(config: Config) -> Iterator[str]:
+    """What the sections of curated images ask of the disk and of each other."""
+    curation, training_set = config.curation, config.training_set
+    if curation.folder is not None and not Path(curation.folder).is_dir():
+        yield _not_there("curation.folder", curation.folder, "folder")
+    files = {
+        "curation.filter.labels": curation.filter.labels,
+        "curation.filter.weights": curation.filter.weights,
+        "training_set.labels": training_set.labels,
+    }
+    yield from (_not_there(key, path, "file") for key, path in files.items() if path and not Path(path).is_file())
+    if curation.filter.model == "resnet34" and curation.filter.weights is None:
+        yield (
+            "curation.filter.weights: null (not set), but needed by curation.filter.model: resnet34. "
+            f"Accepted: {accepted('curation.filter.weights')}"
+        )
+    fractions = training_set.fractions
+    total = fractions.train + fractions.val + fractions.test
+    if abs(total - 1) > 1e-6:
+        yield f"training_set.fractions: they add up to {total:g}. Accepted: train, val and test that add up to 1"
+
+
+def _not_there(key: str, path: str, kind: str) -> str:
+    return f"{key}: {short(repr(path))} cannot be used: there is no such {kind}. Accepted: {accepted(key)}"
 
 
 def _check_address(url: str) -> None:

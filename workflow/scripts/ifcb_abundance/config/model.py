@@ -17,6 +17,7 @@ from ifcb_abundance.classes.class_table import read_class_table
 from ifcb_abundance.classes.thresholds import read_class_thresholds
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config.section import EachOnce, Section, key, read, section
+from ifcb_abundance.config.stages.curation import Curation, TrainingSet
 from ifcb_abundance.config.stages.stores import NAMES, Array, FreeName, Graph, Store
 
 AUTO: Final = "auto"  # as classify.score_precision: the precision of the source
@@ -466,10 +467,11 @@ class Config(Section):
     }
     # Sections of stages beside the main job, whose tables do not hang on them.
     BESIDE: ClassVar[frozenset[str]] = frozenset(
-        {"recheck", "validation", "curation", "stores", "arrays", "graphs", "volumes"}
+        {"recheck", "validation", "curation", "training_set", "stores", "arrays", "graphs", "volumes"}
     )
     # Sections of stages that read no bin, with their targets: a config for these needs no source.
     WITHOUT_BINS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "curation": ("curation", "training_set"),
         "stores": ("inventory", "plan", "fetch"),
         "arrays": ("arrays",),
         "graphs": ("graphs",),
@@ -498,7 +500,8 @@ class Config(Section):
     images: Images = section("a mapping: images of bins, and the montages of classes")
     recheck: Recheck = section("a mapping: what `snakemake recheck` asks for again")
     export: Export = section("a mapping: files for repositories, and what repositories need to know beside the numbers")
-
+    curation: Curation = section("a mapping: image sets that are cleaned, cut, de-duplicated and filtered")
+    training_set: TrainingSet = section("a mapping: images to train a classifier on, in three splits")
     stores: dict[FreeName, Store] = key(
         {},
         f"a mapping of names ({NAMES}) to mappings of url and the keys below: buckets and folders that may be listed "
@@ -531,6 +534,8 @@ class Config(Section):
         """The targets that read no bin, of the sections that say something."""
         default = type(self)()
         said = [name for name in self.WITHOUT_BINS if getattr(self, name) != getattr(default, name)]
+        if self.curation.folder is None:  # then it is the bins' images that are curated
+            said = [name for name in said if name != "curation"]
         return [target for name in said for target in self.WITHOUT_BINS[name]]
 
     @cached_property

@@ -59,6 +59,10 @@ def _on_request(name: str, schema: str, merged: str, made_by: str, updated: bool
     return Table(name, schema, merged, made_by, When.REQUEST, described=False, updated=updated)
 
 
+def _of_curation(name: str, made_by: str) -> Table:
+    return _on_request(name, name, f"curation/{name}.csv", made_by)
+
+
 def _of_period(period: str) -> Table:
     return Table(period, "abundance_long", f"abundance_{period}.csv", "pool_periods", When.PERIOD)
 
@@ -84,6 +88,8 @@ TABLES = {
         Table("wide", "abundance_wide", "abundance_wide.csv", "reshape_abundance", When.WHOLE),
         _on_request("image_bins", "image_bins", "image_bins.csv", "list_images"),
         _on_request("montages", "montages", "montages.csv", "choose_examples"),
+        _of_curation("cleaning", "merge_cleaning"),
+        _of_curation("patches", "merge_patches"),
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
     )
 }

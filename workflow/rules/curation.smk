@@ -1,0 +1,92 @@
+# Needs the images of the bins, or those of `curation.folder`. Makes the tables of curated images and the kept ones. Runs
+# make them if curation.make says so, or on request:
+#
+#   snakemake --cores 8 curation
+
+
+rule clean_images:
+    """Clean the images of a group: 8-bit grey, in a zip."""
+    input:
+        images_of_group,
+    output:
+        images=f"{CURATION}/clean/{{group}}.zip",
+        table=f"{CURATION}/cleaning/{{group}}.csv",
+    log:
+        f"{LOGS}/clean_images/{{group}}.log",
+    wildcard_constraints:
+        group="[^/]+",
+    localrule: True
+    params:
+        version=lambda wildcards: curation_version("clean"),
+        scaling=CONFIG.curation.scaling,
+        files=identity_of_group,
+    message:
+        "Clean the images of group {wildcards.group}."
+    run:
+        from ifcb_abundance.curation import clean
+
+        how = (params.scaling, output.images, output.table, workflow.cores)
+        if input:
+            logged(log[0], clean.clean_bin, input[0], wildcards.group, *how)
+        else:
+            logged(log[0], clean.clean_folder, listed_folder().groups[wildcards.group], *how)
+
+
+rule merge_cleaning:
+    """Join the groups' rows about their images."""
+    input:
+        of_all_groups("cleaning/{group}.csv"),
+    output:
+        MERGED["cleaning"],
+    log:
+        f"{LOGS}/merge_cleaning.log",
+    localrule: True
+    message:
+        "Join what was found of all images."
+    run:
+        from ifcb_abundance.curation import clean
+
+        logged(log[0], clean.merge_cleaning, input, empty_folders(), output[0])
+
+
+rule cut_patches:
+    """Cut the images of a group into patches, hash and measure them."""
+    input:
+        images=f"{CURATION}/clean/{{group}}.zip",
+        table=f"{CURATION}/cleaning/{{group}}.csv",
+    output:
+        f"{CURATION}/patches/{{group}}.csv",
+    log:
+        f"{LOGS}/cut_patches/{{group}}.log",
+    wildcard_constraints:
+        group="[^/]+",
+    localrule: True
+    params:
+        version=lambda wildcards: curation_version("patches"),
+        patch_px=CONFIG.curation.patch_px,
+        hash=CONFIG.curation.duplicates.hash,
+    message:
+        "Cut the images of group {wildcards.group}."
+    run:
+        from ifcb_abundance.curation import patches
+
+        how = (params.patch_px, params.hash, output[0], workflow.cores)
+        logged(log[0], patches.cut_patches, input.images, input.table, *how)
+
+
+rule merge_patches:
+    """Join the groups' rows about their patches."""
+    input:
+        of_all_groups("patches/{group}.csv"),
+        MERGED["cleaning"],  # it stops the run if no image can be used
+    output:
+        MERGED["patches"],
+    log:
+        f"{LOGS}/merge_patches.log",
+    localrule: True
+    message:
+        "Join the rows of all patches."
+    run:
+        from ifcb_abundance.curation import patches
+
+        logged(log[0], patches.merge_patches, input[:-1], output[0])

@@ -1,0 +1,49 @@
+# The groups of images that are curated: bins, or the subfolders of a folder. This file has no rule.
+from functools import lru_cache
+
+CURATION = f"{TABLES}/curation"
+OF_FOLDER = CONFIG.curation.folder is not None
+
+
+def curation_version(module):
+    """The version of what a module of the room makes; imported when a run asks for it."""
+    from importlib import import_module
+
+    return import_module(f"ifcb_abundance.curation.{module}").VERSION
+
+
+@lru_cache(maxsize=1)
+def listed_folder():
+    """The groups of the folder, looked up once."""
+    from ifcb_abundance.curation.listing import list_folder
+
+    return list_folder(CONFIG.curation.folder)
+
+
+def empty_folders():
+    return listed_folder().empty if OF_FOLDER else ()
+
+
+def images_of_group(wildcards):
+    """The zip of a bin's images. Files of a folder may be many: the params have what tells them apart."""
+    if not OF_FOLDER:
+        return of_bin(LAYOUT.images, ZIP, wildcards.group)
+    if wildcards.group not in listed_folder().groups:
+        raise ConfigError(f"curation.folder: {CONFIG.curation.folder} has no group {wildcards.group}")
+    return meet_run()
+
+
+def identity_of_group(wildcards):
+    return listed_folder().groups[wildcards.group].identity() if OF_FOLDER else None
+
+
+def curated_groups(wildcards):
+    """The groups by the names that their files have, in a fixed order."""
+    if OF_FOLDER:
+        return sorted(listed_folder().groups)
+    return sorted(Path(path).stem for path in image_zips(wildcards))
+
+
+def of_all_groups(pattern):
+    """The files of all groups, as an input function. pattern: below the folder of curation, with `{group}`."""
+    return lambda wildcards: [f"{CURATION}/{pattern.format(group=group)}" for group in curated_groups(wildcards)]

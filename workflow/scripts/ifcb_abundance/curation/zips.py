@@ -1,0 +1,58 @@
+"""Zips of images: the same images give the same bytes."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ifcb_abundance.common.atomic_write import atomic_write
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
+
+
+def file_name(name: str) -> str:
+    """Turn the name of a group, image or patch, which may have slashes, into the name of a file."""
+    return name.replace("/", "__")
+
+
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode (height, width) pixels as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=6)
+    return file.getvalue()
+
+
+def from_png(body: bytes) -> NDArray[np.uint8]:
+    """Decode a PNG file that `as_png` made into (height, width) pixels."""
+    with Image.open(io.BytesIO(body)) as image:
+        return np.asarray(image)
+
+
+class ImageZip:
+    """A zip that images are added to, one after the other."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+
+    def add(self, name: str, png: bytes) -> None:
+        """Add an image under the name that it has in tables."""
+        entry = zipfile.ZipInfo(f"{file_name(name)}.png", EPOCH)
+        entry.create_system, entry.external_attr = 3, 0o644 << 16  # the same on every system
+        self._archive.writestr(entry, png)
+
+
+@contextmanager
+def write_zip(path: str | Path) -> Iterator[ImageZip]:
+    """Open a zip of images for writing; it is at `path` only when it is whole."""
+    with atomic_write(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        yield ImageZip(archive)
+
+
+def read_png(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read the file of an image from a zip, by the name that the image has in tables."""
+    return archive.read(f"{file_name(name)}.png")
