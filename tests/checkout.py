@@ -54,6 +54,17 @@ def files_below(results: Path) -> dict[str, bytes]:
     }
 
 
+def differences(found: Mapping[str, bytes], expected: Mapping[str, bytes]) -> dict[str, str]:
+    """What is wrong with files, by name. An assertion on it says more than one on the files themselves."""
+    wrong = dict.fromkeys(expected.keys() - found.keys(), "missing") | dict.fromkeys(found.keys() - expected, "extra")
+    for name in found.keys() & expected.keys():
+        if (body := found[name]) != (right := expected[name]):
+            pairs = enumerate(zip(body, right, strict=False))
+            first = next((at for at, (one, other) in pairs if one != other), min(len(body), len(right)))
+            wrong[name] = f"differs from byte {first}: {body[first:][:80]!r}, not {right[first:][:80]!r}"
+    return dict(sorted(wrong.items()))
+
+
 @cache
 def compile_modules() -> None:
     """Compile our modules once: each checkout gets the compiled files too, and its runs do not compile them again."""

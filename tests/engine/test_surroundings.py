@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.archives import bin_row, write_archive
-from tests.checkout import Checkout
+from tests.checkout import Checkout, differences
 from tests.conftest import Statistic
 from tests.dashboard.emulator import Emulator, Fault
 from tests.engine.test_kills import assert_whole, copy_of, end, files_there, start, wait_until, whole_summaries
@@ -84,7 +84,7 @@ def assert_goes_on(run: Checkout, dashboard: Emulator, complete: Checkout) -> No
     dashboard.clear()
     run.run(settings(dashboard))
     assert asked_bins(dashboard) == sorted(set(BINS) - there)
-    assert run.files("demo") == complete.files("demo")
+    assert not differences(run.files("demo"), complete.files("demo"))
 
 
 def assert_at_rest(run: Checkout, dashboard: Emulator) -> None:
@@ -221,7 +221,7 @@ def refused(run: Checkout, dashboard: Emulator, folder: str, **sections: Any) ->
     assert said, printed
     assert re.search("right to write|move it away|chmod", said[0])
     assert dashboard.requests == []
-    assert run.files("demo") == before
+    assert not differences(run.files("demo"), before)
 
 
 def test_results_that_cannot_be_written(
@@ -285,7 +285,7 @@ def test_second_run_is_refused_and_the_first_undisturbed(
     with halted_run(checkout, dashboard):
         assert_second_is_refused(checkout, dashboard)
     assert asked_bins(dashboard) == BINS
-    assert checkout.files("demo") == complete.files("demo")
+    assert not differences(checkout.files("demo"), complete.files("demo"))
 
 
 @pytest.mark.slow
@@ -295,7 +295,7 @@ def test_run_on_another_dataset_leaves_the_lock(checkout: Checkout, dashboard: E
         assert checkout.table("other").equals(complete.table("demo"))
         assert_second_is_refused(checkout, dashboard)  # although the run beside it has ended
     assert asked_bins(dashboard) == sorted(2 * BINS)
-    assert checkout.files("demo") == complete.files("demo")
+    assert not differences(checkout.files("demo"), complete.files("demo"))
 
 
 @pytest.mark.slow
@@ -310,7 +310,7 @@ def test_two_runs_started_in_the_same_instant(tmp_path: Path, dashboard: Emulato
         assert sorted(process.returncode for process in both) in ([0, 1], [0, 0]), printed
         assert not any("Traceback" in text for text in printed)
         assert asked_bins(dashboard) == BINS
-        assert run.files("demo") == complete.files("demo")
+        assert not differences(run.files("demo"), complete.files("demo"))
 
 
 # --- clocks ---
@@ -366,9 +366,9 @@ def test_archive_from_the_future(tmp_path: Path, archive: Path, pattern: str) ->
         os.utime(path, (time.time() + LATER, time.time() + LATER))
     run = Checkout(tmp_path / "checkout")
     run.run(source)
-    assert tables(run) == tables(undisturbed)
+    assert not differences(tables(run), tables(undisturbed))
     run.run(source)  # files that it takes for new, as long as they are from the future, are read again
-    assert tables(run) == tables(undisturbed)
+    assert not differences(tables(run), tables(undisturbed))
 
 
 # --- a server that is down when it should list the bins ---
@@ -381,7 +381,7 @@ def test_window_that_could_not_be_listed_is_not_forgotten(
     run = copy_of(complete, tmp_path / "checkout")
     dashboard.faults.append(Fault("export_metadata", "status", status=503))
     run.run(settings(dashboard, DAYS[1]), fails=True)
-    assert run.files("demo") == complete.files("demo")
+    assert not differences(run.files("demo"), complete.files("demo"))
     dashboard.clear()
     run.run(settings(dashboard, DAYS[1]))
     assert targets(dashboard) == [f"{EXPORT}?start_date={DAYS[0]}&end_date={DAYS[1]}"]
