@@ -251,6 +251,19 @@ def forget(run: Checkout, path: Path) -> None:
     (run.folder / ".snakemake" / "incomplete" / name).write_text('{"external_jobid": null}')
 
 
+def test_killed_before_it_tidied_up(tmp_path: Path, world: World) -> None:
+    """The last file is made and recorded, but what was put aside for it is still there. Nothing is to be done."""
+    run = copy_of(world.complete, tmp_path / "checkout")
+    aside = run.results("demo") / "stale" / "abundance_long.csv"
+    aside.parent.mkdir()
+    aside.write_bytes(world.expected[USUAL][aside.name])
+    os.utime(aside, (1, 1))
+    run.run(world.settings(OTHER), "-n")
+    assert aside.exists()
+    assert "Nothing to be done" in run.run(world.settings(OTHER))
+    assert not differences(run.files("demo"), world.expected[OTHER])
+
+
 def test_whole_files_without_a_record(tmp_path: Path, world: World) -> None:
     """A summary is taken up without a request; a day is pooled again, for nobody knows with which threshold it was."""
     run = copy_of(world.complete, tmp_path / "checkout")
@@ -262,6 +275,21 @@ def test_whole_files_without_a_record(tmp_path: Path, world: World) -> None:
     run.run(world.settings())
     assert world.dashboard.requests == []
     assert run.stamps() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_stopped_in_its_last_job(tmp_path: Path, world: World, sign: signal.Signals) -> None:
+    """All is made anew then, or nearly. What was put aside for it goes, even if nothing is left to be done."""
+    run = copy_of(world.complete, tmp_path / "checkout")
+    process = start(run, world.settings())
+    tables = {name for name in files_there(run) if "/" not in name} - {"catalog.csv"}
+    aside = run.results("demo") / "stale"
+    wait_until(lambda: tables <= {path.name for path in aside.glob("*")}, process)
+    kill(process, sign, run, *world.expected.values())
+    if is_locked(run):
+        run.run(world.settings(), "--unlock")
+    go_on(run, world, set(BINS))
 
 
 @pytest.mark.slow

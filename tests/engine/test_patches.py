@@ -103,7 +103,7 @@ def is_vain(job: str) -> bool:
 
 
 def lock_patch(store: Any) -> bool:
-    return patches.claim_before_lock(store, Claim("results/demo"), [])
+    return patches.claim_before_lock(store, Claim("results/demo", lambda: None), [])
 
 
 def force(dag: Any) -> bool:
@@ -171,11 +171,14 @@ def test_times_are_not_compared() -> None:
 
 def test_the_claim_is_held_within_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    store, claim = Persistence(), Claim("results/demo")
+    begun: list[bool] = []
+    store = Persistence()
+    claim = Claim("results/demo", lambda: begun.append(claim._held is not None))
     assert patches.claim_before_lock(store, claim, [])
     assert claim._held is None
     with store.lock():
         assert claim._held is not None
+        assert begun == [True]
     assert claim._held is None
 
 

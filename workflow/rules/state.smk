@@ -11,7 +11,8 @@ from ifcb_abundance.report import run_record
 
 folders.refuse_what_is_no_folder(RESULTS, LOGS)
 
-CLAIM = lock.Claim(TABLES)
+# A run that was killed just before its end could not tidy up.
+CLAIM = lock.Claim(TABLES, lambda: workflow.touch or stale.drop_replaced(RESULTS))
 DOUBT = records.Doubt(workflow)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.
 MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report)

@@ -67,10 +67,13 @@ def refuse_stale_lock(folder: str, arguments: Sequence[str]) -> None:
 
 
 class Claim:
-    """The claim of this run on a folder, taken once, whoever asks for it first."""
+    """The claim of this run on a folder, taken once, whoever asks for it first.
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
+    begin: called when the engine has its lock too, before the run does anything, even if there is nothing to do.
+    """
+
+    def __init__(self, folder: str, begin: Callable[[], None]) -> None:
+        self.folder, self._begin = folder, begin
         self._held: IO[str] | None = None
 
     def hold(self) -> None:
@@ -84,6 +87,7 @@ class Claim:
         try:
             refuse_stale_lock(self.folder, arguments)
             with lock():
+                self._begin()
                 yield
         finally:
             if self._held:

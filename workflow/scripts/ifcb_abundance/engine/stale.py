@@ -40,7 +40,7 @@ def drop_replaced(results: str | Path) -> None:
         for name in names:
             stale = Path(top, name)
             replacement = Path(results, stale.relative_to(folder))
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # it is not there, or the folder is read-only
                 if replacement.stat().st_mtime_ns > stale.stat().st_mtime_ns:
                     stale.unlink()
         # Not of a folder that was made anew without this file: a class that has no montage now.
