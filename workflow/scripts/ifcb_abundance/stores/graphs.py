@@ -95,7 +95,7 @@ def read_graph(name: str, wanted: Mapping[str, Any], files: Mapping[str, str]) -
         if asked.skeleton is not None:
             found.refuse_cycles(asked.path, edges)
         table_files.write(found.dangling_table(), "dangling", dangling)
-        entry = {"name": name, **found.described(), **_bounds(nodes), "merge_score": _histogram(edges)}
+        entry = {"name": name, **found.described(), **_bounds(nodes), "merge_score_histogram": _histogram(edges)}
         entry["broken_off"] = broken
         graph.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
         title = Shown(name, asked.sample, asked.seed, asked.neuron, lines=asked.skeleton is not None)

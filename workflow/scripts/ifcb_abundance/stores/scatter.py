@@ -5,7 +5,7 @@ The page needs no network: plotly's script is in it. Colours are those of arrays
 
 import html
 from dataclasses import dataclass
-from math import floor, log10
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from ifcb_abundance.stores.graph_files import GraphError
 from ifcb_abundance.stores.graph_tables import batches_of
 
 COLUMNS = ["id", "neuron_id", "z", "y", "x"]
-SIDE, MARGIN, TITLE = 300, 56, 34  # of a projection: px
+SIDE, MARGIN, TITLE = 320, 64, 34  # px: of the longest axis, between projections, above them
+INSET, NARROWEST = 8, 60  # px: between the outermost nodes and the frame; of the shortest axis
+FEW = 1000  # nodes that have larger dots
 PROJECTIONS = (("x", "y"), ("x", "z"), ("z", "y"))  # across, down
 NAMED = 8  # neurons that a message names
 
@@ -109,7 +111,7 @@ def _write_page(title: str, rows: pd.DataFrame, lines: npt.NDArray[np.int64], pa
             "type": "scatter3d",
             "mode": "markers",
             **{axis: rows[axis].to_numpy(float) for axis in "xyz"},
-            "marker": {"size": 2.5, "color": _colours(rows)},
+            "marker": {"size": 3 if len(rows) <= FEW else 2, "color": _colours(rows)},
             "text": said,
             "hovertemplate": "%{text}<br>x %{x:.6~g}, y %{y:.6~g}, z %{z:.6~g} nm<extra></extra>",
         }
@@ -125,9 +127,19 @@ def _write_page(title: str, rows: pd.DataFrame, lines: npt.NDArray[np.int64], pa
                 "hoverinfo": "skip",
             }
         )
+    extents = {axis: float(np.ptp(rows[axis].to_numpy(float))) if len(rows) else 1.0 for axis in "xyz"}
+    longest = max(*extents.values(), 1e-9)
+    shares = {axis: max(extent / longest, 0.1) for axis, extent in extents.items()}
     layout = {
         "title": {"text": html.escape(title)},
-        "scene": {"aspectmode": "data", **{f"{axis}axis": {"title": {"text": f"{axis} (nm)"}} for axis in "xyz"}},
+        "scene": {
+            "aspectmode": "manual",  # one scale in nm, as `data` has it, but never larger than the view
+            "aspectratio": {axis: 1.5 * share for axis, share in shares.items()},
+            **{
+                f"{axis}axis": {"title": {"text": f"{axis} (nm)"}, "nticks": 2 + round(6 * share)}
+                for axis, share in shares.items()
+            },
+        },
         "showlegend": False,
         "margin": {"l": 0, "r": 0, "b": 0, "t": 40},
     }
@@ -146,64 +158,83 @@ def _write_page(title: str, rows: pd.DataFrame, lines: npt.NDArray[np.int64], pa
 # --- projections ---
 
 
+class _Scale:
+    """Where an axis lies on a drawing. All axes have one scale, of `px` for a nm."""
+
+    def __init__(self, values: npt.NDArray[np.float64], px: float) -> None:
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+        self.px = px
+        self.length = max((high - low) * px + 2 * INSET, NARROWEST)
+        self.start = (low + high) / 2 - self.length / 2 / px  # nm
+
+    def pixels(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The places of values, in px from the beginning of the axis."""
+        result: npt.NDArray[np.float64] = (values - self.start) * self.px
+        return result
+
+    def ticks(self, step: float) -> list[tuple[str, str]]:
+        """Place and label of each tick."""
+        first, last = ceil(self.start / step), floor((self.start + self.length / self.px) / step)
+        return [
+            (f"{(number * step - self.start) * self.px:.1f}", f"{number * step:.6g}")
+            for number in range(first, last + 1)
+        ]
+
+
 def _write_drawing(title: str, rows: pd.DataFrame, lines: npt.NDArray[np.int64], path: Path) -> None:
-    """Three projections of one scale, each of which is as wide as the largest extent."""
-    spans = {axis: (float(rows[axis].min()), float(rows[axis].max())) if len(rows) else (0.0, 1.0) for axis in "xyz"}
-    extent = max(*(high - low for low, high in spans.values()), 1e-9) * 1.04
-    colours = _colours(rows)
-    width, height = MARGIN + (SIDE + MARGIN) * len(PROJECTIONS), TITLE + SIDE + MARGIN
+    """Three projections of one scale."""
+    places = {axis: rows[axis].to_numpy(float) for axis in "xyz"}
+    extent = max(1e-9, *(float(np.ptp(values)) if len(values) else 1.0 for values in places.values()))
+    scales = {axis: _Scale(values, SIDE / extent) for axis, values in places.items()}
+    colours, dot = _colours(rows), 5 if len(rows) <= FEW else 2.4
+    width = MARGIN + sum(scales[across].length + MARGIN for across, _ in PROJECTIONS)
+    height = TITLE + max(scales[down].length for _, down in PROJECTIONS) + MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="sans-serif" font-size="11">',
         f"<title>{html.escape(title)}</title>",
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#fff"/>',
         f'<text x="{MARGIN}" y="20" font-size="14">{html.escape(title)}</text>',
     ]
-    for number, (across, down) in enumerate(PROJECTIONS):
-        left = MARGIN + number * (SIDE + MARGIN)
-        parts.append(f'<g transform="translate({left} {TITLE})">')
-        parts += _axes(across, down, spans, extent)
-        x, y = (_pixels(rows[axis].to_numpy(float), spans[axis], extent) for axis in (across, down))
+    left = float(MARGIN)
+    for across, down in PROJECTIONS:
+        parts.append(f'<g transform="translate({left:.1f} {TITLE})">')
+        parts += _axes(across, down, scales, _step(extent))
+        x, y = (scales[axis].pixels(places[axis]) for axis in (across, down))
         if len(lines):
             steps = "".join(f"M{x[u]:.1f} {y[u]:.1f}L{x[v]:.1f} {y[v]:.1f}" for u, v in lines.tolist())
-            parts.append(f'<path d="{steps}" stroke="#808080" stroke-width=".6" fill="none"/>')
-        parts.append('<g stroke-width="2.4" stroke-linecap="round">')
-        places: dict[str, list[str]] = {}
-        for colour, a, b in zip(colours, x.tolist(), y.tolist(), strict=True):
-            places.setdefault(colour, []).append(f"M{a:.1f} {b:.1f}h0")
-        parts += [f'<path stroke="{colour}" d="{"".join(dots)}"/>' for colour, dots in places.items()]
-        parts.append("</g></g>")
+            parts.append(f'<path d="{steps}" stroke="#808080" stroke-width=".8" fill="none"/>')
+        parts += _dots(x, y, colours, dot)
+        parts.append("</g>")
+        left += scales[across].length + MARGIN
     path.write_text("\n".join([*parts, "</svg>\n"]), encoding="utf-8")
 
 
-def _pixels(values: npt.NDArray[np.float64], span: tuple[float, float], extent: float) -> npt.NDArray[np.float64]:
-    middle = (span[0] + span[1]) / 2
-    result: npt.NDArray[np.float64] = SIDE / 2 + (values - middle) / extent * SIDE
-    return result
+def _dots(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], colours: list[str], dot: float) -> list[str]:
+    """A path for each colour, whose dots are lines without length."""
+    places: dict[str, list[str]] = {}
+    for colour, a, b in zip(colours, x.tolist(), y.tolist(), strict=True):
+        places.setdefault(colour, []).append(f"M{a:.1f} {b:.1f}h0")
+    paths = [f'<path stroke="{colour}" d="{"".join(dots)}"/>' for colour, dots in places.items()]
+    return [f'<g stroke-width="{dot:g}" stroke-linecap="round">', *paths, "</g>"]
 
 
-def _axes(across: str, down: str, spans: dict[str, tuple[float, float]], extent: float) -> list[str]:
-    parts = [f'<rect width="{SIDE}" height="{SIDE}" fill="none" stroke="#bbb"/>']
-    step = _step(extent)
-    for axis, horizontal in ((across, True), (down, False)):
-        middle = sum(spans[axis]) / 2
-        first = np.ceil((middle - extent / 2) / step) * step
-        for tick in np.arange(first, middle + extent / 2, step):
-            at = f"{_pixels(np.array([tick]), spans[axis], extent)[0]:.1f}"
-            label = f"{tick + 0:.6g}"
-            if horizontal:
-                parts.append(f'<path d="M{at} {SIDE}v4" stroke="#888"/>')
-                parts.append(f'<text x="{at}" y="{SIDE + 16}" text-anchor="middle">{label}</text>')
-            else:
-                parts.append(f'<path d="M0 {at}h-4" stroke="#888"/>')
-                parts.append(f'<text x="-7" y="{at}" dy="4" text-anchor="end">{label}</text>')
-    parts.append(f'<text x="{SIDE / 2:g}" y="{SIDE + 34}" text-anchor="middle">{across} (nm)</text>')
-    turned = f'transform="translate({12 - MARGIN} {SIDE / 2:g}) rotate(-90)"'
+def _axes(across: str, down: str, scales: dict[str, _Scale], step: float) -> list[str]:
+    width, height = scales[across].length, scales[down].length
+    parts = [f'<rect width="{width:.1f}" height="{height:.1f}" fill="none" stroke="#bbb"/>']
+    for at, label in scales[across].ticks(step):
+        parts.append(f'<path d="M{at} {height:.1f}v4" stroke="#888"/>')
+        parts.append(f'<text x="{at}" y="{height + 16:.1f}" text-anchor="middle">{label}</text>')
+    for at, label in scales[down].ticks(step):
+        parts.append(f'<path d="M0 {at}h-4" stroke="#888"/>')
+        parts.append(f'<text x="-7" y="{at}" dy="4" text-anchor="end">{label}</text>')
+    parts.append(f'<text x="{width / 2:.1f}" y="{height + 34:.1f}" text-anchor="middle">{across} (nm)</text>')
+    turned = f'transform="translate({16 - MARGIN} {height / 2:.1f}) rotate(-90)"'
     parts.append(f'<text {turned} text-anchor="middle">{down} (nm)</text>')
     return parts
 
 
 def _step(extent: float) -> float:
-    """The distance of ticks: 1, 2 or 5 times a power of ten, four to eight of them."""
-    power = 10 ** floor(log10(extent / 4))
-    return max(float(times * power) for times in (1, 2, 5) if times * power <= extent / 4)
+    """The distance of ticks: 1, 2 or 5 times a power of ten, and four to ten of them on the longest axis."""
+    power: float = 10.0 ** floor(log10(extent / 4))
+    return max(times * power for times in (1, 2, 5) if times * power <= extent / 4)

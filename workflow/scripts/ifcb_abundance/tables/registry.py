@@ -90,6 +90,8 @@ TABLES = {
         _on_request("montages", "montages", "montages.csv", "choose_examples"),
         _of_curation("cleaning", "merge_cleaning"),
         _of_curation("patches", "merge_patches"),
+        _on_request("arrays", "arrays", "arrays/arrays.csv", "tabulate_arrays"),
+        _on_request("dangling", "dangling", "graphs/{graph}/dangling.csv", "read_graph"),
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
     )
 }

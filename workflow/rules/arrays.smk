@@ -1,0 +1,111 @@
+# Needs what the config's sections `arrays` and `graphs` name: no bin, and no source. Makes a description and a picture
+# of each array, and tables and scatter plots of each graph. Only on request:
+#
+#   snakemake --cores 8 arrays
+#   snakemake --cores 8 graphs
+
+
+rule describe_array:
+    """Ask what an array is, and which box of it is shown."""
+    input:
+        lambda wildcards: fetched_before(*folders_of(wildcards)),
+    output:
+        f"{ARRAY}.json",
+    log:
+        f"{LOGS}/describe_array/{{array}}.log",
+    localrule: True
+    resources:
+        dashboard=1,
+    params:
+        version=lambda wildcards: stage_version("view"),
+        array=array_of,
+        files=metadata_of,
+    message:
+        "Ask what array {wildcards.array} is."
+    run:
+        from ifcb_abundance.stores import view
+
+        logged(log[0], view.describe_array, wildcards.array, params.array, output[0])
+
+
+rule tabulate_arrays:
+    """Join the descriptions of arrays into a table."""
+    input:
+        named("arrays", f"{ARRAY}.json"),
+    output:
+        MERGED["arrays"],
+    log:
+        f"{LOGS}/tabulate_arrays.log",
+    localrule: True
+    message:
+        "Join the descriptions of arrays."
+    run:
+        from ifcb_abundance.stores import view
+
+        logged(log[0], view.tabulate_arrays, input, output[0])
+
+
+rule view_array:
+    """Read a box of an array and of its labels, and draw its middle plane."""
+    input:
+        f"{ARRAY}.json",
+    output:
+        npz=f"{ARRAY}.npz",
+        png=report(f"{ARRAY}.png", category="Arrays", caption="../report/array.rst", labels={"array": "{array}"}),
+        txt=f"{ARRAY}_neuroglancer.txt",
+    log:
+        f"{LOGS}/view_array/{{array}}.log",
+    localrule: True
+    params:
+        version=lambda wildcards: stage_version("view"),
+        array=array_of,
+    message:
+        "Read a box of array {wildcards.array}."
+    run:
+        from ifcb_abundance.stores import view
+
+        logged(log[0], view.view_array, params.array, input[0], by_name(output))
+
+
+rule arrays:
+    """Describe all arrays of the config, and show a box of each."""
+    input:
+        MERGED["arrays"],
+        *(named("arrays", f"{ARRAY}{end}") for end in (".json", ".npz", ".png", "_neuroglancer.txt")),
+    localrule: True
+    message:
+        "All arrays are described and shown."
+
+
+rule read_graph:
+    """Read a graph, check it and draw its nodes."""
+    input:
+        lambda wildcards: fetched_before(*files_of_graph(wildcards)),
+    output:
+        nodes=f"{GRAPH}/nodes.parquet",
+        edges=f"{GRAPH}/edges.parquet",
+        graph=f"{GRAPH}/graph.json",
+        dangling=MERGED["dangling"],
+        html=f"{GRAPH}/scatter.html",
+        svg=report(
+            f"{GRAPH}/scatter.svg", category="Graphs", caption="../report/graph.rst", labels={"graph": "{graph}"}
+        ),
+    log:
+        f"{LOGS}/read_graph/{{graph}}.log",
+    params:
+        version=lambda wildcards: stage_version("graphs"),
+        graph=graph_of,
+        files=lambda wildcards: stamps(*files_of_graph(wildcards)),
+    message:
+        "Read graph {wildcards.graph}."
+    script:
+        "../scripts/read_graph.py"
+
+
+rule graphs:
+    """Read and check all graphs of the config."""
+    input:
+        named("graphs", f"{GRAPH}/graph.json"),
+    localrule: True
+    message:
+        "All graphs are read."

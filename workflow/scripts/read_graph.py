@@ -1,0 +1,12 @@
+"""Read a graph, check it and draw its nodes."""
+
+from ifcb_abundance.common.job_log import scripted
+from ifcb_abundance.stores.graphs import read_graph
+
+scripted(
+    snakemake.log[0],
+    read_graph,
+    snakemake.wildcards.graph,
+    snakemake.params.graph,
+    dict(snakemake.output.items()),
+)
