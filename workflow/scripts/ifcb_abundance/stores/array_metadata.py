@@ -5,6 +5,7 @@ small files are asked for. Sources: zarr v2 and v3 specifications; NGFF 0.4 and 
 of n5-viewer (pixelResolution, scales, downsamplingFactors); neuroglancer's precomputed volumes.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ from typing import Any
 
 from ifcb_abundance.common.errors import quoted
 from ifcb_abundance.stores.boxes import Exact, exact, times
-from ifcb_abundance.stores.places import METADATA, ArrayError, Place
+from ifcb_abundance.stores.places import METADATA, ArrayError, ClosedError, Place
 
 NM = {
     **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers"), Fraction(1)),
@@ -76,8 +77,10 @@ def _order(place: Place) -> list[Callable[[Place, int, Told], Metadata | None]]:
     """The formats, the likeliest first, as the address has it: each miss is a request."""
     looks: list[Callable[[Place, int, Told], Metadata | None]] = [_zarr3, _zarr2, _n5, _precomputed]
     first = {"n5": _n5, "precomputed": _precomputed, "zarr2": _zarr2}.get(place.hint)
-    if first is None and (".n5/" in place.address or place.address.endswith(".n5")):
+    if first is None and re.search(r"\.n5(/|$)", place.address):
         first = _n5
+    if first is None and "precomputed" in place.address:
+        first = _precomputed
     return [first, *(look for look in looks if look is not first)] if first else looks
 
 
@@ -87,6 +90,8 @@ def _not_found(place: Place) -> str:
             f"{place.address} is a group and no array. Set url to one of its arrays: "
             f"{quoted(f'{place.address}/{path}' for path in arrays)}"
         )
+    for name in METADATA:  # a refusal says more than that nothing was found
+        place.read(name)
     if place.exists() is False:
         return f"{place.address}: nothing is there: check url"
     return (
@@ -118,7 +123,7 @@ def _complete(found: Metadata, told: Told) -> Metadata:
 
 
 def _zarr3(place: Place, scale: int, told: Told) -> Metadata | None:
-    entry = place.read_json("zarr.json")
+    entry = _asked(place, "zarr.json")
     if entry is None:
         return None
     if entry.get("node_type") == "array":
@@ -130,8 +135,8 @@ def _zarr3(place: Place, scale: int, told: Told) -> Metadata | None:
 
 
 def _zarr2(place: Place, scale: int, told: Told) -> Metadata | None:
-    entry = place.read_json(".zarray")
-    attributes = place.read_json(".zattrs")
+    entry = _asked(place, ".zarray")
+    attributes = _asked(place, ".zattrs")
     if entry is not None:
         return _zarr_array(place, "zarr", entry, attributes or {}, scale, told)
     return _ome(place, attributes, scale, "zarr") if attributes and attributes.get("multiscales") else None
@@ -152,7 +157,7 @@ def _zarr_array(
     found = _own(found, attributes, where)
     if found.voxel is None and (up := place.above()) is not None:
         group, name = up
-        above = _mapping(_safe_json(group, where) or {})
+        above = _mapping(_asked(group, where) or {})
         ome = _mapping(_mapping(above.get("attributes")).get("ome")) if driver == "zarr3" else above
         for number, dataset in enumerate(_datasets(ome)):
             if str(dataset.get("path", "")).strip("/") == name:
@@ -160,11 +165,11 @@ def _zarr_array(
     return found
 
 
-def _safe_json(place: Place, name: str) -> dict[str, Any] | None:
-    """Metadata of a folder that nobody named, and that may be closed to this user."""
+def _asked(place: Place, name: str) -> dict[str, Any] | None:
+    """A file of metadata; None if it is not there, or if the server does not say whether it is."""
     try:
         return place.read_json(name)
-    except ArrayError:
+    except ClosedError:
         return None
 
 
@@ -188,7 +193,7 @@ def _ome(place: Place, ome: Mapping[str, Any], scale: int, driver: str) -> Metad
     image = _mapping(ome["multiscales"][0])
     version = str(ome.get("version") or image.get("version") or "0.4")
     array = place.below(str(datasets[scale].get("path", "")))
-    entry = array.read_json("zarr.json" if driver == "zarr3" else ".zarray")
+    entry = _asked(array, "zarr.json" if driver == "zarr3" else ".zarray")
     if entry is None:
         raise ArrayError(f"{array.address}: the OME metadata of {place.address} names this array, and it is not there")
     shape = _shape(array, entry, "shape")
@@ -256,7 +261,7 @@ def _transformations(entry: Mapping[str, Any], group: Place, n: int) -> list[tup
 
 
 def _n5(place: Place, scale: int, told: Told) -> Metadata | None:
-    entry = place.read_json("attributes.json")
+    entry = _asked(place, "attributes.json")
     if entry is None:
         return None
     if "dimensions" in entry:
@@ -264,7 +269,7 @@ def _n5(place: Place, scale: int, told: Told) -> Metadata | None:
         found = _n5_array(place, entry, told)
         up = place.above()
         if found.voxel is None and up is not None and up[1][:1] == "s" and up[1][1:].isdigit():
-            above = _safe_json(up[0], "attributes.json") or {}
+            above = _asked(up[0], "attributes.json") or {}
             return _of_pyramid(found, entry, above, int(up[1][1:]))
         return found
     factors = entry.get("scales") or entry.get("downsamplingFactors")
@@ -272,7 +277,7 @@ def _n5(place: Place, scale: int, told: Told) -> Metadata | None:
     if count is not None:
         _one_of(place, scale, count)
     array = place.below(f"s{scale}")
-    own = array.read_json("attributes.json")
+    own = _asked(array, "attributes.json")
     if own is None or "dimensions" not in own:
         if count is None and scale and place.below("s0").read("attributes.json") is not None:
             raise ArrayError(f"{place.address}: there is no scale {scale}: set a smaller one")
@@ -312,7 +317,7 @@ def _of_pyramid(found: Metadata, own: Mapping[str, Any], above: Mapping[str, Any
 
 
 def _precomputed(place: Place, scale: int, told: Told) -> Metadata | None:  # noqa: ARG001 - as the other formats
-    entry = place.read_json("info")
+    entry = _asked(place, "info")
     if entry is None:
         return None
     scales = entry.get("scales")

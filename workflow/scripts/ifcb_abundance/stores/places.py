@@ -30,6 +30,10 @@ class ArrayError(WorkflowInputError):
     """An array, its metadata or a box of it cannot be used; names the array and the remedy."""
 
 
+class ClosedError(ArrayError):
+    """A file that this user may not read; buckets that may not be listed say the same of files that are not there."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder. url: s3://, gs://, http(s):// or a path, also with `precomputed://`, `n5://` or `zarr://` before it.
@@ -115,14 +119,18 @@ class Place:
         return ts.Context({**limits, "file_io_concurrency": {"limit": self.connections}})
 
     def read(self, name: str) -> bytes | None:
-        """Read a file of the folder; None if it is not there. Raises ArrayError if nobody can say."""
+        """Read a file of the folder; None if it is not there.
+
+        Raises ArrayError if nobody can say, ClosedError if the server refuses to.
+        """
         try:
             store = ts.KvStore.open(self.kvstore(), context=self.context()).result()
             found = store.read(name).result()
         except Exception as error:  # tensorstore raises any kind
             if re.search(r"http[_ ]response[_ ]code='?404|NOT_FOUND|Not a directory", str(error)):
                 return None
-            raise ArrayError(f"{self.address}/{name}: {why(error)}{self._advice(error)}") from None
+            kind = ClosedError if "PERMISSION_DENIED" in str(error) else ArrayError
+            raise kind(f"{self.address}/{name}: {why(error)}{self._advice(error)}") from None
         return found.value if found.state == "value" else None
 
     def read_json(self, name: str) -> dict[str, Any] | None:
