@@ -98,6 +98,8 @@ class Place:
         store: dict[str, Any] = {"driver": "s3", "bucket": root, "path": path}
         if self.anonymous:
             store |= {"aws_credentials": {"type": "anonymous"}}
+        elif "AWS_ACCESS_KEY_ID" in os.environ:  # saves complaints about files in ~/.aws that are not there
+            store |= {"aws_credentials": {"type": "environment"}}
         if endpoint:  # a given region saves a request, and servers other than AWS do not look at it
             region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
             store |= {"endpoint": endpoint, "aws_region": region}
@@ -216,7 +218,11 @@ class Place:
             return any(self._list("")) if self.kind not in ("http", "https") else None
         except FileNotFoundError:
             return False
-        except (OSError, WorkflowInputError):
+        except OSError:
+            return None
+        except WorkflowInputError as error:
+            if "HTTP 404" in str(error):  # of a bucket that is not there
+                raise ArrayError(str(error)) from None
             return None
 
 
