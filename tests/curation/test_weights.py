@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from ifcb_abundance.curation.weights import WeightsError, read_weights
 from tests.curation.torch_files import pickled, tensor, text, write_file, write_state_dict
 
@@ -34,9 +35,7 @@ def test_a_tensor_may_be_a_view_into_a_shared_storage(tmp_path: Path) -> None:
         "bfloat": tensor("1", "BFloat16Storage", 1, (1,), (1,)),
     }
     three = np.array([3.0], np.float32).view(np.uint16)[1:]  # the upper half of the number's bits
-    read = read_weights(
-        write_file(tmp_path / "w.pth", pickled(entries), {"0": TWELVE.tobytes(), "1": three.tobytes()})
-    )
+    read = read_weights(write_file(tmp_path / "w.pth", pickled(entries), {"0": TWELVE.tobytes(), "1": three.tobytes()}))
     assert (read["turned"] == TWELVE.reshape(3, 4).T).all()
     assert read["tail"].tolist() == [10, 11]
     assert read["bfloat"].tolist() == [3.0]

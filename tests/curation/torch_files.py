@@ -70,7 +70,8 @@ def resnet34_weights() -> dict[str, npt.NDArray[np.generic]]:
 
 def formula() -> ModuleType:
     spec = importlib.util.spec_from_file_location("formula", CURATION / "resnet34_weights.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

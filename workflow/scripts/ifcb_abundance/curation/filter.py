@@ -258,7 +258,7 @@ def train_filter(
     """
     trained, curve = Filter(VERSION), table_files.empty("roc")
     if options.filters:
-        weights_sum = _checksum(options.weights, "weights") if options.model == "resnet34" else None
+        weights_sum = checksum(options.weights, "curation.filter.weights") if options.model == "resnet34" else None
         trained = Filter(VERSION, options.model, weights_sum)
         if weights_sum:
             _open_network(options.weights or "", weights_sum, options.device)  # what is wrong with it is said first
@@ -275,7 +275,7 @@ def train_filter(
         judgement, curve = judge(values, truth, labelled["group"].to_numpy(object), names)
         trained = replace(
             trained,
-            labels_sha256=_checksum(options.labels, "labels"),
+            labels_sha256=checksum(options.labels, "curation.filter.labels"),
             informative=int(truth.sum()),
             uninformative=int((~truth).sum()),
             unknown=unknown,
@@ -350,7 +350,7 @@ def filter_patches(
 def _run(
     patches: pd.DataFrame, clean: str | Path, options: FilterOptions, threads: int, what: str
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    network = _open_network(options.weights or "", _checksum(options.weights, "weights"), options.device)
+    network = _open_network(options.weights or "", checksum(options.weights, "curation.filter.weights"), options.device)
     progress = Progress(what, lambda: (len(patches), len(patches)))
     if len(patches):
         progress.begin()
@@ -364,16 +364,17 @@ def _run(
 
 
 @lru_cache(maxsize=1)
-def _open_network(path: str, checksum: str, device: str) -> resnet.Network:  # noqa: ARG001  a changed file is read anew
+def _open_network(path: str, identity: str, device: str) -> resnet.Network:  # noqa: ARG001  a changed file is read anew
     """Open the network once for all groups of a run."""
     weights = read_weights(path)
     resnet.check_weights(weights, path)
     return resnet.open_network(weights, device)
 
 
-def _checksum(path: str | None, key: str) -> str:
+def checksum(path: str | None, key: str) -> str:
+    """Return the sha256 of a file that a key of the config names. Raises WorkflowInputError if it cannot be read."""
     try:
         with Path(path or "").open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise WorkflowInputError(f"curation.filter.{key}: {path} cannot be read ({error.strerror})") from None
+        raise WorkflowInputError(f"{key}: {path} cannot be read ({error.strerror})") from None

@@ -92,6 +92,8 @@ TABLES = {
         _of_curation("patches", "merge_patches"),
         _on_request("arrays", "arrays", "arrays/arrays.csv", "tabulate_arrays"),
         _on_request("dangling", "dangling", "graphs/{graph}/dangling.csv", "read_graph"),
+        _of_curation("roc", "train_filter"),
+        _of_curation("filter", "filter_patches"),
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
     )
 }

@@ -49,8 +49,8 @@ class Filter(Section):
     )
     model: Literal["statistics", "resnet34"] = key(
         "statistics",
-        "'statistics' or 'resnet34': what scores the patches, a random forest on their statistics that learns from "
-        "the labels, or a neural network",
+        "'statistics' or 'resnet34': what scores the patches, a logistic regression on their statistics that learns "
+        "from the labels, or a neural network",
     )
     weights: FilePath | None = key(
         None,

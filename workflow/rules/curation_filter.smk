@@ -1,0 +1,97 @@
+# Needs the patches. Makes filter.csv: which of them are informative. Without labels and weights, all are.
+
+
+def identity_of(key):
+    """The checksum of a file that curation.filter names; None if it names none."""
+    path = getattr(CONFIG.curation.filter, key)
+    if path is None:
+        return None
+    from ifcb_abundance.curation import filter
+
+    return filter.checksum(path, f"curation.filter.{key}")
+
+
+def filter_options():
+    from ifcb_abundance.curation.filter import FilterOptions
+
+    options = CONFIG.curation.filter
+    return FilterOptions(options.labels, options.model, options.weights, options.device)
+
+
+OF_FILTER = {
+    "version": lambda wildcards: curation_version("filter"),
+    "model": CONFIG.curation.filter.model,
+    "labels": lambda wildcards: identity_of("labels"),
+    "weights": lambda wildcards: identity_of("weights") if CONFIG.curation.filter.model == "resnet34" else None,
+}
+SCORED_BY_NETWORK = CONFIG.curation.filter.model == "resnet34" and CONFIG.curation.filter.weights is not None
+
+
+rule train_filter:
+    """Train the filter on labelled patches, and judge it."""
+    input:
+        MERGED["patches"],
+        of_all_groups("clean/{group}.zip") if SCORED_BY_NETWORK and CONFIG.curation.filter.labels else [],
+    output:
+        model=f"{CURATION}/filter.json",
+        curve=MERGED["roc"],
+    log:
+        f"{LOGS}/train_filter.log",
+    localrule: True
+    threads: workflow.cores
+    params:
+        **OF_FILTER,
+    message:
+        "Train the filter on labelled patches."
+    run:
+        from ifcb_abundance.curation import filter
+
+        paths = (output.model, output.curve)
+        logged(log[0], filter.train_filter, input[0], f"{CURATION}/clean", filter_options(), threads, paths)
+
+
+rule score_patches:
+    """Score the patches of a group with the ResNet34."""
+    input:
+        patches=f"{CURATION}/patches/{{group}}.csv",
+        images=f"{CURATION}/clean/{{group}}.zip",
+        filter=ancient(f"{CURATION}/filter.json"),  # the params say when it is another one
+    output:
+        f"{CURATION}/filter/{{group}}.csv",
+    log:
+        f"{LOGS}/score_patches/{{group}}.log",
+    wildcard_constraints:
+        group="[^/]+",
+    localrule: True
+    threads: workflow.cores
+    params:
+        **OF_FILTER,
+    message:
+        "Score the patches of group {wildcards.group}."
+    run:
+        from ifcb_abundance.curation import filter
+
+        how = (f"{CURATION}/clean", input.filter, filter_options(), threads)
+        logged(log[0], filter.score_patches, input.patches, *how, output[0])
+
+
+rule filter_patches:
+    """Decide which patches are informative."""
+    input:
+        patches=MERGED["patches"],
+        filter=f"{CURATION}/filter.json",
+        parts=of_all_groups("filter/{group}.csv") if SCORED_BY_NETWORK else [],
+    output:
+        MERGED["filter"],
+    log:
+        f"{LOGS}/filter_patches.log",
+    localrule: True
+    params:
+        threshold=CONFIG.curation.filter.threshold,
+    message:
+        "Decide which patches are informative."
+    run:
+        from ifcb_abundance.curation import filter
+
+        how = (input.parts, params.threshold, output[0])
+        logged(log[0], filter.filter_patches, input.patches, input.filter, *how)
