@@ -1,4 +1,8 @@
-"""People check the classifier. In the order in which the functions work:
+"""How good the classifier is, by what people see.
+
+May use common, tables, bins, classes, config, raw, sources, catalog, scores, pooling, abundance, features and images.
+
+In the order in which the functions work:
 
 - `sampling.count_strata`, `plan_sample` (or `plan_second_round`) and `draw_sample` make `sample`; `expect_limits` says
   beforehand what a sample will tell. `subjects.write_subjects` makes images of it.

@@ -135,25 +135,31 @@ def pooled_dispersion(labels: Labels) -> float | None:
 
 @dataclass(frozen=True)
 class Rates:
-    """M, its bootstrap replicates, and replicates of a day's own rates less M; shapes (rows, columns), (n, ., .)."""
+    """M, its bootstrap replicates, and replicates of a day's own rates less M; shapes (rows, columns), (n, ., .).
+
+    own: of each row the column of the same class, -1 without one. drift: None if the scatter is not known.
+    """
 
     matrix: Floats
     drawn: Floats
     drift: Floats | None
+    own: NDArray[np.intp]
 
 
-def draw_rates(labels: Labels, row_of: NDArray[np.intp], rho: float | None, n: int, rng: np.random.Generator) -> Rates:
-    """M with what the labels leave open about it. rho: the scatter between days; None: unknown."""
+def draw_rates(
+    labels: Labels, row_of: NDArray[np.intp], own: NDArray[np.intp], rho: float | None, n: int, rng: np.random.Generator
+) -> Rates:
+    """M with what the labels leave open about it. row_of: as of `rate_matrix`. rho: the scatter; None: unknown."""
     matrix = rate_matrix(labels, row_of)
     drawn = rate_matrix(labels, row_of, labels.drawn_anew(n, rng))
     if rho is None:
-        return Rates(matrix, drawn, None)
+        return Rates(matrix, drawn, None, own)
     drift = np.zeros_like(drawn)
     if rho > 0:
         gamma = rng.standard_gamma(np.broadcast_to(matrix * (1 - rho) / rho, drawn.shape))
         total = gamma.sum(axis=-1, keepdims=True)
         drift = np.divide(gamma, total, out=np.zeros_like(gamma), where=total > 0) - matrix * (total > 0)
-    return Rates(matrix, drawn, drift)
+    return Rates(matrix, drawn, drift, own)
 
 
 def solve(counts: Floats, matrix: Floats) -> Floats:
@@ -165,48 +171,68 @@ def solve(counts: Floats, matrix: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Day:
-    """A day's counts, corrected: an element per row of M. spread: variance of what the correction adds."""
+    """A day's counts, corrected: an element per row of M.
+
+    noise: how much of the square of what the correction adds is error: the mean of the error of `found` times that of
+    what was added. NaN for rows without a column of their own.
+    """
 
     found: Floats
     low: Floats
     high: Floats
-    spread: Floats
+    noise: Floats
 
 
 def correct_day(counts: Floats, rates: Rates, confidence: float, rng: np.random.Generator) -> Day:
     """The true counts of a day with their limits, which are NaN where the scatter of rates is not known.
 
-    Each replicate has its own labels, its own rates of the day, and Poisson counts. Of (M + D)'x = m the solution is
-    taken to first order in what rates of other classes do, and exactly in the class's own: a class that was seen at
-    half its rate is twice as many, not half as many again.
+    Each replicate has its own labels and its own rates of the day. Of (M + D)'x = m the solution is taken to first
+    order in what rates of other classes do, and exactly in the class's own: a class that was seen at half its rate is
+    twice as many, not half as many again. Counts are Poisson in Garwood's way: the lower limit is of gamma variates of
+    shape m, the upper one of shape m + 1 (see `poisson_limits`). So a class that is never mistaken has the limits that
+    its uncorrected count has, and a day without a ROI has an upper limit.
     """
     found = solve(counts, rates.matrix)
     scale = 1 / np.sqrt(np.maximum(counts, 1))
     inverse = np.linalg.pinv(rates.matrix.T * scale[:, None], rcond=1e-6) * scale
     n = len(rates.drawn)
     change = rates.drawn - rates.matrix
-    if rates.drift is not None:
-        change = change + rates.drift[(np.arange(n) + rng.integers(n)) % n]
-    seen = np.einsum("nij,i->nj", change, found, optimize=True) @ inverse.T
+    of_rates = np.einsum("nij,i->nj", change, found, optimize=True)
     own = np.einsum("nij,ij->ni", change, inverse, optimize=True)
-    noise = (rng.poisson(counts, size=(n, len(counts))) - counts) @ inverse.T
-    replicates = np.maximum((found + noise - (seen - own * found)) / np.maximum(1 + own, 0.1), 0)
-    spread = seen.var(axis=0)
+    of_day = rng.standard_gamma(counts, size=(n, len(counts))) - counts
+    of_counts = of_day @ inverse.T
+    if rates.drift is not None:
+        drift = rates.drift[(np.arange(n) + rng.integers(n)) % n]
+        of_drift = np.einsum("nij,i->nj", drift, found, optimize=True)
+        own += np.einsum("nij,ij->ni", drift, inverse, optimize=True)
+        of_rates, of_day = of_rates + of_drift, of_day + of_drift
+    seen = of_rates @ inverse.T
+    error = seen + of_counts
+    noise = np.where(rates.own < 0, np.nan, (error * (error - of_day[:, rates.own])).mean(axis=0))
     if rates.drift is None:
-        return Day(found, np.full(len(found), np.nan), np.full(len(found), np.nan), spread)
-    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return Day(found, low, high, spread)
+        return Day(found, np.full(len(found), np.nan), np.full(len(found), np.nan), noise)
+    one_more = rng.standard_exponential(size=(n, len(found))) * inverse.max(axis=1)
+    replicates = found + of_counts - (seen - own * found)
+    divisor = np.maximum(1 + own, 0.1)
+    low = np.quantile(np.maximum(replicates, 0) / divisor, (1 - confidence) / 2, axis=0)
+    high = np.quantile(np.maximum(replicates + one_more, 0) / divisor, (1 + confidence) / 2, axis=0)
+    return Day(found, low, high, noise)
 
 
-def share_of_correction(uncorrected: Floats, found: Floats, spread: Floats) -> Floats:
-    """How much of the correction of each class is more than noise, 0 to 1; arrays of the shape (days, classes).
+CAUTION = 2.0
 
-    Where labels are few, the correction may be mostly noise, and the uncorrected count nearer to the truth. The share
-    is that of James and Stein (Proc. 4th Berkeley Symp. 1 (1961) 361-379), over the days of a class: 1 less the
-    variance of the correction over its mean square.
+
+def share_of_correction(uncorrected: Floats, found: Floats, noise: Floats) -> Floats:
+    """How much of the correction of each class to make, 0 to 1; arrays of the shape (days, classes).
+
+    Where labels are few, or the classifier's errors cancel out, the correction may be mostly noise, and the uncorrected
+    count nearer to the truth. The share that makes the square of the error least is 1 less the mean of the error times
+    what is added, over the mean square of what is added, as of James and Stein (Proc. 4th Berkeley Symp. 1 (1961)
+    361-379). noise: as of Day. It is taken CAUTION times: errors of labels are the same on all days, so that a class's
+    mean square is of one draw only. docs/correction.md shows what other values do.
     """
     square = ((uncorrected - found) ** 2).sum(axis=0)
-    own = spread.sum(axis=0)
+    own = CAUTION * noise.sum(axis=0)
     share: Floats = np.clip(1 - np.divide(own, square, out=np.ones_like(own), where=square > 0), 0, 1)
     return share
 
@@ -321,27 +347,28 @@ def correct_days(
     row_of = np.where(enough, np.cumsum(enough) - 1, enough.sum())
     given = bootstrap.rate_dispersion
     rho = pooled_dispersion(labels) if given == "estimate" else given
-    rates = draw_rates(labels, row_of, rho, bootstrap.replicates, rng)
+    names = [name for name, there in zip(true, enough, strict=True) if there]
+    own = pd.Index(list(columns)).get_indexer(pd.Index(names + [""] * bool((~enough).any())))
+    rates = draw_rates(labels, row_of, own, rho, bootstrap.replicates, rng)
     days = [correct_day(of_day, rates, question.confidence, rng) for of_day in counts]
     no_limits = f"no limits: label ROIs of {DAYS_NEEDED} days or more" if rho is None else ""
+    found, low, high, noise = (
+        np.array([getattr(day, part) for day in days]) for part in ("found", "low", "high", "noise")
+    )
+    has_own = own >= 0
+    uncorrected = counts[:, own[has_own]]
+    share = share_of_correction(uncorrected, found[:, has_own], noise[:, has_own])
+    found[:, has_own] = share * found[:, has_own] + (1 - share) * uncorrected
+    corrected = np.array([found, np.minimum(low, found), np.maximum(high, found)])
     tables = []
     for name in sorted({*true, *columns} - {UNCLASSIFIED}):
         at = list(true).index(name) if name in true else -1
-        corrected = np.full((3, len(counts)), np.nan)
-        if at >= 0 and enough[at]:
-            row = int(row_of[at])
-            found, low, high, spread = (
-                np.array([getattr(day, part)[row] for day in days]) for part in ("found", "low", "high", "spread")
-            )
-            if name in columns:
-                uncorrected = counts[:, columns.index(name)]
-                share = share_of_correction(uncorrected[:, None], found[:, None], spread[:, None])[0]
-                found = share * found + (1 - share) * uncorrected
-            corrected = np.array([found, np.minimum(low, found), np.maximum(high, found)])
+        told = at >= 0 and bool(enough[at])
+        of_class = corrected[:, :, row_of[at]] if told else np.full((3, len(counts)), np.nan)
         table = pd.DataFrame({"day": np.arange(len(counts)), "class": name})
-        table["count_corrected"], table["count_corrected_low"], table["count_corrected_high"] = corrected
+        table["count_corrected"], table["count_corrected_low"], table["count_corrected_high"] = of_class
         table["n_true"] = int(n_true[at]) if at >= 0 else 0
-        table["note"] = no_limits if at >= 0 and enough[at] else _too_few(question.min_labels)
+        table["note"] = no_limits if told else _too_few(question.min_labels)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

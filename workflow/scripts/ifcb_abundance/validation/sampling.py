@@ -224,15 +224,15 @@ def _draws(counts: pd.DataFrame, strata: pd.DataFrame, wish: Wish, rng: np.rando
 
     counts: with n_free, how many ROIs of a bin may still be drawn. strata: with n_sampled.
     """
-    by_stratum = counts.groupby(["class", "band"], sort=True)
-    parts = [counts.iloc[:0].assign(n_sampled=0)]
+    rows_of = counts.groupby(["class", "band"]).indices
+    n_free = counts["n_free"].to_numpy("int64")
+    drawn = np.zeros(len(counts), dtype=np.int64)
     for name, band, wanted in strata[["class", "band", "n_sampled"]].itertuples(index=False):
-        rows = by_stratum.get_group((name, band))
-        ends = rows["n_free"].to_numpy("int64").cumsum()
+        rows = rows_of[name, band]
+        ends = n_free[rows].cumsum()
         places = _places(int(ends[-1]), int(wanted), wish, rng)
-        drawn = np.bincount(np.searchsorted(ends, places, side="right"), minlength=len(rows))
-        parts.append(rows.assign(n_sampled=drawn)[drawn > 0])
-    draws = pd.concat(parts)[["bin", "class", "band", "n_sampled"]]
+        drawn[rows] = np.bincount(np.searchsorted(ends, places, side="right"), minlength=len(rows))
+    draws = counts[["bin", "class", "band"]].assign(n_sampled=drawn)[drawn > 0]
     return draws.sort_values(["bin", "class", "band"], ignore_index=True)
 
 
@@ -251,22 +251,23 @@ def draw_sample(plan: Plan, bands: Bands, read_rois: Callable[[str], RoiWinners]
     """
     rows: list[tuple[str, str, str, float, int]] = []
     for bin_id, of_bin in plan.draws.groupby("bin", sort=True):
-        winners = place_rois(read_rois(str(bin_id)), bands)
-        winners["roi"] = [add_target(str(bin_id), int(number)) for number in winners["number"]]
-        free = winners[~winners["roi"].isin(plan.taken)].sort_values("number")
+        rois = read_rois(str(bin_id))
+        names, of_band = _strata_of(rois, bands)
+        ids = np.array([add_target(str(bin_id), int(number)) for number in rois.rois], dtype=object)
+        free = np.array([roi not in plan.taken for roi in ids], dtype=bool)
         rng = np.random.default_rng([seed, 1 + bool(plan.taken), *str(bin_id).encode()])  # rounds are independent
         for name, band, n in of_bin[["class", "band", "n_sampled"]].itertuples(index=False):
-            there = free[(free["class"] == name) & (free["band"] == band)]
+            there = np.flatnonzero(free & (names == name) & (of_band == band))
             if len(there) < n:
                 raise ScoresError(
                     f"bin {bin_id}: its class scores are no longer those that were counted: {name} has "
                     f"{counted(len(there), 'ROI')} in a band of scores of which {n} were drawn. Have the bin read "
                     "again: delete its scores summary, or see `snakemake recheck`"
                 )
-            chosen = there.iloc[np.sort(rng.choice(len(there), int(n), replace=False))]
-            rows += [
-                (roi, str(bin_id), name, score, band) for roi, score in zip(chosen["roi"], chosen["score"], strict=True)
-            ]
+            there = there[rois.rois[there].argsort()]  # the order of a file's rows changes nothing
+            for i in there[rng.choice(len(there), int(n), replace=False)]:
+                score = np.nan if name == UNCLASSIFIED else rois.score[i]
+                rows.append((ids[i], str(bin_id), name, float(score), int(band)))
     sample = pd.DataFrame(rows, columns=["roi", "bin", "class", "score", "band"])
     sample = sample.merge(plan.strata, on=["class", "band"], how="left")
     named = [bands.named(name, band) for name, band in zip(sample["class"], sample["band"], strict=True)]
@@ -277,15 +278,17 @@ def draw_sample(plan: Plan, bands: Bands, read_rois: Callable[[str], RoiWinners]
 
 def place_rois(rois: RoiWinners, bands: Bands) -> pd.DataFrame:
     """Each ROI of a bin with its winner and band: columns number, class, score (NaN without a valid one), band."""
-    names = np.array([*rois.classes, UNCLASSIFIED], dtype=object)[rois.winner[bands.precision]]
+    names, band = _strata_of(rois, bands)
+    score = np.where(names == UNCLASSIFIED, np.nan, rois.score)
     return pd.DataFrame(
-        {
-            "number": rois.rois,
-            "class": pd.Series(names, dtype="str"),
-            "score": np.where(rois.winner[bands.precision] < 0, np.nan, rois.score),
-            "band": np.where(names == UNCLASSIFIED, 0, bands.of(rois.score)),
-        }
+        {"number": rois.rois, "class": pd.Series(names, dtype="str"), "score": score, "band": band},
     )
+
+
+def _strata_of(rois: RoiWinners, bands: Bands) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+    """The winner and the band of each ROI."""
+    names = np.array([*rois.classes, UNCLASSIFIED], dtype=object)[rois.winner[bands.precision]]
+    return names, np.where(names == UNCLASSIFIED, 0, bands.of(rois.score))
 
 
 # --- how much to label ---
