@@ -93,6 +93,7 @@ def targets(wildcards=None):
     tables += [LAYOUT.run_record, LAYOUT.overview, LAYOUT.test_results, *([LAYOUT.description] if whole else [])]
     shown = [*figure_files(), LAYOUT.report_page] if REPORT_WANTED and whole else []
     shown += [MONTAGES] if CONFIG.images.make and whole else []
+    shown += curation_targets() if CONFIG.curation.make and whole else []
     return tables + shown + [EXPORTS[name] for name in CONFIG.export.formats if whole]
 
 

@@ -90,3 +90,46 @@ rule merge_patches:
         from ifcb_abundance.curation import patches
 
         logged(log[0], patches.merge_patches, input[:-1], output[0])
+
+
+rule group_duplicates:
+    """Find patches that are copies of others."""
+    input:
+        patches=MERGED["patches"],
+        clean=of_all_groups("clean/{group}.zip"),
+    output:
+        MERGED["duplicates"],
+    log:
+        f"{LOGS}/group_duplicates.log",
+    resources:
+        mem_mb=4000,
+    params:
+        version=lambda wildcards: curation_version("duplicates"),
+        rule=DUPLICATES.model_dump(),
+    message:
+        "Find the patches that are copies of others."
+    run:
+        from ifcb_abundance.curation import duplicates
+
+        logged(log[0], duplicates.group_duplicates, input.patches, CLEAN, duplicate_rule(), output[0])
+
+
+rule find_stuck:
+    """Find particles that stick to the glass."""
+    input:
+        images=image_zips,
+        clean=of_all_groups("clean/{group}.zip"),
+    output:
+        MERGED["stuck"],
+    log:
+        f"{LOGS}/find_stuck.log",
+    params:
+        version=lambda wildcards: curation_version("stuck"),
+        rule=CONFIG.curation.stuck.model_dump(),
+        alike=DUPLICATES.model_dump(exclude={"seed", "within"}),
+    message:
+        "Find the particles that stick to the glass."
+    run:
+        from ifcb_abundance.curation import stuck
+
+        logged(log[0], stuck.find_stuck, input.images, CLEAN, stuck_rule(), output[0])

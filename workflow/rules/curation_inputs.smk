@@ -2,7 +2,32 @@
 from functools import lru_cache
 
 CURATION = f"{TABLES}/curation"
+CLEAN = f"{CURATION}/clean"
 OF_FOLDER = CONFIG.curation.folder is not None
+
+# What the rules of duplicates and stuck particles are made with.
+DUPLICATES = CONFIG.curation.duplicates
+# Tables that say what becomes of patches; with a folder no particle can be told to be stuck.
+OF_CURATED = ["cleaning", "patches", "duplicates", "filter", *([] if OF_FOLDER else ["stuck"])]
+# Stages 1 to 8.
+CURATED = [*OF_CURATED, "issues", "roc", "curated", "distance"]
+
+
+def curation_targets(wildcards=None):
+    return [MERGED[name] for name in CURATED]
+
+
+def duplicate_rule():
+    from ifcb_abundance.curation.duplicates import DuplicateRule
+
+    return DuplicateRule(DUPLICATES.distance, DUPLICATES.confirm, DUPLICATES.within, DUPLICATES.seed)
+
+
+def stuck_rule():
+    from ifcb_abundance.curation.stuck import StuckRule
+
+    stuck = CONFIG.curation.stuck
+    return StuckRule(stuck.place_px, stuck.times, stuck.gap_bins, DUPLICATES.hash, duplicate_rule())
 
 
 def curation_version(module):

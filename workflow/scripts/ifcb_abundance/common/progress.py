@@ -51,10 +51,10 @@ class Progress:
             self._started = self._said = time.monotonic()
             log.info(f"{self.what}: {left} to read, {self._before} of {self._total} are done already")
 
-    def step(self) -> None:
-        """A piece is done."""
+    def step(self, n: int = 1) -> None:
+        """A piece is done, or `n` are."""
         with self._lock:
-            self._done += 1
+            self._done += n
             now = time.monotonic()
             if now - self._said < self.interval and self._done < self._total:
                 return

@@ -8,6 +8,7 @@ import logging
 import zipfile
 from collections.abc import Iterator, Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,7 +65,14 @@ def patch_name(image: str, tile: Tile, patch_px: int | None) -> str:
 def describe(pixels: NDArray[np.uint8], kind: str) -> Row:
     """Hash and measure a patch. kind: `steady` or `difference`."""
     height, width = pixels.shape
-    return {"width": width, "height": height, "hash": as_text(HASHES[kind](pixels)), **measure(pixels)}
+    checksum = sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    return {
+        "width": width,
+        "height": height,
+        "hash": as_text(HASHES[kind](pixels)),
+        **measure(pixels),
+        "sha256": checksum,
+    }
 
 
 def cut_patches(
@@ -92,8 +100,7 @@ def cut_patches(
     for piece in in_order(work, _pieces(rows), processes):
         found += [{**row, "group": groups[row["image"]]} for row in piece]
         if len(rows) > FEW:
-            for _ in {row["image"] for row in piece}:
-                progress.step()
+            progress.step(len({row["image"] for row in piece}))
     table_files.write(table_files.from_rows(found, "patches"), "patches", table)
 
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 LEVELS = np.arange(256)
+SMALL = 64  # pixels that a picture is made smaller to, before its edges are looked for
 
 
 def measure(pixels: NDArray[np.uint8]) -> dict[str, float]:
@@ -15,7 +17,7 @@ def measure(pixels: NDArray[np.uint8]) -> dict[str, float]:
     mean = float(LEVELS @ counts) / n
     variance = max(float((LEVELS * LEVELS) @ counts) / n - mean * mean, 0.0)
     shares = counts[counts > 0] / n
-    low, median, high = np.searchsorted(below, (0.05 * n, 0.5 * n, 0.95 * n)).tolist()
+    low, median, high = np.searchsorted(below, (0.05 * n, 0.5 * n, 0.99 * n)).tolist()
     signed = pixels.astype(np.int16)
     across, down = np.diff(signed, axis=1), np.diff(signed, axis=0)
     steps = max(across.size + down.size, 1)
@@ -28,6 +30,7 @@ def measure(pixels: NDArray[np.uint8]) -> dict[str, float]:
         # In whole numbers, so that it does not depend on how a library adds up.
         laplacian = (int(np.square(second, dtype=np.int32).sum(dtype=np.int64)) / second.size) ** 0.5
     deviation = variance**0.5
+    edges, contrast = _small(pixels)
     return {
         "mean": mean,
         "deviation": deviation,
@@ -41,6 +44,25 @@ def measure(pixels: NDArray[np.uint8]) -> dict[str, float]:
         "commonest": float(counts.max()) / n,
         "gradient": gradient,
         "laplacian": laplacian,
+        "edges": edges,
+        "contrast": contrast,
         "sharpness": laplacian / deviation if deviation else 0.0,
         "plain_lines": (equal_rows + equal_columns) / (height + width),
     }
+
+
+def _small(pixels: NDArray[np.uint8]) -> tuple[float, float]:
+    """The standard deviations of the edges and of the pixels of a small copy, as cleanvision 0.3.7 measures blur."""
+    image = Image.fromarray(pixels)
+    ratio = max(image.size) / SMALL
+    if ratio > 1:
+        width, height = (max(int(side // ratio), 1) for side in image.size)
+        image = image.resize((width, height))
+    return _deviation(image.filter(ImageFilter.FIND_EDGES)), _deviation(image)
+
+
+def _deviation(image: Image.Image) -> float:
+    counts = np.array(image.histogram())
+    n = int(counts.sum())
+    total, squares = int(LEVELS @ counts), int((LEVELS * LEVELS) @ counts)
+    return float(max((squares - total * total / n) / n, 0.0) ** 0.5)

@@ -2,9 +2,11 @@
 
 import io
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from PIL import Image
 
 from ifcb_abundance.common.atomic_write import atomic_write
 
+OPEN = 64  # zips at a time
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 
 
@@ -29,7 +32,7 @@ def as_png(pixels: NDArray[np.uint8]) -> bytes:
 
 def from_png(body: bytes) -> NDArray[np.uint8]:
     """Decode a PNG file that `as_png` made into (height, width) pixels."""
-    with Image.open(io.BytesIO(body)) as image:
+    with Image.open(io.BytesIO(body), formats=("PNG",)) as image:
         return np.asarray(image)
 
 
@@ -56,3 +59,34 @@ def write_zip(path: str | Path) -> Iterator[ImageZip]:
 def read_png(archive: zipfile.ZipFile, name: str) -> bytes:
     """Read the file of an image from a zip, by the name that the image has in tables."""
     return archive.read(f"{file_name(name)}.png")
+
+
+class OpenZips:
+    """Reads images from many zips; those that were used last stay open. Use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, zipfile.ZipFile] = OrderedDict()
+
+    def __enter__(self) -> "OpenZips":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def png(self, path: str | Path, name: str) -> bytes:
+        """Read the file of an image, by the name that the image has in tables."""
+        key = str(path)
+        if key in self._open:
+            self._open.move_to_end(key)
+        else:
+            self._open[key] = zipfile.ZipFile(path)
+            if len(self._open) > OPEN:
+                self._open.popitem(last=False)[1].close()
+        return read_png(self._open[key], name)
+
+    def pixels(self, path: str | Path, name: str) -> NDArray[np.uint8]:
+        """Read the (height, width) pixels of an image."""
+        return from_png(self.png(path, name))

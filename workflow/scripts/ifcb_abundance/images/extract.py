@@ -28,7 +28,7 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
 from ifcb_abundance.scores.summary import RoiWinners, classify_rois, read_rois
-from ifcb_abundance.sources.protocols import Source
+from ifcb_abundance.sources.protocols import ScoreReader, Source
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.images")
@@ -142,7 +142,7 @@ def extract_images(
     method = how.method
 
     def won() -> Won:
-        rois = _scored(source, bin_id)
+        rois = scored_rois(source, bin_id)
         names = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
         found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
         return {number: (name, score) for number, name, score in found if name in classes}
@@ -164,7 +164,7 @@ def extract_examples(
     """
 
     def won() -> Won:
-        rois = _scored(source, bin_id)
+        rois = scored_rois(source, bin_id)
         order = np.argsort(rois.rois, kind="stable")
         winner = rois.winner[how.method.precision][order]
         found: dict[int, tuple[str, float]] = {}
@@ -188,7 +188,8 @@ def proves_itself(path: str | Path, made_of: str) -> bool:
     return proof.holds(proof.of_zip(path), made_of)
 
 
-def _scored(source: Source, bin_id: str) -> RoiWinners:
+def scored_rois(source: ScoreReader, bin_id: str) -> RoiWinners:
+    """Read which class each ROI of a bin won, before thresholds. Raises ScoresError if the source has no scores."""
     file = source.read_scores(bin_id)
     if file is None:
         raise ScoresError(f"bin {bin_id}: no class scores to tell its images by: {source.missing_reason(bin_id)}")

@@ -94,6 +94,12 @@ TABLES = {
         _on_request("dangling", "dangling", "graphs/{graph}/dangling.csv", "read_graph"),
         _of_curation("roc", "train_filter"),
         _of_curation("filter", "filter_patches"),
+        _of_curation("duplicates", "group_duplicates"),
+        _of_curation("stuck", "find_stuck"),
+        _of_curation("issues", "find_issues"),
+        _of_curation("curated", "curate"),
+        _of_curation("distance", "measure_distance"),
+        _on_request("without_stuck", "abundance_without_stuck", "abundance_without_stuck.csv", "without_stuck"),
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
     )
 }

@@ -1,0 +1,92 @@
+"""Say of each image and patch what became of it, and pack the kept ones."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.common.progress import Progress
+from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
+from ifcb_abundance.curation.zips import as_png, file_name, write_zip
+from ifcb_abundance.tables import table_files
+
+VERSION = 1  # of the choice: raise it so that it is made again
+REFUSED, STUCK, DUPLICATE, UNINFORMATIVE, KEPT = "refused", "stuck", "duplicate", "uninformative", "kept"
+
+
+def curate(tables: Mapping[str, str | Path], clean: str | Path, path: str | Path, kept: str | Path) -> None:
+    """Write the table `curated`, and the zips of kept patches into the folder `kept`.
+
+    tables: the paths of `cleaning`, `patches` and `duplicates`; also of `stuck` and `filter`, if they are made. clean:
+    the folder of the cleaned images. A group of which nothing is kept has no zip.
+    """
+    patches = table_files.read("patches", tables["patches"], PLACE)
+    rows = _statuses(tables, patches)
+    _pack(patches, rows, clean, Path(kept))
+    refused = table_files.read("cleaning", tables["cleaning"], ["image", "group", "problem"])
+    refused = refused[refused["problem"] != ""]
+    others = pd.DataFrame(
+        {
+            "patch": refused["image"],
+            "image": refused["image"],
+            "group": refused["group"],
+            "status": REFUSED,
+            "reason": refused["problem"],
+        }
+    )
+    table = pd.concat([rows, others], ignore_index=True).sort_values(["group", "image"], kind="stable")
+    table_files.write(table[table_files.columns("curated")].astype("str"), "curated", path)
+
+
+def _statuses(tables: Mapping[str, str | Path], patches: pd.DataFrame) -> pd.DataFrame:
+    """The status and reason of each patch, in the order of the table `patches`."""
+    duplicates = table_files.read("duplicates", tables["duplicates"]).set_index("patch").loc[patches["patch"]]
+    status = np.full(len(patches), KEPT, dtype=object)
+    reason = np.full(len(patches), "", dtype=object)
+    if "filter" in tables:
+        scores = table_files.read("filter", tables["filter"], ["patch", "score", "informative"])
+        scores = scores.set_index("patch").reindex(patches["patch"])
+        bad = (scores["informative"] == 0).to_numpy(bool)
+        status[bad] = UNINFORMATIVE
+        reason[bad] = [f"the filter gives it {score:.3f}" for score in scores["score"][bad]]
+    copy = (duplicates["kept"] == 0).to_numpy(bool)
+    status[copy] = DUPLICATE
+    reason[copy] = [_copied(row) for row in duplicates[copy].itertuples()]
+    if "stuck" in tables:
+        stuck = table_files.read("stuck", tables["stuck"], ["roi", "particle", "n_images"]).set_index("roi")
+        sticks = patches["image"].isin(stuck.index).to_numpy(bool)
+        found = stuck.loc[patches["image"][sticks]]
+        status[sticks] = STUCK
+        pairs = zip(found["n_images"], found["particle"], strict=True)
+        reason[sticks] = [f"one of {n} images of particle {particle}" for n, particle in pairs]
+    return patches[["patch", "image", "group"]].assign(status=status, reason=reason)
+
+
+def _copied(row: Any) -> str:
+    correlation = "" if pd.isna(row.correlation) else f", correlation {row.correlation:.3f}"
+    return f"a copy of {row.exemplar}: {row.distance} bits{correlation}"
+
+
+def _pack(patches: pd.DataFrame, rows: pd.DataFrame, clean: str | Path, folder: Path) -> None:
+    """Write the kept patches, a zip a group."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    chosen = rows["status"] == KEPT
+    if not chosen.any():
+        counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().items())
+        raise RawFileError(f"curation: nothing is kept: of the patches are {counts}")
+    progress = Progress("kept patches packed", lambda: (int(chosen.sum()),) * 2)
+    progress.begin()
+    places = pd.Series(np.flatnonzero(chosen), index=patches.loc[chosen, "group"])
+    whole = ~patches["image"].duplicated(keep=False) & (patches["patch"] == patches["image"])
+    with PatchImages(patches, zip_paths(clean, patches["group"])) as images:
+        for group, of_group in places.groupby(level=0, sort=True):
+            with write_zip(folder / f"{file_name(str(group))}.zip") as out:
+                for place in of_group:
+                    png = images.png(place) if whole.iloc[place] else as_png(images.pixels(place))
+                    out.add(patches["patch"].iloc[place], png)
+            progress.step(len(of_group))
