@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
 from ifcb_abundance.common.errors import UnreachableError, WorkflowInputError, kind_of
+from ifcb_abundance.common.words import counted, sized
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,3 +77,38 @@ class Progress:
         """What failed, in words: `class scores of bins: 3 failed (2 HTTP 500, 1 HTTP 502)`; empty if nothing did."""
         kinds = ", ".join(f"{number} {kind}" for kind, number in self.failed.most_common())
         return f"{self.what}: {self.failed.total()} failed ({kinds})" if kinds else ""
+
+
+class Transfer:
+    """Counts files and bytes that were listed or copied, from any thread, and logs the count every `interval` seconds.
+
+    files, size: how many there are in all, 0 if that is not known.
+    """
+
+    def __init__(self, what: str, files: int = 0, size: int = 0, interval: float = 5.0) -> None:
+        self.what, self.files, self.size, self.interval = what, files, size, interval
+        self._lock = threading.Lock()
+        self._done = self._bytes = self._before = 0
+        self._started = self._said = time.monotonic()
+
+    def add(self, files: int, size: int, before: bool = False) -> None:
+        """So much more is done. before: by an earlier run, so it says nothing about the rate."""
+        with self._lock:
+            self._done += files
+            self._bytes += size
+            self._before += size if before else 0
+            now = time.monotonic()
+            if now - self._said >= self.interval:
+                self._said = now
+                log.info(self._told(now - self._started))
+
+    def _told(self, seconds: float) -> str:
+        if not self.files:
+            return f"{self.what}: {counted(self._done, 'file')} so far, {self._done / seconds:,.0f} per second"
+        rate = (self._bytes - self._before) / seconds
+        left = f", {timedelta(seconds=round((self.size - self._bytes) / rate))} left" if rate else ""
+        share = f" ({self._bytes / self.size:.1%})" if self.size else ""
+        return (
+            f"{self.what}: {self._done:,} of {counted(self.files, 'file')}, {sized(self._bytes)} of "
+            f"{sized(self.size)}{share}, {sized(rate)}/s{left}"
+        )

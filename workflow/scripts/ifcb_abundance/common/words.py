@@ -4,3 +4,18 @@
 def counted(n: int, what: str) -> str:
     """The number and what it counts, in the plural unless it is one: `1 bin`, `2,000 bins`, `3 patches`."""
     return f"{n:,} {what}" + ("" if n == 1 else "es" if what.endswith(("s", "ch")) else "s")
+
+
+def sized(n: float) -> str:
+    """A number of bytes in the unit that suits it: `0 bytes`, `812 bytes`, `1.2 GB`. A kB has 1,000 bytes."""
+    if n < 1000:
+        return counted(round(n), "byte")
+    power = 0
+    while n >= 999.5 and power < 6:
+        n, power = n / 1000, power + 1
+    return f"{n:.3g} {' kMGTPE'[power]}B"
+
+
+def sized_exactly(n: int) -> str:
+    """A number of bytes, and the same in the unit that suits it: `1,234 bytes (1.23 kB)`."""
+    return counted(n, "byte") + (f" ({sized(n)})" if n >= 1000 else "")

@@ -40,6 +40,11 @@ KINDS: dict[str, Callable[[str, model.Source], Source]] = {
 }
 
 
+def request_options(config: model.Source) -> RequestOptions:
+    """How requests are sent, by the config's `source`; stores are asked likewise."""
+    return _of(RequestOptions, config)
+
+
 def open_source(dataset: str, config: model.Source, why_none: str = "") -> Source:
     """Return the source that the config's `source` describes. Opens nothing yet.
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import boto3
 from botocore import UNSIGNED, exceptions
@@ -27,6 +27,7 @@ from ifcb_abundance.sources.retry import Retrier
 
 T = TypeVar("T")
 
+CHANGED = "changed since it was listed"  # as RequestError.kind
 CONNECTIONS = 64  # kept open; more than are in flight at a time, which the profile's `dashboard` resource limits
 # Codes of transient faults whose status does not say so. Source: botocore/retries/standard.py.
 PASSING = {"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete", "SlowDown", "Throttling"}
@@ -67,12 +68,13 @@ class ConfigKeys(NamedTuple):
 
 
 class S3Object(NamedTuple):
-    """An object as a list tells it. size: bytes. etag: without quotes."""
+    """An object as a list tells it. size: bytes. etag: without quotes. storage_class: empty if the server has none."""
 
     key: str
     size: int
     etag: str
     modified: datetime
+    storage_class: str = ""
 
 
 class S3Page(NamedTuple):
@@ -82,17 +84,37 @@ class S3Page(NamedTuple):
     folders: list[str]
 
 
+class Sink(Protocol):
+    """Takes the bytes of an object, in order. size: how many it has."""
+
+    size: int
+
+    def take(self, piece: bytes) -> None:
+        """Add these bytes to its end."""
+
+    def restart(self) -> None:
+        """Forget all bytes: the object comes from its beginning."""
+
+
 class S3Client:
     """Reads one bucket, for any number of threads.
 
     endpoint_url: address of an S3-compatible server, None for AWS or the one that the environment names. anonymous:
     requests are not signed, otherwise with the usual credentials (environment, ~/.aws, role). keys: for messages.
-    Connects at the first request. Its methods raise RequestError, which names the object or list, or UnreachableError.
+    scheme: of the bucket's address in messages. Connects at the first request. Its methods raise RequestError, which
+    names the object or list, or UnreachableError.
     """
 
     def __init__(
-        self, bucket: str, endpoint_url: str | None, anonymous: bool, retrier: Retrier, keys: ConfigKeys
+        self,
+        bucket: str,
+        endpoint_url: str | None,
+        anonymous: bool,
+        retrier: Retrier,
+        keys: ConfigKeys,
+        scheme: str = "s3",
     ) -> None:
+        self.address = f"{scheme}://{bucket}"
         self.bucket = bucket
         self.endpoint_url = endpoint_url
         self.anonymous = anonymous
@@ -113,7 +135,13 @@ class S3Client:
             page = self._page(name, asked)
             yield S3Page(
                 [
-                    S3Object(entry["Key"], entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"])
+                    S3Object(
+                        entry["Key"],
+                        entry["Size"],
+                        entry.get("ETag", "").strip('"'),
+                        entry["LastModified"],
+                        entry.get("StorageClass", ""),
+                    )
                     for entry in page.get("Contents", ())
                 ],
                 [entry["Prefix"] for entry in page.get("CommonPrefixes", ())],
@@ -140,7 +168,64 @@ class S3Client:
             raise self._too_large(self._named(key))
         return self._get(key, length, f"bytes={offset}-{offset + length - 1}") if length else b""
 
+    def copy(self, found: S3Object, sink: Sink) -> bool:
+        """Give the sink what it lacks of an object: from its end on, and on from there after each fault.
+
+        Returns whether the etag may be the object's MD5, which encryption rules out. Raises RequestError, of the kind
+        CHANGED if the object is no longer the one that was listed.
+        """
+        while True:
+            before = sink.size
+            try:
+                return self._ask(self._named(found.key), lambda client, slot: self._copy_on(client, slot, found, sink))
+            except RequestError as error:
+                # A long file may be cut off more often than a request is tried, as long as it grows.
+                if error.kind != TRUNCATED or sink.size == before:
+                    raise
+
     # --- requests ---
+
+    def _copy_on(self, client: Any, slot: Slot, found: S3Object, sink: Sink) -> bool:
+        """Ask for the rest of an object once."""
+        name, offset = self._named(found.key), sink.size
+        asked = {"Bucket": self.bucket, "Key": found.key}
+        asked |= {"IfMatch": f'"{found.etag}"'} if found.etag else {}
+        asked |= {"Range": f"bytes={offset}-"} if offset else {}
+        changed = RequestError(f"{name}: it has changed since it was listed (its etag was {found.etag})", CHANGED)
+        try:
+            answer = client.get_object(**asked)
+        except exceptions.ClientError as error:
+            if _status(error.response) == 412:
+                self.retrier.answered(slot, good=True)
+                raise changed from None
+            raise
+        self.retrier.answered(slot, good=True)
+        with closing(answer["Body"]) as body:
+            if not {"ETag", "ContentLength"} <= answer.keys():  # a proxy's page
+                raise TransientError(f"{name}: HTTP 200 with something that is no file of a bucket", kind=TRUNCATED)
+            if found.etag and answer["ETag"].strip('"') != found.etag:  # of a server that does not know If-Match
+                raise changed
+            if offset and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
+                sink.restart()
+            self._pour(name, body, sink, found.size)
+        encrypted = answer.get("SSECustomerAlgorithm") or answer.get("ServerSideEncryption", "AES256") != "AES256"
+        return not encrypted
+
+    def _pour(self, name: str, body: Any, sink: Sink, size: int) -> None:
+        """Give the sink a body, which has to end where it has `size` bytes."""
+        while True:
+            try:
+                piece = body.read(PIECE)
+            except FAULTS as error:
+                raise TransientError(f"{name}: {reason(error)}", kind=TRUNCATED) from None
+            if not piece:
+                break
+            sink.take(piece)
+        if sink.size > size:
+            sink.restart()
+            raise TransientError(f"{name}: more bytes than the {size:,} that were listed")
+        if sink.size < size:
+            raise TransientError(f"{name}: {sink.size:,} bytes of the {size:,} that were listed", kind=TRUNCATED)
 
     def _page(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]:
         """An answer to ListObjectsV2."""
@@ -220,7 +305,7 @@ class S3Client:
 
     def _named(self, key: str) -> str:
         at = f" (at {self.endpoint_url})" if self.endpoint_url else ""
-        return f"s3://{self.bucket}/{key}{at}"
+        return f"{self.address}/{key}{at}"
 
     def _too_large(self, name: str) -> RequestError:
         return too_large(name, self.retrier.options.max_body / 1e6, self.keys.max_body_mb)
@@ -258,7 +343,7 @@ class S3Client:
         """What a fault means that is not an answer."""
         if isinstance(error, NO_CREDENTIALS):
             return RequestError(f"{name}: credentials are unavailable ({type(error).__name__}): {self._login()}")
-        server = self.endpoint_url or f"the server of s3://{self.bucket}"
+        server = self.endpoint_url or f"the server of {self.address}"
         if fault := no_connection(error, name, server, self.keys.check, "AWS_CA_BUNDLE"):
             return fault
         told = f"{name}: {reason(error)}"

@@ -63,6 +63,10 @@ def _of_curation(name: str, made_by: str) -> Table:
     return _on_request(name, name, f"curation/{name}.csv", made_by)
 
 
+def _of_store(name: str, schema: str, file: str, made_by: str) -> Table:
+    return _on_request(name, schema, f"stores/{{store}}/{file}", made_by)
+
+
 def _of_period(period: str) -> Table:
     return Table(period, "abundance_long", f"abundance_{period}.csv", "pool_periods", When.PERIOD)
 
@@ -101,8 +105,16 @@ TABLES = {
         _of_curation("distance", "measure_distance"),
         _on_request("without_stuck", "abundance_without_stuck", "abundance_without_stuck.csv", "without_stuck"),
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
+        _of_store("inventory", "inventory", "inventory.parquet", "list_store"),
+        _of_store("store_folders", "store_folders", "folders.csv", "list_store"),
+        _of_store("store_formats", "store_formats", "formats.csv", "list_store"),
+        _of_store("plan", "inventory", "plan.parquet", "plan_fetch"),
+        _of_store("fetched", "fetched", "fetched.csv", "fetch_store"),
+        _of_store("refused", "refused", "refused.csv", "fetch_store"),
     )
 }
+# Those of stores, which have a wildcard of rules in their paths.
+STORES = tuple(name for name, table in TABLES.items() if table.merged.startswith("stores/"))
 # The proof of the parts of a day that are made of features: it says what they were made of. The other parts of a day
 # need none, since one of them says it itself.
 FEATURES_PROOF = "features_ledger/{date}.json"

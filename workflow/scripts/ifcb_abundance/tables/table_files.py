@@ -239,7 +239,7 @@ def _is_right(value: Any, rules: Mapping[str, Any]) -> bool:
         value = ""
         if rules.get("required"):
             return False
-    if "no control characters" in rules and isinstance(value, str) and CONTROL.search(value):
+    if rules.get("no control characters") and isinstance(value, str) and CONTROL.search(value):
         return False
     if "pattern" in rules and not re.fullmatch(rules["pattern"], value):
         return False
