@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from xml.parsers import expat
@@ -51,17 +52,13 @@ class Batch(NamedTuple):
 
 
 def read_bson(path: str, kind: Literal["nodes", "edges"]) -> Iterator[Batch]:
-    """The records of a BSON file, without `_id`. Raises BrokenOffError after what came before, or GraphError."""
-    done, batch = 0, []
+    """The records of a BSON file. Raises BrokenOffError after what came before, or GraphError."""
+    done, batch = 0, list[dict[str, Any]]()
     with _opened(path) as file:
         records = bson.decode_file_iter(file)
         while True:
             try:
-                for record in records:
-                    record.pop("_id", None)
-                    batch.append(record)
-                    if len(batch) == BATCH:
-                        break
+                batch.extend(islice(records, BATCH))  # what came before an error is kept
             except (BSONError, ValueError, KeyError) as error:
                 start, end = _start_of(path, done + len(batch))
                 if not start:

@@ -128,15 +128,15 @@ def as_text(values: list[Any]) -> pa.Array:
 
 
 def columns_of(records: list[dict[str, Any]]) -> dict[str, pa.Array]:
-    """Turn records into columns. A field that a record has not is null there."""
+    """Turn records into columns, without `_id`. A field that a record has not is null there."""
     first = records[0]
     try:
         if sum(map(len, records)) != len(first) * len(records):
             raise KeyError
-        return {name: _column([record[name] for record in records]) for name in first}
+        return {name: _column([record[name] for record in records]) for name in first if name != "_id"}
     except KeyError:
         names = dict.fromkeys(name for record in records for name in record)
-        return {name: _column([record.get(name) for record in records]) for name in names}
+        return {name: _column([record.get(name) for record in records]) for name in names if name != "_id"}
 
 
 def _column(values: list[Any]) -> pa.Array:

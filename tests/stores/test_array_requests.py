@@ -1,0 +1,119 @@
+"""What is asked of servers: metadata and the chunks of the box, each once; unsigned or signed; and no word of keys."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ifcb_abundance.stores.arrays import open_array
+from ifcb_abundance.stores.places import ArrayError, Place
+from ifcb_abundance.stores.view import describe_array, view_array
+from tests.s3_server import S3Server
+from tests.stores.array_files import below, made_data, served, unpack, write_n5, write_zarr
+
+VALUES = np.random.default_rng(1).integers(0, 255, (20, 30, 40), np.uint8)
+BOX = {"unit": "voxel", "z": [9, 13], "y": [3, 21], "x": [16, 30]}
+KEYS = {
+    "labels": None,
+    "endpoint_url": None,
+    "anonymous": True,
+    "scale": 0,
+    "box": BOX,
+    "axes": None,
+    "voxel_nm": None,
+    "offset_nm": None,
+}
+ALL = {"nm_zyx.v2.zarr/volumes/raw": 0, "nm_zyx.v3.zarr/raw": 0, "nm_xyz.n5/raw": 0, "ome_0.4.zarr": 0}
+ALL |= {"ome_0.5.zarr": 1, "pyramid.n5/em": 1, "image.precomputed": 0, "ome_0.4.zarr/0": 0, "pyramid.n5/em/s2": 0}
+
+
+def view(folder: Path, url: str, scale: int = 0, **keys: object) -> dict[str, np.ndarray]:
+    wanted = {**KEYS, "url": url, "scale": scale, **keys}
+    files = {end: str(folder / f"a.{end}") for end in ("npz", "png", "txt")}
+    describe_array("a", wanted, str(folder / "a.json"))
+    view_array(wanted, str(folder / "a.json"), files)
+    return dict(np.load(files["npz"]))
+
+
+def chunks_of(description: Path) -> int:
+    entry = json.loads(description.read_text())
+    box, chunk = entry["box_zyx"], entry["chunk_zyx"]
+    touched = [(b - 1) // n - a // n + 1 for a, b, n in zip(box["lower"], box["upper"], chunk, strict=True)]
+    return math.prod(touched)
+
+
+@made_data
+@pytest.mark.parametrize("bucket", [False, True])
+def test_a_box_that_touches_n_chunks_makes_at_most_n_and_5_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: bool
+) -> None:
+    """The description and the picture together, over HTTP and from a bucket of Google."""
+    made = unpack(tmp_path)
+    with served(made) as web:
+        monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", web.url)
+        for name, scale in ALL.items():
+            web.asked.clear()
+            url = f"gs://bucket/{name}" if bucket else f"{web.url}/{name}"
+            got = view(tmp_path, url, scale, box={"unit": "nm", "z": [210, 640], "y": [100, 330], "x": [121, 200]})
+            local = view(
+                tmp_path, str(made / name), scale, box={"unit": "nm", "z": [210, 640], "y": [100, 330], "x": [121, 200]}
+            )
+            assert np.array_equal(got["raw"], local["raw"])
+            assert len(web.asked) <= chunks_of(tmp_path / "a.json") + 5, (name, web.asked)
+            assert len(set(web.asked)) == len(web.asked), name
+
+
+def test_only_the_chunks_of_the_box_are_asked_for(tmp_path: Path) -> None:
+    write_zarr(tmp_path / "a", VALUES, [4, 8, 16], resolution=[1, 1, 1])
+    with served(tmp_path) as web:
+        got = view(tmp_path, f"{web.url}/a")
+        chunks = {path for path, _ in web.asked} - {f"/a/{name}" for name in ("zarr.json", ".zarray", ".zattrs")}
+    assert chunks == {f"/a/{z}.{y}.1" for z in (2, 3) for y in (0, 1, 2)}
+    assert np.array_equal(got["raw"], VALUES[9:13, 3:21, 16:30])
+
+
+def test_a_bucket_of_s3_unsigned_and_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_zarr(tmp_path / "x.zarr" / "raw", VALUES, [4, 8, 16], resolution=[1, 1, 1])
+    write_n5(tmp_path / "x.n5" / "raw", VALUES, resolution=[1, 1, 1])
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with S3Server() as server:
+        server.put("bucket", below(tmp_path))
+        got = view(tmp_path, "s3://bucket/x.zarr/raw", endpoint_url=server.url)
+        assert np.array_equal(got["raw"], VALUES[9:13, 3:21, 16:30])
+        assert {request.signed for request in server.requests} == {False}
+        assert len(server.requests) <= 6 + 5
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        for url, arrays in (
+            ("s3://bucket/x.zarr", "'s3://bucket/x.zarr/raw'"),
+            ("s3://bucket/x.n5", "'s3://bucket/x.n5/raw'"),
+        ):
+            with pytest.raises(ArrayError, match=f"is a group and no array. Set url to one of its arrays: {arrays}"):
+                open_array(Place(url))
+        with pytest.raises(ArrayError, match="there is no such bucket"):
+            open_array(Place("s3://another/x.zarr"))
+        key, secret = server.user("reader", ["s3:GetObject", "s3:ListBucket"])
+        server.want_logins(True)
+        with pytest.raises(ArrayError, match=r"HTTP 403.*set anonymous: false to use your credentials"):
+            open_array(Place("s3://bucket/x.zarr/raw"))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        server.clear()
+        got = view(tmp_path, "s3://bucket/x.zarr/raw", anonymous=False)
+        assert np.array_equal(got["raw"], VALUES[9:13, 3:21, 16:30])
+        assert {request.signed for request in server.requests} == {True}
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        with pytest.raises(ArrayError, match="your credentials") as caught:
+            view(tmp_path, "s3://bucket/x.zarr/raw", anonymous=False)
+    written = "".join((tmp_path / f"a.{end}").read_text() for end in ("json", "txt"))
+    assert key not in str(caught.value) + written + "".join(capfd.readouterr())
+
+
+def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ifcb_abundance.stores.places._RETRIES", {"max_retries": 1, "initial_delay": "1ms"})
+    with pytest.raises(ArrayError, match=r"onnect.*Check url and endpoint_url, and this machine's network"):
+        open_array(Place("http://127.0.0.1:9/a"))
