@@ -178,17 +178,17 @@ class _Graph:
     @classmethod
     def of(cls, asked: Wanted, nodes: Path) -> "_Graph":
         """The nodes of a table. Raises GraphError if there is none, or if an id is there twice."""
-        ids = np.concatenate([batch["id"].to_numpy() for batch in batches_of(nodes, ["id"])])
-        if not ids.size:
+        parts = [batch["id"].to_numpy() for batch in batches_of(nodes, ["id"])]
+        if not parts:
             raise GraphError(f"{asked.path}: there is no node: check the path in graphs")
+        ids = np.concatenate(parts)
+        del parts
         ids.sort()
         twice = ids[1:][ids[1:] == ids[:-1]]
         if twice.size:
-            some = ", ".join(map(str, np.unique(twice)[:NAMED]))
-            raise GraphError(
-                f"{asked.path}: {counted(len(twice), 'node')} have an id that another one has ({some}): ids are unique "
-                "in a file. Remove the duplicates"
-            )
+            doubled = np.unique(twice)
+            some = ", ".join(map(str, doubled[:NAMED])) + (" and others" if len(doubled) > NAMED else "")
+            raise GraphError(f"{asked.path}: node ids that stand twice: {some}. Give each node an id of its own")
         return cls(ids, np.zeros(len(ids), np.int32))
 
     def connect(self, edges: Path) -> None:
