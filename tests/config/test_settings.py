@@ -207,7 +207,7 @@ def test_all_faults_are_told_at_once() -> None:
     )
 
 
-STAGES = {"validation", "curation", "training_set", "stores", "arrays", "graphs", "volumes"}
+STAGES = {"validation", "curation", "training_set", "stores", "arrays", "graphs", "volumes", "samples"}
 
 
 def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:

@@ -1,14 +1,14 @@
 # Needs the patches. Makes filter.csv: which of them are informative. Without labels and weights, all are.
 
 
-def identity_of(key):
-    """The checksum of a file that curation.filter names; None if it names none."""
-    path = getattr(CONFIG.curation.filter, key)
+def identity_of(key, stage="curation"):
+    """The checksum of a file that the filter of a stage names; None if it names none."""
+    path = getattr(getattr(CONFIG, stage).filter, key)
     if path is None:
         return None
     from ifcb_abundance.curation import filter
 
-    return filter.checksum(path, f"curation.filter.{key}")
+    return filter.checksum(path, f"{stage}.filter.{key}")
 
 
 def filter_options():

@@ -112,6 +112,11 @@ class Layout:
         return f"{self.results}/graphs"
 
     @property
+    def volumes(self) -> str:
+        """The folder of volumes: crops, bytes, patches and flipbooks."""
+        return f"{self.results}/volumes"
+
+    @property
     def figures(self) -> str:
         """The folder of the figures."""
         return f"{self.tables}/figures"

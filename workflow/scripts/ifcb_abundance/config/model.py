@@ -19,6 +19,7 @@ from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config.section import EachOnce, Section, key, read, section
 from ifcb_abundance.config.stages.curation import Curation, TrainingSet
 from ifcb_abundance.config.stages.stores import NAMES, Array, FreeName, Graph, Store
+from ifcb_abundance.config.stages.volumes import Samples, VolumesOfImages
 
 AUTO: Final = "auto"  # as classify.score_precision: the precision of the source
 MERGE = "merge"  # stands as shard where the shards are put together
@@ -467,7 +468,17 @@ class Config(Section):
     }
     # Sections of stages beside the main job, whose tables do not hang on them.
     BESIDE: ClassVar[frozenset[str]] = frozenset(
-        {"recheck", "validation", "curation", "training_set", "stores", "arrays", "graphs", "volumes"}
+        {
+            "recheck",
+            "validation",
+            "curation",
+            "training_set",
+            "stores",
+            "arrays",
+            "graphs",
+            "volumes",
+            "samples",
+        }
     )
     # Sections of stages that read no bin, with their targets: a config for these needs no source.
     WITHOUT_BINS: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -475,6 +486,8 @@ class Config(Section):
         "stores": ("inventory", "plan", "fetch"),
         "arrays": ("arrays",),
         "graphs": ("graphs",),
+        "volumes": ("volumes", "flipbooks"),
+        "samples": ("crops", "volumes", "flipbooks"),
     }
 
     dataset: str = key(
@@ -518,6 +531,11 @@ class Config(Section):
         f"a mapping of names ({NAMES}) to mappings of the keys below: graphs and skeletons that are read and checked",
         "`snakemake graphs` reads them",
     )
+    volumes: VolumesOfImages = section(
+        "a mapping: volumes, and how they are cut into patches and flipbooks",
+        "`snakemake volumes` and `flipbooks` read it; see [Volumes](../docs/how-to/volumes.md)",
+    )
+    samples: Samples = section("a mapping: crops of datasets that are too large to be copied", "By `snakemake crops`")
 
     def as_written(self) -> dict[str, Any]:
         """The whole config as plain values, by the keys of a config file."""

@@ -28,7 +28,7 @@ from ifcb_abundance.common.strict_csv import read_columns
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation import resnet
 from ifcb_abundance.curation.weights import read_weights
-from ifcb_abundance.curation.zips import file_name, from_png, read_png
+from ifcb_abundance.curation.zips import file_name, from_png, holds, read_png
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")
@@ -223,16 +223,18 @@ class PatchReader:
     def __init__(self, folder: str | Path, patches: pd.DataFrame) -> None:
         """folder: where the zips are. patches: rows of that table; best in the order of their images."""
         self.folder = Path(folder)
-        self.places = patches[["group", "image", "y0", "y1", "x0", "x1"]].to_numpy(object)
+        self.places = patches[["patch", "group", "image", "y0", "y1", "x0", "x1"]].to_numpy(object)
         self._own = threading.local()
 
     def __call__(self, number: int) -> resnet.Pixels:
         """Return the pixels (height, width) of the patch in that row."""
-        group, image, y0, y1, x0, x1 = self.places[number]
-        if getattr(self._own, "image", None) != image:
-            if getattr(self._own, "group", None) != group:
-                self._own.archive = zipfile.ZipFile(self.folder / f"{file_name(group)}.zip")
-                self._own.group = group
+        patch, group, image, y0, y1, x0, x1 = self.places[number]
+        if getattr(self._own, "group", None) != group:
+            self._own.archive = zipfile.ZipFile(self.folder / f"{file_name(group)}.zip")
+            self._own.group, self._own.image = group, None
+        if holds(self._own.archive, patch):
+            return from_png(read_png(self._own.archive, patch))
+        if self._own.image != image:
             self._own.pixels, self._own.image = from_png(read_png(self._own.archive, image)), image
         pixels: resnet.Pixels = self._own.pixels[y0:y1, x0:x1]
         return pixels
@@ -263,7 +265,7 @@ def train_filter(
         if weights_sum:
             _open_network(options.weights or "", weights_sum, options.device)  # what is wrong with it is said first
     if options.labels:
-        patches = table_files.read("patches", patches_csv)
+        patches = table_files.read("patches", patches_csv, table_files.columns("patches"))
         labels, unknown = read_labels(options.labels, patches)
         labelled = patches.set_index("patch", drop=False).loc[labels.index]
         if options.model == "resnet34":
@@ -315,7 +317,7 @@ def score_patches(
     path: str | Path,
 ) -> None:
     """Score the patches of a group with the ResNet34: its part of `filter_scores`."""
-    patches = table_files.read("patches", patches_csv)
+    patches = table_files.read("patches", patches_csv, table_files.columns("patches"))
     trained = read_filter(filter_json)
     what = f"scores of group {patches['group'].iloc[0]}" if len(patches) else "scores"
     features, last = _run(patches, clean, options, threads, what)
@@ -332,7 +334,7 @@ def filter_patches(
     parts: of `filter_scores`, all of them; none if the statistics score. Where nothing is filtered all are informative,
     and none has a score.
     """
-    patches = table_files.read("patches", patches_csv)
+    patches = table_files.read("patches", patches_csv, table_files.columns("patches"))
     trained = read_filter(filter_json)
     scores = np.full(len(patches), np.nan)
     if trained.model == "resnet34":

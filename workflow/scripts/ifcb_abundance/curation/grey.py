@@ -54,7 +54,7 @@ def to_grey(stored: NDArray[Any], scaling: str = "type") -> Grey:
     least, greatest = stored.min(), stored.max()
     if not (np.isfinite(least) and np.isfinite(greatest)):
         raise ValueError("has NaN or infinity")
-    return _numbers(stored, float(least), float(greatest), scaling)
+    return scale_numbers(stored, float(least), float(greatest), scaling)
 
 
 def _colours(stored: NDArray[Any], scaling: str) -> Grey:
@@ -84,7 +84,8 @@ def _colours(stored: NDArray[Any], scaling: str) -> Grey:
     return Grey(grey.pixels, rule, grey.low, grey.high, grey.used_fraction if used is None else used)
 
 
-def _numbers(stored: NDArray[Any], least: float, greatest: float, scaling: str) -> Grey:
+def scale_numbers(stored: NDArray[Any], least: float, greatest: float, scaling: str) -> Grey:
+    """Turn (height, width) numbers into 8-bit grey. least, greatest: of all values that get the same rule."""
     kind = stored.dtype
     used = 1.0
     if kind.kind in "ui":

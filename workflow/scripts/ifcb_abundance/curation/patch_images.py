@@ -29,7 +29,7 @@ class PatchImages:
     """
 
     def __init__(self, table: pd.DataFrame, zips: Mapping[str, str | Path]) -> None:
-        self._images, self._groups = list(table["image"]), list(table["group"])
+        self._patches, self._images, self._groups = (list(table[name]) for name in ("patch", "image", "group"))
         self._tiles = table[["y0", "y1", "x0", "x1"]].to_numpy("int64")
         self._zips = zips
         self._open = OpenZips()
@@ -51,6 +51,9 @@ class PatchImages:
 
     def pixels(self, place: int) -> NDArray[np.uint8]:
         """The (height, width) pixels of a patch."""
+        path = self._zips[self._groups[place]]
+        if self._open.holds(path, self._patches[place]):
+            return self._open.pixels(path, self._patches[place])
         return Tile(*self._tiles[place].tolist()).of(self._image(place))
 
     def _image(self, place: int) -> NDArray[np.uint8]:

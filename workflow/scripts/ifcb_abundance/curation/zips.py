@@ -61,6 +61,11 @@ def read_png(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(f"{file_name(name)}.png")
 
 
+def holds(archive: zipfile.ZipFile, name: str) -> bool:
+    """Tell whether a zip has that image or patch."""
+    return f"{file_name(name)}.png" in archive.NameToInfo
+
+
 class OpenZips:
     """Reads images from many zips; those that were used last stay open. Use it in a `with` block."""
 
@@ -78,6 +83,13 @@ class OpenZips:
 
     def png(self, path: str | Path, name: str) -> bytes:
         """Read the file of an image, by the name that the image has in tables."""
+        return read_png(self._archive(path), name)
+
+    def holds(self, path: str | Path, name: str) -> bool:
+        """Tell whether a zip has that image or patch: zips of volumes have patches, others what these are cut from."""
+        return holds(self._archive(path), name)
+
+    def _archive(self, path: str | Path) -> zipfile.ZipFile:
         key = str(path)
         if key in self._open:
             self._open.move_to_end(key)
@@ -85,7 +97,7 @@ class OpenZips:
             self._open[key] = zipfile.ZipFile(path)
             if len(self._open) > OPEN:
                 self._open.popitem(last=False)[1].close()
-        return read_png(self._open[key], name)
+        return self._open[key]
 
     def pixels(self, path: str | Path, name: str) -> NDArray[np.uint8]:
         """Read the (height, width) pixels of an image."""

@@ -67,6 +67,10 @@ def _of_store(name: str, schema: str, file: str, made_by: str) -> Table:
     return _on_request(name, schema, f"stores/{{store}}/{file}", made_by)
 
 
+def _of_volumes(name: str, made_by: str, file: str = "", schema: str = "") -> Table:
+    return _on_request(name, schema or name, f"volumes/{file or name}.csv", made_by)
+
+
 def _of_period(period: str) -> Table:
     return Table(period, "abundance_long", f"abundance_{period}.csv", "pool_periods", When.PERIOD)
 
@@ -104,6 +108,17 @@ TABLES = {
         _of_curation("curated", "curate"),
         _of_curation("distance", "measure_distance"),
         _on_request("without_stuck", "abundance_without_stuck", "abundance_without_stuck.csv", "without_stuck"),
+        _of_volumes("crops", "merge_crops"),
+        _of_volumes("boxes", "merge_crops"),
+        _of_volumes("sampled_datasets", "merge_crops"),
+        _of_volumes("volumes", "merge_volumes"),
+        _of_volumes("volume_patches", "merge_slices", "patches"),
+        _of_volumes("volume_duplicates", "merge_volume_duplicates", "duplicates", "duplicates"),
+        _of_volumes("volume_roc", "train_volume_filter", "roc", "roc"),
+        _of_volumes("volume_filter", "filter_volume_patches", "filter", "filter"),
+        _of_volumes("volume_curated", "curate_volumes", "curated"),
+        _of_volumes("flipbooks", "merge_flipbooks"),
+        _of_volumes("trace", "trace_patches"),
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
         _of_store("inventory", "inventory", "inventory.parquet", "list_store"),
         _of_store("store_folders", "store_folders", "folders.csv", "list_store"),

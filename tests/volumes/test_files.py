@@ -1,0 +1,143 @@
+"""Volumes of all kinds are read right, or a sentence says why not."""
+
+from pathlib import Path
+
+import mrcfile
+import nrrd
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.volumes.convert import as_bytes, axes_to_cut
+from ifcb_abundance.volumes.files import NoVolumeError, find_volumes, open_volume
+from ifcb_abundance.volumes.nrrd_file import write_nrrd
+from tests.volumes.made import made, recorded, truth
+
+RAMP = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)
+
+
+def voxels(path: Path, scaling: str = "type") -> NDArray[np.uint8]:
+    slices, *_ = as_bytes(open_volume(path).blocks, scaling)
+    return np.concatenate(list(slices()))
+
+
+@recorded
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("nrrd_uint8.nrrd", "nrrd_sitk.nrrd", "nrrd_uint16.nrrd"),
+        *("mrc_int8.mrc", "mrc_uint16.mrc", "tif_imagej.tif", "tif_ome.ome.tif"),
+    ],
+)
+def test_recorded_volumes(name: str) -> None:
+    path = made() / "files" / name
+    volume = open_volume(path)
+    assert volume.voxel_nm == (40, 8, 4)
+    np.testing.assert_array_equal(voxels(path), truth())
+
+
+@recorded
+def test_int16_and_floats() -> None:
+    """int16 is scaled by the range of its type, floats by their own."""
+    of_type = voxels(made() / "files" / "mrc_int16.mrc")
+    with mrcfile.open(made() / "files" / "mrc_int16.mrc") as file:
+        expected = np.rint((file.data.astype(float) + 32768) * 255 / 65535)
+    np.testing.assert_array_equal(of_type, expected)
+    with mrcfile.open(made() / "files" / "mrc_float32.mrc") as file:
+        stored = file.data.astype(float)
+    expected = np.rint((stored - stored.min()) * 255 / (stored.max() - stored.min()))
+    np.testing.assert_array_equal(voxels(made() / "files" / "mrc_float32.mrc"), expected)
+
+
+@recorded
+@pytest.mark.parametrize("name", ["grey_ffv1.avi", "grey_raw.avi", "my_video_ffv1.avi", "mpeg4.mp4"])
+def test_recorded_videos(name: str) -> None:
+    with np.load(made() / "videos" / "frames.npz") as arrays:
+        frames = arrays["frames"].astype(int)
+    apart = np.abs(voxels(made() / "videos" / name).astype(int) - frames)
+    assert apart.max() <= (12 if name == "mpeg4.mp4" else 0)
+
+
+@recorded
+def test_names_of_videos_say_that_they_are_some() -> None:
+    found, passed = find_volumes([str(made() / "videos")])
+    assert set(found) == {"grey_ffv1_video", "grey_raw_video", "my_video_ffv1", "mpeg4_video", "cut_video"}
+    assert passed == ["frames.npz"]
+
+
+def test_a_volume_that_is_written_is_read_by_others(tmp_path: Path) -> None:
+    for packed in (False, True):
+        write_nrrd(tmp_path / "v.nrrd", [RAMP[:3], RAMP[3:]], (4, 6, 8), (40, 8.5, 4), (-200, 0, 120), packed)
+        array, header = nrrd.read(str(tmp_path / "v.nrrd"), index_order="C")
+        np.testing.assert_array_equal(array, RAMP)
+        np.testing.assert_array_equal(header["space directions"], np.diag([4, 8.5, 40]))
+        np.testing.assert_array_equal(header["space origin"], [120, 0, -200])
+        volume = open_volume(tmp_path / "v.nrrd")
+        assert (volume.voxel_nm, volume.origin_nm) == ((40, 8.5, 4), (-200, 0, 120))
+
+
+def test_spacings_and_units_of_nrrd(tmp_path: Path) -> None:
+    nrrd.write(str(tmp_path / "v.nrrd"), RAMP, {"spacings": [0.04, 0.008, 0.004], "units": ["um"] * 3}, index_order="C")
+    assert open_volume(tmp_path / "v.nrrd").voxel_nm == pytest.approx((4, 8, 40))  # x is written first
+
+
+def test_colours_are_made_grey_by_luma(tmp_path: Path) -> None:
+    stack = np.zeros((2, 3, 4, 3), np.uint8)
+    stack[..., 0], stack[..., 1], stack[..., 2] = 200, 100, 50
+    tifffile.imwrite(tmp_path / "v.tif", stack, photometric="rgb", metadata={"axes": "ZYXS"})
+    # (19595 * 200 + 38470 * 100 + 7471 * 50) / 65536 = 124.2
+    assert set(voxels(tmp_path / "v.tif").ravel()) == {124}
+
+
+def test_the_first_of_several_channels_is_used_and_said(tmp_path: Path) -> None:
+    stack = np.stack([RAMP, 255 - RAMP], axis=1)  # z, c, y, x
+    tifffile.imwrite(tmp_path / "v.tif", stack, imagej=True, metadata={"axes": "ZCYX", "spacing": 2, "unit": "um"})
+    assert open_volume(tmp_path / "v.tif").notes == ("the first of 2 along axis C",)
+    np.testing.assert_array_equal(voxels(tmp_path / "v.tif"), RAMP)
+
+
+def test_range_stretches_the_whole_volume_by_one_rule(tmp_path: Path) -> None:
+    stack = np.array([[[10, 20]], [[30, 60]]], np.uint8)
+    write_nrrd(tmp_path / "v.nrrd", [stack], (2, 1, 2), (1, 1, 1), (0, 0, 0))
+    # (v - 10) * 255 / 50
+    assert voxels(tmp_path / "v.nrrd", "range").ravel().tolist() == [0, 51, 102, 255]
+
+
+@recorded
+@pytest.mark.parametrize(
+    ("name", "says"), [("cut_off.nrrd", "cannot be read as .nrrd"), ("cut_short.mrc", "is truncated")]
+)
+def test_files_that_break_off(name: str, says: str) -> None:
+    with pytest.raises(NoVolumeError, match=says):
+        open_volume(made() / "files" / name)
+
+
+def test_files_that_are_no_volumes(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "flat.tif", RAMP[0])
+    (tmp_path / "text.mrc").write_text("no volume" * 200)
+    (tmp_path / "empty.nrrd").write_bytes(b"")
+    (tmp_path / "brain.nii.gz").write_bytes(b"")
+    nrrd.write(str(tmp_path / "flat.nrrd"), RAMP[0], index_order="C")
+    says = {
+        "flat.tif": "an image, not a volume",
+        "text.mrc": "cannot be read as .mrc",
+        "empty.nrrd": "cannot be read as .nrrd",
+        "flat.nrrd": "an image of 2 dimensions",
+    }
+    for name, words in says.items():
+        with pytest.raises(NoVolumeError, match=words):
+            open_volume(tmp_path / name)
+    with pytest.raises(ConfigError, match=r"flat\.nrrd and .*flat\.tif are both called 'flat'"):
+        find_volumes([str(tmp_path)])
+    with pytest.raises(ConfigError, match="cannot be listed"):
+        find_volumes([str(tmp_path / "none")])
+
+
+def test_axes_of_anisotropic_volumes() -> None:
+    """|x - z| / x above 0.25: for x = 8 nm that is below 6 or above 10 nm."""
+    assert axes_to_cut([0, 1, 2], (10, 8, 8), 0.25, False) == [0, 1, 2]
+    assert axes_to_cut([0, 1, 2], (10.1, 8, 8), 0.25, False) == [0]
+    assert axes_to_cut([2, 1], (40, 8, 4), 0.25, False) == []
+    assert axes_to_cut([2, 0], None, 0.25, True) == [0]

@@ -1,0 +1,182 @@
+"""Crops lie where they say, and the same seed takes the same ones."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from numpy.typing import NDArray
+
+from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.stores.places import ArrayError
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.volumes.dataset_list import Dataset, read_datasets
+from ifcb_abundance.volumes.files import open_volume
+from ifcb_abundance.volumes.names import parse_crop
+from ifcb_abundance.volumes.sample import choose_boxes, open_scale, sample_volume
+from tests.volumes.made import LIST, made, recorded
+
+
+def boxes(folder: Path, dataset: Dataset, max_bytes: int = 10**9, filled: float = 0.7, seed: int = 1) -> Any:
+    open_scale.cache_clear()
+    choose_boxes(dataset, max_bytes, filled, seed, (folder / "boxes.csv", folder / "dataset.csv"))
+    return table_files.read("boxes", folder / "boxes.csv")
+
+
+def crop(folder: Path, dataset: Dataset, name: str) -> tuple[NDArray[np.uint8], Any]:
+    """The voxels of a crop, and what its header says of its place: origin and voxel, z, y, x, nm."""
+    place = parse_crop(name)
+    assert place
+    sample_volume(dataset, place, 1.0, folder / "dataset.csv", (folder / "crop.nrrd", folder / "row.csv"))
+    volume = open_volume(folder / "crop.nrrd")
+    return np.concatenate(list(volume.blocks())), (volume.origin_nm, volume.voxel_nm)
+
+
+@recorded
+@pytest.mark.parametrize("mip", [0, 1, 2, 3])
+@pytest.mark.parametrize("name", ["ome_0.4.zarr", "ome_0.5.zarr"])
+def test_a_crop_is_the_same_box_in_nm_as_another_reader_has(tmp_path: Path, name: str, mip: int) -> None:
+    """Voxels are 40 x 8 x 4 nm at scale 0; the array begins at 200, 96, 120 nm at each scale."""
+    dataset = Dataset(2, "made", str(made() / name), mip, crop_size=5)
+    taken = boxes(tmp_path, dataset, max_bytes=8 * 5**3)
+    taken = taken[taken["status"] == "taken"]
+    array = np.asarray(zarr.open(str(made() / name / str(mip)), mode="r"))
+    if mip == 3:  # 3 x 5 x 7 voxels: a box of 5 is thinner than 5 along z
+        assert taken.empty
+        return
+    for entry in taken["crop"]:
+        pixels, (origin, voxel) = crop(tmp_path, dataset, entry)
+        size = np.array([40, 8, 4]) * 2**mip
+        assert voxel == tuple(size)
+        first = (np.array(origin) - [200, 96, 120]) / size
+        assert (first == first.astype(int)).all()
+        z, y, x = first.astype(int)
+        np.testing.assert_array_equal(pixels, array[z : z + 5, y : y + 5, x : x + 5])
+        # Absolute voxels are counted from 0 nm; at scale 1 the array begins within voxel 2 along z.
+        place = parse_crop(entry)
+        assert place
+        expected = np.floor(np.array([200, 96, 120]) / size) + first
+        assert [place.z0, place.y0, place.x0] == list(expected)
+
+
+@recorded
+def test_n5_and_precomputed_are_cropped_likewise(tmp_path: Path) -> None:
+    """The n5 pyramid begins at 0; precomputed has voxel offsets of its own at each scale (160, 96, 120 nm at 1)."""
+    array = np.asarray(zarr.open(str(made() / "ome_0.4.zarr" / "1"), mode="r"))
+    for url, origin in (("pyramid.n5/em", (0, 0, 0)), ("image.precomputed", (160, 96, 120))):
+        dataset = Dataset(2, "made", str(made() / url), 1, crop_size=9)
+        names = boxes(tmp_path, dataset)["crop"]
+        pixels, place = crop(tmp_path, dataset, names[0])
+        np.testing.assert_array_equal(pixels, array[:9, :9, :9])
+        assert place == (origin, (80, 16, 8))
+
+
+def padded(folder: Path) -> Dataset:
+    """A pyramid of two scales, 16 x 16 x 32 voxels of 10 nm; the right half is padding, 0, but for one voxel in 8."""
+    volume = np.zeros((16, 16, 32), np.uint16)
+    volume[..., :16] = 1000 + np.arange(16, dtype=np.uint16)
+    volume[::2, ::2, 16::2] = 500
+    group = zarr.open_group(str(folder / "padded.zarr"), mode="w", zarr_format=2)
+    for number, values in enumerate((volume, volume[::2, ::2, ::2])):
+        array = group.create_array(str(number), shape=values.shape, chunks=(8, 8, 8), dtype="uint16")
+        array[:] = values
+    scales = [
+        {"path": str(number), "coordinateTransformations": [{"type": "scale", "scale": [10 * 2**number] * 3}]}
+        for number in (0, 1)
+    ]
+    axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": scales}]
+    return Dataset(2, "padded", str(folder / "padded.zarr"), 0, crop_size=8, padding_value=500)
+
+
+def test_boxes_of_padding_are_left_out_and_all_crops_get_one_range(tmp_path: Path) -> None:
+    """Every second voxel is scale 1: on the left all differ from the padding, on the right none."""
+    dataset = padded(tmp_path)
+    rows = boxes(tmp_path, dataset)
+    left = rows["x1"] <= 16
+    assert list(rows["filled"]) == [1.0 if each else 0.0 for each in left]
+    assert set(rows.loc[left, "status"]) == {"taken"}
+    assert set(rows.loc[~left, "reason"]) == {"less than 0.7 of it is no padding"}
+    (said,) = table_files.read("sampled_datasets", tmp_path / "dataset.csv").to_dict("records")
+    assert (said["low"], said["high"], said["judged_scale"]) == (500, 1014, 1)
+    pixels, _ = crop(tmp_path, dataset, rows.loc[left, "crop"].iloc[0])
+    # 1000 to 1007 along x, by the range 500 to 1014 of the dataset and not by its own.
+    np.testing.assert_array_equal(pixels[0, 0], np.rint((1000 + np.arange(8) - 500) * 255 / 514))
+    right = rows.loc[~left, "crop"].iloc[0]
+    pixels, _ = crop(tmp_path, dataset, right)
+    assert pixels.min() == 0  # scale 0 has zeros that scale 1 lacks
+
+
+def test_the_seed_takes_the_first_by_their_checksums(tmp_path: Path) -> None:
+    dataset = padded(tmp_path)
+    for seed in (1, 2):
+        rows = boxes(tmp_path, dataset, max_bytes=3 * 8**3 + 7, filled=0, seed=seed)
+        by_hand = sorted(rows["crop"], key=lambda name, seed=seed: sha256(f"{seed}/{name}".encode()).hexdigest())[:3]
+        assert set(rows.loc[rows["status"] == "taken", "crop"]) == set(by_hand)
+
+
+def test_a_dataset_that_is_wanted_whole(tmp_path: Path) -> None:
+    dataset = padded(tmp_path)
+    whole = Dataset(7, "padded", dataset.url, 1, crop=False, invert=True)
+    (row,) = boxes(tmp_path, whole).to_dict("records")
+    assert row["crop"] == "padded_s1-ROI-x0-16_y0-8_z0-8"
+    plain, _ = crop(tmp_path, Dataset(7, "padded", dataset.url, 1, crop=False), row["crop"])
+    inverted, _ = crop(tmp_path, whole, row["crop"])
+    np.testing.assert_array_equal(inverted, 255 - plain)
+    with pytest.raises(ArrayError, match=r"line 7: padded is wanted whole and has 1,024 voxels, more than .*1,023"):
+        boxes(tmp_path, whole, max_bytes=1023)
+
+
+@recorded
+def test_a_local_file_is_cropped_where_it_lies(tmp_path: Path) -> None:
+    dataset = Dataset(2, "made", str(made() / "files" / "mrc_int8.mrc"), crop_size=16)
+    rows = boxes(tmp_path, dataset)
+    # 18 x 40 x 52 voxels that begin at voxel 5, 12, 30.
+    assert rows["crop"][0] == "made_s0-ROI-x30-46_y12-28_z5-21"
+    thin = rows["reason"] == "thinner than 5 voxels"
+    assert (thin == ((rows["z1"] - rows["z0"] < 5) | (rows["x1"] - rows["x0"] < 5))).all()
+    with pytest.raises(ArrayError, match="has one scale: set mip to 0"):
+        boxes(tmp_path, Dataset(2, "made", dataset.url, 1))
+
+
+@pytest.mark.skipif(not LIST.exists(), reason=f"no shared data at {LIST}")
+def test_the_list_of_the_reference_is_read_as_it_is() -> None:
+    """With its byte-order mark, TRUE and FALSE, `x` for sizes that nobody knows; counted with grep."""
+    found = read_datasets(LIST)
+    lines = LIST.read_text(encoding="utf-8-sig").splitlines()
+    assert len(found) == len(lines) - 1
+    assert sum(each.invert for each in found.values()) == 7
+    assert sum(not each.crop for each in found.values()) == 4
+    assert found["hildebrand2017"].padding_value == 250
+    assert found["jrc_ctl-id8-1_openorganelle"].voxel_nm == (3.48, 4, 4)
+    assert found["bock2011"].voxel_nm is None
+    assert found["microns_cortical_mm3"].url.startswith("precomputed://https://")
+
+
+def test_rows_that_cannot_be_used_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "download_url,volume_name,mip,crop,voxel_x,colour\n"
+        "s3://a/b,good,1,TRUE,4,red\n,empty,0,TRUE,4,\ns3://a/c,bad,one,TRUE,4,\ns3://a/d,odd,0,maybe,4,\n"
+        "s3://a/e,good,0,TRUE,4,\ns3://a/f,a/b,0,TRUE,4,\ns3://a/g,thin,0,TRUE,-4,\n"
+    )
+    assert set(read_datasets(path)) == {"good"}
+    said = [record.message.split(str(path) + ": ")[1] for record in caplog.records]
+    assert said == [
+        "line 1: the columns 'colour' are not known and not used",
+        "line 3 is not used: download_url is empty",
+        "line 4 is not used: mip is 'one' and no number",
+        "line 5 is not used: crop is 'maybe' and neither TRUE nor FALSE",
+        "line 6 is not used: volume_name 'good' is in line 2 already",
+        said[5],
+        "line 8 is not used: voxel_x is '-4' and not above 0",
+    ]
+    assert said[5].startswith("line 7 is not used: volume_name: 'a/b' cannot be the name of a volume")
+    path.write_text("download_url,volume_name\n,\n")
+    with pytest.raises(ConfigError, match="line 2 is not used: download_url is empty"):
+        read_datasets(path)
+    path.write_text("volume_name\nx\n")
+    with pytest.raises(ConfigError, match="line 1 lacks the columns 'download_url'"):
+        read_datasets(path)

@@ -1,0 +1,84 @@
+# Needs the datasets that samples.list names. Makes crops of them, on request:
+#
+#   snakemake --cores 8 crops
+
+
+checkpoint choose_boxes:
+    """Choose the boxes of a dataset that become crops."""
+    output:
+        boxes=f"{VOLUMES}/boxes/{{name}}.csv",
+        dataset=f"{VOLUMES}/datasets/{{name}}.csv",
+    log:
+        f"{LOGS}/choose_boxes/{{name}}.log",
+    wildcard_constraints:
+        name="[^/]+",
+    localrule: True
+    params:
+        version=lambda wildcards: volumes_version("sample"),
+        dataset=lambda wildcards: str(listed_datasets()[wildcards.name]),
+        choice=[CONFIG.samples.max_bytes, CONFIG.samples.filled, CONFIG.samples.seed],
+    message:
+        "Choose the crops of {wildcards.name}."
+    run:
+        from ifcb_abundance.volumes import sample
+
+        chosen = listed_datasets()[wildcards.name]
+        logged(log[0], sample.choose_boxes, chosen, *params.choice, (output.boxes, output.dataset))
+
+
+rule sample_volume:
+    """Read a crop of a dataset."""
+    input:
+        lambda wildcards: f"{VOLUMES}/datasets/{chosen_crops()[wildcards.crop][0]}.csv",
+    output:
+        crop=f"{VOLUMES}/crops/{{crop}}.nrrd",
+        row=f"{VOLUMES}/crop_rows/{{crop}}.csv",
+    log:
+        f"{LOGS}/sample_volume/{{crop}}.log",
+    wildcard_constraints:
+        crop="[^/]+",
+    localrule: True
+    resources:
+        dashboard=1,
+    params:
+        version=lambda wildcards: volumes_version("sample"),
+    message:
+        "Read the crop {wildcards.crop}."
+    run:
+        from ifcb_abundance.volumes import names, sample
+
+        dataset, filled = chosen_crops()[wildcards.crop]
+        crop = names.parse_crop(wildcards.crop)
+        outputs = (output.crop, output.row)
+        logged(log[0], sample.sample_volume, listed_datasets()[dataset], crop, filled, input[0], outputs)
+
+
+rule merge_crops:
+    """Join the rows of all crops, of all boxes that could be some, and of their datasets."""
+    input:
+        crops=of_crops("crop_rows/{crop}.csv"),
+        boxes=of_datasets("boxes/{name}.csv"),
+        datasets=of_datasets("datasets/{name}.csv"),
+    output:
+        crops=MERGED["crops"],
+        boxes=MERGED["boxes"],
+        datasets=MERGED["sampled_datasets"],
+    log:
+        f"{LOGS}/merge_crops.log",
+    localrule: True
+    message:
+        "Join the rows of all crops."
+    run:
+        from ifcb_abundance.volumes.rows import join_rows
+
+        for name, table in (("crops", "crops"), ("boxes", "boxes"), ("datasets", "sampled_datasets")):
+            logged(log[0], join_rows, table, input[name], output[name])
+
+
+rule crops:
+    """Take crops of the datasets in samples.list."""
+    input:
+        MERGED["crops"],
+    localrule: True
+    message:
+        "The crops are taken."

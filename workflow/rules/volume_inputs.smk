@@ -1,0 +1,112 @@
+# The volumes that are cut, the datasets that crops are taken from, and the inputs of both. This file has no rule.
+from functools import lru_cache
+
+VOLUMES = LAYOUT.volumes
+OF_CROPS = CONFIG.volumes.folder is None  # then the volumes are the crops of the same config
+
+
+def volumes_version(module):
+    """The version of what a module of the room makes; imported when a run asks for it."""
+    from importlib import import_module
+
+    return import_module(f"ifcb_abundance.volumes.{module}").VERSION
+
+
+@lru_cache(maxsize=1)
+def listed_volumes():
+    """The files of the volumes by name, looked up once."""
+    from ifcb_abundance.volumes.files import find_volumes
+
+    found, passed = find_volumes(CONFIG.volumes.folder)
+    if passed:
+        logger.warning(f"volumes.folder: {len(passed)} files are no volumes and are passed over, such as {passed[0]!r}")
+    return found
+
+
+@lru_cache(maxsize=1)
+def listed_datasets():
+    """The datasets of samples.list by name, read once."""
+    from ifcb_abundance.volumes.dataset_list import read_datasets
+
+    if CONFIG.samples.datasets is None:
+        raise ConfigError(
+            "samples.list is not set: crops are taken from the datasets that it lists, and volumes.folder, if it is "
+            "not set either, means these crops"
+        )
+    return read_datasets(CONFIG.samples.datasets)
+
+
+@lru_cache(maxsize=1)
+def chosen_crops():
+    """The crops that are taken, by name: the dataset, and the part of the crop that is no padding."""
+    boxes = [checkpoints.choose_boxes.get(name=name).output.boxes for name in listed_datasets()]
+    tables = [table_files.read("boxes", path, ["crop", "dataset", "filled", "status"]) for path in boxes]
+    return {
+        crop: (dataset, filled)
+        for table in tables
+        for crop, dataset, filled, status in table.itertuples(index=False)
+        if status == "taken"
+    }
+
+
+def of_datasets(pattern):
+    """The files of all datasets, as an input function. pattern: below the folder of volumes, with `{name}`."""
+    return lambda wildcards: [
+        f"{VOLUMES}/{pattern.format(name=name)}" for name in (meet_run() or sorted(listed_datasets()))
+    ]
+
+
+def of_crops(pattern):
+    """The files of all crops, likewise, with `{crop}`."""
+    return lambda wildcards: [f"{VOLUMES}/{pattern.format(crop=crop)}" for crop in sorted(chosen_crops())]
+
+
+def volume_names():
+    return sorted(chosen_crops() if OF_CROPS else listed_volumes())
+
+
+def of_volumes(pattern):
+    """The files of all volumes, likewise, with `{volume}`."""
+    return lambda wildcards: [f"{VOLUMES}/{pattern.format(volume=volume)}" for volume in volume_names()]
+
+
+def of_sources(pattern):
+    """The files of all datasets that volumes are of, likewise, with `{source}`."""
+
+    def files(wildcards):
+        from ifcb_abundance.volumes.names import dataset_of
+
+        return [f"{VOLUMES}/{pattern.format(source=source)}" for source in sorted(set(map(dataset_of, volume_names())))]
+
+    return files
+
+
+def file_of_volume(wildcards):
+    meet_run()
+    if OF_CROPS:
+        return f"{VOLUMES}/crops/{wildcards.volume}.nrrd"
+    return str(listed_volumes()[wildcards.volume])
+
+
+def identity_of_volume(wildcards):
+    """What tells a file from one that replaced it, whatever the time of either."""
+    if OF_CROPS:
+        return None
+    seen = listed_volumes()[wildcards.volume].stat()
+    return [seen.st_size, seen.st_mtime_ns]
+
+
+def volume_filter():
+    from ifcb_abundance.curation.filter import FilterOptions
+
+    options = CONFIG.volumes.filter
+    return FilterOptions(options.labels, options.model, options.weights)
+
+
+OF_VOLUME_FILTER = {
+    "version": lambda wildcards: curation_version("filter"),
+    "model": CONFIG.volumes.filter.model,
+    "labels": lambda wildcards: identity_of("labels", "volumes"),
+    "weights": lambda wildcards: identity_of("weights", "volumes") if VOLUMES_SCORED_BY_NETWORK else None,
+}
+VOLUMES_SCORED_BY_NETWORK = CONFIG.volumes.filter.model == "resnet34" and CONFIG.volumes.filter.weights is not None
