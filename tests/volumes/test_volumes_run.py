@@ -1,0 +1,192 @@
+"""Volumes through the front door: from files and arrays to kept patches and flipbooks, and all the way back."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import imagehash
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from ifcb_abundance.stores.arrays import open_array
+from ifcb_abundance.stores.boxes import exact
+from ifcb_abundance.stores.places import Place
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.volumes.files import open_volume
+from ifcb_abundance.volumes.names import parse_patch
+from ifcb_abundance.volumes.nrrd_file import write_nrrd
+from tests.checkout import Checkout
+from tests.volumes.made import made, recorded, truth
+
+pytestmark = recorded
+TARGETS = ("volumes", "flipbooks")
+
+
+def config(folder: Path, volumes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {"dataset": "em", "volumes": {"folder": str(folder), "patch_px": 16} | dict(volumes or {})}
+
+
+def array_of(path: Path) -> NDArray[np.uint8]:
+    array = open_volume(path).array
+    assert array is not None
+    return np.asarray(array)
+
+
+def table(run: Checkout, name: str) -> list[dict[str, Any]]:
+    schema = {"patches": "volume_patches", "curated": "volume_curated"}.get(name, name)
+    return table_files.read(schema, run.results("em") / "volumes" / f"{name}.csv").to_dict("records")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The recorded files, broken ones included."""
+    checkout = Checkout(tmp_path_factory.mktemp("run") / "checkout")
+    checkout.run(config(made() / "files"), *TARGETS)
+    return checkout
+
+
+def test_each_file_becomes_the_same_bytes_with_its_place(run: Checkout) -> None:
+    rows = {row["volume"]: row for row in table(run, "volumes")}
+    assert {name for name, row in rows.items() if row["problem"]} == {"cut_off", "cut_short"}
+    same = ["nrrd_uint8", "nrrd_sitk", "nrrd_uint16", "mrc_int8", "mrc_uint16", "tif_imagej", "tif_ome"]
+    for name in same:
+        volume = open_volume(run.results("em") / "volumes" / "bytes" / f"{name}.nrrd")
+        np.testing.assert_array_equal(volume.array, truth())
+        assert volume.voxel_nm == (40, 8, 4)
+        assert volume.origin_nm == ((0, 0, 0) if name.startswith("tif") else (200, 96, 120))
+        assert rows[name]["axes"] == "0"
+    assert (rows["nrrd_isotropic"]["axes"], rows["nrrd_just_anisotropic"]["axes"]) == ("0 1 2", "0")
+
+
+def test_each_patch_is_where_its_name_says(run: Checkout) -> None:
+    volume = array_of(run.results("em") / "volumes" / "bytes" / "nrrd_isotropic.nrrd")
+    own = [row for row in table(run, "patches") if row["volume"] == "nrrd_isotropic"]
+    # 18 / 16 rounds to one tile; the last slice is cut.
+    assert len(own) == 3 * 18
+    kept = run.results("em") / "volumes" / "kept" / "nrrd_isotropic"
+    n_kept = 0
+    for row in own:
+        patch = parse_patch(row["patch"])
+        pixels = np.take(volume, patch.slice, axis=patch.axis)[patch.y0 : patch.y1, patch.x0 : patch.x1]
+        resized = Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR)
+        assert row["hash"] == str(imagehash.dhash(resized))
+        path = kept / f"{row['patch']}.tiff"
+        if path.exists():
+            n_kept += 1
+            np.testing.assert_array_equal(tifffile.imread(path), pixels)
+    status = {row["patch"]: row["status"] for row in table(run, "curated") if row["volume"] == "nrrd_isotropic"}
+    assert n_kept == sum(each == "kept" for each in status.values())
+    assert n_kept == len(list(kept.glob("*.tiff")))
+
+
+def test_the_centre_of_a_flipbook_is_its_patch(run: Checkout) -> None:
+    """Over three axes, and at both ends: the first flipbook begins at slice 0, the last ends at the last slice."""
+    folder = run.results("em") / "volumes"
+    volume = array_of(folder / "bytes" / "nrrd_isotropic.nrrd")
+    rows = [row for row in table(run, "flipbooks") if row["patch"].startswith("nrrd_isotropic")]
+    for row in rows:
+        patch = parse_patch(row["patch"])
+        assert row["status"] == ("made" if 2 <= patch.slice <= 15 else "no_context")
+        if row["status"] == "no_context":
+            continue
+        path = folder / "flipbooks" / "nrrd_isotropic" / f"{row['flipbook']}.tif"
+        with tifffile.TiffFile(path) as file:
+            stack = file.asarray()
+            assert file.imagej_metadata
+            depth = file.imagej_metadata["spacing"]
+        assert depth == pytest.approx({0: 0.010, 1: 0.008, 2: 0.008}[patch.axis])  # um
+        assert stack.shape[0] == 5
+        expected = np.take(volume, range(patch.slice - 2, patch.slice + 3), axis=patch.axis)
+        expected = np.moveaxis(expected, patch.axis, 0)[:, patch.y0 : patch.y1, patch.x0 : patch.x1]
+        np.testing.assert_array_equal(stack, expected)
+    made_at = {(parse_patch(row["patch"]).axis, row["first"]) for row in rows if row["status"] == "made"}
+    assert {axis for axis, _ in made_at} == {0, 1, 2}
+
+
+def test_a_new_volume_leaves_the_others_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    shutil.copy(made() / "files" / "nrrd_isotropic.nrrd", folder)
+    run = Checkout(tmp_path / "checkout")
+    run.run(config(folder), "volumes")
+    own = run.results("em") / "volumes"
+    before = {path: path.stat().st_mtime_ns for path in own.rglob("nrrd_isotropic*")}
+    noise = np.random.default_rng(3).integers(0, 256, (6, 20, 20), np.uint8)
+    write_nrrd(folder / "a b.c.nrrd", [noise], (6, 20, 20), (10, 10, 10), (0, 0, 0))
+    write_nrrd(folder / "odd-LOC-0_1.nrrd", [255 - noise], (6, 20, 20), (10, 10, 10), (0, 0, 0))
+    printed = run.run(config(folder), "volumes")
+    assert {path: path.stat().st_mtime_ns for path in before if path.parent.name in ("bytes", "patches")} == {
+        path: time for path, time in before.items() if path.parent.name in ("bytes", "patches")
+    }
+    assert {row["volume"] for row in table(run, "volumes")} == {"nrrd_isotropic", "a b.c", "odd-LOC-0_1"}
+    assert "Nothing to be done" in run.run(config(folder), "volumes"), printed
+
+
+def test_crops_are_traced_back_to_the_array(tmp_path: Path) -> None:
+    """A kept patch of a crop is the box in nm of the array that `trace.csv` names; the same with 1 core."""
+    (tmp_path / "list.csv").write_text(
+        "download_url,volume_name,mip,crop_size\n"
+        f"{made() / 'ome_0.5.zarr'},ome,0,12\nprecomputed://{made() / 'image.precomputed'},pre,1,8\n"
+    )
+    asked = {
+        "dataset": "em",
+        "samples": {"list": str(tmp_path / "list.csv"), "max_bytes": 3 * 12**3},
+        "volumes": {"patch_px": 16, "anisotropy": 100},
+    }
+    results = []
+    for cores in ("8", "1"):
+        run = Checkout(tmp_path / cores)
+        run.run(asked, "crops", "volumes", "--cores", cores)
+        results.append(run.files("em"))
+    assert results[0] == results[1]
+    assert sum(row["dataset"] == "ome" for row in table(run, "crops")) == 3
+    rows = table(run, "trace")
+    axes = set()
+    for row in rows:
+        array = open_array(Place(row["url"]), int(row["scale"]))
+        begin, end = ([row[f"{axis}{side}_nm"] for axis in "zyx"] for side in (0, 1))
+        box = array.grid.touched(exact(begin), exact(end))
+        patch = parse_patch(row["patch"])
+        pixels = np.moveaxis(array.read(box), patch.axis, 0)[0]
+        dataset = patch.volume.split("-ROI-")[0]
+        path = run.results("em") / "volumes" / "kept" / dataset / f"{row['patch']}.tiff"
+        np.testing.assert_array_equal(tifffile.imread(path), pixels)
+        axes.add((dataset, patch.axis))
+    assert axes == {(dataset, axis) for dataset in ("ome_s0", "pre_s1") for axis in (0, 1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("volumes", "says"),
+    [
+        ({"folder": "nowhere"}, "volumes.folder: nowhere cannot be listed"),
+        ({"flipbooks": {"slices": 4}}, "volumes.flipbooks.slices: 4 cannot be used. Accepted: an odd whole number"),
+        ({"folder": None}, "samples.list is not set"),
+    ],
+)
+def test_bad_input_is_a_sentence(checkout: Checkout, volumes: dict[str, Any], says: str) -> None:
+    printed = checkout.run(config(made() / "files", volumes), *TARGETS, fails=True)
+    assert says in printed
+    assert "Traceback" not in printed
+    assert not (checkout.results("em") / "volumes").exists()
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment(tmp_path: Path, run: Checkout) -> None:
+    checkout = Checkout(tmp_path / "checkout")
+    for moment in range(6):
+        process = checkout.start(config(made() / "files"), *TARGETS, start_new_session=True)
+        time.sleep(2 + 0.7 * moment)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        if any((checkout.folder / ".snakemake" / "locks").glob("*.lock")):
+            checkout.run(config(made() / "files"), "--unlock")
+    checkout.run(config(made() / "files"), *TARGETS, "--rerun-incomplete")
+    assert checkout.files("em") == run.files("em")
