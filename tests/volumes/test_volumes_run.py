@@ -165,7 +165,7 @@ def test_crops_are_traced_back_to_the_array(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("volumes", "says"),
     [
-        ({"folder": "nowhere"}, "volumes.folder: nowhere cannot be listed"),
+        ({"folder": "nowhere"}, "volumes.folder: 'nowhere' cannot be used: there is no such folder"),
         ({"flipbooks": {"slices": 4}}, "volumes.flipbooks.slices: 4 cannot be used. Accepted: an odd whole number"),
         ({"folder": None}, "samples.list is not set"),
     ],

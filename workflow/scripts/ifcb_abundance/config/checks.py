@@ -22,7 +22,7 @@ _ADDRESS = re.compile(
 
 def faults(config: Config) -> Iterator[str]:
     """All faults of a config whose keys are right one by one."""
-    for check in (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard, _curation):
+    for check in (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard, _curation, _volume_files):
         yield from check(config)
     yield from stores.faults(config.arrays, config.graphs)
 
@@ -180,6 +180,26 @@ def _curation(config: Config) -> Iterator[str]:
     total = fractions.train + fractions.val + fractions.test
     if abs(total - 1) > 1e-6:
         yield f"training_set.fractions: they add up to {total:g}. Accepted: train, val and test that add up to 1"
+
+
+def _volume_files(config: Config) -> Iterator[str]:
+    """What the sections of volumes ask of the disk."""
+    volumes = config.volumes
+    for folder in volumes.folder or ():
+        if not Path(folder).is_dir():
+            yield _not_there("volumes.folder", folder, "folder")
+    files = {
+        "volumes.filter.labels": volumes.filter.labels,
+        "volumes.filter.weights": volumes.filter.weights,
+        "volumes.flipbooks.of": None if volumes.flipbooks.of == "kept" else volumes.flipbooks.of,
+        "samples.list": config.samples.datasets,
+    }
+    yield from (_not_there(key, path, "file") for key, path in files.items() if path and not Path(path).is_file())
+    if volumes.filter.model == "resnet34" and volumes.filter.weights is None:
+        yield (
+            "volumes.filter.weights: null (not set), but needed by volumes.filter.model: resnet34. "
+            f"Accepted: {accepted('volumes.filter.weights')}"
+        )
 
 
 def _not_there(key: str, path: str, kind: str) -> str:

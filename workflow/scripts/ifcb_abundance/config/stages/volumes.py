@@ -57,7 +57,7 @@ class VolumeFilter(Section):
 class Flipbooks(Section):
     """Patches with the slices around them."""
 
-    slices: Annotated[int, AfterValidator(_odd)] = key(
+    slices: Annotated[int, AfterValidator(_odd), Field(json_schema_extra={"not": {"multipleOf": 2}})] = key(
         5, "an odd whole number from 1 to 999: slices of a flipbook; the patch is the centre one", ge=1, le=999
     )
     of: FilePath = key("kept", "'kept' or the path of a CSV file with the column patch: which patches get a flipbook")
