@@ -1,0 +1,218 @@
+"""Curation through the front door: of a folder, and of the images of bins."""
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.checkout import Checkout
+from tests.curation.data import SHARED, needs_shared, particle, rows_of, save
+
+
+def fill(folder: Path, reverse: bool = False) -> None:
+    """A folder of images in groups: copies of two particles, single ones, and what cannot be used."""
+    pictures = {f"day 1/{i}.png": particle(i) for i in range(5)}
+    pictures |= {
+        "day 1/again.png": particle(1, at=(1, 1)),
+        "deep/er/1.png": particle(1, at=(2, 0)),
+        "top.png": particle(9),
+    }
+    pictures |= {"one/dot.png": np.full((1, 1), 7, np.uint8)}
+    for name, pixels in sorted(pictures.items(), reverse=reverse):
+        save(folder / name, pixels)
+    (folder / "deep" / "er" / "broken.png").write_bytes(b"no image")
+    (folder / "nothing").mkdir()
+    save(folder.parent / "elsewhere" / "x.png", particle(20))
+    (folder / "one" / "out.png").symlink_to("../../elsewhere/x.png")
+    (folder / "one" / "out").symlink_to("../../elsewhere")
+    (folder / "one" / "lost.png").symlink_to("gone.png")
+
+
+def config(folder: Path, **curation: Any) -> dict[str, Any]:
+    return {"dataset": "mine", "curation": {"folder": str(folder), **curation}}
+
+
+def table(run: Checkout, name: str, dataset: str = "mine") -> pd.DataFrame:
+    return pd.read_csv(run.results(dataset) / "curation" / f"{name}.csv", keep_default_na=False)
+
+
+@pytest.fixture(scope="module")
+def folder_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, Path, str]:
+    top = tmp_path_factory.mktemp("curation")
+    fill(top / "images")
+    run = Checkout(top / "run")
+    return run, top / "images", run.run(config(top / "images"), "curation")
+
+
+def test_each_image_of_a_folder_has_a_row_and_a_group(folder_run: tuple[Checkout, Path, str]) -> None:
+    run, folder, printed = folder_run
+    rows = table(run, "cleaning").set_index("image")
+    assert len(rows) == 13
+    assert rows.loc["top.png", "group"] == "."
+    assert rows.loc["deep/er/1.png", "group"] == "deep/er"
+    problems = rows.loc[rows["problem"] != "", "problem"].to_dict()
+    assert problems == {
+        "deep/er/broken.png": "no image that can be read",
+        "one/lost.png": "cannot be read (No such file or directory)",
+        "one/out": "a link that leads out of the folder",
+        "one/out.png": "a link that leads out of the folder",
+    }
+    assert "1 subfolder without any image: 'nothing'" in printed
+    assert "4 of 13 images are refused" in printed
+    with zipfile.ZipFile(run.results("mine") / "curation" / "clean" / "deep__er.zip") as archive:
+        assert archive.namelist() == ["deep__er__1.png.png"]
+        assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
+        with Image.open(io.BytesIO(archive.read("deep__er__1.png.png"))) as image:
+            assert image.mode == "L"
+            assert (np.asarray(image) == particle(1, at=(2, 0))).all()
+    assert (folder / "deep" / "er" / "broken.png").read_bytes() == b"no image"
+
+
+def test_copies_are_found_over_groups_and_the_rest_is_kept(folder_run: tuple[Checkout, Path, str]) -> None:
+    run, _, _ = folder_run
+    rows = table(run, "curated").set_index("patch")
+    assert rows["status"].value_counts().to_dict() == {"kept": 7, "refused": 4, "duplicate": 2}
+    of_one = rows.loc[["day 1/1.png", "day 1/again.png", "deep/er/1.png"]]
+    kept = of_one.index[of_one["status"] == "kept"]
+    assert len(kept) == 1
+    assert of_one.loc[of_one["status"] == "duplicate", "reason"].str.startswith(f"a copy of {kept[0]}: ").all()
+    zips = {
+        path.name: zipfile.ZipFile(path).namelist()
+        for path in (run.results("mine") / "curation" / "kept").glob("*.zip")
+    }
+    assert sum(map(len, zips.values())) == 7
+    assert zips["..zip"] == ["top.png.png"]
+    issues = table(run, "issues").set_index("patch")
+    assert (issues.loc[of_one.index, "is_near_duplicate_issue"] == 1).all()
+    assert issues["is_near_duplicate_issue"].sum() == 3
+    assert (issues.loc["one/dot.png", ["is_low_information_issue", "is_blurry_issue"]] == 1).all()
+    distance = table(run, "distance").set_index(["rule", "distance"])
+    assert distance.loc[("confirmed", 8), "precision"] == 1
+    assert distance.loc[("hash", 16), "recall"] >= distance.loc[("hash", 0), "recall"]
+    assert not (run.results("mine") / "catalog.csv").exists()
+
+
+def test_order_and_cores_change_no_byte_and_a_new_group_is_cleaned_alone(
+    folder_run: tuple[Checkout, Path, str], tmp_path: Path
+) -> None:
+    run, _, _ = folder_run
+    other = Checkout(tmp_path / "other")
+    fill(tmp_path / "images", reverse=True)
+    other.run(config(tmp_path / "images"), "curation", "--cores", "1")
+    assert other.files("mine") == run.files("mine")
+    before = other.stamps()
+    save(tmp_path / "images" / "new" / "1.png", particle(2, at=(1, 0)))
+    os.utime(tmp_path / "images" / "top.png")  # a file that was touched may be another
+    printed = other.run(config(tmp_path / "images"), "curation")
+    made = {path for path, stamp in other.stamps().items() if before.get(path) != stamp}
+    of_groups = {path.split("curation/")[1] for path in made if "/cleaning/" in path or "/patches/" in path}
+    assert of_groups == {f"{part}/{group}.csv" for part in ("cleaning", "patches") for group in (".", "new")}
+    assert table(other, "curated").set_index("patch").loc[["day 1/2.png", "new/1.png"], "status"].nunique() == 2
+    assert "groups of images cleaned: 2 of 2 done" in printed
+
+
+def test_a_folder_without_an_image_fails(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "empty" / "sub").mkdir(parents=True)
+    for what, folder in (("holds no image", "empty"), ("no such folder", "gone")):
+        printed = checkout.run(config(tmp_path / folder), "curation", fails=True)
+        assert what in printed
+        assert "Traceback" not in printed
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "x.png").write_bytes(b"")
+    (tmp_path / "bad" / "notes.txt").write_text("no image")
+    printed = checkout.run(config(tmp_path / "bad"), "curation", fails=True)
+    assert "none of 2 images can be used: notes.txt: no image that can be read; x.png: no bytes" in printed
+    assert "Traceback" not in printed
+    clash = tmp_path / "clash"
+    save(clash / "a" / "b" / "1.png", particle(1))
+    save(clash / "a__b" / "1.png", particle(2))
+    printed = checkout.run(config(clash), "curation", fails=True)
+    assert "the subfolders 'a/b', 'a__b' would both be written to a__b.zip" in printed
+
+
+# --- bins ---
+
+
+@pytest.fixture(scope="module")
+def bins_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, dict[str, bytes]]:
+    """A run of the main job, and then of curation. Also what was there before it."""
+    top = tmp_path_factory.mktemp("stuck")
+    with zipfile.ZipFile(SHARED / "stuck.zip") as archive:
+        archive.extractall(top)
+    run = Checkout(top / "run")
+    source = {"dataset": "own", "source": {"kind": "directory", "path": str(top / "stuck")}}
+    run.run(source)
+    before = run.files("own")
+    run.run(source, "curation", "without_stuck")
+    return run, before
+
+
+@needs_shared
+def test_stuck_particles_are_found_exactly(bins_run: tuple[Checkout, dict[str, bytes]]) -> None:
+    run, _ = bins_run
+    truth = pd.DataFrame(rows_of("stuck_truth.csv"))
+    stuck = table(run, "stuck", "own")
+    assert set(stuck["roi"]) == set(truth.loc[truth["stuck"] == "1", "roi"])
+    merged = stuck.merge(truth, on=["roi", "bin"])
+    assert merged.groupby("particle")["what"].nunique().max() == 1
+    assert merged.groupby("what")[["n_images", "n_bins"]].first().to_dict("index") == {
+        "A": {"n_images": 6, "n_bins": 5},
+        "D": {"n_images": 4, "n_bins": 1},
+    }
+    curated = table(run, "curated", "own").set_index("patch")
+    assert set(curated.index) == set(truth["roi"])
+    assert set(curated.index[curated["status"] == "stuck"]) == set(stuck["roi"])
+
+
+@needs_shared
+def test_abundance_without_stuck_particles(bins_run: tuple[Checkout, dict[str, bytes]]) -> None:
+    run, before = bins_run
+    truth = pd.DataFrame(rows_of("stuck_truth.csv"))
+    found = run.table("own", "abundance_without_stuck").set_index(["date", "instrument", "class"])
+    whole = run.table("own").set_index(["date", "instrument", "class"])
+    assert list(found.index) == list(whole.index)
+    assert (found["count"] == whole["count"]).all()
+    stuck = truth[truth["stuck"] == "1"].groupby("class").size().to_dict()
+    assert found["n_stuck"].xs("IFCB10", level="instrument").droplevel("date").loc[list(stuck)].to_dict() == stuck
+    assert (found["n_stuck"].xs("IFCB11", level="instrument") == 0).all()
+    assert (found["count_without_stuck"] == found["count"] - found["n_stuck"]).all()
+    name = "objects_per_ml_without_stuck"
+    assert np.allclose(found[name] * whole["ml_analyzed_total"], found["count_without_stuck"])
+    unchanged = found["n_stuck"] == 0
+    for limit in ("low", "high"):
+        assert (found.loc[unchanged, f"{name}_{limit}"] == whole.loc[unchanged, f"objects_per_ml_{limit}"]).all()
+    after = run.files("own")
+    assert {name: after[name] for name in before} == before  # the tables of the main job stay as they are
+
+
+# --- kills ---
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(folder_run: tuple[Checkout, Path, str], tmp_path: Path) -> None:
+    run, folder, _ = folder_run
+    expected = run.files("mine")
+    other = Checkout(tmp_path / "killed")
+    rng = np.random.default_rng(3)
+    for _ in range(6):
+        started = other.start(config(folder), "curation", start_new_session=True)
+        try:
+            started.communicate(timeout=rng.uniform(1.5, 6))
+            break
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.communicate()
+            time.sleep(0.1)
+            shutil.rmtree(other.folder / ".snakemake" / "locks", ignore_errors=True)
+    other.run(config(folder), "curation")
+    assert other.files("mine") == expected
