@@ -18,9 +18,13 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from ifcb_abundance.common.errors import StateError
+
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
+# What comes back from a worker that is gone.
+GONE = (EOFError, BrokenPipeError, pickle.UnpicklingError)
 PACKAGES = Path(__file__).parents[2]
 _own = threading.local()  # of a thread: its worker
 
@@ -29,7 +33,8 @@ def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece], processes
     """Give the results of `work` on each piece, in the order of the pieces; few of them are in memory at a time.
 
     work: a function of a module, or a `partial` of one. processes: how many work at most; with one, this process does
-    it all. Raises what `work` raises. Workers are kept for later calls, so many small calls cost little.
+    it all. Raises what `work` raises, and StateError if a worker is gone. Workers are kept for later calls, so many
+    small calls cost little.
     """
     if processes <= 1:
         yield from map(work, pieces)
@@ -59,7 +64,7 @@ def _ask(work: Callable[[Piece], Result], piece: Piece) -> Result:
     worker: subprocess.Popen[bytes] | None = getattr(_own, "worker", None)
     if worker is None or worker.poll() is not None:
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGES), os.environ.get("PYTHONPATH", "")])}
-        command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
+        command = [sys.executable, "-P", "-c", f"from {__name__} import serve; serve()"]
         worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
         _own.worker = worker
     assert worker.stdin
@@ -68,8 +73,12 @@ def _ask(work: Callable[[Piece], Result], piece: Piece) -> Result:
         pickle.dump((work, piece), worker.stdin, pickle.HIGHEST_PROTOCOL)
         worker.stdin.flush()
         done, result = pickle.load(worker.stdout)
-    except (EOFError, BrokenPipeError) as error:
-        raise MemoryError("a worker process ended before its work; the machine may be short of memory") from error
+    except GONE as error:
+        _own.worker = None
+        raise StateError(
+            "A worker process was ended from outside, perhaps because the machine is short of memory. Run the same "
+            "command again, with fewer --cores"
+        ) from error
     if not done:
         raise result
     return result  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ there and knows no float64. Of PNG files with 16-bit colours Pillow gives the up
 """
 
 import io
+import logging
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,10 @@ from ifcb_abundance.curation.grey import Grey, to_grey
 
 MOST_PIXELS = 1 << 27  # of one image: in 8-bit grey 128 MB
 MOST_BYTES = 1 << 31  # of one file
+# What libraries say of single files stands in `problem`, or does not matter.
+warnings.filterwarnings("ignore", module="PIL")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BLACK_IS_HIGH = 0  # a TIFF's photometric interpretation: 0 is white
 
@@ -57,10 +62,7 @@ def read_image(body: bytes) -> StoredImage:
     if not body:
         raise NoImageError("no bytes")
     try:
-        # A library may fail in any way on a file that somebody else wrote: that is the file's problem.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _tiff(body) if body.startswith(TIFF) else _any(body)
+        return _tiff(body) if body.startswith(TIFF) else _any(body)
     except (NoImageError, StateError):
         raise
     except Image.DecompressionBombError:
@@ -69,7 +71,7 @@ def read_image(body: bytes) -> StoredImage:
         raise NoImageError("no image that can be read") from None
     except MemoryError:
         raise NoImageError("more memory needed than there is") from None
-    except Exception as error:
+    except Exception as error:  # a library may fail in any way on a file that somebody else wrote
         raise NoImageError(f"broken: {' '.join(str(error).split())[:200] or type(error).__name__}") from None
 
 
