@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ifcb_abundance.curation import duplicates, neighbours
+from ifcb_abundance.curation import duplicates, likeness, neighbours
 from ifcb_abundance.curation.duplicates import group_hashes, keep_order
 from ifcb_abundance.curation.hashes import as_numbers, steady_hash
-from ifcb_abundance.curation.likeness import Likeness, Picture, correlate, of_like_size
+from ifcb_abundance.curation.likeness import Likeness, Picture, of_like_size
 from tests.curation.data import SHARED, files_of, needs_shared, particle, pixels_of, rows_of
 
 Hashes = NDArray[np.uint64]
@@ -125,6 +125,9 @@ def test_with_confirmation_the_first_confirmed_one_is_the_exemplar(data: st.Data
 
 
 def test_correlation_over_shifts_and_sizes() -> None:
+    def correlate(one: Picture, other: Picture) -> float:
+        return likeness.correlate(one, other, 0.97)
+
     whole = Picture.of(particle(1))
     assert correlate(whole, whole) == pytest.approx(1)
     assert correlate(whole, Picture.of(particle(1, at=(2, 3)))) > 0.97  # in another box
@@ -149,12 +152,30 @@ def test_known_copies(seed: int) -> None:
     names = sorted(of)
     order = [names[i] for i in keep_order(names, seed)]
     height, width = (np.array([pixels[name].shape[axis] for name in order]) for axis in (0, 1))
-    likeness = Likeness(lambda i: pixels[order[i]], height, width, 0.97)
-    found = group_hashes(np.array([steady_hash(pixels[name]) for name in order], np.uint64), 8, likeness)
+    confirms = Likeness(lambda i: pixels[order[i]], height, width, 0.97)
+    found = group_hashes(np.array([steady_hash(pixels[name]) for name in order], np.uint64), 8, confirms)
     dropped = [(order[i], order[e]) for i, e in enumerate(found.exemplar) if e >= 0]
     superfluous = len(names) - len(set(of.values()))
     assert sum(of[one] == of[other] for one, other in dropped) >= 0.97 * len(dropped)
     assert 0.85 * superfluous <= len(dropped) <= superfluous
+
+
+def test_what_is_told_for_all_at_once_is_what_is_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    pictures = [
+        particle(seed % 12, at=(int(down), int(right)))
+        for seed, (down, right) in enumerate(rng.integers(-2, 3, (60, 2)))
+    ]
+    pictures += [np.full((60, 80), level, np.uint8) for level in (9, 9, 200)]
+    sizes = np.full(len(pictures), 60), np.full(len(pictures), 80)
+    every = np.arange(len(pictures))
+    found = []
+    for few in (0, 1000):
+        monkeypatch.setattr(likeness, "FEW", few)
+        confirms = Likeness(lambda i: pictures[i], *sizes, 0.97)
+        found.append(np.stack([confirms.all(i, every) for i in every]))
+    assert (found[0] == found[1]).all()
+    assert found[0].sum() > 100
 
 
 def test_thousands_of_empty_pictures_are_not_compared_pixel_by_pixel(monkeypatch: pytest.MonkeyPatch) -> None:

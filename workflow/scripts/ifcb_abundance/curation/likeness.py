@@ -1,12 +1,13 @@
 """Tell by their pixels whether two pictures show the same thing.
 
 Two pictures are like each other if their widths and heights differ by a quarter at most and they correlate (Pearson),
-in one of two ways, at the best of several small shifts: unscaled, both made smaller by one whole number, which finds
-the same thing in another box; and scaled to one square, which finds it larger or smaller. Both are looked at in about
-24 x 24 cells: averages over cells leave little of the noise, which otherwise keeps faint pictures apart.
+in one of two ways, at the best of several small shifts: scaled to one square, which finds the same thing larger or
+smaller; or, where that nearly suffices, unscaled, both made smaller by one whole number, which finds it in another box.
+Both are looked at in about 24 x 24 cells: averages over cells leave little of the noise, which otherwise keeps faint
+pictures apart.
 
-What is certainly not alike is told by 8 x 8 cells, without shifts. It matters where thousands of pictures share a hash,
-as empty ones do.
+Thousands of pictures may share a hash, as empty ones do. What is certainly not alike among them is told for all at
+once: by 8 x 8 cells without shifts, and then by the squares.
 """
 
 from collections import OrderedDict
@@ -21,8 +22,11 @@ SIDE = 24  # cells
 COARSE = 8
 LARGEST_RATIO = 1.25  # of widths, and of heights
 COARSE_LEAST = 0.6  # correlation of COARSE x COARSE cells; copies of any kind have more
+NEARLY = 0.06  # below the least correlation: from there on the second way is tried
 SHIFT = 1  # cells, to all sides of the place where the centres, or two corners, meet
 OVERLAP = 0.75  # of the smaller width and height that the other picture covers at least
+FEW, BLOCK = 4, 4096  # pictures that are compared one by one, and at a time
+ROUNDING = 0.002  # that the quick way to compare may be off
 AT_HAND = 50_000  # pictures in memory, of some 3 kB
 
 Floats = NDArray[np.float32]
@@ -65,15 +69,15 @@ def _factor(height: float, width: float) -> int:
     return max(1, int(-(-max(height, width) // SIDE)))
 
 
-def correlate(one: Picture, other: Picture, enough: float = 1) -> float:
+def correlate(one: Picture, other: Picture, least: float) -> float:
     """The best correlation of two pictures of like size, from -1 to 1. Two that have no contrast at all have 1.
 
-    enough: the second way is not tried if the first gives this.
+    least: the correlation that is asked for; the second way is tried only if the first nearly gives it.
     """
-    factor = _factor(max(one.height, other.height), max(one.width, other.width))
     scaled = _best(one.square, other.square)
-    if scaled >= enough:
+    if scaled >= least or scaled < least - NEARLY:
         return scaled
+    factor = _factor(max(one.height, other.height), max(one.width, other.width))
     return max(scaled, _best(one.reduced[factor], other.reduced[factor]))
 
 
@@ -106,6 +110,21 @@ def _shifts(one: int, other: int) -> range:
     return range(min(0, one - other) - SHIFT, max(0, one - other) + SHIFT + 1)
 
 
+SHIFTS = [(y, x) for y in range(-SHIFT, SHIFT + 1) for x in range(-SHIFT, SHIFT + 1)]
+
+
+def _moved(square: Floats, y: int, x: int) -> Floats:
+    """A square that is moved down by y and right by x; 0 where it leaves nothing."""
+    moved = np.zeros_like(square)
+    rows, columns = (slice(max(0, by), SIDE + min(0, by)) for by in (y, x))
+    own_rows, own_columns = (slice(max(0, -by), SIDE + min(0, -by)) for by in (y, x))
+    moved[rows, columns] = square[own_rows, own_columns]
+    return moved
+
+
+WINDOWS = np.stack([_moved(np.ones((SIDE, SIDE), np.float32), *shift).ravel() for shift in SHIFTS])
+
+
 def _pearson(one: Floats, other: Floats) -> float:
     a, b = one.ravel().astype(np.float64), other.ravel().astype(np.float64)
     a, b = a - a.mean(), b - b.mean()
@@ -130,6 +149,7 @@ class Likeness:
         self._pictures: OrderedDict[int, Picture] = OrderedDict()
         # Of all patches, since all kept ones that are near are asked for together.
         self._coarse = np.zeros((len(height), COARSE * COARSE), np.float16)
+        self._squares = np.zeros((len(height), SIDE * SIDE), np.float16)
         self._is_known = np.zeros(len(height), np.bool_)
 
     def all(self, query: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -156,8 +176,30 @@ class Likeness:
         coarse = self._coarse[query].astype(np.float32)
         others = self._coarse[kept].astype(np.float32)
         plain = ~others.any(axis=1) | ~coarse.any()  # without contrast there is nothing to tell by
-        possible: NDArray[np.int64] = kept[plain | (others @ coarse >= COARSE_LEAST)]
+        kept = kept[plain | (others @ coarse >= COARSE_LEAST)]
+        if len(kept) < FEW:
+            return kept
+        best = np.concatenate([self._scaled(query, some) for some in np.split(kept, range(BLOCK, len(kept), BLOCK))])
+        possible: NDArray[np.int64] = kept[best >= self._least - NEARLY - ROUNDING]
         return possible
+
+    def _scaled(self, query: int, others: NDArray[np.int64]) -> Floats:
+        """The correlations of the squares of a patch and others, at their best shifts, but for rounding."""
+        own = self._squares[query].astype(np.float32)
+        squares = self._squares[others].astype(np.float32)
+        n = WINDOWS.sum(axis=1)
+        # The part of the own square that meets each window of the others, in its place there.
+        moved = np.stack([_moved(own.reshape(SIDE, SIDE), *shift).ravel() for shift in SHIFTS])
+        of_own, of_others = moved.sum(axis=1), squares @ WINDOWS.T
+        spread_own = (moved * moved).sum(axis=1) - of_own**2 / n
+        spread = (squares * squares) @ WINDOWS.T - of_others**2 / n
+        common = squares @ moved.T - of_others * of_own / n
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: Floats = common / np.sqrt(spread * spread_own)
+        # Without contrast nothing can be said.
+        found[(spread < 1) | (spread_own < 1)] = 1
+        best: Floats = found.max(axis=1)
+        return best
 
     def _of_like_size(self, query: int, kept: NDArray[np.int64]) -> NDArray[np.bool_]:
         like = np.ones(len(kept), np.bool_)
@@ -175,4 +217,5 @@ class Likeness:
         if len(self._pictures) > AT_HAND:
             self._pictures.popitem(last=False)
         self._coarse[patch], self._is_known[patch] = picture.coarse, True
+        self._squares[patch] = (picture.square - picture.square.mean()).ravel()
         return picture
