@@ -13,9 +13,9 @@ import yaml
 
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.curation.splits import SPLITS, TOLERANCE
-from ifcb_abundance.curation.training_set import IMAGES, SHARDS, missed_fractions
+from ifcb_abundance.curation.splits import SPLITS, TOLERANCE, missed_fractions
 
+IMAGES, SHARDS = "imagefolder", "webdataset"  # formats
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
 UNITS = {"day": "day", "group": "group (a bin, or a subfolder)", "image": "image"}
@@ -41,10 +41,15 @@ class CardFacts:
     license: str | None
 
 
-def write_card(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, path: str | Path) -> None:
-    """Write README.md of a training set. split, classes: the tables `training_split` and `training_classes`."""
+def write_card(
+    split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, margin: tuple[int, float], path: str | Path
+) -> None:
+    """Write README.md of a training set.
+
+    split, classes: the tables `training_split` and `training_classes`. margin: of what joined images, see `leaks`.
+    """
     parts = [_front_matter(split, classes, facts), _contents(classes, facts), _left_out(split)]
-    parts += [_how(facts), _limits(split, classes, facts), _reading(facts)]
+    parts += [_how(facts, margin), _limits(split, classes, facts), _reading(facts)]
     with atomic_write(path) as unfinished:
         unfinished.write_text("\n".join(parts), encoding="utf-8")
 
@@ -93,18 +98,24 @@ def _left_out(split: pd.DataFrame) -> str:
     return f"## Left out\n\n| why | images |\n|---|--:|\n{rows}\n\n`split.csv` has a row for each, with the reason.\n"
 
 
-def _how(facts: CardFacts) -> str:
+def _how(facts: CardFacts, margin: tuple[int, float]) -> str:
     duplicates = facts.duplicates
     hashed = f"the hash `{duplicates['hash']}` differs by {duplicates['distance']} of 64 bits or fewer"
     if duplicates["confirm"] is not None:
         hashed += f" and their pixels correlate by {duplicates['confirm']} or more"
     cut = "" if facts.patch_px is None else f" Images were cut into patches of {facts.patch_px} pixels."
+    joined = "near-duplicates"
+    if any(margin):
+        joined = (
+            f"images that look alike (up to {duplicates['distance'] + margin[0]} bits, correlation from "
+            f"{duplicates['confirm'] - margin[1]:.2f})"
+        )
     return (
         "## How it was split\n\n"
         f"Two images are near-duplicates if {hashed}. Of such images one was kept (within: {duplicates['within']}, "
         f"seed {duplicates['seed']}).{cut} What is of one {UNITS[facts.split_by]} is in one split; so are units that "
-        f"near-duplicates join, whether these were kept or not (seed {facts.seed}). When all was written, the pictures "
-        "were read again and hashed: no near-duplicates are in two splits (`leaks.csv` has no row).\n"
+        f"{joined} join, directly or by way of images that were left out (seed {facts.seed}). When all was written, the "
+        "pictures were read again and hashed: no near-duplicates are in two splits (`leaks.csv` has no row).\n"
     )
 
 
@@ -112,7 +123,7 @@ def _limits(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts) -> str
     limits = [
         f"{name} has {has:.1%} of the images, and {wanted:.1%} were asked for: what must stay together is too large, "
         f"or too little of it is there (more than {TOLERANCE} off)."
-        for name, (has, wanted) in missed_fractions(split, facts.fractions).items()
+        for name, (has, wanted) in missed_fractions(split["split"], facts.fractions).items()
     ]
     for name, wanted in zip(SPLITS, facts.fractions, strict=True):
         lacking = list(classes.loc[classes[name] == 0, "label"])

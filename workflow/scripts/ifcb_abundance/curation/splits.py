@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 SPLITS = ("train", "val", "test")
 TOLERANCE = 0.05  # by which a split's fraction may miss what was asked for
@@ -150,3 +151,17 @@ def _changes(dealt: Choice, nothing: int) -> tuple[Choice, Choice, Choice]:
         split = np.concatenate([split, dealt[second]])
     useful = dealt[unit] != split
     return unit[useful], split[useful], other[useful]
+
+
+def missed_fractions(split: "pd.Series[str]", fractions: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """Return the splits that miss their fraction by more than TOLERANCE: what they have, and what was asked for.
+
+    split: of each image; empty for those that are in none.
+    """
+    there = split[split != ""].value_counts(normalize=True)
+    has = {name: float(there.get(name, 0)) for name in SPLITS}
+    return {
+        name: (has[name], wanted)
+        for name, wanted in zip(SPLITS, fractions, strict=True)
+        if abs(has[name] - wanted) > TOLERANCE
+    }

@@ -24,10 +24,14 @@ from ifcb_abundance.common.errors import WorkflowInputError, quoted
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.strict_csv import read_columns
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.curation import splits
+from ifcb_abundance.curation import leaks, splits
+from ifcb_abundance.curation.dataset_card import IMAGES, SHARDS, CardFacts, write_card
 from ifcb_abundance.curation.file_names import file_of_image, folder_of_label, key_of_image, unique
+from ifcb_abundance.curation.hashes import as_numbers
+from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
 from ifcb_abundance.curation.splits import SPLITS
 from ifcb_abundance.curation.zips import file_name, read_png
+from ifcb_abundance.scores.summary import UNCLASSIFIED
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")
@@ -35,7 +39,6 @@ log = logging.getLogger("ifcb.curation")
 VERSION = 1  # of the set's contents: raise it so that it is made anew
 SHARD_IMAGES, SHARD_BYTES = 10_000, 512 << 20  # at most in a shard
 SUMS = "SHA256SUMS"
-IMAGES, SHARDS = "imagefolder", "webdataset"  # formats
 
 
 @dataclass(frozen=True)
@@ -76,40 +79,97 @@ def read_labels(path: str | Path, images: Iterable[str]) -> dict[str, str]:
     return {image: label for image, label in labels.items() if label}
 
 
+@dataclass(frozen=True)
+class LabelSources:
+    """Where labels and days are from.
+
+    given: the path of the user's labels; None if there are none. won: the paths of the bins' tables `image_classes`.
+    ledger: the path of that table. Both are None for images of a folder: a label, and a day, is the group's name then.
+    """
+
+    given: str | None = None
+    won: Sequence[str | Path] | None = None
+    ledger: str | Path | None = None
+
+    def labels(self, curated: pd.DataFrame) -> dict[str, str]:
+        """Return the labels of images. ROIs below the threshold of their class have none."""
+        if self.given is not None:
+            return read_labels(self.given, {*curated["patch"], *curated["image"]})
+        if self.won is None:
+            return dict(zip(curated["image"], curated["group"], strict=True))
+        tables = [table_files.read("image_classes", path) for path in self.won]
+        won = pd.concat([table[table["class"] != UNCLASSIFIED] for table in tables])
+        return dict(zip(won["image"], won["class"], strict=True))
+
+    def days(self, curated: pd.DataFrame) -> dict[str, str]:
+        """Return the days of groups."""
+        if self.ledger is None:
+            return {group: group for group in curated["group"].unique()}
+        ledger = table_files.read("ledger", self.ledger, ["bin", "date"])
+        return dict(zip(ledger["bin"], ledger["date"], strict=True))
+
+
 # --- the split ---
 
 
-def split_images(
-    curated: pd.DataFrame,
-    labels: Mapping[str, str],
-    days: Mapping[str, str],
-    pairs: Sequence[tuple[str, str]],
-    options: SplitOptions,
-) -> pd.DataFrame:
-    """Return the table `training_split`: a row for each patch, sorted by name.
+@dataclass(frozen=True)
+class Joins:
+    """What joins images: pairs of their names, from the loosest margin of `leaks.MARGINS` to none."""
 
-    curated: that table. labels: of patches or images; a patch's own counts before its image's. days: of groups. pairs:
-    near-duplicates, kept or not. What is not kept, or has no label, has an empty split and a reason.
+    margin: tuple[int, float]
+    pairs: Sequence[tuple[str, str]]
+
+
+def assemble(curated: pd.DataFrame, labels: Mapping[str, str], days: Mapping[str, str]) -> pd.DataFrame:
+    """Return a row for each patch that was met, sorted by name: patch, image, group, label, day, used, reason.
+
+    curated: that table. labels: of patches or images; a patch's own counts before its image's. days: of groups. What is
+    not kept, or has no label, is not used, for a reason.
     """
     table = curated.sort_values("patch", kind="stable", ignore_index=True)
     both = zip(table["patch"], table["image"], strict=True)
     table["label"] = pd.Series([labels.get(patch) or labels.get(image, "") for patch, image in both], dtype="str")
     table["day"] = table["group"].map(days).fillna("").astype("str")
-    kept = (table["status"] == "kept").to_numpy()
-    used = kept & (table["label"] != "").to_numpy()
+    kept = table["status"] == "kept"
+    table["used"] = kept & (table["label"] != "")
     status = table["status"].where(table["reason"] == "", table["status"] + ": " + table["reason"])
-    table["reason"] = status.where(~kept, "no label").mask(used, "")
-    table["split"] = pd.Series("", index=table.index, dtype="str")
-    if used.any():
-        units = _joined(table, used, options.split_by, pairs)[used]
-        names, codes = np.unique(units, return_inverse=True)
-        classes = table["label"][used].astype("category").cat.codes.to_numpy()
-        counts = np.zeros((len(names), classes.max() + 1), np.int32)
-        np.add.at(counts, (codes, classes), 1)
-        first = pd.Series(table["patch"][used].to_numpy()).groupby(codes).min()
-        dealt = splits.deal(counts, list(first), options.fractions, options.seed)
-        table.loc[used, "split"] = np.array(SPLITS, object)[dealt[codes]]
-    return table[["patch", "label", "split", "group", "day", "reason"]].rename(columns={"patch": "image"})
+    table["reason"] = status.where(~kept, "no label").mask(table["used"], "")
+    return table.drop(columns="status")
+
+
+def split_images(table: pd.DataFrame, joins: Sequence[Joins], options: SplitOptions) -> tuple[pd.DataFrame, Joins]:
+    """Return the table `training_split`, and what joined images in it.
+
+    table: from `assemble`. joins: the first that lets the splits have their fractions is taken, else the first that
+    misses them least.
+    """
+    used = table["used"].to_numpy(bool)
+    split = pd.Series("", index=table.index, dtype="str")
+    best, least = joins[-1], np.inf
+    for some in joins if used.any() else ():
+        dealt = _dealt(table, used, some, options)
+        there = np.bincount(dealt, minlength=len(SPLITS)) / len(dealt)
+        missed = np.abs(there - options.fractions).max().round(9)
+        if missed < least:
+            best, least = some, missed
+            split[used] = np.array(SPLITS, object)[dealt]
+        if missed <= splits.TOLERANCE:
+            break
+    columns = ["patch", "label", "split", "group", "day", "reason"]
+    return table.assign(split=split)[columns].rename(columns={"patch": "image"}), best
+
+
+def _dealt(table: pd.DataFrame, used: npt.NDArray[np.bool_], joins: Joins, options: SplitOptions) -> splits.Choice:
+    """Return the split, by its number, of each image that is used."""
+    units = _joined(table, used, options.split_by, joins.pairs)[used]
+    names, codes = np.unique(units, return_inverse=True)
+    classes = table["label"][used].astype("category").cat.codes.to_numpy()
+    counts = np.zeros((len(names), classes.max() + 1), np.int32)
+    np.add.at(counts, (codes, classes), 1)
+    first = pd.Series(table["patch"][used].to_numpy()).groupby(codes).min()
+    dealt = splits.deal(counts, list(first), options.fractions, options.seed)
+    choice: splits.Choice = dealt[codes]
+    return choice
 
 
 def _joined(
@@ -144,15 +204,61 @@ def count_classes(split: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("folder", ignore_index=True)
 
 
-def missed_fractions(split: pd.DataFrame, fractions: Sequence[float]) -> dict[str, tuple[float, float]]:
-    """Return the splits that miss their fraction by more than TOLERANCE: what they have and what was asked for."""
-    there = split.loc[split["split"] != "", "split"].value_counts(normalize=True)
-    has = {name: float(there.get(name, 0)) for name in SPLITS}
-    return {
-        name: (has[name], wanted)
-        for name, wanted in zip(SPLITS, fractions, strict=True)
-        if abs(has[name] - wanted) > splits.TOLERANCE
-    }
+def split_training_set(
+    tables: Mapping[str, str | Path],
+    clean: str | Path,
+    sources: LabelSources,
+    rule: leaks.Rule,
+    options: SplitOptions,
+    paths: tuple[str | Path, str | Path, str | Path],
+) -> None:
+    """Split the kept images: the tables `training_split` and `training_classes`, and facts for the card.
+
+    tables: the paths of `curated`, `patches` and `duplicates`. clean: the folder with the zips of cleaned images. paths:
+    of the two tables, and of a JSON file that says what joined images. Raises WorkflowInputError if no image is left.
+    """
+    curated = table_files.read("curated", tables["curated"])
+    table = assemble(curated, sources.labels(curated), sources.days(curated))
+    if not table["used"].any():
+        told = table["reason"].str.split(":").str[0].value_counts()
+        why = ", ".join(f"{n:,} {reason}" for reason, n in told.items())
+        raise WorkflowInputError(f"training_set: no image is left to train on: {why or 'there is none'}")
+    joins = _find_joins(table, tables, clean, rule)
+    split, taken = split_images(table, joins, options)
+    classes = count_classes(split)
+    for name, (has, wanted) in splits.missed_fractions(split["split"], options.fractions).items():
+        log.warning(
+            f"training_set: {name} gets {has:.1%} of the images, not {wanted:.1%}: what must stay together, by "
+            f"split_by: {options.split_by} and by near-duplicates, is too large"
+        )
+    table_files.write(split, "training_split", paths[0])
+    table_files.write(classes, "training_classes", paths[1])
+    with atomic_write(paths[2]) as unfinished:
+        unfinished.write_text(json.dumps({"margin": taken.margin, "joined": len(taken.pairs)}) + "\n")
+
+
+def _find_joins(
+    table: pd.DataFrame, tables: Mapping[str, str | Path], clean: str | Path, rule: leaks.Rule
+) -> list[Joins]:
+    patches = table_files.read("patches", tables["patches"], [*PLACE, "width", "height", "hash"])
+    names = patches["patch"].to_numpy(object)
+    number = {name: place for place, name in enumerate(names)}
+    dropped = table_files.read("duplicates", tables["duplicates"], ["patch", "kept", "exemplar"])
+    dropped = dropped[dropped["kept"] == 0]
+    links = list(zip(dropped["patch"], dropped["exemplar"], strict=True))
+    used = np.sort([number[name] for name in table.loc[table["used"], "patch"]])
+    with PatchImages(patches, zip_paths(clean, patches["group"])) as pixels:
+        images = leaks.Images(
+            as_numbers(patches["hash"]),
+            patches["height"].to_numpy("int64"),
+            patches["width"].to_numpy("int64"),
+            pixels.pixels,
+        )
+        found = leaks.join_pairs(images, used, [(number[one], number[other]) for one, other in links], rule)
+    return [
+        Joins(margin, links + [(names[p.one], names[p.other]) for p in found if leaks.within(p, rule, margin)])
+        for margin in (leaks.MARGINS if rule.confirm is not None else leaks.MARGINS[-1:])
+    ]
 
 
 # --- the files ---
@@ -309,3 +415,28 @@ def write_sums(folder: str | Path, path: str | Path) -> None:
                 lines.append(f"{file_digest(body, 'sha256').hexdigest()}  {name}\n")
     with atomic_write(path) as unfinished:
         unfinished.write_text("".join(lines), encoding="utf-8")
+
+
+def write_training_set(
+    tables: tuple[str | Path, str | Path, str | Path],
+    kept: str | Path,
+    facts: CardFacts,
+    folder: str | Path,
+) -> None:
+    """Write the files of the set into `folder`, and last of all its card.
+
+    tables: the paths of `training_split`, `training_classes` and the facts that `split_training_set` wrote. kept: the
+    folder with the zips of kept images.
+    """
+    split, classes = table_files.read("training_split", tables[0]), table_files.read("training_classes", tables[1])
+    samples = list_samples(split, classes)
+    root = Path(folder)
+    for form in (IMAGES, SHARDS):
+        if form not in facts.formats:
+            remove_format(root, form)
+        elif form == IMAGES:
+            write_images(samples, kept, root)
+        else:
+            write_shards(samples, kept, root / "shards", facts.seed)
+    margin = json.loads(Path(tables[2]).read_text(encoding="utf-8"))["margin"]
+    write_card(split, classes, facts, tuple(margin), root / "README.md")
