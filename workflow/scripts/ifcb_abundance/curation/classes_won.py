@@ -1,9 +1,17 @@
 """The class that each ROI of a bin won."""
 
+from pathlib import Path
+
+import pandas as pd
+
+from ifcb_abundance.bins.ids import add_target
 from ifcb_abundance.images.extract import scored_rois
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import classify_rois
 from ifcb_abundance.sources.protocols import ScoreReader
+from ifcb_abundance.tables import table_files
+
+VERSION = 1  # of the table: raise it so that it is made anew
 
 
 def classes_won(source: ScoreReader, bin_id: str, method: Method) -> dict[int, str]:
@@ -14,3 +22,10 @@ def classes_won(source: ScoreReader, bin_id: str, method: Method) -> dict[int, s
     rois = scored_rois(source, bin_id)
     names = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
     return dict(zip(rois.rois.tolist(), names, strict=True))
+
+
+def write_classes(source: ScoreReader, bin_id: str, method: Method, path: str | Path) -> None:
+    """Write the table `image_classes` of a bin."""
+    won = classes_won(source, bin_id, method)
+    rows = {"image": [add_target(bin_id, number) for number in won], "class": list(won.values())}
+    table_files.write(pd.DataFrame(rows, dtype="str"), "image_classes", path)

@@ -114,8 +114,8 @@ def _how(facts: CardFacts, margin: tuple[int, float]) -> str:
         "## How it was split\n\n"
         f"Two images are near-duplicates if {hashed}. Of such images one was kept (within: {duplicates['within']}, "
         f"seed {duplicates['seed']}).{cut} What is of one {UNITS[facts.split_by]} is in one split; so are units that "
-        f"{joined} join, directly or by way of images that were left out (seed {facts.seed}). When all was written, the "
-        "pictures were read again and hashed: no near-duplicates are in two splits (`leaks.csv` has no row).\n"
+        f"{joined} join, directly or by way of images that were left out (seed {facts.seed}). When all was written, "
+        "the pictures were read again and hashed: no near-duplicates are in two splits (`leaks.csv` has no row).\n"
     )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import WorkflowInputError, quoted
 from ifcb_abundance.common.progress import Progress
@@ -31,7 +32,6 @@ from ifcb_abundance.curation.hashes import as_numbers
 from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
 from ifcb_abundance.curation.splits import SPLITS
 from ifcb_abundance.curation.zips import file_name, read_png
-from ifcb_abundance.scores.summary import UNCLASSIFIED
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")
@@ -214,8 +214,9 @@ def split_training_set(
 ) -> None:
     """Split the kept images: the tables `training_split` and `training_classes`, and facts for the card.
 
-    tables: the paths of `curated`, `patches` and `duplicates`. clean: the folder with the zips of cleaned images. paths:
-    of the two tables, and of a JSON file that says what joined images. Raises WorkflowInputError if no image is left.
+    tables: the paths of `curated`, `patches` and `duplicates`. clean: the folder with the zips of cleaned images.
+    paths: of the two tables, and of a JSON file that says what joined images. Raises WorkflowInputError if no image is
+    left.
     """
     curated = table_files.read("curated", tables["curated"])
     table = assemble(curated, sources.labels(curated), sources.days(curated))

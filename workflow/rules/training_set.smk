@@ -1,0 +1,120 @@
+# Needs curated images. Makes a training set of the kept ones, split without a leak, on request:
+#
+#   snakemake --cores 8 training_set
+
+
+rule classify_images:
+    """Name the class that each ROI of a bin won."""
+    input:
+        lambda wildcards: SOURCE.scores_files(wildcards.group),
+    output:
+        f"{CURATION}/classes/{{group}}.csv",
+    log:
+        f"{LOGS}/classify_images/{{group}}.log",
+    wildcard_constraints:
+        group=BIN_ID,
+    localrule: True
+    resources:
+        dashboard=1,
+    params:
+        version=lambda wildcards: curation_version("classes_won"),
+        scores=lambda wildcards: SOURCE.scores_identity_of(wildcards.group),
+        counted=lambda wildcards: counted_scores(wildcards.group),
+        thresholds=OF_CLASSES,
+    message:
+        "Name the classes of the ROIs of bin {wildcards.group}."
+    run:
+        from ifcb_abundance.curation import classes_won
+
+        logged(log[0], classes_won.write_classes, SOURCE, wildcards.group, METHOD, output[0])
+
+
+rule split_training_set:
+    """Split the kept images into those to train on, to validate on and to test on."""
+    input:
+        unpack(lambda wildcards: {name: MERGED[name] for name in ("curated", "patches", "duplicates")}),
+        clean=of_all_groups("clean/{group}.zip"),
+        won=classes_won,
+        ledger=[] if OF_FOLDER else MERGED["ledger"],
+    output:
+        MERGED["training_split"],
+        MERGED["training_classes"],
+        JOINED,
+    log:
+        f"{LOGS}/split_training_set.log",
+    localrule: True
+    params:
+        version=lambda wildcards: curation_version("training_set"),
+        rule=[DUPLICATES.distance, DUPLICATES.confirm],
+        labels=labels_identity,
+        split=[SET_OPTIONS.split_by, FRACTIONS, SET_OPTIONS.seed],
+    message:
+        "Split the kept images."
+    run:
+        from ifcb_abundance.curation import training_set
+
+        tables = {name: input[name] for name in ("curated", "patches", "duplicates")}
+        sources = training_set.LabelSources(
+            SET_OPTIONS.labels, input.won if WON else None, None if OF_FOLDER else input.ledger
+        )
+        options = training_set.SplitOptions(*params.split)
+        logged(log[0], training_set.split_training_set, tables, CLEAN, sources, leak_rule(), options, tuple(output))
+
+
+rule write_training_set:
+    """Write the images of the training set, and its card."""
+    input:
+        MERGED["training_split"],
+        MERGED["training_classes"],
+        JOINED,
+        MERGED["curated"],  # the kept images are made with it
+    output:
+        f"{SET}/README.md",
+    log:
+        f"{LOGS}/write_training_set.log",
+    localrule: True
+    params:
+        version=lambda wildcards: curation_version("training_set"),
+        facts=lambda wildcards: asdict(card_facts()),
+    message:
+        "Write the images of the training set."
+    run:
+        from ifcb_abundance.curation import training_set
+
+        tables = tuple(input[:3])
+        logged(log[0], training_set.write_training_set, tables, f"{CURATION}/kept", card_facts(), SET)
+
+
+rule find_leaks:
+    """Look for near-duplicates in different splits of the finished set."""
+    input:
+        f"{SET}/README.md",
+    output:
+        MERGED["training_leaks"],
+    log:
+        f"{LOGS}/find_leaks.log",
+    localrule: True
+    message:
+        "Look for near-duplicates in different splits."
+    run:
+        from ifcb_abundance.curation import leaks
+
+        logged(log[0], leaks.find_leaks, SET, leak_rule(), output[0], workflow.cores)
+
+
+rule training_set:
+    """Build the training set, and the checksums of its files."""
+    input:
+        f"{SET}/README.md",
+        MERGED["training_leaks"],
+    output:
+        f"{SET}/SHA256SUMS",
+    log:
+        f"{LOGS}/training_set.log",
+    localrule: True
+    message:
+        "The training set is built."
+    run:
+        from ifcb_abundance.curation import training_set
+
+        logged(log[0], training_set.write_sums, SET, output[0])

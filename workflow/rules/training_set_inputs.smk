@@ -1,0 +1,48 @@
+# Paths, labels and facts of the training set. This file has no rule.
+SET = f"{RESULTS}/training_set"
+SET_OPTIONS = CONFIG.training_set
+JOINED = f"{CURATION}/training_set.json"  # what joined images, for the card
+WON = not OF_FOLDER and SET_OPTIONS.labels is None  # labels are the classes that ROIs won
+FRACTIONS = (SET_OPTIONS.fractions.train, SET_OPTIONS.fractions.val, SET_OPTIONS.fractions.test)
+
+
+def classes_won(wildcards):
+    return of_all_groups("classes/{group}.csv")(wildcards) if WON else []
+
+
+def leak_rule():
+    from ifcb_abundance.curation.leaks import Rule
+
+    return Rule(DUPLICATES.hash, DUPLICATES.distance, DUPLICATES.confirm)
+
+
+def labels_identity(wildcards):
+    """The checksum of the user's labels; None if there are none."""
+    if SET_OPTIONS.labels is None:
+        return None
+    from ifcb_abundance.curation.filter import checksum
+
+    return checksum(SET_OPTIONS.labels, "training_set.labels")
+
+
+def card_facts():
+    from ifcb_abundance.curation.dataset_card import CardFacts
+
+    if SET_OPTIONS.labels:
+        labels = f"from the file `{Path(SET_OPTIONS.labels).name}`, which people have to answer for"
+    elif WON:
+        labels = "the class that a classifier gave each ROI, at its threshold"
+    else:
+        labels = "the names of the folders that the images were in"
+    return CardFacts(
+        title=CONFIG.export.title or f"Training set {CONFIG.dataset}",
+        labels=labels,
+        machine=WON,
+        formats=tuple(SET_OPTIONS.formats),
+        split_by=SET_OPTIONS.split_by,
+        fractions=FRACTIONS,
+        seed=SET_OPTIONS.seed,
+        duplicates=DUPLICATES.model_dump(),
+        patch_px=CONFIG.curation.patch_px,
+        license=CONFIG.export.license,
+    )
