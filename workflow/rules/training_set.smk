@@ -102,19 +102,32 @@ rule find_leaks:
         logged(log[0], leaks.find_leaks, SET, leak_rule(), output[0], workflow.cores)
 
 
-rule training_set:
-    """Build the training set, and the checksums of its files."""
+rule sum_training_set:
+    """Write the checksums of the training set's files."""
     input:
         f"{SET}/README.md",
         MERGED["training_leaks"],
     output:
         f"{SET}/SHA256SUMS",
     log:
-        f"{LOGS}/training_set.log",
+        f"{LOGS}/sum_training_set.log",
     localrule: True
     message:
-        "The training set is built."
+        "Write the checksums of the training set's files."
     run:
         from ifcb_abundance.curation import training_set
 
         logged(log[0], training_set.write_sums, SET, output[0])
+
+
+rule training_set:
+    """Build a training set of the kept images, and prove that it does not leak."""
+    input:
+        MERGED["training_split"],
+        MERGED["training_classes"],
+        MERGED["training_leaks"],
+        f"{SET}/README.md",
+        f"{SET}/SHA256SUMS",
+    localrule: True
+    message:
+        "The training set is built."

@@ -13,6 +13,7 @@ import yaml
 
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
+from ifcb_abundance.curation.leaks import Margin
 from ifcb_abundance.curation.splits import SPLITS, TOLERANCE, missed_fractions
 
 IMAGES, SHARDS = "imagefolder", "webdataset"  # formats
@@ -41,9 +42,7 @@ class CardFacts:
     license: str | None
 
 
-def write_card(
-    split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, margin: tuple[int, float], path: str | Path
-) -> None:
+def write_card(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, margin: Margin, path: str | Path) -> None:
     """Write README.md of a training set.
 
     split, classes: the tables `training_split` and `training_classes`. margin: of what joined images, see `leaks`.
@@ -98,23 +97,24 @@ def _left_out(split: pd.DataFrame) -> str:
     return f"## Left out\n\n| why | images |\n|---|--:|\n{rows}\n\n`split.csv` has a row for each, with the reason.\n"
 
 
-def _how(facts: CardFacts, margin: tuple[int, float]) -> str:
+def _how(facts: CardFacts, margin: Margin) -> str:
     duplicates = facts.duplicates
     hashed = f"the hash `{duplicates['hash']}` differs by {duplicates['distance']} of 64 bits or fewer"
     if duplicates["confirm"] is not None:
         hashed += f" and their pixels correlate by {duplicates['confirm']} or more"
     cut = "" if facts.patch_px is None else f" Images were cut into patches of {facts.patch_px} pixels."
     joined = "near-duplicates"
-    if any(margin):
+    if margin.bits:
         joined = (
-            f"images that look alike (up to {duplicates['distance'] + margin[0]} bits, correlation from "
-            f"{duplicates['confirm'] - margin[1]:.2f})"
+            f"images that look alike (up to {duplicates['distance'] + margin.bits} bits, correlation from "
+            f"{duplicates['confirm'] - margin.correlation:.2f})"
         )
+    chains = ", directly or by way of images that were left out" if margin.chains else ""
     return (
         "## How it was split\n\n"
         f"Two images are near-duplicates if {hashed}. Of such images one was kept (within: {duplicates['within']}, "
         f"seed {duplicates['seed']}).{cut} What is of one {UNITS[facts.split_by]} is in one split; so are units that "
-        f"{joined} join, directly or by way of images that were left out (seed {facts.seed}). When all was written, "
+        f"{joined} join{chains} (seed {facts.seed}). When all was written, "
         "the pictures were read again and hashed: no near-duplicates are in two splits (`leaks.csv` has no row).\n"
     )
 

@@ -9,7 +9,7 @@ import json
 import logging
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,13 +29,36 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")
 
-# What joins images beyond duplicates, the loosest first: so many more bits, so much less correlation.
-MARGINS = ((4, 0.07), (4, 0.04), (2, 0.02), (0, 0.0))
 MANY = 200_000  # images; with more, the wider search by hash would take long
 PIECE = 64  # images that a worker gets at a time
 CHUNK, MOST_PAIRS = 4096, 1 << 22  # images and pairs that are looked at together
 
 Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What joins images beyond duplicates: so many more bits, so much less correlation.
+
+    chains: whether images that are left out join those that they look like.
+    """
+
+    bits: int
+    correlation: float
+    chains: bool
+
+
+# The loosest first. By the last one the set has no near-duplicates in two splits, as by all others.
+MARGINS = (
+    Margin(4, 0.07, True),
+    Margin(4, 0.04, True),
+    Margin(2, 0.02, True),
+    Margin(0, 0.0, True),
+    Margin(0, 0.0, False),
+)
+EXACT = MARGINS[-1]
+# For the proof: a correlation that is just enough may be just too little when it is reckoned the other way round.
+ROUNDING = Margin(0, -1e-9, False)
 
 
 @dataclass(frozen=True)
@@ -100,14 +123,14 @@ def find_near(
     images: Images,
     queries: Numbers,
     rule: Rule,
-    margin: tuple[int, float],
+    margin: Margin,
     is_needless: Callable[[int, int], bool],
     what: str,
 ) -> Iterator[Pair]:
     """Yield pairs of an image of `queries` and any other that are near-duplicates, each once.
 
-    margin: so many more bits and so much less correlation than the rule asks for. is_needless: tells of a pair that it
-    need not be looked at. what: that progress is reported of.
+    margin: how much looser than the rule the search is. is_needless: tells of a pair that it need not be looked at.
+    what: that progress is reported of.
     """
     progress = Progress(what, lambda: (len(queries), len(queries)))
     if len(queries):
@@ -115,8 +138,8 @@ def find_near(
     distance, confirm = rule.distance, rule.confirm
     likeness = None
     if confirm is not None:
-        distance = min(64, distance + margin[0])
-        likeness = _AllLike(images.load, images.height, images.width, confirm - margin[1])
+        distance = min(64, distance + margin.bits)
+        likeness = _AllLike(images.load, images.height, images.width, confirm - margin.correlation)
     asked = np.zeros(len(images), bool)
     for some, query, known in _candidates(images.hashes, queries, distance):
         asked[some] = True
@@ -150,28 +173,32 @@ def _candidates(hashes: Hashes, queries: Numbers, distance: int) -> Iterator[tup
 def join_pairs(images: Images, used: Numbers, links: Sequence[tuple[int, int]], rule: Rule) -> list[Pair]:
     """Return pairs that join images that must be in one split, the widest margin included.
 
-    used: the images of the set. links: duplicates and their exemplars, which are joined already. Images that are joined
-    by others need no pair of their own.
+    used: the images of the set. links: duplicates and their exemplars, which are joined already. An image that is left
+    out and already joined needs no pair of its own.
     """
-    margin = MARGINS[0] if len(images) <= MANY else (0, MARGINS[0][1])
+    margin = MARGINS[0] if len(images) <= MANY else replace(MARGINS[0], bits=0)
+    is_used = np.zeros(len(images), bool)
+    is_used[used] = True
+
+    def is_needless(one: int, other: int) -> bool:
+        return not (is_used[one] and is_used[other]) and joined.of(one) == joined.of(other)
+
     joined = Components(len(images))
     for one, other in links:
         joined.join(one, other)
     pairs = []
-    for pair in find_near(
-        images, used, rule, margin, lambda one, other: joined.of(one) == joined.of(other), "near-duplicates joined"
-    ):
+    for pair in find_near(images, used, rule, margin, is_needless, "near-duplicates joined"):
         pairs.append(pair)
-        if within(pair, rule, (0, 0.0)):
+        if within(pair, rule, EXACT):
             joined.join(pair.one, pair.other)
     return pairs
 
 
-def within(pair: Pair, rule: Rule, margin: tuple[int, float]) -> bool:
+def within(pair: Pair, rule: Rule, margin: Margin) -> bool:
     """Whether a pair is of near-duplicates with this margin."""
     if rule.confirm is None:
         return pair.distance <= rule.distance
-    return pair.distance <= rule.distance + margin[0] and pair.correlation >= rule.confirm - margin[1]
+    return pair.distance <= rule.distance + margin.bits and pair.correlation >= rule.confirm - margin.correlation
 
 
 # --- the proof ---
@@ -243,7 +270,7 @@ def find_leaks(folder: str | Path, rule: Rule, path: str | Path, processes: int 
         return written[one].split == written[other].split
 
     everything = np.arange(len(written))
-    leaks = find_near(images, everything, rule, (0, 0.0), is_in_one_split, "images compared across splits")
+    leaks = find_near(images, everything, rule, ROUNDING, is_in_one_split, "images compared across splits")
     found = [
         {
             "image": written[pair.one].image,

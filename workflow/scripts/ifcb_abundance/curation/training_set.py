@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from pathlib import Path
 
@@ -114,9 +114,9 @@ class LabelSources:
 
 @dataclass(frozen=True)
 class Joins:
-    """What joins images: pairs of their names, from the loosest margin of `leaks.MARGINS` to none."""
+    """What joins images: pairs of their names, with one of the margins of `leaks`."""
 
-    margin: tuple[int, float]
+    margin: leaks.Margin
     pairs: Sequence[tuple[str, str]]
 
 
@@ -163,7 +163,7 @@ def _dealt(table: pd.DataFrame, used: npt.NDArray[np.bool_], joins: Joins, optio
     """Return the split, by its number, of each image that is used."""
     units = _joined(table, used, options.split_by, joins.pairs)[used]
     names, codes = np.unique(units, return_inverse=True)
-    classes = table["label"][used].astype("category").cat.codes.to_numpy()
+    classes = table["label"][used].astype("category").cat.codes.to_numpy("int64")
     counts = np.zeros((len(names), classes.max() + 1), np.int32)
     np.add.at(counts, (codes, classes), 1)
     first = pd.Series(table["patch"][used].to_numpy()).groupby(codes).min()
@@ -183,7 +183,7 @@ def _joined(
     from scipy.sparse.csgraph import connected_components
 
     n = len(table)
-    units = table["image" if split_by == "image" else split_by].astype("category").cat.codes.to_numpy()
+    units = table["image" if split_by == "image" else split_by].astype("category").cat.codes.to_numpy("int64")
     row = pd.Series(np.arange(n), index=table["patch"])
     ends = np.array(pairs, object).reshape(-1, 2)
     first, second = row.loc[ends[:, 0]].to_numpy(), row.loc[ends[:, 1]].to_numpy()
@@ -235,7 +235,7 @@ def split_training_set(
     table_files.write(split, "training_split", paths[0])
     table_files.write(classes, "training_classes", paths[1])
     with atomic_write(paths[2]) as unfinished:
-        unfinished.write_text(json.dumps({"margin": taken.margin, "joined": len(taken.pairs)}) + "\n")
+        unfinished.write_text(json.dumps({"margin": asdict(taken.margin), "joined": len(taken.pairs)}) + "\n")
 
 
 def _find_joins(
@@ -256,10 +256,16 @@ def _find_joins(
             pixels.pixels,
         )
         found = leaks.join_pairs(images, used, [(number[one], number[other]) for one, other in links], rule)
-    return [
-        Joins(margin, links + [(names[p.one], names[p.other]) for p in found if leaks.within(p, rule, margin)])
-        for margin in (leaks.MARGINS if rule.confirm is not None else leaks.MARGINS[-1:])
-    ]
+    is_used = np.zeros(len(names), bool)
+    is_used[used] = True
+    joins = []
+    for margin in leaks.MARGINS if rule.confirm is not None else leaks.MARGINS[-2:]:
+        pairs = [pair for pair in found if leaks.within(pair, rule, margin)]
+        if not margin.chains:
+            pairs = [pair for pair in pairs if is_used[pair.one] and is_used[pair.other]]
+        ends = [(names[pair.one], names[pair.other]) for pair in pairs]
+        joins.append(Joins(margin, [*links, *ends] if margin.chains else ends))
+    return joins
 
 
 # --- the files ---
@@ -439,5 +445,5 @@ def write_training_set(
             write_images(samples, kept, root)
         else:
             write_shards(samples, kept, root / "shards", facts.seed)
-    margin = json.loads(Path(tables[2]).read_text(encoding="utf-8"))["margin"]
-    write_card(split, classes, facts, tuple(margin), root / "README.md")
+    margin = leaks.Margin(**json.loads(Path(tables[2]).read_text(encoding="utf-8"))["margin"])
+    write_card(split, classes, facts, margin, root / "README.md")
