@@ -27,7 +27,7 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	$(BIN)/mypy workflow/scripts/ifcb_abundance
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --ignore=tests/fuzz \
-	    -m "not slow and not smoke and not process and not hypothesis"
+	    -m "not slow and not smoke and not torch and not process and not hypothesis"
 
 test: .venv/installed-dev ## pass the tests (12 min on 2 cores)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -50,7 +50,7 @@ figures: .venv/installed ## draw the demo's figures (20 s)
 	$(BIN)/python -m snakemake --cores 8 figures
 
 test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-statistics.md (30 min)
-	$(BIN)/python -m pytest -m "not smoke" --statistics=docs/test-statistics.md
+	$(BIN)/python -m pytest -m "not smoke and not torch" --statistics=docs/test-statistics.md
 
 bench: .venv/installed-dev ## measure, and write docs/benchmarks.md (40 min)
 	$(BIN)/python -m benchmarks
