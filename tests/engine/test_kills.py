@@ -264,6 +264,36 @@ def test_killed_before_it_tidied_up(tmp_path: Path, world: World) -> None:
     assert not differences(run.files("demo"), world.expected[OTHER])
 
 
+SLOW_TO_NOTE = """
+import os, signal, time
+from pathlib import Path
+from snakemake.jobs import Job
+
+def kill_when_it_is_done(job, external_jobid=None):
+    while job.rule.name == "pool_abundance" and not all(map(os.path.exists, job.output)):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Job.register = kill_when_it_is_done
+"""
+
+
+def test_killed_before_the_engine_notes_that_a_job_has_begun(tmp_path: Path, world: World) -> None:
+    """It notes that after the job has begun. A new day then has the record of the old one, of other settings."""
+    run = copy_of(world.complete, tmp_path / "checkout")
+    snakefile = run.folder / "Snakefile"
+    as_shipped = snakefile.read_text()
+    snakefile.write_text(as_shipped + SLOW_TO_NOTE)
+    before = {name: path.stat().st_mtime_ns for name, path in files_there(run).items()}
+    process = start(run, world.settings())
+    printed = end(process)
+    assert process.returncode == -signal.SIGKILL, printed
+    assert changed_days(run, before) == 1
+    snakefile.write_text(as_shipped)
+    run.run(world.settings(OTHER), "--unlock")
+    go_on(run, world, set(BINS), OTHER)
+
+
 def test_whole_files_without_a_record(tmp_path: Path, world: World) -> None:
     """A summary is taken up without a request; a day is pooled again, for nobody knows with which threshold it was."""
     run = copy_of(world.complete, tmp_path / "checkout")

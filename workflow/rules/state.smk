@@ -11,8 +11,7 @@ from ifcb_abundance.report import run_record
 
 folders.refuse_what_is_no_folder(RESULTS, LOGS)
 
-# A run that was killed just before its end could not tidy up.
-CLAIM = lock.Claim(TABLES, lambda: workflow.touch or stale.drop_replaced(RESULTS))
+CLAIM = lock.Claim(TABLES, lambda: workflow.touch or stale.drop_replaced(RESULTS))  # if a killed run could not
 DOUBT = records.Doubt(workflow)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.
 MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report)
@@ -48,7 +47,7 @@ def meet_run(wildcards=None):
     if SEEN["run"] or not workflow.is_main_process:
         return []
     SEEN["run"] = True
-    logger.filters.insert(0, hooks.JobEvents(put_aside_before, progress_by_rule()))
+    logger.filters.insert(0, hooks.JobEvents(before_job, progress_by_rule()))
     # Only a run has an executor: summaries, graphs, lists and reports have none.
     if getattr(workflow, "executor_plugin", None) and not workflow.dryrun:
         patches.claim_before_lock(workflow.persistence, CLAIM, sys.argv[1:])
@@ -59,6 +58,13 @@ def main_outputs():
     return records.main_outputs(workflow, MAIN_FOLDERS, NO_RESULTS)
 
 
+def before_job(jobid, outputs, again):
+    """Called when a job is about to start, with its id and outputs, and whether it is another try."""
+    if not (workflow.dryrun or workflow.touch):
+        records.note_start(workflow, jobid)
+        put_aside_before(outputs, again)
+
+
 def put_aside_before(outputs, again):
     """Before the first job that makes tables or parts of them: what is of another config must not lie beside them.
 
@@ -66,8 +72,6 @@ def put_aside_before(outputs, again):
     first try has left.
     """
     outputs = [path for path in outputs if path not in NO_RESULTS]
-    if workflow.dryrun or workflow.touch:
-        return
     if not SEEN["moved"] and any(str(Path(path).parent) in {*MAIN_FOLDERS, *PART_FOLDERS} for path in outputs):
         SEEN["moved"] = True
         put_aside(over=False)

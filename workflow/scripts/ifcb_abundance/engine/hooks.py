@@ -25,11 +25,11 @@ class JobEvents(logging.Filter):
     A handler of the logger would not do: it sees only what the other filters leave. The engine logs in the thread that
     starts a job, and before it deletes the job's outputs, so an error raised here stops the run in time.
 
-    before: called with the outputs of a job that is about to start, and whether it is another try.
+    before: called with the id and the outputs of a job that is about to start, and whether it is another try.
     progress: who counts the jobs of a rule, by the rule's name.
     """
 
-    def __init__(self, before: Callable[[list[str], bool], None], progress: Mapping[str, Progress]) -> None:
+    def __init__(self, before: Callable[[int, list[str], bool], None], progress: Mapping[str, Progress]) -> None:
         super().__init__()
         self._before, self._progress = before, progress
         self._started: dict[int, str] = {}  # rules by job, of jobs that have not ended well
@@ -40,7 +40,7 @@ class JobEvents(logging.Filter):
         if event == LogEvent.JOB_INFO:
             again = fields["jobid"] in self._started
             self._started[fields["jobid"]] = fields["rule_name"]
-            self._before(list(map(_path, fields["output"])), again)
+            self._before(fields["jobid"], list(map(_path, fields["output"])), again)
             if progress := self._progress.get(fields["rule_name"]):
                 progress.begin()
         elif event == LogEvent.JOB_FINISHED:

@@ -8,6 +8,7 @@ memory, while the graph is built: to look changes nothing.
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ class Doubt:
     def __init__(self, workflow: Any) -> None:
         self.workflow = workflow
         self._settled: dict[str, bool] = {}
-        self._listed: tuple[set[str], set[str]] | None = None
 
     def unrecorded(self, path: str) -> bool:
         """Whether the engine has no record of a file that is there, or holds it for unfinished."""
@@ -39,13 +39,10 @@ class Doubt:
         unfinished is not believed: then files have to prove themselves.
         """
         store = self.workflow.persistence
-        if _lists_records(store):
-            if self._listed is None:
-                self._listed = _files(store._metadata_path), _files(store._incomplete_path)
+        if self._listed:
             recorded, unfinished = self._listed
-            return (
-                store._record_path(store._metadata_path, path) in recorded
-                and store._record_path(store._incomplete_path, path) not in unfinished
+            return store._record_path(store._metadata_path, path) in recorded and not (
+                unfinished and store._record_path(store._incomplete_path, path) in unfinished
             )
         from snakemake.io import IOFile
 
@@ -54,6 +51,12 @@ class Doubt:
         ):
             return False
         return not store._filter_incomplete_keys([path])
+
+    @cached_property
+    def _listed(self) -> tuple[set[str], set[str]] | None:
+        """All records, and those of unfinished files; None if the engine does not keep them as files."""
+        store = self.workflow.persistence
+        return (_files(store._metadata_path), _files(store._incomplete_path)) if _lists_records(store) else None
 
     def proven(self, paths: Sequence[str], prove: Callable[[], bool]) -> bool:
         """Whether the files of a job, not all of which have a record, prove to be right; if not, they are forced.
@@ -90,6 +93,18 @@ class Doubt:
         """Whether nobody forces jobs: else what hangs on them is to be made again, proven or not."""
         settings = self.workflow.dag_settings
         return not (settings.forceall or settings.forcerun)
+
+
+def note_start(workflow: Any, jobid: int) -> None:
+    """Note that a job is about to start, if the engine has a record of one of its outputs.
+
+    The engine itself notes it when the job is already at work. A run that is killed in between would leave new files
+    with the record of the old ones, which may be of other settings.
+    """
+    for running in list(getattr(workflow.scheduler, "running", ())):
+        for job in running.jobs if running.is_group() else [running]:
+            if job.jobid == jobid and any(workflow.persistence.metadata(path) is not None for path in job.output):
+                workflow.persistence.started(job)
 
 
 def _lists_records(store: Any) -> bool:
