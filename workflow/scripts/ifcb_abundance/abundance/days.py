@@ -101,10 +101,11 @@ def counts_of_bin(classes: Sequence[str], counts: NDArray[np.int64], n_rois: int
 
     counts: one per class. A label set may have a class called `unclassified`: what it won is unclassified all the same.
     """
-    own = [i for i, name in enumerate(classes) if name != UNCLASSIFIED]
-    of_classes = counts[own]
-    names = (*(classes[i] for i in own), UNCLASSIFIED)
-    return BinValues(names, {COUNT: np.append(of_classes, n_rois - of_classes.sum()).astype(np.float64)})
+    names = (*classes, UNCLASSIFIED)
+    if UNCLASSIFIED in classes:
+        own = [i for i, name in enumerate(classes) if name != UNCLASSIFIED]
+        counts, names = counts[own], (*(classes[i] for i in own), UNCLASSIFIED)
+    return BinValues(names, {COUNT: np.append(counts, n_rois - counts.sum()).astype(np.float64)})
 
 
 def _with_outcome(bins: pd.DataFrame, provenance: Mapping[str, Provenance]) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 # [0-9] and not \d, which is any script's digits.
 PATTERN = "D[0-9]{8}T[0-9]{6}_IFCB[0-9]{1,5}|IFCB[0-9]{1,5}_[0-9]{4}_[0-9]{3}_[0-9]{6}"
 
-_NEW = re.compile("(D[0-9]{8})T[0-9]{6}_IFCB([0-9]{1,5})")
-_OLD = re.compile("(IFCB([0-9]{1,5})_[0-9]{4}_[0-9]{3})_[0-9]{6}")
+_NEW = re.compile("(D([0-9]{4})([0-9]{2})([0-9]{2}))T([0-9]{2})([0-9]{2})([0-9]{2})_IFCB([0-9]{1,5})")
+_OLD = re.compile("(IFCB([0-9]{1,5})_([0-9]{4})_([0-9]{3}))_([0-9]{2})([0-9]{2})([0-9]{2})")
 _TARGET = re.compile("(.+)_([0-9]{5}|[1-9][0-9]{5,8})")
 
 
@@ -38,22 +38,27 @@ def parse_bin_id(text: str) -> BinId:
     Raises ValueError for anything else, impossible dates and times included, so that a parsed
     id is safe as a file name and in an address.
     """
+    # Not by strptime, which takes five times as long: a run takes apart the id of each bin more than once.
     if match := _NEW.fullmatch(text):
-        written, form = text.split("_")[0], "D%Y%m%dT%H%M%S"
+        folder, year, month, day, hour, minute, second, instrument = match.groups()
+        day_of_year = None
     elif match := _OLD.fullmatch(text):
-        written, form = text.split("_", 1)[1], "%Y_%j_%H%M%S"
+        folder, instrument, year, day_of_year, hour, minute, second = match.groups()
+        month = day = "1"
     else:
         raise ValueError(f"{text[:80]!r} is not a bin id such as D20240215T150055_IFCB010 or IFCB5_2012_028_081515")
-    leap = written.endswith("60")
+    leap = second == "60"
     try:
-        time = datetime.strptime(f"{written[:-2]}59" if leap else written, form).replace(tzinfo=UTC)
-        if "%j" in form and time.timetuple().tm_yday != int(written[5:8]):  # strptime takes day 366 of any year
-            raise ValueError("no such day of the year")
-        folder = f"{time.year:04d}/{match[1]}"
-        time += timedelta(seconds=leap)
+        time = datetime(*map(int, (year, month, day, hour, minute, "59" if leap else second)), tzinfo=UTC)
+        if day_of_year:
+            time += timedelta(days=int(day_of_year) - 1)
+            if time.year != int(year):
+                raise ValueError("no such day of the year")
+        if leap:
+            time += timedelta(seconds=1)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a bin id: its time does not exist ({error})") from None
-    return BinId(text, int(match[2]), time, folder)
+    return BinId(text, int(instrument), time, f"{year}/{folder}")
 
 
 def bin_timestamp(bin_id: str) -> datetime:

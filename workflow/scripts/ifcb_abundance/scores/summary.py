@@ -324,17 +324,26 @@ def count_classes(
     """
     if not classes:
         return np.zeros(0, dtype=np.int64)
-    needed = np.array([class_thresholds.get(name, threshold) for name in classes]).astype(precision)
+    needed = _needed(classes, threshold, class_thresholds, precision)
     winner = winners.winner[precision]
     kept = (winner >= 0) & (winners.score.astype(precision) >= needed[winner])
     return np.bincount(winner[kept], weights=winners.n_rois[kept], minlength=len(classes)).astype(np.int64)
+
+
+def _needed(
+    classes: tuple[str, ...], threshold: float, class_thresholds: Mapping[str, float], precision: Precision
+) -> NDArray[np.floating[Any]]:
+    """Give the score that each class needs, rounded to `precision`."""
+    if not class_thresholds:
+        return np.full(len(classes), threshold, dtype=precision)
+    return np.array([class_thresholds.get(name, threshold) for name in classes]).astype(precision)
 
 
 def classify_rois(
     rois: RoiWinners, threshold: float, class_thresholds: Mapping[str, float], precision: Precision
 ) -> list[str]:
     """Name the class of each ROI, UNCLASSIFIED below its threshold, as `count_classes` counts them."""
-    needed = np.array([class_thresholds.get(name, threshold) for name in rois.classes]).astype(precision)
+    needed = _needed(rois.classes, threshold, class_thresholds, precision)
     winner = rois.winner[precision]
     kept = (winner >= 0) & (rois.score.astype(precision) >= needed[winner])
     return [rois.classes[i] if keep else UNCLASSIFIED for i, keep in zip(winner, kept, strict=True)]
