@@ -49,7 +49,8 @@ def parse_bin_id(text: str) -> BinId:
         raise ValueError(f"{text[:80]!r} is not a bin id such as D20240215T150055_IFCB010 or IFCB5_2012_028_081515")
     leap = second == "60"
     try:
-        time = datetime(*map(int, (year, month, day, hour, minute, "59" if leap else second)), tzinfo=UTC)
+        clock = int(hour), int(minute), 59 if leap else int(second)
+        time = datetime(int(year), int(month), int(day), *clock, tzinfo=UTC)
         if day_of_year:
             time += timedelta(days=int(day_of_year) - 1)
             if time.year != int(year):
