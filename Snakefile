@@ -16,6 +16,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/checkout.smk"
 include: "workflow/rules/common.smk"
+include: "workflow/rules/targets.smk"
 include: "workflow/rules/days.smk"
 include: "workflow/rules/proofs.smk"
 include: "workflow/rules/state.smk"
@@ -42,6 +43,10 @@ include: "workflow/rules/volume_filter.smk"
 include: "workflow/rules/flipbooks.smk"
 include: "workflow/rules/training_set_inputs.smk"
 include: "workflow/rules/training_set.smk"
+include: "workflow/rules/validation_inputs.smk"
+include: "workflow/rules/sample.smk"
+include: "workflow/rules/labels.smk"
+include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/test_results.smk"
@@ -55,6 +60,7 @@ rule all:
     input:
         targets(),
         parts,
+        labels_given if CONFIG.validation.make else [],
     localrule: True
     message:
         "Everything that the config asks for is built."

@@ -173,6 +173,32 @@ WRONG: dict[str, list[Any]] = {
     "curation.stuck.place_px": [-1, "x", None, True, math.nan],
     "curation.stuck.times": [1, 2.5, "x", None, True],
     "curation.stuck.gap_bins": [-1, 0.5, "x", None, True],
+    "validation": [None, "x", []],
+    "validation.make": ["yes", None, 1, []],
+    "validation.n_rois": [0, -1, 1.5, "x", None, True, 1_000_001],
+    "validation.max_bins": [0, -1, 1.5, "x", True],
+    "validation.seed": [-1, 0.5, "x", None, True],
+    "validation.spread": ["week", None, True],
+    "validation.round": [0, 3, 1.5, "x", None],
+    "validation.labels": ["labels.csv", [""], [None], ["a.csv", "a.csv"], None],
+    "validation.zooniverse": [None, "x", []],
+    "validation.zooniverse.workflows": ["", 5, ["x"]],
+    "validation.zooniverse.classifications": ["", 5, ["x"]],
+    "validation.zooniverse.workflow_id": [0, 1.5, "x", True],
+    "validation.zooniverse.version": ["", "x", "1.2.3", 52.8, "52\n", True],
+    "validation.zooniverse.task": ["", "T 0", 5.5, True],
+    "validation.label_map": ["", 5, ["x"]],
+    "validation.repeat": ["any", None, True],
+    "validation.none_labels": ["unsure", [""], ["a", "a"], None],
+    "validation.min_votes": [0, 1.5, "x", None, True],
+    "validation.min_agreement": [-0.1, 1.1, "x", None, True, math.nan],
+    "validation.people": ["matrix", None, True],
+    "validation.score_bands": [0.5, [0], [1], [0.9, 0.5], [0.5, 0.5], ["x"], None],
+    "validation.min_labels": [0, 1.5, "x", None, True],
+    "validation.criterion": ["recall", None, True],
+    "validation.target_precision": [0, 1.1, "x", None, True],
+    "validation.bootstrap": [99, 100_001, 1.5, "x", None],
+    "validation.rate_dispersion": [-0.1, 1, "guess", None, True, math.nan],
     "training_set": [None, "x", []],
     "training_set.labels": ["", 5, "/no/such/file.csv", ["x"]],
     "training_set.split_by": ["bin", None, True],
@@ -226,6 +252,16 @@ def test_a_wrong_value_is_refused_with_key_value_and_what_is_accepted(key: str, 
 
 def test_every_key_of_the_config_has_wrong_values_above() -> None:
     assert set(leaves(DEFAULT)) <= set(WRONG)
+
+
+def test_labels_of_zooniverse_need_all_that_names_them() -> None:
+    zooniverse = {"workflows": "w.csv", "classifications": "c.csv", "workflow_id": 7, "task": "T0"}
+    assert resolve(config(validation__zooniverse=zooniverse)).validation.zooniverse.version is None
+    found = faults(config(validation__zooniverse=zooniverse | {"task": None, "workflow_id": None}))
+    assert [line.split(":")[0] for line in found] == [
+        "validation.zooniverse.workflow_id",
+        "validation.zooniverse.task",
+    ]
 
 
 def test_all_faults_are_told_at_once() -> None:

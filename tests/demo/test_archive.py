@@ -11,6 +11,7 @@ import pytest
 
 from ifcb_abundance.demo import archive as demo_archive
 from ifcb_abundance.demo.archive import AWKWARD, LABELS, RARE_CLASS, write_demo_archive
+from ifcb_abundance.demo.people import NO_CLASS, SKILLS
 from ifcb_abundance.raw.tree import find_raw, read_raw_bin
 
 Metadata = dict[str, dict[str, str]]  # bin: column: text
@@ -142,7 +143,7 @@ def test_small_and_unix_lines(archive: Path) -> None:
     assert not any(b"\r" in p.read_bytes() for p in texts)
     assert all(p.read_bytes().endswith(b"\n") for p in texts)
     products = ("_class_scores.csv", "_features.csv", *RAW)
-    assert {p.name for p in files if not p.name.endswith(products)} == {"metadata.csv"}
+    assert {p.name for p in files if not p.name.endswith(products)} == {"metadata.csv", "labels.csv"}
 
 
 # --- metadata
@@ -485,3 +486,32 @@ def test_nobody_can_take_it_for_real_data(metadata: Metadata) -> None:
     for latitude, longitude in known:
         assert abs(float(latitude) - -(48 + 52.6 / 60)) < 0.5
         assert abs(float(longitude) - -(123 + 23.6 / 60)) < 0.5
+
+
+# --- people
+
+
+def test_people_label_rois_of_bins_that_count_as_often_right_as_promised(
+    archive: Path, scores: dict[str, Scores]
+) -> None:
+    with (archive / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    said: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        said[row["roi"]][row["person"]] = row["label"]
+    rois = {roi for file in scores.values() for roi in file.rois}
+    unused = {bin_id for case in ("skipped", "beads_skipped", *BAD_VOLUMES) for bin_id in AWKWARD[case]}
+    assert {len(votes) for votes in said.values()} == {3}
+    assert said.keys() <= rois
+    assert not {roi.rsplit("_", 1)[0] for roi in said} & unused
+    # Where the two others agree, they are right nearly always.
+    of_person: dict[str, list[bool]] = defaultdict(list)
+    for votes in said.values():
+        for person, label in votes.items():
+            others = {votes[other] for other in votes if other != person}
+            if len(others) == 1:
+                of_person[person].append(label in others)
+    assert {person: round(float(np.mean(right)), 1) for person, right in of_person.items()} == {
+        person: round(skill, 1) for person, skill in SKILLS.items()
+    }
+    assert {row["label"] for row in rows} - set(LABELS) == {NO_CLASS}

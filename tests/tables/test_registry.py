@@ -49,7 +49,10 @@ def test_what_a_run_makes() -> None:
     of_features = {"biovolume_long.csv", "biovolume_groups.csv", "size_spectrum.csv", "features_ledger.csv"}
     assert files(wanted("day", features=False, whole=True)) == always | whole
     assert files(wanted("week", features=True, whole=True)) == always | whole | of_features | {"abundance_week.csv"}
-    assert files(wanted("week", features=True, whole=False)) == always | of_features
+    assert files(wanted("week", features=True, whole=False, validation=True)) == always | of_features
+    of_labels = files(wanted("day", features=False, whole=True, validation=True)) - always - whole
+    assert {"validation/class_report.csv", "validation/thresholds.csv", "validation/consensus.csv"} < of_labels
+    assert {name.split("/")[0] for name in of_labels} == {"validation"}
 
 
 def test_the_description_has_what_a_run_makes_in_a_fixed_order() -> None:

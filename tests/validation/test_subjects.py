@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from ifcb_abundance.common.errors import NoRawFilesError
-from ifcb_abundance.raw.images import RoiImage
 from ifcb_abundance.validation import subjects
 
 BIN = "D20240418T001403_IFCB010"
@@ -36,32 +35,51 @@ class OneBin:
         yield RawImages(table, lambda offset, length: pixels[offset : offset + length]) if self.there else None
 
 
+def cut(source: OneBin, rois: list[str], folder: Path) -> Path:
+    path = folder / f"{BIN}.zip"
+    subjects.cut_subjects(source, BIN, rois, path, "settings")  # type: ignore[arg-type]
+    return path
+
+
 def test_each_roi_is_a_picture_with_a_line_that_tells_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = OneBin()
     rois = [f"{BIN}_0000{n}" for n in (1, 2, 3)]
-    subjects.write_subjects(source, rois, "mvco", tmp_path)  # type: ignore[arg-type]
-    assert (tmp_path / "manifest.csv").read_text() == (
+    path = cut(source, rois, tmp_path)
+    folder = tmp_path / "subjects"
+    subjects.write_subjects([path], rois, "mvco", folder)
+    assert (folder / "manifest.csv").read_text() == (
         f"file,#roi_id,#dataset\n{rois[0]}.png,{rois[0]},mvco\n{rois[2]}.png,{rois[2]},mvco\n"
     )
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == [f"{rois[0]}.png", f"{rois[2]}.png"]
-    assert np.asarray(Image.open(tmp_path / f"{rois[2]}.png")).tolist() == np.arange(20, 40).reshape(4, 5).tolist()
+    assert sorted(path.name for path in folder.glob("*.png")) == [f"{rois[0]}.png", f"{rois[2]}.png"]
+    assert np.asarray(Image.open(folder / f"{rois[2]}.png")).tolist() == np.arange(20, 40).reshape(4, 5).tolist()
     assert source.opened == [BIN]
     assert f"1 ROI without an image left out, the first is {rois[1]}" in caplog.text
+    assert subjects.proves_itself(path, "settings")
+    assert not subjects.proves_itself(path, "others")
 
 
-def test_a_bin_without_raw_files_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(NoRawFilesError, match=BIN):
-        subjects.write_subjects(OneBin(there=False), [f"{BIN}_00001"], "mvco", tmp_path)  # type: ignore[arg-type]
+def test_no_image_at_all_is_an_error(tmp_path: Path) -> None:
+    rois = [f"{BIN}_00001"]
+    path = cut(OneBin(there=False), rois, tmp_path)
+    with pytest.raises(NoRawFilesError, match="none of 1 ROI has an image in the source"):
+        subjects.write_subjects([path], rois, "mvco", tmp_path / "subjects")
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def test_a_picture_that_is_too_large_is_scaled() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (1200, 1100), dtype=np.uint8)
-    body, scaled = subjects.fitting_png(RoiImage(noise, (1,)))
+    body, scaled = subjects.fitting(png(noise))
     assert scaled
     assert len(body) <= 1_000_000
     width, height = Image.open(io.BytesIO(body)).size
     assert width / height == pytest.approx(1100 / 1200, abs=0.01)
-    assert subjects.fitting_png(RoiImage(noise[:100], (1,)))[1] is False
+    small = png(noise[:100])
+    assert subjects.fitting(small) == (small, False)
 
 
 def test_more_subjects_than_a_user_may_have_are_said(caplog: pytest.LogCaptureFixture) -> None:

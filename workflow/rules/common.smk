@@ -1,4 +1,4 @@
-# The config, the source, the paths and the targets. The only file that reads `config`.
+# The config, the source and the paths. The only file that reads `config`.
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -69,12 +69,10 @@ REPORT_WANTED = CONFIG.report.make
 if REPORT_WANTED is None:
     REPORT_WANTED = CONFIG.source.kind == "directory" and CONFIG.source.path == DEMO
 
-SHOWN_FIGURES = registry.figure_names(FEATURES_WANTED)
 # All tables by name, then those that are merged from days: of class scores, and of features.
 MERGED = {name: table.merged_in(TABLES) for name, table in table_registry.TABLES.items()}
 OF_DAYS = table_registry.made_by("merge_abundance")
 OF_FEATURE_DAYS = table_registry.made_by("merge_biovolume")
-DESCRIBED = table_registry.described(table_registry.wanted(PERIOD, FEATURES_WANTED, whole=True))
 for needed in map(Path, () if WITHOUT_SOURCE else SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
         raise ConfigError(why_no_list(needed.parent))
@@ -84,37 +82,3 @@ wildcard_constraints:
     bin=BIN_ID,
     folder=r"\d{4}/[A-Z0-9_]+",
     date=r"\d{4}-\d{2}-\d{2}",
-
-
-def targets(wildcards=None):
-    """The complete results of a run; a shard has no other shapes of them."""
-    whole = TABLES == RESULTS
-    tables = [table.merged_in(TABLES) for table in table_registry.wanted(PERIOD, FEATURES_WANTED, whole)]
-    tables += [LAYOUT.run_record, LAYOUT.overview, LAYOUT.test_results, *([LAYOUT.description] if whole else [])]
-    shown = [*figure_files(), LAYOUT.report_page] if REPORT_WANTED and whole else []
-    shown += [MONTAGES] if CONFIG.images.make and whole else []
-    shown += curation_targets() if CONFIG.curation.make and whole else []
-    return tables + shown + [EXPORTS[name] for name in CONFIG.export.formats if whole]
-
-
-def figure_files(figures=SHOWN_FIGURES):
-    return [f"{FIGURES}/{figure}.{form}" for figure in figures for form in ("svg", "pdf", "html", "json")]
-
-
-def parts(wildcards):
-    """The inputs of the results: they are targets too, so that a deleted part is made again.
-
-    Not all summaries: the time that the engine takes for a job grows with the square of its inputs.
-    """
-    if SHARDS:
-        return []
-    made = deleted_summaries(summary_path, OF_DAYS["abundance"])
-    made += [path for table in OF_DAYS.values() for path in all_days(table)]
-    return made + (parts_of_features(wildcards) if FEATURES_WANTED else [])
-
-
-def parts_of_features(wildcards):
-    if SHARDS:
-        return []
-    made = deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"])
-    return made + [path for table in OF_FEATURE_DAYS.values() for path in all_days(table)]

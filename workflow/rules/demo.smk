@@ -6,6 +6,7 @@ rule make_demo_archive:
     """Make the demo archive, resources/demo."""
     output:
         metadata=f"{DEMO}/metadata.csv",
+        labels=f"{DEMO}/labels.csv",
     log:
         f"{LOGS}/make_demo_archive.log",
     localrule: True

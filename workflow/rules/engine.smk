@@ -67,6 +67,8 @@ PROGRESS = {
     "summarize_scores": Progress("class scores of bins", lambda: bins_to_read("summarize_scores")),
     "summarize_features": Progress("features of bins", lambda: bins_to_read("summarize_features")),
     "extract_images": Progress("images of bins", lambda: jobs_to_do("extract_images")),
+    "keep_winners": Progress("winners of bins", lambda: jobs_to_do("keep_winners")),
+    "cut_subjects": Progress("bins of the sample", lambda: jobs_to_do("cut_subjects")),
     "extract_examples": Progress("bins of montages", lambda: jobs_to_do("extract_examples")),
     "clean_images": Progress("groups of images cleaned", lambda: jobs_to_do("clean_images")),
     "cut_patches": Progress("groups of images cut", lambda: jobs_to_do("cut_patches")),

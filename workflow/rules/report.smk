@@ -4,6 +4,8 @@ from ifcb_abundance.report import overview
 REPORTED = {table_registry.TABLES[name].schema: MERGED[name] for name in ("abundance", "coverage", "ledger", "catalog")}
 if FEATURES_WANTED:
     REPORTED["features_ledger"] = MERGED["features_ledger"]
+for name in ("label_notes", "rate_drift"):
+    REPORTED[name] = lambda wildcards, name=name: [MERGED[name]] if validation_wanted() and TABLES == RESULTS else []
 
 
 rule write_overview:
@@ -22,7 +24,7 @@ rule write_overview:
     message:
         "Write the overview in words."
     run:
-        reported = {name: input[name] for name in REPORTED}
+        reported = {name: str(path) for name, path in by_name(input).items() if name in REPORTED and path}
         logged(log[0], overview.write_overview, input.run, reported, input.bins, output[0])
 
 
@@ -34,7 +36,7 @@ rule write_report:
         **({"montages": MONTAGES} if IMAGES["make"] else {}),
         bins=MERGED["bins"],
         run=LAYOUT.run_record,
-        figures=[f"{FIGURES}/{figure}.json" for figure in SHOWN_FIGURES],
+        figures=lambda wildcards: [f"{FIGURES}/{figure}.json" for figure in shown_figures()],
         scripts=rules.bundle_scripts.output[0],
     output:
         **{

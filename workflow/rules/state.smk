@@ -14,10 +14,11 @@ folders.refuse_what_is_no_folder(RESULTS, LOGS)
 CLAIM = lock.Claim(TABLES, lambda: workflow.touch or stale.drop_replaced(RESULTS))  # if a killed run could not
 DOUBT = records.Doubt(workflow)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.
-MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report)
+MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report, LAYOUT.validation)
 NO_RESULTS = (
     *(table.merged_in(TABLES) for table in table_registry.TABLES.values() if table.updated),
     f"{FIGURES}/vega.js",
+    f"{LAYOUT.validation}/subjects",  # people work with it
 )
 PART_FOLDERS = {str(Path(table.part_in(RESULTS)).parent) for table in table_registry.TABLES.values() if table.part}
 SEEN = {"run": False, "graph": False, "moved": False, "vouched": False, "replaced": []}

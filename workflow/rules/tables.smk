@@ -57,8 +57,8 @@ rule describe_results:
         f"{LOGS}/describe_results.log",
     localrule: True
     params:
-        tables=DESCRIBED,
-        group_by=METHOD.group_by,
+        tables=lambda wildcards: table_registry.described(tables_wanted()),
+        columns=[*METHOD.group_by, *(["class_by_vote"] if CONFIG.validation.people == "skill" else [])],
         version=data_package.VERSION,
     message:
         "Describe the columns of all tables."
@@ -67,8 +67,8 @@ rule describe_results:
             log[0],
             data_package.describe_results,
             SETTINGS["dataset"],
-            DESCRIBED,
-            METHOD.group_by,
+            params.tables,
+            params.columns,
             input[0],
             output[0],
         )

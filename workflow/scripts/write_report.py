@@ -6,7 +6,7 @@ from ifcb_abundance.report.page import READ, TITLES, ReportInputs, write_report
 given, made = snakemake.input, snakemake.output
 inputs = ReportInputs(
     given.run,
-    {name: given[name] for name in READ if name in given.keys()},  # noqa: SIM118
+    {name: str(given[name]) for name in READ if given.get(name)},
     list(given.figures),
     given.scripts,
     given.bins,

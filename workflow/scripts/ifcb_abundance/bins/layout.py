@@ -127,6 +127,16 @@ class Layout:
         return f"{self.tables}/report"
 
     @property
+    def validation(self) -> str:
+        """The folder of what people said and what is made of it."""
+        return f"{self.tables}/validation"
+
+    @property
+    def rois(self) -> str:
+        """The folder of the winners of single ROIs, by bin."""
+        return f"{self.results}/validation/rois"
+
+    @property
     def exports(self) -> str:
         """The folder of the files for repositories."""
         return f"{self.tables}/exports"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Bound
 from ifcb_abundance.common.errors import ConfigError
-from ifcb_abundance.config.faults import accepted, refusal, short
+from ifcb_abundance.config.faults import accepted, refusal, short, told
 from ifcb_abundance.config.model import WORKFLOW, Config, Export, Source
 from ifcb_abundance.config.stages import stores
 
@@ -22,7 +22,8 @@ _ADDRESS = re.compile(
 
 def faults(config: Config) -> Iterator[str]:
     """All faults of a config whose keys are right one by one."""
-    for check in (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard, _curation, _volume_files):
+    checks = (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard)
+    for check in (*checks, _curation, _volume_files, _validation):
         yield from check(config)
     yield from stores.faults(config.arrays, config.graphs)
 
@@ -200,6 +201,19 @@ def _volume_files(config: Config) -> Iterator[str]:
             "volumes.filter.weights: null (not set), but needed by volumes.filter.model: resnet34. "
             f"Accepted: {accepted('volumes.filter.weights')}"
         )
+
+
+def _validation(config: Config) -> Iterator[str]:
+    """What labels of Zooniverse need. Whether files with labels are there is asked when they are used."""
+    if config.validation.score_bands != sorted(config.validation.score_bands):
+        yield told("validation.score_bands", config.validation.score_bands, accepted("validation.score_bands"))
+    given = config.validation.zooniverse
+    needed = ("workflows", "classifications", "workflow_id", "task")
+    missing = [name for name in needed if getattr(given, name) is None]
+    if missing and (len(missing) < len(needed) or given.version is not None):
+        for name in missing:
+            key = f"validation.zooniverse.{name}"
+            yield f"{key}: null (not set), but needed by the other keys beside it. Accepted: {accepted(key)}"
 
 
 def _not_there(key: str, path: str, kind: str) -> str:

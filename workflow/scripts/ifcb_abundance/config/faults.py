@@ -63,7 +63,7 @@ def all_told(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
 
 def _told(error: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     """One of the faults. An entry of a list is told by the list's key."""
-    path = [part for part in error["loc"] if isinstance(part, str) and part != "[key]"]
+    path = _to_key([part for part in error["loc"] if isinstance(part, str) and part != "[key]"])
     if error["type"] == "extra_forbidden":
         return _unknown_key(path, given)
     if error["type"] == "missing":
@@ -77,6 +77,17 @@ def _told(error: Mapping[str, Any], given: Mapping[str, Any]) -> str:
         else:
             description = OF_INSTRUMENT
     return told(".".join(path), error["input"], description)
+
+
+def _to_key(path: list[str]) -> list[str]:
+    """The path without what stands behind a key of more than one type: the type that was tried."""
+    for n in range(1, len(path)):
+        try:
+            if section_of(find(path[:n], Config)) is None:
+                return path[:n]
+        except KeyError:
+            break
+    return path
 
 
 def _unknown_key(path: list[str], given: Mapping[str, Any]) -> str:

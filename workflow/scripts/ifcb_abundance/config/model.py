@@ -19,6 +19,7 @@ from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config.section import EachOnce, Section, key, read, section
 from ifcb_abundance.config.stages.curation import Curation, TrainingSet
 from ifcb_abundance.config.stages.stores import NAMES, Array, FreeName, Graph, Store
+from ifcb_abundance.config.stages.validation import Validation
 from ifcb_abundance.config.stages.volumes import Samples, VolumesOfImages
 
 AUTO: Final = "auto"  # as classify.score_precision: the precision of the source
@@ -513,6 +514,7 @@ class Config(Section):
     images: Images = section("a mapping: images of bins, and the montages of classes")
     recheck: Recheck = section("a mapping: what `snakemake recheck` asks for again")
     export: Export = section("a mapping: files for repositories, and what repositories need to know beside the numbers")
+    validation: Validation = section("a mapping: what people are asked, and what is made of their labels")
     curation: Curation = section("a mapping: image sets that are cleaned, cut, de-duplicated and filtered")
     training_set: TrainingSet = section("a mapping: images to train a classifier on, in three splits")
     stores: dict[FreeName, Store] = key(

@@ -117,7 +117,8 @@ def as_asked_for(given: Any, kind: Any) -> Any:
     if isinstance(given, list):
         items = [item for each in kinds if get_origin(each) is list for item in get_args(each)]
         return [as_asked_for(value, items[0] if items else None) for value in given]
-    takes_text = any(isinstance(each, str) or each is str for each in kinds)  # a str is an option of a Literal
+    # A str among the kinds is an option of a Literal.
+    takes_text = str in kinds or (given in kinds if float in kinds else any(isinstance(each, str) for each in kinds))
     if isinstance(given, str) and (given == "null" or not takes_text):
         given = _scalar(given)
     if type(given) is int and kinds == (str,):

@@ -1,7 +1,7 @@
 """The demo archive: four made-up days of two made-up instruments, with every awkward bin that real archives hold.
 
 It looks like an export from a dashboard 5.0: the metadata export, one class-scores file and one features file a bin.
-The bins of one day and instrument have raw files too.
+The bins of one day and instrument have raw files too. Five people have labelled some of the ROIs.
 """
 
 import csv
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ifcb_abundance.demo.images import draw_pictures, write_raw_bin
+from ifcb_abundance.demo.people import Scored, write_people
 
-VERSION: Final = 2  # raise it when existing archives must be made again
+VERSION: Final = 3  # raise it when existing archives must be made again
 START: Final = datetime(2024, 4, 15, tzinfo=UTC)
 DAYS: Final = 4
 
@@ -62,6 +63,7 @@ BAD_VOLUMES: Final = {
     "volume_zero": "0.0",
     "volume_negative": "-0.029",
 }
+UNUSED: Final = ("skipped", "beads_skipped", "no_scores", *BAD_VOLUMES)  # nobody labels ROIs of such bins
 CORRECTED_TIME: Final = datetime(2024, 4, 17, 0, 20, 45, tzinfo=UTC)
 
 # Objects per mL at IFCB901 and at IFCB902 on an average hour; every other class has OTHER_DENSITY.
@@ -141,7 +143,7 @@ COLUMNS: Final = (
 
 
 def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
-    """Write the archive: the files of bins below `folder/{YYYY}/D{YYYYMMDD}/`, and `folder/metadata.csv` last.
+    """Write the archive: the files of bins below `folder/{YYYY}/D{YYYYMMDD}/`, `labels.csv`, and `metadata.csv` last.
 
     The same seed gives the same bytes, and the same times of the bins' files. Summaries name their files by size and
     time, so the summaries of two checkouts are equal. The metadata are written last: if they exist, the archive is
@@ -153,6 +155,7 @@ def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
     pictures = draw_pictures(seed)
     text = _score_texts()
     rows: list[list[object]] = []
+    scored: list[Scored] = []
     for bin_id in _bin_ids():
         sample_time = CORRECTED_TIME if _is("corrected_time", bin_id) else _id_time(bin_id)
         labels = [x for x in LABELS if not (_is("older_classifier", bin_id) and x in NEWER_CLASSES)]
@@ -175,6 +178,8 @@ def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
             path.write_text(_csv([["pid", *labels]]) + body, encoding="utf-8", newline="\n")
         if not _is("no_scores", bin_id):
             _write_features(folder, seed, bin_id, labels, roi, scores)
+        if not any(_is(case, bin_id) for case in UNUSED):
+            scored += _winners(bin_id, labels, roi, scores)
         if bin_id.startswith(WITH_IMAGES[0]) and bin_id.endswith(WITH_IMAGES[1]):
             shown = [labels[i] for i in np.nan_to_num(scores, nan=-1).argmax(axis=1)]
             write_raw_bin(path.parent, bin_id, roi.tolist(), shown, ml_analyzed, pictures)
@@ -183,9 +188,21 @@ def write_demo_archive(folder: Path, seed: int = 20240415) -> None:
     for path in folder.rglob("D*_IFCB*.*"):
         os.utime(path, (_id_time(path.name).timestamp(),) * 2)
     folder.mkdir(parents=True, exist_ok=True)
+    abundant = {label: sum(DENSITY.get(label, (OTHER_DENSITY,))) + OTHER_DENSITY for label in LABELS}
+    write_people(folder / "labels.csv", seed, scored, abundant)
     unfinished = folder / "metadata.csv.part"
     unfinished.write_text(_csv([COLUMNS, *rows]), encoding="utf-8", newline="\n")
     unfinished.replace(metadata)
+
+
+def _winners(
+    bin_id: str, labels: list[str], roi: npt.NDArray[np.int64], scores: npt.NDArray[np.float16]
+) -> list[Scored]:
+    """List the ROIs of a bin that have a score, with the class that won."""
+    known = np.nan_to_num(scores, nan=-1)
+    best = zip(roi.tolist(), known.argmax(axis=1), known.max(axis=1).tolist(), strict=True)
+    written = not _is("header_only", bin_id)
+    return [Scored(f"{bin_id}_{n:05d}", labels[i], top) for n, i, top in best if written and top >= 0]
 
 
 def _is(case: str, bin_id: str) -> bool:

@@ -8,13 +8,14 @@ class Figure:
     """One figure. Its module in this package has its name and a function `chart`.
 
     shows: what it shows, in a few words. tables: the tables that it is drawn from. needs_features: whether features
-    have to be read for it.
+    have to be read for it. needs_labels: whether it needs people's labels.
     """
 
     name: str
     shows: str
     tables: tuple[str, ...]
     needs_features: bool = False
+    needs_labels: bool = False
 
 
 FIGURES = {
@@ -34,10 +35,23 @@ FIGURES = {
             needs_features=True,
         ),
         Figure("carbon", "carbon by group of classes", ("coverage", "biovolume"), needs_features=True),
+        Figure("confusion", "which classes are taken for which", ("confusion",), needs_labels=True),
+        Figure(
+            "class_curve", "precision and recall at each threshold", ("class_curve", "class_report"), needs_labels=True
+        ),
+        Figure("reliability", "how often a score is right", ("reliability",), needs_labels=True),
+        Figure("corrected_series", "corrected and uncorrected abundance", ("abundance_corrected",), needs_labels=True),
     )
 }
 
 
-def figure_names(with_features: bool) -> list[str]:
+OF_VALIDATION = [figure.name for figure in FIGURES.values() if figure.needs_labels]
+
+
+def figure_names(with_features: bool, with_labels: bool = False) -> list[str]:
     """The names of the figures that a run draws, in the order of the report."""
-    return [figure.name for figure in FIGURES.values() if with_features or not figure.needs_features]
+    return [
+        figure.name
+        for figure in FIGURES.values()
+        if (with_features or not figure.needs_features) and (with_labels or not figure.needs_labels)
+    ]

@@ -51,8 +51,9 @@ def read_run(path: str | Path) -> dict[str, Any]:
 def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: str | Path) -> Overview:
     """Sum up the tables of a run; each number is computed from them.
 
-    run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names, and
-    `features_ledger` where features are made. bins: the file bins_long.parquet, read only if label sets alternate.
+    run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names,
+    `features_ledger` where features are made, `label_notes` and `rate_drift` where people labelled. bins: the file
+    bins_long.parquet, read only if label sets alternate.
     """
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
     config = run["config"]
@@ -135,12 +136,51 @@ def _warnings(
     yield from _on_bins(config, ledger, tables["catalog"], n_rois)
     if "features_ledger" in tables:
         yield from _on_features(tables["features_ledger"])
+    if "label_notes" in tables:
+        yield from _on_labels(tables["label_notes"])
+    if "rate_drift" in tables:
+        yield from _on_drift(tables["rate_drift"])
     if "depth" in group_by and config["source"]["kind"] == "dashboard" and config["source"]["catalog"] == "walk":
         yield f"Depths: {WALKED_DEPTHS}."
     if config["abundance"]["period"] != "day":
         yield (
             f"Abundance is per UTC day here; abundance_{config['abundance']['period']}.csv has it "
             f"per {config['abundance']['period']}."
+        )
+
+
+def _on_labels(notes: pd.DataFrame) -> Iterable[str]:
+    """Report labels that are no class, and those that were left out."""
+    of = {what: notes[notes["what"] == what] for what in ("no_class", "bin_not_used", "no_scores")}
+    unknown = of["no_class"]
+    if len(unknown):
+        named = [
+            f"{row['name']!r} ({counted(row['n_labels'], 'label')}"
+            + (f", nearest class {row['nearest_class']!r})" if row["nearest_class"] else ")")
+            for row in unknown.head(SHOWN).to_dict("records")
+        ]
+        more = f" and {len(unknown) - SHOWN:,} more" if len(unknown) > SHOWN else ""
+        yield (
+            f"Labels that are no class count as other: {', '.join(named)}{more}. If one is spelt otherwise than its "
+            "class, say so in validation.label_map."
+        )
+    if len(of["bin_not_used"]):
+        n, bins = int(of["bin_not_used"]["n_labels"].sum()), of["bin_not_used"]["name"]
+        of_bins = f"{counted(n, 'label')} of {counted(len(bins), 'bin')}"
+        yield f"Labels left out: {of_bins} that the run does not use ({_some(bins)})."
+    if len(of["no_scores"]):
+        n, bins = int(of["no_scores"]["n_labels"].sum()), of["no_scores"]["name"]
+        yield f"Labels left out: {counted(n, 'label')} of ROIs that class scores do not have ({_some(bins)})."
+
+
+def _on_drift(drift: pd.DataFrame) -> Iterable[str]:
+    """Name the classes whose error rates differ between periods."""
+    from ifcb_abundance.validation.correction import drifting  # imports what a run without labels does not need
+
+    if names := drifting(drift):
+        yield (
+            f"Error rates drift from month to month: {counted(len(names), 'class')} ({_some(map(repr, names))}). "
+            "rate_drift.csv has the rates; the limits of corrected counts cover what differs from day to day."
         )
 
 
@@ -407,6 +447,8 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], bins: str 
             *("sample_type", "tags", "n_images", *NOTES),
         ],
         "features_ledger": ["bin", "status", "n_rois", "n_measured"],
+        "label_notes": [],
+        "rate_drift": [],
         "coverage": [],
     }
     read = {name: table_files.read(name, file, columns[name]) for name, file in tables.items()}

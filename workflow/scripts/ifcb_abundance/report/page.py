@@ -31,8 +31,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 MOST_ROWS = 200_000
 # Columns of abundance_long that the page does not show: they are constant, or the same in another unit.
 NOT_SHOWN = {"latitude", "longitude", "objects_per_L", "n_rois", "aphia_id", "living", "harmful"}
-# The tables that a report is made from; features_ledger only if features are made.
-READ = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger")
+# The tables that a report is made from; features_ledger only if features are made, the last two only with labels.
+READ = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger", "label_notes", "rate_drift")
 TITLES = {
     "abundance": "Abundance per UTC day and class",
     "coverage": "Coverage: how much of each UTC day was sampled and used",

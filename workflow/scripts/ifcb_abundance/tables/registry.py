@@ -4,7 +4,7 @@ Their columns are in tables.yaml.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 PERIODS = ("hour", "week", "month")  # of `abundance.period`, beside the day
@@ -17,6 +17,7 @@ class When(StrEnum):
     WHOLE = "in each run, but not of a shard"
     PERIOD = "if `abundance.period` asks for it"
     FEATURES = "if `features.make` asks for it, or on request"
+    VALIDATION = "if `validation.make` asks for it, or on request"
     REQUEST = "on request"
 
 
@@ -26,7 +27,8 @@ class Table:
 
     name: what rules call it. schema: its entry in tables.yaml. merged: its file in the folder of tables. made_by: the
     rule that makes the merged file. part: the file of a day, below the results, if it is merged from days. described:
-    it is in datapackage.json. updated: its rule reads the file it replaces, so that it is never moved to stale/.
+    it is in datapackage.json. updated: never moved to stale/, since its rule reads the file it replaces, or people work
+    with it.
     """
 
     name: str
@@ -69,6 +71,14 @@ def _of_store(name: str, schema: str, file: str, made_by: str) -> Table:
 
 def _of_volumes(name: str, made_by: str, file: str = "", schema: str = "") -> Table:
     return _on_request(name, schema or name, f"volumes/{file or name}.csv", made_by)
+
+
+def _of_validation(name: str, made_by: str) -> Table:
+    return Table(name, name, f"validation/{name}.csv", made_by, When.VALIDATION)
+
+
+def _of_sample(name: str, merged: str, made_by: str, updated: bool = False) -> Table:
+    return _on_request(name, name, f"validation/{merged}", made_by, updated)
 
 
 def _of_period(period: str) -> Table:
@@ -122,6 +132,18 @@ TABLES = {
         _of_volumes("volume_curated", "curate_volumes", "curated"),
         _of_volumes("flipbooks", "merge_flipbooks"),
         _of_volumes("trace", "trace_patches"),
+        _of_sample("strata", "strata.parquet", "count_strata"),
+        _of_sample("draws", "draws.csv", "draw_bins"),
+        _of_sample("sample", "sample.csv", "sample_rois", updated=True),
+        _of_sample("validation_plan", "plan.csv", "validation_plan"),
+        _of_sample("labels", "labels.csv", "collect_labels"),
+        _of_sample("labelled_bins", "labelled_bins.csv", "list_labelled"),
+        *(_of_validation(name, "agree_labels") for name in ("consensus", "people", "label_notes")),
+        _of_validation("labelled_rois", "weigh_labels"),
+        *(_of_validation(name, "report_classes") for name in ("confusion", "class_report", "class_curve")),
+        *(_of_validation(name, "report_classes") for name in ("reliability", "rate_drift")),
+        replace(_of_validation("thresholds", "choose_thresholds"), updated=True),
+        *(_of_validation(name, "correct_counts") for name in ("totals_corrected", "abundance_corrected")),
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
         _of_store("inventory", "inventory", "inventory.parquet", "list_store"),
         _of_store("store_folders", "store_folders", "folders.csv", "list_store"),
@@ -143,10 +165,11 @@ def made_by(rule: str) -> dict[str, Table]:
     return {table.name: table for table in TABLES.values() if table.made_by == rule}
 
 
-def wanted(period: str, features: bool, whole: bool) -> list[Table]:
+def wanted(period: str, features: bool, whole: bool, validation: bool = False) -> list[Table]:
     """List the tables that a run makes without being asked for them by name.
 
-    period: the config's `abundance.period`. features: those of features are wanted. whole: the run is not of a shard.
+    period: the config's `abundance.period`. features, validation: those of these stages are wanted. whole: the run is
+    not of a shard.
     """
     return [
         table
@@ -155,6 +178,7 @@ def wanted(period: str, features: bool, whole: bool) -> list[Table]:
         or (table.when == When.WHOLE and whole)
         or (table.when == When.PERIOD and whole and table.name == period)
         or (table.when == When.FEATURES and features)
+        or (table.when == When.VALIDATION and whole and validation)
     ]
 
 

@@ -152,8 +152,10 @@ def rates(rois: pd.DataFrame, name: str, thresholds: NDArray[np.float64], questi
     hits, all_predicted = right @ kept, of_won @ kept
     all_true = weight[true].sum()
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision, recall = hits / all_predicted, hits / np.full(len(thresholds), all_true)
-        f1 = 2 * hits / (all_predicted + all_true)
+        # No larger than 1: sums of weights in another order differ in the last digit.
+        precision = np.minimum(hits / all_predicted, 1)
+        recall = np.minimum(hits / np.full(len(thresholds), all_true), 1)
+        f1 = np.minimum(2 * hits / (all_predicted + all_true), 1)
     n_of_precision = effective_number(all_predicted, of_won**2 @ kept)
     n_of_recall = effective_number(all_true, (weight[true] ** 2).sum())
     low, high = wilson_limits(precision, n_of_precision, question.confidence)
@@ -214,7 +216,7 @@ def reliability(rois: pd.DataFrame, bands: Bands, question: Question) -> pd.Data
         scored=("scored", "sum"),
         square=("square", "sum"),
     )
-    share = (grouped["right"] / grouped["weight"]).to_numpy()
+    share = np.minimum((grouped["right"] / grouped["weight"]).to_numpy("float64"), 1)
     low, high = wilson_limits(share, effective_number(grouped["weight"], grouped["square"]), question.confidence)
     ends = np.array([bands.limits(band) for band in grouped["band"]]).reshape(-1, 2)
     return pd.DataFrame(

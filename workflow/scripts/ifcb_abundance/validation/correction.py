@@ -414,6 +414,6 @@ def _share(
     weight: Floats, hit: NDArray[np.bool_], of: NDArray[np.bool_], confidence: float
 ) -> tuple[float, float, float]:
     total = float(weight[of].sum())
-    share = float(weight[of & hit].sum()) / total if total else np.nan
+    share = min(float(weight[of & hit].sum()) / total, 1.0) if total else np.nan
     low, high = wilson_limits(share, effective_number(total, (weight[of] ** 2).sum()), confidence)
     return share, float(low), float(high)

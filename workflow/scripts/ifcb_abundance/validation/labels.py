@@ -67,8 +67,60 @@ def label_files(patterns: Sequence[str]) -> list[str]:
     return list(files)
 
 
+def found_files(patterns: Sequence[str]) -> list[str]:
+    """Those of the files that paths and globs name, globs as far as there are any; a path even if there is no file."""
+    files: dict[str, None] = {}
+    for pattern in patterns:
+        files |= dict.fromkeys(_globbed(Path(pattern)) if glob_like(pattern) else [pattern])
+    return sorted(files)
+
+
+def check_given(patterns: Sequence[str], exports: Sequence[str | None], label_map: str | None) -> None:
+    """Check that there are labels, in files that look like it; quick, for it is called before a run does anything.
+
+    exports: those of Zooniverse, if any: workflows and classifications. Raises ConfigError if nothing is given, a file
+    is not there or the label map is none, and TableError for a file of no known form.
+    """
+    if not patterns and not any(exports):
+        raise ConfigError(
+            "validation.labels: [] and no validation.zooniverse: there are no labels to compare with. Accepted: files "
+            "with people's labels. `snakemake subject_set` draws what they could look at"
+        )
+    for path in label_files(patterns):
+        check_form(path)
+    for path in filter(None, exports):
+        if not Path(path).is_file():
+            raise ConfigError(f"validation.zooniverse: there is no file {path}")
+    if label_map:
+        try:
+            read_label_map(label_map)
+        except ConfigError as error:
+            raise ConfigError(f"validation.label_map: {error}") from None
+
+
 def _globbed(pattern: Path) -> list[str]:
     return sorted(str(path) for path in Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+
+
+def check_form(path: str | Path) -> None:
+    """Raise TableError, naming the file, unless its first bytes are those of a form that is known.
+
+    Quick, whatever the size of the file: it is called before a run does anything.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(2**20)
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from None
+    if head.startswith((_MATLAB, _SQLITE)):
+        return
+    line = head.split(b"\n", 1)[0] + b"\n"
+    try:
+        columns = _tabbed(line) if b"\t" in line else read_columns(line)
+    except ValueError as error:
+        raise TableError(f"{path} cannot be read as a table of labels: {error}") from None
+    _form(columns, path)
 
 
 def glob_like(pattern: str) -> bool:
@@ -111,9 +163,14 @@ def _read(path: Path, unusable: Unusable) -> Rows:
         columns = _tabbed(body) if b"\t" in body.split(b"\n", 1)[0] else read_columns(body)
     except ValueError as error:
         raise TableError(f"{path} cannot be read as a table of labels: {error}") from None
+    return _usable(_form(columns, path)(columns), path, unusable)
+
+
+def _form(columns: Mapping[str, list[str]], path: Path) -> "Callable[[Mapping[str, list[str]]], Rows]":
+    """What reads rows of a table with these columns."""
     for needed, rows_of in _FORMS.items():
         if set(needed) <= set(columns):
-            return _usable(rows_of(columns), path, unusable)
+            return rows_of
     raise TableError(
         f"{path} is no table of labels that is known: its columns are {', '.join(columns)[:200]}. Known are CSV "
         "roi,label[,person]; the manual .mat of ifcb-analysis, iRfcb and ClassiPyR; annotations.sqlite of ClassiPyR; "
@@ -258,13 +315,28 @@ def as_classes(
     nothing that can be named.
     """
     classes = set(classes)
-    renamed = labels["label"].map(lambda label: label_map.get(label, label))
-    known = renamed.isin(classes | {OTHER} | set(none_labels))
-    for label, n in renamed[~known].value_counts().items():
-        near = nearest_class(str(label), classes)
+    unknown = unknown_labels(labels, classes, label_map, none_labels)
+    for label, n, near in unknown.itertuples(index=False):
         hint = f". The nearest class is {near!r}: if they are the same, say so in validation.label_map" if near else ""
-        log.warning(f"labels: {str(label)!r} is no class ({counted(int(n), 'label')}), so it counts as {OTHER}{hint}")
-    return labels.assign(label=renamed.where(known, OTHER))
+        log.warning(f"labels: {label!r} is no class ({counted(int(n), 'label')}), so it counts as {OTHER}{hint}")
+    renamed = labels["label"].map(lambda label: label_map.get(label, label))
+    return labels.assign(label=renamed.where(~renamed.isin(set(unknown["name"])), OTHER))
+
+
+def unknown_labels(
+    labels: pd.DataFrame, classes: Iterable[str], label_map: Mapping[str, str], none_labels: Sequence[str]
+) -> pd.DataFrame:
+    """Labels that are no class, the most frequent first: columns name, n_labels, nearest_class (empty if none is near).
+
+    The arguments are those of `as_classes`.
+    """
+    classes = set(classes)
+    renamed = labels["label"].map(lambda label: label_map.get(label, label))
+    counts = renamed[~renamed.isin(classes | {OTHER} | set(none_labels))].value_counts().sort_index()
+    counts = counts.sort_values(ascending=False, kind="stable")
+    near = [nearest_class(str(label), classes) for label in counts.index]
+    table = {"name": counts.index.astype("str"), "n_labels": counts.to_numpy("int64"), "nearest_class": near}
+    return pd.DataFrame(table).astype({"nearest_class": "str"})
 
 
 def nearest_class(label: str, classes: Iterable[str]) -> str:

@@ -8,19 +8,19 @@ import csv
 import io
 import logging
 import math
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from ifcb_abundance.bins.ids import parse_roi_id
+from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import NoRawFilesError
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.images.extract import as_png
-from ifcb_abundance.raw.images import RoiImage, image_numbers, read_image
+from ifcb_abundance.images.extract import EPOCH, as_png
+from ifcb_abundance.raw.images import image_numbers, read_image
 from ifcb_abundance.sources.protocols import ImageReader
 
 log = logging.getLogger("ifcb.validation")
@@ -30,38 +30,56 @@ LARGEST = 1_000_000  # bytes of an image that Zooniverse takes
 MOST = 10_000  # subjects that Zooniverse lets a user have
 
 
-def write_subjects(source: ImageReader, rois: Sequence[str], dataset: str, folder: str | Path) -> None:
+def cut_subjects(source: ImageReader, bin_id: str, rois: Sequence[str], path: str | Path, made_of: str = "") -> None:
+    """Write a zip of the images of ROIs of a bin, `{roi}.png`.
+
+    A ROI that is the second of a stitched pair has no image of its own and is left out, and so are all others of which
+    the raw files have no image. The zip of a bin without raw files is empty, so that the source is not asked again.
+    made_of: a checksum of the settings, for the zip's proof.
+    """
+    with atomic_write(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        archive.comment = proof.statement(made_of).encode()
+        with source.open_images(bin_id) as images:
+            if images is None:
+                log.warning(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
+                return
+            there = set(image_numbers(images.triggers))
+            for roi in rois:
+                if (number := parse_roi_id(roi)[1]) in there:
+                    body = as_png(read_image(images.read, images.triggers, number))
+                    archive.writestr(zipfile.ZipInfo(f"{roi}.png", EPOCH), body)
+
+
+def proves_itself(path: str | Path, made_of: str) -> bool:
+    """Whether a file is the zip that `cut_subjects` would write with this checksum of the settings."""
+    return proof.holds(proof.of_zip(path), made_of)
+
+
+def write_subjects(zips: Iterable[str | Path], rois: Sequence[str], dataset: str, folder: str | Path) -> None:
     """Write `{roi}.png` of each ROI and the manifest into a folder.
 
-    Each bin is opened once. A ROI that is the second of a stitched pair has no image of its own and is left out, and so
-    are all others of which the raw files have no image; that is said. Raises NoRawFilesError if a bin has no raw files.
+    zips: those of `cut_subjects` of the ROIs' bins. An image above LARGEST is scaled down. Raises NoRawFilesError if no
+    ROI has an image.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    by_bin: dict[str, list[tuple[int, str]]] = {}
-    for roi in rois:
-        bin_id, number = parse_roi_id(roi)
-        by_bin.setdefault(bin_id, []).append((number, roi))
-    written: list[str] = []
-    missing: list[str] = []
-    scaled: list[str] = []
-    for bin_id, wanted in by_bin.items():
-        with source.open_images(bin_id) as images:
-            if images is None:
-                raise NoRawFilesError(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
-            there = set(image_numbers(images.triggers))
-            for number, roi in wanted:
-                if number not in there:
-                    missing.append(roi)
+    wanted, written, scaled = set(rois), set(), []
+    for path in zips:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if (roi := name.removesuffix(".png")) not in wanted:
                     continue
-                body, smaller = fitting_png(read_image(images.read, images.triggers, number))
-                with atomic_write(folder / f"{roi}.png") as unfinished:
-                    unfinished.write_bytes(body)
-                written.append(roi)
+                body, smaller = fitting(archive.read(name))
+                (folder / name).write_bytes(body)
+                written.add(roi)
                 scaled += [roi] * smaller
-    with atomic_write(folder / MANIFEST) as unfinished:
-        unfinished.write_text(manifest(written, dataset), encoding="utf-8")
-    _tell(written, missing, scaled)
+    if not written:
+        raise NoRawFilesError(
+            f"subject_set: none of {counted(len(rois), 'ROI')} has an image in the source. sample.csv lists them"
+        )
+    there = [roi for roi in rois if roi in written]
+    (folder / MANIFEST).write_text(manifest(there, dataset), encoding="utf-8")
+    _tell(there, [roi for roi in rois if roi not in written], scaled)
 
 
 def manifest(rois: Sequence[str], dataset: str) -> str:
@@ -73,16 +91,16 @@ def manifest(rois: Sequence[str], dataset: str) -> str:
     return text.getvalue()
 
 
-def fitting_png(image: RoiImage, largest: int = LARGEST) -> tuple[bytes, bool]:
-    """The image as PNG of at most `largest` bytes, and whether it had to be scaled down for it."""
-    body = as_png(image)
-    pixels: NDArray[np.uint8] = image.pixels
-    factor = 1.0
+def fitting(body: bytes, largest: int = LARGEST) -> tuple[bytes, bool]:
+    """A PNG of at most `largest` bytes, and whether the image had to be scaled down for it."""
+    whole, factor = body, 1.0
     while len(body) > largest:
         factor *= min(0.9, math.sqrt(largest / len(body)))
-        height, width = (max(1, round(side * factor)) for side in image.pixels.shape)
-        pixels = np.asarray(Image.fromarray(image.pixels).resize((width, height), Image.Resampling.LANCZOS))
-        body = as_png(RoiImage(pixels, image.rois))
+        with Image.open(io.BytesIO(whole)) as image:
+            size = [max(1, round(side * factor)) for side in image.size]
+            smaller = io.BytesIO()
+            image.resize((size[0], size[1]), Image.Resampling.LANCZOS).save(smaller, "PNG", compress_level=6)
+        body = smaller.getvalue()
     return body, factor < 1
 
 

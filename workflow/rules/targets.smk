@@ -1,0 +1,52 @@
+# What a run makes: its tables, and what the config asks for beside them. This file has no rule.
+
+
+def validation_wanted():
+    """Whether each run makes validation, or this one asks for it by name; which is known once the files are read."""
+    asked = workflow.dag_settings.targets if workflow.dag_settings else []
+    return CONFIG.validation.make or "validation" in asked
+
+
+def tables_wanted(whole=True):
+    return table_registry.wanted(PERIOD, FEATURES_WANTED, whole, validation_wanted() and whole)
+
+
+def targets(wildcards=None):
+    """The complete results of a run; a shard has no other shapes of them."""
+    whole = TABLES == RESULTS
+    tables = [table.merged_in(TABLES) for table in tables_wanted(whole)]
+    tables += [LAYOUT.run_record, LAYOUT.overview, LAYOUT.test_results, *([LAYOUT.description] if whole else [])]
+    shown = [*figure_files(), LAYOUT.report_page] if REPORT_WANTED and whole else []
+    shown += [MONTAGES] if CONFIG.images.make and whole else []
+    shown += curation_targets() if CONFIG.curation.make and whole else []
+    shown += figure_files(registry.OF_VALIDATION) if validation_wanted() and whole else []
+    return tables + shown + [EXPORTS[name] for name in CONFIG.export.formats if whole]
+
+
+def shown_figures():
+    return registry.figure_names(FEATURES_WANTED, validation_wanted())
+
+
+def figure_files(figures=()):
+    return [
+        f"{FIGURES}/{name}.{form}" for name in figures or shown_figures() for form in ("svg", "pdf", "html", "json")
+    ]
+
+
+def parts(wildcards):
+    """The inputs of the results: they are targets too, so that a deleted part is made again.
+
+    Not all summaries: the time that the engine takes for a job grows with the square of its inputs.
+    """
+    if SHARDS:
+        return []
+    made = deleted_summaries(summary_path, OF_DAYS["abundance"])
+    made += [path for table in OF_DAYS.values() for path in all_days(table)]
+    return made + (parts_of_features(wildcards) if FEATURES_WANTED else [])
+
+
+def parts_of_features(wildcards):
+    if SHARDS:
+        return []
+    made = deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"])
+    return made + [path for table in OF_FEATURE_DAYS.values() for path in all_days(table)]
