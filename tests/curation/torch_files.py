@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-CURATION = Path(__file__).parents[3] / "shared" / "data" / "curation"
+from tests.curation.data import SHARED
 
 KINDS = {"float32": "FloatStorage", "float16": "HalfStorage", "float64": "DoubleStorage", "int64": "LongStorage"}
 
@@ -69,7 +69,7 @@ def resnet34_weights() -> dict[str, npt.NDArray[np.generic]]:
 
 
 def formula() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("formula", CURATION / "resnet34_weights.py")
+    spec = importlib.util.spec_from_file_location("formula", SHARED / "resnet34_weights.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -177,14 +177,19 @@ def judge(values: Floats, labels: Truth, groups: npt.NDArray[Any], names: list[s
     fewer than two groups, or one group holds all patches of a kind, patches are dealt in place of groups, which
     flatters the filter: `judged_by` says so.
     """
-    metrics = needed("sklearn.metrics", "scikit-learn", "curation.filter")
     judged_by, folds = _folds(values, labels, groups)
     if not folds:
         return Judgement(), table_files.empty("roc")
     scores = np.empty(len(labels))
     for trained, held_out in folds:
         scores[held_out] = resnet.sigmoid(fit(values[trained], labels[trained], names).logits(values[held_out]))
-    scores = scores.round(DECIMALS)
+    auc, curve = curve_of(scores.round(DECIMALS), labels)
+    return Judgement(judged_by, len(folds), auc), curve
+
+
+def curve_of(scores: Floats, labels: Truth) -> tuple[float, pd.DataFrame]:
+    """Return the area under the curve of scores, and the curve itself (table `roc`)."""
+    metrics = needed("sklearn.metrics", "scikit-learn", "curation.filter")
     false_rate, true_rate, cuts = metrics.roc_curve(labels, scores)
     cuts[0] = np.nan  # infinite: nothing is informative
     n_true, n_false = labels.sum(), (~labels).sum()
@@ -199,7 +204,7 @@ def judge(values: Floats, labels: Truth, groups: npt.NDArray[Any], names: list[s
             "false_negatives": ((1 - true_rate) * n_true).round().astype(int),
         }
     )
-    return Judgement(judged_by, len(folds), round(float(metrics.roc_auc_score(labels, scores)), DECIMALS)), curve
+    return round(float(metrics.roc_auc_score(labels, scores)), DECIMALS), curve
 
 
 def _folds(values: Floats, labels: Truth, groups: npt.NDArray[Any]) -> tuple[str, list[tuple[Any, Any]]]:
@@ -241,9 +246,10 @@ class PatchReader:
 
 
 def statistics(patches: pd.DataFrame) -> tuple[list[str], Floats]:
-    """Return the names and the values (n, names) of the statistics in `patches.csv`: all columns behind the hash."""
+    """Return the names and the values (n, names) of the statistics in `patches.csv`: all numbers behind the hash."""
     columns = table_files.columns("patches")
-    names = columns[columns.index("hash") + 1 :]
+    behind = columns[columns.index("hash") + 1 :]
+    names = [name for name in behind if table_files.schema("patches")[name]["type"] in ("number", "integer")]
     return names, patches[names].to_numpy("float64")
 
 

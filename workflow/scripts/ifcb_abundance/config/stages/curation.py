@@ -133,6 +133,7 @@ class TrainingSet(Section):
     fractions: Fractions = section("a mapping of train, val and test, which add up to 1: the size of each split")
     formats: EachOnce[Literal["imagefolder", "webdataset"]] = key(
         ["imagefolder"],
-        "a list of imagefolder and webdataset, each once: folders of PNG files, and shards in .tar",
+        "a list of imagefolder and webdataset, one or both: folders of PNG files, and shards in .tar",
+        min_length=1,
     )
     seed: int = key(1, "a whole number from 0: it decides what goes into which split", ge=0)
