@@ -20,7 +20,7 @@ from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
-from benchmarks import archive, report, zooniverse
+from benchmarks import archive, arrays, report, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
@@ -45,6 +45,7 @@ def main() -> None:
         "archive": whole_archive,
         "overload": overload,
         "cluster": on_a_cluster,
+        "arrays": lambda options, folder: arrays.measure(options.nodes, folder),
         "zooniverse": lambda options, folder: zooniverse.measure(options.rows, folder, zooniverse.installed()),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 5000, 22000], help="bins of one run")
     parser.add_argument("--settings-bins", type=int, default=3000, help="of each run with another setting")
     parser.add_argument("--shards", type=int, nargs="*", default=[5, 14], help="of 22,000 bins each")
+    parser.add_argument("--nodes", type=int, nargs="*", default=[1_000_000, 10_000_000], help="of graphs")
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000], help="of Zooniverse's exports")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks")
     options = parser.parse_args()
