@@ -1,7 +1,7 @@
 """Arrays and graphs: what a large plane with labels takes, and a graph of millions of nodes and edges.
 
-`python -m benchmarks.arrays` measures and prints; `python -m benchmarks arrays` also writes the page. Everything is a run
-of the workflow, as a user starts it. Processor time is what to compare where other work runs beside.
+`python -m benchmarks.arrays` measures and prints; `python -m benchmarks arrays` also writes the page. Everything is a
+run of the workflow, as a user starts it. Processor time is what to compare where other work runs beside.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import tensorstore as ts
 import yaml
 
 from benchmarks.measure import ROOT, WORKFLOW, Cost, run
+from benchmarks.zooniverse import PEAK
 
 PX = 6000  # side of the plane
 LARGEST = 77_322_656_252  # label
@@ -86,7 +88,9 @@ def snakemake(folder: Path, target: str, config: Mapping[str, Any]) -> Cost:
         source = ROOT / part
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
     (folder / "my.yaml").write_text(yaml.safe_dump({"dataset": "cells", **config}))
-    return run([sys.executable, "-m", "snakemake", target, "--cores", "2", "--configfile", "my.yaml"], folder)
+    command = [sys.executable, "-m", "snakemake", target, "--cores", "2", "--configfile", "my.yaml"]
+    cost = run([sys.executable, "-S", "-c", PEAK, *command], folder)
+    return replace(cost, memory=int(cost.printed.split()[-1]) / 1024)
 
 
 def measure(rows: list[int], folder: Path) -> pd.DataFrame:

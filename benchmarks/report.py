@@ -258,9 +258,9 @@ def _arrays(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
         [
             "## Arrays and graphs",
             "",
-            "A plane of 6,000 by 6,000 voxels and its labels, which reach 77,322,656,252, from chunks that are eight planes",
-            "thick: read, coloured, and written as PNG and NPZ. Graphs in BSON, with as many edges as nodes: read, checked,",
-            "and drawn. Each is a whole run of the workflow, on a machine that did other work too.",
+            "A plane of 6,000 by 6,000 voxels and its labels, which reach 77,322,656,252, from chunks that are eight",
+            "planes thick: read, coloured, and written as PNG and NPZ. Graphs in BSON, with as many edges as nodes:",
+            "read, checked, and drawn. Each is a whole run of the workflow, on a machine that did other work too.",
             "",
             "| what | time, s | processor, s | a second of processor time | peak memory, MB |",
             "|---|---|---|---|---|",

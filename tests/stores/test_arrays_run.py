@@ -233,3 +233,22 @@ def test_without_any_array_the_target_says_what_to_set(tmp_path: Path) -> None:
     printed = Checkout(tmp_path / "checkout").run({}, "arrays", fails=True)
     assert "arrays: {} (empty). Set at least one" in printed
     assert "Traceback" not in printed
+
+
+def test_a_graph_and_an_array_below_the_fetched_files_of_a_store(run: Checkout, tmp_path: Path) -> None:
+    """One command fetches, then reads; nothing is done twice."""
+    made = run.folder.parent / "data" / "made"
+    files = "results/copy/stores/made/files"
+    config = {
+        "dataset": "copy",
+        "stores": {"made": {"url": str(made), "include": ["graphs/*.nml", "ome_0.4.zarr/**"]}},
+        "graphs": {"wk": {"skeleton": f"{files}/{SKELETONS['wk']}"}},
+        "arrays": {"ome": {"url": f"{files}/ome_0.4.zarr"}},
+    }
+    checkout = Checkout(tmp_path / "checkout")
+    checkout.run(config, "graphs", "arrays")
+    assert json.loads((checkout.results("copy") / "graphs" / "wk" / "graph.json").read_text())["n_nodes"] == 69
+    assert np.array_equal(
+        np.load(checkout.results("copy") / "arrays" / "ome.npz")["raw"][0], np.load(made / "truth.npz")["raw"][9]
+    )
+    assert "Nothing to be done" in checkout.run(config, "graphs", "arrays")

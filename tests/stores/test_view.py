@@ -1,6 +1,7 @@
 """Pictures: grey, colours of labels, labels of another store at the same place, and the link."""
 
 import json
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ifcb_abundance.common.errors import StateError
 from ifcb_abundance.stores.colours import colours_of, hex_colours, laid_over
+from ifcb_abundance.stores.graph_files import read_bson
 from ifcb_abundance.stores.places import ArrayError
 from ifcb_abundance.stores.view import grey
 from tests.stores.array_files import write_n5, write_zarr
@@ -125,3 +128,14 @@ def test_a_box_larger_than_the_memory_is_refused(tmp_path: Path) -> None:
     (path / ".zarray").write_text(json.dumps({**entry, "shape": [10**5] * 3}))
     with pytest.raises(ArrayError, match=r"the box is 1,000,000.0 GB, more than the memory of this machine"):
         view(tmp_path, str(path), box={"unit": "voxel", "z": [0, 10**5], "y": [0, 10**5], "x": [0, 10**5]})
+
+
+def test_a_library_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("tensorstore", "bson"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(StateError, match="Reading an array needs tensorstore, which is not installed: `make stages`"):
+        view(tmp_path, str(tmp_path))
+    with pytest.raises(
+        StateError, match="Reading a graph in BSON needs pymongo, which is not installed: `make stages`"
+    ):
+        next(read_bson(str(tmp_path / "a.bson"), "nodes"))

@@ -13,16 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorstore as ts
 
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.stores.array_metadata import SPACE, Metadata, Told, find_metadata
 from ifcb_abundance.stores.boxes import Exact, Grid, IndexBox, Indices, floats
-from ifcb_abundance.stores.places import ArrayError, Place, why
+from ifcb_abundance.stores.places import ArrayError, Place, tensorstore, why
+
+if TYPE_CHECKING:
+    import tensorstore as ts
 
 log = logging.getLogger("ifcb.arrays")
 
@@ -34,7 +36,7 @@ class OpenArray:
     """An array at one scale. store: as tensorstore opened it, with all stored axes."""
 
     metadata: Metadata
-    store: ts.TensorStore
+    store: "ts.TensorStore"
 
     @property
     def name(self) -> str:
@@ -86,7 +88,7 @@ class OpenArray:
             )
             try:
                 view = self._spatial[self._window(piece)].transpose(order)
-                result[inside] = view[ts.d[:].translate_to[0]].read().result()
+                result[inside] = view[tensorstore().d[:].translate_to[0]].read().result()
             except Exception as error:  # tensorstore raises any kind
                 raise ArrayError(
                     f"{self.name}: a chunk cannot be read: {why(error)}. Run the same command again; if it fails "
@@ -103,12 +105,12 @@ class OpenArray:
         return "".join(axis for axis in self.metadata.stored_axes if axis in SPACE)
 
     @cached_property
-    def _spatial(self) -> ts.TensorStore:
+    def _spatial(self) -> "ts.TensorStore":
         """The array without other axes than z, y, x, still in stored order."""
         others = [number for number, axis in enumerate(self.metadata.stored_axes) if axis not in SPACE]
         if self.store.rank > len(self.metadata.stored_axes):  # the one channel of precomputed
             others.append(self.store.rank - 1)
-        return self.store[ts.d[others][0]] if others else self.store
+        return self.store[tensorstore().d[others][0]] if others else self.store
 
     def _zyx(self, values: Sequence[int]) -> Indices:
         by_axis = dict(zip(self.metadata.stored_axes, values, strict=False))
@@ -147,8 +149,9 @@ def open_array(place: Place, scale: int = 0, told: Told | None = None) -> OpenAr
 
 def open_found(metadata: Metadata) -> OpenArray:
     """Open an array whose metadata is known already, without a request. Raises ArrayError."""
+    library = tensorstore()
     try:
-        store = ts.open(
+        store = library.open(
             {**metadata.spec, "kvstore": metadata.place.kvstore(), "open": True, "assume_metadata": True},
             context=metadata.place.context(),
             read=True,

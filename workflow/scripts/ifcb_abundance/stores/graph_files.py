@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from xml.parsers import expat
 
-import bson
-from bson.errors import BSONError
-
 from ifcb_abundance.common.errors import WorkflowInputError
+from ifcb_abundance.common.extras import needed
 from ifcb_abundance.stores.array_metadata import NM
 
 BATCH = 65_536  # records
@@ -54,12 +52,13 @@ class Batch(NamedTuple):
 def read_bson(path: str, kind: Literal["nodes", "edges"]) -> Iterator[Batch]:
     """The records of a BSON file. Raises BrokenOffError after what came before, or GraphError."""
     done, batch = 0, list[dict[str, Any]]()
+    bson = needed("bson", "pymongo", "Reading a graph in BSON")
     with _opened(path) as file:
         records = bson.decode_file_iter(file)
         while True:
             try:
                 batch.extend(islice(records, BATCH))  # what came before an error is kept
-            except (BSONError, ValueError, KeyError) as error:
+            except (bson.errors.BSONError, ValueError, KeyError) as error:
                 start, end = _start_of(path, done + len(batch))
                 if not start:
                     raise GraphError(f"{path}: this is no BSON ({error}): check the path of {kind}") from None

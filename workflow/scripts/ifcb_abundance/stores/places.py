@@ -9,14 +9,16 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import tensorstore as ts
-
 from ifcb_abundance.common.errors import WorkflowInputError
+from ifcb_abundance.common.extras import needed
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
 from ifcb_abundance.sources.s3 import ConfigKeys, S3Client
+
+if TYPE_CHECKING:
+    import tensorstore as ts
 
 FORMATS = ("precomputed", "n5", "zarr3", "zarr2", "zarr")  # as neuroglancer writes them before an address
 METADATA = ("zarr.json", ".zarray", "attributes.json", "info")  # a folder with one of them may be an array
@@ -24,6 +26,11 @@ GOOGLE = "https://storage.googleapis.com"
 MOST_LISTED = 60  # folders that are listed to name arrays in a message
 MOST_NAMED = 12
 _RETRIES = {"max_retries": 5, "initial_delay": "500ms", "max_delay": "8s"}
+
+
+def tensorstore() -> Any:
+    """The library. Raises StateError, with the command that installs it, where it is missing."""
+    return needed("tensorstore", "tensorstore", "Reading an array")
 
 
 class ArrayError(WorkflowInputError):
@@ -110,7 +117,7 @@ class Place:
             return self.endpoint_url
         return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
-    def context(self) -> ts.Context:
+    def context(self) -> "ts.Context":
         """How tensorstore asks: few requests at a time, a few tries of each, and nothing kept in memory."""
         limits: dict[str, Any] = {"data_copy_concurrency": {"limit": 4}, "cache_pool": {"total_bytes_limit": 0}}
         for driver in ("s3", "gcs", "http"):
@@ -118,15 +125,17 @@ class Place:
                 f"{driver}_request_concurrency": {"limit": self.connections},
                 f"{driver}_request_retries": _RETRIES,
             }
-        return ts.Context({**limits, "file_io_concurrency": {"limit": self.connections}})
+        context: ts.Context = tensorstore().Context({**limits, "file_io_concurrency": {"limit": self.connections}})
+        return context
 
     def read(self, name: str) -> bytes | None:
         """Read a file of the folder; None if it is not there.
 
         Raises ArrayError if nobody can say, ClosedError if the server refuses to.
         """
+        library = tensorstore()
         try:
-            store = ts.KvStore.open(self.kvstore(), context=self.context()).result()
+            store = library.KvStore.open(self.kvstore(), context=self.context()).result()
             found = store.read(name).result()
         except Exception as error:  # tensorstore raises any kind
             if re.search(r"http[_ ]response[_ ]code='?404|NOT_FOUND|Not a directory", str(error)):

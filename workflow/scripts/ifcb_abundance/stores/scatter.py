@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ifcb_abundance.common.errors import quoted
+from ifcb_abundance.common.extras import needed
 from ifcb_abundance.stores.colours import hex_colours
 from ifcb_abundance.stores.graph_files import GraphError
 from ifcb_abundance.stores.graph_tables import batches_of
@@ -100,7 +101,7 @@ def _colours(rows: pd.DataFrame) -> list[str]:
 
 
 def _write_page(title: str, rows: pd.DataFrame, lines: npt.NDArray[np.int64], path: Path) -> None:
-    import plotly.io  # takes 0.5 s
+    io = needed("plotly.io", "plotly", "Drawing a graph")  # takes 0.5 s
 
     said = [
         f"id {node}" + ("" if pd.isna(neuron) else f"<br>neuron {neuron}")
@@ -143,7 +144,7 @@ def _write_page(title: str, rows: pd.DataFrame, lines: npt.NDArray[np.int64], pa
         "showlegend": False,
         "margin": {"l": 0, "r": 0, "b": 0, "t": 40},
     }
-    page = plotly.io.to_html(
+    page = io.to_html(
         {"data": data, "layout": layout},
         config={"displaylogo": False, "responsive": True},
         include_plotlyjs=True,
