@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The oldest Snakemake that the workflow may be run with. pyproject.toml says below which version the newest has to be.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
-.PHONY: run help stages check test slow smoke figures test-statistics bench config-docs docs lint lock clean
+.PHONY: run help stages check test slow smoke torch figures test-statistics bench config-docs docs lint lock clean
 
 run: .venv/installed ## make the environment and run the demo, or CONFIG=my.yaml, which is checked first (demo: 20 s; first time: 2 min)
 ifdef CONFIG
@@ -45,6 +45,13 @@ smoke: .venv/installed-dev ## demo, dashboard, resume and shards with the oldest
 	.venv/smoke/oldest/bin/python -m pip install --quiet --disable-pip-version-check snakemake==$(OLDEST)
 	.venv/smoke/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'snakemake<10'
 	$(BIN)/python -m pytest -m smoke tests/engine/test_smoke.py
+
+torch: .venv/installed-dev ## pass the tests that need torch, in an environment with it (5 GB; 15 min)
+	$(BIN)/python -m venv .venv/torch
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    > $$(echo .venv/torch/lib/python*/site-packages)/pinned.pth
+	.venv/torch/bin/python -m pip install --quiet --disable-pip-version-check torch torchvision
+	.venv/torch/bin/python -m pytest -m torch tests/curation
 
 figures: .venv/installed ## draw the demo's figures (20 s)
 	$(BIN)/python -m snakemake --cores 8 figures

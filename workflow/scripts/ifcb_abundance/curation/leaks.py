@@ -146,7 +146,8 @@ def find_near(
         later = (known != query) & (~asked[known] | (known > query))  # the other way round it is met, or was
         first, known = query[later], known[later]
         starts = np.flatnonzero(np.diff(first, prepend=-1))
-        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(first)], strict=True):
+        ends = np.append(starts, len(first))[1:]
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             one = int(first[start])
             others = np.array([other for other in known[start:end].tolist() if not is_needless(one, other)], np.int64)
             alike = ((other, np.nan) for other in others.tolist())

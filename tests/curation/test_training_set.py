@@ -1,0 +1,404 @@
+"""The training set: labels, splits that do not leak, files that other libraries read, and the proof."""
+
+import hashlib
+import os
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ifcb_abundance.common.errors import WorkflowInputError
+from ifcb_abundance.curation import file_names, leaks, splits, training_set
+from ifcb_abundance.curation.dataset_card import CardFacts
+from ifcb_abundance.curation.training_set import Joins, SplitOptions, assemble, split_images
+from tests.checkout import Checkout, differences, files_below
+from tests.curation.data import files_of, needs_shared, particle, rows_of
+
+FRACTIONS = (0.7, 0.15, 0.15)
+STEADY = leaks.Rule("steady", 8, 0.97)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, Path]:
+    """A training set of the near-duplicates, in both formats, as a user makes it."""
+    top = tmp_path_factory.mktemp("training")
+    (top / "images").mkdir()
+    for name, body in files_of("near_duplicates.zip").items():
+        (top / "images" / name).write_bytes(body)
+    rows = [{"image": row["file"], "label": row["kind"]} for row in rows_of("near_duplicates.csv")]
+    pd.DataFrame(rows).to_csv(top / "labels.csv", index=False)
+    settings = {"labels": str(top / "labels.csv"), "split_by": "image", "formats": ["imagefolder", "webdataset"]}
+    run = Checkout(top / "run")
+    run.run({"dataset": "mine", "curation": {"folder": str(top / "images")}, "training_set": settings}, "training_set")
+    return run, run.results("mine") / "training_set"
+
+
+@needs_shared
+def test_no_particle_is_in_two_splits_and_the_fractions_are_met(built: tuple[Checkout, Path]) -> None:
+    split = pd.read_csv(built[1] / "split.csv", keep_default_na=False)
+    truth = {row["file"]: row for row in rows_of("near_duplicates.csv")}
+    assert len(split) == len(truth) == 357
+    used = split[split["split"] != ""]
+    assert used.groupby(used["image"].map(lambda name: truth[name]["particle"]))["split"].nunique().max() == 1
+    assert (used["label"] == used["image"].map(lambda name: truth[name]["kind"])).all()
+    there = used["split"].value_counts(normalize=True)
+    assert [abs(there[name] - wanted) < 0.05 for name, wanted in zip(splits.SPLITS, FRACTIONS, strict=True)] == [
+        True
+    ] * 3
+    assert (used["reason"] == "").all()
+    assert split.loc[split["split"] == "", "reason"].str.match(r"duplicate: a copy of n\d+\.png: \d+ bits").all()
+    assert len(pd.read_csv(built[1] / "leaks.csv")) == 0
+    curated = pd.read_csv(built[0].results("mine") / "curation" / "curated.csv")
+    assert set(used["image"]) == set(curated.loc[curated["status"] == "kept", "patch"])
+
+
+@needs_shared
+def test_all_tables_and_files_say_the_same(built: tuple[Checkout, Path]) -> None:
+    root = built[1]
+    split = pd.read_csv(root / "split.csv", keep_default_na=False).set_index("image")
+    classes = pd.read_csv(root / "classes.csv").set_index("label")
+    images = files_of("near_duplicates.zip")
+    n = 0
+    for name in splits.SPLITS:
+        rows = pd.read_csv(root / name / "metadata.csv", keep_default_na=False)
+        assert {*rows["file_name"], "metadata.csv"} == {
+            str(path.relative_to(root / name)) for path in (root / name).rglob("*") if path.is_file()
+        }
+        for row in rows.itertuples():
+            assert split.loc[row.image, ["split", "label", "group", "day"]].tolist() == [name, row.label, ".", "."]
+            with Image.open(root / name / row.file_name) as image:
+                assert image.mode == "L"
+            original = root / "original.png"
+            original.write_bytes(images[row.image])
+            with Image.open(original) as image, Image.open(root / name / row.file_name) as written:
+                assert (np.asarray(image) == np.asarray(written)).all()
+            original.unlink()
+        assert (classes[name] == rows["label"].value_counts().reindex(classes.index, fill_value=0)).all()
+        n += len(rows)
+    assert n == (split["split"] != "").sum()
+    sums = dict(line.split("  ", 1)[::-1] for line in (root / "SHA256SUMS").read_text().splitlines())
+    files = {name: body for name, body in files_below(root).items() if name != "SHA256SUMS"}
+    assert sums == {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
+
+
+@needs_shared
+def test_the_card_has_the_counts_and_a_head_that_hugging_face_reads(built: tuple[Checkout, Path]) -> None:
+    _, head, text = (built[1] / "README.md").read_text().split("---\n", 2)
+    front = yaml.safe_load(head)
+    assert front["task_categories"] == ["image-classification"]
+    assert [each["split"] for each in front["configs"][0]["data_files"]] == ["train", "validation", "test"]
+    split = pd.read_csv(built[1] / "split.csv", keep_default_na=False)
+    counts = Counter(split["split"])
+    assert f"train {counts['train']:,} (" in text
+    assert f"| duplicate | {counts['']:,} |" in text
+    assert "hash `steady` differs by 8 of 64 bits or fewer" in text
+
+
+@needs_shared
+def test_hugging_face_reads_pictures_and_labels(
+    built: tuple[Checkout, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    datasets.disable_progress_bars()
+    counts = Counter(pd.read_csv(built[1] / "split.csv", keep_default_na=False)["split"])
+    for arguments in ({"path": str(built[1])}, {"path": "imagefolder", "data_dir": str(built[1])}):
+        read = datasets.load_dataset(**arguments, cache_dir=str(tmp_path / "cache"))
+        assert {name: len(rows) for name, rows in read.items()} == {
+            "train": counts["train"],
+            "validation": counts["val"],
+            "test": counts["test"],
+        }
+        first, row = read["train"][0], pd.read_csv(built[1] / "train" / "metadata.csv").iloc[0]
+        assert (first["label"], first["group"], first["day"]) == (row["label"], ".", ".")
+        assert np.asarray(first["image"]).shape == np.asarray(Image.open(built[1] / "train" / row["file_name"])).shape
+
+
+@needs_shared
+def test_webdataset_reads_the_shards(built: tuple[Checkout, Path]) -> None:
+    import webdataset
+
+    split = pd.read_csv(built[1] / "split.csv", keep_default_na=False).set_index("image")
+    classes = list(pd.read_csv(built[1] / "classes.csv")["label"])
+    for name in splits.SPLITS:
+        shards = [str(path) for path in sorted((built[1] / "shards").glob(f"{name}-*.tar"))]
+        assert [Path(path).name for path in shards] == [f"{name}-000000.tar"]
+        read = list(webdataset.WebDataset(shards, shardshuffle=False, empty_check=False).decode("l8"))
+        assert {sample["json"]["image"] for sample in read} == set(split.index[split["split"] == name])
+        for sample in read:
+            assert classes[sample["cls"]] == split.loc[sample["json"]["image"], "label"] == sample["json"]["label"]
+        file = pd.read_csv(built[1] / name / "metadata.csv").set_index("image")["file_name"]
+        first = read[0]
+        assert (first["png"] == np.asarray(Image.open(built[1] / name / file[first["json"]["image"]]))).all()
+
+
+@pytest.mark.torch
+@needs_shared
+def test_torchvision_reads_the_folders(built: tuple[Checkout, Path]) -> None:
+    from torchvision.datasets import ImageFolder
+
+    classes = pd.read_csv(built[1] / "classes.csv")
+    for name in splits.SPLITS:
+        read = ImageFolder(str(built[1] / name))
+        assert read.classes == list(classes["folder"])  # each split has images of each class here
+        assert Counter(read.targets) == Counter({number: n for number, n in enumerate(classes[name]) if n})
+        assert len(read) == classes[name].sum()
+        image, _ = read[0]
+        assert image.size[0] > 0
+
+
+@needs_shared
+def test_a_set_that_was_half_written_becomes_the_same(built: tuple[Checkout, Path], tmp_path: Path) -> None:
+    run, root = built
+    whole = files_below(root)
+    again = tmp_path / "set"
+    shutil.copytree(root, again)
+    pngs = sorted(again.glob("train/*/*.png"))
+    pngs[0].unlink()
+    pngs[1].write_bytes(pngs[1].read_bytes()[:-1])
+    pngs[2].write_bytes(bytes(len(pngs[2].read_bytes())))
+    (again / "train" / "old").mkdir()
+    shutil.move(pngs[3], again / "train" / "old" / "of another run.png")
+    (again / "shards" / "train-000001.tar").write_bytes(b"")
+    (again / "shards" / "train-000000.tar").write_bytes(b"broken off")
+    before = pngs[4].stat()
+    tables = (again / "split.csv", again / "classes.csv", run.results("mine") / "curation" / "training_set.json")
+    facts = CardFacts(
+        title="Training set mine",
+        labels="from the file `labels.csv`, which people have to answer for",
+        machine=False,
+        formats=("imagefolder", "webdataset"),
+        split_by="image",
+        fractions=FRACTIONS,
+        seed=1,
+        duplicates={"hash": "steady", "distance": 8, "confirm": 0.97, "within": "all", "seed": 1},
+        patch_px=None,
+        license=None,
+    )
+    training_set.write_training_set(tables, run.results("mine") / "curation" / "kept", facts, again)
+    assert not differences(files_below(again), whole)
+    assert pngs[4].stat().st_mtime_ns == before.st_mtime_ns  # what was right was left alone
+
+
+@needs_shared
+def test_shards_hold_no_time_and_no_owner(built: tuple[Checkout, Path]) -> None:
+    with tarfile.open(built[1] / "shards" / "val-000000.tar") as tar:
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in tar} == {(0, 0, 0, "", "", 0o644)}
+
+
+# --- the split ---
+
+
+def curated(groups: Sequence[int], statuses: Sequence[str] = ()) -> pd.DataFrame:
+    """A table `curated` with so many images in each group."""
+    rows = [(f"i{g:02d}_{n:03d}", f"g{g:02d}") for g, size in enumerate(groups) for n in range(size)]
+    table = pd.DataFrame(rows, columns=["patch", "group"])
+    status = [*statuses, *["kept"] * (len(table) - len(statuses))]
+    return table.assign(image=table["patch"], status=status, reason=["" if s == "kept" else "why" for s in status])
+
+
+def assembled(groups: Sequence[int], statuses: Sequence[str] = ()) -> pd.DataFrame:
+    table = curated(groups, statuses)
+    label = {name: "ab"[number % 2] for number, name in enumerate(table["patch"])}
+    return assemble(table, label, {group: group for group in table["group"]})
+
+
+def joined(pairs: Sequence[tuple[str, str]]) -> list[Joins]:
+    return [Joins(leaks.EXACT, pairs)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(1, 30), min_size=8, max_size=60),
+    st.integers(0, 5),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6),
+)
+def test_units_stay_whole_and_the_order_of_rows_does_not_matter(
+    groups: list[int], seed: int, near: list[tuple[int, int]]
+) -> None:
+    table = assembled(groups)
+    names = list(table["patch"])
+    pairs = [(names[a % len(names)], names[b % len(names)]) for a, b in near]
+    options = SplitOptions("group", FRACTIONS, seed)
+    split, _ = split_images(table, joined(pairs), options)
+    assert split.groupby("group")["split"].nunique().max() == 1
+    of = split.set_index("image")["split"]
+    assert all(of[a] == of[b] for a, b in pairs)
+    shuffled, _ = split_images(table.sample(frac=1, random_state=1), joined(pairs[::-1]), options)
+    assert of.equals(shuffled.set_index("image")["split"].loc[of.index])
+
+
+def test_fractions_are_within_tolerance_where_units_allow() -> None:
+    rng = np.random.default_rng(1)
+    for seed in range(25):
+        sizes = np.round(rng.lognormal(2, 1, rng.integers(12, 40))).astype(int) + 1
+        counts = rng.multinomial(1, [0.5, 0.3, 0.2], sizes.sum())
+        of_unit = np.add.reduceat(counts, np.concatenate([[0], np.cumsum(sizes)[:-1]]))
+        dealt = splits.deal(of_unit, [str(n) for n in range(len(sizes))], FRACTIONS, seed)
+        there = splits.totals(of_unit, dealt).sum(axis=1) / sizes.sum()
+        assert np.abs(there - FRACTIONS).max() <= splits.TOLERANCE, sizes
+
+
+def test_many_single_images_are_dealt_alike_class_by_class() -> None:
+    counts = np.eye(5, dtype=int)[np.random.default_rng(1).choice(5, 3000, p=[0.6, 0.2, 0.1, 0.09, 0.01])]
+    held = splits.totals(counts, splits.deal(counts, [str(n) for n in range(3000)], FRACTIONS, 1))
+    assert np.abs(held / held.sum(axis=0) - np.array(FRACTIONS)[:, None]).max() < 0.06
+
+
+@pytest.mark.parametrize(("groups", "filled"), [([9], 1), ([5, 5], 2), ([5, 5, 5], 3), ([50, 1, 1], 3)])
+def test_few_units_fill_as_many_splits_as_they_can(groups: list[int], filled: int) -> None:
+    split, _ = split_images(assembled(groups), joined([]), SplitOptions("group", FRACTIONS, 1))
+    assert split["split"].nunique() == filled
+    assert splits.missed_fractions(split["split"], FRACTIONS)
+
+
+def test_near_duplicates_join_units_by_way_of_images_that_are_left_out() -> None:
+    table = assembled([21] + [20] * 19, ["duplicate"])  # the first image of the first group
+    dropped, own = "i00_000", "i00_001"
+    ends = [("i05_000", dropped), (dropped, "i09_000")]
+    split, _ = split_images(table, joined(ends), SplitOptions("group", FRACTIONS, 1))
+    of = split.set_index("image")
+    assert (of.loc[dropped, "split"], of.loc[dropped, "reason"]) == ("", "duplicate: why")
+    assert of.loc["i05_000", "split"] == of.loc["i09_000", "split"]
+    tied = {
+        seed: split_images(table, joined(ends), SplitOptions("group", FRACTIONS, seed))[0].set_index("image")["split"]
+        for seed in range(12)
+    }
+    assert all(of["i05_000"] == of["i09_000"] for of in tied.values())
+    assert any(of["i05_000"] != of[own] for of in tied.values())  # its own unit is not tied to them
+
+
+def test_the_loosest_joins_that_leave_the_fractions_are_taken() -> None:
+    table = assembled([10] * 20)
+    firsts = [f"i{g:02d}_000" for g in range(20)]
+    loose, some = list(pairwise(firsts)), [(firsts[0], firsts[1])]
+    joins = [Joins(leaks.MARGINS[0], loose), Joins(leaks.MARGINS[1], some), Joins(leaks.EXACT, [])]
+    split, taken = split_images(table, joins, SplitOptions("group", FRACTIONS, 1))
+    assert taken is joins[1]
+    assert not splits.missed_fractions(split["split"], FRACTIONS)
+
+
+def test_images_without_a_label_are_left_out_and_said_so() -> None:
+    table = assemble(curated([3], ["kept", "stuck"]), {"i00_000": "a"}, {"g00": "day"})
+    split, _ = split_images(table, joined([]), SplitOptions("day", FRACTIONS, 1))
+    assert split["reason"].tolist() == ["", "stuck: why", "no label"]
+    assert split["split"].tolist() == ["train", "", ""]
+
+
+def test_labels_are_read_strictly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("image,label\na,x\nb, \nc,y\n")
+    assert training_set.read_labels(path, ["a", "b"]) == {"a": "x", "c": "y"}
+    assert "1 label of unknown images, the first 'c'" in caplog.text
+    path.write_text("image,label\na,x\na,y\n")
+    with pytest.raises(WorkflowInputError, match="two labels of 'a'"):
+        training_set.read_labels(path, ["a"])
+
+
+# --- names of files ---
+
+
+@pytest.mark.parametrize(
+    ("label", "folder"),
+    [
+        ("Akashiwo", "Akashiwo"),
+        ("Pseudo-nitzschia_sp.", "Pseudo-nitzschia_sp"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("/abs", "abs"),
+        ("..", "class"),
+        ("", "class"),
+        ("日本", "class"),
+        ("Ångström <10 µm", "Angstrom_10_m"),
+        ("con", "_con"),
+        ("-rf *", "rf"),
+        (".hidden", "hidden"),
+        ("a\x00b\n", "a_b"),
+    ],
+)
+def test_labels_never_become_paths(label: str, folder: str) -> None:
+    assert file_names.folder_of_label(label) == folder
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(max_size=300), unique=True, max_size=12))
+def test_each_name_gets_a_file_of_its_own(names: list[str]) -> None:
+    for made in (file_names.folder_of_label, file_names.file_of_image, file_names.key_of_image):
+        files = file_names.unique(names, made)
+        assert len({file.lower() for file in files.values()}) == len(names)
+        assert all("/" not in file and 0 < len(os.fsencode(file)) < 200 for file in files.values() if file)
+    assert all("." not in key for key in file_names.unique(names, file_names.key_of_image).values())
+
+
+# --- the proof ---
+
+
+def leaking_set(root: Path, form: str) -> None:
+    """A set of two splits that has a particle in both."""
+    pictures = {"a": ("train", particle(1)), "b": ("train", particle(2)), "c": ("val", particle(1, at=(1, 1)))}
+    samples = [training_set.Sample(name, 0, "x", "x", split, "g", "") for name, (split, _) in pictures.items()]
+    from ifcb_abundance.curation.zips import as_png, write_zip
+
+    with write_zip(root / "kept" / "g.zip") as out:
+        for name, (_, pixels) in pictures.items():
+            out.add(name, as_png(pixels))
+    if form == "imagefolder":
+        training_set.write_images(samples, root / "kept", root / "set")
+    else:
+        training_set.write_shards(samples, root / "kept", root / "set" / "shards", 1)
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "webdataset"])
+def test_a_pair_across_splits_fails_and_is_named(tmp_path: Path, form: str) -> None:
+    leaking_set(tmp_path, form)
+    with pytest.raises(WorkflowInputError, match=r"1 pair of near-duplicates in different splits, the first (a|c)"):
+        leaks.find_leaks(tmp_path / "set", STEADY, tmp_path / "leaks.csv")
+    assert not (tmp_path / "leaks.csv").exists()
+    assert {(image.image, image.split) for image in leaks.list_written(tmp_path / "set")} == {
+        ("a", "train"),
+        ("b", "train"),
+        ("c", "val"),
+    }
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4096])
+def test_each_near_pair_is_found_once(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(leaks, "CHUNK", chunk)
+    rng = np.random.default_rng(1)
+    hashes = rng.integers(0, 1 << 12, 60, dtype=np.uint64)
+    size = np.full(60, 10)
+    images = leaks.Images(hashes, size, size, lambda _: np.zeros((10, 10), np.uint8))
+    rule = leaks.Rule("difference", 2, None)
+    for queries in (np.arange(60), np.arange(0, 60, 3)):
+        found = [
+            (pair.one, pair.other)
+            for pair in leaks.find_near(images, queries, rule, leaks.EXACT, lambda *_: False, "pairs")
+        ]
+        asked = set(queries.tolist())
+        expected = {
+            (a, b)
+            for a in range(60)
+            for b in range(a + 1, 60)
+            if (a in asked or b in asked) and int(hashes[a] ^ hashes[b]).bit_count() <= 2
+        }
+        assert len(found) == len(expected)
+        assert {tuple(sorted(pair)) for pair in found} == expected
+
+
+def test_what_links_join_needs_no_pair_unless_both_are_in_the_set() -> None:
+    hashes = np.zeros(4, np.uint64)
+    size = np.full(4, 10)
+    images = leaks.Images(hashes, size, size, lambda _: np.zeros((10, 10), np.uint8))
+    pairs = leaks.join_pairs(images, np.array([0, 1]), [(2, 0), (3, 2)], leaks.Rule("difference", 0, None))
+    assert {(pair.one, pair.other) for pair in pairs} == {(0, 1)}
