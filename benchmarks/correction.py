@@ -21,7 +21,7 @@ from ifcb_abundance.validation.correction import (
     pooled_dispersion,
     totals_corrected,
 )
-from ifcb_abundance.validation.sampling import allocate
+from ifcb_abundance.validation.sampling import Wish, allocate, plan_sample
 
 Ints = np.ndarray
 EDGES = (0.0, 0.5, 0.7, 0.9)  # of the bands of scores; the threshold is the third
@@ -34,9 +34,9 @@ MANY = 15  # ROIs of a class on a day, from which limits of days are judged
 class World:
     """A community and its classifier.
 
-    per_day: ROIs on average; labels: how many ROIs are sampled; rho: scatter of rates; right: range of the shares of
-    a class that its own class wins. seed: of what is the same in all runs: the community and the classifier's mean
-    rates.
+    per_day: ROIs on average. labels: how many ROIs are sampled. rho: scatter of rates, which are the same for so many
+    days as `steady` says. bloom: how much the logarithm of a class's mean changes from day to day. right: range of the
+    shares of a class that its own class wins. seed: of what is the same in all runs: the community and the mean rates.
     """
 
     classes: int
@@ -44,6 +44,8 @@ class World:
     per_day: float = 2000
     labels: int = 2000
     rho: float = 0.0
+    steady: int = 1
+    bloom: float = 0.5
     right: tuple[float, float] = (0.75, 0.95)
     seed: int = 0
 
@@ -63,7 +65,7 @@ def simulate(world: World, rng: np.random.Generator) -> tuple[np.ndarray, Ints]:
     k, d = world.classes, world.days
     same = np.random.default_rng([world.seed, k, 5])
     base = same.dirichlet(np.full(k, 0.6))
-    walk = np.cumsum(same.normal(0, 0.5, (d, k)), axis=0)
+    walk = np.cumsum(same.normal(0, world.bloom, (d, k)), axis=0)
     expected = base * np.exp(walk - walk.mean(axis=0))
     expected *= world.per_day / expected.sum(axis=1).mean()
     right = same.uniform(*world.right, k)
@@ -75,12 +77,12 @@ def simulate(world: World, rng: np.random.Generator) -> tuple[np.ndarray, Ints]:
     chance = np.where(np.eye(k, dtype=bool)[:, :, None], of_right, of_wrong)
     rows = (matrix[:, :, None] * chance).reshape(k, -1)  # winner and band together drift
     counts = np.zeros((d, k, k * len(EDGES)), int)
+    own = rows
     for day in range(d):
-        for i in range(k):
-            own = rows[i]
-            if world.rho > 0:
-                own = rng.dirichlet(np.maximum(own * (1 - world.rho) / world.rho, 1e-9))
-            counts[day, i] = rng.multinomial(rng.poisson(expected[day, i]), own / own.sum())
+        if world.rho > 0 and day % world.steady == 0:
+            own = rng.standard_gamma(np.maximum(rows * (1 - world.rho) / world.rho, 1e-9))
+            own /= own.sum(axis=1, keepdims=True)
+        counts[day] = rng.multinomial(rng.poisson(expected[day]), own)
     return expected, counts.reshape(d, k, k, len(EDGES))
 
 
@@ -177,7 +179,7 @@ class Judged:
     labels_right: float = 1.0
 
 
-def judge(world: World, rng: np.random.Generator, replicates: int = 300, crowd: Crowd | None = None) -> Judged:
+def judge(world: World, rng: np.random.Generator, replicates: int = 1000, crowd: Crowd | None = None) -> Judged:
     """Sample and correct one run of a world; labels are right unless a crowd gives them."""
     expected, counts = simulate(world, rng)
     rois, sizes = sample(world, counts, rng)
@@ -193,7 +195,7 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 300, crowd: 
     at = [world.names.index(name) for name in names]
     whole = totals_corrected(weighed, plain, QUESTION, bootstrap).set_index("class").loc[names]
     of_window = expected.sum(axis=0)[at]
-    labels, _ = as_numbers(weighed, [*world.names, "unclassified"], QUESTION)
+    rho = pooled_dispersion(as_numbers(weighed, [*world.names, "unclassified"], QUESTION)[0])
     low, high = (whole[f"count_corrected_{end}"].to_numpy() for end in ("low", "high"))
     return Judged(
         expected[:, at],
@@ -202,7 +204,7 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 300, crowd: 
         names=names,
         totals_hold=(low <= of_window) & (of_window <= high),
         rates_hold=_rates_hold(world, counts, weighed),
-        rho=pooled_dispersion(labels) or 0.0,
+        rho=0.0 if rho is None else float(rho[0]),
         skills_within=within,
         labels_right=share,
     )
@@ -320,3 +322,75 @@ def people(runs: int, say: Say) -> pd.DataFrame:
             )
             say(f"people: {rows[-1]}")
     return pd.DataFrame(rows)
+
+
+def spread(runs: int, say: Say) -> pd.DataFrame:
+    """The table `spread`: how far totals and recalls are from the truth, by how the sample is spread over time.
+
+    Twelve months, each with rates of its own. `strata of months`: each month of a winner and band is a stratum with its
+    own weight, and one ROI at least, as long as there are as many as months.
+    """
+    rows = []
+    for bloom in (0.1, 0.5):
+        for labels in (500, 2000):
+            off: dict[str, list[tuple[float, float]]] = {}
+            for run in range(runs):
+                world = World(10, 120, 500, labels, rho=0.1, steady=10, bloom=bloom, seed=run % 4)
+                rng = np.random.default_rng([run, labels, 17])
+                _, counts = simulate(world, rng)
+                for how in ("any time", "spread", "strata of months"):
+                    off.setdefault(how, []).append(_off(counts, _spread_sample(world, counts, how, rng)))
+            for how, values in off.items():
+                total, recall = np.sqrt(np.mean(np.square(values), axis=0))
+                row = {"bloom": bloom, "labels": labels, "how": how, "runs": runs}
+                rows.append({**row, "total_off": total, "recall_off": recall})
+                say(f"spread: {rows[-1]}")
+    return pd.DataFrame(rows)
+
+
+def _spread_sample(world: World, counts: Ints, how: str, rng: np.random.Generator) -> np.ndarray:
+    """Estimated ROIs of the window, of the shape (true, winner, band)."""
+    d, k = counts.shape[:2]
+    cells = counts.reshape(d, k, -1)
+    per_bin = cells.sum(axis=1)  # (bins, strata)
+    months = cells.reshape(-1, world.steady, *cells.shape[1:]).sum(axis=1)
+    at = np.argwhere(per_bin > 0)
+    table = pd.DataFrame({"bin": at[:, 0], "class": at[:, 1], "band": 0, "n_rois": per_bin[per_bin > 0]})
+    wish = Wish(world.labels, seed=int(rng.integers(1 << 30)), spread="none" if how == "any time" else "month")
+    plan = plan_sample(table, wish)
+    found = np.zeros(cells.shape[1:])
+    if how == "strata of months":
+        for h, n in plan.strata[["class", "n_sampled"]].itertuples(index=False):
+            found[:, h] = _by_months(months[:, :, h], n, rng)
+        return found.reshape(counts.shape[1:])
+    for day, h, _, n in plan.draws.itertuples(index=False):
+        found[:, h] += rng.multivariate_hypergeometric(cells[day, :, h], n)
+    weight = per_bin.sum(axis=0) / np.maximum(found.sum(axis=0), 1)
+    return (found * weight).reshape(counts.shape[1:])
+
+
+def _by_months(months: Ints, n: int, rng: np.random.Generator) -> np.ndarray:
+    """ROIs of each class, estimated from n labels of a stratum; months: what each is of, (months, true)."""
+    months = months[months.sum(axis=1) > 0]
+    if n < len(months):  # neighbours join, into at most n strata of about the same size
+        ends = months.sum(axis=1).cumsum()
+        number = np.searchsorted(ends[-1] * np.arange(1, n) / n, ends - months.sum(axis=1) / 2)
+        months = np.array([months[number == i].sum(axis=0) for i in np.unique(number)])
+    size = months.sum(axis=1)
+    more = (n - len(size)) * (size - 1) / max(size.sum() - len(size), 1)  # one each, the rest by size
+    taken = 1 + np.floor(more).astype(int)
+    taken[np.argsort(np.floor(more) - more)[: n - taken.sum()]] += 1
+    parts = [rng.multivariate_hypergeometric(of, k) * of.sum() / k for of, k in zip(months, taken, strict=True)]
+    return np.asarray(np.sum(parts, axis=0))
+
+
+def _off(counts: Ints, found: np.ndarray) -> tuple[float, float]:
+    """How far totals are from the truth, over it, and recalls: the medians of the classes with 50 ROIs or more."""
+    true = counts.sum(axis=0)
+    of_class = true.sum(axis=(1, 2))
+    places = np.flatnonzero(of_class >= 50)
+    recall, estimated = (
+        of[places, places, KEPT:].sum(axis=1) / np.maximum(of.sum(axis=(1, 2))[places], 1e-9) for of in (true, found)
+    )
+    total = np.abs(found.sum(axis=(1, 2)) - of_class)[places] / of_class[places]
+    return float(np.median(total)), float(np.median(np.abs(estimated - recall)))

@@ -44,18 +44,30 @@ def test_the_scatter_of_rates_is_that_of_the_beta_binomial() -> None:
         found = []
         for _ in range(40):
             p = rng.beta(0.8 * (1 - rho) / rho, 0.2 * (1 - rho) / rho, 60) if rho else np.full(60, 0.8)
-            n = rng.integers(2, 30, 60)
-            day = np.repeat(np.arange(60), n)
-            found.append(correction.dispersion(day, rng.random(len(day)) < p[day])[0])
+            n = rng.integers(0, 30, 60)
+            found.append(correction.dispersion(n.astype(float), rng.binomial(n, p).astype(float))[0])
         assert np.mean(found) == pytest.approx(rho, abs=0.015)
 
 
 def test_the_scatter_by_hand() -> None:
     """Two days of 3 labels, 3 and 1 hits: MSB = 10/3 - 8/3 = 2/3, MSW = (4 - 10/3)/4 = 1/6, n_0 = 3, rho = 1/2."""
-    day, hit = np.array([0, 0, 0, 1, 1, 1]), np.array([True, True, True, True, False, False])
-    rho, weight = correction.dispersion(day, hit)
-    assert rho == pytest.approx(0.5)
+    n_day, hits = np.array([3.0, 3.0, 0.0]), np.array([3.0, 1.0, 0.0])
+    rho, weight = correction.dispersion(n_day, hits)
+    assert rho == pytest.approx([0.5])
     assert weight == pytest.approx(6 * (4 / 6) * (2 / 6))
+    assert correction.dispersion(n_day[:1], hits[:1]) == (0, 0)  # one day tells nothing
+
+
+def test_the_scatter_has_a_scatter_of_its_own() -> None:
+    """What is drawn scatters about the estimate as estimates of other labels do."""
+    rng = np.random.default_rng(2)
+    estimates, spreads = [], []
+    for _ in range(200):
+        hits = rng.binomial(20, rng.beta(0.8 * 19, 0.2 * 19, 30)).astype(float)  # rho = 0.05
+        estimates.append(correction.dispersion(np.full(30, 20.0), hits)[0][0])
+        spreads.append(correction.dispersion(np.full(30, 20.0), hits, 200, rng)[0].std())
+    assert np.mean(estimates) == pytest.approx(0.05, abs=0.01)
+    assert np.mean(spreads) == pytest.approx(np.std(estimates), rel=0.25)
 
 
 def weighed_of(truth: list[str], winner: list[str], sizes: dict[str, int], days: int = 12) -> Weighed:
@@ -139,15 +151,14 @@ def test_a_correction_that_is_noise_is_left_out() -> None:
 
 def test_a_class_that_is_never_mistaken_has_the_limits_of_its_count() -> None:
     """Those of Garwood, which a day without a ROI has too."""
-    rates = correction.Rates(
-        np.eye(3), np.broadcast_to(np.eye(3), (20_000, 3, 3)), np.zeros((20_000, 3, 3)), np.arange(3)
-    )
-    day = correction.correct_day(np.array([0.0, 7.0, 300.0]), rates, 0.95, np.random.default_rng(1))
+    nothing = np.zeros((3, 20_000, 3))
+    rates = correction.Rates(np.eye(3), np.arange(3), nothing, nothing)
+    days = correction.correct_block(np.array([[0.0, 7.0, 300.0]]), rates, 0.95, np.random.default_rng(1))
     low, high = poisson_limits([0, 7, 300])
-    assert day.found == pytest.approx([0, 7, 300])
-    assert day.low == pytest.approx(low, rel=0.03)
-    assert day.high == pytest.approx(high, rel=0.03)
-    assert day.noise == pytest.approx([0, 0, 0])  # nothing is added, so nothing of it is error
+    assert days.found[0] == pytest.approx([0, 7, 300])
+    assert days.low[0] == pytest.approx(low, rel=0.03)
+    assert days.high[0] == pytest.approx(high, rel=0.03)
+    assert days.noise[0] == pytest.approx([0, 0, 0])  # nothing is added, so nothing of it is error
 
 
 def test_rates_that_change_with_the_month_are_seen() -> None:

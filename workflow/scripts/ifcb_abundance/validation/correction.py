@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+from scipy.sparse import csr_array
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.intervals import effective_number, wilson_limits
@@ -24,6 +25,8 @@ from ifcb_abundance.validation.class_report import Question, Weighed, predicted
 from ifcb_abundance.validation.labels import OTHER
 
 DAYS_NEEDED = 10  # of labels, for the scatter of rates between days
+CAUTION = 2.0  # see `share_of_correction`
+BLOCK = 16  # days that are corrected at a time
 Floats = NDArray[np.float64]
 
 
@@ -84,50 +87,56 @@ def rate_matrix(labels: Labels, row_of: NDArray[np.intp], times: Floats | None =
     """
     n_rows, n_columns = int(row_of.max()) + 1, labels.n_predicted_classes
     place = row_of[labels.truth] * n_columns + labels.predicted
-    where = np.zeros((len(place), n_rows * n_columns))
-    where[np.arange(len(place)), place] = labels.weight
-    sums = (np.ones((1, len(place))) if times is None else times) @ where
-    matrix = sums.reshape(-1, n_rows, n_columns)
+    where = csr_array((labels.weight, (place, np.arange(len(place)))), shape=(n_rows * n_columns, len(place)))
+    sums = where @ (np.ones((len(place), 1)) if times is None else times.T)
+    matrix = sums.T.reshape(-1, n_rows, n_columns)
     total = matrix.sum(axis=-1, keepdims=True)
     matrix = np.divide(matrix, total, out=np.zeros_like(matrix), where=total > 0)
     found: Floats = matrix[0] if times is None else matrix
     return found
 
 
-def dispersion(day: NDArray[np.intp], hit: NDArray[np.bool_]) -> tuple[float, float]:
+def dispersion(n_day: Floats, hits: Floats, n: int = 0, rng: np.random.Generator | None = None) -> tuple[Floats, float]:
     """Scatter of a rate between days, and how much it is to weigh beside others'.
 
-    The ANOVA estimator, not cut off at 0 so that a mean over classes is not too large (M. S. Ridout, C. G. B. Demetrio,
-    D. Firth, Biometrics 55 (1999) 137-148). The weight is 0 where it cannot be told.
+    n_day, hits: labels and hits of each day. The ANOVA estimator, not cut off at 0 so that a mean over classes is not
+    too large (M. S. Ridout, C. G. B. Demetrio, D. Firth, Biometrics 55 (1999) 137-148): an array of one element. With
+    rng it is of n, with what the labels leave open: the mean square between days, times its degrees of freedom, is
+    divided by chi-square variates (G. E. P. Box, G. C. Tiao, Bayesian Inference in Statistical Analysis (1973), chapter
+    5), less one degree, so that half of the values are larger than the estimate. The weight is n p (1 - p), or 0 where
+    the scatter cannot be told.
     """
-    _, index = np.unique(day, return_inverse=True)
-    n_day = np.bincount(index).astype(float)
-    hits = np.bincount(index, hit)
-    n, days = n_day.sum(), len(n_day)
-    if days < 2 or n <= days:
-        return 0.0, 0.0
-    between = ((hits**2 / n_day).sum() - hits.sum() ** 2 / n) / (days - 1)
-    within = (hits.sum() - (hits**2 / n_day).sum()) / (n - days)
-    n_0 = (n - (n_day**2).sum() / n) / (days - 1)
-    p = hits.sum() / n
-    if between + (n_0 - 1) * within <= 0:
-        return 0.0, 0.0
-    return float((between - within) / (between + (n_0 - 1) * within)), float(n * p * (1 - p))
+    hits, n_day = hits[n_day > 0], n_day[n_day > 0]
+    days, total, k = len(n_day), n_day.sum(), hits.sum()
+    if days < 2 or total <= days:
+        return np.zeros(max(n, 1)), 0.0
+    squares = (hits**2 / n_day).sum()
+    within = (k - squares) / (total - days)
+    between = np.full(max(n, 1), (squares - k**2 / total) / (days - 1))
+    if rng is not None:
+        between *= max(days - 2, 0.5) / rng.chisquare(days - 1, n)
+    n_0 = (total - (n_day**2).sum() / total) / (days - 1)
+    scale = between + (n_0 - 1) * within
+    known = scale > 0
+    weight = float(k * (1 - k / total)) if known.all() else 0.0
+    return np.divide(between - within, scale, out=np.zeros_like(between), where=known), weight
 
 
-def pooled_dispersion(labels: Labels) -> float | None:
+def pooled_dispersion(labels: Labels, n: int = 0, rng: np.random.Generator | None = None) -> Floats | None:
     """Scatter between days of the share of a class that is predicted right, over all classes; at least 0.
 
-    Classes weigh by n p (1 - p). None with labels of fewer than DAYS_NEEDED days.
+    n, rng, result: as of `dispersion`. None with labels of fewer than DAYS_NEEDED days.
     """
     if len(np.unique(labels.day)) < DAYS_NEEDED:
         return None
-    found = []
+    sums, weights = np.zeros(max(n, 1)), 0.0
     for name in np.unique(labels.truth):
         own = labels.truth == name
-        found.append(dispersion(labels.day[own], (labels.predicted == name)[own]))
-    rho, weight = np.array(found).T
-    return float(min(max((rho * weight).sum() / weight.sum(), 0.0), 0.99)) if weight.sum() > 0 else 0.0
+        n_day = np.bincount(labels.day[own]).astype(float)
+        hits = np.bincount(labels.day[own], (labels.predicted == name)[own]).astype(float)
+        rho, weight = dispersion(n_day, hits, n, rng)
+        sums, weights = sums + rho * weight, weights + weight
+    return np.clip(sums / weights, 0.0, 0.99) if weights > 0 else sums
 
 
 # --- days ---
@@ -135,31 +144,39 @@ def pooled_dispersion(labels: Labels) -> float | None:
 
 @dataclass(frozen=True)
 class Rates:
-    """M, its bootstrap replicates, and replicates of a day's own rates less M; shapes (rows, columns), (n, ., .).
+    """M, of the shape (rows, columns), and what its replicates add to it, of the shape (rows, n, columns).
 
-    own: of each row the column of the same class, -1 without one. drift: None if the scatter is not known.
+    own: of each row the column of the same class, -1 without one. of_labels: labels drawn anew. of_day: a day's own
+    rates, None if their scatter is not known.
     """
 
     matrix: Floats
-    drawn: Floats
-    drift: Floats | None
     own: NDArray[np.intp]
+    of_labels: Floats
+    of_day: Floats | None
 
 
 def draw_rates(
-    labels: Labels, row_of: NDArray[np.intp], own: NDArray[np.intp], rho: float | None, n: int, rng: np.random.Generator
+    labels: Labels,
+    row_of: NDArray[np.intp],
+    own: NDArray[np.intp],
+    rho: Floats | None,
+    n: int,
+    rng: np.random.Generator,
 ) -> Rates:
-    """M with what the labels leave open about it. row_of: as of `rate_matrix`. rho: the scatter; None: unknown."""
+    """M with what the labels leave open about it. row_of: as of `rate_matrix`. rho: n scatters; None: unknown."""
     matrix = rate_matrix(labels, row_of)
     drawn = rate_matrix(labels, row_of, labels.drawn_anew(n, rng))
+    of_labels = np.ascontiguousarray((drawn - matrix).swapaxes(0, 1))
     if rho is None:
-        return Rates(matrix, drawn, None, own)
-    drift = np.zeros_like(drawn)
-    if rho > 0:
-        gamma = rng.standard_gamma(np.broadcast_to(matrix * (1 - rho) / rho, drawn.shape))
-        total = gamma.sum(axis=-1, keepdims=True)
-        drift = np.divide(gamma, total, out=np.zeros_like(gamma), where=total > 0) - matrix * (total > 0)
-    return Rates(matrix, drawn, drift, own)
+        return Rates(matrix, own, of_labels, None)
+    of_day = np.zeros_like(of_labels)
+    scatters = rho > 0
+    gamma = rng.standard_gamma(matrix[:, None] * (1 / rho[scatters] - 1)[:, None])  # (rows, those, columns)
+    total = gamma.sum(axis=-1, keepdims=True)
+    day = np.divide(gamma, total, out=np.zeros_like(gamma), where=total > 0)
+    of_day[:, scatters] = day - matrix[:, None] * (total > 0)
+    return Rates(matrix, own, of_labels, of_day)
 
 
 def solve(counts: Floats, matrix: Floats) -> Floats:
@@ -170,8 +187,8 @@ def solve(counts: Floats, matrix: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Day:
-    """A day's counts, corrected: an element per row of M.
+class Days:
+    """Corrected counts of days; arrays of the shape (days, rows of M).
 
     noise: how much of the square of what the correction adds is error: the mean of the error of `found` times that of
     what was added. NaN for rows without a column of their own.
@@ -183,43 +200,49 @@ class Day:
     noise: Floats
 
 
-def correct_day(counts: Floats, rates: Rates, confidence: float, rng: np.random.Generator) -> Day:
-    """The true counts of a day with their limits, which are NaN where the scatter of rates is not known.
+def correct_block(counts: Floats, rates: Rates, confidence: float, rng: np.random.Generator) -> Days:
+    """The true counts of some days with their limits, which are NaN where the scatter of rates is not known.
 
-    Each replicate has its own labels and its own rates of the day. Of (M + D)'x = m the solution is taken to first
-    order in what rates of other classes do, and exactly in the class's own: a class that was seen at half its rate is
-    twice as many, not half as many again. Counts are Poisson in Garwood's way: the lower limit is of gamma variates of
-    shape m, the upper one of shape m + 1 (see `poisson_limits`). So a class that is never mistaken has the limits that
-    its uncorrected count has, and a day without a ROI has an upper limit.
+    counts: of the shape (days, columns). Each replicate has its own labels, and of each day its own rates. Of
+    (M + D)'x = m the solution is taken to first order in what rates of other classes do, and exactly in the class's
+    own: a class that was seen at half its rate is twice as many, not half as many again. Counts are Poisson in
+    Garwood's way: the lower limit is of gamma variates of shape m, the upper one of shape m + 1 (see `poisson_limits`).
+    So a class that is never mistaken has the limits that its uncorrected count has, and a day without a ROI has an
+    upper limit.
     """
-    found = solve(counts, rates.matrix)
+    n_days, n = len(counts), rates.of_labels.shape[1]
+    found = np.array([solve(of_day, rates.matrix) for of_day in counts])
     scale = 1 / np.sqrt(np.maximum(counts, 1))
-    inverse = np.linalg.pinv(rates.matrix.T * scale[:, None], rcond=1e-6) * scale
-    n = len(rates.drawn)
-    change = rates.drawn - rates.matrix
-    of_rates = np.einsum("nij,i->nj", change, found, optimize=True)
-    own = np.einsum("nij,ij->ni", change, inverse, optimize=True)
-    of_day = rng.standard_gamma(counts, size=(n, len(counts))) - counts
-    of_counts = of_day @ inverse.T
-    if rates.drift is not None:
-        drift = rates.drift[(np.arange(n) + rng.integers(n)) % n]
-        of_drift = np.einsum("nij,i->nj", drift, found, optimize=True)
-        own += np.einsum("nij,ij->ni", drift, inverse, optimize=True)
-        of_rates, of_day = of_rates + of_drift, of_day + of_drift
-    seen = of_rates @ inverse.T
+    inverse = np.linalg.pinv(rates.matrix.T * scale[:, :, None], rcond=1e-6) * scale[:, None]  # (days, rows, columns)
+    of_rates, own = _changed(rates.of_labels, found, inverse)
+    of_day = rng.standard_gamma(counts[:, None], size=(n_days, n, counts.shape[1])) - counts[:, None]
+    of_counts = of_day @ inverse.swapaxes(1, 2)
+    if rates.of_day is not None:
+        of_drift, own_drift = _changed(rates.of_day, found, inverse)
+        turned = (np.arange(n) + rng.integers(n, size=(n_days, 1))) % n  # no two days have the same rates together
+        of_drift = np.take_along_axis(of_drift, turned[:, :, None], axis=1)
+        own += np.take_along_axis(own_drift, turned[:, :, None], axis=1)
+        of_rates += of_drift
+        of_day += of_drift
+    seen = of_rates @ inverse.swapaxes(1, 2)
     error = seen + of_counts
-    noise = np.where(rates.own < 0, np.nan, (error * (error - of_day[:, rates.own])).mean(axis=0))
-    if rates.drift is None:
-        return Day(found, np.full(len(found), np.nan), np.full(len(found), np.nan), noise)
-    one_more = rng.standard_exponential(size=(n, len(found))) * inverse.max(axis=1)
-    replicates = found + of_counts - (seen - own * found)
+    noise = np.where(rates.own < 0, np.nan, (error * (error - of_day[:, :, rates.own])).mean(axis=1))
+    if rates.of_day is None:
+        return Days(found, np.full(found.shape, np.nan), np.full(found.shape, np.nan), noise)
+    one_more = rng.standard_exponential(size=(n_days, n, len(rates.own))) * inverse.max(axis=2)[:, None]
+    replicates = found[:, None] + of_counts - (seen - own * found[:, None])
     divisor = np.maximum(1 + own, 0.1)
-    low = np.quantile(np.maximum(replicates, 0) / divisor, (1 - confidence) / 2, axis=0)
-    high = np.quantile(np.maximum(replicates + one_more, 0) / divisor, (1 + confidence) / 2, axis=0)
-    return Day(found, low, high, noise)
+    low = np.quantile(np.maximum(replicates, 0) / divisor, (1 - confidence) / 2, axis=1)
+    high = np.quantile(np.maximum(replicates + one_more, 0) / divisor, (1 + confidence) / 2, axis=1)
+    return Days(found, low, high, noise)
 
 
-CAUTION = 2.0
+def _changed(change: Floats, found: Floats, inverse: Floats) -> tuple[Floats, Floats]:
+    """What changed rates do to the counts, (days, n, columns), and to a class by its own row, (days, n, rows)."""
+    n_rows, n, n_columns = change.shape
+    of_counts = (found @ change.reshape(n_rows, -1)).reshape(-1, n, n_columns)
+    of_own = np.matmul(change, inverse.transpose(1, 2, 0)).transpose(2, 1, 0)
+    return of_counts, np.ascontiguousarray(of_own)
 
 
 def share_of_correction(uncorrected: Floats, found: Floats, noise: Floats) -> Floats:
@@ -228,7 +251,7 @@ def share_of_correction(uncorrected: Floats, found: Floats, noise: Floats) -> Fl
     Where labels are few, or the classifier's errors cancel out, the correction may be mostly noise, and the uncorrected
     count nearer to the truth. The share that makes the square of the error least is 1 less the mean of the error times
     what is added, over the mean square of what is added, as of James and Stein (Proc. 4th Berkeley Symp. 1 (1961)
-    361-379). noise: as of Day. It is taken CAUTION times: errors of labels are the same on all days, so that a class's
+    361-379). noise: as of Days. It is taken CAUTION times: errors of labels are the same on all days, so that a class's
     mean square is of one draw only. docs/correction.md shows what other values do.
     """
     square = ((uncorrected - found) ** 2).sum(axis=0)
@@ -346,14 +369,17 @@ def correct_days(
     enough = n_true >= question.min_labels
     row_of = np.where(enough, np.cumsum(enough) - 1, enough.sum())
     given = bootstrap.rate_dispersion
-    rho = pooled_dispersion(labels) if given == "estimate" else given
+    n = bootstrap.replicates
+    rho = pooled_dispersion(labels, n, rng) if given == "estimate" else np.full(n, given)
     names = [name for name, there in zip(true, enough, strict=True) if there]
     own = pd.Index(list(columns)).get_indexer(pd.Index(names + [""] * bool((~enough).any())))
-    rates = draw_rates(labels, row_of, own, rho, bootstrap.replicates, rng)
-    days = [correct_day(of_day, rates, question.confidence, rng) for of_day in counts]
+    rates = draw_rates(labels, row_of, own, rho, n, rng)
+    blocks = [
+        correct_block(counts[at : at + BLOCK], rates, question.confidence, rng) for at in range(0, len(counts), BLOCK)
+    ]
     no_limits = f"no limits: label ROIs of {DAYS_NEEDED} days or more" if rho is None else ""
     found, low, high, noise = (
-        np.array([getattr(day, part) for day in days]) for part in ("found", "low", "high", "noise")
+        np.concatenate([getattr(days, part) for days in blocks]) for part in ("found", "low", "high", "noise")
     )
     has_own = own >= 0
     uncorrected = counts[:, own[has_own]]
