@@ -5,9 +5,11 @@ The others run the workflow with an engine whose parts have changed.
 """
 
 # ruff: noqa: ARG001, ARG002 - stand-ins have the arguments of what they stand for
+import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from ifcb_abundance.common import stopping
+from ifcb_abundance.common.errors import StateError
 from ifcb_abundance.engine import patches
 from ifcb_abundance.engine.lock import Claim
 from ifcb_abundance.engine.script_process import ScriptProcesses
@@ -225,6 +229,24 @@ def test_sigterm_is_handled_in_a_thread_if_the_engine_handles_it() -> None:
         assert patches.stop_in_a_thread()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_signals_tell_long_jobs_before_the_engine_hears_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "ASKED", threading.Event())
+    heard: list[tuple[int, bool]] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGINT, lambda number, _: heard.append((number, stopping.ASKED.is_set())))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        patches.tell_jobs_to_stop()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert heard == [(signal.SIGINT, True)]
+    with pytest.raises(StateError, match="Stopped as you asked"):
+        stopping.refuse_if_asked()
 
 
 # --- parts that are not there, or are not as we know them ---

@@ -31,6 +31,7 @@ def on_start():
     to_write = [Path(path).parent for job in workflow.dag.needrun_jobs() for path in (*job.output, *job.log)]
     folders.refuse_read_only([*to_write, *Path(RESULTS).glob("*/"), *Path(SUMMARIES).glob("*/")])
     patches.stop_in_a_thread()
+    patches.tell_jobs_to_stop()
     # A clock that was set back must not make every job fail whose input is newer than the present.
     folders.take_from_the_future(Path(RESULTS))
     patches.accept_any_time(workflow.dag)

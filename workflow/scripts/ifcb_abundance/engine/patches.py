@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
+from ifcb_abundance.common import stopping
 from ifcb_abundance.engine.lock import Claim
 from ifcb_abundance.engine.script_process import ScriptProcesses
 
@@ -167,6 +168,23 @@ def stop_in_a_thread() -> bool:
     if not callable(stop):
         return False
     signal.signal(signal.SIGTERM, lambda *args: threading.Thread(target=stop, args=args).start())
+    return True
+
+
+def tell_jobs_to_stop() -> bool:
+    """Have Ctrl-C and SIGTERM tell long jobs of this process too, before the engine waits for their end.
+
+    Without it a job that fetches for hours is waited for.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+        if callable(before):
+
+            def tell(signum: int, frame: Any, before: Callable[..., Any] = before) -> None:
+                stopping.ASKED.set()
+                before(signum, frame)
+
+            signal.signal(number, tell)
     return True
 
 

@@ -292,7 +292,7 @@ class S3Client:
                     connect_timeout=timeout,
                     read_timeout=timeout,
                     max_pool_connections=CONNECTIONS,
-                    user_agent_extra=USER_AGENT,
+                    user_agent=USER_AGENT,  # botocore's own takes a tenth of the time of a small request to make
                     retries={"total_max_attempts": 1, "mode": "standard"},
                 )
                 session = get_session()

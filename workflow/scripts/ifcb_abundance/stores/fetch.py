@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ifcb_abundance.common import stopping
 from ifcb_abundance.common.atomic_write import NO_ROOM
 from ifcb_abundance.common.errors import RequestError, StateError
 from ifcb_abundance.common.progress import Transfer
@@ -34,6 +35,7 @@ VERSION = 1  # of what fetched.csv says
 MD5 = re.compile("[0-9a-f]{32}")
 PIECE = 2**20  # bytes of a file that are read at a time
 LONGEST = 255  # bytes of a file's name
+READY = 2  # threads more than requests at a time: they open and move files meanwhile
 ENOUGH = 20  # files that failed: no more are asked for
 
 
@@ -87,6 +89,7 @@ class Part:
 
     def take(self, piece: bytes) -> None:
         """See Sink."""
+        stopping.refuse_if_asked()
         left = memoryview(piece)
         while left:
             left = left[self._file.write(left) :]
@@ -124,10 +127,14 @@ class Part:
 
 
 class Fetch:
-    """Brings the files of a plan into the tree. Its methods may be called from any number of threads."""
+    """Brings the files of a plan into the tree. Its methods may be called from any number of threads.
 
-    def __init__(self, objects: Objects, places: Places, progress: Transfer) -> None:
+    requests: the most at a time.
+    """
+
+    def __init__(self, objects: Objects, places: Places, progress: Transfer, requests: int) -> None:
         self.objects = objects
+        self._at_once = threading.Semaphore(requests)
         self.places = places
         self.progress = progress
         self._lock = threading.Lock()
@@ -210,7 +217,8 @@ class Fetch:
         """Complete a part; return by what it was checked, or an empty text if its MD5 is wrong."""
         is_plain = True
         if part.size < found.size:  # otherwise a run was killed before it moved the file, or the file is empty
-            is_plain = self.objects.copy(found, part)
+            with self._at_once:
+                is_plain = self.objects.copy(found, part)
         if is_plain and MD5.fullmatch(found.etag):
             return "md5" if part.md5 == found.etag else ""
         return "size"
@@ -243,7 +251,7 @@ def fetch_store(
         files, size = files + 1, size + found.size
         missing += missing_bytes([found], places.tree)
     refuse_without_room(name, missing, places.tree)
-    fetch = Fetch(objects, places, Transfer(name, files, size))
+    fetch = Fetch(objects, places, Transfer(name, files, size), requests)
     log.info(f"{name}: {counted(files, 'file')}, {sized(size)}; {sized(missing)} of it to fetch")
     try:
         _bring_all(fetch, judged.good(), requests, again)
@@ -304,7 +312,7 @@ def _bring_all(fetch: Fetch, wanted: Iterator[StoredObject], requests: int, agai
     fatal: list[BaseException] = []
 
     def work() -> None:
-        while not fatal and len(failed) < ENOUGH:
+        while not fatal and len(failed) < ENOUGH and not stopping.ASKED.is_set():
             with lock:
                 found = next(wanted, None)
             if found is None:
@@ -317,11 +325,13 @@ def _bring_all(fetch: Fetch, wanted: Iterator[StoredObject], requests: int, agai
             except BaseException as error:
                 fatal.append(error)
 
-    with ThreadPoolExecutor(requests, thread_name_prefix="fetch") as pool:
-        for done in [pool.submit(work) for _ in range(requests)]:
+    threads = requests + READY
+    with ThreadPoolExecutor(threads, thread_name_prefix="fetch") as pool:
+        for done in [pool.submit(work) for _ in range(threads)]:
             done.result()
     if fatal:
         raise fatal[0]
+    stopping.refuse_if_asked()
     if failed:
         told = "\n  ".join(str(failed[key]) for key in sorted(failed))
         raise RequestError(

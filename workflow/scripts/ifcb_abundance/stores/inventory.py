@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ifcb_abundance.common import stopping
 from ifcb_abundance.common.progress import Transfer
 from ifcb_abundance.common.words import counted, sized
 from ifcb_abundance.sources.objects import Objects, StoredObject
@@ -39,6 +40,7 @@ def list_store(
 
     def seen() -> Iterator[list[StoredObject]]:
         for page in objects.pages():
+            stopping.refuse_if_asked()
             census.count(page)
             progress.add(len(page), 0)
             yield page
