@@ -79,6 +79,7 @@ rule crops:
     """Take crops of the datasets in samples.list."""
     input:
         MERGED["crops"],
+        of_datasets("pictures/boxes/{name}.png"),
     localrule: True
     message:
         "The crops are taken."

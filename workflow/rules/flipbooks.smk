@@ -76,6 +76,7 @@ rule volumes:
         MERGED["volume_patches"],
         MERGED["trace"],
         of_sources("kept/{source}"),
+        pictures_of_volumes,
     localrule: True
     message:
         "The volumes are cut, and their patches are curated."
@@ -132,6 +133,7 @@ rule flipbooks:
     input:
         MERGED["flipbooks"],
         MERGED["trace"],
+        of_sources("pictures/flipbooks/{source}.png"),
     localrule: True
     message:
         "The flipbooks are built."

@@ -81,6 +81,11 @@ def of_sources(pattern):
     return files
 
 
+def pictures_of_volumes(wildcards):
+    """Pictures of the first volumes: thousands of crops would have thousands, and each can be asked for by name."""
+    return [f"{VOLUMES}/pictures/patches/{volume}.png" for volume in volume_names()[:50]]
+
+
 def file_of_volume(wildcards):
     meet_run()
     if OF_CROPS:
