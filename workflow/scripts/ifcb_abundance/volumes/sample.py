@@ -35,7 +35,7 @@ log = logging.getLogger("ifcb.volumes")
 VERSION = 1  # of boxes and crops: raise it so that all are made again
 THINNEST = 5  # voxels of a crop along each axis
 FEWEST = 2  # voxels of a box along each axis, at the scale where it is judged
-BLOCK = 1 << 26  # voxels of the overview that are in memory at a time
+BLOCK = 1 << 25  # voxels of the coarse scale that are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,19 @@ class LocalFile:
 
     def read(self, box: IndexBox) -> NDArray[Any]:
         """Read a box, in z, y, x."""
-        return np.asarray(self.array[tuple(slice(a, b) for a, b in zip(box.lower, box.upper, strict=True))])
+        z, y, x = (slice(a, b) for a, b in zip(box.lower, box.upper, strict=True))
+        array = self.array
+        if not (isinstance(array, np.memmap) and array.filename and array.flags.c_contiguous):
+            return np.array(array[z, y, x])
+        found = np.empty(box.shape, array.dtype)
+        step = max(1, 4 * BLOCK // array[0].nbytes)
+        for start in range(z.start, z.stop, step):
+            stop = min(start + step, z.stop)
+            # Mapped anew, what was read before does not stay in memory: a file may be larger than it.
+            part = np.memmap(array.filename, array.dtype, "r", array.offset, array.shape)
+            found[start - z.start : stop - z.start] = part[start:stop, y, x]
+            del part
+        return found
 
 
 Scale = OpenArray | LocalFile
@@ -178,21 +190,24 @@ class Judged:
 
 
 def judge(overview: Overview, candidates: list[IndexBox]) -> Judged:
-    """Read the coarse scale, a layer of boxes at a time."""
+    """Read the coarse scale, some slices at a time, and count in each box what is no padding."""
     grid, padding = overview.coarse.grid, overview.dataset.padding_value
-    filled: dict[int, float] = {}
+    spans = [judged_at(overview, box) for box in candidates]
+    solid = [0] * len(candidates)
     least, greatest = math.inf, -math.inf
+    step = max(1, BLOCK // (grid.shape[1] * grid.shape[2]))
     for layer in _layers(candidates):
-        spans = [judged_at(overview, candidates[number]) for number in layer]
-        top, bottom = min(span.lower[0] for span in spans), max(span.upper[0] for span in spans)
-        values = overview.coarse.read(IndexBox((top, 0, 0), (bottom, *grid.shape[1:])))
-        least, greatest = min(least, float(values.min())), max(greatest, float(values.max()))
-        solid = values != padding
-        for number, span in zip(layer, spans, strict=True):
-            z, y, x = (slice(a, b) for a, b in zip(span.lower, span.upper, strict=True))
-            part = solid[z.start - top : z.stop - top, y, x]
-            filled[number] = float(np.count_nonzero(part)) / part.size
-    return Judged([filled[number] for number in range(len(candidates))], least, greatest)
+        first, end = min(spans[number].lower[0] for number in layer), max(spans[number].upper[0] for number in layer)
+        for top in range(first, end, step):
+            bottom = min(top + step, end)
+            values = overview.coarse.read(IndexBox((top, 0, 0), (bottom, *grid.shape[1:])))
+            least, greatest = min(least, float(values.min())), max(greatest, float(values.max()))
+            for number in layer:
+                (z0, y0, x0), (z1, y1, x1) = spans[number].lower, spans[number].upper
+                part = values[max(z0 - top, 0) : max(z1 - top, 0), y0:y1, x0:x1]
+                solid[number] += int(np.count_nonzero(part != padding))
+    filled = [n / math.prod(span.shape) for n, span in zip(solid, spans, strict=True)]
+    return Judged(filled, least, greatest)
 
 
 def _layers(candidates: list[IndexBox]) -> Iterator[list[int]]:
