@@ -37,7 +37,8 @@ def config_page() -> str:
     ]
     for key, info in keys(Config):
         if not section_of(info):
-            lines.append(f"| `{key}` | `{json.dumps(info.default)}` | {_cell(info.description or '')} |")
+            default = "" if info.is_required() else f"`{json.dumps(info.default)}`"
+            lines.append(f"| `{key}` | {default} | {_cell(info.description or '')} |")
     return "\n".join([*lines, ""])
 
 
