@@ -89,6 +89,8 @@ def measure_distance(
     of_image = np.repeat(np.arange(len(chosen)), len(COPIES) + 1)
     most = min(rule.distance + BEYOND, 64)
     rows = measured(pictures, of_image, kind, most, CONFIRMED if rule.confirm is None else rule.confirm)
+    in_use = "hash" if rule.confirm is None else "confirmed"
+    rows["in_use"] = ((rows["rule"] == in_use) & (rows["distance"] == rule.distance)).astype("int64")
     table_files.write(rows, "distance", path)
 
 
@@ -126,4 +128,4 @@ def measured(pictures: list[Pixels], of_image: NDArray[np.int64], kind: str, mos
                     "n_copies": there,
                 }
             )
-    return table_files.from_rows(rows, "distance")
+    return pd.DataFrame(rows)

@@ -14,10 +14,10 @@ from ifcb_abundance.tables import table_files
 VERSION = 1  # of the scores: raise it so that they are made again
 # A score below it is an issue.
 THRESHOLDS = {"dark": 0.32, "light": 0.05, "blurry": 0.29, "low_information": 0.3, "odd_aspect": 0.35}
-EDGES, FLAT = 0.01, 0.18  # factor of edges and contrast in the score of blur; contrast that does not count
+EDGES, FEW_PEAKS = 0.01, 0.18  # factor of edges and peaks in the score of blur; peaks that do not count
 BITS = 0.1  # factor of the entropy
 FAR = 3.0  # interquartile ranges beyond the quartiles, from which on a size is odd
-COLUMNS = ["patch", "group", "width", "height", "low", "high", "edges", "contrast", "entropy", "sha256"]
+COLUMNS = ["patch", "group", "width", "height", "low", "high", "edges", "peaks", "entropy", "sha256"]
 
 Floats = NDArray[np.float64]
 
@@ -43,8 +43,9 @@ def find_issues(patches: str | Path, duplicates: str | Path, path: str | Path) -
 
 def _scores(table: pd.DataFrame) -> dict[str, Floats]:
     of = {name: table[name].to_numpy(float) for name in COLUMNS if name not in ("patch", "group", "sha256")}
-    contrast = 1 - np.exp(-EDGES * of["contrast"])
-    blur = 1 - np.exp(-EDGES * of["edges"]) + np.where(contrast > FLAT, contrast, 0)
+    # Few grey levels that hold almost all pixels are not blur: an empty picture has little information.
+    peaks = 1 - np.exp(-EDGES * of["peaks"])
+    blur = 1 - np.exp(-EDGES * of["edges"]) + np.where(peaks > FEW_PEAKS, peaks, 0)
     return {
         "dark": of["high"] / 255,
         "light": 1 - of["low"] / 255,

@@ -27,7 +27,7 @@ from ifcb_abundance.tables.concatenate import concatenate
 
 log = logging.getLogger("ifcb.curation")
 
-VERSION = 1  # of patches, hashes and statistics: raise it so that all are made again
+VERSION = 2  # of patches, hashes and statistics: raise it so that all are made again
 LARGE = 1 << 20  # pixels of images that a worker gets at a time
 
 Row = dict[str, Any]
