@@ -67,17 +67,16 @@ rule curate:
         logged(log[0], curate.curate, tables, CLEAN, output.table, output.kept)
 
 
-rule without_stuck:
+rule pool_without_stuck:
     """Pool abundance without the images of stuck particles."""
     input:
-        targets,
         stuck=MERGED["stuck"],
         bins=MERGED["bins"],
         abundance=MERGED["abundance"],
     output:
         MERGED["without_stuck"],
     log:
-        f"{LOGS}/without_stuck.log",
+        f"{LOGS}/pool_without_stuck.log",
     localrule: True
     resources:
         dashboard=1,
@@ -90,6 +89,17 @@ rule without_stuck:
 
         tables = (input.stuck, input.bins, input.abundance)
         logged(log[0], without_stuck.without_stuck, SOURCE, *tables, METHOD, output[0])
+
+
+rule without_stuck:
+    """Build abundance without stuck particles, and its figure."""
+    input:
+        targets,
+        MERGED["without_stuck"],
+        figure_files(("stuck_particles",)),
+    localrule: True
+    message:
+        "Abundance without stuck particles is built."
 
 
 rule curation:

@@ -14,7 +14,7 @@ CURATED = [*OF_CURATED, "issues", "roc", "curated", "distance"]
 
 
 def curation_targets(wildcards=None):
-    return [MERGED[name] for name in CURATED]
+    return [MERGED[name] for name in CURATED] + figure_files(("curated_images", "duplicate_distance"))
 
 
 def duplicate_rule():

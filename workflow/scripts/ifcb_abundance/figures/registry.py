@@ -8,7 +8,8 @@ class Figure:
     """One figure. Its module in this package has its name and a function `chart`.
 
     shows: what it shows, in a few words. tables: the tables that it is drawn from. needs_features: whether features
-    have to be read for it. needs_labels: whether it needs people's labels.
+    have to be read for it. needs_labels: whether it needs people's labels. needs_curation: whether images have to be
+    curated for it.
     """
 
     name: str
@@ -16,6 +17,7 @@ class Figure:
     tables: tuple[str, ...]
     needs_features: bool = False
     needs_labels: bool = False
+    needs_curation: bool = False
 
 
 FIGURES = {
@@ -41,6 +43,9 @@ FIGURES = {
         ),
         Figure("reliability", "how often a score is right", ("reliability",), needs_labels=True),
         Figure("corrected_series", "corrected and uncorrected abundance", ("abundance_corrected",), needs_labels=True),
+        Figure("curated_images", "what became of the images", ("curated",), needs_curation=True),
+        Figure("duplicate_distance", "what each distance of hashes finds", ("distance",), needs_curation=True),
+        Figure("stuck_particles", "particles that stuck to the glass", ("without_stuck",), needs_curation=True),
     )
 }
 
@@ -49,9 +54,11 @@ OF_VALIDATION = [figure.name for figure in FIGURES.values() if figure.needs_labe
 
 
 def figure_names(with_features: bool, with_labels: bool = False) -> list[str]:
-    """The names of the figures that a run draws, in the order of the report."""
+    """The names of the figures that a run draws, in the order of the report; without those of curated images."""
     return [
         figure.name
         for figure in FIGURES.values()
-        if (with_features or not figure.needs_features) and (with_labels or not figure.needs_labels)
+        if (with_features or not figure.needs_features)
+        and (with_labels or not figure.needs_labels)
+        and not figure.needs_curation
     ]

@@ -120,7 +120,7 @@ TABLES = {
         _of_curation("issues", "find_issues"),
         _of_curation("curated", "curate"),
         _of_curation("distance", "measure_distance"),
-        _on_request("without_stuck", "abundance_without_stuck", "abundance_without_stuck.csv", "without_stuck"),
+        _on_request("without_stuck", "abundance_without_stuck", "abundance_without_stuck.csv", "pool_without_stuck"),
         _of_volumes("crops", "merge_crops"),
         _of_volumes("boxes", "merge_crops"),
         _of_volumes("sampled_datasets", "merge_crops"),
