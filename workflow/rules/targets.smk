@@ -24,7 +24,8 @@ def targets(wildcards=None):
 
 
 def shown_figures():
-    return registry.figure_names(FEATURES_WANTED, validation_wanted())
+    shown = registry.figure_names(FEATURES_WANTED, validation_wanted())
+    return shown + (list(OF_CURATION) if CONFIG.curation.make else [])
 
 
 def figure_files(figures=()):
