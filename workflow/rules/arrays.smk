@@ -56,6 +56,8 @@ rule view_array:
     log:
         f"{LOGS}/view_array/{{array}}.log",
     localrule: True
+    resources:
+        dashboard=lambda wildcards: MOST_REQUESTS if any("://" in folder for folder in folders_of(wildcards)) else 0,
     params:
         version=lambda wildcards: stage_version("view"),
         array=array_of,
@@ -64,7 +66,7 @@ rule view_array:
     run:
         from ifcb_abundance.stores import view
 
-        logged(log[0], view.view_array, params.array, input[0], by_name(output))
+        logged(log[0], view.view_array, params.array, input[0], by_name(output), resources.dashboard)
 
 
 rule arrays:

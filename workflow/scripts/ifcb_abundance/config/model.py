@@ -526,12 +526,12 @@ class Config(Section):
     arrays: dict[FreeName, Array] = key(
         {},
         f"a mapping of names ({NAMES}) to mappings of url and the keys below: arrays that are looked at where they lie",
-        "`snakemake arrays` reads them",
+        "`snakemake arrays` reads them; see [Arrays and graphs](../docs/how-to/arrays.md)",
     )
     graphs: dict[FreeName, Graph] = key(
         {},
         f"a mapping of names ({NAMES}) to mappings of the keys below: graphs and skeletons that are read and checked",
-        "`snakemake graphs` reads them",
+        "`snakemake graphs` reads them; see [Arrays and graphs](../docs/how-to/arrays.md#graphs-and-skeletons)",
     )
     volumes: VolumesOfImages = section(
         "a mapping: volumes, and how they are cut into patches and flipbooks",

@@ -25,6 +25,7 @@ METADATA = ("zarr.json", ".zarray", "attributes.json", "info")  # a folder with 
 GOOGLE = "https://storage.googleapis.com"
 MOST_LISTED = 60  # folders that are listed to name arrays in a message
 MOST_NAMED = 12
+FEW = 8  # requests in flight at a time, if nobody says
 _RETRIES = {"max_retries": 5, "initial_delay": "500ms", "max_delay": "8s"}
 
 
@@ -53,7 +54,7 @@ class Place:
     url: str
     endpoint_url: str | None = None
     anonymous: bool = True
-    connections: int = 8
+    connections: int = FEW
 
     @property
     def hint(self) -> str:

@@ -24,7 +24,7 @@ from ifcb_abundance.stores.arrays import OpenArray, described, open_array, open_
 from ifcb_abundance.stores.boxes import IndexBox, exact, floats
 from ifcb_abundance.stores.colours import Bytes, laid_over
 from ifcb_abundance.stores.neuroglancer import link
-from ifcb_abundance.stores.places import ArrayError, Place
+from ifcb_abundance.stores.places import FEW, ArrayError, Place
 from ifcb_abundance.tables import table_files
 
 VERSION = 1  # of what the rules write; another one makes the files anew
@@ -34,7 +34,10 @@ log = logging.getLogger("ifcb.arrays")
 
 @dataclass(frozen=True)
 class Wanted:
-    """An array of the config. box: a mapping of unit, z, y and x, or None for the middle plane."""
+    """An array of the config.
+
+    box: a mapping of unit, z, y and x, or None for the middle plane. requests: in flight at a time.
+    """
 
     url: str
     labels: str | None
@@ -45,6 +48,7 @@ class Wanted:
     axes: str | None
     voxel_nm: list[float] | None
     offset_nm: list[float] | None
+    requests: int = FEW
 
     @property
     def told(self) -> Told:
@@ -53,7 +57,7 @@ class Wanted:
 
     def place(self, url: str) -> Place:
         """The place of the array or of its labels."""
-        return Place(url, self.endpoint_url, self.anonymous)
+        return Place(url, self.endpoint_url, self.anonymous, self.requests)
 
 
 def describe_array(name: str, wanted: Mapping[str, Any], path: str) -> None:
@@ -91,12 +95,13 @@ def tabulate_arrays(paths: Iterable[str], path: str) -> None:
     table_files.write(frame, "arrays", path)
 
 
-def view_array(wanted: Mapping[str, Any], description: str, files: Mapping[str, str]) -> None:
+def view_array(wanted: Mapping[str, Any], description: str, files: Mapping[str, str], requests: int = 0) -> None:
     """Read the box that is described and write it: `npz`, the arrays; `png`, its middle plane; `txt`, a link.
 
-    wanted: the keys of the array in the config. description: what `describe_array` wrote. Raises ArrayError.
+    wanted: the keys of the array in the config. description: what `describe_array` wrote. requests: in flight at once;
+    0 for a few. Raises ArrayError.
     """
-    asked = Wanted(**wanted)
+    asked = Wanted(**wanted, requests=requests or FEW)
     entry = json.loads(Path(description).read_text(encoding="utf-8"))
     raw, box = _reopened(asked, entry)
     labels, over = _reopened(asked, entry["labels"]) if entry["labels"] else (None, box)
