@@ -113,6 +113,27 @@ def test_a_bucket_of_s3_unsigned_and_signed(
     assert key not in str(caught.value) + written + "".join(capfd.readouterr())
 
 
+def test_a_group_on_a_server_that_lists_nothing(tmp_path: Path) -> None:
+    """Consolidated metadata name the arrays; without them there is still a sentence."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".zgroup").write_text('{"zarr_format": 2}')
+    (tmp_path / "b").mkdir()
+    entry = {"node_type": "group", "zarr_format": 3, "attributes": {}}
+    nodes = {"raw": {"node_type": "array"}, "deep": {"node_type": "group"}, "deep/ids": {"node_type": "array"}}
+    (tmp_path / "b" / "zarr.json").write_text(json.dumps({**entry, "consolidated_metadata": {"metadata": nodes}}))
+    with served(tmp_path) as web:
+        with pytest.raises(ArrayError, match="/a is a group and no array, and its server does not list it: set url"):
+            open_array(Place(f"{web.url}/a"))
+        metadata = {".zgroup": {}, "x/.zarray": {}, "x/.zattrs": {}}
+        (tmp_path / "a" / ".zmetadata").write_text(json.dumps({"metadata": metadata}))
+        with pytest.raises(
+            ArrayError, match=r"/a is a group and no array. Set url to one of its arrays: 'http.*/a/x'$"
+        ):
+            open_array(Place(f"{web.url}/a"))
+        with pytest.raises(ArrayError, match=r"one of its arrays: 'http.*/b/deep/ids', 'http.*/b/raw'$"):
+            open_array(Place(f"{web.url}/b"))
+
+
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ifcb_abundance.stores.places._RETRIES", {"max_retries": 1, "initial_delay": "1ms"})
     with pytest.raises(ArrayError, match=r"onnect.*Check url and endpoint_url, and this machine's network"):

@@ -92,6 +92,8 @@ def _not_found(place: Place) -> str:
         )
     for name in METADATA:  # a refusal says more than that nothing was found
         place.read(name)
+    if _asked(place, "zarr.json") or _asked(place, ".zgroup") or _asked(place, "attributes.json"):
+        return f"{place.address} is a group and no array, and its server does not list it: set url to an array below it"
     if place.exists() is False:
         return f"{place.address}: nothing is there: check url"
     return (

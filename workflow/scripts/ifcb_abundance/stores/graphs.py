@@ -148,7 +148,11 @@ class _Pieces:
     def __init__(self, name: str, path: str) -> None:
         pieces = (Path(path).stat().st_size if Path(path).exists() else 0) // PIECE
         self._said = 0
-        self._progress = Progress(f"pieces of 16 MB of graph {name}", lambda: (pieces, pieces)) if pieces else None
+        self._progress = (
+            Progress(f"graph {name}, pieces of 16 MB of {Path(path).name}", lambda: (pieces, pieces))
+            if pieces
+            else None
+        )
 
     def reach(self, byte: int) -> None:
         """The file is read up to this byte."""
