@@ -20,7 +20,7 @@ from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
-from benchmarks import archive, arrays, report, zooniverse
+from benchmarks import archive, arrays, correction, report, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
@@ -47,6 +47,9 @@ def main() -> None:
         "cluster": on_a_cluster,
         "arrays": lambda options, folder: arrays.measure(options.nodes, folder),
         "zooniverse": lambda options, folder: zooniverse.measure(options.rows, folder, zooniverse.installed()),
+        "correction": lambda options, _: correction.drifting_rates(options.runs, say),
+        "people": lambda options, _: correction.people(options.runs, say),
+        "spread": lambda options, _: correction.spread(20 * options.runs, say),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("which", nargs="*", default=list(chosen), metavar="MEASUREMENT", help=", ".join(chosen))
@@ -60,6 +63,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, nargs="*", default=[5, 14], help="of 22,000 bins each")
     parser.add_argument("--nodes", type=int, nargs="*", default=[1_000_000, 10_000_000], help="of graphs")
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000], help="of Zooniverse's exports")
+    parser.add_argument("--runs", type=int, default=6, help="of each simulated community")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -69,6 +73,7 @@ def main() -> None:
         table.to_csv(options.out / f"{name}.csv", index=False)
         print(table.to_string(index=False), flush=True)
     report.write_page(options.out)
+    correction.fill_page(options.out.parent / "correction.md", options.out)
 
 
 def clients(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
@@ -89,7 +94,6 @@ def clients(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
 
 def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     """What of a bin's processor time goes where, by calling the parts one after the other."""
-    sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
     from ifcb_abundance.abundance.sweep import count_kept
     from ifcb_abundance.scores.summary import (
         Provenance,

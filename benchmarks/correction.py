@@ -1,6 +1,6 @@
 """How well corrected counts and their limits hold: simulated communities of which the truth is known.
 
-`python -m benchmarks correction people spread` writes the tables; docs/correction.md shows them. Days with blooms, one
+`python -m benchmarks correction people spread` makes the tables of docs/correction.md. Days with blooms, one
 classifier whose rates are the same each day or scatter (Dirichlet-multinomial), a sample drawn as the workflow draws
 it. All that is judged goes through the functions that the workflow calls. Limits are to hold the mean of the Poisson
 counts, which is the concentration: how many ROIs of a class happened to come is known to the sampler alone.
@@ -8,6 +8,7 @@ counts, which is the concentration: how many ROIs of a class happened to come is
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -394,3 +395,68 @@ def _off(counts: Ints, found: np.ndarray) -> tuple[float, float]:
     )
     total = np.abs(found.sum(axis=(1, 2)) - of_class)[places] / of_class[places]
     return float(np.median(total)), float(np.median(np.abs(estimated - recall)))
+
+
+# --- the page ---
+
+HEADINGS = {
+    "classes": "classes",
+    "people": "people",
+    "bloom": "change of a day",
+    "how": "sample",
+    "labels": "labels",
+    "rho": "dispersion",
+    "rho_found": "found",
+    "labels_right": "labels right",
+    "skills_within": "skills within 0.05",
+    "days_hold": "limits of days hold",
+    "all_days_hold": "of days of any size",
+    "times_as_wide": "times as wide as needed",
+    "totals_hold": "limits of totals hold",
+    "rates_hold": "limits of rates hold",
+    "times_nearer": "times nearer",
+    "times_nearer_rois": "times nearer to the ROIs",
+    "worst_class": "worst class",
+    "classes_farther": "classes beyond 1.1",
+    "class_runs_farther": "single runs beyond 1.1",
+    "total_off": "error of a total",
+    "recall_off": "error of a recall",
+}
+SHOWN = {
+    "correction": [
+        *("classes", "labels", "rho", "rho_found", "days_hold", "all_days_hold", "times_as_wide", "totals_hold"),
+        *("rates_hold", "times_nearer", "worst_class", "classes_farther", "class_runs_farther"),
+    ],
+    "people": [
+        *("people", "classes", "labels", "labels_right", "skills_within", "days_hold", "all_days_hold"),
+        *("totals_hold", "rates_hold", "times_nearer", "times_nearer_rois"),
+    ],
+    "spread": ["bloom", "labels", "how", "total_off", "recall_off"],
+}
+_SHARES = ("labels_right", "skills_within", "days_hold", "all_days_hold", "totals_hold", "rates_hold")
+_SHARES += ("classes_farther", "class_runs_farther", "total_off", "recall_off")
+
+
+def fill_page(page: Path, folder: Path) -> None:
+    """Put the tables that are in a folder into the page, each between the comments of its name."""
+    text = page.read_text(encoding="utf-8")
+    for name, columns in SHOWN.items():
+        if (folder / f"{name}.csv").exists():
+            before, begin, rest = text.partition(f"<!-- {name} -->\n\n")
+            _, end, after = rest.partition(f"\n<!-- end of {name} -->")
+            text = before + begin + _markdown(pd.read_csv(folder / f"{name}.csv")[columns]) + end + after
+    page.write_text(text, encoding="utf-8")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    rows = [[_cell(name, value) for name, value in row.items()] for row in table.to_dict("records")]
+    lines = [[HEADINGS[name] for name in table], ["---"] * len(table.columns), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _cell(name: str, value: object) -> str:
+    if isinstance(value, float) and np.isnan(value):
+        return ""
+    if name in _SHARES:
+        return f"{100 * float(str(value)):.1f} %"
+    return f"{value:.3f}" if name == "rho_found" else f"{value:.2f}" if isinstance(value, float) else f"{value}"

@@ -6,6 +6,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.validation import class_report
 from ifcb_abundance.validation.class_report import Question
+from ifcb_abundance.validation.correction import Bootstrap, totals_corrected
 from ifcb_abundance.validation.sampling import Bands
 
 BANDS = Bands((0.5, 0.7, 0.9), "float64")
@@ -64,6 +65,40 @@ def test_confusion_holds_all_labels_and_their_weight() -> None:
     of_a = confusion[(confusion["true_class"] == "a") & (confusion["predicted_class"] == "a")]
     hit = (rois["truth"] == "a") & (rois["class"] == "a") & (rois["score"] >= 0.7)
     assert of_a["n_labels"].item() == hit.sum()
+
+
+def test_agreed_rois_stand_beside_what_the_classifier_thinks(caplog: pytest.LogCaptureFixture) -> None:
+    consensus = pd.DataFrame(
+        [("r3", "agreed", "b"), ("r1", "agreed", "a"), ("r2", "tie", ""), ("lost", "agreed", "a")],
+        columns=["roi", "status", "class"],
+    )
+    winners = pd.DataFrame(
+        {"roi": ["r1", "r2", "r3"], "class": ["a", "a", "unclassified"], "score": [0.7, 0.8, np.nan]}
+    )
+    found = class_report.labelled_rois(consensus, winners.assign(bin="b", date="2024-04-18"), BANDS)
+    assert list(found) == ["roi", "bin", "date", "class", "score", "band", "truth"]
+    assert found[["roi", "class", "band", "truth"]].values.tolist() == [
+        ["r1", "a", 2, "a"],
+        ["r3", "unclassified", 0, "b"],
+    ]
+    assert "1 labelled ROI without scores left out, such as 'lost'" in caplog.text
+
+
+def test_corrected_totals_are_count_times_precision_over_recall() -> None:
+    """Where each ROI of the window is in a stratum with labels: STATISTICS of the sample alone, by another way."""
+    rng = np.random.default_rng(3)
+    population = simulated(4, 5000).drop(columns="weight").assign(date="2024-04-18")
+    sizes = population.groupby(["class", "band"]).size().rename("n_rois").reset_index()
+    sample = population.groupby(["class", "band"]).sample(30, random_state=int(rng.integers(1 << 30)))
+    weighed = class_report.weigh(sample, sizes)
+    question = Question(threshold=0.0, precision="float64")  # each winner counts, so that the counts are known exactly
+    counts = population["class"].value_counts()
+    abundance = pd.DataFrame({"class": counts.index, "count": counts.to_numpy()})
+    totals = totals_corrected(weighed, abundance, question, Bootstrap(50)).set_index("class")
+    report = class_report.class_report(weighed.rois, ["a", "b", "c"], question).set_index("class")
+    expected = totals["count"] * report["precision"] / report["recall"]
+    assert totals["count_corrected"].to_dict() == pytest.approx(expected.to_dict())
+    assert list(class_report.class_curve(weighed.rois, ["a"], question)) == list(report.reset_index())
 
 
 def test_an_empty_stratum_joins_the_nearest_the_lower_of_two_as_near() -> None:

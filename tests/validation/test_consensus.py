@@ -46,6 +46,14 @@ def test_the_first_status_that_applies_stands() -> None:
     assert people.set_index("person").loc["cid", "agreement"] == 0
 
 
+def test_the_vote_stands_beside_skills() -> None:
+    columns = ["roi", "status", "class", "n_votes", "agreement"]
+    table = labels(("r", "a", "1"), ("r", "a", "2"), ("r", "b", "3"))
+    assert list(agree(table, Rules())[0]) == columns
+    assert list(agree(table, Rules(people="skill"))[0]) == [*columns, "class_by_vote"]
+    assert list(agree(table, Rules())[1]) == ["person", "n_rois", "agreement", "skill"]
+
+
 def test_exactly_half_agrees() -> None:
     table = labels(("r", "a", "1"), ("r", "a", "2"), ("r", "b", "3"), ("r", "c", "4"))
     assert status(table) == {"r": ("agreed", "a")}
