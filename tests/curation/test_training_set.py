@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+import re
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
@@ -18,29 +21,41 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ifcb_abundance.common.errors import WorkflowInputError
+from ifcb_abundance.config import resolve
 from ifcb_abundance.curation import file_names, leaks, splits, training_set
 from ifcb_abundance.curation.dataset_card import CardFacts
 from ifcb_abundance.curation.training_set import Joins, SplitOptions, assemble, split_images
 from tests.checkout import Checkout, differences, files_below
 from tests.curation.data import files_of, needs_shared, particle, rows_of
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "training-set.md"
 FRACTIONS = (0.7, 0.15, 0.15)
 STEADY = leaks.Rule("steady", 8, 0.97)
 
 
+def snippets(language: str) -> list[str]:
+    """The blocks of code of the how-to."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, Path]:
-    """A training set of the near-duplicates, in both formats, as a user makes it."""
-    top = tmp_path_factory.mktemp("training")
-    (top / "images").mkdir()
+    """A training set of the near-duplicates, made as docs/how-to/training-set.md says."""
+    run = Checkout(tmp_path_factory.mktemp("training") / "run")
+    (run.folder / "images").mkdir()
     for name, body in files_of("near_duplicates.zip").items():
-        (top / "images" / name).write_bytes(body)
+        (run.folder / "images" / name).write_bytes(body)
     rows = [{"image": row["file"], "label": row["kind"]} for row in rows_of("near_duplicates.csv")]
-    pd.DataFrame(rows).to_csv(top / "labels.csv", index=False)
-    settings = {"labels": str(top / "labels.csv"), "split_by": "image", "formats": ["imagefolder", "webdataset"]}
-    run = Checkout(top / "run")
-    run.run({"dataset": "mine", "curation": {"folder": str(top / "images")}, "training_set": settings}, "training_set")
+    pd.DataFrame(rows).to_csv(run.folder / "labels.csv", index=False)
+    assert snippets("bash")[0] == "snakemake training_set --cores 8 --configfile my.yaml\n"
+    run.run(yaml.safe_load(snippets("yaml")[0]), "training_set")
     return run, run.results("mine") / "training_set"
+
+
+def run_snippet(folder: Path, code: str) -> str:
+    """What a block of Python prints, run as a script."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 @needs_shared
@@ -144,12 +159,37 @@ def test_webdataset_reads_the_shards(built: tuple[Checkout, Path]) -> None:
         assert (first["png"] == np.asarray(Image.open(built[1] / name / file[first["json"]["image"]]))).all()
 
 
+@needs_shared
+def test_the_code_of_the_how_to_runs(
+    built: tuple[Checkout, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    hugging_face, webdataset, torchvision = snippets("python")
+    assert re.fullmatch(r"\(\d+, \d+\) \w+\n", run_snippet(built[0].folder, hugging_face))
+    code = webdataset + "\nprint(pixels.dtype, number)\n"
+    assert re.fullmatch(r"uint8 \d\n", run_snippet(built[0].folder, code))
+    compile(torchvision, "how-to", "exec")  # torchvision itself reads the set in the test below
+
+
+@pytest.mark.parametrize("part", snippets("yaml"))
+def test_each_config_of_the_how_to_can_be_used(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    for name in ("labels.csv", "informative.csv", "patch_quality_classifier_nn.pth"):
+        (tmp_path / name).touch()
+    config = {"dataset": "mine", **yaml.safe_load(part)}
+    resolve({**config, "curation": {"folder": "images", **config["curation"]}})
+
+
 @pytest.mark.torch
 @needs_shared
 def test_torchvision_reads_the_folders(built: tuple[Checkout, Path]) -> None:
     from torchvision.datasets import ImageFolder
 
     classes = pd.read_csv(built[1] / "classes.csv")
+    printed = run_snippet(built[0].folder, snippets("python")[2])
+    assert printed == f"{classes['train'].sum()} {sorted(classes['folder'])}\n"
     for name in splits.SPLITS:
         read = ImageFolder(str(built[1] / name))
         assert read.classes == list(classes["folder"])  # each split has images of each class here
