@@ -25,6 +25,7 @@ from ifcb_abundance.config import resolve
 from ifcb_abundance.curation import file_names, leaks, splits, training_set
 from ifcb_abundance.curation.dataset_card import CardFacts
 from ifcb_abundance.curation.training_set import Joins, SplitOptions, assemble, split_images
+from ifcb_abundance.tables import table_files
 from tests.checkout import Checkout, differences, files_below
 from tests.curation.data import files_of, needs_shared, particle, rows_of
 
@@ -335,6 +336,27 @@ def test_images_without_a_label_are_left_out_and_said_so() -> None:
     split, _ = split_images(table, joined([]), SplitOptions("day", FRACTIONS, 1))
     assert split["reason"].tolist() == ["", "stuck: why", "no label"]
     assert split["split"].tolist() == ["train", "", ""]
+
+
+def test_rois_have_the_class_that_they_won_and_the_day_of_their_bin(tmp_path: Path) -> None:
+    bins = ("D20240418T000000_IFCB901", "D20240419T000000_IFCB901")
+    for number, name in enumerate(bins):
+        rows = [f"{name}_00001,Akashiwo", f"{name}_00002,unclassified"]
+        (tmp_path / f"{number}.csv").write_text("\n".join(["image,class", *rows, ""]))
+    ledger = table_files.from_rows(
+        [{"bin": name, "date": f"{name[1:5]}-{name[5:7]}-{name[7:9]}", "status": "used"} for name in bins], "ledger"
+    )
+    table_files.write(ledger, "ledger", tmp_path / "ledger.csv")
+    sources = training_set.LabelSources(won=[tmp_path / "0.csv", tmp_path / "1.csv"], ledger=tmp_path / "ledger.csv")
+    rows = [(f"{name}_{n:05}", name) for name in bins for n in (1, 2, 3)]
+    table = pd.DataFrame(rows, columns=["patch", "group"])
+    table = table.assign(image=table["patch"], status="kept", reason="")
+    split, _ = split_images(
+        assemble(table, sources.labels(table), sources.days(table)), joined([]), SplitOptions("day", FRACTIONS, 1)
+    )
+    assert split["label"].tolist() == ["Akashiwo", "", ""] * 2
+    assert split["day"].tolist() == ["2024-04-18"] * 3 + ["2024-04-19"] * 3
+    assert split["reason"].tolist() == ["", "no label", "no label"] * 2
 
 
 def test_labels_are_read_strictly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

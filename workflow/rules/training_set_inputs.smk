@@ -45,4 +45,5 @@ def card_facts():
         duplicates=DUPLICATES.model_dump(),
         patch_px=CONFIG.curation.patch_px,
         license=CONFIG.export.license,
+        tags=() if OF_FOLDER else ("plankton", "imaging-flow-cytobot"),
     )

@@ -40,6 +40,7 @@ class CardFacts:
     duplicates: Mapping[str, Any]
     patch_px: int | None
     license: str | None
+    tags: Sequence[str] = ()
 
 
 def write_card(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, margin: Margin, path: str | Path) -> None:
@@ -59,7 +60,7 @@ def _front_matter(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts) 
         "pretty_name": facts.title,
         "license": facts.license.lower() if facts.license and "/" not in facts.license else "unknown",
         "task_categories": ["image-classification"],
-        "tags": ["plankton", "imaging-flow-cytobot"],
+        **({"tags": list(facts.tags)} if facts.tags else {}),
         "size_categories": [next((size for most, size in SIZES.items() if n < most), "n>10M")],
     }
     there = [name for name in SPLITS if classes[name].any()]
