@@ -130,6 +130,9 @@ def test_order_and_cores_change_no_byte_and_a_new_group_is_cleaned_alone(
     assert of_groups == {f"{part}/{group}.csv" for part in ("cleaning", "patches") for group in (".", "new")}
     assert table(other, "curated").set_index("patch").loc[["day 1/2.png", "new/1.png"], "status"].nunique() == 2
     assert "groups of images cleaned: 2 of 2 done" in printed
+    shutil.rmtree(tmp_path / "images" / "new")
+    other.run(config(tmp_path / "images"), *TABLES)
+    assert made(other) == made(run)  # nothing of a group that is gone is left
 
 
 def test_a_folder_without_an_image_fails(checkout: Checkout, tmp_path: Path) -> None:

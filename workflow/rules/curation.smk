@@ -47,6 +47,7 @@ rule merge_cleaning:
         from ifcb_abundance.curation import clean
 
         logged(log[0], clean.merge_cleaning, input, empty_folders(), output[0])
+        stale.put_aside(of_other_groups(input), RESULTS)
 
 
 rule cut_patches:

@@ -71,6 +71,13 @@ def curated_groups(wildcards):
     return sorted(Path(path).stem for path in image_zips(wildcards))
 
 
+def of_other_groups(parts):
+    """The files of groups that an earlier config had. parts: a file of each group that there is."""
+    groups = {Path(path).stem for path in parts}
+    finished = [path for name in ("clean", "cleaning", "patches", "filter") for path in Path(CURATION, name).glob("*")]
+    return [path for path in finished if path.stem not in groups and path.suffix in (".csv", ".zip")]
+
+
 def of_all_groups(pattern):
     """The files of all groups, as an input function. pattern: below the folder of curation, with `{group}`."""
     return lambda wildcards: [f"{CURATION}/{pattern.format(group=group)}" for group in curated_groups(wildcards)]
