@@ -147,6 +147,8 @@ def test_a_folder_without_an_image_fails(checkout: Checkout, tmp_path: Path) -> 
     printed = checkout.run(config(tmp_path / "bad"), "curation", fails=True)
     assert "none of 2 images can be used: notes.txt: no image that can be read; x.png: no bytes" in printed
     assert "Traceback" not in printed
+    save(tmp_path / "braces" / "{x}" / "1.png", particle(1))
+    assert "the subfolder '{x}' has braces" in checkout.run(config(tmp_path / "braces"), "curation", fails=True)
     clash = tmp_path / "clash"
     save(clash / "a" / "b" / "1.png", particle(1))
     save(clash / "a__b" / "1.png", particle(2))

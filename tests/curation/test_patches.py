@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ifcb_abundance.curation import clean, patches
+from ifcb_abundance.curation import clean, patches, statistics
 from ifcb_abundance.curation.hashes import as_numbers, as_text, difference_hash, steady_hash
 from ifcb_abundance.curation.image_files import read_image
 from ifcb_abundance.curation.listing import Group, ImageFile
@@ -79,11 +79,13 @@ def test_noise_flips_few_bits_of_the_steady_hash() -> None:
     assert np.mean([difference_hash(pixels).bit_count() for pixels in noisy]) > 8
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.integers(1, 256))
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.integers(1, 256), st.integers(1, 2000))
 @settings(max_examples=40)
-def test_statistics_beside_numpy(height: int, width: int, seed: int, levels: int) -> None:
+def test_statistics_beside_numpy(height: int, width: int, seed: int, levels: int, block: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, levels, (height, width)).astype(np.uint8)
-    found = measure(pixels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "BLOCK", block)  # a few rows at a time
+        found = measure(pixels)
     values = pixels.astype(float)
     assert found["mean"] == pytest.approx(values.mean())
     assert found["deviation"] == pytest.approx(values.std(), abs=1e-6)
@@ -94,6 +96,8 @@ def test_statistics_beside_numpy(height: int, width: int, seed: int, levels: int
     assert found["saturated"] == np.isin(pixels, [0, 255]).mean()
     steps = np.concatenate([np.abs(np.diff(values, axis=1)).ravel(), np.abs(np.diff(values, axis=0)).ravel()])
     assert found["gradient"] == pytest.approx(steps.mean() if len(steps) else 0)
+    plain = [line for lines in (pixels, pixels.T) for line in lines if len(line) > 1 and len(set(line.tolist())) == 1]
+    assert found["plain_lines"] == len(plain) / (height + width)
     around = values[1:-1, 2:] + values[1:-1, :-2] + values[2:, 1:-1] + values[:-2, 1:-1] - 4 * values[1:-1, 1:-1]
     assert found["laplacian"] == pytest.approx(np.sqrt((around**2).mean()) if around.size else 0)
 

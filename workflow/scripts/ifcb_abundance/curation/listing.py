@@ -52,7 +52,7 @@ def list_folder(folder: str | Path) -> Listing:
 
     Hidden files are left out. Links that lead out of the folder, or to another folder, are listed with a problem and
     not followed, so that nothing is read twice and nothing from elsewhere. Raises ConfigError if the folder has no
-    files, or if two groups would get files of one name.
+    files, if two groups would get files of one name, or if a name cannot be that of a file of the workflow.
     """
     root = os.path.realpath(folder)
     if not Path(root).is_dir():
@@ -69,6 +69,8 @@ def list_folder(folder: str | Path) -> Listing:
                 f"curation.folder: the subfolders {quoted([groups[key].name, name])} would both be written to "
                 f"{key}.zip. Rename one of them"
             )
+        if "{" in name or "}" in name:  # to the workflow braces are wildcards
+            raise ConfigError(f"curation.folder: the subfolder {name!r} has braces in its name. Rename it")
         if len(os.fsencode(key)) > LONGEST:
             raise ConfigError(f"curation.folder: the path of the subfolder {name} is too long. Shorten it")
         groups[key] = Group(name, tuple(files))
