@@ -66,11 +66,11 @@ def figures_page() -> str:
         "",
         "[How to draw them](../how-to/figures.md). Each is a module of its name in `ifcb_abundance/figures`.",
         "",
-        "| figure | shows | drawn from | needs features |",
+        "| figure | shows | drawn from | needs |",
         "|---|---|---|---|",
     ]
     for figure in FIGURES.values():
-        needs = "yes" if figure.needs_features else "no"
+        needs = "features" if figure.needs_features else "labels" if figure.needs_labels else ""
         lines.append(f"| `{figure.name}` | {_cell(figure.shows)} | {', '.join(figure.tables)} | {needs} |")
     return "\n".join([*lines, ""])
 

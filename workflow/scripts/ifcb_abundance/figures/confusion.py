@@ -19,6 +19,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     """Draw true classes by predicted ones, coloured by the share of a true class that is predicted so."""
     head = "Which classes are taken for which"
     rows = table_files.read("confusion", tables["confusion"])
+    if rows.empty:
+        return parts.message(head, f"{options.dataset}: people agreed on no ROI")
     classes = _most_frequent(rows, options.top_classes)
     shown = rows[rows["true_class"].isin(classes)]
     predicted = shown["predicted_class"].where(shown["predicted_class"].isin([*classes, UNCLASSIFIED]), FURTHER)
