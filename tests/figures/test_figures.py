@@ -40,7 +40,6 @@ from tests.abundance.pooling import (
     rois,
 )
 from tests.checkout import ROOT
-from tests.validation.labelled import write_validation
 
 MERGED = {"abundance": "abundance.csv", "ledger": "ledger.csv", "groups": "groups.csv", "coverage": "coverage.csv"} | {
     "bins": "bins.parquet",
@@ -75,7 +74,6 @@ class Run:
         merge_biovolume(tables, of_features, Method(**method), {"default": 1.0}, True, folder)
         both = {**MERGED, **FEATURE_PARTS}
         self.tables = {"catalog": catalog, **{name: folder / file for name, file in both.items()}}
-        self.tables |= write_validation(folder, self.tables["abundance"], group_by)
         self.options = {"dataset": "here", "group_by": group_by, "top_classes": 20}
         self.options |= {"one_class": None, "confidence": 0.95}
 

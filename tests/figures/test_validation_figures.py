@@ -1,0 +1,50 @@
+"""Figures of validation: in every kind of run, and what they show."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vl_convert
+
+from ifcb_abundance.figures.draw import for_paper
+from ifcb_abundance.figures.registry import OF_VALIDATION
+from tests.abundance.pooling import a_bin, rois
+from tests.figures.test_figures import KINDS, ODD, VALIDATOR, Run, texts
+from tests.validation.labelled import write_validation
+
+
+def labelled(folder: Path, days: Any, group_by: tuple[str, ...] = ("instrument",)) -> Run:
+    run = Run(folder, days, group_by)
+    run.tables |= write_validation(folder, Path(run.tables["abundance"]), group_by)
+    return run
+
+
+@pytest.mark.parametrize("kind", ["no used bin", "one bin", "odd labels", "many groups"])
+def test_every_figure_can_be_drawn(tmp_path: Path, kind: str) -> None:
+    run = labelled(tmp_path, KINDS[kind], () if kind == "odd labels" else ("instrument",))
+    for figure in OF_VALIDATION:
+        spec = run.spec(figure)
+        assert not [error.message for error in VALIDATOR.iter_errors(spec)], figure
+        shown = texts(vl_convert.vegalite_to_svg(for_paper(spec)))
+        assert "here" in " ".join(shown)
+        if kind == "no used bin":
+            assert any(text.startswith("here: ") for text in shown), figure
+        if kind == "odd labels" and figure in ("confusion", "corrected_series"):
+            assert set(ODD) <= shown, figure
+
+
+def test_series_are_those_of_the_tables(tmp_path: Path) -> None:
+    """20 of A on each of two days, of which every fourth is something else by people's labels."""
+    days = [[(a_bin(1, 10, date), rois(A=20, B=20))] for date in ("20240216", "20240217")]
+    run = labelled(tmp_path, days)
+    rows = list(csv.DictReader(run.spec("corrected_series")["data"]["values"].splitlines()))
+    of = {(row["panel"], row["kind"], row["day"]): row for row in rows}
+    assert {key[0] for key in of} == {"A", "B"}
+    plain = of["A", "as classified", "2024-02-16"]
+    assert (float(plain["value"]), plain["low"]) == (10, "")  # 20 in 2 mL, without limits
+    corrected = of["A", "corrected by people's labels", "2024-02-16"]
+    assert float(corrected["low"]) <= float(corrected["value"]) <= float(corrected["high"])
+    cells = list(csv.DictReader(run.spec("confusion")["data"]["values"].splitlines()))
+    shares = {(row["true_class"], row["predicted_class"]): float(row["share"]) for row in cells}
+    assert shares == {("A", "A"): 0.75, ("A", "B"): 0.25, ("B", "B"): 0.75, ("B", "A"): 0.25}
