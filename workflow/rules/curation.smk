@@ -23,13 +23,8 @@ rule clean_images:
     message:
         "Clean the images of group {wildcards.group}."
     run:
-        from ifcb_abundance.curation import clean
-
         how = (params.scaling, output.images, output.table, workflow.cores)
-        if input:
-            logged(log[0], clean.clean_bin, input[0], wildcards.group, *how)
-        else:
-            logged(log[0], clean.clean_folder, listed_folder().groups[wildcards.group], *how)
+        logged(log[0], clean_group, wildcards.group, *how)
 
 
 rule merge_cleaning:

@@ -64,6 +64,14 @@ def identity_of_group(wildcards):
     return listed_folder().groups[wildcards.group].identity() if OF_FOLDER else None
 
 
+def clean_group(group, *how):
+    from ifcb_abundance.curation import clean
+
+    if OF_FOLDER:
+        return clean.clean_folder(listed_folder().groups[group], *how)
+    return clean.clean_bin(of_bin(LAYOUT.images, ZIP, group), group, *how)
+
+
 def curated_groups(wildcards):
     """The groups by the names that their files have, in a fixed order."""
     if OF_FOLDER:
