@@ -211,6 +211,17 @@ def test_abundance_without_stuck_particles(bins_run: tuple[Checkout, dict[str, b
     assert {name: after[name] for name in before} == before  # the tables of the main job stay as they are
 
 
+@needs_shared
+def test_each_run_makes_them_if_the_config_says_so(bins_run: tuple[Checkout, dict[str, bytes]]) -> None:
+    run, _ = bins_run
+    source = {"dataset": "own", "source": {"kind": "directory", "path": str(run.folder.parent / "stuck")}}
+    plain = run.run(source, "-n", "--forceall")
+    assert "curate" not in plain
+    printed = run.run({**source, "curation": {"make": True}, "report": {"make": True}}, "-n", "--forceall")
+    jobs = dict(line.split() for line in printed.splitlines() if len(line.split()) == 2)
+    assert {"curate", "find_stuck", "draw_curated_images", "draw_duplicate_distance", "write_report"} <= set(jobs)
+
+
 # --- kills ---
 
 

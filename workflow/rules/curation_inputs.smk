@@ -11,12 +11,10 @@ DUPLICATES = CONFIG.curation.duplicates
 OF_CURATED = ["cleaning", "patches", "duplicates", "filter", *([] if OF_FOLDER else ["stuck"])]
 # Stages 1 to 8.
 CURATED = [*OF_CURATED, "issues", "roc", "curated", "distance"]
-# Their figures.
-OF_CURATION = ("curated_images", "duplicate_distance")
 
 
 def curation_targets(wildcards=None):
-    return [MERGED[name] for name in CURATED] + figure_files(OF_CURATION)
+    return [MERGED[name] for name in CURATED] + figure_files(registry.OF_CURATION)
 
 
 def duplicate_rule():

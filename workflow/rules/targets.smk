@@ -25,7 +25,7 @@ def targets(wildcards=None):
 
 def shown_figures():
     shown = registry.figure_names(FEATURES_WANTED, validation_wanted())
-    return shown + (list(OF_CURATION) if CONFIG.curation.make else [])
+    return shown + (registry.OF_CURATION if CONFIG.curation.make else [])
 
 
 def figure_files(figures=()):

@@ -51,6 +51,7 @@ FIGURES = {
 
 
 OF_VALIDATION = [figure.name for figure in FIGURES.values() if figure.needs_labels]
+OF_CURATION = ["curated_images", "duplicate_distance"]  # that of stuck particles comes with their abundance
 
 
 def figure_names(with_features: bool, with_labels: bool = False) -> list[str]:
