@@ -279,7 +279,7 @@ def test_a_second_run_other_keys_and_new_labels_ask_for_nothing(served: Served) 
     assert made(criterion="f1", rate_dispersion=0) == {"abundance_corrected.csv", "totals_corrected.csv"}
     write_labels(served.labels, LABELLED, 25)
     again = made(criterion="f1", rate_dispersion=0)
-    assert {"labels.csv", "consensus.csv", "class_report.csv"} <= again
+    assert {"all_labels.csv", "consensus.csv", "class_report.csv"} <= again
     assert not {"sample.csv", "draws.csv", "strata.parquet"} & again
 
 

@@ -136,7 +136,7 @@ TABLES = {
         _of_sample("draws", "draws.csv", "draw_bins"),
         _of_sample("sample", "sample.csv", "sample_rois", updated=True),
         _of_sample("validation_plan", "plan.csv", "validation_plan"),
-        _of_sample("labels", "labels.csv", "collect_labels"),
+        _of_sample("labels", "all_labels.csv", "collect_labels"),
         _of_sample("labelled_bins", "labelled_bins.csv", "list_labelled"),
         *(_of_validation(name, "agree_labels") for name in ("consensus", "people", "label_notes")),
         _of_validation("labelled_rois", "weigh_labels"),
