@@ -1,4 +1,4 @@
-"""A bucket in a process of its own, which costs little: `python -m benchmarks.bucket --keys 1000000` prints where it is.
+"""A bucket in a process of its own, which costs little: `python -m benchmarks.bucket --keys 1000000`.
 
 The keys are those of an array in chunks, 64 to a folder. All files have the same size; latency is before each answer.
 """
