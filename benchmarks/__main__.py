@@ -20,7 +20,7 @@ from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
-from benchmarks import archive, arrays, correction, report, zooniverse
+from benchmarks import archive, arrays, correction, report, stores, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
@@ -45,6 +45,7 @@ def main() -> None:
         "archive": whole_archive,
         "overload": overload,
         "cluster": on_a_cluster,
+        "stores": lambda options, folder: stores.measure(options.keys, 2000, 0.05, folder, shutil.which("rclone")),
         "arrays": lambda options, folder: arrays.measure(options.nodes, folder),
         "zooniverse": lambda options, folder: zooniverse.measure(options.rows, folder, zooniverse.installed()),
         "correction": lambda options, _: correction.drifting_rates(options.runs, say),
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--settings-bins", type=int, default=3000, help="of each run with another setting")
     parser.add_argument("--shards", type=int, nargs="*", default=[5, 14], help="of 22,000 bins each")
     parser.add_argument("--nodes", type=int, nargs="*", default=[1_000_000, 10_000_000], help="of graphs")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="of a store that is listed")
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000], help="of Zooniverse's exports")
     parser.add_argument("--runs", type=int, default=6, help="of each simulated community")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks")

@@ -249,6 +249,29 @@ def _zooniverse(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
     )
 
 
+def _stores(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    middle = table.groupby(["step", "program", "files"], sort=False)[["wall_s", "cpu_s", "peak_mb"]].median()
+    rows = [
+        f"| {step} | {program} | {files:,} | {row.wall_s:.1f} | {row.cpu_s:.1f} | {row.peak_mb:.0f} |"
+        for (step, program, files), row in middle.iterrows()  # type: ignore[misc]
+    ]
+    return "\n".join(
+        [
+            "## Stores",
+            "",
+            "A list of many keys from a server without latency; and a fetch of files of 100 kB, listed and planned by",
+            "the same command, with 50 ms before each answer and 8 connections. Whole processes, medians of three.",
+            "rclone is measured if it is installed. The bucket is another process on the same machine, so the cores do",
+            "its work too.",
+            "",
+            "| step | program | files | time, s | processor, s | peak memory, MB |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def _arrays(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
     rows = [
         f"| {row.n:,} {row.what} | {row.wall_s:.0f} | {row.cpu_s:.0f} | {row.rate:,.0f} | {row.peak_mb:,.0f} |"
@@ -285,5 +308,6 @@ SECTIONS = {
     "overload": _overload,
     "cluster": _cluster,
     "zooniverse": _zooniverse,
+    "stores": _stores,
     "arrays": _arrays,
 }
