@@ -2,6 +2,7 @@
 
 import json
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ifcb_abundance.curation import duplicates, likeness, neighbours
+from ifcb_abundance.curation import clean, duplicates, likeness, neighbours, patches
 from ifcb_abundance.curation.duplicates import group_hashes, keep_order
 from ifcb_abundance.curation.hashes import as_numbers, steady_hash
 from ifcb_abundance.curation.likeness import Likeness, Picture, of_like_size
-from tests.curation.data import SHARED, files_of, needs_shared, particle, pixels_of, rows_of
+from ifcb_abundance.curation.listing import list_folder
+from ifcb_abundance.tables import table_files
+from tests.curation.data import SHARED, files_of, needs_shared, particle, pixels_of, rows_of, save
 
 Hashes = NDArray[np.uint64]
 
@@ -158,6 +161,32 @@ def test_known_copies(seed: int) -> None:
     superfluous = len(names) - len(set(of.values()))
     assert sum(of[one] == of[other] for one, other in dropped) >= 0.97 * len(dropped)
     assert 0.85 * superfluous <= len(dropped) <= superfluous
+
+
+@pytest.mark.parametrize(("within", "copies"), [("all", 3), ("group", 1)])
+@pytest.mark.parametrize("confirm", [0.97, None])
+def test_copies_in_groups_and_over_them(within: str, copies: int, confirm: float | None, tmp_path: Path) -> None:
+    for group, seeds in {"a": (1, 1, 2), "b": (1, 3), "c": (2, 4)}.items():
+        for i, seed in enumerate(seeds):
+            save(tmp_path / "images" / group / f"{i}.png", particle(seed, at=(i, 0)))
+    parts = []
+    for name, group in list_folder(tmp_path / "images").groups.items():
+        paths = tmp_path / f"{name}.zip", tmp_path / f"{name}.csv", tmp_path / f"{name}-patches.csv"
+        clean.clean_folder(group, "type", *paths[:2])
+        patches.cut_patches(paths[0], paths[1], None, "steady", paths[2])
+        parts.append(paths[2])
+    patches.merge_patches(parts, tmp_path / "patches.csv")
+    rule = duplicates.DuplicateRule(4, confirm, within, 1)
+    duplicates.group_duplicates(tmp_path / "patches.csv", tmp_path, rule, tmp_path / "duplicates.csv")
+    found = table_files.read("duplicates", tmp_path / "duplicates.csv").set_index("patch")
+    dropped = found[found["kept"] == 0]
+    assert len(dropped) == copies
+    assert (found.loc[dropped["exemplar"], "kept"] == 1).all()
+    assert dropped["correlation"].isna().all() == (confirm is None)
+    if within == "group":
+        assert (found.loc[dropped["exemplar"], "group"].to_numpy() == dropped["group"]).all()
+    order = [found.index[i] for i in keep_order(list(found.index), 1)]
+    assert found.loc[order[0], "kept"] == 1  # the first of all
 
 
 def test_what_is_told_for_all_at_once_is_what_is_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
