@@ -1,0 +1,58 @@
+"""What becomes of a patch that several things are said of: the first of them stands."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.curation import clean, curate, patches
+from ifcb_abundance.curation.listing import list_folder
+from ifcb_abundance.tables import table_files
+from tests.curation.data import particle, save
+
+NAMES = ["both", "copy", "dull", "good", "sticks"]
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> dict[str, Path]:
+    for i, name in enumerate(NAMES):
+        save(tmp_path / "images" / f"{name}.png", particle(i))
+    (tmp_path / "images" / "bad.png").write_bytes(b"")
+    paths = {name: tmp_path / f"{name}.csv" for name in ("cleaning", "patches", "duplicates", "filter", "stuck")}
+    clean.clean_folder(list_folder(tmp_path / "images").groups["."], "type", tmp_path / "..zip", paths["cleaning"])
+    patches.cut_patches(tmp_path / "..zip", paths["cleaning"], None, "steady", paths["patches"])
+    rows = {name: {"patch": f"{name}.png", "group": "."} for name in NAMES}
+    copies = [{**row, "kept": 1, "exemplar": "", "distance": None, "correlation": None} for row in rows.values()]
+    for place in (0, 1, 4):
+        copies[place] |= {"kept": 0, "exemplar": "good.png", "distance": 3, "correlation": 0.98}
+    scores = [{"patch": f"{name}.png", "score": 0.25 if name in ("both", "dull", "sticks") else 0.75} for name in NAMES]
+    stuck = {"roi": "sticks.png", "bin": "b", "particle": "p", "x": 1, "y": 2, "n_images": 4, "n_bins": 1}
+    for name, found in (
+        ("duplicates", copies),
+        ("filter", [{**row, "informative": int(row["score"] >= 0.5)} for row in scores]),
+        ("stuck", [{**stuck, "first_bin": "b", "last_bin": "b"}]),
+    ):
+        table_files.write(table_files.from_rows(found, name), name, paths[name])
+    return paths
+
+
+def test_the_first_status_stands_and_the_reason_is_told(tables: dict[str, Path], tmp_path: Path) -> None:
+    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
+    found = table_files.read("curated", tmp_path / "curated.csv").set_index("patch")
+    assert found[["status", "reason"]].to_dict("split")["data"] == [
+        ["refused", "no bytes"],
+        ["duplicate", "a copy of good.png: 3 bits, correlation 0.980"],
+        ["duplicate", "a copy of good.png: 3 bits, correlation 0.980"],
+        ["uninformative", "the filter gives it 0.250"],
+        ["kept", ""],
+        ["stuck", "one of 4 images of particle p"],
+    ]
+    assert list(found.index) == ["bad.png", *(f"{name}.png" for name in NAMES)]
+
+
+def test_if_nothing_is_kept_it_is_said(tables: dict[str, Path], tmp_path: Path) -> None:
+    table = pd.read_csv(tables["filter"]).assign(informative=0)
+    table.to_csv(tables["filter"], index=False)
+    with pytest.raises(RawFileError, match="nothing is kept: of the patches are 2 duplicate, 2 uninformative, 1 stuck"):
+        curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
