@@ -99,6 +99,7 @@ def test_colours_of_16_bits_in_png_keep_their_lower_bytes() -> None:
     assert (grey.to_grey("type").pixels == np.rint(samples[..., 0] / 257)).all()
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
