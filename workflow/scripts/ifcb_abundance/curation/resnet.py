@@ -83,11 +83,13 @@ def build_graph(weights: Weights) -> bytes:
     """
     onnx = needed("onnx", "onnx", "curation.filter.model: resnet34")
     helper, types = onnx.helper, onnx.TensorProto
-    nodes: list[Any] = []
-    constants: list[Any] = []
+    model = helper.make_model(
+        helper.make_graph([], "resnet34", [], []), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    graph, nodes = model.graph, model.graph.node  # filled in place: a list of nodes and weights would be copied twice
 
     def constant(name: str, values: npt.ArrayLike) -> str:
-        constants.append(onnx.numpy_helper.from_array(np.asarray(values, np.float32), name))
+        graph.initializer.add().CopyFrom(onnx.numpy_helper.from_array(np.asarray(values, np.float32), name))
         return name
 
     def node(kind: str, *inputs: str, **attributes: Any) -> str:
@@ -126,17 +128,9 @@ def build_graph(weights: Weights) -> bytes:
     nodes.append(helper.make_node("Flatten", [given], ["features"]))
     fc = [constant(f"fc.{part}", weights[f"fc.{part}"]) for part in ("weight", "bias")]
     nodes.append(helper.make_node("Gemm", ["features", *fc], ["logit"], transB=1))
-    graph = helper.make_graph(
-        nodes,
-        "resnet34",
-        [helper.make_tensor_value_info("pixels", types.UINT8, ["n", 1, SIDE, SIDE])],
-        [
-            helper.make_tensor_value_info("features", types.FLOAT, ["n", FEATURES]),
-            helper.make_tensor_value_info("logit", types.FLOAT, ["n", 1]),
-        ],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    graph.input.append(helper.make_tensor_value_info("pixels", types.UINT8, ["n", 1, SIDE, SIDE]))
+    graph.output.append(helper.make_tensor_value_info("features", types.FLOAT, ["n", FEATURES]))
+    graph.output.append(helper.make_tensor_value_info("logit", types.FLOAT, ["n", 1]))
     serialized: bytes = model.SerializeToString()
     return serialized
 
