@@ -21,6 +21,7 @@ from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
 from benchmarks import archive, arrays, correction, report, stores, zooniverse
+from benchmarks import archive, arrays, correction, curation, report, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
@@ -48,6 +49,7 @@ def main() -> None:
         "stores": lambda options, folder: stores.measure(options.keys, 2000, 0.05, folder, shutil.which("rclone")),
         "arrays": lambda options, folder: arrays.measure(options.nodes, folder),
         "zooniverse": lambda options, folder: zooniverse.measure(options.rows, folder, zooniverse.installed()),
+        "curation": curation.measure,
         "correction": lambda options, _: correction.drifting_rates(options.runs, say),
         "people": lambda options, _: correction.people(options.runs, say),
         "spread": lambda options, _: correction.spread(20 * options.runs, say),
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=1_000_000, help="of a store that is listed")
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000], help="of Zooniverse's exports")
     parser.add_argument("--runs", type=int, default=6, help="of each simulated community")
+    curation.add_options(parser)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
