@@ -29,14 +29,16 @@ FORKS.set_forkserver_preload(
 )
 
 
-def _engine(arguments: Sequence[str], folder: Path, output: Path) -> None:
+def _engine(arguments: Sequence[str], folder: Path, env: Mapping[str, str | None], output: Path) -> None:
     """What `python -m snakemake` does, in a process that was forked."""
     with output.open("wb", buffering=0) as printed:
         for stream in (1, 2):
             os.dup2(printed.fileno(), stream)
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
     os.chdir(folder)
-    os.environ["NO_COLOR"] = "1"
+    os.environ |= {"NO_COLOR": "1"} | {name: value for name, value in env.items() if value is not None}
+    for name in [name for name, value in env.items() if value is None]:
+        os.environ.pop(name, None)
     ours = (ROOT, ROOT / "workflow" / "scripts")  # the checkout has its own
     sys.path[:] = [str(folder), *(path for path in sys.path if Path(path).resolve() not in ours)]
     sys.argv = ["snakemake", *arguments]
@@ -124,23 +126,18 @@ class Checkout:
         fails: bool = False,
         env: Mapping[str, str | None] | None = None,
     ) -> str:
-        """A run from start to end; returns what it printed. It must succeed, or fail if `fails`.
+        """A run from start to end, with other environment variables (None: not set); returns what it printed.
 
-        With other environment variables the libraries have to be imported under them.
+        It must succeed, or fail if `fails`. The engine and the libraries are imported without these variables.
         """
-        if env is None:
-            printed, status = self._forked(self.command(config, *arguments)[len(SNAKEMAKE) :])
-        else:
-            process = self.start(config, *arguments, env=env)
-            printed, _ = process.communicate(timeout=600)
-            status = process.returncode
+        printed, status = self.call(*self.command(config, *arguments)[len(SNAKEMAKE) :], env=env)
         assert (status != 0) == fails, printed[-5000:]
         return printed
 
-    def _forked(self, arguments: Sequence[str]) -> tuple[str, int | None]:
-        """What a run in a forked process printed, and its exit status; None after ten minutes."""
+    def call(self, *arguments: str, env: Mapping[str, str | None] | None = None) -> tuple[str, int | None]:
+        """What the engine printed in a forked process, and its exit status; None after ten minutes."""
         output = self.folder.with_name(f"{self.folder.name}.printed")
-        process = FORKS.Process(target=_engine, args=(arguments, self.folder, output))
+        process = FORKS.Process(target=_engine, args=(arguments, self.folder, env or {}, output))
         process.start()
         process.join(600)
         status = process.exitcode
