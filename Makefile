@@ -5,6 +5,9 @@ BIN := .venv/bin
 # The oldest Snakemake that the workflow may be run with. pyproject.toml says below which version the newest has to be.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
+# Compiled modules are kept, whatever the shell says: otherwise each process of the tests would compile them again.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: run help stages check test slow smoke torch figures test-statistics bench config-docs docs lint lock clean
 
 run: .venv/installed ## make the environment and run the demo, or CONFIG=my.yaml, which is checked first (demo: 20 s; first time: 2 min)

@@ -20,13 +20,7 @@ SNAKEMAKE = (sys.executable, "-m", "snakemake")
 # To import the engine and the libraries takes longer than many a run. So a server imports them, but none of our
 # modules, and each run is a process that is forked from it.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        *("snakemake.cli", "yte", "smart_open", "jinja2", "pygments"),  # and what the engine imports later
-        *("pandas", "pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet", "scipy.special"),
-        *("requests", "tenacity", "boto3", "jsonschema", "pydantic", "PIL.Image"),
-    ]
-)
+FORKS.set_forkserver_preload(["tests.preloaded"])
 
 
 def _engine(arguments: Sequence[str], folder: Path, env: Mapping[str, str | None], output: Path) -> None:

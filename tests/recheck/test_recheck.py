@@ -1,16 +1,40 @@
 """Late and corrected data: `snakemake recheck` against a dashboard whose data change."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
 from tests import reference
 from tests.checkout import Checkout, differences
 from tests.comparing import assert_equals_reference
 from tests.dashboard.emulator import Emulator
+from tests.sources.fault_runs import quiet_port
 from tests.sources.test_dashboard_run import EXPORT, asked_bins, config, targets
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checkout, int]:
+    """The demo's archive, a run against a dashboard that serves it, and the dashboard's port."""
+    folder, port = tmp_path_factory.mktemp("built"), quiet_port()
+    archive, run = folder / "archive", Checkout(folder / "checkout")
+    write_demo_archive(archive)
+    with Emulator({"demo": archive}, port=port) as dashboard:
+        run.run(config(dashboard))
+    return archive, run, port
+
+
+@pytest.fixture
+def archive(built: tuple[Path, Checkout, int], tmp_path: Path) -> Path:
+    return shutil.copytree(built[0], tmp_path / "archive")
+
+
+@pytest.fixture
+def run(built: tuple[Path, Checkout, int], tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path / "checkout", copied_from=built[1].folder)
 
 
 def changes(run: Checkout) -> dict[tuple[str, str], tuple[str, str]]:
@@ -18,11 +42,8 @@ def changes(run: Checkout) -> dict[tuple[str, str], tuple[str, str]]:
     return {(row["bin"], row["column"]): (row["before"], row["after"]) for row in table.to_dict("records")}
 
 
-def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
-    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
-    write_demo_archive(archive)
-    with Emulator({"demo": archive}) as dashboard:
-        run.run(config(dashboard))
+def test_late_scores_and_corrected_bins(archive: Path, run: Checkout, built: tuple[Path, Checkout, int]) -> None:
+    with Emulator({"demo": archive}, port=built[2]) as dashboard:
         untouched = {name: time for name, time in run.stamps().items() if "2024-04-16" in name}
 
         # One bin's scores come late, one volume is corrected, one bin without scores is flagged skip.
@@ -67,11 +88,10 @@ def test_late_scores_and_corrected_bins(tmp_path: Path) -> None:
         assert dashboard.requests == []
 
 
-def test_scores_that_changed_in_place_are_found_when_all_are_asked_for(tmp_path: Path) -> None:
-    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
-    write_demo_archive(archive)
-    with Emulator({"demo": archive}, latency=0.02) as dashboard:
-        run.run(config(dashboard))
+def test_scores_that_changed_in_place_are_found_when_all_are_asked_for(
+    archive: Path, run: Checkout, built: tuple[Path, Checkout, int]
+) -> None:
+    with Emulator({"demo": archive}, port=built[2], latency=0.02) as dashboard:
         (bin_id,) = AWKWARD["ties"]
         file = next(archive.rglob(f"{bin_id}_class_scores.csv"))
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:-5]))
@@ -87,10 +107,8 @@ def test_scores_that_changed_in_place_are_found_when_all_are_asked_for(tmp_path:
         assert asked_bins(dashboard) == []
 
 
-def test_a_server_that_is_down_costs_nothing(tmp_path: Path) -> None:
-    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
-    write_demo_archive(archive)
-    with Emulator({"demo": archive}) as dashboard:
+def test_a_server_that_is_down_costs_nothing(archive: Path, run: Checkout, built: tuple[Path, Checkout, int]) -> None:
+    with Emulator({"demo": archive}, port=built[2]) as dashboard:
         settings = config(dashboard, source={"retries": 0})
         run.run(settings)
         whole = run.files("demo")
