@@ -104,7 +104,7 @@ def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
         Provenance,
         count_classes,
         find_winners,
-        read_scores,
+        read_score_file,
         read_summary,
         write_summary,
     )
@@ -116,14 +116,14 @@ def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
         source = DashboardSource(DATASET, url)
         file = source.read_scores(bin_id)
         assert file
-        classes, scores = read_scores(bin_id, file.body)
+        classes, scores = read_score_file(bin_id, file)
         winners = find_winners(scores)
         provenance = Provenance(bin_id, "read", classes=classes)
         summary = folder / "summary.parquet"
         steps: dict[str, Callable[[], object]] = {
             "request: receive the body": lambda: source.read_scores(bin_id),
             "checksum": lambda: sha256(file.body).hexdigest(),
-            "parse": lambda: read_scores(bin_id, file.body),
+            "parse": lambda: read_score_file(bin_id, file),
             "reduce: winners in three precisions": lambda: find_winners(scores),
             "write the summary": lambda: write_summary(provenance, winners, summary),
             "day: read the summary": lambda: read_summary(summary),

@@ -37,7 +37,7 @@ from ifcb_abundance.raw.position import header_position
 from ifcb_abundance.raw.triggers import read_triggers
 from ifcb_abundance.raw.volume import measure_volume
 from ifcb_abundance.scores import summary as scores_module
-from ifcb_abundance.scores.summary import count_classes, find_winners, read_score_file, read_scores
+from ifcb_abundance.scores.summary import count_classes, find_winners, read_score_file
 from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.metadata_export import read_export
 from ifcb_abundance.sources.source_file import SourceFile
@@ -45,6 +45,7 @@ from ifcb_abundance.tables import table_files
 from tests import raw_files
 from tests.fuzz import config_oracle, generators, oracle
 from tests.fuzz.generators import BIN, Pick
+from tests.scores.reading import read_scores
 
 ROOT = Path(__file__).parents[2]
 KINDS: dict[Precision, str] = {"float16": oracle.HALF, "float32": oracle.SINGLE, "float64": oracle.DOUBLE}

@@ -20,12 +20,14 @@ REDUCE = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from ifcb_abundance.scores.summary import find_winners, read_scores
+from ifcb_abundance.scores.summary import find_winners, read_score_file
+from ifcb_abundance.sources.source_file import SourceFile
 peak_mb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-read_scores(sys.argv[3], f"pid,A\\n{sys.argv[3]}_00001,0.5\\n".encode())
+read = lambda body: read_score_file(sys.argv[3], SourceFile(f"{sys.argv[3]}_class_scores.csv", body))
+read(f"pid,A\\n{sys.argv[3]}_00001,0.5\\n".encode())
 body = Path(sys.argv[2]).read_bytes()
 before = peak_mb()
-classes, scores = read_scores(sys.argv[3], body)
+classes, scores = read(body)
 winners = find_winners(scores)
 print(len(body) / 1e6, int(winners.n_rois.sum()), scores.shape[1], peak_mb() - before)
 """

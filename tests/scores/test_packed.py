@@ -20,12 +20,12 @@ from ifcb_abundance.scores.summary import (
     count_classes,
     find_winners,
     read_score_file,
-    read_scores,
     read_summary,
     summarize_scores,
 )
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.raw_files import NEW, scores_h5, scores_mat
+from tests.scores.reading import read_scores
 
 BIN = "D20240215T150055_IFCB010"
 LABELS = ("Akashiwo", "Chaetoceros, single cell", "nano <10um")

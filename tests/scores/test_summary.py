@@ -26,7 +26,6 @@ from ifcb_abundance.scores.summary import (
     find_winners,
     label_set,
     read_rois,
-    read_scores,
     read_summary,
     summarize_scores,
     write_summary,
@@ -35,6 +34,7 @@ from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import write_scores
 from tests.raw_files import scores_h5, scores_mat
+from tests.scores.reading import read_scores
 
 BIN = "D20240215T150055_IFCB010"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

@@ -19,7 +19,7 @@ FIGURE_OPTIONS = FigureOptions(
 rule bundle_scripts:
     """Bundle the scripts that interactive figures need."""
     output:
-        f"{FIGURES}/vega.js",
+        LAYOUT.figure_scripts,
     log:
         f"{LOGS}/figures/bundle_scripts.log",
     localrule: True

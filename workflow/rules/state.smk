@@ -17,7 +17,7 @@ DOUBT = records.Doubt(workflow)
 MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report, LAYOUT.validation)
 NO_RESULTS = (
     *(table.merged_in(TABLES) for table in table_registry.TABLES.values() if table.updated),
-    f"{FIGURES}/vega.js",
+    LAYOUT.figure_scripts,
     f"{LAYOUT.validation}/subjects",  # people work with it
 )
 PART_FOLDERS = {str(Path(table.part_in(RESULTS)).parent) for table in table_registry.TABLES.values() if table.part}
@@ -141,7 +141,7 @@ def put_aside_the_whole():
         return []
     there = [RESULTS + path.removeprefix(TABLES) for path in (*main_outputs(), MERGED["catalog"])]
     there = [path for path in there if Path(path).exists()]
-    made_with = run_record.read(f"{RESULTS}/run.json").get("config", {})
+    made_with = run_record.read(replace(LAYOUT, shard=None).run_record).get("config", {})
     if not there or not shards.differing(made_with, SETTINGS):
         return []
     held = lock.claim(RESULTS)

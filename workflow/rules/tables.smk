@@ -79,7 +79,7 @@ rule pool_periods:
     input:
         MERGED["bins"],
     output:
-        f"{TABLES}/abundance_{PERIOD}.csv",
+        table_registry.of_period(PERIOD).merged_in(TABLES),
     log:
         f"{LOGS}/pool_periods_{PERIOD}.log",
     retries: 2

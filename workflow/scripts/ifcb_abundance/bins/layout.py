@@ -122,6 +122,11 @@ class Layout:
         return f"{self.tables}/figures"
 
     @property
+    def figure_scripts(self) -> str:
+        """The scripts that interactive figures need."""
+        return f"{self.figures}/vega.js"
+
+    @property
     def report(self) -> str:
         """The folder of the parts of the report."""
         return f"{self.tables}/report"

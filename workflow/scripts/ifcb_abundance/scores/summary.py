@@ -108,9 +108,11 @@ class RoiWinners:
 
 
 def read_score_file(bin_id: str, file: SourceFile) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Read a score file of any kind, known by the end of its address. Returns what `read_scores` returns.
+    """Read the label set and the scores of a score file of any kind, known by the end of its address.
 
-    A dashboard's addresses all end with `.csv`: what a server sends never gets to the readers of binary files.
+    Returns (classes, scores): scores has the shape (ROIs, classes), NaN where a score is missing. Raises
+    ScoresError, naming the bin, if the body is not a score file of this bin, with scores from 0 to 1. A dashboard's
+    addresses all end with `.csv`: what a server sends never gets to the readers of binary files.
     """
     classes, _, scores = _read_packed(bin_id, file.body) if file.address.endswith(PACKED) else _read(bin_id, file.body)
     return classes, scores
@@ -136,18 +138,8 @@ def _read_packed(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.
     return classes, rois, scores
 
 
-def read_scores(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Read the label set and the scores of a `{bin}_class_scores.csv`.
-
-    Returns (classes, scores): scores has the shape (ROIs, classes), NaN where a score is missing. Raises
-    ScoresError, naming the bin, if the body is not a score file of this bin, with scores from 0 to 1.
-    """
-    classes, _, scores = _read(bin_id, body)
-    return classes, scores
-
-
 def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, NDArray[np.float64]]:
-    """Read what `read_scores` reads, and the ROI numbers as they are written."""
+    """Read the label set, the ROI numbers as they are written, and the scores of a `{bin}_class_scores.csv`."""
     if not body.strip():
         raise ScoresError(f"bin {bin_id}: not class scores: the file is empty")
     start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them

@@ -81,7 +81,8 @@ def _of_sample(name: str, merged: str, made_by: str, updated: bool = False) -> T
     return _on_request(name, name, f"validation/{merged}", made_by, updated)
 
 
-def _of_period(period: str) -> Table:
+def of_period(period: str) -> Table:
+    """Return the table of a period, which is one of PERIODS, or the day: that one no run asks for."""
     return Table(period, "abundance_long", f"abundance_{period}.csv", "pool_periods", When.PERIOD)
 
 
@@ -91,7 +92,7 @@ TABLES = {
     for table in (
         _of_days("abundance", "abundance_long", "daily/{date}.csv"),
         Table("abundance_parquet", "abundance_long", "abundance_long.parquet", "reshape_abundance", When.WHOLE),
-        *map(_of_period, PERIODS),
+        *map(of_period, PERIODS),
         _of_days("groups", "groups_long", "groups/{date}.csv"),
         _of_days("bins", "bins_long", "bins_long/{date}.parquet", ".parquet"),
         _on_request("bins_csv", "bins_long", "bins_long.csv.gz", "convert_bins"),
