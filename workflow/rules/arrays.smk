@@ -101,7 +101,7 @@ rule read_graph:
     message:
         "Read graph {wildcards.graph}."
     script:
-        "../scripts/read_graph.py"
+        f"{SCRIPTS}/read_graph.py"
 
 
 rule graphs:
