@@ -20,8 +20,7 @@ from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
-from benchmarks import archive, arrays, correction, report, stores, zooniverse
-from benchmarks import archive, arrays, correction, curation, report, zooniverse
+from benchmarks import archive, arrays, correction, curation, report, stores, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
