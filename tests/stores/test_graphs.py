@@ -162,7 +162,7 @@ def test_all_fields_are_kept_nulls_are_nulls_and_ids_exact(tmp_path: Path) -> No
 
 def test_a_field_may_come_late_and_change_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if each record was a batch of its own, written before the next one is read."""
-    monkeypatch.setattr(graph_files, "BATCH", 1)
+    monkeypatch.setattr(graph_files, "_BLOCK", 20)
     monkeypatch.setattr(graph_tables, "ROWS", 1)
     nodes = [node(1, a=1), node(2, b="x"), node(3, a=2.5), node(4, a=None), node(5, a="five")]
     read = graph_of(tmp_path, nodes, [])
@@ -186,6 +186,19 @@ def test_a_file_that_breaks_off_is_named_with_the_byte(tmp_path: Path, cut: int)
     assert read.nodes["id"].to_pylist() == [0, 1, 2, 3]
     assert read.graph["broken_off"] == [{"file": files["nodes"], "byte": 4 * one + cut, "records": 4}]
     assert read.graph["dangling"] == 2
+
+
+def test_a_record_that_is_damaged_is_named_with_the_byte(tmp_path: Path) -> None:
+    whole = Path(write_bson(tmp_path / "n.bson", [node(n, name="abc") for n in range(6)])).read_bytes()
+    one = len(whole) // 6
+    files = {"nodes": str(tmp_path / "n.bson"), "edges": write_bson(tmp_path / "e.bson", [])}
+    for rest in (whole[3 * one :].replace(b"abc", b"\xff\xff\xff", 1), b"id,z,y,x" * 40):
+        (tmp_path / "n.bson").write_bytes(whole[: 3 * one] + rest)
+        with pytest.raises(GraphError, match=f"breaks off at byte {3 * one}, within record 3 from byte {3 * one}"):
+            Read(tmp_path, **files)
+    read = Read(tmp_path, **files, record_failures=True)
+    assert read.nodes["id"].to_pylist() == [0, 1, 2]
+    assert read.graph["broken_off"] == [{"file": files["nodes"], "byte": 3 * one, "records": 3}]
 
 
 NML = (
