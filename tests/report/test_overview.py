@@ -256,3 +256,24 @@ def test_what_features_are_missing_is_said(tmp_path: Path) -> None:
         "(D20240215T000001_IFCB010).",
         "Biovolume and carbon exclude 2 of 3 objects, which were not measured.",
     ]
+
+
+def test_what_people_said_and_which_rates_drift_is_said(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0)], [rois(A=3)]))
+    read = {name: table_files.read(name, path) for name, path in tables(run).items()}
+    notes = [
+        ("no_class", "Strombidium_like", 12, "Strombidium-like"),
+        ("no_class", "unheard of", 1, ""),
+        ("bin_not_used", "D20200101T000000_IFCB010", 3, ""),
+        ("no_scores", "D20240215T000000_IFCB010", 1, ""),
+    ]
+    drift = pd.DataFrame({"class": ["A", "A", "B", "B"], "drifts": ["no", "no", "yes", "yes"]})
+    of_labels = {"label_notes": pd.DataFrame(notes, columns=table_files.columns("label_notes")), "rate_drift": drift}
+    assert look_over(read_run(run / "run.json"), read | of_labels, run / "bins.parquet").warnings == [
+        "Labels that are no class count as other: 'Strombidium_like' (12 labels, nearest class 'Strombidium-like'), "
+        "'unheard of' (1 label). If one is spelt otherwise than its class, say so in validation.label_map.",
+        "Labels left out: 3 labels of 1 bin that the run does not use (D20200101T000000_IFCB010).",
+        "Labels left out: 1 label of ROIs that class scores do not have (D20240215T000000_IFCB010).",
+        "Error rates drift from month to month: 1 class ('B'). rate_drift.csv has the rates; the limits of corrected "
+        "counts cover what differs from day to day.",
+    ]

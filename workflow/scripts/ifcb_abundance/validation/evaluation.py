@@ -166,8 +166,10 @@ def report_classes(evidence: Evidence, question: Question, bands: Bands, files: 
     table_files.write(reports.class_curve(rois, classes, question), "class_curve", files["class_curve"])
     table_files.write(reports.reliability(rois, bands, question), "reliability", files["reliability"])
     drift = correction.rate_drift(rois, classes, question)
+    names = correction.drifting(drift)
+    drift["drifts"] = drift["class"].map(lambda name: "yes" if name in names else "no")
     table_files.write(drift, "rate_drift", files["rate_drift"])
-    if names := correction.drifting(drift):
+    if names:
         log.warning(f"validation: error rates drift of {_some(names)}; see rate_drift.csv")
 
 
