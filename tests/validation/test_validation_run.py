@@ -82,9 +82,9 @@ def test_skills_are_those_of_the_demos_people(demo: Checkout) -> None:
 
 def test_the_overview_names_labels_that_are_no_class(demo: Checkout) -> None:
     overview = (demo.results("demo") / "overview.rst").read_text()
-    assert re.search(r"Labels that are no class count as other.*Strombidium\\_like.* \(61 labels\)", overview)
+    assert re.search(r"Labels that are no class count as other.*Strombidium\\_like.* \(43 labels\)", overview)
     notes = demo.table("demo", "validation/label_notes")
-    assert notes.loc[0, ["what", "name", "n_labels"]].tolist() == ["no_class", "Strombidium_like", 61]
+    assert notes.loc[0, ["what", "name", "n_labels"]].tolist() == ["no_class", "Strombidium_like", 43]
 
 
 def test_figures_are_drawn_and_the_report_shows_them(demo: Checkout) -> None:

@@ -16,8 +16,9 @@ from ifcb_abundance.demo.images import family
 SKILLS: Final = {"person-1": 0.97, "person-2": 0.94, "person-3": 0.90, "person-4": 0.85, "person-5": 0.70}
 VOTES: Final = 3  # of each ROI
 PER_CLASS: Final = 40  # ROIs that a class won, at most
-NO_CLASS: Final = "Strombidium_like"  # what some ROIs are, and no class of the classifier
-NOT_A_CLASS: Final = 0.01  # how often
+NO_CLASS: Final = "Strombidium_like"  # what some ciliates are, and no class of the classifier
+CILIATES: Final = ("Laboea_strobila", "Mesodinium", "Tintinnida", "ciliate")
+NOT_A_CLASS: Final = 0.15  # how often a ROI that one of them won is something else
 
 
 class Scored(NamedTuple):
@@ -45,7 +46,7 @@ def write_people(path: Path, seed: int, rois: Sequence[Scored], density: Mapping
         weights = np.array([density[name] for name in alike])
         for i in rng.choice(len(won), min(PER_CLASS, len(won)), replace=False):
             truth = winner
-            if rng.random() < NOT_A_CLASS:
+            if winner in CILIATES and rng.random() < NOT_A_CLASS:
                 truth = NO_CLASS
             elif alike and rng.random() > 0.35 + 0.63 * won[i].score:
                 truth = alike[rng.choice(len(alike), p=weights / weights.sum())]
