@@ -19,7 +19,7 @@ from ifcb_abundance.validation.correction import (
     Bootstrap,
     abundance_corrected,
     as_numbers,
-    pooled_dispersion,
+    class_dispersion,
     totals_corrected,
 )
 from ifcb_abundance.validation.sampling import Wish, allocate, plan_sample
@@ -196,7 +196,7 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 1000, crowd:
     at = [world.names.index(name) for name in names]
     whole = totals_corrected(weighed, plain, QUESTION, bootstrap).set_index("class").loc[names]
     of_window = expected.sum(axis=0)[at]
-    rho = pooled_dispersion(as_numbers(weighed, [*world.names, "unclassified"], QUESTION)[0])
+    rho = class_dispersion(as_numbers(weighed, [*world.names, "unclassified"], QUESTION)[0])
     low, high = (whole[f"count_corrected_{end}"].to_numpy() for end in ("low", "high"))
     return Judged(
         expected[:, at],
@@ -205,7 +205,7 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 1000, crowd:
         names=names,
         totals_hold=(low <= of_window) & (of_window <= high),
         rates_hold=_rates_hold(world, counts, weighed),
-        rho=0.0 if rho is None else float(rho[0]),
+        rho=0.0 if rho is None else float(rho.mean()),
         skills_within=within,
         labels_right=share,
     )

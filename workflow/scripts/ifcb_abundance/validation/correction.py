@@ -25,6 +25,7 @@ from ifcb_abundance.validation.class_report import Question, Weighed, predicted
 from ifcb_abundance.validation.labels import OTHER
 
 DAYS_NEEDED = 10  # of labels, for the scatter of rates between days
+POOLED = 100.0  # weight of the scatter of all classes beside the own one of a class: as of 600 labels at a rate of 0.8
 CAUTION = 2.0  # see `share_of_correction`
 BLOCK = 16  # days that are corrected at a time
 Floats = NDArray[np.float64]
@@ -32,14 +33,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Labels:
-    """Labelled ROIs as numbers. stratum, truth, predicted, day: an element per ROI; n_rois: per stratum."""
+    """Labelled ROIs as numbers.
+
+    stratum, truth, predicted, day: an element per ROI. n_rois: per stratum. own: of each true class the number of the
+    predicted class of the same name, -1 without one.
+    """
 
     stratum: NDArray[np.intp]
     truth: NDArray[np.intp]
     predicted: NDArray[np.intp]
     day: NDArray[np.intp]
     n_rois: Floats
-    n_true_classes: int
+    own: NDArray[np.intp]
     n_predicted_classes: int
 
     def drawn_anew(self, n: int, rng: np.random.Generator) -> Floats:
@@ -54,6 +59,11 @@ class Labels:
             if (k := len(own)) > 1:
                 times[:, own] = rng.multinomial(k - 1, np.full(k, 1 / k), size=n) * (k / (k - 1))
         return times
+
+    @property
+    def n_true_classes(self) -> int:
+        """How many true classes there are."""
+        return len(self.own)
 
     @property
     def weight(self) -> Floats:
@@ -122,21 +132,24 @@ def dispersion(n_day: Floats, hits: Floats, n: int = 0, rng: np.random.Generator
     return np.divide(between - within, scale, out=np.zeros_like(between), where=known), weight
 
 
-def pooled_dispersion(labels: Labels, n: int = 0, rng: np.random.Generator | None = None) -> Floats | None:
-    """Scatter between days of the share of a class that is predicted right, over all classes; at least 0.
+def class_dispersion(labels: Labels, n: int = 0, rng: np.random.Generator | None = None) -> Floats | None:
+    """Scatter between days of the share of each true class that is predicted right, 0 to 1: shape (classes, n).
 
-    n, rng, result: as of `dispersion`. None with labels of fewer than DAYS_NEEDED days.
+    n, rng: as of `dispersion`. The more labels a class has, the more its own value counts beside the mean of all
+    classes, each by its weight; that mean weighs as much as POOLED. None with labels of fewer than DAYS_NEEDED days.
     """
     if len(np.unique(labels.day)) < DAYS_NEEDED:
         return None
-    sums, weights = np.zeros(max(n, 1)), 0.0
-    for name in np.unique(labels.truth):
+    rho, weight = np.zeros((labels.n_true_classes, max(n, 1))), np.zeros((labels.n_true_classes, 1))
+    for name, column in enumerate(labels.own):
         own = labels.truth == name
-        n_day = np.bincount(labels.day[own]).astype(float)
-        hits = np.bincount(labels.day[own], (labels.predicted == name)[own]).astype(float)
-        rho, weight = dispersion(n_day, hits, n, rng)
-        sums, weights = sums + rho * weight, weights + weight
-    return np.clip(sums / weights, 0.0, 0.99) if weights > 0 else sums
+        if column >= 0 and own.any():
+            n_day = np.bincount(labels.day[own]).astype(float)
+            hits = np.bincount(labels.day[own], (labels.predicted == column)[own]).astype(float)
+            rho[name], weight[name] = dispersion(n_day, hits, n, rng)
+    mean = np.clip((rho * weight).sum(axis=0) / max(weight.sum(), 1e-9), 0, None)
+    both: Floats = np.clip((rho * weight + mean * POOLED) / (weight + POOLED), 0, 0.99)
+    return both
 
 
 # --- days ---
@@ -164,18 +177,21 @@ def draw_rates(
     n: int,
     rng: np.random.Generator,
 ) -> Rates:
-    """M with what the labels leave open about it. row_of: as of `rate_matrix`. rho: n scatters; None: unknown."""
+    """M with what the labels leave open about it.
+
+    row_of, own: as of `rate_matrix` and Rates. rho: the scatter of each row, (rows, n); None: unknown.
+    """
     matrix = rate_matrix(labels, row_of)
     drawn = rate_matrix(labels, row_of, labels.drawn_anew(n, rng))
     of_labels = np.ascontiguousarray((drawn - matrix).swapaxes(0, 1))
     if rho is None:
         return Rates(matrix, own, of_labels, None)
-    of_day = np.zeros_like(of_labels)
     scatters = rho > 0
-    gamma = rng.standard_gamma(matrix[:, None] * (1 / rho[scatters] - 1)[:, None])  # (rows, those, columns)
+    shape = (1 / np.where(scatters, rho, 1) - 1)[:, :, None] * matrix[:, None]
+    gamma = rng.standard_gamma(shape)
     total = gamma.sum(axis=-1, keepdims=True)
     day = np.divide(gamma, total, out=np.zeros_like(gamma), where=total > 0)
-    of_day[:, scatters] = day - matrix[:, None] * (total > 0)
+    of_day = np.where(scatters[:, :, None] & (total > 0), day - matrix[:, None], 0.0)
     return Rates(matrix, own, of_labels, of_day)
 
 
@@ -283,7 +299,7 @@ def as_numbers(weighed: Weighed, columns: Sequence[str], question: Question) -> 
         predicted=pd.Index(list(columns)).get_indexer(pd.Index(predicted(rois, question))),
         day=np.unique(rois["date"].to_numpy("str"), return_inverse=True)[1],
         n_rois=sizes.to_numpy("float64"),
-        n_true_classes=len(true),
+        own=pd.Index(list(columns)).get_indexer(pd.Index(true)),
         n_predicted_classes=len(columns),
     )
     return labels, true
@@ -368,11 +384,12 @@ def correct_days(
     n_true = np.bincount(labels.truth, minlength=len(true))
     enough = n_true >= question.min_labels
     row_of = np.where(enough, np.cumsum(enough) - 1, enough.sum())
-    given = bootstrap.rate_dispersion
-    n = bootstrap.replicates
-    rho = pooled_dispersion(labels, n, rng) if given == "estimate" else np.full(n, given)
-    names = [name for name, there in zip(true, enough, strict=True) if there]
-    own = pd.Index(list(columns)).get_indexer(pd.Index(names + [""] * bool((~enough).any())))
+    n, given = bootstrap.replicates, bootstrap.rate_dispersion
+    of_class = class_dispersion(labels, n, rng) if given == "estimate" else np.full((len(true), n), given)
+    # The row of all classes with few labels scatters as they do on the mean.
+    rows = [row_of == row for row in range(int(row_of.max()) + 1)]
+    rho = None if of_class is None else np.array([of_class[row].mean(axis=0) for row in rows])
+    own = np.array([labels.own[row][0] if enough[row].all() else -1 for row in rows])
     rates = draw_rates(labels, row_of, own, rho, n, rng)
     blocks = [
         correct_block(counts[at : at + BLOCK], rates, question.confidence, rng) for at in range(0, len(counts), BLOCK)
@@ -390,9 +407,9 @@ def correct_days(
     for name in sorted({*true, *columns} - {UNCLASSIFIED}):
         at = list(true).index(name) if name in true else -1
         told = at >= 0 and bool(enough[at])
-        of_class = corrected[:, :, row_of[at]] if told else np.full((3, len(counts)), np.nan)
+        limits = corrected[:, :, row_of[at]] if told else np.full((3, len(counts)), np.nan)
         table = pd.DataFrame({"day": np.arange(len(counts)), "class": name})
-        table["count_corrected"], table["count_corrected_low"], table["count_corrected_high"] = of_class
+        table["count_corrected"], table["count_corrected_low"], table["count_corrected_high"] = limits
         table["n_true"] = int(n_true[at]) if at >= 0 else 0
         table["note"] = no_limits if told else _too_few(question.min_labels)
         tables.append(table)
