@@ -1,6 +1,8 @@
 """Files of a plan are brought into the tree whole, whatever the server and the machine do."""
 
 import hashlib
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -267,6 +269,37 @@ def test_a_file_that_somebody_changed_is_fetched_again(tmp_path: Path) -> None:
     bring(tmp_path, objects)
     assert objects.given == {"c": 1}
     assert tree(tmp_path) == FILES
+
+
+def test_the_tree_is_looked_at_for_files_that_are_gone(tmp_path: Path) -> None:
+    bring(tmp_path, Memory())
+    for key in FILES:  # one of them is empty
+        path, body = tmp_path / "files" / key, FILES[key]
+        assert fetch.is_whole(tmp_path / "plan.parquet", tmp_path)
+        path.unlink()
+        assert not fetch.is_whole(tmp_path / "plan.parquet", tmp_path)
+        path.write_bytes(body)
+
+
+def test_no_more_requests_go_at_a_time_than_are_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FILES, "d", b"four")
+    monkeypatch.setitem(FILES, "e", b"five")
+    lock, most, now = threading.Lock(), 0, 0
+
+    class Counting(Memory):
+        def copy(self, found: StoredObject, sink: Any) -> bool:
+            nonlocal most, now
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.05)
+            with lock:
+                now -= 1
+            return super().copy(found, sink)
+
+    path = plan(tmp_path, {key: md5(body) for key, body in FILES.items()})
+    fetch.fetch_store(Counting(), "x", path, 2, "", *tables(tmp_path))
+    assert most == 2
 
 
 def test_a_run_that_is_to_stop_stops_within_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from ifcb_abundance.common.progress import Transfer
 from ifcb_abundance.common.words import counted, sized
 from ifcb_abundance.sources.objects import Objects, StoredObject
 from ifcb_abundance.stores.object_tables import is_one_file, read_objects
-from ifcb_abundance.stores.plan import missing_bytes, refuse_without_room
+from ifcb_abundance.stores.plan import is_in_size, missing_bytes, refuse_without_room
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.fetch")
@@ -263,8 +263,9 @@ def fetch_store(
 
 
 def is_whole(plan: str | Path, folder: str | Path) -> bool:
-    """Whether all files of a plan are in the tree, in their size. Empty ones are not looked for."""
-    return not any(missing_bytes([found], Places(Path(folder)).tree) for found in Judged(plan).good())
+    """Whether all files of a plan are in the tree, in their size."""
+    tree = Places(Path(folder)).tree
+    return all(is_in_size(found, tree) for found in Judged(plan).good())
 
 
 class Judged:

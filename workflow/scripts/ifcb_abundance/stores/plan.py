@@ -71,14 +71,15 @@ def plan_fetch(inventory: str | Path, choice: Choice, tree: str | Path, plan: st
 
 def missing_bytes(block: Iterable[StoredObject], tree: str | Path) -> int:
     """The bytes of those files that are not in the tree, in their size."""
-    missing = 0
-    for found in block:
-        try:
-            there = Path(f"{tree}/{found.key}").stat().st_size
-        except (OSError, ValueError):
-            there = -1
-        missing += found.size if there != found.size else 0
-    return missing
+    return sum(found.size for found in block if not is_in_size(found, tree))
+
+
+def is_in_size(found: StoredObject, tree: str | Path) -> bool:
+    """Whether there is a file of this size in the tree."""
+    try:
+        return Path(f"{tree}/{found.key}").stat().st_size == found.size
+    except (OSError, ValueError):
+        return False
 
 
 def refuse_without_room(name: str, missing: int, tree: str | Path) -> None:
