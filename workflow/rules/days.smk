@@ -1,5 +1,6 @@
 # The bins of the catalog by day, and the inputs of days. This file has no rule.
 from functools import lru_cache
+from os.path import exists
 
 from ifcb_abundance.catalog.selection import Selection
 
@@ -30,7 +31,7 @@ def features_path(bin_id):
 def deleted_summaries(path_of, table):
     """The missing summaries of days that exist: the day itself would not ask for them."""
     made = {date for date in selection().wanted if Path(table.part_in(RESULTS, date)).exists()}
-    return [path for date in made for path in map(path_of, selection().wanted[date]) if not Path(path).exists()]
+    return [path for date in made for path in map(path_of, selection().wanted[date]) if not exists(path)]
 
 
 def all_days(table):

@@ -20,7 +20,7 @@ rule summarize_features:
         dashboard=1,
     params:
         version=features.VERSION,
-        source=lambda wildcards: SOURCE.features_identity_of(wildcards.bin),
+        source=of_each_bin(lambda bin_id: SOURCE.features_identity_of(bin_id)),
     message:
         "Read the features of bin {wildcards.bin}."
     run:

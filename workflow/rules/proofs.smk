@@ -30,6 +30,11 @@ OF_DAYS_FEATURES = {
 }
 
 
+def of_each_bin(identity_of):
+    """The param that says what a bin is read from. The engine asks for each bin only where that tells bins apart."""
+    return SOURCE.scores_identity if SOURCE.same_for_all_bins else lambda wildcards: identity_of(wildcards.bin)
+
+
 def stated(of, wildcards=None):
     """A checksum of one of the OF_... at the top, for a job."""
     return proof.digest({name: value(wildcards) if callable(value) else value for name, value in of.items()})
@@ -50,7 +55,7 @@ def untimed(files, proven):
 
 def scores_of_bin(wildcards):
     """The local files that a scores summary is made from. A summary without a record must prove itself."""
-    path = summary_path(wildcards.bin)
+    path = f"{SUMMARIES}/{SUMMARY.format(**wildcards)}"
     DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path))
     return SOURCE.scores_files(wildcards.bin)
 

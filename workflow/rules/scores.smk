@@ -16,7 +16,7 @@ rule summarize_scores:
         dashboard=1,
     params:
         version=scores.VERSION,
-        source=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
+        source=of_each_bin(lambda bin_id: SOURCE.scores_identity_of(bin_id)),
     message:
         "Read the class scores of bin {wildcards.bin}."
     run:

@@ -25,7 +25,8 @@ def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: 
 def _row(group: BinGroup, cut: bool, tolerance_km: float) -> dict[str, object]:
     keys, bins = group
     used = bins[bins["status"] == BinStatus.USED]
-    counts = {f"n_{status}": int((bins["status"] == status).sum()) for status in BinStatus}
+    of_status = bins["status"].value_counts()
+    counts = {f"n_{status}": int(of_status.get(status, 0)) for status in BinStatus}
     eligible = len(bins) - counts["n_skipped"] - counts["n_filtered"]
     spread = greatest_distance_km(used["latitude"].to_numpy(), used["longitude"].to_numpy())
     return {

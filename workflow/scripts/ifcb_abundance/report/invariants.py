@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ifcb_abundance.bins.statuses import BinStatus
@@ -24,6 +26,25 @@ LIMITS = (
     ("objects_per_ml_low", "objects_per_ml_high"),
     ("objects_per_ml_low_dispersed", "objects_per_ml_high_dispersed"),
 )
+# The columns that the tests need, by table: a year of all columns would take ten times as long to read.
+CONCENTRATIONS = ("objects_per_ml", *(name for limits in LIMITS for name in limits))
+TRAITS = ("class", "living", "group", "count")
+NEEDED = {
+    "ledger": ("bin", "date", "status"),
+    "catalog": ("bin", "sample_time", "ml_analyzed"),
+    "coverage": ("date", "n_expected", *(f"n_{status.value}" for status in BinStatus), "ml_analyzed_total"),
+    "abundance_long": (*TRAITS, "n_rois", "ml_analyzed_total", *CONCENTRATIONS),
+    "groups_long": ("group", "count", *CONCENTRATIONS),
+    "features_ledger": ("bin",),
+    "biovolume_long": (*TRAITS, "n_measured"),
+    "biovolume_groups": ("group", "count"),
+}
+OF_GROUPS = (
+    "abundance_long",
+    "groups_long",
+    "biovolume_long",
+    "biovolume_groups",
+)  # one row per group of bins and more
 
 
 def write_test_results(
@@ -34,8 +55,12 @@ def write_test_results(
     tables: files by the names of their schemas; those of features may be missing. period: the table of abundance per
     week or the like, if there is one. Raises TableError with a sentence for each test that fails.
     """
-    read = {name: table_files.read(name, file) for name, file in tables.items() if name != "bins_long"}
     keys = ["date", *group_by]
+    read = {
+        name: table_files.read_checked(name, tables[name], [*(keys if name in OF_GROUPS else ()), *needed])
+        for name, needed in NEEDED.items()
+        if name in tables
+    }
     tests = {
         "The ledger has the bins of the catalog.": _ledger(read["ledger"], read["catalog"]),
         "The coverage counts the bins of the ledger.": _coverage(read["coverage"], read["ledger"]),
@@ -46,7 +71,7 @@ def write_test_results(
         "Groups sum to their classes.": _groups(read["abundance_long"], read["groups_long"], keys, "abundance_long"),
     }
     if period:
-        of_period = table_files.read("abundance_long", period)
+        of_period = table_files.read_checked("abundance_long", period, ["class", "count"])
         tests["Periods sum to days."] = _periods(of_period, read["abundance_long"], Path(period).name)
     if "biovolume_long" in read:
         tests["Features are those of the used bins."] = _features(read)
@@ -75,7 +100,7 @@ def _ledger(ledger: pd.DataFrame, catalog: pd.DataFrame) -> Iterator[str]:
         alone = ~frame["bin"].isin(others["bin"])
         if alone.any():
             yield f"{name}: bins that the {other} does not have: {_rows(frame, alone, ['bin'])}."
-    days = ledger["bin"].map(dict(zip(catalog["bin"], catalog["sample_time"].dt.strftime("%Y-%m-%d"), strict=True)))
+    days = ledger["bin"].map(dict(zip(catalog["bin"], catalog["sample_time"].str[:10], strict=True)))  # UTC
     bad = days.notna() & (days != ledger["date"])
     if bad.any():
         yield f"ledger: the date is not the day of the catalog's sample_time: {_rows(ledger, bad, ['bin', 'date'])}."
@@ -104,13 +129,21 @@ def _counts(abundance: pd.DataFrame, keys: Sequence[str]) -> Iterator[str]:
 def _bins(abundance: pd.DataFrame, bins: str | Path) -> Iterator[str]:
     """A row group of the table of bins is a day: no more than one is in memory."""
     days = abundance.groupby(["date", "class"])["count"].sum()
-    file, parts = pq.ParquetFile(bins), [days.iloc[:0]]
+    file, parts = pq.ParquetFile(bins), []
     for number in range(file.num_row_groups):
-        day = file.read_row_group(number, columns=["sample_time", "class", "count"], use_threads=False).to_pandas()
-        dates = day["sample_time"].dt.strftime("%Y-%m-%d").rename("date")
-        parts.append(day.groupby([dates, "class"])["count"].sum())
-    found = pd.concat(parts).groupby(level=["date", "class"]).sum()
+        day = file.read_row_group(number, columns=["sample_time", "class", "count"], use_threads=False)
+        parts.append(_sum_counts(day.append_column("date", pc.cast(day["sample_time"], pa.date32()))))
+    found = (
+        _sum_counts(pa.concat_tables(parts)).to_pandas() if parts else pd.DataFrame(columns=["date", "class", "count"])
+    )
+    found = found.astype({"date": "str"}).set_index(["date", "class"])["count"]
     yield from _same(days, found, "abundance_long", "count", "counts in bins_long")
+
+
+def _sum_counts(rows: pa.Table) -> pa.Table:
+    """The sum of the column `count` per date and class."""
+    summed = rows.group_by(["date", "class"], use_threads=False).aggregate([("count", "sum")])
+    return summed.rename_columns(["count" if name == "count_sum" else name for name in summed.column_names])
 
 
 def _volumes(read: Mapping[str, pd.DataFrame], keys: Sequence[str]) -> Iterator[str]:

@@ -46,6 +46,8 @@ class DirectorySource(BinFiles):
     Raises RawFileError if raw files are to be listed and there is no such folder.
     """
 
+    same_for_all_bins = False
+
     def __init__(self, path: str, options: FileOptions = FileOptions()) -> None:  # noqa: B008
         super().__init__(Path(path).as_posix(), {"path": str(path)}, options)
         self.path = Path(path)

@@ -14,6 +14,7 @@ class NetworkSource:
     """
 
     scores_identity: dict[str, Any]
+    same_for_all_bins = True
 
     def scores_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
         """The same for all bins."""

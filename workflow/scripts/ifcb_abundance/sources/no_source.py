@@ -14,6 +14,7 @@ class NoSource:
 
     score_precision: Precision = "float16"
     scores_instead = None
+    same_for_all_bins = False
 
     def __init__(self, why: str) -> None:
         self.why = why

@@ -95,7 +95,12 @@ class ImageReader(Protocol):
 
 
 class Source(BinCatalog, ScoreReader, FeatureReader, ImageReader, Protocol):
-    """A source that answers all of these questions."""
+    """A source that answers all of these questions.
+
+    same_for_all_bins: each `..._identity_of` is `scores_identity`, whatever the bin. A run of many bins asks once then.
+    """
+
+    same_for_all_bins: bool
 
     def given_up(self) -> str:
         """Why this process asks the server for nothing more; empty as long as it does, or if there is no server."""
