@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ifcb_abundance.bins.statuses import BinStatus
@@ -131,19 +129,13 @@ def _bins(abundance: pd.DataFrame, bins: str | Path) -> Iterator[str]:
     days = abundance.groupby(["date", "class"])["count"].sum()
     file, parts = pq.ParquetFile(bins), []
     for number in range(file.num_row_groups):
-        day = file.read_row_group(number, columns=["sample_time", "class", "count"], use_threads=False)
-        parts.append(_sum_counts(day.append_column("date", pc.cast(day["sample_time"], pa.date32()))))
-    found = (
-        _sum_counts(pa.concat_tables(parts)).to_pandas() if parts else pd.DataFrame(columns=["date", "class", "count"])
-    )
-    found = found.astype({"date": "str"}).set_index(["date", "class"])["count"]
+        day = file.read_row_group(number, columns=["sample_time", "class", "count"], use_threads=False).to_pandas()
+        parts.append(day.groupby([day["sample_time"].dt.normalize(), "class"])["count"].sum())
+    found = days.iloc[:0]
+    if parts:
+        found = pd.concat(parts).groupby(level=[0, 1]).sum()
+        found.index = found.index.set_levels(found.index.levels[0].strftime("%Y-%m-%d"), level=0)
     yield from _same(days, found, "abundance_long", "count", "counts in bins_long")
-
-
-def _sum_counts(rows: pa.Table) -> pa.Table:
-    """The sum of the column `count` per date and class."""
-    summed = rows.group_by(["date", "class"], use_threads=False).aggregate([("count", "sum")])
-    return summed.rename_columns(["count" if name == "count_sum" else name for name in summed.column_names])
 
 
 def _volumes(read: Mapping[str, pd.DataFrame], keys: Sequence[str]) -> Iterator[str]:
