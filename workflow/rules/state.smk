@@ -1,6 +1,5 @@
-# What the workflow takes of the engine's records and of what is there, and what it moves away. No rule is here.
-#
-# Nothing is written while this is read, or while the graph is built: to look changes nothing.
+# What the workflow takes of the engine's records and of what is there, and what it moves away. No rule is here. Nothing
+# is written while this is read, or while the graph is built: to look changes nothing.
 import os
 import sys
 
