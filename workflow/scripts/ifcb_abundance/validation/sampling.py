@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -59,18 +59,26 @@ def count_strata(summaries: Iterable[str | Path], bands: Bands) -> pd.DataFrame:
     Bins without scores have no row. ROIs without a valid score, and those that a class called `unclassified` won, are
     one stratum of that name.
     """
-    tables = []
+    columns = ["bin", "class", "band", "n_rois"]
+    parts: list[tuple[NDArray[Any], ...]] = []
+    n_bands = len(bands.edges) + 1
     for path in summaries:
         provenance, winners = read_summary(path)
-        names = np.array([*provenance.classes, UNCLASSIFIED], dtype=object)[winners.winner[bands.precision]]
-        band = np.where(names == UNCLASSIFIED, 0, bands.of(winners.score))
-        table = pd.DataFrame({"class": names, "band": band, "n_rois": winners.n_rois})
-        tables.append(table.groupby(["class", "band"], as_index=False)["n_rois"].sum().assign(bin=provenance.bin))
-    columns = ["bin", "class", "band", "n_rois"]
-    if not tables:
+        # In the order of names, `unclassified` under its own; few bins have a class of that name.
+        names = np.array(sorted({*provenance.classes, UNCLASSIFIED}), dtype=object)
+        place = {name: i for i, name in enumerate(names)}
+        number = np.array([place[name] for name in (*provenance.classes, UNCLASSIFIED)])[
+            winners.winner[bands.precision]
+        ]
+        band = np.where(number == place[UNCLASSIFIED], 0, bands.of(winners.score))
+        n_rois = np.bincount(number * n_bands + band, winners.n_rois, minlength=len(names) * n_bands)
+        there = np.flatnonzero(n_rois)
+        of_bin = np.full(len(there), provenance.bin, dtype=object)
+        parts.append((of_bin, names[there // n_bands], there % n_bands, n_rois[there].astype(np.int64)))
+    if not parts:
         return pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
-    counts: pd.DataFrame = pd.concat(tables, ignore_index=True)[columns]
-    return counts
+    joined = (np.concatenate(of_column) for of_column in zip(*parts, strict=True))
+    return pd.DataFrame(dict(zip(columns, joined, strict=True))).astype({"bin": "str", "class": "str"})
 
 
 def sizes(counts: pd.DataFrame) -> pd.DataFrame:
