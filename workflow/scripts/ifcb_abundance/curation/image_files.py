@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.common.extras import needed
 from ifcb_abundance.curation.grey import Grey, to_grey
 
 MOST_PIXELS = 1 << 27  # of one image: in 8-bit grey 128 MB
@@ -130,10 +131,7 @@ def _raw(body: bytes, raw_mode: str, mode: str = "") -> NDArray[np.uint8]:
 
 
 def _tiff(body: bytes) -> StoredImage:
-    try:
-        import tifffile
-    except ImportError as error:
-        raise StateError("tifffile, which reads TIFF files, is missing. Install it with `make stages`") from error
+    tifffile = needed("tifffile", "tifffile", "Reading a TIFF file")
     with tifffile.TiffFile(io.BytesIO(body)) as file:
         if len(file.pages) > 1:
             raise NoImageError("several pages: a volume")
