@@ -38,7 +38,7 @@ rule train_filter:
     log:
         f"{LOGS}/train_filter.log",
     localrule: True
-    threads: workflow.cores
+    threads: 64  # or all cores of the run; `--summary` and `--report` have no number of cores to ask for
     params:
         **OF_FILTER,
     message:
@@ -63,7 +63,7 @@ rule score_patches:
     wildcard_constraints:
         group="[^/]+",
     localrule: True
-    threads: workflow.cores
+    threads: 64  # or all cores of the run; `--summary` and `--report` have no number of cores to ask for
     params:
         **OF_FILTER,
     message:

@@ -12,7 +12,7 @@ rule train_volume_filter:
     log:
         f"{LOGS}/train_volume_filter.log",
     localrule: True
-    threads: workflow.cores
+    threads: 64  # or all cores of the run; `--summary` and `--report` have no number of cores to ask for
     params:
         **OF_VOLUME_FILTER,
     message:
@@ -37,7 +37,7 @@ rule score_volume_patches:
     wildcard_constraints:
         volume="[^/]+",
     localrule: True
-    threads: workflow.cores
+    threads: 64  # or all cores of the run; `--summary` and `--report` have no number of cores to ask for
     params:
         **OF_VOLUME_FILTER,
     message:

@@ -19,7 +19,7 @@ from ifcb_abundance.stores.array_metadata import NM
 
 BATCH = 65_536  # elements of NML that are kept at a time
 LEAST, MOST = 5, 2**25  # bytes of a record of BSON; MongoDB allows 2^24 and a little
-_BLOCK = 2**23  # bytes of BSON that are decoded at a time
+_BLOCK = 2**22  # bytes of BSON that are decoded at a time
 _PIECE = 2**20  # bytes of a file that are read at a time
 Scale = tuple[float, float, float]
 

@@ -198,7 +198,7 @@ class _Graph:
     def connect(self, edges: Path) -> None:
         """Read the edges and count."""
         labels = np.arange(len(self.ids), dtype=np.int32)
-        known: list[Ints] = []
+        known, filled = np.empty(pq.read_metadata(edges).num_rows, np.int64), 0
         unknown: list[Ints] = []
         for batch in batches_of(edges, ["u", "v"]):
             ends = [batch[column].to_numpy() for column in ("u", "v")]
@@ -212,10 +212,12 @@ class _Graph:
             self.edges += len(whole)
             for end in (u, v):
                 np.add.at(self.degree, end, 1)
-            known.append(np.minimum(u, v).astype(np.int64) * len(self.ids) + np.maximum(u, v))
+            pairs = np.minimum(u, v).astype(np.int64) * len(self.ids) + np.maximum(u, v)
+            known[filled : filled + len(pairs)] = pairs
+            filled += len(pairs)
             labels = self._join(labels, u, v)
         del labels
-        self._count_pairs(known, unknown)
+        self._count_pairs(known[:filled], unknown)
 
     def _index(self, ids: Ints) -> Ints:
         """The place of each id among the nodes, -1 for none."""
@@ -246,9 +248,8 @@ class _Graph:
         renamed[touched] = touched[first[component]]
         return renamed[labels]
 
-    def _count_pairs(self, known: list[Ints], unknown: list[Ints]) -> None:
-        pairs = np.concatenate(known) if known else np.empty(0, np.int64)
-        known.clear()
+    def _count_pairs(self, pairs: Ints, unknown: list[Ints]) -> None:
+        """Count the pairs of nodes, which are sorted in place, and those of edges that dangle."""
         pairs.sort()
         new = np.ones(len(pairs), bool)
         np.not_equal(pairs[1:], pairs[:-1], out=new[1:])
