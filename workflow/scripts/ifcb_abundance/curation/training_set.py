@@ -121,7 +121,7 @@ class Joins:
 
 
 def assemble(curated: pd.DataFrame, labels: Mapping[str, str], days: Mapping[str, str]) -> pd.DataFrame:
-    """Return a row for each patch that was met, sorted by name: patch, image, group, label, day, used, reason.
+    """Return a row for each patch that was met, sorted by name: patch, image, group, label, day, in_set, reason.
 
     curated: that table. labels: of patches or images; a patch's own counts before its image's. days: of groups. What is
     not kept, or has no label, is not used, for a reason.
@@ -131,9 +131,9 @@ def assemble(curated: pd.DataFrame, labels: Mapping[str, str], days: Mapping[str
     table["label"] = pd.Series([labels.get(patch) or labels.get(image, "") for patch, image in both], dtype="str")
     table["day"] = table["group"].map(days).fillna("").astype("str")
     kept = table["status"] == "kept"
-    table["used"] = kept & (table["label"] != "")
+    table["in_set"] = kept & (table["label"] != "")
     status = table["status"].where(table["reason"] == "", table["status"] + ": " + table["reason"])
-    table["reason"] = status.where(~kept, "no label").mask(table["used"], "")
+    table["reason"] = status.where(~kept, "no label").mask(table["in_set"], "")
     return table.drop(columns="status")
 
 
@@ -143,7 +143,7 @@ def split_images(table: pd.DataFrame, joins: Sequence[Joins], options: SplitOpti
     table: from `assemble`. joins: the first that lets the splits have their fractions is taken, else the first that
     misses them least.
     """
-    used = table["used"].to_numpy(bool)
+    used = table["in_set"].to_numpy(bool)
     split = pd.Series("", index=table.index, dtype="str")
     best, least = joins[-1], np.inf
     for some in joins if used.any() else ():
@@ -220,7 +220,7 @@ def split_training_set(
     """
     curated = table_files.read("curated", tables["curated"])
     table = assemble(curated, sources.labels(curated), sources.days(curated))
-    if not table["used"].any():
+    if not table["in_set"].any():
         told = table["reason"].str.split(":").str[0].value_counts()
         why = ", ".join(f"{n:,} {reason}" for reason, n in told.items())
         raise WorkflowInputError(f"training_set: no image is left to train on: {why or 'there is none'}")
@@ -247,7 +247,7 @@ def _find_joins(
     dropped = table_files.read("duplicates", tables["duplicates"], ["patch", "kept", "exemplar"])
     dropped = dropped[dropped["kept"] == 0]
     links = list(zip(dropped["patch"], dropped["exemplar"], strict=True))
-    used = np.sort([number[name] for name in table.loc[table["used"], "patch"]])
+    used = np.sort([number[name] for name in table.loc[table["in_set"], "patch"]])
     with PatchImages(patches, zip_paths(clean, patches["group"])) as pixels:
         images = leaks.Images(
             as_numbers(patches["hash"]),

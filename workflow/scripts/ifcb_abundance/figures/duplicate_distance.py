@@ -18,7 +18,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     long = rows.melt(["distance", "rule", "n_pairs", "n_copies", "in_use"], list(MEASURES), "measure", "share")
     long = long.dropna(subset="share")
     long["rule"], long["measure"] = long["rule"].map(RULES), long["measure"].map(MEASURES)
-    long["used"] = long["distance"].where(long["in_use"] == 1)
+    long["chosen"] = long["distance"].where(long["in_use"] == 1)
     colour = alt.Color(
         "rule:N",
         title=None,
@@ -36,9 +36,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     lines = alt.Chart().mark_line(point=alt.OverlayMarkDef(size=25)).encode(x=x, y=y, color=colour, tooltip=hover)
     used = (
         alt.Chart()
-        .transform_filter("isValid(datum.used)")
+        .transform_filter("isValid(datum.chosen)")
         .mark_rule(color="#808080", strokeDash=[4, 3])
-        .encode(x=alt.X("used:Q"))
+        .encode(x=alt.X("chosen:Q"))
     )
     facet = alt.Facet("measure:N", sort=list(MEASURES.values()), header=alt.Header(title=None))
     return (

@@ -151,7 +151,7 @@ def _warnings(
 
 def _on_labels(notes: pd.DataFrame) -> Iterable[str]:
     """Report labels that are no class, and those that were left out."""
-    of = {what: notes[notes["what"] == what] for what in ("no_class", "bin_not_used", "no_scores")}
+    of = {what: notes[notes["what"] == what] for what in ("no_class", "bin_not_used", BinStatus.NO_SCORES)}
     unknown = of["no_class"]
     if len(unknown):
         named = [
@@ -168,8 +168,8 @@ def _on_labels(notes: pd.DataFrame) -> Iterable[str]:
         n, bins = int(of["bin_not_used"]["n_labels"].sum()), of["bin_not_used"]["name"]
         of_bins = f"{counted(n, 'label')} of {counted(len(bins), 'bin')}"
         yield f"Labels left out: {of_bins} that the run does not use ({_some(bins)})."
-    if len(of["no_scores"]):
-        n, bins = int(of["no_scores"]["n_labels"].sum()), of["no_scores"]["name"]
+    if len(of[BinStatus.NO_SCORES]):
+        n, bins = int(of[BinStatus.NO_SCORES]["n_labels"].sum()), of[BinStatus.NO_SCORES]["name"]
         yield f"Labels left out: {counted(n, 'label')} of ROIs that class scores do not have ({_some(bins)})."
 
 
