@@ -442,9 +442,10 @@ def fill_page(page: Path, folder: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name, columns in SHOWN.items():
         if (folder / f"{name}.csv").exists():
-            before, begin, rest = text.partition(f"<!-- {name} -->\n\n")
-            _, end, after = rest.partition(f"\n<!-- end of {name} -->")
-            text = before + begin + _markdown(pd.read_csv(folder / f"{name}.csv")[columns]) + end + after
+            before, begin, rest = text.partition(f"<!-- {name} -->\n")
+            _, end, after = rest.partition(f"<!-- end of {name} -->")
+            table = _markdown(pd.read_csv(folder / f"{name}.csv")[columns])
+            text = f"{before}{begin}\n{table}\n{end}{after}"
     page.write_text(text, encoding="utf-8")
 
 

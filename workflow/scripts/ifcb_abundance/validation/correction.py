@@ -25,7 +25,7 @@ from ifcb_abundance.validation.class_report import Question, Weighed, predicted
 from ifcb_abundance.validation.labels import OTHER
 
 DAYS_NEEDED = 10  # of labels, for the scatter of rates between days
-POOLED = 100.0  # weight of the scatter of all classes beside the own one of a class: as of 600 labels at a rate of 0.8
+POOLED = 200.0  # weight of the scatter of all classes beside a class's own: as of 1,250 labels at a rate of 0.8
 CAUTION = 2.0  # see `share_of_correction`
 BLOCK = 16  # days that are corrected at a time
 Floats = NDArray[np.float64]
@@ -111,10 +111,9 @@ def dispersion(n_day: Floats, hits: Floats, n: int = 0, rng: np.random.Generator
 
     n_day, hits: labels and hits of each day. The ANOVA estimator, not cut off at 0 so that a mean over classes is not
     too large (M. S. Ridout, C. G. B. Demetrio, D. Firth, Biometrics 55 (1999) 137-148): an array of one element. With
-    rng it is of n, with what the labels leave open: the mean square between days, times its degrees of freedom, is
-    divided by chi-square variates (G. E. P. Box, G. C. Tiao, Bayesian Inference in Statistical Analysis (1973), chapter
-    5), less one degree, so that half of the values are larger than the estimate. The weight is n p (1 - p), or 0 where
-    the scatter cannot be told.
+    rng it is of n, with what the labels leave open: the mean square between days is divided by chi-square variates
+    (G. E. P. Box, G. C. Tiao, Bayesian Inference in Statistical Analysis (1973), chapter 5), so scaled that its mean is
+    the one that was found. The weight is n p (1 - p), or 0 where the scatter cannot be told.
     """
     hits, n_day = hits[n_day > 0], n_day[n_day > 0]
     days, total, k = len(n_day), n_day.sum(), hits.sum()
@@ -124,7 +123,7 @@ def dispersion(n_day: Floats, hits: Floats, n: int = 0, rng: np.random.Generator
     within = (k - squares) / (total - days)
     between = np.full(max(n, 1), (squares - k**2 / total) / (days - 1))
     if rng is not None:
-        between *= max(days - 2, 0.5) / rng.chisquare(days - 1, n)
+        between *= max(days - 3, 0.5) / rng.chisquare(days - 1, n)
     n_0 = (total - (n_day**2).sum() / total) / (days - 1)
     scale = between + (n_0 - 1) * within
     known = scale > 0
