@@ -52,6 +52,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/test_results.smk"
 include: "workflow/rules/recheck.smk"
+include: "workflow/rules/stores_inputs.smk"
 include: "workflow/rules/stores.smk"
 
 

@@ -94,6 +94,8 @@ rule read_graph:
         ),
     log:
         f"{LOGS}/read_graph/{{graph}}.log",
+    conda:
+        "../../envs/stores.yaml"
     params:
         version=lambda wildcards: stage_version("graphs"),
         graph=graph_of,

@@ -45,12 +45,9 @@ rule sample_volume:
     message:
         "Read the crop {wildcards.crop}."
     run:
-        from ifcb_abundance.volumes import names, sample
+        from ifcb_abundance.volumes import sample
 
-        dataset, filled = chosen_crops()[wildcards.crop]
-        crop = names.parse_crop(wildcards.crop)
-        outputs = (output.crop, output.row)
-        logged(log[0], sample.sample_volume, listed_datasets()[dataset], crop, filled, input[0], outputs)
+        logged(log[0], sample.sample_volume, *crop_to_read(wildcards), input[0], tuple(output))
 
 
 rule merge_crops:

@@ -1,32 +1,6 @@
 # Needs the patches. Makes filter.csv: which of them are informative. Without labels and weights, all are.
 
 
-def identity_of(key, stage="curation"):
-    """The checksum of a file that the filter of a stage names; None if it names none."""
-    path = getattr(getattr(CONFIG, stage).filter, key)
-    if path is None:
-        return None
-    from ifcb_abundance.curation import filter
-
-    return filter.checksum(path, f"{stage}.filter.{key}")
-
-
-def filter_options():
-    from ifcb_abundance.curation.filter import FilterOptions
-
-    options = CONFIG.curation.filter
-    return FilterOptions(options.labels, options.model, options.weights, options.device)
-
-
-OF_FILTER = {
-    "version": lambda wildcards: curation_version("filter"),
-    "model": CONFIG.curation.filter.model,
-    "labels": lambda wildcards: identity_of("labels"),
-    "weights": lambda wildcards: identity_of("weights") if CONFIG.curation.filter.model == "resnet34" else None,
-}
-SCORED_BY_NETWORK = CONFIG.curation.filter.model == "resnet34" and CONFIG.curation.filter.weights is not None
-
-
 rule train_filter:
     """Train the filter on labelled patches, and judge it."""
     input:

@@ -87,3 +87,29 @@ def of_other_groups(parts):
 def of_all_groups(pattern):
     """The files of all groups, as an input function. pattern: below the folder of curation, with `{group}`."""
     return lambda wildcards: [f"{CURATION}/{pattern.format(group=group)}" for group in curated_groups(wildcards)]
+
+
+def identity_of(key, stage="curation"):
+    """The checksum of a file that the filter of a stage names; None if it names none."""
+    path = getattr(getattr(CONFIG, stage).filter, key)
+    if path is None:
+        return None
+    from ifcb_abundance.curation import filter
+
+    return filter.checksum(path, f"{stage}.filter.{key}")
+
+
+def filter_options():
+    from ifcb_abundance.curation.filter import FilterOptions
+
+    options = CONFIG.curation.filter
+    return FilterOptions(options.labels, options.model, options.weights, options.device)
+
+
+OF_FILTER = {
+    "version": lambda wildcards: curation_version("filter"),
+    "model": CONFIG.curation.filter.model,
+    "labels": lambda wildcards: identity_of("labels"),
+    "weights": lambda wildcards: identity_of("weights") if CONFIG.curation.filter.model == "resnet34" else None,
+}
+SCORED_BY_NETWORK = CONFIG.curation.filter.model == "resnet34" and CONFIG.curation.filter.weights is not None

@@ -56,13 +56,7 @@ rule agree_labels:
     message:
         "Find what people agree on."
     run:
-        rules_of_votes = room("consensus").Rules(
-            **{name: OF_PEOPLE[name] for name in OF_PEOPLE if name != "version"}
-        )
-        tables, files, of_map = by_name(input), by_name(output), VALIDATION.label_map
-        logged(
-            log[0], room("evaluation").agree_labels, tables, input.winners, bands(), of_map, rules_of_votes, files
-        )
+        logged(log[0], agree_labels, input, by_name(output))
 
 
 rule weigh_labels:

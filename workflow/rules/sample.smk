@@ -81,8 +81,7 @@ checkpoint sample_rois:
     message:
         "Draw the ROIs that people are asked about."
     run:
-        plan = room("drawing").read_draws(input.draws, next(iter(LABELLED), None))
-        logged(log[0], room("drawing").write_sample, plan, bands(), input.drawn, VALIDATION.seed, output[0])
+        logged(log[0], room("drawing").write_sample, read_draws(input), bands(), input.drawn, params.seed, output[0])
 
 
 rule cut_subjects:
@@ -121,5 +120,4 @@ rule subject_set:
     message:
         "Write the images of the sample and their manifest."
     run:
-        rois = [roi for of_bin in sampled_rois().values() for roi in of_bin]
-        logged(log[0], room("subjects").write_subjects, input.zips, rois, CONFIG.dataset, output[0])
+        logged(log[0], room("subjects").write_subjects, input.zips, all_sampled_rois(), CONFIG.dataset, output[0])

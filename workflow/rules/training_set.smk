@@ -51,14 +51,7 @@ rule split_training_set:
     message:
         "Split the kept images."
     run:
-        from ifcb_abundance.curation import training_set
-
-        tables = {name: input[name] for name in ("curated", "patches", "duplicates")}
-        sources = training_set.LabelSources(
-            SET_OPTIONS.labels, input.won if WON else None, None if OF_FOLDER else input.ledger
-        )
-        options = training_set.SplitOptions(*params.split)
-        logged(log[0], training_set.split_training_set, tables, CLEAN, sources, leak_rule(), options, tuple(output))
+        logged(log[0], split_training_set, input, params.split, tuple(output))
 
 
 rule write_training_set:

@@ -10,6 +10,13 @@ def classes_won(wildcards):
     return of_all_groups("classes/{group}.csv")(wildcards) if WON else []
 
 
+def label_sources(files):
+    """Where labels and days come from; files: the inputs of a job."""
+    from ifcb_abundance.curation.training_set import LabelSources
+
+    return LabelSources(SET_OPTIONS.labels, files.won if WON else None, None if OF_FOLDER else files.ledger)
+
+
 def leak_rule():
     from ifcb_abundance.curation.leaks import Rule
 
@@ -23,6 +30,14 @@ def labels_identity(wildcards):
     from ifcb_abundance.curation.filter import checksum
 
     return checksum(SET_OPTIONS.labels, "training_set.labels")
+
+
+def split_training_set(files, split, paths):
+    """Split the kept images; files: the inputs of a job. split: the options. paths: of what is written."""
+    from ifcb_abundance.curation import training_set
+
+    how = (label_sources(files), leak_rule(), training_set.SplitOptions(*split))
+    training_set.split_training_set(by_name(files), CLEAN, *how, paths)
 
 
 def card_facts():

@@ -23,10 +23,8 @@ rule validation_plan:
     message:
         "Say how many labels give which limits."
     run:
-        threshold_of, level = question().threshold_of, METHOD.confidence
-        logged(
-            log[0], room("drawing").write_plan, input[0], bands(), threshold_of, params.expected, level, output[0]
-        )
+        how = (bands(), question().threshold_of, params.expected, params.confidence)
+        logged(log[0], room("drawing").write_plan, input[0], *how, output[0])
 
 
 rule report_classes:
@@ -85,14 +83,7 @@ rule correct_counts:
     message:
         "Correct the counts by what people see."
     run:
-        how = room("correction").Bootstrap(VALIDATION.bootstrap, VALIDATION.rate_dispersion, VALIDATION.seed)
-        groups, files = METHOD.group_columns, by_name(output)
-        logged(
-            log[0],
-            lambda: room("evaluation").correct_counts(
-                evidence(input), input.abundance, groups, question(), how, files
-            ),
-        )
+        logged(log[0], correct_counts, input, by_name(output))
 
 
 rule validation:

@@ -69,6 +69,29 @@ def evidence(files):
     return room("evaluation").read_evidence(files.labelled_rois, files.abundance)
 
 
+def correct_counts(files, tables):
+    """Write the corrected counts; files: the inputs of a job. tables: paths by name."""
+    how = room("correction").Bootstrap(VALIDATION.bootstrap, VALIDATION.rate_dispersion, VALIDATION.seed)
+    of = (METHOD.group_columns, question(), how)
+    room("evaluation").correct_counts(evidence(files), files.abundance, *of, tables)
+
+
+def agree_labels(files, tables):
+    """Write what people agree on; files: the inputs of a job. tables: paths by name."""
+    rules = room("consensus").Rules(**{name: value for name, value in OF_PEOPLE.items() if name != "version"})
+    how = (files.winners, bands(), VALIDATION.label_map, rules)
+    room("evaluation").agree_labels(by_name(files), *how, tables)
+
+
+def read_draws(files):
+    """What is to be drawn, as it was decided; files: the inputs of a job."""
+    return room("drawing").read_draws(files.draws, next(iter(LABELLED), None))
+
+
+def all_sampled_rois():
+    return [roi for of_bin in sampled_rois().values() for roi in of_bin]
+
+
 def planned(files):
     """What is to be drawn; files: the inputs of a job."""
     wish = room("sampling").Wish(VALIDATION.n_rois, VALIDATION.max_bins, VALIDATION.seed, VALIDATION.spread)

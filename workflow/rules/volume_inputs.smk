@@ -49,6 +49,14 @@ def chosen_crops():
     }
 
 
+def crop_to_read(wildcards):
+    """The dataset of a crop, its place, and the part of it that is no padding."""
+    from ifcb_abundance.volumes.names import parse_crop
+
+    dataset, filled = chosen_crops()[wildcards.crop]
+    return listed_datasets()[dataset], parse_crop(wildcards.crop), filled
+
+
 def of_datasets(pattern):
     """The files of all datasets, as an input function. pattern: below the folder of volumes, with `{name}`."""
     return lambda wildcards: [

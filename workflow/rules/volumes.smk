@@ -26,8 +26,8 @@ rule convert_volume:
     run:
         from ifcb_abundance.volumes import convert
 
-        how = (*params.how, params.voxel_nm, (Path(output.volume), Path(output.row)))
-        logged(log[0], convert.convert_volume, wildcards.volume, Path(input[0]), *how)
+        how = (*params.how, params.voxel_nm, tuple(output))
+        logged(log[0], convert.convert_volume, wildcards.volume, input[0], *how)
 
 
 rule merge_volumes:

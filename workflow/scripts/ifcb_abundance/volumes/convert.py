@@ -29,12 +29,12 @@ Slices = Callable[[], Iterator[NDArray[Any]]]
 
 def convert_volume(
     name: str,
-    path: Path,
+    path: str | Path,
     scaling: str,
     axes: Sequence[int],
     anisotropy: float,
     voxel_nm: Sequence[float] | None,
-    outputs: tuple[Path, Path],
+    outputs: tuple[str | Path, str | Path],
 ) -> None:
     """Write a volume as .nrrd of bytes, and its row of the table `volumes`.
 
@@ -42,7 +42,8 @@ def convert_volume(
     voxels is above `anisotropy`, and of videos. voxel_nm: z, y, x, for a file that does not say. outputs:
     the .nrrd and the table. If the file cannot be used, its row says why, and the .nrrd is empty.
     """
-    volume_path, table = outputs
+    volume_path, table = map(Path, outputs)
+    path = Path(path)
     row: dict[str, Any] = {"volume": name, "file": str(path)}
     try:
         row |= _convert(path, name, scaling, (axes, anisotropy), voxel_nm, volume_path)
