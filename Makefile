@@ -30,7 +30,7 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	$(BIN)/mypy workflow/scripts/ifcb_abundance
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --ignore=tests/fuzz \
-	    -m "not slow and not smoke and not torch and not process and not hypothesis"
+	    -m "not slow and not smoke and not torch and not process and not long and not hypothesis"
 
 test: .venv/installed-dev ## pass the tests (12 min on 2 cores)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -32,6 +32,8 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 # A test file that imports one of these starts processes or servers.
 STARTERS = {"Checkout", "Emulator", "S3Server", "SNAKEMAKE", "Browser", "Bench", "subprocess", "multiprocessing"}
+# One that imports one of these draws with a browser's engine, simulates, or has others' tools check files.
+LONG = {"draw_figure", "ComplianceChecker", "simulate"}
 STATISTICS = pytest.StashKey[Counter[str]]()
 
 
@@ -74,10 +76,14 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the files that start processes or servers, and put them first, so that short files end a parallel run."""
+    """Mark the files that `make check` leaves out.
+
+    Those that start processes or servers come first, so that short files end a parallel run.
+    """
     for item in items:
-        if STARTERS & vars(item.module).keys():  # type: ignore[attr-defined]
-            item.add_marker("process")
+        for marker, names in (("process", STARTERS), ("long", LONG)):
+            if names & vars(item.module).keys():  # type: ignore[attr-defined]
+                item.add_marker(marker)
     items.sort(key=lambda item: item.get_closest_marker("process") is None)
 
 

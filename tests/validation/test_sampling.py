@@ -100,6 +100,7 @@ def assert_chances(drawn: list[pd.DataFrame], everything: pd.Series) -> None:
     assert np.mean(sums) == pytest.approx(len(everything), abs=4 * np.std(sums) / np.sqrt(times) + 1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("spread", "max_bins"), [("month", None), ("none", None), ("month", 4)])
 def test_each_roi_has_the_chance_that_is_written(spread: Literal["month", "none"], max_bins: int | None) -> None:
     everything = few_placed()
@@ -120,6 +121,7 @@ def test_each_roi_has_the_chance_that_is_written(spread: Literal["month", "none"
     assert sums.groupby(sums.index.str[:9]).mean().between(0.75, 1.25).all()
 
 
+@pytest.mark.long
 def test_rounds_together_have_the_chance_that_is_written() -> None:
     everything = few_placed()
     counts = everything.groupby(["bin", "class", "band"]).size().rename("n_rois").reset_index()
