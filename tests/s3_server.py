@@ -58,6 +58,7 @@ class S3Server:
         self.url = f"{'https' if tls else 'http'}://{HOST}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="S3 server", daemon=True)
         self._thread.start()
+        self.want_logins(False)  # moto counts for the process, so another server may have wanted them
 
     @property
     def requests(self) -> list[Request]:

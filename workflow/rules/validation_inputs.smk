@@ -1,5 +1,5 @@
-# What the rules of validation are made from beside their files, and which bins they need. This file has no rule, and
-# imports what it needs when it is needed.
+# What the rules of validation are made from beside their files, and the functions of their room. This file has no rule,
+# and imports what it needs when it is needed.
 from importlib import import_module
 
 from ifcb_abundance.validation import VERSIONS
@@ -97,75 +97,3 @@ def planned(files):
     wish = room("sampling").Wish(VALIDATION.n_rois, VALIDATION.max_bins, VALIDATION.seed, VALIDATION.spread)
     labelled = {"consensus": files.consensus[0], "winners": files.labelled} if LABELLED else None
     return room("drawing").plan_round(files.strata, wish, bands(), SOURCE.may_have_images, labelled)
-
-
-# --- which bins ---
-
-
-def winners_path(bin_id):
-    return of_bin(LAYOUT.rois, SUMMARY, bin_id)
-
-
-def drawn_winners(wildcards):
-    """The winners of the bins that ROIs are drawn from."""
-    draws = checkpoints.draw_bins.get().output[0]
-    return [winners_path(bin_id) for bin_id in sorted(set(table_files.read("draws", draws)["bin"]))]
-
-
-def labelled_winners(wildcards):
-    """The winners of the used bins that have labels."""
-    listed = checkpoints.list_labelled.get().output[0]
-    return [winners_path(bin_id) for bin_id in table_files.read("labelled_bins", listed)["bin"]]
-
-
-def files_of_winners(wildcards):
-    """The local files that the winners are read from. A file without a record must prove itself."""
-    path = winners_path(wildcards.bin)
-    DOUBT.proven(
-        [path], lambda: room("winners").proves_itself(SOURCE, wildcards.bin, summary_path(wildcards.bin), path)
-    )
-    return SOURCE.scores_files(wildcards.bin)
-
-
-def sampled_rois():
-    """Bin to its ROIs in the sample; waits for the sample."""
-    path = Path(checkpoints.sample_rois.get().output[0])
-    return read_sample(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def read_sample(path, changed):
-    sample = table_files.read("sample", path, ["roi", "bin"])
-    return {bin_id: rows["roi"].tolist() for bin_id, rows in sample.groupby("bin")}
-
-
-def subject_zips(wildcards):
-    return [of_bin(CUT, ZIP, bin_id) for bin_id in sampled_rois()]
-
-
-def files_of_subjects(wildcards):
-    """The local files that subjects are cut from. A zip without a record must prove itself."""
-    path = of_bin(CUT, ZIP, wildcards.bin)
-    DOUBT.proven([path], lambda: room("subjects").proves_itself(path, stated(OF_SUBJECTS, wildcards)))
-    return SOURCE.image_files(wildcards.bin)
-
-
-# --- labels ---
-
-
-def exports_of_zooniverse():
-    of = VALIDATION.zooniverse
-    if of.classifications:
-        return room("zooniverse_labels").Exports(of.workflows, of.classifications, of.workflow_id, of.task, of.version)
-
-
-def label_files(wildcards):
-    """The files with labels. What is wrong with them is told by `labels_given`."""
-    return [*room("labels").found_files(LABELS), *filter(None, ZOONIVERSE)]
-
-
-def labels_given(wildcards=None):
-    """Nothing. Ends a run that needs labels before it begins, if it cannot have any."""
-    if LABELS != DEMO_LABELS:
-        room("labels").check_given(LABELS, ZOONIVERSE, VALIDATION.label_map)
-    return []
