@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: run help stages check test slow smoke torch figures test-statistics bench config-docs docs lint lock clean
 
-run: .venv/installed ## make the environment and run the demo, or CONFIG=my.yaml, which is checked first (demo: 20 s; first time: 2 min)
+run: .venv/installed ## make the environment and run the demo, or CONFIG=my.yaml, which is checked first (demo: 10 s; first time: 2 min)
 ifdef CONFIG
 	$(BIN)/python workflow/scripts/check_config.py "$(CONFIG)"
 	$(BIN)/python -m snakemake --cores 8 --configfile "$(CONFIG)"
@@ -23,7 +23,7 @@ help: ## list the targets, with the time that each takes
 
 stages: .venv/installed-stages ## install what the optional stages need: Zooniverse's exports, curation, stores (1 min)
 
-check: .venv/installed-dev ## format, lint, types and unit tests, before each commit (1 to 2 min)
+check: .venv/installed-dev ## format, lint, types and unit tests, before each commit (1 min)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
@@ -56,7 +56,7 @@ torch: .venv/installed-dev ## pass the tests that need torch, in an environment 
 	.venv/torch/bin/python -m pip install --quiet --disable-pip-version-check torch torchvision
 	.venv/torch/bin/python -m pytest -m torch tests/curation
 
-figures: .venv/installed ## draw the demo's figures (20 s)
+figures: .venv/installed ## draw the demo's figures (10 s)
 	$(BIN)/python -m snakemake --cores 8 figures
 
 test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-statistics.md (30 min)
