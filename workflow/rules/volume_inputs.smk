@@ -30,8 +30,8 @@ def listed_datasets():
 
     if CONFIG.samples.datasets is None:
         raise ConfigError(
-            "samples.list is not set: crops are taken from the datasets that it lists, and volumes.folder, if it is "
-            "not set either, means these crops"
+            "samples.list is not set. Set volumes.folder, the path of a folder of volumes, or samples.list, a CSV file "
+            "of datasets to take crops from; docs/how-to/volumes.md has examples"
         )
     return read_datasets(CONFIG.samples.datasets)
 

@@ -84,7 +84,10 @@ def _dataset(config: Config) -> Iterator[str]:
             "Accepted: kind: dashboard for that url, or the path of an archive of yours"
         )
     elif (made_up := _made_up(config)) and not config.targets_without_bins:
-        yield made_up
+        yield (
+            f"{made_up}. Stages that read no bin need a section of theirs instead: curation.folder, stores, arrays, "
+            "graphs, volumes.folder or samples.list"
+        )
 
 
 def _made_up(config: Config) -> str:

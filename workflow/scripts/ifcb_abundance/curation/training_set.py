@@ -230,7 +230,8 @@ def split_training_set(
     for name, (has, wanted) in splits.missed_fractions(split["split"], options.fractions).items():
         log.warning(
             f"training_set: {name} gets {has:.1%} of the images, not {wanted:.1%}: what must stay together, by "
-            f"split_by: {options.split_by} and by near-duplicates, is too large"
+            f"split_by: {options.split_by} and by near-duplicates, is too large. training_set.split_by: image deals "
+            "out single images, for labels that are the groups themselves"
         )
     table_files.write(split, "training_split", paths[0])
     table_files.write(classes, "training_classes", paths[1])
