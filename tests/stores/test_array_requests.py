@@ -96,7 +96,7 @@ def test_a_bucket_of_s3_unsigned_and_signed(
                 open_array(Place(url))
         with pytest.raises(ArrayError, match="there is no such bucket"):
             open_array(Place("s3://another/x.zarr"))
-        key, secret = server.user("reader", ["s3:GetObject", "s3:ListBucket"])
+        key, secret = server.user("reader_of_arrays", ["s3:GetObject", "s3:ListBucket"])
         server.want_logins(True)
         with pytest.raises(ArrayError, match=r"HTTP 403.*set anonymous: false to use your credentials"):
             open_array(Place("s3://bucket/x.zarr/raw"))

@@ -223,7 +223,7 @@ def test_a_run_that_was_killed_goes_on_within_the_file(server: S3Server, work: C
 
 
 def test_credentials_leave_no_trace(server: S3Server, work: Checkout) -> None:
-    key, secret = server.user("reader", ["s3:ListBucket", "s3:GetObject"])
+    key, secret = server.user("reader_of_stores", ["s3:ListBucket", "s3:GetObject"])
     settings = config(server, signed={"url": "s3://data/some", "anonymous": False})
     env = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "us-east-1"}
     server.clear()
