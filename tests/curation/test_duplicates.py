@@ -16,6 +16,7 @@ from ifcb_abundance.curation.hashes import as_numbers, steady_hash
 from ifcb_abundance.curation.likeness import Likeness, Picture, of_like_size
 from ifcb_abundance.curation.listing import list_folder
 from ifcb_abundance.tables import table_files
+from ifcb_abundance.tables.concatenate import join_parts
 from tests.curation.data import SHARED, files_of, needs_shared, particle, pixels_of, rows_of, save
 
 Hashes = NDArray[np.uint64]
@@ -175,7 +176,7 @@ def test_copies_in_groups_and_over_them(within: str, copies: int, confirm: float
         clean.clean_folder(group, "type", *paths[:2])
         patches.cut_patches(paths[0], paths[1], None, "steady", paths[2])
         parts.append(paths[2])
-    patches.merge_patches(parts, tmp_path / "patches.csv")
+    join_parts("patches", parts, tmp_path / "patches.csv")
     rule = duplicates.DuplicateRule(4, confirm, within, 1)
     duplicates.group_duplicates(tmp_path / "patches.csv", tmp_path, rule, tmp_path / "duplicates.csv")
     found = table_files.read("duplicates", tmp_path / "duplicates.csv").set_index("patch")

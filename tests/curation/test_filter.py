@@ -32,7 +32,7 @@ def test_labels_of_both_vocabularies_count_and_none_is_skipped(
 ) -> None:
     given = {f"i{i}": "Good" if i % 2 else "bad" for i in range(70)}
     given |= {"i0": "none", "i1-a": "uninformative", "elsewhere": "good"}
-    found, unknown = filter.read_labels(labels(tmp_path / "l.csv", given), patches(70))
+    found, unknown = filter.read_labels(labels(tmp_path / "l.csv", given), patches(70), "curation.filter.labels")
     assert unknown == 1
     assert "1 label of unknown images, the first 'elsewhere'" in caplog.text
     assert "i0-a" not in found
@@ -51,17 +51,17 @@ def test_labels_of_both_vocabularies_count_and_none_is_skipped(
 )
 def test_labels_that_cannot_be_learned_from_are_refused(tmp_path: Path, given: dict[str, str], message: str) -> None:
     with pytest.raises(WorkflowInputError, match=message):
-        filter.read_labels(labels(tmp_path / "l.csv", given), patches(70))
+        filter.read_labels(labels(tmp_path / "l.csv", given), patches(70), "curation.filter.labels")
 
 
 def test_two_labels_of_an_image_and_missing_columns_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     path.write_text("image,label\na,good\na,bad\n")
     with pytest.raises(WorkflowInputError, match="two labels of 'a'"):
-        filter.read_labels(path, patches(1))
+        filter.read_labels(path, patches(1), "volumes.filter.labels")
     path.write_text("picture,label\na,good\n")
     with pytest.raises(WorkflowInputError, match="no column 'image'"):
-        filter.read_labels(path, patches(1))
+        filter.read_labels(path, patches(1), "volumes.filter.labels")
 
 
 def test_the_filter_is_judged_on_groups_that_it_has_not_seen() -> None:

@@ -15,6 +15,7 @@ from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.dataset_list import Dataset, read_datasets
 from ifcb_abundance.volumes.files import open_volume
 from ifcb_abundance.volumes.names import parse_crop
+from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from ifcb_abundance.volumes.sample import choose_boxes, open_scale, sample_volume
 from tests.volumes.made import LIST, made, recorded
 
@@ -109,6 +110,17 @@ def test_boxes_of_padding_are_left_out_and_all_crops_get_one_range(tmp_path: Pat
     assert pixels.min() == 0  # scale 0 has zeros that scale 1 lacks
 
 
+def test_what_is_no_padding_is_counted_in_every_box(tmp_path: Path) -> None:
+    """Boxes of 5 that the shape does not divide into, counted one by one."""
+    volume = np.random.default_rng(5).integers(0, 3, (11, 13, 17), np.uint8)
+    write_nrrd(tmp_path / "v.nrrd", [volume], volume.shape, (8, 8, 8), (0, 0, 0))
+    rows = boxes(tmp_path, Dataset(2, "v", str(tmp_path / "v.nrrd"), crop_size=5), filled=0)
+    assert len(rows) == 3 * 3 * 4
+    for row in rows.itertuples():
+        part = volume[row.z0 : row.z1, row.y0 : row.y1, row.x0 : row.x1]
+        assert row.filled == np.mean(part != 0)
+
+
 def test_the_seed_takes_the_first_by_their_checksums(tmp_path: Path) -> None:
     dataset = padded(tmp_path)
     for seed in (1, 2):
@@ -178,5 +190,5 @@ def test_rows_that_cannot_be_used_are_named(tmp_path: Path, caplog: pytest.LogCa
     with pytest.raises(ConfigError, match="line 2 is not used: download_url is empty"):
         read_datasets(path)
     path.write_text("volume_name\nx\n")
-    with pytest.raises(ConfigError, match="line 1 lacks the columns 'download_url'"):
+    with pytest.raises(ConfigError, match="has no column 'download_url'"):
         read_datasets(path)

@@ -145,6 +145,12 @@ def test_crops_are_traced_back_to_the_array(tmp_path: Path) -> None:
         run.run(asked, "crops", "volumes", "--cores", cores)
         results.append(run.files("em"))
     assert results[0] == results[1]
+    # A larger budget reads more crops, and none of the first ones again.
+    crops = {path: path.stat().st_mtime_ns for path in (run.results("em") / "volumes" / "crops").iterdir()}
+    run.run({**asked, "samples": {**asked["samples"], "max_bytes": 4 * 12**3}}, "crops")
+    assert sum(row["dataset"] == "ome" for row in table(run, "crops")) == 4
+    assert {path: path.stat().st_mtime_ns for path in crops} == crops
+    run.run(asked, "crops")
     assert sum(row["dataset"] == "ome" for row in table(run, "crops")) == 3
     rows = table(run, "trace")
     axes = set()

@@ -15,7 +15,7 @@ checkpoint choose_boxes:
     localrule: True
     params:
         version=lambda wildcards: volumes_version("sample"),
-        dataset=lambda wildcards: str(listed_datasets()[wildcards.name]),
+        dataset=lambda wildcards: identity_of_dataset(wildcards.name),
         choice=[CONFIG.samples.max_bytes, CONFIG.samples.filled, CONFIG.samples.seed],
     message:
         "Choose the crops of {wildcards.name}."
@@ -29,7 +29,7 @@ checkpoint choose_boxes:
 rule sample_volume:
     """Read a crop of a dataset."""
     input:
-        lambda wildcards: f"{VOLUMES}/datasets/{chosen_crops()[wildcards.crop][0]}.csv",
+        ancient(lambda wildcards: f"{VOLUMES}/datasets/{chosen_crops()[wildcards.crop][0]}.csv"),
     output:
         crop=f"{VOLUMES}/crops/{{crop}}.nrrd",
         row=f"{VOLUMES}/crop_rows/{{crop}}.csv",
@@ -42,6 +42,7 @@ rule sample_volume:
         dashboard=1,
     params:
         version=lambda wildcards: volumes_version("sample"),
+        identity=identity_of_crop,
     message:
         "Read the crop {wildcards.crop}."
     run:
@@ -66,10 +67,10 @@ rule merge_crops:
     message:
         "Join the rows of all crops."
     run:
-        from ifcb_abundance.volumes.rows import join_rows
+        from ifcb_abundance.tables.concatenate import join_parts
 
         for name, table in (("crops", "crops"), ("boxes", "boxes"), ("datasets", "sampled_datasets")):
-            logged(log[0], join_rows, table, input[name], output[name])
+            logged(log[0], join_parts, table, input[name], output[name])
 
 
 rule crops:

@@ -83,9 +83,9 @@ rule merge_patches:
     message:
         "Join the rows of all patches."
     run:
-        from ifcb_abundance.curation import patches
+        from ifcb_abundance.tables.concatenate import join_parts
 
-        logged(log[0], patches.merge_patches, input[:-1], output[0])
+        logged(log[0], join_parts, "patches", input[:-1], output[0])
 
 
 rule group_duplicates:

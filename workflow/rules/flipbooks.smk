@@ -123,9 +123,9 @@ rule merge_flipbooks:
     message:
         "Join the rows of all flipbooks."
     run:
-        from ifcb_abundance.volumes.rows import join_rows
+        from ifcb_abundance.tables.concatenate import join_parts
 
-        logged(log[0], join_rows, "flipbooks", input, output[0])
+        logged(log[0], join_parts, "flipbooks", input, output[0])
 
 
 rule flipbooks:

@@ -57,6 +57,18 @@ def crop_to_read(wildcards):
     return listed_datasets()[dataset], parse_crop(wildcards.crop), filled
 
 
+def identity_of_dataset(name):
+    """What is asked of a dataset; where it stands in the list does not matter."""
+    return str(replace(listed_datasets()[name], line=0))
+
+
+def identity_of_crop(wildcards):
+    """What a crop hangs on. Another seed or budget takes others, and does not read this one again."""
+    name = chosen_crops()[wildcards.crop][0]
+    told = table_files.read("sampled_datasets", f"{VOLUMES}/datasets/{name}.csv", ["rule", "low", "high"])
+    return [identity_of_dataset(name), *map(str, told.iloc[0])]
+
+
 def of_datasets(pattern):
     """The files of all datasets, as an input function. pattern: below the folder of volumes, with `{name}`."""
     return lambda wildcards: [
@@ -113,7 +125,7 @@ def volume_filter():
     from ifcb_abundance.curation.filter import FilterOptions
 
     options = CONFIG.volumes.filter
-    return FilterOptions(options.labels, options.model, options.weights)
+    return FilterOptions(options.labels, options.model, options.weights, key="volumes.filter")
 
 
 OF_VOLUME_FILTER = {

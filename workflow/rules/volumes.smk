@@ -85,9 +85,9 @@ rule merge_slices:
     message:
         "Join the rows of the patches of all volumes."
     run:
-        from ifcb_abundance.volumes.rows import join_rows
+        from ifcb_abundance.tables.concatenate import join_parts
 
-        logged(log[0], join_rows, "volume_patches", input[:-1], output[0])
+        logged(log[0], join_parts, "volume_patches", input[:-1], output[0])
 
 
 rule group_volume_duplicates:
@@ -127,6 +127,6 @@ rule merge_volume_duplicates:
     message:
         "Join what was found of copies in all volumes."
     run:
-        from ifcb_abundance.volumes.rows import join_rows
+        from ifcb_abundance.tables.concatenate import join_parts
 
-        logged(log[0], join_rows, "duplicates", input, output[0])
+        logged(log[0], join_parts, "duplicates", input, output[0])

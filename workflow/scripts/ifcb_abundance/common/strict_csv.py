@@ -6,7 +6,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from ifcb_abundance.common.errors import ConfigError, quoted
 from ifcb_abundance.common.words import counted
 
 # Spreadsheets run cells of a CSV file that begin so, also after the other separator that they know.
@@ -49,6 +51,22 @@ def read_columns(body: bytes) -> dict[str, list[str]]:
             raise ValueError(f"line {number} has {miscounted(row, len(header))}")
     columns = zip(*rows, strict=True) if rows else [()] * len(header)
     return {name: list(cells) for name, cells in zip(header, columns, strict=True) if name}
+
+
+def read_given(path: str | Path, where: str, needed: Iterable[str]) -> dict[str, list[str]]:
+    """The columns of a CSV file that the config names. where: the key and the path, for messages.
+
+    Raises ConfigError if the file cannot be read, is no CSV as `read_columns` wants it, or lacks a column.
+    """
+    try:
+        columns = read_columns(Path(path).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{where} cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if missing := [name for name in needed if name not in columns]:
+        raise ConfigError(f"{where} has no column {quoted(missing)}")
+    return columns
 
 
 def refuse_other_separators(header: str) -> None:

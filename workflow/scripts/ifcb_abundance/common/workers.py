@@ -70,7 +70,7 @@ def _ask(work: Callable[[Piece], Result], piece: Piece) -> Result:
     assert worker.stdin
     assert worker.stdout
     try:
-        pickle.dump((work, piece), worker.stdin, pickle.HIGHEST_PROTOCOL)
+        pickle.dump((str(Path.cwd()), work, piece), worker.stdin, pickle.HIGHEST_PROTOCOL)
         worker.stdin.flush()
         done, result = pickle.load(worker.stdout)
     except GONE as error:
@@ -90,7 +90,8 @@ def serve() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     while (asked := _next(sys.stdin.buffer)) is not None:
-        work, piece = asked
+        folder, work, piece = asked
+        os.chdir(folder)  # a worker outlives the call that it was started for
         try:
             answer = (True, work(piece))
         except Exception as error:

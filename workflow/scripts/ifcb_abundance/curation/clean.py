@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import RawFileError, quoted
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.words import counted
@@ -18,7 +17,7 @@ from ifcb_abundance.curation.listing import Group, ImageFile
 from ifcb_abundance.curation.zips import as_png, write_zip
 from ifcb_abundance.images.extract import MANIFEST
 from ifcb_abundance.tables import table_files
-from ifcb_abundance.tables.concatenate import concatenate
+from ifcb_abundance.tables.concatenate import join_parts
 
 log = logging.getLogger("ifcb.curation")
 
@@ -160,5 +159,4 @@ def merge_cleaning(parts: Sequence[str | Path], empty: Sequence[str], path: str 
             f"curation: {len(little):,} of {counted(n, 'image')} use less than an eighth of their type's range, so "
             f"they may come out almost black: {quoted(little[:NAMED])}. `curation.scaling: range` stretches each one"
         )
-    with atomic_write(path) as unfinished:
-        concatenate(parts, table_files.columns("cleaning"), unfinished)
+    join_parts("cleaning", parts, path)

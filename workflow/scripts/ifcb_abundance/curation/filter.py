@@ -24,7 +24,7 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import WorkflowInputError, quoted
 from ifcb_abundance.common.extras import needed
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.common.strict_csv import read_columns
+from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation import resnet
 from ifcb_abundance.curation.weights import read_weights
@@ -47,12 +47,13 @@ Truth = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """How patches are filtered: the config's `curation.filter`, without the threshold."""
+    """How patches are filtered: what the config says under `key`, without the threshold."""
 
     labels: str | None = None
     model: str = "statistics"
     weights: str | None = None
     device: str = "auto"
+    key: str = "curation.filter"
 
     @property
     def filters(self) -> bool:
@@ -108,39 +109,33 @@ class Filter:
 # --- labels ---
 
 
-def read_labels(path: str | Path, patches: pd.DataFrame) -> tuple[pd.Series, int]:
+def read_labels(path: str | Path, patches: pd.DataFrame, key: str) -> tuple[pd.Series, int]:
     """Read which patches are informative: a Series of 0 and 1 by patch, sorted, and the number of unknown images.
 
-    A label of an image is one of all its patches. A label of a patch counts before that of its image. Raises
-    WorkflowInputError, naming the file, for any other label, for an image with two, and if there are too few of them.
+    key: of the config that names the file, for messages. A label of an image is one of all its patches. A label of a
+    patch counts before that of its image. Raises WorkflowInputError, naming key and file, for any other label, for an
+    image with two, and if there are too few of them.
     """
-    try:
-        columns = read_columns(Path(path).read_bytes())
-    except OSError as error:
-        raise WorkflowInputError(f"curation.filter.labels: {path} cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise WorkflowInputError(f"curation.filter.labels: {path}: {error}") from None
-    if missing := {"image", "label"} - set(columns):
-        raise WorkflowInputError(f"curation.filter.labels: {path} has no column {quoted(sorted(missing))}")
+    where = f"{key}: {path}"
+    columns = read_given(path, where, ["image", "label"])
     given = pd.Series(columns["label"], index=columns["image"], dtype="str").str.strip().str.lower()
     if other := sorted(set(given) - set(LABELS) - {SKIPPED}):
         accepted = quoted([*LABELS, SKIPPED])
-        raise WorkflowInputError(f"curation.filter.labels: {path}: {quoted(other[:5])}: labels are {accepted}")
+        raise WorkflowInputError(f"{where}: {quoted(other[:5])}: labels are {accepted}")
     if given.index.has_duplicates:
         twice = given.index[given.index.duplicated()].unique()
-        raise WorkflowInputError(f"curation.filter.labels: {path}: two labels of {quoted(twice[:5])}: keep one of each")
+        raise WorkflowInputError(f"{where}: two labels of {quoted(twice[:5])}: keep one of each")
     unknown = given.index.difference(pd.Index(patches["patch"]).union(pd.Index(patches["image"])))
     if len(unknown):
         log.warning(
-            f"curation.filter.labels: {path}: {counted(len(unknown), 'label')} of unknown images, the first "
-            f"{quoted(unknown[:3])}: not used"
+            f"{where}: {counted(len(unknown), 'label')} of unknown images, the first {quoted(unknown[:3])}: not used"
         )
     of_images = patches.set_index("patch")["image"].map(given)
     labels = of_images.index.to_series().map(given).fillna(of_images).map(LABELS).dropna().astype(int)
     n_good, n_bad = int(labels.sum()), int((1 - labels).sum())
     if len(labels) < FEWEST or not n_good or not n_bad:
         raise WorkflowInputError(
-            f"curation.filter.labels: {path} labels {n_good} informative and {n_bad} uninformative patches; at least "
+            f"{where} labels {n_good} informative and {n_bad} uninformative patches; at least "
             f"{FEWEST} of both kinds together are needed, and some of each kind"
         )
     return labels.sort_index(), len(unknown)
@@ -266,13 +261,13 @@ def train_filter(
     """
     trained, curve = Filter(VERSION), table_files.empty("roc")
     if options.filters:
-        weights_sum = checksum(options.weights, "curation.filter.weights") if options.model == "resnet34" else None
+        weights_sum = checksum(options.weights, f"{options.key}.weights") if options.model == "resnet34" else None
         trained = Filter(VERSION, options.model, weights_sum)
         if weights_sum:
             _open_network(options.weights or "", weights_sum, options.device)  # what is wrong with it is said first
     if options.labels:
         patches = table_files.read("patches", patches_csv, table_files.columns("patches"))
-        labels, unknown = read_labels(options.labels, patches)
+        labels, unknown = read_labels(options.labels, patches, f"{options.key}.labels")
         labelled = patches.set_index("patch", drop=False).loc[labels.index]
         if options.model == "resnet34":
             names = [f"feature {number}" for number in range(resnet.FEATURES)]
@@ -283,7 +278,7 @@ def train_filter(
         judgement, curve = judge(values, truth, labelled["group"].to_numpy(object), names)
         trained = replace(
             trained,
-            labels_sha256=checksum(options.labels, "curation.filter.labels"),
+            labels_sha256=checksum(options.labels, f"{options.key}.labels"),
             informative=int(truth.sum()),
             uninformative=int((~truth).sum()),
             unknown=unknown,
@@ -358,7 +353,7 @@ def filter_patches(
 def _run(
     patches: pd.DataFrame, clean: str | Path, options: FilterOptions, threads: int, what: str
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    network = _open_network(options.weights or "", checksum(options.weights, "curation.filter.weights"), options.device)
+    network = _open_network(options.weights or "", checksum(options.weights, f"{options.key}.weights"), options.device)
     progress = Progress(what, lambda: (len(patches), len(patches)))
     if len(patches):
         progress.begin()

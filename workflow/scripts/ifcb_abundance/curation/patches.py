@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.workers import in_order
 from ifcb_abundance.curation.clean import FEW, PIECE_IMAGES
@@ -23,7 +22,6 @@ from ifcb_abundance.curation.hashes import HASHES, as_text
 from ifcb_abundance.curation.statistics import measure
 from ifcb_abundance.curation.zips import from_png, read_png
 from ifcb_abundance.tables import table_files
-from ifcb_abundance.tables.concatenate import concatenate
 
 log = logging.getLogger("ifcb.curation")
 
@@ -127,9 +125,3 @@ def describe_piece(clean: str, patch_px: int | None, kind: str, images: Sequence
                 place = {"patch": patch_name(image, tile, patch_px), "image": image, **tile._asdict()}
                 found.append({**place, **describe(tile.of(pixels), kind)})
     return found
-
-
-def merge_patches(parts: Sequence[str | Path], path: str | Path) -> None:
-    """Join the groups' parts of the table `patches`."""
-    with atomic_write(path) as unfinished:
-        concatenate(parts, table_files.columns("patches"), unfinished)

@@ -118,7 +118,7 @@ def read_images(folder: str, labels: str, threads: int) -> tuple[resnet.Pixels, 
     """Read the labelled images: pixels (n, 1, 224, 224), whether each is informative, and the group of each."""
     files = {file.image: (file, group.name) for group in list_folder(folder).groups.values() for file in group.files}
     names = pd.DataFrame({"patch": list(files), "image": list(files)})
-    wanted, _ = read_labels(labels, names)
+    wanted, _ = read_labels(labels, names, "labels")
 
     def read(name: str) -> resnet.Pixels:
         try:

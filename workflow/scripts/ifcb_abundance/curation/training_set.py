@@ -23,7 +23,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import WorkflowInputError, quoted
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.common.strict_csv import read_columns
+from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation import leaks, splits
 from ifcb_abundance.curation.dataset_card import IMAGES, SHARDS, CardFacts, write_card
@@ -60,14 +60,7 @@ def read_labels(path: str | Path, images: Iterable[str]) -> dict[str, str]:
     gives an image two labels.
     """
     where = f"training_set.labels: {path}"
-    try:
-        columns = read_columns(Path(path).read_bytes())
-    except OSError as error:
-        raise WorkflowInputError(f"{where} cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise WorkflowInputError(f"{where}: {error}") from None
-    if missing := {"image", "label"} - set(columns):
-        raise WorkflowInputError(f"{where} has no column {quoted(sorted(missing))}")
+    columns = read_given(path, where, ["image", "label"])
     labels: dict[str, str] = {}
     for image, label in zip(columns["image"], columns["label"], strict=True):
         label = label.strip()

@@ -12,18 +12,10 @@ from fractions import Fraction
 from typing import Any
 
 from ifcb_abundance.common.errors import quoted
+from ifcb_abundance.common.lengths import NM
 from ifcb_abundance.stores.boxes import Exact, exact, times
 from ifcb_abundance.stores.places import METADATA, ArrayError, ClosedError, Place
 
-NM = {
-    **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers"), Fraction(1)),
-    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometre"), Fraction(1000)),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), Fraction(10**6)),
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), Fraction(10**7)),
-    **dict.fromkeys(("m", "meter", "metre"), Fraction(10**9)),
-    **dict.fromkeys(("angstrom", "\u00c5", "\u212b"), Fraction(1, 10)),
-    **dict.fromkeys(("pm", "picometer", "picometre"), Fraction(1, 1000)),
-}
 SPACE = frozenset("zyx")
 
 

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.common.extras import needed
-from ifcb_abundance.stores.array_metadata import NM
+from ifcb_abundance.common.lengths import NM
 
 BATCH = 65_536  # elements of NML that are kept at a time
 LEAST, MOST = 5, 2**25  # bytes of a record of BSON; MongoDB allows 2^24 and a little

@@ -3,5 +3,5 @@
 It knows the schemas in tables.yaml and all tables of the workflow. It uses common.
 
 Public: registry.TABLES, made_by and wanted; table_files.write, read, check, columns and schema;
-concatenate.concatenate; data_package.describe_results.
+concatenate.concatenate and join_parts; data_package.describe_results.
 """

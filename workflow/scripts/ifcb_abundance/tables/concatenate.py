@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.tables import table_files
+
+
+def join_parts(table: str, parts: Sequence[str | Path], path: str | Path) -> None:
+    """Write a table that is in parts, in their order, whole or not at all."""
+    with atomic_write(path) as unfinished:
+        concatenate(parts, table_files.columns(table), unfinished)
 
 
 def concatenate(parts: Sequence[str | Path], columns: Sequence[str], whole: Path) -> None:

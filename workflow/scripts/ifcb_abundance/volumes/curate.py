@@ -1,6 +1,5 @@
 """What becomes of each patch of the volumes, and the kept ones as files."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pandas as pd
 
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.curation.zips import from_png, read_png
+from ifcb_abundance.curation.zips import OpenZips
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.names import dataset_of, parse_patch
 
@@ -44,21 +43,12 @@ def write_kept(curated: str | Path, dataset: str, zips: str | Path, folder: str 
     Path(folder).mkdir(parents=True, exist_ok=True)
     progress = Progress(f"kept patches of {dataset}", lambda: (len(names), len(names)))
     progress.begin()
-    volume, archive = "", None
-    try:
+    with OpenZips() as archives:
         for name in names:
-            if parse_patch(name).volume != volume:
-                if archive:
-                    archive.close()
-                volume = parse_patch(name).volume
-                archive = zipfile.ZipFile(Path(zips) / f"{volume}.zip")
-            assert archive
+            pixels = archives.pixels(Path(zips) / f"{parse_patch(name).volume}.zip", name)
             with atomic_write(Path(folder) / f"{name}.tiff") as unfinished:
-                tifffile.imwrite(unfinished, from_png(read_png(archive, name)), metadata=None, software="")
+                tifffile.imwrite(unfinished, pixels, metadata=None, software="")
             progress.step()
-    finally:
-        if archive:
-            archive.close()
 
 
 def kept_of(curated: str | Path, dataset: str) -> Sequence[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ifcb_abundance.common.errors import ConfigError, quoted
-from ifcb_abundance.common.strict_csv import read_columns
+from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.volumes.files import Triple
 from ifcb_abundance.volumes.names import check_name
 
@@ -49,15 +49,7 @@ def read_datasets(path: str | Path) -> dict[str, Dataset]:
     Raises ConfigError if the file cannot be read, lacks a column, or has no row that can be used.
     """
     where = f"samples.list: {path}"
-    try:
-        table = read_columns(Path(path).read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{where} cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    missing = [name for name in NEEDED if name not in table]
-    if missing:
-        raise ConfigError(f"{where}: line 1 lacks the columns {quoted(missing)}")
+    table = read_given(path, where, NEEDED)
     unknown = [name for name in table if name not in KNOWN]
     if unknown:
         log.warning(f"{where}: line 1: the columns {quoted(unknown)} are not known and not used")

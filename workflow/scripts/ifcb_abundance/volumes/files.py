@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.common.lengths import NM
 from ifcb_abundance.volumes.names import check_name
 
 Triple = tuple[float, float, float]
@@ -27,8 +28,6 @@ SUFFIXES = (".nrrd", *MRC, *TIFF, *VIDEOS, *OTHERS)
 RAW_TYPES = {"uint8": "u1", "uchar": "u1", "unsigned char": "u1", "int8": "i1", "uint16": "u2", "ushort": "u2"}
 RAW_TYPES |= {"unsigned short": "u2", "int16": "i2", "short": "i2", "float": "f4"}
 BLOCK = 1 << 24  # bytes of slices that are in memory at a time, or one slice
-NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "microns": 1e3, "micrometer": 1e3}
-NM |= {"mm": 1e6, "cm": 1e7, "m": 1e9, "å": 0.1, "angstrom": 0.1, "a": 0.1, "nanometer": 1.0, "pm": 1e-3}
 
 
 class NoVolumeError(Exception):
@@ -174,7 +173,9 @@ def _of_array(
 
 def nm_of(unit: str) -> float | None:
     """Return how many nm a unit of length has; None if it is none that is known."""
-    return NM.get(unit.strip().strip('"').lower())
+    text = unit.strip().strip('"').replace("\\u00B5", "\u00b5")  # ImageJ writes the Greek letter so
+    factor = NM.get(text) or NM.get(text.lower())
+    return float(factor) if factor else None
 
 
 # --- nrrd ---
@@ -314,7 +315,7 @@ def _ome_length(xml: str, axis: str) -> float | None:
     pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", xml)
     length = re.search(rf'\bPhysicalSize{axis}="([^"]*)"', pixels[0]) if pixels else None
     unit = re.search(rf'\bPhysicalSize{axis}Unit="([^"]*)"', pixels[0]) if pixels else None
-    factor = nm_of(unit[1]) if unit else NM["um"]
+    factor = nm_of(unit[1]) if unit else float(NM["um"])
     return float(length[1]) * factor if length and factor else None
 
 
@@ -365,7 +366,7 @@ def _open_other(path: Path) -> Volume:
     if image.GetDimension() == 4:
         notes, array = (f"the first of {array.shape[0]} volumes",), array[0]
     # The unit of NIfTI's lengths is mm; ITK converts others to it.
-    factor = NM["mm"] if ".nii" in path.name.lower() else 1.0
+    factor = float(NM["mm"]) if ".nii" in path.name.lower() else 1.0
     spacing, origin = image.GetSpacing(), image.GetOrigin()
     return _of_array(
         path.suffix.lower(),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.common.strict_csv import read_columns
+from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.names import Flipbook, Patch, parse_patch
 from ifcb_abundance.volumes.slices import open_bytes, take_slice
@@ -50,14 +50,7 @@ def wanted_patches(of: str, curated: str | Path, dataset: str) -> list[str]:
     own = known[known["dataset"] == dataset]
     if of == KEPT:
         return list(own.loc[own["status"] == "kept", "patch"])
-    try:
-        names = list(dict.fromkeys(read_columns(Path(of).read_bytes())["patch"]))
-    except OSError as error:
-        raise ConfigError(f"volumes.flipbooks.of: {of} cannot be read ({error.strerror})") from None
-    except KeyError:
-        raise ConfigError(f"volumes.flipbooks.of: {of} has no column patch") from None
-    except ValueError as error:
-        raise ConfigError(f"volumes.flipbooks.of: {of}: {error}") from None
+    names = list(dict.fromkeys(read_given(of, f"volumes.flipbooks.of: {of}", ["patch"])["patch"]))
     unknown = [name for name in names if name not in set(known["patch"])]
     if unknown:
         raise ConfigError(

@@ -1,21 +1,21 @@
 """Pictures that people look at before they believe: where crops lie, which patches are kept, flipbooks as strips."""
 
-import zipfile
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.curation.zips import from_png, read_png
+from ifcb_abundance.curation.zips import OpenZips
 from ifcb_abundance.stores.boxes import IndexBox
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.dataset_list import Dataset
-from ifcb_abundance.volumes.sample import boxes, crop_of, judged_at, open_overview, scale_rule, to_bytes
+from ifcb_abundance.volumes.sample import Overview, judged_span, open_overview, scale_rule, to_bytes
 
 VERSION = 1  # of the pictures: raise it so that they are drawn again
 TAKEN, LEFT_OUT = (0, 158, 115), (170, 170, 170)  # of boxes; the first is the green that people who see few colours see
@@ -26,6 +26,7 @@ GAP = 6
 TEXT = 14  # pixels
 
 Pixels = NDArray[np.uint8]
+Box = tuple[int, int, int, int]  # top, left, bottom, right: voxels of the coarse scale, the ends exclusive
 
 
 def draw_boxes(dataset: Dataset, table: str | Path, path: str | Path) -> None:
@@ -34,30 +35,38 @@ def draw_boxes(dataset: Dataset, table: str | Path, path: str | Path) -> None:
     table: the dataset's part of `boxes`. On the left is xy, on the right xz; boxes that are taken are green.
     """
     overview = open_overview(dataset)
-    rows = table_files.read("boxes", table, ["crop", "status"])
-    status: dict[str, str] = dict(zip(rows["crop"], rows["status"], strict=True))
+    rows = table_files.read("boxes", table)
+    rows["taken"] = rows["status"] == "taken"
     depth, height, width = overview.coarse.grid.shape
     planes = [
         (overview.coarse.read(IndexBox((depth // 2, 0, 0), (depth // 2 + 1, height, width)))[0], 1, 2),
         (overview.coarse.read(IndexBox((0, height // 2, 0), (depth, height // 2 + 1, width)))[:, 0], 0, 2),
     ]
     size = [float(each) for each in overview.coarse.grid.voxel]
-    outlines = [(judged_at(overview, box), status[crop_of(overview, box).name()] == "taken") for box in boxes(overview)]
-    outlines.sort(key=lambda outline: outline[1])  # those that are taken are on top
     panels = []
     for plane, down, across in planes:
         rule = scale_rule(plane.dtype, float(plane.min()), float(plane.max()))
-        panels.append(
-            _panel(to_bytes(plane, rule.low, rule.high), (size[down], size[across]), outlines, (down, across))
-        )
-    taken = sum(each for _, each in outlines)
-    title = f"{dataset.name}: {taken} of {len(outlines)} boxes are taken (green); left xy, right xz, middle planes"
+        pixels = to_bytes(plane, rule.low, rule.high)
+        panels.append(_panel(pixels, (size[down], size[across]), _outlines(overview, rows, down, across)))
+    taken = f"{rows['taken'].sum():,} of {len(rows):,} boxes are taken (green)"
+    title = f"{dataset.name}: {taken}; left xy, right xz, middle planes"
     _save(_side_by_side(panels), title, path)
 
 
-def _panel(
-    plane: Pixels, size: tuple[float, float], outlines: Sequence[tuple[IndexBox, bool]], axes: tuple[int, int]
-) -> Image.Image:
+def _outlines(overview: Overview, rows: pd.DataFrame, down: int, across: int) -> list[tuple[Box, bool]]:
+    """Return the boxes as they are seen along the third axis, once each, those that are taken last."""
+    names = [f"{'zyx'[axis]}{side}" for axis in (down, across) for side in (0, 1)]
+    seen = rows.groupby(names)["taken"].any().sort_values(kind="stable")
+    first = overview.first
+    outlines = []
+    for d0, d1, a0, a1, taken in seen.reset_index().itertuples(index=False):
+        top, bottom = judged_span(overview, down, d0 - first[down], d1 - first[down])
+        left, right = judged_span(overview, across, a0 - first[across], a1 - first[across])
+        outlines.append(((top, left, bottom, right), bool(taken)))
+    return outlines
+
+
+def _panel(plane: Pixels, size: tuple[float, float], outlines: Sequence[tuple[Box, bool]]) -> Image.Image:
     """Draw a plane with square nanometres, and boxes over it. size: of a voxel down and across, nm."""
     extent = [n * each for n, each in zip(plane.shape, size, strict=True)]
     zoom = LARGEST / max(extent)
@@ -65,11 +74,7 @@ def _panel(
     panel = Image.fromarray(plane).resize((across, down), Image.Resampling.BILINEAR).convert("RGB")
     draw = ImageDraw.Draw(panel)
     for box, taken in outlines:
-        y0, x0, y1, x1 = (
-            round(corner[axis] * each * zoom)
-            for corner in (box.lower, box.upper)
-            for axis, each in zip(axes, size, strict=True)
-        )
+        y0, x0, y1, x1 = (round(at * size[number % 2] * zoom) for number, at in enumerate(box))
         draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=TAKEN if taken else LEFT_OUT)
     return panel
 
@@ -79,12 +84,12 @@ def draw_patches(volume: str, curated: str | Path, archive: str | Path, path: st
     rows = table_files.read("volume_curated", curated, ["patch", "volume", "status"])
     rows = rows[rows["volume"] == volume]
     panels, counts = [], []
-    with zipfile.ZipFile(archive) as images:
+    with OpenZips() as images:
         for kept in (True, False):
             names = list(rows.loc[(rows["status"] == "kept") == kept, "patch"])
             counts.append(len(names))
             shown = sorted(names, key=lambda name: sha256(name.encode()).digest())[: COLUMNS * ROWS]
-            panels.append(_grid([from_png(read_png(images, name)) for name in shown]))
+            panels.append(_grid([images.pixels(archive, name) for name in shown]))
     title = f"{volume}: {counts[0]} patches are kept (left), {counts[1]} are dropped (right)"
     _save(_side_by_side(panels), title, path)
 

@@ -6,7 +6,6 @@ terabytes are judged by megabytes.
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ifcb_abundance.common.words import counted
@@ -113,7 +113,7 @@ def _open_file(dataset: Dataset, path: Path, scale: int) -> LocalFile:
 class Overview:
     """A dataset at the scale of its crops and at the one where boxes are judged.
 
-    mip, coarse: the two scales. side: of a box at `mip`, in voxels.
+    fine, coarse: the two. coarse_scale: the number of the second one.
     """
 
     dataset: Dataset
@@ -147,75 +147,66 @@ def open_overview(dataset: Dataset) -> Overview:
     return Overview(dataset, fine, coarse, number)
 
 
-def boxes(overview: Overview) -> list[IndexBox]:
-    """List the boxes of a dataset at the scale of crops: a grid from its first voxel, clipped at its end."""
-    shape = overview.fine.grid.shape
-    if not overview.dataset.crop:
-        return [overview.fine.grid.whole]
-    side = overview.dataset.crop_size
-    starts = [range(0, n, side) for n in shape]
-    return [
-        IndexBox((z, y, x), (min(z + side, shape[0]), min(y + side, shape[1]), min(x + side, shape[2])))
-        for z, y, x in product(*starts)
-    ]
+Spans = list[tuple[int, int]]  # along an axis, half-open
 
 
-def crop_of(overview: Overview, box: IndexBox) -> Crop:
-    """Name a box by its absolute voxels."""
-    (z0, y0, x0), (z1, y1, x1) = (
-        [i + f for i, f in zip(corner, overview.first, strict=True)] for corner in (box.lower, box.upper)
+def grid_of(overview: Overview) -> tuple[Spans, Spans, Spans]:
+    """Return where boxes begin and end along z, y and x, at the scale of crops: each with each is a box.
+
+    The grid begins at the first voxel and is clipped at the end. A dataset that is wanted whole is one box.
+    """
+    side = overview.dataset.crop_size if overview.dataset.crop else max(overview.fine.grid.shape)
+    z, y, x = ([(start, min(start + side, n)) for start in range(0, n, side)] for n in overview.fine.grid.shape)
+    return z, y, x
+
+
+def judged_span(overview: Overview, axis: int, start: int, stop: int) -> tuple[int, int]:
+    """Return every voxel of the coarse scale that a span along an axis touches; the nearest one if it touches none.
+
+    Scales of some pyramids do not reach as far as each other.
+    """
+    fine, coarse = overview.fine.grid, overview.coarse.grid
+    begin, end = (
+        (fine.offset[axis] + index * fine.voxel[axis] - coarse.offset[axis]) / coarse.voxel[axis]
+        for index in (start, stop)
     )
-    return Crop(overview.dataset.name, overview.dataset.mip, x0, x1, y0, y1, z0, z1)
+    n = coarse.shape[axis]
+    first = min(max(math.floor(begin), 0), n - 1)
+    return first, max(min(math.ceil(end), n), first + 1)
 
 
-def judged_at(overview: Overview, box: IndexBox) -> IndexBox:
-    """Return every voxel of the coarse scale that a box touches."""
-    grid = overview.fine.grid
-    inside = overview.coarse.grid.cut(overview.coarse.grid.touched(grid.begin(box), grid.end(box)))
-    if inside is not None:
-        return inside
-    # Scales of some pyramids do not reach as far as each other: take the nearest voxel.
-    shape = overview.coarse.grid.shape
-    lower = [min(max(0, a), n - 1) for a, n in zip(box.lower, shape, strict=True)]
-    return IndexBox((lower[0], lower[1], lower[2]), (lower[0] + 1, lower[1] + 1, lower[2] + 1))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged:
-    """What the coarse scale says. filled: of each box, the part that is no padding. least, greatest: stored values."""
+    """What the coarse scale says.
 
-    filled: list[float]
+    filled: of each box the part that is no padding, by its place along z, y and x. least, greatest: stored values.
+    """
+
+    filled: NDArray[np.float64]
     least: float
     greatest: float
 
 
-def judge(overview: Overview, candidates: list[IndexBox]) -> Judged:
+def judge(overview: Overview, grid: tuple[Spans, Spans, Spans]) -> Judged:
     """Read the coarse scale, some slices at a time, and count in each box what is no padding."""
-    grid, padding = overview.coarse.grid, overview.dataset.padding_value
-    spans = [judged_at(overview, box) for box in candidates]
-    solid = [0] * len(candidates)
+    shape, padding = overview.coarse.grid.shape, overview.dataset.padding_value
+    z, y, x = (np.array([judged_span(overview, axis, *span) for span in spans]) for axis, spans in enumerate(grid))
     least, greatest = math.inf, -math.inf
-    step = max(1, BLOCK // (grid.shape[1] * grid.shape[2]))
-    for layer in _layers(candidates):
-        first, end = min(spans[number].lower[0] for number in layer), max(spans[number].upper[0] for number in layer)
+    step = max(1, BLOCK // (shape[1] * shape[2]))
+    filled = []
+    for first, end in z.tolist():
+        # Counts of the layer from the corner to each row and column: a box is a difference of four of them.
+        solid = np.zeros((shape[1] + 1, shape[2] + 1), np.int64)
         for top in range(first, end, step):
-            bottom = min(top + step, end)
-            values = overview.coarse.read(IndexBox((top, 0, 0), (bottom, *grid.shape[1:])))
+            values = overview.coarse.read(IndexBox((top, 0, 0), (min(top + step, end), *shape[1:])))
             least, greatest = min(least, float(values.min())), max(greatest, float(values.max()))
-            for number in layer:
-                (z0, y0, x0), (z1, y1, x1) = spans[number].lower, spans[number].upper
-                part = values[max(z0 - top, 0) : max(z1 - top, 0), y0:y1, x0:x1]
-                solid[number] += int(np.count_nonzero(part != padding))
-    filled = [n / math.prod(span.shape) for n, span in zip(solid, spans, strict=True)]
-    return Judged(filled, least, greatest)
-
-
-def _layers(candidates: list[IndexBox]) -> Iterator[list[int]]:
-    """Group the numbers of boxes by where they begin along z."""
-    layers: dict[int, list[int]] = {}
-    for number, box in enumerate(candidates):
-        layers.setdefault(box.lower[0], []).append(number)
-    yield from layers.values()
+            solid[1:, 1:] += np.count_nonzero(values != padding, axis=0)
+        solid = solid.cumsum(axis=0).cumsum(axis=1)
+        below, above = solid[y[:, 1]], solid[y[:, 0]]
+        counts = below[:, x[:, 1]] - above[:, x[:, 1]] - below[:, x[:, 0]] + above[:, x[:, 0]]
+        sizes = (end - first) * np.outer(y[:, 1] - y[:, 0], x[:, 1] - x[:, 0])
+        filled.append(counts / sizes)
+    return Judged(np.array(filled), least, greatest)
 
 
 def choose_boxes(
@@ -230,7 +221,8 @@ def choose_boxes(
     overview = open_overview(dataset)
     for note in overview.fine.notes:
         log.warning(f"crops: {overview.fine.name}: {note}")
-    candidates = boxes(overview)
+    grid = grid_of(overview)
+    n = math.prod(map(len, grid))
     size = math.prod(overview.fine.grid.shape)
     if not dataset.crop and size > max_bytes:
         raise ArrayError(
@@ -239,45 +231,45 @@ def choose_boxes(
         )
     looked_at = math.prod(overview.coarse.grid.shape) * overview.coarse.dtype.itemsize
     log.info(
-        f"crops of {dataset.name}: {counted(len(candidates), 'box')} to choose from; judging them reads "
+        f"crops of {dataset.name}: {counted(n, 'box')} to choose from; judging them reads "
         f"{looked_at:,} bytes, scale {overview.coarse_scale}"
     )
-    judged = judge(overview, candidates)
-    rows = _rows(overview, candidates, judged, max_bytes, least_filled if dataset.crop else 0.0, seed)
-    taken = [box for box, row in zip(candidates, rows, strict=True) if row["status"] == "taken"]
-    total = sum(math.prod(box.shape) for box in taken) * overview.fine.dtype.itemsize
+    judged = judge(overview, grid)
+    rows = _rows(overview, grid, judged, max_bytes, least_filled if dataset.crop else 0.0, seed)
+    taken = rows[rows["status"] == "taken"]
+    voxels = int(((taken["z1"] - taken["z0"]) * (taken["y1"] - taken["y0"]) * (taken["x1"] - taken["x0"])).sum())
+    total = voxels * overview.fine.dtype.itemsize
     log.info(f"crops of {dataset.name}: {counted(len(taken), 'crop')}, {total:,} bytes to read")
-    table_files.write(table_files.from_rows(rows, "boxes"), "boxes", outputs[0])
-    _write_dataset(overview, judged, (len(candidates), len(taken)), outputs[1])
+    table_files.write(rows, "boxes", outputs[0])
+    _write_dataset(overview, judged, (n, len(taken)), outputs[1])
 
 
 def _rows(
     overview: Overview,
-    candidates: list[IndexBox],
+    grid: tuple[Spans, Spans, Spans],
     judged: Judged,
     max_bytes: int,
     least_filled: float,
     seed: int,
-) -> list[dict[str, Any]]:
-    rows = []
-    for box, filled in zip(candidates, judged.filled, strict=True):
-        crop = crop_of(overview, box)
-        place = {name: value for name, value in crop._asdict().items() if name not in ("dataset", "mip")}
-        row = {"crop": crop.name(), "dataset": overview.dataset.name, "mip": overview.dataset.mip, **place}
-        reason = ""
-        if min(box.shape) < THINNEST:
-            reason = f"thinner than {THINNEST} voxels"
-        elif filled < least_filled:
-            reason = f"less than {least_filled:g} of it is no padding"
-        rows.append({**row, "filled": filled, "status": "left_out" if reason else "usable", "reason": reason})
-    side = overview.dataset.crop_size
-    most = max(1, max_bytes // side**3) if overview.dataset.crop else 1
-    usable = [row for row in rows if row["status"] == "usable"]
-    usable.sort(key=lambda row: sha256(f"{seed}/{row['crop']}".encode()).digest())
-    for number, row in enumerate(usable):
-        row["status"] = "taken" if number < most else "left_out"
-        row["reason"] = "" if number < most else f"{most} others come first by the seed"
-    return rows
+) -> pd.DataFrame:
+    """Build the table `boxes`: thin ones and those of padding are left out, and the seed takes some of the others."""
+    dataset = overview.dataset
+    absolute = [[(a + o, b + o) for a, b in spans] for spans, o in zip(grid, overview.first, strict=True)]
+    crops = [Crop(dataset.name, dataset.mip, *x, *y, *z) for z, y, x in product(*absolute)]
+    rows = pd.DataFrame(crops, columns=Crop._fields)
+    rows.insert(0, "crop", [crop.name() for crop in crops])
+    rows["filled"] = judged.filled.ravel()
+    thin = np.min([rows[f"{axis}1"] - rows[f"{axis}0"] for axis in "zyx"], axis=0) < THINNEST
+    empty = rows["filled"].to_numpy() < least_filled
+    reasons = [f"thinner than {THINNEST} voxels", f"less than {least_filled:g} of it is no padding"]
+    rows["reason"] = np.select([thin, empty], reasons, "")
+    usable = np.flatnonzero(~(thin | empty))
+    most = max(1, max_bytes // dataset.crop_size**3) if dataset.crop else 1
+    in_order = sorted(usable.tolist(), key=lambda place: sha256(f"{seed}/{rows['crop'].iat[place]}".encode()).digest())
+    rows["status"] = "left_out"
+    rows.loc[in_order[:most], "status"] = "taken"
+    rows.loc[in_order[most:], "reason"] = f"{most} others come first by the seed"
+    return rows[table_files.columns("boxes")]
 
 
 def _write_dataset(overview: Overview, judged: Judged, counts: tuple[int, int], path: str | Path) -> None:

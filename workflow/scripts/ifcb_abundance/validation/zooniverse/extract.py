@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ifcb_abundance.common.errors import ConfigError, TableError
+from ifcb_abundance.common.workers import in_order
 from ifcb_abundance.validation.zooniverse import yaml_files
 from ifcb_abundance.validation.zooniverse.cells import safe
 from ifcb_abundance.validation.zooniverse.exports import (
@@ -22,7 +23,6 @@ from ifcb_abundance.validation.zooniverse.exports import (
     whole,
 )
 from ifcb_abundance.validation.zooniverse.extractors import ALWAYS, Entry, Extract, by_task, entries
-from ifcb_abundance.validation.zooniverse.parallel import in_order
 from ifcb_abundance.validation.zooniverse.progress import Progress
 from ifcb_abundance.validation.zooniverse.slugs import slug
 from ifcb_abundance.validation.zooniverse.tables import GrowingTable, Rejected, growing_table

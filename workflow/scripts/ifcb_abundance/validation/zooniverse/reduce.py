@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ifcb_abundance.common.errors import ConfigError, TableError
+from ifcb_abundance.common.workers import in_order
 from ifcb_abundance.validation.zooniverse import cells, reducers, yaml_files
 from ifcb_abundance.validation.zooniverse.exports import Table, missing, moment, open_table, parsed, whole
 from ifcb_abundance.validation.zooniverse.journal import Journal
-from ifcb_abundance.validation.zooniverse.parallel import in_order
 from ifcb_abundance.validation.zooniverse.progress import Progress
 from ifcb_abundance.validation.zooniverse.tables import Rejected, growing_table
 
