@@ -208,6 +208,16 @@ def test_what_is_told_for_all_at_once_is_what_is_told_one_by_one(monkeypatch: py
     assert found[0].sum() > 100
 
 
+@pytest.mark.parametrize("least", [0.0, 0.3, 0.55, 0.8])
+def test_pictures_that_need_to_be_less_alike_are_found_all_the_same(least: float) -> None:
+    """A coarse look must not be stricter than what is asked for: the pairs are those of comparing each two."""
+    pictures = [particle(seed, at=(shift, 0)) for seed in range(14) for shift in (0, 3)]
+    confirms = Likeness(lambda i: pictures[i], np.full(28, 60), np.full(28, 80), least)
+    cells = [Picture.of(each) for each in pictures]
+    expected = [[likeness.correlate(one, other, least) >= least for other in cells] for one in cells]
+    assert [confirms.all(i, np.arange(28)).tolist() for i in range(28)] == expected
+
+
 def test_thousands_of_empty_pictures_are_not_compared_pixel_by_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     empty = [np.rint(rng.normal(190, 4, (40, 50))).astype(np.uint8) for _ in range(300)]

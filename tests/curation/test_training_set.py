@@ -434,6 +434,16 @@ def test_a_pair_across_splits_fails_and_is_named(tmp_path: Path, form: str) -> N
     }
 
 
+def test_a_correlation_of_0_confirms_as_any_other_does() -> None:
+    pictures = [particle(1), particle(1, at=(1, 1)), 255 - particle(1)]
+    size = np.full(3, 60), np.full(3, 80)
+    images = leaks.Images(np.zeros(3, np.uint64), *size, lambda number: pictures[number])
+    rule = leaks.Rule("difference", 8, 0.0)
+    found = leaks.find_near(images, np.arange(3), rule, leaks.EXACT, lambda *_: False, "pairs")
+    assert [(pair.one, pair.other, pair.correlation > 0.9) for pair in found] == [(0, 1, True)]
+    assert leaks.join_pairs(images, np.arange(3), [], rule)
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 4096])
 def test_each_near_pair_is_found_once(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(leaks, "CHUNK", chunk)

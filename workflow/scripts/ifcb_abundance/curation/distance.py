@@ -22,7 +22,7 @@ from ifcb_abundance.curation.likeness import Likeness
 from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
 from ifcb_abundance.tables import table_files
 
-VERSION = 1  # of the measurement: raise it so that it is made again
+VERSION = 2  # of the measurement: raise it so that it is made again
 IMAGES = 40  # that are copied
 SMALLEST = 16  # pixels across and down; smaller ones cannot be copied in all ways
 BEYOND = 8  # distances above the config's that are measured too

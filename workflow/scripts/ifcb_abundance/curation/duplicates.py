@@ -30,7 +30,7 @@ log = logging.getLogger("ifcb.curation")
 FIRST, LARGEST = 1 << 12, 1 << 17  # patches that are looked at together: few at first, since most are then kept
 MOST_PAIRS = 1 << 24  # that are in memory at a time
 
-VERSION = 1  # of how duplicates are found: raise it so that they are looked for again
+VERSION = 2  # of how duplicates are found: raise it so that they are looked for again
 DIGITS = 6  # of a correlation; beyond them processors may differ
 
 Step = Callable[[int], None]

@@ -151,7 +151,9 @@ def find_near(
             one = int(first[start])
             others = np.array([other for other in known[start:end].tolist() if not is_needless(one, other)], np.int64)
             alike = ((other, np.nan) for other in others.tolist())
-            for other, correlation in likeness.like(one, others, confirm) if likeness and confirm else alike:
+            if likeness is not None and confirm is not None:
+                alike = likeness.like(one, others, confirm)
+            for other, correlation in alike:
                 bits = int(np.bitwise_count(images.hashes[one] ^ images.hashes[other]))
                 yield Pair(one, other, bits, correlation)
         progress.step(len(some))

@@ -22,6 +22,7 @@ SIDE = 24  # cells
 COARSE = 8
 LARGEST_RATIO = 1.25  # of widths, and of heights
 COARSE_LEAST = 0.6  # correlation of COARSE x COARSE cells; copies of any kind have more
+CLOSE = 0.85  # a least correlation from which on COARSE_LEAST holds; what correlates less may differ in any cell
 NEARLY = 0.06  # below the least correlation: from there on the second way is tried
 SHIFT = 1  # cells, to all sides of the place where the centres, or two corners, meet
 OVERLAP = 0.75  # of the smaller width and height that the other picture covers at least
@@ -176,7 +177,8 @@ class Likeness:
         coarse = self._coarse[query].astype(np.float32)
         others = self._coarse[kept].astype(np.float32)
         plain = ~others.any(axis=1) | ~coarse.any()  # without contrast there is nothing to tell by
-        kept = kept[plain | (others @ coarse >= COARSE_LEAST)]
+        if self._least >= CLOSE:
+            kept = kept[plain | (others @ coarse >= COARSE_LEAST)]
         if len(kept) < FEW:
             return kept
         best = np.concatenate([self._scaled(query, some) for some in np.split(kept, range(BLOCK, len(kept), BLOCK))])
