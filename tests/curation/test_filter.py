@@ -1,6 +1,7 @@
 """The filter of uninformative patches: labels, statistics that learn, and the ResNet34."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +224,52 @@ def test_with_labels_the_last_layer_is_trained_anew(tmp_path: Path, monkeypatch:
     scores = pd.read_csv(tmp_path / "scores.csv")["score"].to_numpy()
     assert ((scores > 0.5) == (brightness < 100)).all()  # the network alone would say the opposite
     assert filter.read_filter(tmp_path / "filter.json").judgement.auc == 1.0
+
+
+QUICK = """
+
+class _Quick:
+    batch, parallel = 16, True
+
+    def __call__(self, pixels):
+        means = pixels.mean(axis=(1, 2, 3), dtype=np.float32)
+        return np.repeat(means[:, None], resnet.FEATURES, axis=1), means
+
+
+def _open_network(*_):
+    return _Quick()
+"""
+
+
+@needs_shared
+def test_a_filter_that_learns_from_another_group_scores_all_groups_anew(tmp_path: Path) -> None:
+    bodies = files_of("labelled_patches.zip")
+    known = {row["image"]: row["label"] for row in rows_of("labelled_patches.csv")}
+    options = {
+        "labels": str(labels(tmp_path / "l.csv", known)),
+        "model": "resnet34",
+        "weights": str(tmp_path / "l.csv"),
+    }
+    config = {"dataset": "mine", "curation": {"folder": str(tmp_path / "images"), "filter": options}}
+
+    def add(groups: set[str]) -> None:
+        for name in (name for name in bodies if name.split("/")[0] in groups):
+            (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "images" / name).write_bytes(bodies[name])
+
+    run = Checkout(tmp_path / "run")
+    with (run.folder / "workflow/scripts/ifcb_abundance/curation/filter.py").open("a") as module:
+        module.write(QUICK)
+    add({"g0", "g1", "g2", "g3"})
+    target = "results/mine/curation/filter.csv"
+    run.run(config, target)
+    add({"g4"})
+    run.run(config, target)
+    table = pd.read_csv(run.results("mine") / "curation" / "filter.csv").set_index("patch")["score"]
+    again = Checkout(tmp_path / "again", run.folder)
+    shutil.rmtree(again.folder / "results")
+    again.run(config, target)
+    assert table.equals(pd.read_csv(again.results("mine") / "curation" / "filter.csv").set_index("patch")["score"])
 
 
 def test_a_gpu_that_is_not_there_is_named() -> None:

@@ -29,7 +29,7 @@ rule score_patches:
     input:
         patches=f"{CURATION}/patches/{{group}}.csv",
         images=f"{CURATION}/clean/{{group}}.zip",
-        filter=ancient(f"{CURATION}/filter.json"),  # the params say when it is another one
+        filter=filter_that_scores(f"{CURATION}/filter.json", CONFIG.curation.filter),
     output:
         f"{CURATION}/filter/{{group}}.csv",
     log:

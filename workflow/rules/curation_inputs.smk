@@ -106,6 +106,12 @@ def filter_options():
     return FilterOptions(options.labels, options.model, options.weights, options.device)
 
 
+def filter_that_scores(path, options):
+    """A filter as an input of what it scores. options: the config's. With labels it learns anew from each group that is added;
+    without, the params tell when it is another one, and its age says nothing."""
+    return path if options.labels else ancient(path)
+
+
 OF_FILTER = {
     "version": lambda wildcards: curation_version("filter"),
     "model": CONFIG.curation.filter.model,

@@ -29,7 +29,7 @@ rule score_volume_patches:
     input:
         patches=f"{VOLUMES}/patches/{{volume}}.csv",
         images=f"{VOLUMES}/patches/{{volume}}.zip",
-        filter=ancient(f"{VOLUMES}/filter.json"),  # the params say when it is another one
+        filter=filter_that_scores(f"{VOLUMES}/filter.json", CONFIG.volumes.filter),
     output:
         f"{VOLUMES}/filter/{{volume}}.csv",
     log:
