@@ -135,6 +135,15 @@ def test_order_and_cores_change_no_byte_and_a_new_group_is_cleaned_alone(
     assert made(other) == made(run)  # nothing of a group that is gone is left
 
 
+def test_a_folder_of_one_image_is_curated(checkout: Checkout, tmp_path: Path) -> None:
+    save(tmp_path / "one" / "1.png", particle(1))
+    printed = checkout.run(config(tmp_path / "one"), "curation")
+    assert "fewer than two kept images have 16 pixels across and down" in printed
+    assert table(checkout, "curated")["status"].tolist() == ["kept"]
+    assert table(checkout, "distance").empty
+    assert "fewer than two kept images" in (checkout.results("mine") / "figures" / "duplicate_distance.svg").read_text()
+
+
 def test_a_folder_without_an_image_fails(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "empty" / "sub").mkdir(parents=True)
     for what, folder in (("holds no image", "empty"), ("no such folder", "gone")):

@@ -6,6 +6,7 @@ sample, so the precision there is lower; compare distances by it, and rules.
 """
 
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
-from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.curation.duplicates import DuplicateRule, keep_order
 from ifcb_abundance.curation.hashes import HASHES
 from ifcb_abundance.curation.likeness import Likeness
 from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
 from ifcb_abundance.tables import table_files
+
+log = logging.getLogger("ifcb.curation")
 
 VERSION = 2  # of the measurement: raise it so that it is made again
 IMAGES = 40  # that are copied
@@ -72,14 +74,19 @@ def measure_distance(
     """Write the table `distance`.
 
     patches, duplicates: the tables of these names. clean: the folder of the cleaned images. kind: of the hash.
-    Where the rule confirms nothing, CONFIRMED is tried. Raises RawFileError if there are no two images to copy.
+    Where the rule confirms nothing, CONFIRMED is tried. If there are no two images to copy, the table is empty.
     """
     table = table_files.read("patches", patches, [*PLACE, "width", "height"])
     kept = table_files.read("duplicates", duplicates, ["patch", "kept"]).set_index("patch")["kept"]
     large = (table["width"] >= SMALLEST) & (table["height"] >= SMALLEST)
     table = table[large & (kept.loc[table["patch"]] == 1).to_numpy()].reset_index(drop=True)
     if len(table) < 2:
-        raise RawFileError(f"curation: fewer than two kept images have {SMALLEST} pixels across and down, to be copied")
+        log.warning(
+            f"curation: fewer than two kept images have {SMALLEST} pixels across and down, so what each distance finds "
+            "is not measured: distance.csv is empty"
+        )
+        table_files.write(table_files.empty("distance"), "distance", path)
+        return
     chosen = keep_order([f"distance/{name}" for name in table["patch"]], rule.seed)[:IMAGES]
     pictures: list[Pixels] = []
     with PatchImages(table, zip_paths(clean, table["group"])) as images:

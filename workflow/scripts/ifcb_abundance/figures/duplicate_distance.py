@@ -14,7 +14,10 @@ MEASURES = {"recall": "copies found (recall)", "precision": "found ones that are
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
     """Draw recall and precision over the distance: a panel each, a line for each rule, the distance in use dashed."""
+    head = f"What each distance finds, {options.dataset}"
     rows = table_files.read("distance", tables["distance"])
+    if rows.empty:
+        return parts.message(head, "fewer than two kept images are large enough to be copied")
     long = rows.melt(["distance", "rule", "n_pairs", "n_copies", "in_use"], list(MEASURES), "measure", "share")
     long = long.dropna(subset="share")
     long["rule"], long["measure"] = long["rule"].map(RULES), long["measure"].map(MEASURES)
@@ -47,7 +50,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         .facet(facet, data=parts.inline(long), columns=2)
         .properties(
             title=parts.title(
-                f"What each distance finds, {options.dataset}",
+                head,
                 "pairs among copies of some of the kept images; dashed: the distance in use",
             )
         )
