@@ -8,7 +8,7 @@ their fractions.
 import json
 import logging
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.common.workers import in_order
 from ifcb_abundance.curation.hashes import HASHES
-from ifcb_abundance.curation.likeness import Likeness, Pixels, correlate
+from ifcb_abundance.curation.likeness import Likeness, Pixels
 from ifcb_abundance.curation.neighbours import Hashes, TooManyError, find_pairs
 from ifcb_abundance.curation.splits import SPLITS
 from ifcb_abundance.curation.zips import from_png
@@ -110,15 +110,6 @@ class Components:
         self._above[self.of(one)] = self.of(other)
 
 
-class _AllLike(Likeness):
-    def like(self, query: int, others: Numbers, enough: float) -> Iterator[tuple[int, float]]:
-        """Yield those of `others` that an image is like, and their correlations, which are exact below `enough`."""
-        for other in self._possible(query, others).tolist():
-            correlation = correlate(self._picture(query), self._picture(other), enough)
-            if correlation >= self._least:
-                yield other, correlation
-
-
 def find_near(
     images: Images,
     queries: Numbers,
@@ -139,7 +130,7 @@ def find_near(
     likeness = None
     if confirm is not None:
         distance = min(64, distance + margin.bits)
-        likeness = _AllLike(images.load, images.height, images.width, confirm - margin.correlation)
+        likeness = Likeness(images.load, images.height, images.width, confirm - margin.correlation)
     asked = np.zeros(len(images), bool)
     for some, query, known in _candidates(images.hashes, queries, distance):
         asked[some] = True
@@ -150,7 +141,7 @@ def find_near(
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             one = int(first[start])
             others = np.array([other for other in known[start:end].tolist() if not is_needless(one, other)], np.int64)
-            alike = ((other, np.nan) for other in others.tolist())
+            alike: Iterable[tuple[int, float]] = ((other, np.nan) for other in others.tolist())
             if likeness is not None and confirm is not None:
                 alike = likeness.like(one, others, confirm)
             for other, correlation in alike:

@@ -11,7 +11,7 @@ once: by 8 x 8 cells without shifts, and then by the squares.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,20 +153,24 @@ class Likeness:
         self._squares = np.zeros((len(height), SIDE * SIDE), np.float16)
         self._is_known = np.zeros(len(height), np.bool_)
 
+    def like(self, query: int, others: NDArray[np.int64], enough: float | None = None) -> Iterator[tuple[int, float]]:
+        """Yield those of `others` that a patch is like, in their order, and the correlations.
+
+        enough: a correlation below which they are exact; None: the least one.
+        """
+        enough = self._least if enough is None else enough
+        for other in self._possible(query, others).tolist():
+            correlation = correlate(self._picture(query), self._picture(other), enough)
+            if correlation >= self._least:
+                yield other, correlation
+
     def all(self, query: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which of some patches a patch is like."""
-        possible = self._possible(query, others).tolist()
-        own = self._picture(query)
-        like = [other for other in possible if correlate(own, self._picture(other), self._least) >= self._least]
-        return np.isin(others, like)
+        return np.isin(others, [other for other, _ in self.like(query, others)])
 
     def first(self, query: int, kept: NDArray[np.int64]) -> tuple[int, float] | None:
         """The first of some kept patches that a patch is like, and their correlation; None if there is none."""
-        for other in self._possible(query, kept).tolist():
-            correlation = correlate(self._picture(query), self._picture(other), self._least)
-            if correlation >= self._least:
-                return other, correlation
-        return None
+        return next(self.like(query, kept), None)
 
     def _possible(self, query: int, kept: NDArray[np.int64]) -> NDArray[np.int64]:
         kept = kept[self._of_like_size(query, kept)]
