@@ -114,7 +114,7 @@ def test_labels_of_few_days_give_no_limits() -> None:
     table = correction.abundance_corrected(few, day, [], QUESTION, QUICK)
     assert table["count_corrected"].notna().all()
     assert table.filter(regex="_low|_high").isna().all(axis=None)
-    assert set(table["note"]) == {"no limits: label ROIs of 10 days or more"}
+    assert set(table["note"]) == {"no limits: label ROIs of 10 days or more, several of a class on a day"}
     given = correction.abundance_corrected(few, day, [], QUESTION, Bootstrap(50, rate_dispersion=0))
     assert given.filter(regex="_low|_high").notna().all(axis=None)
     table = correction.abundance_corrected(weighed_of(truth, winner, {"a": 4000, "b": 4000}), day, [], QUESTION, QUICK)
@@ -122,6 +122,24 @@ def test_labels_of_few_days_give_no_limits() -> None:
     assert (table["objects_per_ml_corrected_low"] <= table["objects_per_ml_corrected"]).all()
     assert (table["objects_per_ml_corrected"] <= table["objects_per_ml_corrected_high"]).all()
     assert set(table["note"]) == {""}
+
+
+def test_one_label_of_a_class_and_day_tells_no_scatter() -> None:
+    """However many days there are: hits and misses of single labels scatter alike, whether rates drift or not."""
+    days = [f"2024-04-{1 + i:02}" for i in range(12)]
+    winner = ["a"] * 9 + ["b"] * 15  # right for a on 9 days, for b on all
+    rois = pd.DataFrame({"truth": ["a"] * 12 + ["b"] * 12, "class": winner, "date": days * 2, "score": 0.99, "band": 3})
+    rois["roi"] = rois["bin"] = [f"r{i}" for i in range(len(rois))]
+    sizes = pd.DataFrame({"class": ["a", "b"], "band": 3, "n_rois": 4000})
+    day = day_of({"a": 100, "b": 120, "unclassified": 30})
+    table = correction.abundance_corrected(weigh(rois, sizes), day, [], QUESTION, QUICK)
+    assert table["count_corrected"].notna().all()
+    assert table.filter(regex="_low|_high").isna().all(axis=None)
+    assert set(table["note"]) == {"no limits: label ROIs of 10 days or more, several of a class on a day"}
+    # A second label of a class and day tells something, if little.
+    again = pd.concat([rois, rois.head(1).assign(roi="again", bin="again")], ignore_index=True)
+    table = correction.abundance_corrected(weigh(again, sizes), day, [], QUESTION, QUICK)
+    assert table.filter(regex="_low|_high").notna().all(axis=None)
 
 
 def test_classes_with_few_labels_are_not_corrected() -> None:

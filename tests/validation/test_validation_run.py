@@ -110,7 +110,7 @@ def test_days_without_enough_labels_say_what_to_label(demo: Checkout) -> None:
     table = demo.table("demo", "validation/abundance_corrected")
     told = table[table["count_corrected"].notna()]
     assert told["objects_per_ml_corrected_low"].isna().all()
-    assert set(told["note"]) == {"no limits: label ROIs of 10 days or more"}
+    assert set(told["note"]) == {"no limits: label ROIs of 10 days or more, several of a class on a day"}
 
 
 def test_the_subject_set_is_the_sample_and_tells_nothing(demo: Checkout) -> None:

@@ -135,10 +135,12 @@ def class_dispersion(labels: Labels, n: int = 0, rng: np.random.Generator | None
     """Scatter between days of the share of each true class that is predicted right, 0 to 1: shape (classes, n).
 
     n, rng: as of `dispersion`. The more labels a class has, the more its own value counts beside the mean of all
-    classes, each by its weight; that mean weighs as much as POOLED. None with labels of fewer than DAYS_NEEDED days.
+    classes, each by its weight; that mean weighs as much as POOLED. None if the labels cannot tell: they are of fewer
+    than DAYS_NEEDED days, or no class has labels of several days and more than one on any of them.
     """
     if len(np.unique(labels.day)) < DAYS_NEEDED:
         return None
+    told = False
     rho, weight = np.zeros((labels.n_true_classes, max(n, 1))), np.zeros((labels.n_true_classes, 1))
     for name, column in enumerate(labels.own):
         own = labels.truth == name
@@ -146,6 +148,9 @@ def class_dispersion(labels: Labels, n: int = 0, rng: np.random.Generator | None
             n_day = np.bincount(labels.day[own]).astype(float)
             hits = np.bincount(labels.day[own], (labels.predicted == column)[own]).astype(float)
             rho[name], weight[name] = dispersion(n_day, hits, n, rng)
+            told = told or bool(n_day.sum() > np.count_nonzero(n_day) > 1)
+    if not told:
+        return None
     mean = np.clip((rho * weight).sum(axis=0) / max(weight.sum(), 1e-9), 0, None)
     both: Floats = np.clip((rho * weight + mean * POOLED) / (weight + POOLED), 0, 0.99)
     return both
@@ -343,8 +348,8 @@ def abundance_corrected(
 
     weighed: as of `class_report.weigh`. abundance: columns date, those of group_by, class, count and ml_analyzed_total
     of abundance_long. OTHER has a row where people found it; its volume is that of `unclassified`, which is of all
-    bins. Classes with too few labels get no corrected count. Limits are NaN, and the note says why, where labels are of
-    fewer than DAYS_NEEDED days and the scatter of rates is not given.
+    bins. Classes with too few labels get no corrected count. Limits are NaN, and the note says what to label, where the
+    scatter of rates is neither given nor told by the labels (see `class_dispersion`).
     """
     keys = ["date", *group_by]
     columns = _columns(abundance, weighed.rois, question)
@@ -393,7 +398,7 @@ def correct_days(
     blocks = [
         correct_block(counts[at : at + BLOCK], rates, question.confidence, rng) for at in range(0, len(counts), BLOCK)
     ]
-    no_limits = f"no limits: label ROIs of {DAYS_NEEDED} days or more" if rho is None else ""
+    no_limits = f"no limits: label ROIs of {DAYS_NEEDED} days or more, several of a class on a day"
     found, low, high, noise = (
         np.concatenate([getattr(days, part) for days in blocks]) for part in ("found", "low", "high", "noise")
     )
@@ -410,7 +415,7 @@ def correct_days(
         table = pd.DataFrame({"day": np.arange(len(counts)), "class": name})
         table["count_corrected"], table["count_corrected_low"], table["count_corrected_high"] = limits
         table["n_true"] = int(n_true[at]) if at >= 0 else 0
-        table["note"] = no_limits if told else _too_few(question.min_labels)
+        table["note"] = (no_limits if rho is None else "") if told else _too_few(question.min_labels)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
