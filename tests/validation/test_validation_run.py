@@ -389,23 +389,37 @@ def test_zooniverse_and_other_labels_together(own: tuple[Checkout, dict[str, Any
     assert run.table("own", "validation/thresholds").empty
 
 
-BAD = {
-    "labels": ({"labels": ["no-such.csv"]}, "validation.labels: there is no file no-such.csv"),
-    "column": ({"labels": ["bad.csv"]}, "bad.csv is no table of labels that is known: its columns are roi, name"),
-    "none": ({"labels": []}, "validation.labels: [] and no validation.zooniverse: there are no labels to compare with"),
-    "map": ({"labels": ["good.csv"], "label_map": "bad.csv"}, "validation.label_map: bad.csv cannot be read as a CSV"),
+BAD_MAP = "validation.label_map: bad.csv cannot be read as a CSV"
+NO_LABELS = "validation.labels: [] and no validation.zooniverse: there are no labels to compare with"
+ONE_TABLE = "results/own/validation/class_report.csv"
+BAD: dict[str, tuple[dict[str, Any], list[str], str]] = {
+    "by name": ({"labels": ["no-such.csv"]}, ["validation"], "validation.labels: there is no file no-such.csv"),
+    "each run": ({"labels": ["bad.csv"], "make": True}, [], "bad.csv is no table of labels that is known: its columns"),
+    "one table": ({"labels": []}, [ONE_TABLE], NO_LABELS),
+    "round 2": ({"labels": [], "round": 2}, ["sample_rois"], NO_LABELS),
+    "the map": ({"labels": ["good.csv"], "label_map": "bad.csv"}, [ONE_TABLE], BAD_MAP),
 }
 
 
-@pytest.mark.parametrize("bad", BAD)
-def test_bad_labels_end_a_run_before_it_begins(own: tuple[Checkout, dict[str, Any]], bad: str) -> None:
+@pytest.mark.parametrize("way", BAD)
+def test_bad_labels_end_a_run_before_it_begins(own: tuple[Checkout, dict[str, Any]], way: str) -> None:
     run, config = own
+    validation, targets, told = BAD[way]
+    assert_told(run, {**config, "validation": validation}, targets, told)
+
+
+def test_a_bad_label_map_ends_a_run_of_the_demo_too(demo: Checkout) -> None:
+    assert_told(demo, {"validation": {"label_map": "bad.csv"}}, ["validation"], BAD_MAP)
+
+
+def assert_told(run: Checkout, config: dict[str, Any], targets: list[str], told: str) -> None:
+    """A run ends with a sentence before it does anything."""
     (run.folder / "bad.csv").write_text("roi,name\nx,y\n")
     (run.folder / "good.csv").write_text(f"roi,label\n{BINS[0]}_00002,Ditylum\n")
-    validation, told = BAD[bad]
-    before = run.files("own")
-    printed = run.run({**config, "validation": validation}, "validation", fails=True)
+    dataset = config.get("dataset", "demo")
+    before = run.files(dataset)
+    printed = run.run(config, *targets, fails=True)
     assert told in printed
     assert "Traceback" not in printed
     assert "Job stats" not in printed
-    assert run.files("own") == before
+    assert run.files(dataset) == before

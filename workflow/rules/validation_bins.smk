@@ -60,12 +60,9 @@ def exports_of_zooniverse():
 
 
 def label_files(wildcards):
-    """The files with labels. What is wrong with them is told by `labels_given`."""
-    return [*room("labels").found_files(LABELS), *filter(None, ZOONIVERSE)]
-
-
-def labels_given(wildcards=None):
-    """Nothing. Ends a run that needs labels before it begins, if it cannot have any."""
-    if LABELS != DEMO_LABELS:
-        room("labels").check_given(LABELS, ZOONIVERSE, VALIDATION.label_map)
-    return []
+    """The files with labels. Ends a run that needs labels before it begins, if it cannot have any."""
+    labels = room("labels")
+    if LABELS != DEMO_LABELS:  # those are made
+        labels.check_given(LABELS, ZOONIVERSE)
+    labels.check_label_map(VALIDATION.label_map)
+    return [*labels.found_files(LABELS), *filter(None, ZOONIVERSE)]

@@ -75,11 +75,11 @@ def found_files(patterns: Sequence[str]) -> list[str]:
     return sorted(files)
 
 
-def check_given(patterns: Sequence[str], exports: Sequence[str | None], label_map: str | None) -> None:
+def check_given(patterns: Sequence[str], exports: Sequence[str | None]) -> None:
     """Check that there are labels, in files that look like it; quick, for it is called before a run does anything.
 
-    exports: those of Zooniverse, if any: workflows and classifications. Raises ConfigError if nothing is given, a file
-    is not there or the label map is none, and TableError for a file of no known form.
+    exports: those of Zooniverse, if any: workflows and classifications. Raises ConfigError if nothing is given or a
+    file is not there, and TableError for a file of no known form.
     """
     if not patterns and not any(exports):
         raise ConfigError(
@@ -91,6 +91,10 @@ def check_given(patterns: Sequence[str], exports: Sequence[str | None], label_ma
     for path in filter(None, exports):
         if not Path(path).is_file():
             raise ConfigError(f"validation.zooniverse: there is no file {path}")
+
+
+def check_label_map(label_map: str | None) -> None:
+    """Raise ConfigError if there is to be a label map and the file is none."""
     if label_map:
         try:
             read_label_map(label_map)
