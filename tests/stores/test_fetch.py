@@ -232,6 +232,7 @@ def test_killed_anywhere_the_next_run_asks_for_no_whole_file_again(
         monkeypatch.setattr(fetch.Part, name, dies(False, getattr(fetch.Part, name)))
     for name in ("_note", "_is_there"):
         monkeypatch.setattr(fetch.Fetch, name, dies(True, getattr(fetch.Fetch, name)))
+    monkeypatch.setattr(Path, "replace", dies(True, Path.replace))
     monkeypatch.setattr(fetch, "_write_tables", dies(True, fetch._write_tables))
     for step in range(1, 100):
         folder, objects, left = tmp_path / str(step), Memory(), step
@@ -269,6 +270,20 @@ def test_a_file_that_somebody_changed_is_fetched_again(tmp_path: Path) -> None:
     bring(tmp_path, objects)
     assert objects.given == {"c": 1}
     assert tree(tmp_path) == FILES
+
+
+def test_another_version_of_the_same_size_is_fetched_whatever_its_etag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Etags of parts and of folders are no MD5."""
+    bring(tmp_path, Memory(), lambda body: f"{len(body):x}-1")
+    monkeypatch.setitem(FILES, "c", b"THREE")
+    objects = Memory()
+    bring(tmp_path, objects, lambda body: f"{len(body):x}-2")
+    assert tree(tmp_path) == FILES
+    assert objects.given["c"] == 1
+    fetched = pd.read_csv(tmp_path / "fetched.csv").set_index("key")
+    assert dict(fetched.loc["c", ["etag", "sha256"]]) == {"etag": "5-2", "sha256": hashlib.sha256(b"THREE").hexdigest()}
 
 
 def test_the_tree_is_looked_at_for_files_that_are_gone(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Fetches the files of a plan into a tree, and goes on where an earlier run stopped.
 
-A file is written beside the tree and moved into it when it is whole and checked. What is whole is noted in a journal,
-so that the next run asks for it no more and need not read it. None of this is an output of the engine, which would
+A file is written beside the tree. When it is whole and checked, it is noted in a journal and moved into the tree, so
+that the next run asks for it no more and need not read it. None of this is an output of the engine, which would
 delete it after a failure.
 """
 
@@ -173,17 +173,20 @@ class Fetch:
             there = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        known = self._whole.get(found.key)
-        if known and known.etag != found.etag:
-            known = None
         if there.st_size != found.size:
             return False
-        if known and known.changed == there.st_mtime_ns:
+        known = self._whole.get(found.key)
+        is_noted = known is not None and known.etag == found.etag
+        if known and is_noted and known.changed == there.st_mtime_ns:
             return True
+        has_md5 = MD5.fullmatch(found.etag) is not None
+        if known and not is_noted and not has_md5:
+            return False  # it is another version, of the same size: what is moved here is noted before
         digests = _digests(path)
-        # Without a note a run moved it here, and was killed before it came to note it.
-        unnoted = not MD5.fullmatch(found.etag) or found.etag == digests[0]
-        right = known.sha256 == digests[1] if known else unnoted
+        if known and is_noted:
+            right = known.sha256 == digests[1]
+        else:
+            right = found.etag == digests[0] or not has_md5
         if right:
             self._note(found, digests[1], "md5" if found.etag == digests[0] else "size", 0.0, there.st_mtime_ns)
         return right
@@ -210,8 +213,8 @@ class Fetch:
             part.close()
         path = self.places.tree / found.key
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._note(found, part.sha256, checked, time.monotonic() - started, unfinished.stat().st_mtime_ns)
         unfinished.replace(path)
-        self._note(found, part.sha256, checked, time.monotonic() - started, path.stat().st_mtime_ns)
 
     def _copy(self, found: StoredObject, part: Part) -> str:
         """Complete a part; return by what it was checked, or an empty text if its MD5 is wrong."""
