@@ -1,12 +1,14 @@
 """Files of a plan are brought into the tree whole, whatever the server and the machine do."""
 
 import hashlib
+import shutil
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -20,7 +22,7 @@ from ifcb_abundance.sources.objects import StoredObject, open_objects
 from ifcb_abundance.sources.retry import RequestOptions
 from ifcb_abundance.stores import fetch
 from ifcb_abundance.stores.object_tables import write_objects
-from ifcb_abundance.stores.plan import refuse_without_room
+from ifcb_abundance.stores.plan import Choice, plan_fetch, refuse_without_room
 from tests.s3_server import Request, S3Server, error
 
 TIME = datetime(2024, 1, 2, tzinfo=UTC)
@@ -344,3 +346,29 @@ def test_a_disk_without_room_is_told_before(tmp_path: Path) -> None:
     refuse_without_room("x", 1000, tmp_path / "not" / "there")
     with pytest.raises(StateError, match=r"stores\.x: .* are to be fetched, but the disk of .* has .* of room"):
         refuse_without_room("x", 10**18, tmp_path)
+
+
+def test_what_is_unfinished_takes_no_further_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cut(Memory):
+        def copy(self, found: StoredObject, sink: Any) -> bool:
+            if found.key != "a/2":
+                return super().copy(found, sink)
+            sink.take(LARGE[:900_000])
+            raise RequestError("cut off")
+
+    with pytest.raises(RequestError, match="cut off"):
+        bring(tmp_path, Cut())
+    room = len(LARGE) - 900_000
+    inventory = plan(tmp_path, {key: md5(body) for key, body in FILES.items()}).rename(tmp_path / "inventory.parquet")
+    choice = Choice("x", ["**"], [], 10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room - 1))
+    for refused in (
+        lambda: plan_fetch(inventory, choice, tmp_path / "plan.parquet"),
+        lambda: bring(tmp_path, Memory()),
+    ):
+        with pytest.raises(StateError, match=f"{room:,} bytes.* are to be fetched.*Nothing more was fetched"):
+            refused()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
+    plan_fetch(inventory, choice, tmp_path / "plan.parquet")
+    bring(tmp_path, Memory())
+    assert tree(tmp_path) == FILES

@@ -136,9 +136,9 @@ def test_tables_have_the_same_bytes_however_pages_are_cut(tmp_path: Path) -> Non
     assert written[0] == written[1] == written[2]
     assert len(pd.read_parquet(tmp_path / "7inventory.parquet")) == 100
     with pytest.raises(BudgetError, match=r"100 files with 1,000 bytes \(1 kB\), but the budget is 999 bytes"):
-        plan_fetch(tmp_path / "7inventory.parquet", Choice("x", ["**"], [], 999), tmp_path, tmp_path / "plan.parquet")
+        plan_fetch(tmp_path / "7inventory.parquet", Choice("x", ["**"], [], 999), tmp_path / "plan.parquet")
     assert not (tmp_path / "plan.parquet").exists()
-    plan_fetch(tmp_path / "7inventory.parquet", Choice("x", ["00?/1"], [], 999), tmp_path, tmp_path / "plan.parquet")
+    plan_fetch(tmp_path / "7inventory.parquet", Choice("x", ["00?/1"], [], 999), tmp_path / "plan.parquet")
     assert len(pd.read_parquet(tmp_path / "plan.parquet")) == 10
 
 

@@ -45,7 +45,7 @@ rule plan_fetch:
         from ifcb_abundance.stores import plan
 
         choice = plan.Choice(wildcards.store, **params.choice)
-        logged(log[0], plan.plan_fetch, input[0], choice, f"{Path(output[0]).parent}/files", output[0])
+        logged(log[0], plan.plan_fetch, input[0], choice, output[0])
 
 
 # The tree, files/, is no output: the engine would delete it after a failure.

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,8 @@ from ifcb_abundance.common.progress import Transfer
 from ifcb_abundance.common.words import counted, sized
 from ifcb_abundance.sources.objects import Objects, StoredObject
 from ifcb_abundance.stores.object_tables import is_one_file, read_objects
-from ifcb_abundance.stores.plan import is_in_size, missing_bytes, refuse_without_room
+from ifcb_abundance.stores.plan import refuse_without_room
+from ifcb_abundance.stores.tree import Places, size_of
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.fetch")
@@ -48,28 +48,6 @@ class Whole(NamedTuple):
     checked: str
     seconds: float
     changed: int
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a store's files lie, all below one folder."""
-
-    folder: Path
-
-    @property
-    def tree(self) -> Path:
-        """The whole files, by their keys."""
-        return self.folder / "files"
-
-    @property
-    def unfinished(self) -> Path:
-        """Files that are not whole yet."""
-        return self.folder / "unfinished"
-
-    @property
-    def journal(self) -> Path:
-        """What is whole: a line of JSON for each file."""
-        return self.folder / "journal.jsonl"
 
 
 class Part:
@@ -193,11 +171,9 @@ class Fetch:
 
     def _fetch(self, found: StoredObject) -> None:
         started = time.monotonic()
-        name = hashlib.sha256(f"{found.key}\n{found.etag}\n{found.size}".encode()).hexdigest()[:40]
-        unfinished = self.places.unfinished / name
-        with suppress(FileNotFoundError):
-            if unfinished.stat().st_size > found.size:
-                unfinished.unlink()
+        unfinished = self.places.part(found)
+        if (size_of(unfinished) or 0) > found.size:
+            unfinished.unlink()
         part = Part(unfinished, lambda size: self.progress.add(0, size))
         try:
             self.progress.add(0, part.size, before=True)
@@ -252,8 +228,8 @@ def fetch_store(
     files = size = missing = 0
     for found in judged.good():
         files, size = files + 1, size + found.size
-        missing += missing_bytes([found], places.tree)
-    refuse_without_room(name, missing, places.tree)
+        missing += places.missing_bytes([found])
+    refuse_without_room(name, missing, places.folder)
     fetch = Fetch(objects, places, Transfer(name, files, size), requests)
     log.info(f"{name}: {counted(files, 'file')}, {sized(size)}; {sized(missing)} of it to fetch")
     try:
@@ -268,7 +244,7 @@ def fetch_store(
 def is_whole(plan: str | Path, folder: str | Path) -> bool:
     """Whether all files of a plan are in the tree, in their size."""
     tree = Places(Path(folder)).tree
-    return all(is_in_size(found, tree) for found in Judged(plan).good())
+    return all(size_of(tree / found.key) == found.size for found in Judged(plan).good())
 
 
 class Judged:

@@ -3,7 +3,7 @@
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ifcb_abundance.common.words import counted, sized, sized_exactly
 from ifcb_abundance.sources.objects import StoredObject
 from ifcb_abundance.stores.inventory import Census, largest
 from ifcb_abundance.stores.object_tables import is_one_file, read_objects, write_objects
+from ifcb_abundance.stores.tree import Places
 
 log = logging.getLogger("ifcb.plan")
 
@@ -38,13 +39,14 @@ class Choice:
         return lambda key: bool(include.fullmatch(key)) and not exclude.fullmatch(key)
 
 
-def plan_fetch(inventory: str | Path, choice: Choice, tree: str | Path, plan: str | Path) -> None:
+def plan_fetch(inventory: str | Path, choice: Choice, plan: str | Path) -> None:
     """Write plan.parquet, the files of an inventory that are wanted, and say how many bytes they have.
 
-    tree: where they will lie; what is there already takes no further room. Raises BudgetError if they are more than
-    the budget, or none; StateError if the disk has less room. There is no plan then.
+    They will lie beside the plan; what is there already takes no further room. Raises BudgetError if they are more
+    than the budget, or none; StateError if the disk has less room. There is no plan then.
     """
     wanted = choice.matcher()
+    places = Places(Path(plan).parent)
     census = Census()
     missing = listed = 0
 
@@ -54,11 +56,11 @@ def plan_fetch(inventory: str | Path, choice: Choice, tree: str | Path, plan: st
             listed += len(block)
             block = [found for found in block if wanted(found.key)]
             census.count(block)
-            missing += missing_bytes(block, tree)
+            missing += places.missing_bytes(block)
             yield block
         files, size = census.folders()[""]
         _refuse(choice, files, listed, size, census)
-        refuse_without_room(choice.name, missing, tree)
+        refuse_without_room(choice.name, missing, places.folder)
 
     write_objects(chosen(), plan, lambda: is_one_file(inventory))
     files, size = census.folders()[""]
@@ -69,27 +71,14 @@ def plan_fetch(inventory: str | Path, choice: Choice, tree: str | Path, plan: st
     )
 
 
-def missing_bytes(block: Iterable[StoredObject], tree: str | Path) -> int:
-    """The bytes of those files that are not in the tree, in their size."""
-    return sum(found.size for found in block if not is_in_size(found, tree))
-
-
-def is_in_size(found: StoredObject, tree: str | Path) -> bool:
-    """Whether there is a file of this size in the tree."""
-    try:
-        return Path(f"{tree}/{found.key}").stat().st_size == found.size
-    except (OSError, ValueError):
-        return False
-
-
-def refuse_without_room(name: str, missing: int, tree: str | Path) -> None:
-    """Raise StateError if the disk has less room than that many bytes."""
-    folder = next(each for each in (Path(tree), *Path(tree).absolute().parents) if each.exists())
+def refuse_without_room(name: str, missing: int, folder: Path) -> None:
+    """Raise StateError if the disk of a folder, which need not be there, has less room than that many bytes."""
+    folder = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     free = shutil.disk_usage(folder).free
     if missing > free:
         raise StateError(
             f"stores.{name}: {sized_exactly(missing)} are to be fetched, but the disk of {folder} has "
-            f"{sized(free)} of room. Make room, or narrow include and exclude. Nothing was fetched"
+            f"{sized(free)} of room. Make room, or narrow include and exclude. Nothing more was fetched"
         )
 
 
