@@ -1,6 +1,7 @@
 """Files of a plan are brought into the tree whole, whatever the server and the machine do."""
 
 import hashlib
+import os
 import shutil
 import threading
 import time
@@ -288,14 +289,17 @@ def test_another_version_of_the_same_size_is_fetched_whatever_its_etag(
     assert dict(fetched.loc["c", ["etag", "sha256"]]) == {"etag": "5-2", "sha256": hashlib.sha256(b"THREE").hexdigest()}
 
 
-def test_the_tree_is_looked_at_for_files_that_are_gone(tmp_path: Path) -> None:
+def test_the_tree_is_looked_at_for_files_that_are_gone_or_changed(tmp_path: Path) -> None:
     bring(tmp_path, Memory())
     for key in FILES:  # one of them is empty
         path, body = tmp_path / "files" / key, FILES[key]
         assert fetch.is_whole(tmp_path / "plan.parquet", tmp_path)
+        as_noted = path.stat().st_mtime_ns
         path.unlink()
         assert not fetch.is_whole(tmp_path / "plan.parquet", tmp_path)
         path.write_bytes(body)
+        assert not fetch.is_whole(tmp_path / "plan.parquet", tmp_path)
+        os.utime(path, ns=(as_noted, as_noted))
 
 
 def test_no_more_requests_go_at_a_time_than_are_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

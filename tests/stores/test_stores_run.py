@@ -112,11 +112,16 @@ def test_what_is_there_is_not_asked_for_again(server: S3Server, work: Checkout, 
     asked = [f"data/cells.zarr/raw/{n:04}/0.0" for n in range(10, 20)]
     assert sorted(server.keys) == [*asked, "data/cells.zarr/skeletons/one.nml"]
     assert server.lists == []
-    assert "Nothing to be done" in work.run(wide, "fetch")
     (fetched / "files" / "skeletons" / "one.nml").unlink()
     server.clear()
     work.run(wide, "fetch")  # only a file of the tree is gone
     assert server.keys == ["data/cells.zarr/skeletons/one.nml"]
+    (fetched / "files" / "skeletons" / "one.nml").write_bytes(b"<others/>")  # of the same size
+    server.clear()
+    work.run(wide, "fetch")
+    assert server.keys == ["data/cells.zarr/skeletons/one.nml"]
+    assert (fetched / "files" / "skeletons" / "one.nml").read_bytes() == b"<things/>"
+    assert "Nothing to be done" in work.run(wide, "fetch")
 
 
 def test_refusals_name_what_there_is(server: S3Server, work: Checkout) -> None:

@@ -161,10 +161,7 @@ class Fetch:
         if known and not is_noted and not has_md5:
             return False  # it is another version, of the same size: what is moved here is noted before
         digests = _digests(path)
-        if known and is_noted:
-            right = known.sha256 == digests[1]
-        else:
-            right = found.etag == digests[0] or not has_md5
+        right = known.sha256 == digests[1] if known and is_noted else found.etag == digests[0] or not has_md5
         if right:
             self._note(found, digests[1], "md5" if found.etag == digests[0] else "size", 0.0, there.st_mtime_ns)
         return right
@@ -242,9 +239,20 @@ def fetch_store(
 
 
 def is_whole(plan: str | Path, folder: str | Path) -> bool:
-    """Whether all files of a plan are in the tree, in their size."""
-    tree = Places(Path(folder)).tree
-    return all(size_of(tree / found.key) == found.size for found in Judged(plan).good())
+    """Whether all files of a plan are in the tree, as they were when they were noted. Reads none of them."""
+    places = Places(Path(folder))
+    noted = _read_journal(places.journal)
+
+    def is_there(found: StoredObject) -> bool:
+        known = noted.get(found.key)
+        try:
+            there = (places.tree / found.key).stat()
+        except OSError:
+            return False
+        as_noted = (found.size, found.etag, there.st_mtime_ns)
+        return known is not None and there.st_size == found.size and as_noted == (known.size, known.etag, known.changed)
+
+    return all(is_there(found) for found in Judged(plan).good())
 
 
 class Judged:
