@@ -83,7 +83,7 @@ def test_counts_are_those_of_the_definitions(
     wanted = graphs.Wanted("n.bson", "e.bson", None, None, 1, 1, None, False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graphs, "batches_of", lambda path, names: graph_tables.batches_of(path, names, rows))
-        found = graphs._Graph.of(wanted, folder / "n")
+        found = graphs._Graph.of(wanted, folder / "n", folder / "e")
         found.connect(folder / "e")
     said = found.described()
     want = counted_plainly(ids, edges)
@@ -286,6 +286,25 @@ def test_a_skeleton_with_a_cycle_is_refused_and_a_graph_is_not(tmp_path: Path) -
         skeleton(tmp_path, text, "s.json")
     read = graph_of(tmp_path, nodes, [{"u": u, "v": v} for u, v in ends])
     assert (read.graph["components"], read.graph["repeated"], read.graph["self_loops"]) == (2, 1, 1)
+
+
+def test_ids_are_exact_whatever_type_their_file_gives_them(tmp_path: Path) -> None:
+    """Above 2^53 floats are not exact, and of ids above 2^63 some may be unsigned while others are not."""
+    exact, large = 2**53, 2**63 + 5
+    nodes = [{"id": each, "z": 1, "y": 1, "x": 1} for each in (exact, exact + 1, large, large + 1)]
+
+    def read(*ends: tuple[int, int]) -> Read:
+        links = [{"source": u, "target": v} for u, v in ends]
+        return skeleton(tmp_path, json.dumps({"nodes": nodes, "links": links}), "s.json")
+
+    smaller = read((exact, exact + 1), (exact + 3, exact))
+    assert (smaller.graph["components"], smaller.graph["largest_id"]) == (3, large + 1)
+    assert smaller.dangling[["u", "v", "missing"]].to_numpy().tolist() == [[exact + 3, exact, "u"]]
+    mixed = read((exact + 1, large), (exact + 4, large + 7), (exact + 5, large + 7), (exact, exact + 1))
+    counts = {"n_nodes": 4, "components": 2, "dangling": 2, "repeated": 0}
+    assert {key: mixed.graph[key] for key in counts} == counts
+    with pytest.raises(GraphError, match=r"and u has -1, below 0: no type holds both"):
+        read((-1, exact))
 
 
 def test_what_is_no_graph(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def read_graph(name: str, wanted: Mapping[str, Any], files: Mapping[str, str]) -
         )
         with _without_searches_for_garbage():
             broken = _copy(name, asked, nodes, edges)
-        found = _Graph.of(asked, nodes)
+        found = _Graph.of(asked, nodes, edges)
         found.connect(edges)
         if asked.skeleton is not None:
             found.refuse_cycles(asked.path, edges)
@@ -180,9 +180,13 @@ class _Graph:
     dangling: list[pd.DataFrame] = field(default_factory=list)
 
     @classmethod
-    def of(cls, asked: Wanted, nodes: Path) -> "_Graph":
-        """The nodes of a table. Raises GraphError if there is none, or if an id is there twice."""
-        parts = [batch["id"].to_numpy() for batch in batches_of(nodes, ["id"])]
+    def of(cls, asked: Wanted, nodes: Path, edges: Path) -> "_Graph":
+        """The nodes of a table, with ids of a type that those of edges have too.
+
+        Raises GraphError if there is no node, if an id is there twice, or if no type holds all ids.
+        """
+        kind = _type_of_ids(asked, nodes, edges)
+        parts = [batch["id"].to_numpy().astype(kind, copy=False) for batch in batches_of(nodes, ["id"])]
         if not parts:
             raise GraphError(f"{asked.path}: there is no node: check the path in graphs")
         ids = np.concatenate(parts)
@@ -201,7 +205,7 @@ class _Graph:
         known, filled = np.empty(pq.read_metadata(edges).num_rows, np.int64), 0
         unknown: list[Ints] = []
         for batch in batches_of(edges, ["u", "v"]):
-            ends = [batch[column].to_numpy() for column in ("u", "v")]
+            ends = [batch[column].to_numpy().astype(self.ids.dtype, copy=False) for column in ("u", "v")]
             self.self_loops += int((ends[0] == ends[1]).sum())
             u, v = (self._index(each) for each in ends)
             whole = (u >= 0) & (v >= 0)
@@ -306,6 +310,21 @@ class _Graph:
                         "Remove an edge of the cycle"
                     )
                 parent[root(u)] = root(v)
+
+
+def _type_of_ids(asked: Wanted, nodes: Path, edges: Path) -> type[np.int64 | np.uint64]:
+    """The one type that ids are compared in: of two types NumPy would make floats, which are not exact."""
+    columns = [(nodes, "id"), (edges, "u"), (edges, "v")]
+    if all(pq.read_schema(table).field(name).type != pa.uint64() for table, name in columns):
+        return np.int64
+    for table, name in columns:
+        span = _span(table, name)
+        if span and span[0] < 0:
+            raise GraphError(
+                f"{asked.path}: there are ids of 2^63 and above, and {name} has {span[0]}, below 0: no type holds "
+                "both. Give each node an id of 0 to 2^64-1"
+            )
+    return np.uint64
 
 
 def _bounds(nodes: Path) -> dict[str, Any]:
