@@ -5,6 +5,9 @@
 #   snakemake --cores 8 graphs
 
 
+include: "arrays_inputs.smk"
+
+
 rule describe_array:
     """Ask what an array is, and which box of it is shown."""
     input:

@@ -4,6 +4,9 @@
 #   snakemake --cores 8 curation
 
 
+include: "curation_inputs.smk"
+
+
 rule clean_images:
     """Clean the images of a group: 8-bit grey, in a zip."""
     input:
@@ -129,3 +132,7 @@ rule find_stuck:
         from ifcb_abundance.curation import stuck
 
         logged(log[0], stuck.find_stuck, input.images, CLEAN, stuck_rule(), output[0])
+
+
+include: "curation_filter.smk"
+include: "curated.smk"

@@ -2,6 +2,9 @@
 # `snakemake --cores 8 inventory`, `plan`, `fetch`. Imports stand in the rules: runs without stores do without them.
 
 
+include: "stores_inputs.smk"
+
+
 rule list_store:
     """List the files of a store."""
     input:

@@ -3,6 +3,9 @@
 #   snakemake --cores 8 training_set
 
 
+include: "training_set_inputs.smk"
+
+
 rule classify_images:
     """Name the class that each ROI of a bin won."""
     input:

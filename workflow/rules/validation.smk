@@ -6,6 +6,12 @@
 #   snakemake --cores 8 validation
 
 
+include: "validation_inputs.smk"
+include: "validation_bins.smk"
+include: "sample.smk"
+include: "labels.smk"
+
+
 rule validation_plan:
     """Say how many labels give which limits, before anybody labels."""
     input:

@@ -4,6 +4,10 @@
 #   snakemake --cores 8 volumes
 
 
+include: "volume_inputs.smk"
+include: "crops.smk"
+
+
 rule convert_volume:
     """Turn a volume into one of bytes."""
     input:
@@ -130,3 +134,8 @@ rule merge_volume_duplicates:
         from ifcb_abundance.tables.concatenate import join_parts
 
         logged(log[0], join_parts, "duplicates", input, output[0])
+
+
+include: "volume_filter.smk"
+include: "flipbooks.smk"
+include: "volume_pictures.smk"

@@ -61,7 +61,8 @@ def cut_slices(
     axes = [int(axis) for axis in volume["axes"].split()] if shape else []
     places = [(axis, index) for axis in axes for index in range(0, shape[axis], spacing)]
     progress = Progress(f"slices of volume {volume['volume']}", lambda: (len(places), len(places)))
-    progress.begin()
+    if places:
+        progress.begin()
     work = partial(cut_piece, str(path), volume["volume"], patch_px, kind)
     with write_zip(outputs[0]) as out:
         for piece in in_order(work, _pieces(places, shape), processes):
