@@ -68,6 +68,10 @@ def test_the_config_says_voxel_and_offset_where_the_store_does_not(tmp_path: Pat
     assert array.metadata.unit_from["voxel_nm"] == "voxel_nm of the config"
     said = opened(write_zarr(tmp_path / "b", VALUES, resolution=[1, 2, 3]), voxel_nm=[9, 9, 9])
     assert voxel(said) == [1, 2, 3]
+    shifted = opened(write_zarr(tmp_path / "c", VALUES, offset=[400, 80, 20]), voxel_nm=[40, 8, 4])
+    assert floats(shifted.grid.offset) == [400, 80, 20]  # in nm, whoever says the size of a voxel
+    shifted = opened(write_n5(tmp_path / "d", VALUES, offset=[20, 80, 400]), voxel_nm=[40, 8, 4])
+    assert floats(shifted.grid.offset) == [400, 80, 20]
 
 
 @pytest.mark.parametrize(

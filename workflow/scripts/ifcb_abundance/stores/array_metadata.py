@@ -17,6 +17,7 @@ from ifcb_abundance.stores.boxes import Exact, exact, times
 from ifcb_abundance.stores.places import METADATA, ArrayError, ClosedError, Place
 
 SPACE = frozenset("zyx")
+TRANSLATION = "translation of OME"  # where an offset was found, which is in voxels if the scale has no unit of length
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _complete(found: Metadata, told: Told) -> Metadata:
                 f"{found.place.address}: the store does not say the size of a voxel in nm: set voxel_nm: [z, y, x]"
             )
         voxel, origin["voxel_nm"] = exact(told.voxel_nm), "voxel_nm of the config"
-        if offset is not None and "offset_nm" in origin:  # in units of unknown length: so many voxels
+        if offset is not None and origin.get("offset_nm") == TRANSLATION:  # in units of unknown length: so many voxels
             offset = times(offset, voxel)
     if offset is None:
         given = told.offset_nm is not None
@@ -222,7 +223,7 @@ def _with_ome(found: Metadata, group: Place, ome: Mapping[str, Any], number: int
     if any(value <= 0 for value in size):
         raise ArrayError(f"{group.address}: a scale of its OME metadata is not above 0: set url to the array itself")
     said = {kind for kind, _ in steps}
-    where = {"axes": "axes of OME"} | ({"offset_nm": "translation of OME"} if "translation" in said else {})
+    where = {"axes": "axes of OME"} | ({"offset_nm": TRANSLATION} if "translation" in said else {})
     known = [unit for unit in units if unit is not None]
     if len(known) < len(units) or "scale" not in said:  # see `_complete` for the offset
         voxel, offset = None, _ratio(start, size)
