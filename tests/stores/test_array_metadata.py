@@ -13,6 +13,7 @@ from ifcb_abundance.stores.boxes import IndexBox, floats
 from ifcb_abundance.stores.places import ArrayError, Place
 from tests.stores.array_files import write_n5, write_zarr
 
+PIXEL = {"pixelResolution": {"unit": "um", "dimensions": [0.004, 0.008, 0.04]}}
 VALUES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
 
@@ -140,11 +141,10 @@ def test_precomputed_with_channels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["array", "group"])
 def test_pyramids_of_n5_viewer(tmp_path: Path, where: str) -> None:
     """The resolution is that of the finest scale, and factors stand beside the array or in the group."""
-    pixel = {"pixelResolution": {"unit": "um", "dimensions": [0.004, 0.008, 0.04]}}
     factors = {"downsamplingFactors": [2, 2, 1]}
-    own, above = ({**pixel, **factors}, {"scales": [[1, 1, 1], [2, 2, 1]]})
+    own, above = ({**PIXEL, **factors}, {"scales": [[1, 1, 1], [2, 2, 1]]})
     if where == "group":
-        own, above = {}, {**pixel, **above}
+        own, above = {}, {**PIXEL, **above}
     write_n5(tmp_path / "em" / "s1", VALUES, **own)
     (tmp_path / "em" / "attributes.json").write_text(json.dumps(above))
     array = opened(tmp_path / "em", scale=1)
@@ -159,12 +159,41 @@ def test_pyramids_of_n5_viewer(tmp_path: Path, where: str) -> None:
         ({"resolution": [40, 8]}, "resolution cannot be used"),
         ({"resolution": [40, 8, "wide"]}, "which is no number"),
         ({"resolution": [40, 8, 0]}, "is not above 0"),
+        ({"resolution": [40, 8, "1/0"]}, "which is no number"),
         ({"resolution": [40, 8, 4], "offset": {"z": 1}}, "offset cannot be used"),
+        ({**PIXEL, "downsamplingFactors": 2}, "downsamplingFactors cannot be used"),
     ],
 )
 def test_metadata_that_cannot_be_used(tmp_path: Path, attributes: dict[str, Any], message: str) -> None:
     with pytest.raises(ArrayError, match=message):
         opened(write_zarr(tmp_path / "a", VALUES, **attributes))
+
+
+@pytest.mark.parametrize("above", [{"scales": [[1, 1, 1], [2, 2, 1]]}, {"scales": [[1, 1, 1], 2, [2, "1/0", 1]]}])
+def test_factors_of_a_pyramid_that_cannot_be_used(tmp_path: Path, above: dict[str, Any]) -> None:
+    path = write_n5(tmp_path / "em" / "s2", VALUES)
+    (tmp_path / "em" / "attributes.json").write_text(json.dumps({**PIXEL, **above}))
+    with pytest.raises(ArrayError, match=r"downsamplingFactors (cannot be used|holds '1/0')"):
+        opened(path)
+
+
+@pytest.mark.parametrize("wrong", [{"axes": 3}, {"coordinateTransformations": 2}])
+def test_ome_metadata_that_cannot_be_used(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    write_zarr(tmp_path / "a" / "0", VALUES)
+    metadata = ome("zyx", "nanometer", scaled(4, 2, 1))
+    metadata["multiscales"][0] |= wrong
+    (tmp_path / "a" / ".zattrs").write_text(json.dumps(metadata))
+    with pytest.raises(ArrayError, match=r"OME metadata .*cannot be used"):
+        opened(tmp_path / "a")
+
+
+@pytest.mark.parametrize("resolution", [[4, "1/0", 40], [4, 0, 40]])
+def test_a_resolution_of_precomputed_that_cannot_be_used(tmp_path: Path, resolution: list[Any]) -> None:
+    scale = {"key": "a", "size": [4, 3, 2], "resolution": resolution, "chunk_sizes": [[4, 3, 2]], "encoding": "raw"}
+    info = {"type": "image", "data_type": "uint8", "num_channels": 1, "scales": [scale]}
+    (tmp_path / "info").write_text(json.dumps(info))
+    with pytest.raises(ArrayError, match="cannot be used"):
+        opened(tmp_path)
 
 
 def test_other_things_that_are_no_volume(tmp_path: Path) -> None:

@@ -111,6 +111,8 @@ def _complete(found: Metadata, told: Told) -> Metadata:
         given = told.offset_nm is not None
         offset = exact(told.offset_nm) if told.offset_nm is not None else exact((0, 0, 0))
         origin["offset_nm"] = "offset_nm of the config" if given else "none is said, so 0"
+    if any(size <= 0 for size in voxel):
+        raise ArrayError(f"{found.place.address}: {origin['voxel_nm']} is not above 0: it cannot be used")
     return replace(found, voxel=voxel, offset=offset, unit_from=origin)
 
 
@@ -200,6 +202,8 @@ def _with_ome(found: Metadata, group: Place, ome: Mapping[str, Any], number: int
     """Add what OME metadata says of its scale of that number."""
     image = _mapping(ome["multiscales"][0])
     given = image.get("axes") or list("tczyx")[-len(found.shape) :]
+    if not isinstance(given, list):
+        raise ArrayError(f"{group.address}: axes in its OME metadata cannot be used ({given}): it is a list of axes")
     entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in given]
     axes = "".join(str(entry.get("name", "")).lower()[:1] for entry in entries)
     if len(axes) != len(found.shape) or not set(axes) >= SPACE or len(set(axes)) < len(axes):
@@ -238,7 +242,8 @@ def _with_ome(found: Metadata, group: Place, ome: Mapping[str, Any], number: int
 def _transformations(entry: Mapping[str, Any], group: Place, n: int) -> list[tuple[str, list[Fraction]]]:
     """The scales and translations of an entry, in the order in which they are applied."""
     found = []
-    for step in entry.get("coordinateTransformations") or []:
+    steps = entry.get("coordinateTransformations") or []
+    for step in steps if isinstance(steps, list) else [steps]:
         kind = str(_mapping(step).get("type"))
         if kind == "identity":
             continue
@@ -294,7 +299,11 @@ def _of_pyramid(found: Metadata, own: Mapping[str, Any], above: Mapping[str, Any
     whole = _own(replace(found, voxel=None, offset=None), above, "attributes.json of the group")
     if found.voxel is None and whole.voxel is not None:
         listed = above.get("scales") or above.get("downsamplingFactors")
-        factor = own.get("downsamplingFactors") or (listed[scale] if isinstance(listed, list) else [2**scale] * 3)
+        factor = own.get("downsamplingFactors")
+        if not factor and isinstance(listed, list):
+            factor = listed[scale] if scale < len(listed) else None
+        elif not factor:
+            factor = [2**scale] * 3
         steps = _stored(found, factor, "downsamplingFactors")
         found = replace(
             found,
@@ -329,7 +338,7 @@ def _precomputed(place: Place, scale: int, told: Told) -> Metadata | None:  # no
         }
         size, begin = exact(chosen["resolution"]), exact(metadata["voxel_offset"])
         channels = int(entry.get("num_channels", 1))
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
         raise ArrayError(
             f"{place.address}: scale {scale} in its info cannot be used: it needs key, size, resolution, encoding and "
             "chunk_sizes, with voxel_offset in whole voxels"
@@ -369,15 +378,14 @@ def _own(found: Metadata, attributes: Mapping[str, Any], where: str) -> Metadata
         if unit is not None:
             # n5-viewer: the resolution of the finest scale, where the factors stand beside it.
             factors = attributes.get("downsamplingFactors") or [1, 1, 1]
-            factors = factors if not isinstance(factors[0], list) else [1, 1, 1]
+            if isinstance(factors, list) and isinstance(factors[0], list):
+                factors = [1, 1, 1]
             steps = times(_stored(found, factors, "downsamplingFactors"), [unit] * 3)
             voxel = times(_stored(found, pixel.get("dimensions"), "pixelResolution"), steps)
             origin["voxel_nm"] = f"pixelResolution in {where}"
     if attributes.get("offset") is not None:
         offset = _stored(found, attributes["offset"], "offset")
         origin["offset_nm"] = f"offset in {where}"
-    if voxel is not None and any(size <= 0 for size in voxel):
-        raise ArrayError(f"{found.place.address}: {origin['voxel_nm']} is not above 0: it cannot be used")
     return replace(found, voxel=voxel, offset=offset, unit_from=origin)
 
 
@@ -430,7 +438,7 @@ def _number(value: Any, place: Place, name: str) -> Fraction:
         if isinstance(value, bool):
             raise ValueError
         return Fraction(str(value))
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         raise ArrayError(f"{place.address}: {name} holds {value!r}, which is no number") from None
 
 
