@@ -12,7 +12,7 @@ from PIL import Image
 from ifcb_abundance.common.errors import StateError
 from ifcb_abundance.stores.colours import colours_of, hex_colours, laid_over
 from ifcb_abundance.stores.graph_files import read_bson
-from ifcb_abundance.stores.places import ArrayError
+from ifcb_abundance.stores.places import ArrayError, Place
 from ifcb_abundance.stores.view import grey
 from tests.stores.array_files import write_n5, write_zarr
 from tests.stores.test_array_requests import view
@@ -113,6 +113,47 @@ def test_labels_that_do_not_fit_are_refused_before_a_chunk_is_read(tmp_path: Pat
     with pytest.raises(ArrayError, match=message):
         view(tmp_path, str(tmp_path / "raw"), labels=str(tmp_path / name), box=None)
     assert not (tmp_path / "a.json").exists()
+
+
+def pyramid(folder: Path, name: str, scales: int, values: np.ndarray) -> str:
+    """An n5 with scales of voxels that double."""
+    for scale in range(scales):
+        write_n5(folder / name / f"s{scale}", values, resolution=[4 * 2**scale, 8 * 2**scale, 40])
+    (folder / name / "attributes.json").write_text(json.dumps({"scales": [[2**n, 2**n, 1] for n in range(scales)]}))
+    return str(folder / name)
+
+
+def test_labels_of_one_scale_are_taken_at_that_scale(tmp_path: Path) -> None:
+    """Of a pyramid the scale of the array, which labels that lie alone need not have."""
+    raw, ids = pyramid(tmp_path, "raw", 2, RAW), RAW.astype(np.uint64)
+    write_n5(tmp_path / "labels", ids, resolution=[8, 16, 40])
+    got = view(tmp_path, raw, scale=1, labels=str(tmp_path / "labels"), box=None)
+    assert np.array_equal(got["labels"][0], ids[2])
+
+
+def test_a_scale_of_labels_that_is_closed_is_not_taken_for_one_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, labels = pyramid(tmp_path, "raw", 2, RAW), pyramid(tmp_path, "labels", 2, RAW.astype(np.uint64))
+    read, asked = Place.read, []
+
+    def closed(place: Place, name: str) -> bytes | None:
+        asked.append(place.address)
+        if place.address.endswith("labels/s1"):
+            raise ArrayError(f"{place.address}: the connection broke off")
+        return read(place, name)
+
+    monkeypatch.setattr(Place, "read", closed)
+    with pytest.raises(ArrayError, match="labels/s1: the connection broke off"):
+        view(tmp_path, raw, scale=1, labels=labels, box=None)
+    assert not any(address.endswith("labels/s0") for address in asked)
+
+
+def test_the_key_for_the_voxels_of_labels_is_named(tmp_path: Path) -> None:
+    write_zarr(tmp_path / "raw", RAW, resolution=[40, 8, 4])
+    write_zarr(tmp_path / "labels", RAW)
+    with pytest.raises(ArrayError, match=r"labels: the store does not say .* set arrays\.a\.voxel_nm: \[z, y, x\]"):
+        view(tmp_path, str(tmp_path / "raw"), labels=str(tmp_path / "labels"), box=None)
 
 
 def test_a_box_outside_is_refused_with_the_bounds_in_both_units(tmp_path: Path) -> None:

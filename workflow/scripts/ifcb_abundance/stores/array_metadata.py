@@ -14,7 +14,7 @@ from typing import Any
 from ifcb_abundance.common.errors import quoted
 from ifcb_abundance.common.lengths import NM
 from ifcb_abundance.stores.boxes import Exact, exact, times
-from ifcb_abundance.stores.places import METADATA, ArrayError, ClosedError, Place
+from ifcb_abundance.stores.places import METADATA, ArrayError, ClosedError, Place, ScaleError
 
 SPACE = frozenset("zyx")
 TRANSLATION = "translation of OME"  # where an offset was found, which is in voxels if the scale has no unit of length
@@ -22,11 +22,19 @@ TRANSLATION = "translation of OME"  # where an offset was found, which is in vox
 
 @dataclass(frozen=True)
 class Told:
-    """What the config says of an array, for where the store says nothing. voxel_nm, offset_nm: z, y, x."""
+    """What the config says of an array, for where the store says nothing. voxel_nm, offset_nm: z, y, x.
+
+    section: of the config that says it, for messages; empty if nobody knows.
+    """
 
     axes: str | None = None
     voxel_nm: Sequence[float] | None = None
     offset_nm: Sequence[float] | None = None
+    section: str = ""
+
+    def named(self, key: str) -> str:
+        """A key as the config has it."""
+        return f"{self.section}.{key}" if self.section else key
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,8 @@ def _complete(found: Metadata, told: Told) -> Metadata:
     if voxel is None:
         if told.voxel_nm is None:
             raise ArrayError(
-                f"{found.place.address}: the store does not say the size of a voxel in nm: set voxel_nm: [z, y, x]"
+                f"{found.place.address}: the store does not say the size of a voxel in nm: set "
+                f"{told.named('voxel_nm')}: [z, y, x]"
             )
         voxel, origin["voxel_nm"] = exact(told.voxel_nm), "voxel_nm of the config"
         if offset is not None and origin.get("offset_nm") == TRANSLATION:  # in units of unknown length: so many voxels
@@ -280,7 +289,7 @@ def _n5(place: Place, scale: int, told: Told) -> Metadata | None:
     own = _asked(array, "attributes.json")
     if own is None or "dimensions" not in own:
         if count is None and scale and place.below("s0").read("attributes.json") is not None:
-            raise ArrayError(f"{place.address}: there is no scale {scale}: set a smaller one")
+            raise ScaleError(f"{place.address}: there is no scale {scale}: set a smaller one")
         raise ArrayError(_not_found(place))
     found = _of_pyramid(_n5_array(array, own, told), own, entry, scale)
     return replace(found, scale=scale, scales=count)
@@ -423,14 +432,14 @@ def _shape(place: Place, entry: Mapping[str, Any], name: str) -> list[int]:
 
 def _only_scale(place: Place, scale: int) -> None:
     if scale:
-        raise ArrayError(
+        raise ScaleError(
             f"{place.address} is one array and has no scale {scale}: set scale: 0, or url to the folder of all scales"
         )
 
 
 def _one_of(place: Place, scale: int, count: int) -> None:
     if scale >= count:
-        raise ArrayError(f"{place.address} has the scales 0 to {count - 1}, and scale is {scale}: set one of them")
+        raise ScaleError(f"{place.address} has the scales 0 to {count - 1}, and scale is {scale}: set one of them")
 
 
 def _number(value: Any, place: Place, name: str) -> Fraction:

@@ -38,6 +38,10 @@ class ArrayError(WorkflowInputError):
     """An array, its metadata or a box of it cannot be used; names the array and the remedy."""
 
 
+class ScaleError(ArrayError):
+    """An array has no scale of that number."""
+
+
 class ClosedError(ArrayError):
     """A file that this user may not read; buckets that may not be listed say the same of files that are not there."""
 

@@ -24,7 +24,7 @@ from ifcb_abundance.stores.arrays import OpenArray, described, open_array, open_
 from ifcb_abundance.stores.boxes import IndexBox, exact, floats
 from ifcb_abundance.stores.colours import Bytes, laid_over
 from ifcb_abundance.stores.neuroglancer import link
-from ifcb_abundance.stores.places import FEW, ArrayError, Place
+from ifcb_abundance.stores.places import FEW, ArrayError, Place, ScaleError
 from ifcb_abundance.tables import table_files
 
 VERSION = 1  # of what the rules write; another one makes the files anew
@@ -50,10 +50,9 @@ class Wanted:
     offset_nm: list[float] | None
     requests: int = FEW
 
-    @property
-    def told(self) -> Told:
-        """What the config says where a store does not."""
-        return Told(self.axes, self.voxel_nm, self.offset_nm)
+    def told(self, name: str) -> Told:
+        """What the config says of the array of that name, and of its labels, where a store does not."""
+        return Told(self.axes, self.voxel_nm, self.offset_nm, f"arrays.{name}")
 
     def place(self, url: str) -> Place:
         """The place of the array or of its labels."""
@@ -67,13 +66,14 @@ def describe_array(name: str, wanted: Mapping[str, Any], path: str) -> None:
     no size of a voxel, a box outside, labels that do not fit.
     """
     asked = Wanted(**wanted)
-    raw = open_array(asked.place(asked.url), asked.scale, asked.told)
+    told = asked.told(name)
+    raw = open_array(asked.place(asked.url), asked.scale, told)
     notes = list(raw.notes)
     box = _cut(raw, asked.box, notes)
     entry = {"name": name, **described(raw), "labels": None, **_record(raw, box)}
     size = _bytes(raw, box)
     if asked.labels is not None:
-        labels = _open_labels(asked, raw)
+        labels = _open_labels(asked, told, raw)
         over = _same_place(raw, labels, box)
         notes += [f"labels: {note}" for note in labels.notes]
         size += _bytes(labels, over)
@@ -170,15 +170,13 @@ def _cut(raw: OpenArray, box: Mapping[str, Any] | None, notes: list[str]) -> Ind
     return inside
 
 
-def _open_labels(asked: Wanted, raw: OpenArray) -> OpenArray:
+def _open_labels(asked: Wanted, told: Told, raw: OpenArray) -> OpenArray:
     """Open the labels at the scale of the array, or the labels that have no other scale."""
     place = asked.place(str(asked.labels))
     try:
-        labels = open_array(place, asked.scale, asked.told)
-    except ArrayError:
-        if not asked.scale:
-            raise
-        labels = open_array(place, 0, asked.told)
+        labels = open_array(place, asked.scale, told)
+    except ScaleError:
+        labels = open_array(place, 0, told)
     if labels.dtype.kind not in "uib":
         raise ArrayError(
             f"{labels.name}: labels are whole numbers, and these are {labels.store.dtype.name}: set others"
