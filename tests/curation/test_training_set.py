@@ -79,6 +79,18 @@ def test_no_particle_is_in_two_splits_and_the_fractions_are_met(built: tuple[Che
 
 
 @needs_shared
+def test_another_rule_of_the_workflow_leaves_no_old_proof(built: tuple[Checkout, Path], tmp_path: Path) -> None:
+    run = Checkout(tmp_path / "run", built[0].folder)
+    for name, job in {"dataset_card": "write_training_set", "leaks": "split_training_set"}.items():
+        module = run.folder / "workflow" / "scripts" / "ifcb_abundance" / "curation" / f"{name}.py"
+        text = module.read_text(encoding="utf-8")
+        module.write_text(re.sub(r"^VERSION = \d+", "VERSION = 99", text, flags=re.MULTILINE), encoding="utf-8")
+        printed = run.run(yaml.safe_load(snippets("yaml")[0]), "training_set", "-n")
+        assert f"Rules with provenance triggered jobs: {job}\n" in printed
+        assert re.search(r"^find_leaks +1$", printed, re.MULTILINE)
+
+
+@needs_shared
 def test_all_tables_and_files_say_the_same(built: tuple[Checkout, Path]) -> None:
     root = built[1]
     split = pd.read_csv(root / "split.csv", keep_default_na=False).set_index("image")

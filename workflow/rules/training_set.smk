@@ -47,7 +47,7 @@ rule split_training_set:
         f"{LOGS}/split_training_set.log",
     localrule: True
     params:
-        version=lambda wildcards: curation_version("training_set"),
+        version=lambda wildcards: [curation_version(each) for each in ("training_set", "splits", "leaks")],
         rule=[DUPLICATES.distance, DUPLICATES.confirm],
         labels=labels_identity,
         split=[SET_OPTIONS.split_by, FRACTIONS, SET_OPTIONS.seed],
@@ -70,7 +70,7 @@ rule write_training_set:
         f"{LOGS}/write_training_set.log",
     localrule: True
     params:
-        version=lambda wildcards: curation_version("training_set"),
+        version=lambda wildcards: [curation_version(each) for each in ("training_set", "dataset_card")],
         facts=lambda wildcards: asdict(card_facts()),
     message:
         "Write the images of the training set."
@@ -90,6 +90,9 @@ rule find_leaks:
     log:
         f"{LOGS}/find_leaks.log",
     localrule: True
+    params:
+        version=lambda wildcards: curation_version("leaks"),
+        rule=[DUPLICATES.hash, DUPLICATES.distance, DUPLICATES.confirm],
     message:
         "Look for near-duplicates in different splits."
     run:

@@ -16,6 +16,7 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation.leaks import Margin
 from ifcb_abundance.curation.splits import SPLITS, TOLERANCE, missed_fractions
 
+VERSION = 1  # of what the card says: raise it so that it is written anew
 IMAGES, SHARDS = "imagefolder", "webdataset"  # formats
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}

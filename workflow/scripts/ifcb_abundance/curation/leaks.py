@@ -29,6 +29,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")
 
+VERSION = 2  # of what joins images, and of the proof: raise it so that a set is split and proved anew
 MANY = 200_000  # images; with more, the wider search by hash would take long
 PIECE = 64  # images that a worker gets at a time
 CHUNK, MOST_PAIRS = 4096, 1 << 22  # images and pairs that are looked at together

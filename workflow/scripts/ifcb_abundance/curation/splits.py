@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+VERSION = 1  # of how units are dealt: raise it so that a set is split anew
 SPLITS = ("train", "val", "test")
 TOLERANCE = 0.05  # by which a split's fraction may miss what was asked for
 AIM = 0.02  # a deviation of this or less is as good as none; classes count instead
