@@ -231,6 +231,81 @@ def test_each_run_makes_them_if_the_config_says_so(bins_run: tuple[Checkout, dic
     assert {"curate", "find_stuck", "draw_curated_images", "draw_duplicate_distance", "write_report"} <= set(jobs)
 
 
+DAYS = ["01", "02", "03", "04", "05", "06"]  # of the bins of IFCB010; those of IFCB011 are of the first two
+UNSCORED = "D20240608T020000_IFCB012"
+
+
+@pytest.fixture(scope="module")
+def days_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, pd.DataFrame]:
+    """A training set of the same bins on several days, and of one without scores. Also the truth about all ROIs."""
+    top = tmp_path_factory.mktemp("days")
+    with zipfile.ZipFile(SHARED / "stuck.zip") as archive:
+        bodies = {Path(name).name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+    truth = pd.DataFrame(rows_of("stuck_truth.csv"))
+    names = {}
+    for instrument in ("IFCB010", "IFCB011"):
+        own = sorted(name for name in set(truth["bin"]) if name.endswith(instrument))
+        names |= {name: f"D202406{day}{name[9:]}" for name, day in zip(own, DAYS, strict=False)}
+    (top / "bins").mkdir()
+    metadata = pd.read_csv(io.BytesIO(bodies.pop("metadata.csv")), dtype=str, keep_default_na=False)
+    for file, body in bodies.items():
+        new = names[file[:24]]
+        (top / "bins" / file.replace(file[:24], new)).write_bytes(body.replace(file[:24].encode(), new.encode()))
+    for end in ("hdr", "adc", "roi"):
+        (top / "bins" / f"{UNSCORED}.{end}").write_bytes(bodies[f"D20240601T020000_IFCB010.{end}"])
+    unscored = metadata[metadata["pid"] == "D20240601T020000_IFCB010"].assign(pid=UNSCORED, ifcb="12")
+    metadata = pd.concat([metadata.assign(pid=metadata["pid"].map(names)), unscored])
+    day = metadata["pid"].str[1:5] + "-" + metadata["pid"].str[5:7] + "-" + metadata["pid"].str[7:9]
+    metadata = metadata.assign(sample_time=day + metadata["sample_time"].str[10:])
+    metadata.to_csv(top / "bins" / "metadata.csv", index=False)
+    for column in ("roi", "bin"):
+        truth[column] = [names[text[:24]] + text[24:] for text in truth[column]]
+    run = Checkout(top / "run")
+    source = {"kind": "directory", "path": str(top / "bins")}
+    config = {"dataset": "own", "source": source, "images": {"bins": sorted(metadata["pid"])}}
+    run.run(config, "training_set", "results/own/abundance_without_stuck.csv")
+    return run, truth.set_index("roi")
+
+
+@needs_shared
+def test_a_training_set_of_bins_has_the_classes_that_rois_won(days_run: tuple[Checkout, pd.DataFrame]) -> None:
+    run, truth = days_run
+    folder = run.results("own") / "training_set"
+    split = pd.read_csv(folder / "split.csv", keep_default_na=False).set_index("image")
+    scored = split[split["group"] != UNSCORED]
+    assert set(scored.index) == set(truth.index)
+    assert (scored["label"] == truth.loc[scored.index, "class"]).all()
+    assert (split["day"] == split.index.str[1:5] + "-" + split.index.str[5:7] + "-" + split.index.str[7:9]).all()
+    used = split[split["split"] != ""]
+    assert used.groupby("day")["split"].nunique().max() == 1
+    assert set(used["split"]) == {"train", "val", "test"}
+    assert (truth.loc[used.index, "stuck"] == "0").all()
+    stuck = truth.index[truth["stuck"] == "1"]
+    assert split.loc[stuck, "reason"].str.startswith("stuck: one of ").all()
+    assert pd.read_csv(folder / "leaks.csv").empty
+    classes = pd.read_csv(folder / "classes.csv").set_index("label")
+    assert classes["folder"].to_dict() == {name: name for name in sorted(set(used["label"]))}
+    for name in ("train", "val", "test"):
+        written = {path.stem: path.parent.name for path in (folder / name).glob("*/*.png")}
+        assert written == used.loc[used["split"] == name, "label"].to_dict()
+
+
+@needs_shared
+def test_a_bin_without_scores_gives_no_label_and_no_stuck_particle(days_run: tuple[Checkout, pd.DataFrame]) -> None:
+    run, truth = days_run
+    ledger = run.table("own", "ledger").set_index("bin")
+    assert ledger.loc[UNSCORED, "status"] == "no_scores"
+    split = pd.read_csv(run.results("own") / "training_set" / "split.csv", keep_default_na=False)
+    unscored = split[split["group"] == UNSCORED]
+    assert len(unscored) == 11
+    assert (unscored[["label", "split"]] == "").all(axis=None)
+    assert set(unscored["reason"].str.split(":").str[0]) == {"stuck", "no label", "duplicate"}
+    stuck = table(run, "stuck", "own")
+    assert (stuck["bin"] == UNSCORED).sum() == 4
+    found = run.table("own", "abundance_without_stuck")
+    assert found["n_stuck"].sum() == (truth["stuck"] == "1").sum() == len(stuck) - 4
+
+
 # --- kills ---
 
 

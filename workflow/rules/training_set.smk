@@ -29,7 +29,7 @@ rule classify_images:
     run:
         from ifcb_abundance.curation import classes_won
 
-        logged(log[0], classes_won.write_classes, SOURCE, wildcards.group, METHOD, output[0])
+        logged(log[0], classes_won.write_classes, SOURCE, wildcards.group, METHOD, params.counted, output[0])
 
 
 rule split_training_set:

@@ -79,6 +79,10 @@ class ScoresError(WorkflowInputError):
     """A bin's class scores are unavailable or are not class scores; names the bin and the address."""
 
 
+class NoScoresError(ScoresError):
+    """The source has no class scores of a bin that they were asked of."""
+
+
 class FeaturesError(WorkflowInputError):
     """A bin's features are unavailable or are not features; names the bin and the address."""
 

@@ -1,15 +1,19 @@
 """The class that each ROI of a bin won."""
 
+import logging
 from pathlib import Path
 
 import pandas as pd
 
 from ifcb_abundance.bins.ids import add_target
+from ifcb_abundance.common.errors import NoScoresError
 from ifcb_abundance.images.extract import scored_rois
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import classify_rois
 from ifcb_abundance.sources.protocols import ScoreReader
 from ifcb_abundance.tables import table_files
+
+log = logging.getLogger("ifcb.curation")
 
 VERSION = 1  # of the table: raise it so that it is made anew
 
@@ -17,15 +21,25 @@ VERSION = 1  # of the table: raise it so that it is made anew
 def classes_won(source: ScoreReader, bin_id: str, method: Method) -> dict[int, str]:
     """Map the numbers of a bin's ROIs to the classes that they won at their thresholds, `unclassified` included.
 
-    The scores are read from the source. Raises ScoresError if it has none.
+    The scores are read from the source. Raises NoScoresError if it has none.
     """
     rois = scored_rois(source, bin_id)
     names = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
     return dict(zip(rois.rois.tolist(), names, strict=True))
 
 
-def write_classes(source: ScoreReader, bin_id: str, method: Method, path: str | Path) -> None:
-    """Write the table `image_classes` of a bin."""
-    won = classes_won(source, bin_id, method)
+def write_classes(source: ScoreReader, bin_id: str, method: Method, counted: str, path: str | Path) -> None:
+    """Write the table `image_classes` of a bin; it is empty if the bin has no scores.
+
+    counted: the checksum of the scores that the bin's counts come from; empty if it has none. Raises ScoresError if
+    there were scores and they are gone.
+    """
+    try:
+        won = classes_won(source, bin_id, method)
+    except NoScoresError as error:
+        if counted:
+            raise
+        log.info(f"{error}: they have no label")
+        won = {}
     rows = {"image": [add_target(bin_id, number) for number in won], "class": list(won.values())}
     table_files.write(pd.DataFrame(rows, dtype="str"), "image_classes", path)

@@ -28,7 +28,7 @@ def without_stuck(
     source: has the class scores of the bins with stuck particles. stuck, bins, abundance: the tables `stuck`,
     `bins_long` and `abundance_long`. Raises ScoresError if the class scores of a bin are no longer those counted.
     """
-    counts = _by_group(_by_bin(source, stuck, method), bins, method)
+    counts = _by_group(_by_bin(source, stuck, bins, method), bins, method)
     groups = method.group_columns
     columns = ["date", "instrument", *[c for c in groups if c != "instrument"]]
     numbers = ["class", "count", "ml_analyzed_total", "objects_per_ml"]
@@ -49,9 +49,13 @@ def without_stuck(
     table_files.write(table[table_files.columns(TABLE, groups)], TABLE, path)
 
 
-def _by_bin(source: ScoreReader, stuck: str | Path, method: Method) -> dict[str, Counter[str]]:
-    """Count the images of stuck particles per bin and class."""
+def _by_bin(source: ScoreReader, stuck: str | Path, bins: str | Path, method: Method) -> dict[str, Counter[str]]:
+    """Count the images of stuck particles per bin and class. Bins that are not in `bins_long` were not counted."""
     rois = table_files.read("stuck", stuck, ["roi", "bin"])
+    file = pq.ParquetFile(bins)
+    days = (file.read_row_group(day, columns=["bin"], use_threads=False) for day in range(file.num_row_groups))
+    counted = {bin_id for day in days for bin_id in day["bin"].unique().to_pylist()}
+    rois = rois[rois["bin"].isin(counted)]
     progress = Progress("bins with stuck particles", lambda: (rois["bin"].nunique(),) * 2)
     progress.begin()
     found = {}

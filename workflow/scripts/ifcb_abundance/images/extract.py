@@ -23,7 +23,7 @@ from PIL import Image, PngImagePlugin
 from ifcb_abundance.bins.ids import add_target
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.common.errors import NoRawFilesError, RawFileError, ScoresError, quoted
+from ifcb_abundance.common.errors import NoRawFilesError, NoScoresError, RawFileError, ScoresError, quoted
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
@@ -189,10 +189,10 @@ def proves_itself(path: str | Path, made_of: str) -> bool:
 
 
 def scored_rois(source: ScoreReader, bin_id: str) -> RoiWinners:
-    """Read which class each ROI of a bin won, before thresholds. Raises ScoresError if the source has no scores."""
+    """Read which class each ROI of a bin won, before thresholds. Raises NoScoresError if the source has no scores."""
     file = source.read_scores(bin_id)
     if file is None:
-        raise ScoresError(f"bin {bin_id}: no class scores to tell its images by: {source.missing_reason(bin_id)}")
+        raise NoScoresError(f"bin {bin_id}: no class scores to tell its images by: {source.missing_reason(bin_id)}")
     rois = read_rois(bin_id, file)
     if impossible := [n for n in rois.rois.tolist() if not 1 <= n < 10**9]:
         raise ScoresError(f"bin {bin_id}: its class scores hold ROI {impossible[0]}, a number that no ROI has")
