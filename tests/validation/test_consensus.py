@@ -82,6 +82,21 @@ def test_who_labels_alone_has_no_skill() -> None:
     assert people["agreement"].isna().all()
 
 
+def test_who_labels_twice_does_not_judge_oneself() -> None:
+    """Of all labels of one person two are on r1, where nobody else looked; labels without a name are of two people."""
+    table = labels(("r1", "a", "ann"), ("r1", "a", "ann"), ("r2", "b", ""), ("r2", "b", ""), ("r3", "c", "bob"))
+    assert find_votes(table).shared.tolist() == [False, False, True, True, False]
+    _, people = agree(table, Rules(repeat="all"))
+    people = people.set_index("person")
+    assert people.loc[["ann", "bob"], ["agreement", "skill"]].isna().all(axis=None)
+    assert people.loc["", "agreement"] == 1
+    # As soon as somebody else looks at r1, both labels of ann count: (2 + 1) / (2 + 2).
+    _, people = agree(labels(*table.head(2).itertuples(index=False), ("r1", "a", "cid")), Rules(repeat="all"))
+    people = people.set_index("person")
+    assert people["agreement"].to_dict() == {"ann": 1, "cid": 1}
+    assert people.loc["ann", "skill"] == pytest.approx(3 / 4, abs=1e-6)
+
+
 def simulated(seed: int) -> tuple[pd.DataFrame, np.ndarray, dict[str, float]]:
     """STATISTICS.md's: 3,000 ROIs, 12 classes, 25 persons, 4 votes each."""
     rng = np.random.default_rng(seed)

@@ -52,6 +52,14 @@ class Votes:
         place = np.ravel_multi_index((self.roi, self.label), shape)
         return np.bincount(place, weight, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
 
+    @property
+    def shared(self) -> NDArray[np.bool_]:
+        """Whether somebody else voted on the ROI of each vote too; votes without a name are of different people."""
+        pair = self.roi * len(self.persons) + self.person
+        _, place, times = np.unique(pair, return_inverse=True, return_counts=True)
+        nameless = np.array(self.persons, dtype="str")[self.person] == ""
+        return np.bincount(self.roi)[self.roi] > np.where(nameless, 1, times[place])
+
 
 def agree(labels: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The consensus on each ROI, and the persons.
@@ -62,11 +70,10 @@ def agree(labels: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, pd.DataFram
     """
     votes = find_votes(_repeated(labels, rules.repeat))
     counts = votes.tally()
-    shared = counts.sum(axis=1)[votes.roi] > 1  # votes on ROIs that others labelled too
     skill, evidence = find_skills(votes)
     weights = evidence if rules.people == "skill" else counts
     consensus, winner = _decide(votes, counts, weights, rules)
-    judged = shared & (winner[votes.roi] >= 0)
+    judged = votes.shared & (winner[votes.roi] >= 0)
     n = len(votes.persons)
     asked = np.bincount(votes.person[judged], minlength=n)
     right = np.bincount(votes.person[judged], (votes.label == winner[votes.roi])[judged], minlength=n)
@@ -101,13 +108,13 @@ def find_votes(labels: pd.DataFrame) -> Votes:
 def find_skills(votes: Votes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Each person's skill, and how likely each class of a ROI is, of the shape (ROIs, classes).
 
-    Only ROIs with more than one vote tell skills apart: a person without one has none (NaN), and in a vote the mean
+    Only ROIs on which several people voted tell skills apart: a person without one has none (NaN), and in a vote the mean
     skill of the others. The skill is (hits + 1) / (votes + 2), as if each had one hit and one error beside. Votes
     without a name have one skill in common.
     """
     n_classes, n_persons = max(len(votes.classes), 2), len(votes.persons)
     counts = votes.tally()
-    shared = counts.sum(axis=1)[votes.roi] > 1
+    shared = votes.shared
     cast = np.bincount(votes.person[shared], minlength=n_persons)
     likely = counts / counts.sum(axis=1, keepdims=True) if len(counts) else counts
     skill = np.full(n_persons, 0.5)
