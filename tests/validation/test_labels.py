@@ -1,4 +1,6 @@
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,38 @@ def test_a_manual_file_whose_class_is_not_listed_is_an_error(tmp_path: Path) -> 
     savemat(tmp_path / f"{BIN}.mat", {"classlist": np.array([[7.0, 3, 1]]), "class2use_manual": ["a"]})
     with pytest.raises(TableError, match="ROI 7 is of class 3, and there are 1 class"):
         labels.read_labels([tmp_path / f"{BIN}.mat"])
+
+
+@pytest.mark.parametrize("damage", ["a byte", "the end", "half the head"])
+def test_a_damaged_manual_file_is_named(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / f"{BIN}.mat"
+    classlist = np.array([[i, 2, np.nan] for i in range(1, 200)], float)
+    savemat(
+        path, {"classlist": classlist, "class2use_manual": np.array(["mix", "Ditylum"], object)}, do_compression=True
+    )
+    body = path.read_bytes()
+    changed = bytes([body[200] ^ 255])
+    damaged = {
+        "a byte": body[:200] + changed + body[201:],
+        "the end": body[:200],
+        "half the head": body[:64],
+    }
+    path.write_bytes(damaged[damage])
+    with pytest.raises(TableError, match=rf"{BIN}\.mat"):
+        labels.read_labels([path])
+
+
+def test_empty_cells_of_a_database_are_no_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(sqlite3.connect(tmp_path / "annotations.sqlite")) as database:
+        database.execute(
+            "CREATE TABLE annotations (sample_name, roi_number, class_name, annotator, timestamp, is_manual)"
+        )
+        rows = [(BIN, 2.0, "mix"), (BIN, None, "mix"), (BIN, "x", "mix"), (BIN, 3, None)]
+        database.executemany("INSERT INTO annotations VALUES (?, ?, ?, 'ann', '', 1)", rows)
+        database.commit()
+    found = labels.read_labels([tmp_path / "annotations.sqlite"])
+    assert found[["roi", "label", "person"]].values.tolist() == [[f"{BIN}_00002", "mix", "ann"]]
+    assert "2 rows left out that name no ROI" in caplog.text
 
 
 def test_globs_and_paths_name_files_once(tmp_path: Path) -> None:

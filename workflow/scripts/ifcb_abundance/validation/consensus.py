@@ -108,8 +108,8 @@ def find_votes(labels: pd.DataFrame) -> Votes:
 def find_skills(votes: Votes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Each person's skill, and how likely each class of a ROI is, of the shape (ROIs, classes).
 
-    Only ROIs on which several people voted tell skills apart: a person without one has none (NaN), and in a vote the mean
-    skill of the others. The skill is (hits + 1) / (votes + 2), as if each had one hit and one error beside. Votes
+    Only ROIs on which several people voted tell skills apart: a person without one has none (NaN), and in a vote the
+    mean skill of the others. The skill is (hits + 1) / (votes + 2), as if each had one hit and one error beside. Votes
     without a name have one skill in common.
     """
     n_classes, n_persons = max(len(votes.classes), 2), len(votes.persons)

@@ -11,11 +11,13 @@ import json
 import logging
 import re
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -275,14 +277,14 @@ def _manual_mat(path: Path) -> Rows:
                 raise ValueError(f"ROI {number} is of class {label}, and there are {counted(len(classes), 'class')}")
             if classes[label - 1] not in ("", UNCLASSIFIED):
                 rows.append((add_target(bin_id, int(number)), classes[label - 1], "", ""))
-    except (LookupError, TypeError, ValueError, NotImplementedError) as error:
+    except (LookupError, TypeError, ValueError, NotImplementedError, zlib.error) as error:
         raise TableError(f"{path} is no manual file of a bin: {error}") from None
     return rows
 
 
 def _sqlite(path: Path, unusable: Unusable) -> Rows:
     query = (
-        "SELECT sample_name, roi_number, class_name, coalesce(annotator, ''), coalesce(timestamp, '') "
+        "SELECT sample_name, roi_number, coalesce(class_name, ''), coalesce(annotator, ''), coalesce(timestamp, '') "
         "FROM annotations WHERE is_manual = 1 ORDER BY sample_name, roi_number"
     )
     try:
@@ -290,8 +292,16 @@ def _sqlite(path: Path, unusable: Unusable) -> Rows:
             told = database.execute(query).fetchall()
     except sqlite3.Error as error:
         raise TableError(f"{path} is no annotations.sqlite of ClassiPyR: {error}") from None
-    rows = [(f"{sample}_{int(roi):05d}", str(label), str(who), str(when)) for sample, roi, label, who, when in told]
+    rows = [(_named(sample, roi), str(label), str(who), str(when)) for sample, roi, label, who, when in told]
     return _usable(rows, path, unusable)
+
+
+def _named(sample: object, roi: Any) -> str:
+    """The id of a ROI; a number that is none, such as an empty cell, makes no id."""
+    try:
+        return f"{sample}_{int(roi):05d}"
+    except (TypeError, ValueError, OverflowError):
+        return f"{sample}_{roi}"
 
 
 # --- labels and classes ---
