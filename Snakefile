@@ -48,6 +48,7 @@ rule all:
     input:
         targets(),
         parts,
+        labels_given if CONFIG.validation.make else [],
     localrule: True
     message:
         "Everything that the config asks for is built."

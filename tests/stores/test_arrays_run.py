@@ -209,7 +209,7 @@ def test_bad_input_gets_a_sentence_each_and_no_traceback(run: Checkout, tmp_path
         "graphs: no metadata of an array (zarr.json, .zarray, attributes.json, info) is there",
         "codec: tensorstore cannot read this zarr2: ",
         '"jpeg-xl-of-mine" is not registered',
-        "set voxel_nm: [z, y, x]",
+        "set arrays.voxel.voxel_nm: [z, y, x]",
         "has the scales 0 to 3, and scale is 4: set one of them",
         "the labels are of another extent",
         "lies outside of the array, which is at z: [200, 920], y: [96, 416], x: [120, 328] nm",

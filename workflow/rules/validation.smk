@@ -95,6 +95,7 @@ rule correct_counts:
 rule validation:
     """Build all tables, and those and the figures of validation."""
     input:
+        labels_given,
         targets,
         parts,
     localrule: True
