@@ -7,7 +7,7 @@ A folder is a room. Imports point down the list, which `make lint` checks (pypro
     validation
     recheck
     abundance, features, images
-    pooling
+    pooling, archives
     catalog, scores
     sources
     config, raw

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.strict_csv import number
@@ -61,6 +62,15 @@ class Header:
     @cached_property
     def _settings(self) -> dict[str, str]:
         return {key.lower(): value for key, value in self.settings.items()}
+
+
+def parse_hdr_file(path: str | Path) -> Header:
+    """Read a `.hdr` from disk. Raises RawFileError, naming it, if it cannot be read or is no header."""
+    try:
+        body = Path(path).read_bytes()
+    except OSError as error:
+        raise RawFileError(f"{path}: cannot be read ({error.strerror})") from None
+    return read_header(body, str(path))
 
 
 def read_header(body: bytes, name: str) -> Header:

@@ -10,7 +10,7 @@ image; here these are the pixels that share a side with the gap, as in ifcbkit.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -75,11 +75,16 @@ def stitched_pairs(triggers: TriggerTable) -> dict[int, int]:
     A ROI is in one pair at most. If three overlap one after the other, the third is single, so that no image is
     lost (pyifcb would drop it).
     """
-    if not parse_bin_id(triggers.bin).old_style:
+    return find_pairs(triggers.bin, triggers.rois.values())
+
+
+def find_pairs(bin_id: str, rois: Iterable[Roi]) -> dict[int, int]:
+    """The same for ROIs of a bin, in the order of their numbers."""
+    if not parse_bin_id(bin_id).old_style:
         return {}
     pairs: dict[int, int] = {}
     second = None
-    for a, b in pairwise(triggers.rois.values()):
+    for a, b in pairwise(rois):
         if a.trigger == b.trigger and a.number != second and _overlap(a, b):
             pairs[a.number] = second = b.number
     return pairs
@@ -105,14 +110,14 @@ def read_image(read: ReadRange, triggers: TriggerTable, roi: int, stitch: bool =
     """
     if roi not in image_numbers(triggers, stitch):
         raise RawFileError(f"ROI {_named(triggers, roi)}: the bin has no image under this number")
-    return _image(read, triggers, roi, stitched_pairs(triggers) if stitch else {})
+    return image_of(read, triggers, roi, stitched_pairs(triggers) if stitch else {})
 
 
 def read_images(read: ReadRange, triggers: TriggerTable, stitch: bool = True) -> Iterator[tuple[int, RoiImage]]:
     """Yield every image of the bin with its number, as `read_image` returns it."""
     pairs = stitched_pairs(triggers) if stitch else {}
     for roi in image_numbers(triggers, stitch):
-        yield roi, _image(read, triggers, roi, pairs)
+        yield roi, image_of(read, triggers, roi, pairs)
 
 
 def _named(triggers: TriggerTable, roi: int) -> str:
@@ -130,20 +135,34 @@ def _pixels(read: ReadRange, triggers: TriggerTable, roi: Roi) -> NDArray[np.uin
     return np.frombuffer(body, np.uint8).reshape(roi.height, roi.width)
 
 
-def _image(read: ReadRange, triggers: TriggerTable, number: int, pairs: Mapping[int, int]) -> RoiImage:
+def image_of(read: ReadRange, triggers: TriggerTable, number: int, pairs: Mapping[int, int]) -> RoiImage:
+    """Read one of the images of `image_numbers`. pairs: as `stitched_pairs` gives them, {} without stitching."""
     rois = [triggers.rois[n] for n in (number, pairs.get(number)) if n is not None]
     images = [_pixels(read, triggers, roi) for roi in rois]
     if len(rois) == 1:
         return RoiImage(images[0], (number,))
+    whole, gap = composite(rois, images)
+    return RoiImage(fill(whole, gap), tuple(roi.number for roi in rois), gap)
+
+
+def composite(rois: Sequence[Roi], images: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Lay the images of a pair into one, the second over the first. Returns the image, 0 in the gap, and the gap."""
     left, top = min(roi.x for roi in rois), min(roi.y for roi in rois)
     right, bottom = max(roi.x + roi.width for roi in rois), max(roi.y + roi.height for roi in rois)
     whole, gap = np.zeros((bottom - top, right - left), np.uint8), np.ones((bottom - top, right - left), np.bool_)
-    for roi, image in zip(rois, images, strict=True):  # the second covers the first
+    for roi, image in zip(rois, images, strict=True):
         place = np.s_[roi.y - top : roi.y - top + roi.height, roi.x - left : roi.x - left + roi.width]
         whole[place], gap[place] = image, False
-    if gap.any():
-        whole[gap] = round(float(whole[_along(gap)].mean()))
-    return RoiImage(whole, tuple(roi.number for roi in rois), gap)
+    return whole, gap
+
+
+def fill(whole: NDArray[np.uint8], gap: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Fill the gap of an image with the mean of the pixels along it."""
+    if not gap.any():
+        return whole
+    filled = whole.copy()
+    filled[gap] = round(float(whole[_along(gap)].mean()))
+    return filled
 
 
 def _along(gap: NDArray[np.bool_]) -> NDArray[np.bool_]:

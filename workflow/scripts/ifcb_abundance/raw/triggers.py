@@ -14,14 +14,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.ids import add_target, parse_bin_id
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.strict_csv import number
 from ifcb_abundance.raw.malformed_lines import MalformedLines
@@ -76,6 +77,18 @@ class Roi(NamedTuple):
     offset: int
 
 
+class Target(TypedDict):
+    """The same as plain keys and values. trigger and offset are there where they were asked for (`extended`)."""
+
+    roi_id: str
+    x: int
+    y: int
+    width: int
+    height: int
+    trigger: NotRequired[int]
+    offset: NotRequired[int]
+
+
 @dataclass(frozen=True)
 class TriggerTable:
     """The triggers of a bin.
@@ -96,6 +109,33 @@ class TriggerTable:
         columns = (self.rows[name].tolist() for name in ("roi_number", "trigger", *GEOMETRY))
         rois = (Roi(*row) for row in zip(*columns, strict=True))
         return {roi.number: roi for roi in rois if roi.width and roi.height}
+
+    def targets(self, extended: bool = False) -> dict[int, Target]:
+        """The images of the bin as plain keys and values, by the ROI's number."""
+        found: dict[int, Target] = {}
+        for target, roi in self.rois.items():
+            found[target] = {
+                "roi_id": add_target(self.bin, target),
+                "x": roi.x,
+                "y": roi.y,
+                "width": roi.width,
+                "height": roi.height,
+            }
+            if extended:
+                found[target] |= {"trigger": roi.trigger, "offset": roi.offset}
+        return found
+
+
+def parse_adc_file(bin_id: str, path: str | Path, extended: bool = False) -> dict[int, Target]:
+    """Read the `.adc` of a bin from disk: ROI number to place and size; with `extended` also trigger and offset.
+
+    Raises RawFileError, naming the file, if it cannot be read.
+    """
+    try:
+        body = Path(path).read_bytes()
+    except OSError as error:
+        raise RawFileError(f"{path}: cannot be read ({error.strerror})") from None
+    return read_triggers(bin_id, body, str(path)).targets(extended)
 
 
 def read_triggers(bin_id: str, body: bytes, name: str, declared: Sequence[str] = ()) -> TriggerTable:

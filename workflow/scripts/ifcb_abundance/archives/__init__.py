@@ -1,0 +1,6 @@
+"""An archive of raw files and products, opened from Python: what `ifcb_abundance.raw` offers beside the formats.
+
+It uses sources and scores.
+
+Public: archive.open_archive and Archive.
+"""
