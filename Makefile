@@ -12,8 +12,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 run: .venv/installed ## make the environment and run the demo, or CONFIG=my.yaml, which is checked first (demo: 10 s; first time: 2 min)
 ifdef CONFIG
-	$(BIN)/python workflow/scripts/check_config.py "$(CONFIG)"
-	$(BIN)/python -m snakemake --cores 8 --configfile "$(CONFIG)"
+	$(BIN)/python workflow/scripts/command_line.py run "$(CONFIG)"
 else
 	$(BIN)/python -m snakemake --cores 8
 endif
@@ -99,6 +98,8 @@ clean: ## remove the environment and the demo; results of other datasets stay (5
 
 .venv/installed: requirements.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@printf '#!/bin/sh\nexec "%s/python" "%s/workflow/scripts/command_line.py" "$$@"\n' \
+	    "$(abspath $(BIN))" "$(CURDIR)" > $(BIN)/ifcb-abundance && chmod +x $(BIN)/ifcb-abundance
 	@touch $@
 
 .venv/installed-stages: requirements-stages.txt | .venv/bin/python

@@ -10,7 +10,7 @@ import pytest
 
 from tests.checkout import ROOT
 
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "workflow")
+PARTS = ("pyproject.toml", "README.md", "LICENSE", "Snakefile", "config", "profiles", "workflow")
 READS = """
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,7 @@ from ifcb_abundance.figures import draw
 from ifcb_abundance.tables import table_files
 
 assert version("ifcb-abundance") == VERSION
-assert settings.resolve({"dataset": "demo", "classify": {"class_table": None}})
+assert settings.resolve({"dataset": "demo"}).class_table
 assert "n_rois" in table_files.schema("abundance_long")
 assert (page.TEMPLATES / "page.html.j2").is_file()
 assert (montages.TEMPLATES / "montage.svg.j2").is_file()
@@ -48,4 +48,13 @@ def test_the_package_installs_with_its_schemas_and_templates(tmp_path: Path, edi
     subprocess.run(install, check=True, timeout=300)
     done = subprocess.run([python, "-c", READS], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    command = environment / "bin" / "ifcb-abundance"
+    listed = subprocess.run([command, "targets"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "\n  figures " in listed
+    (tmp_path / "my.yaml").write_text("dataset: demo\n")
+    if not editable:
+        ran = subprocess.run([command, "run", "my.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == 1
+        assert ran.stderr.startswith("`run` needs a clone of the workflow")
+        assert "git clone" in ran.stderr
     assert Path(done.stdout.strip()) == (source / "workflow" / "scripts" if editable else site)

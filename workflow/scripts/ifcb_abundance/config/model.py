@@ -5,6 +5,7 @@ section is a class here, and a line in `Config`.
 """
 
 import os
+import sys
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -16,6 +17,7 @@ from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.classes.class_table import read_class_table
 from ifcb_abundance.classes.thresholds import read_class_thresholds
 from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.common.version import NAME as NAME_OF_PROJECT
 from ifcb_abundance.config.section import EachOnce, Section, key, read, section
 from ifcb_abundance.config.stages.curation import Curation, TrainingSet
 from ifcb_abundance.config.stages.stores import NAMES, Array, FreeName, Graph, Store
@@ -24,7 +26,9 @@ from ifcb_abundance.config.stages.volumes import Samples, VolumesOfImages
 
 AUTO: Final = "auto"  # as classify.score_precision: the precision of the source
 MERGE = "merge"  # stands as shard where the shards are put together
-WORKFLOW = Path(__file__).parents[4]
+# The clone; of an install without one, what pyproject.toml ships of it beside the package.
+_CLONE = Path(__file__).parents[4]
+WORKFLOW = _CLONE if (_CLONE / "Snakefile").exists() else Path(sys.prefix, "share", NAME_OF_PROJECT)
 CLASS_TABLE = "config/classes.csv"  # the one that is shipped
 
 # `$(?!\n)`: to Python alone, `$` stands before a newline at the end too.

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ifcb_abundance.bins.deployments import read_deployments, unmatched
-from ifcb_abundance.bins.ids import PATTERN, bin_timestamp
+from ifcb_abundance.bins.ids import PATTERN, bin_timestamp, parse_bin_id
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import (
     CatalogError,
@@ -28,6 +29,7 @@ from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.metadata_export import read_export, without_repeats
 from ifcb_abundance.sources.raw_catalog import list_raw
 from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.sources.survey import Survey, pick, share
 
 if TYPE_CHECKING:
     from ifcb_abundance.common.precision import Precision
@@ -148,6 +150,34 @@ class BinFiles(ABC):
                     "Accepted: a bin that is listed there, or a UTC day"
                 )
         return rows
+
+    def survey(self) -> Survey:
+        """Look what the files are. Raises NoBinsError if they are no list of bins and no raw files."""
+        raw = self._raw_bins(Window(None, None))
+        listed: dict[str, date] = {bin_id: bin_timestamp(bin_id).date() for bin_id in raw}
+        catalog = "raw"
+        try:
+            rows = self.list_bins(Window(None, None)) if not self.raw else None
+        except (OSError, RequestError):
+            rows = None
+        if rows is not None:
+            catalog = "export"
+            listed = dict(zip(rows["bin"], rows["sample_time"].dt.date, strict=True))
+        if not listed:
+            raise NoBinsError(f"{self.address}: there is no metadata.csv in it, and no raw file (.hdr, .adc) of a bin")
+        index = self._all_scores(listed)
+        scores = Counter(name for bin_id in listed for name in index.get(bin_id, ()))
+        return Survey(
+            bins=len(listed),
+            instruments=sorted({parse_bin_id(bin_id).instrument for bin_id in listed}),
+            first=min(listed.values()),
+            last=max(listed.values()),
+            catalog=catalog,
+            looked_at=pick([bin_id for bin_id in listed if bin_id in index] or list(listed)),
+            score_files=dict(scores.most_common()),
+            features=share(sum(bool(self._features(bin_id)) for bin_id in listed), len(listed)),
+            raw=share(sum(self.may_have_images(bin_id) for bin_id in listed), len(listed)),
+        )
 
     def _list_raw(self, window: Window) -> pd.DataFrame:
         bins = self._raw_bins(window)

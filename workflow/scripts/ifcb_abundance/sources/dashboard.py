@@ -36,12 +36,14 @@ from ifcb_abundance.sources.metadata_export import from_records, read_export, wi
 from ifcb_abundance.sources.network_source import NetworkSource
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
 from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.sources.survey import Survey, pick, share
 
 if TYPE_CHECKING:
     from ifcb_abundance.common.precision import Precision
 
 log = logging.getLogger("ifcb.dashboard")
 
+FIRST_YEAR = 2005  # no IFCB was in the water before
 EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
 MOST_NAMES, SHOWN_NAMES, LONGEST_NAME = 1000, 20, 60  # of a server's datasets: compared, shown, characters of one
 WALK_KEYS = frozenset(
@@ -115,10 +117,8 @@ class DashboardSource(NetworkSource):
     def _why_none(self) -> str:
         """Ask whether the dataset exists: an empty list does not tell."""
         try:
-            names = (self._json("/api/list_datasets") or {}).get("datasets")
+            names = self.datasets()
         except (RequestError, CatalogError):  # it is only for a hint
-            names = None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return (
                 "It gives the same answer for an unknown dataset and for a period without bins: check dataset, "
                 f"select.start and select.end; {self.url}/api/list_datasets names its datasets."
@@ -126,6 +126,53 @@ class DashboardSource(NetworkSource):
         if self.dataset in names:
             return "It has this dataset, so check select.start and select.end."
         return f"It has no dataset of that name: check dataset. {_named(names, self.dataset)}"
+
+    def datasets(self) -> list[str]:
+        """The names of the server's datasets. Raises RequestError, CatalogError if the answer does not list them."""
+        names = (self._json("/api/list_datasets") or {}).get("datasets")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise CatalogError(f"{self.url}/api/list_datasets does not list datasets: is this a dashboard's address?")
+        return names
+
+    def survey(self) -> Survey:
+        """Look what the dataset has, in some 20 small requests. Raises NoBinsError if it has no bin."""
+        dataset = quote(self.dataset)
+        answer = self._json(f"/api/most_recent_bin?dataset={dataset}")
+        if not answer:
+            raise NoBinsError(f"{self.url} has no bin of dataset {self.dataset!r}. {self._why_none()}")
+        try:
+            newest = parse_bin_id(str(answer.get("pid"))).time.date()
+        except ValueError as error:
+            raise CatalogError(
+                f"{self.url}: the newest bin of dataset {self.dataset!r} has an id that is {error}"
+            ) from None
+        month = self._month(*month_of(newest), {})
+        inside = month[month["skip"] == 0]
+        looked_at = pick(list(inside["bin"]))
+        numbers = (self._json(f"/api/filter_options?dataset={dataset}") or {}).get("instrument_options")
+        counted_bins = (self._json(f"/api/timeline_info?dataset={dataset}") or {}).get("n_bins")
+        with_features = sum(self.read_features(bin_id) is not None for bin_id in looked_at)
+        with_raw = sum(self._raw(bin_id, ".hdr") is not None for bin_id in looked_at)
+        return Survey(
+            bins=counted_bins if isinstance(counted_bins, int) else len(inside),
+            instruments=sorted(n for n in numbers if isinstance(n, int)) if isinstance(numbers, list) else [],
+            first=self._first_day(newest),
+            last=max([newest, *month["sample_time"].dt.date]),
+            catalog="export",
+            looked_at=looked_at,
+            features=f"{share(with_features, len(looked_at))} that were looked at",
+            raw=f"{share(with_raw, len(looked_at))} that were looked at",
+        )
+
+    def _first_day(self, newest: date) -> date:
+        """The UTC day of the first bin. The end of the first year with bins is looked for: empty answers are small."""
+        for year in range(FIRST_YEAR, newest.year + 1):
+            target = f"/api/export_metadata/{quote(self.dataset)}?end_date={year}-12-31"
+            body = self._get(target, ends=LINE)
+            if body is not None and len(rows := read_export(body, self.url + target)):
+                first: date = rows["sample_time"].min().date()
+                return first
+        return newest
 
     def _export(self, window: Window) -> pd.DataFrame:
         """One request a month. If a bin is an end of the window, its sample_time tells the month."""

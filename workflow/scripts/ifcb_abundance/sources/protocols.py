@@ -14,6 +14,7 @@ from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.sources.survey import Survey
 
 
 class BinCatalog(Protocol):
@@ -101,6 +102,9 @@ class Source(BinCatalog, ScoreReader, FeatureReader, ImageReader, Protocol):
     """
 
     same_for_all_bins: bool
+
+    def survey(self) -> Survey:
+        """Look what there is, for whoever has no config yet. Raises NoBinsError if there is no bin."""
 
     def given_up(self) -> str:
         """Why this process asks the server for nothing more; empty as long as it does, or if there is no server."""

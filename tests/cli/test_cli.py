@@ -1,0 +1,177 @@
+"""The command line: what it finds, the config that it writes, and that its plan is what a run then does."""
+
+import argparse
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ifcb_abundance.cli import config_file
+from ifcb_abundance.cli.main import main, parser
+from tests.archives import bin_row, write_archive
+from tests.checkout import ROOT, Checkout, differences
+from tests.dashboard.emulator import Emulator
+
+CLI = (sys.executable, str(ROOT / "workflow" / "scripts" / "command_line.py"))
+LABELS = ["Akashiwo", "Ditylum_brightwellii", "detritus"]
+BINS = [f"D202404{day}T{hour:02d}0000_IFCB{ifcb:03d}" for day in (15, 16) for hour in (3, 15) for ifcb in (10, 125)]
+SKIPPED, UNSCORED = BINS[0], BINS[1]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight bins of two days and two instruments; one is skipped, one has no scores."""
+    rows = [bin_row(bin_id, skip=int(bin_id == SKIPPED)) for bin_id in BINS]
+    scores = {bin_id: (LABELS, [[0.9, 0.05, 0.05], [0.1, 0.6, 0.3]]) for bin_id in BINS if bin_id != UNSCORED}
+    return write_archive(tmp_path_factory.mktemp("cli") / "bay", rows, scores)
+
+
+@pytest.fixture(scope="module")
+def dashboard(archive: Path) -> Iterator[Emulator]:
+    with Emulator({"bay": archive, "other": archive}) as emulator:
+        yield emulator
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in; nobody answers questions."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: PTH123, SIM115
+    return tmp_path
+
+
+def test_init_looks_at_a_dashboard_and_writes_a_config_that_passes(
+    dashboard: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", dashboard.url, "--dataset", "bay"]) == 0
+    printed = capsys.readouterr().out
+    assert "has 2 datasets: bay, other" in printed
+    assert "bins:        7, 2024-04-15 to 2024-04-16 (UTC)" in printed  # the skipped one is not among them
+    assert "instruments: IFCB10, IFCB125" in printed
+    assert re.search(r"label sets:  3 classes \w{8} in [23] bins\. The class table knows 3 of 3 labels", printed)
+    assert "features:    none of 3 bins that were looked at" in printed
+    assert "ifcb-abundance plan my.yaml" in printed
+    config = config_file.read("my.yaml")
+    assert (config.dataset, config.source.kind, config.source.url) == ("bay", "dashboard", dashboard.url)
+    assert (config.select.start, config.select.end) == ("2024-04-15", "2024-04-16")
+
+
+def test_init_asks_for_a_dataset_where_nobody_can_answer(
+    dashboard: Emulator, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", dashboard.url]) == 1
+    assert capsys.readouterr().err == "--dataset: not given, and there are 2. Accepted: one of bay, other\n"
+    assert not list(folder.iterdir())
+
+
+def test_init_looks_at_a_folder(archive: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", str(archive), "--start", "2024-04-16", "--instruments", "125"]) == 0
+    printed = capsys.readouterr().out
+    assert "bins:        8, 2024-04-15 to 2024-04-16" in printed
+    assert "scores:      7 csv" in printed
+    written = yaml.safe_load(Path("my.yaml").read_text())
+    assert written["source"] == {"kind": "directory", "path": str(archive)}
+    assert str(written["select"]["start"]) == "2024-04-16"
+    assert written["select"]["instruments"] == [125]
+    assert main(["init", str(archive)]) == 1  # it replaces no config
+    assert "my.yaml is there already" in capsys.readouterr().err
+    assert main(["init", str(folder / "nowhere")]) == 1
+    assert "there is no such folder. Accepted: the address of a dashboard" in capsys.readouterr().err
+
+
+def test_init_asks_at_most_five_questions(dashboard: Emulator, tmp_path: Path) -> None:
+    """On a terminal; what is answered with an empty line is what was suggested."""
+    ours, theirs = pty.openpty()
+    asking = subprocess.Popen(
+        [*CLI, "init", dashboard.url], cwd=tmp_path, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    os.close(theirs)
+    os.write(ours, b"nowhere\nother\n2024-04-15\n\n125\nbay.yaml\n")
+    printed = asking.communicate(timeout=60)[0].decode()
+    os.close(ours)
+    assert asking.returncode == 0, printed
+    assert len(re.findall(r"\[[^\]]*\]: ", printed)) == 6  # five questions, one of them twice
+    written = yaml.safe_load((tmp_path / "bay.yaml").read_text())
+    assert written["dataset"] == "other"
+    assert {key: str(value) for key, value in written["select"].items()} == {
+        "start": "2024-04-15",
+        "end": "2024-04-15",
+        "instruments": "[125]",
+    }
+
+
+def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
+    dashboard: Emulator,
+    checkout: Checkout,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(checkout.folder)
+    assert main(["init", dashboard.url, "--dataset", "bay", "--yes"]) == 0
+    capsys.readouterr()
+    before = checkout.stamps()
+    assert main(["plan", "my.yaml"]) == 0
+    planned = capsys.readouterr().out
+    assert checkout.stamps() == before
+    assert "8 in the window: 7 wanted, 1 skipped" in planned
+    assert "1 for the list of bins, 7 for class scores" in planned
+    assert "everything: there is no finished run in results/bay" in planned
+    assert "by the class scores of 4 of 5 bins" in planned or "by the class scores of 5 of 5 bins" in planned
+
+    dashboard.clear()
+    done = subprocess.run([*CLI, "run", "my.yaml"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "snakemake --cores 8 --configfile my.yaml"
+    assert len(dashboard.requests) == 1 + 7
+    own = checkout.files("bay")
+
+    assert main(["plan", "my.yaml"]) == 0
+    assert "nothing that hangs on the config" in capsys.readouterr().out
+    text = Path("my.yaml").read_text().replace("threshold: 0.7", "threshold: 0.5")
+    Path("other.yaml").write_text(text)
+    assert main(["plan", "other.yaml"]) == 0
+    planned = capsys.readouterr().out
+    assert "0 for class scores" in planned
+    assert "no class scores are read for it (classify.threshold: 0.7 before, 0.5 now)" in planned
+
+    other = Checkout(tmp_path / "other")
+    other.run(yaml.safe_load(Path("my.yaml").read_text()))
+    assert not differences(own, other.files("bay"))
+
+
+def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", str(archive)]) == 0
+    assert main(["run", "my.yaml", "figures", "--dry-run", "--cores", "1"]) == 0
+    printed = capfd.readouterr().out
+    command = next(line for line in printed.splitlines() if line.startswith("snakemake"))
+    assert command.startswith("snakemake figures --snakefile ")  # not in a clone: that which it is installed from
+    assert command.endswith(" --configfile my.yaml --dry-run --cores 1")
+    assert not Path("results").exists()
+    assert main(["run", "none.yaml"]) == 1
+    assert "there is no such file. `ifcb-abundance init` writes one" in capfd.readouterr().err
+
+
+def test_targets_are_those_of_the_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "--files"]) == 0
+    listed = dict(re.findall(r"^  (\S+) +(\S.*)$", capsys.readouterr().out, re.MULTILINE))
+    assert listed["all"] == "Build all results that the config asks for: the default."
+    assert {"figures", "montages", "features", "validation", "curation", "recheck", "fetch"} <= set(listed)
+    assert "summarize_scores" not in listed
+    assert listed["bins_long.csv.gz"].startswith("Write the table of bins as CSV")
+
+
+def test_each_command_has_examples_and_completion() -> None:
+    commands = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
+    assert set(commands) == {"init", "plan", "run", "targets"}
+    for name, command in commands.items():
+        assert f"examples:\n  ifcb-abundance {name}" in command.format_help()
+    for shell in ("bash", "zsh", "fish"):
+        done = subprocess.run([*CLI, "--print-completion", shell], capture_output=True, text=True, check=True)
+        assert all(name in done.stdout for name in commands)

@@ -1,0 +1,21 @@
+"""A config file as a run would read it, without Snakemake."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.config import WORKFLOW, Config, resolve
+from ifcb_abundance.config.files import read_strictly
+
+OWN = WORKFLOW / "config" / "config.yaml"
+
+
+def read(path: str | Path) -> Config:
+    """Read a config file strictly. Raises ConfigError, with a line for each fault."""
+    if not Path(path).is_file():
+        raise ConfigError(f"{path}: there is no such file. `ifcb-abundance init` writes one")
+    places = read_strictly([OWN, path])
+    given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return resolve(given, places)

@@ -1,0 +1,287 @@
+"""`ifcb-abundance init`: look what there is at a place, ask a few questions, write a config that passes."""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ifcb_abundance.cli import config_file
+from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.common.errors import ConfigError, ScoresError
+from ifcb_abundance.common.words import counted
+from ifcb_abundance.config import Config, resolve
+from ifcb_abundance.scores.summary import label_set, read_score_file
+from ifcb_abundance.sources.dashboard import DashboardSource
+from ifcb_abundance.sources.open_source import open_source
+from ifcb_abundance.sources.protocols import Source
+from ifcb_abundance.sources.survey import Survey
+
+WEEK = timedelta(days=6)  # the first window that is suggested: a week is read in minutes
+NAMED = 12  # names in a question
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user said on the command line; None for what is not said."""
+
+    place: str
+    dataset: str | None = None
+    start: str | None = None
+    end: str | None = None
+    instruments: list[int] = field(default_factory=list)
+    output: str | None = None
+    endpoint_url: str | None = None
+    anonymous: bool = False
+    force: bool = False
+    asks: bool = False
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> "Wishes":
+        """The wishes that a parsed command line has. It asks nothing where nobody can answer."""
+        said = {name: value for name, value in vars(given).items() if name in cls.__dataclass_fields__ and value}
+        return cls(**said, asks=sys.stdin.isatty() and not given.yes)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The label sets of the bins that were looked at. known: how many labels the class table has."""
+
+    sets: Counter[str]
+    labels: int
+    known: int
+    without: int
+
+    def told(self) -> str:
+        """In words, for the terminal and the config."""
+        if not self.sets:
+            return f"none: {counted(self.without, 'bin')} were asked, and have no class scores"
+        names = "; ".join(f"{name} in {counted(n, 'bin')}" for name, n in self.sets.items())
+        return f"{names}. The class table knows {self.known} of {self.labels} labels"
+
+
+def init(wishes: Wishes) -> int:
+    """Look, ask, write the config, and say what comes next. Returns the exit status.
+
+    Raises ConfigError for a wish that cannot be right, and what the source raises.
+    """
+    kind, source_keys = _place(wishes)
+    dataset = _dataset(wishes, kind)
+    start = {"dataset": dataset, "source": source_keys}
+    print(f"Looking at {wishes.place} ...", flush=True)
+    source = _opened(start)
+    found = source.survey()
+    source_keys |= _of_files(found) if kind != "dashboard" else {}
+    source = _opened(start)
+    labels = _labels(source, found)
+    for line in _told(found, labels):
+        print(f"  {line}")
+    config = {**start, "select": _select(wishes, found)}
+    path = _output(wishes)
+    text = _written(config, found, labels, wishes.place)
+    _check(text)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    print(f"Wrote {path}. Next:\n  ifcb-abundance plan {path}    # what it will read, and how long it takes")
+    print(f"  ifcb-abundance run {path}     # the same as: snakemake --cores 8 --configfile {path}")
+    return 0
+
+
+def _place(wishes: Wishes) -> tuple[str, dict[str, Any]]:
+    """The kind of source, and its keys."""
+    place = wishes.place
+    if re.match("https?://", place):
+        return "dashboard", {"kind": "dashboard", "url": place.rstrip("/")}
+    if place.startswith("s3://"):
+        keys = {"kind": "bucket", "path": place, "endpoint_url": wishes.endpoint_url, "anonymous": wishes.anonymous}
+        return "bucket", {key: value for key, value in keys.items() if value}
+    if not Path(place).is_dir():
+        raise ConfigError(
+            f"{place}: there is no such folder. Accepted: the address of a dashboard (https://...), a folder with "
+            "metadata.csv or raw files of bins, or s3://bucket/prefix"
+        )
+    return "directory", {"kind": "directory", "path": place}
+
+
+def _opened(written: dict[str, Any]) -> Source:
+    """The source of a config that has no window yet."""
+    days = {"start": "2006-01-01", "end": "2006-01-01"}
+    config = resolve({**written, "select": days, "classify": {"class_table": None}})
+    return open_source(config.dataset, config.source)
+
+
+def _of_files(found: Survey) -> dict[str, Any]:
+    """The keys that say how an archive of files is read, where they are not the defaults."""
+    keys = {"catalog": found.catalog, "scores_format": next(iter(found.score_files), "csv")}
+    defaults = Config().source.model_dump()
+    return {key: value for key, value in keys.items() if value != defaults[key]}
+
+
+def _dataset(wishes: Wishes, kind: str) -> str:
+    if kind != "dashboard":
+        name = re.sub("[^A-Za-z0-9_.-]+", "_", wishes.place.rstrip("/").rpartition("/")[2]).lstrip(".-") or "archive"
+        name = f"{name}_archive" if name == "demo" else name
+        return wishes.dataset or _ask(wishes, "Name of the dataset, and of its folder below results/", name)
+    names = DashboardSource("", wishes.place).datasets()
+    if not names:
+        raise ConfigError(f"{wishes.place} has no dataset")
+    listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    print(f"{wishes.place} has {counted(len(names), 'dataset')}: {listed}")
+    if wishes.dataset and wishes.dataset not in names:
+        raise ConfigError(f"--dataset: {wishes.dataset!r} is not there. Accepted: one of {listed}")
+    if wishes.dataset or len(names) == 1:
+        return wishes.dataset or names[0]
+    if not wishes.asks:
+        raise ConfigError(f"--dataset: not given, and there are {len(names)}. Accepted: one of {listed}")
+    return _ask(wishes, "Which dataset", names[0], lambda name: "" if name in names else f"one of {listed}")
+
+
+def _labels(source: Source, found: Survey) -> Labels:
+    """Read the class scores of the bins that were picked, for their labels."""
+    table = Config().class_table
+    sets: Counter[str] = Counter()
+    labels: set[str] = set()
+    for bin_id in found.looked_at:
+        try:
+            if file := source.read_scores(bin_id):
+                classes, _ = read_score_file(bin_id, file)
+                sets[label_set(classes)] += 1
+                labels |= set(classes)
+        except ScoresError as error:
+            print(f"  {error}")
+    return Labels(sets, len(labels), len(labels & table.keys()), len(found.looked_at) - sets.total())
+
+
+def _told(found: Survey, labels: Labels) -> list[str]:
+    """What there is, a line each."""
+    instruments = ", ".join(f"IFCB{number}" for number in found.instruments) or "unknown"
+    formats = ", ".join(f"{n:,} {name}" for name, n in found.score_files.items())
+    return [
+        f"bins:        {found.bins:,}, {found.first} to {found.last} (UTC)",
+        f"instruments: {instruments}",
+        *([f"scores:      {formats}"] if formats else []),
+        f"label sets:  {labels.told()}",
+        f"features:    {found.features}",
+        f"raw files:   {found.raw}",
+    ]
+
+
+def _select(wishes: Wishes, found: Survey) -> dict[str, Any]:
+    """The window and the instruments: what was said, or is answered."""
+
+    def day(text: str) -> str:
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            return "a UTC day YYYY-MM-DD"
+        return "" if len(text) == 10 else "a UTC day YYYY-MM-DD"
+
+    end = wishes.end or _ask(wishes, f"Last UTC day (there are bins until {found.last})", str(found.last), day)
+    if fault := day(end):
+        raise ConfigError(f"--end: {end!r} cannot be used. Accepted: {fault}")
+    week = max(found.first, date.fromisoformat(end) - WEEK)
+    begin = wishes.start or _ask(wishes, f"First UTC day (there are bins from {found.first})", str(week), day)
+    if fault := day(begin):
+        raise ConfigError(f"--start: {begin!r} cannot be used. Accepted: {fault}")
+    select: dict[str, Any] = {"start": begin, "end": end}
+    instruments = list(wishes.instruments)
+    if not instruments and len(found.instruments) > 1:
+        numbers = " ".join(map(str, found.instruments))
+        answer = _ask(
+            wishes,
+            f"Instruments, of {numbers}",
+            "all",
+            lambda text: "" if text == "all" or set(text.split()) <= set(numbers.split()) else f"all, or of {numbers}",
+        )
+        instruments = [] if answer == "all" else [int(number) for number in answer.split()]
+    return {**select, **({"instruments": instruments} if instruments else {})}
+
+
+def _output(wishes: Wishes) -> Path:
+    """The file to write. Raises ConfigError for one that is there."""
+    path = Path(wishes.output or _ask(wishes, "Write the config to", "my.yaml"))
+    if path.exists() and not wishes.force:
+        raise ConfigError(f"{path} is there already, and is left as it is. Give another name with -o, or --force")
+    return path
+
+
+def _ask(wishes: Wishes, question: str, suggested: str, fault: Callable[[str], str] = lambda _: "") -> str:
+    """An answer of the user, or what is suggested if nobody is there to ask."""
+    while wishes.asks:
+        answer = input(f"{question} [{suggested}]: ").strip() or suggested
+        if not (wrong := fault(answer)):
+            return answer
+        print(f"  Accepted: {wrong}")
+    return suggested
+
+
+def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str) -> str:
+    """The config as a commented file."""
+    source, select = config["source"], config["select"]
+    comments = {
+        "kind": "dashboard, directory (an archive on disk) or bucket",
+        "url": "the dashboard",
+        "path": "the archive",
+        "catalog": "the list of bins comes from the raw files",
+        "scores_format": "csv, h5 or mat",
+        "start": "UTC days or bin ids, both inclusive",
+        "instruments": "without this line: all",
+    }
+
+    def lines(keys: dict[str, Any]) -> list[str]:
+        written = [f"  {key}: {_scalar(value)}" for key, value in keys.items()]
+        notes = [comments.get(key, "") for key in keys]
+        return [f"{line:35} # {note}" if note else line for line, note in zip(written, notes, strict=True)]
+
+    known = labels.sets and labels.known < labels.labels / 2
+    table = [
+        "  # The shipped class table knows few of your labels. Write one for them, or leave null: no groups then.",
+        "  class_table: null",
+    ]
+    return "\n".join(
+        [
+            f"# Written by `ifcb-abundance init {place}`. It looked, and found:",
+            *(f"#   {line}" for line in _told(found, labels)),
+            "# Only keys that differ from the defaults have to be here; config/README.md explains all of them.",
+            "",
+            f"{'dataset: ' + _scalar(config['dataset']):36}# also the folder below results/",
+            "",
+            "source:",
+            *lines(source),
+            "",
+            "select:",
+            *lines(select),
+            "",
+            "classify:",
+            f"{'  threshold: 0.7':36}# the winning score must reach it; a change costs no request",
+            *(table if known else []),
+            "",
+            "# run: my_first_run                # tables of its own, beside those of other thresholds",
+            "# report: {make: true}             # figures and report.html in each run",
+            "",
+        ]
+    )
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML, on a line. Days need no quotes."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return value
+    return (
+        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).strip().removesuffix("\n...")
+    )
+
+
+def _check(text: str) -> None:
+    """Raise ConfigError if a run would refuse the config, before it is written."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "my.yaml")
+        path.write_text(text, encoding="utf-8")
+        config_file.read(path)

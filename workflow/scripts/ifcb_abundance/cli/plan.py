@@ -1,0 +1,234 @@
+"""`ifcb-abundance plan`: what a run would read and build, how long it takes and how much it keeps. Writes nothing."""
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from ifcb_abundance.bins.layout import SUMMARY, Layout, of_bin
+from ifcb_abundance.bins.statuses import WANTED, ScoresStatus
+from ifcb_abundance.bins.window import months
+from ifcb_abundance.catalog.listing import in_window
+from ifcb_abundance.catalog.selection import assess
+from ifcb_abundance.cli import config_file
+from ifcb_abundance.common.errors import ConfigError, ScoresError
+from ifcb_abundance.common.words import counted, sized
+from ifcb_abundance.config import WORKFLOW, Config, why_no_source
+from ifcb_abundance.report import run_record
+from ifcb_abundance.scores.summary import proves_itself, summarize_scores
+from ifcb_abundance.sources.open_source import open_source
+from ifcb_abundance.sources.protocols import Source
+
+OF_TABLES = 60  # bytes of tables per used bin and class, measured with the demo
+PER_BIN = 0.03  # seconds of processor time per bin, from docs/benchmarks.md
+
+# What a changed section of the config makes anew. A section that is not here makes the daily tables anew.
+ANEW = {
+    "source": "the list of bins, and the class scores that are read from elsewhere now",
+    "select": "the list of bins, and the days whose bins change",
+    "classify": "all days and tables; no class scores are read for it",
+    "abundance": "all days and tables; no class scores are read for it",
+    "features": "what is made of features",
+    "report": "figures and report",
+    "images": "images and montages",
+    "export": "files for repositories",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the class scores of a few bins say of the others. sizes, seconds, kept: a number for each bin that has some.
+
+    sizes: bytes read. kept: bytes of its summary. classes: labels of the last one.
+    """
+
+    asked: int
+    sizes: Sequence[int]
+    seconds: Sequence[float]
+    kept: Sequence[int]
+    classes: int
+
+    @property
+    def share(self) -> float:
+        """The share of bins that have class scores."""
+        return len(self.sizes) / self.asked if self.asked else 0.0
+
+
+def plan(path: str, most: int) -> int:
+    """Print the plan of a config. most: bins whose class scores are read. Returns the exit status.
+
+    Raises ConfigError for a config that a run would refuse, and what the source raises.
+    """
+    config = config_file.read(path)
+    if why_no_source(config):
+        targets = ", ".join(config.targets_without_bins)
+        print(f"{path} reads no bin. Its targets: {targets}. `snakemake plan` plans what is fetched of stores")
+        return 0
+    if config.source.kind == "directory" and not Path(config.source.path or "").exists():
+        raise ConfigError(
+            f"source.path: there is no folder {config.source.path}"
+            + ("; a run of the demo makes it first" if config.dataset == "demo" else "")
+        )
+    for line in _lines(path, config, most):
+        print(line)
+    return 0
+
+
+def _lines(path: str, config: Config, most: int) -> Iterator[str]:
+    source = open_source(config.dataset, config.source)
+    config = config.with_precision(source.score_precision)
+    layout = Layout(config.dataset)
+    bins = assess(in_window(source.list_bins(config.window), config.window), config.select)
+    wanted = list(bins["bin"][bins["status"] == WANTED])
+    built = [bin_id for bin_id in wanted if _is_built(source, layout, bin_id)]
+    left = sorted(set(wanted) - set(built))
+    sample = _read_sample(source, left or wanted, most)
+    network = source.same_for_all_bins
+
+    days = f"{bins['date'].min()} to {bins['date'].max()}, UTC" if len(bins) else "no day"
+    yield f"{path}: dataset {config.dataset}, {days}"
+    others = bins["status"][bins["status"] != WANTED].value_counts()
+    left_out = "".join(f", {n:,} {status}" for status, n in others.items())
+    yield f"  bins      {len(bins):,} in the window: {len(wanted):,} wanted{left_out}"
+    yield f"  built     class scores of {len(built):,} of {counted(len(wanted), 'wanted bin')}"
+    if network:
+        features = f", and {2 * len(wanted):,} for features" if config.features.make else ""
+        yield f"  requests  {_of_list(config)}, {len(left):,} for class scores{features}"
+    yield f"  bytes     {_bytes(sample, len(left))}"
+    yield f"  time      {_time(sample, len(left), config, network)}"
+    yield f"  disk      {_disk(sample, len(left), len(wanted))}"
+    yield from (f"  anew      {line}" for line in _anew(config, source, layout, bins, len(left)))
+    yield f"Nothing was written. Next: ifcb-abundance run {path}"
+
+
+def _is_built(source: Source, layout: Layout, bin_id: str) -> bool:
+    summary = of_bin(layout.summaries, SUMMARY, bin_id)
+    return Path(summary).exists() and proves_itself(source, bin_id, summary)
+
+
+def _of_list(config: Config) -> str:
+    """The requests that list the bins."""
+    window = config.window
+    if config.source.kind != "dashboard":
+        return "some for the list of files"
+    if config.source.catalog == "walk":
+        return "one for each bin of the window"
+    if window.start is None or window.end is None:
+        raise ConfigError("a dashboard's window needs both ends")
+    return f"{len(months(window.start.day, window.end.day))} for the list of bins"
+
+
+def _read_sample(source: Source, bins: Sequence[str], most: int) -> Sample:
+    """Read the class scores of a few bins, the same ones each time, one after the other."""
+    chosen = Random(0).sample(list(bins), min(most, len(bins)))
+    sizes, seconds, kept, classes = [], [], [], 0
+    for bin_id in chosen:
+        began = time.monotonic()
+        with suppress(ScoresError), tempfile.TemporaryDirectory() as folder:
+            summary = Path(folder, "summary.parquet")
+            made = summarize_scores(source, bin_id, summary, record_failures=False)
+            if made.status == ScoresStatus.READ:
+                sizes.append(made.bytes)
+                seconds.append(time.monotonic() - began)
+                kept.append(summary.stat().st_size)
+                classes = len(made.classes)
+    return Sample(len(chosen), sizes, seconds, kept, classes)
+
+
+def _bytes(sample: Sample, left: int) -> str:
+    if not left:
+        return "none: all class scores are read already"
+    if not sample.sizes:
+        return f"unknown: none of {counted(sample.asked, 'bin')} that were asked has class scores"
+    expected = left * sample.share
+    low, high = (expected * (statistics.fmean(sample.sizes) + side * _error(sample.sizes)) for side in (-1, 1))
+    between = f" ({sized(max(low, 0))} to {sized(high)})" if len(sample.sizes) > 1 else ""
+    of = f"{len(sample.sizes)} of {counted(sample.asked, 'bin')} that were asked"
+    return f"about {sized(expected * statistics.fmean(sample.sizes))}{between}, by the class scores of {of}"
+
+
+def _error(values: Sequence[int]) -> float:
+    """Twice the standard error of the mean; 0 for a single value."""
+    return 2 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+
+
+def _time(sample: Sample, left: int, config: Config, network: bool) -> str:
+    """How long reading takes. A server may answer requests side by side or, as a stock dashboard does, one by one."""
+    if not left:
+        return "seconds to look, and as long as it takes to build what is below"
+    each = statistics.fmean(sample.seconds) if sample.seconds else 0.1
+    if not network:
+        return f"about {_span(left * max(each, PER_BIN))} for class scores"
+    at_a_time = _at_a_time()
+    floor = left * PER_BIN
+    if most := config.source.max_requests_per_second:
+        floor = max(floor, left / most)
+    side_by_side = max(left * each / at_a_time, floor)
+    told = f"about {_span(side_by_side)} with {at_a_time} requests at a time"
+    limit = f" and {most:g} a second at most" if most else ""
+    return f"{told}{limit}; {_span(max(left * each, floor))} if the server answers one by one"
+
+
+def _at_a_time() -> int:
+    """The most requests at a time, which the profile sets."""
+    with suppress(OSError):
+        profile = next((WORKFLOW / "profiles" / "default").glob("config*.yaml"))
+        resources = yaml.safe_load(profile.read_text(encoding="utf-8"))["resources"]
+        return int(dict(each.split("=") for each in resources)["dashboard"])
+    return 8
+
+
+def _span(seconds: float) -> str:
+    return str(timedelta(seconds=max(1, round(seconds))))
+
+
+def _disk(sample: Sample, left: int, wanted: int) -> str:
+    kept = left * (statistics.fmean(sample.kept) if sample.kept else 0)
+    free = sized(shutil.disk_usage(Path.cwd()).free)
+    tables = wanted * sample.share * sample.classes * OF_TABLES
+    return f"about {sized(kept)} of new summaries, {sized(tables)} of tables; {free} are free. Scores are not kept"
+
+
+def _anew(config: Config, source: Source, layout: Layout, bins: pd.DataFrame, left: int) -> Iterator[str]:
+    """What is built again, and why."""
+    record = run_record.read(layout.run_record)
+    made_with = record.get("config")
+    if not isinstance(made_with, dict):
+        yield "everything: there is no finished run in " + layout.tables
+        return
+    changed = dict(_changes(made_with, run_record.asked_of(config.as_written())))
+    for section in dict.fromkeys(key.split(".")[0] for key in changed):
+        keys = [key for key in changed if key.split(".")[0] == section]
+        told = "; ".join(f"{key}: {changed[key][0]} before, {changed[key][1]} now" for key in keys)
+        yield f"{ANEW.get(section, 'all days and tables')} ({told})"
+    if source.catalog_identity != record.get("source") and not any(key.startswith("source") for key in changed):
+        yield "the list of bins, since the archive's files changed"
+    if left and record.get("bins") == len(bins) and not changed:
+        yield f"class scores of {counted(left, 'bin')}, and their days"
+    if not changed and not left:
+        yield "nothing that hangs on the config"
+
+
+def _changes(before: Any, now: Any, above: str = "") -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each key whose value differs, with both values in words. A key that an older version lacked is none."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in now:
+            if key in before:
+                yield from _changes(before[key], now[key], f"{above}.{key}" if above else key)
+    elif before != now:
+        yield above, (_short(before), _short(now))
+
+
+def _short(value: Any) -> str:
+    text = "null" if value is None else str(value)
+    return text if len(text) < 60 else f"{text[:57]}..."

@@ -1,0 +1,55 @@
+"""`ifcb-abundance run`: Snakemake with the profile, its command printed first."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ifcb_abundance.cli import config_file
+from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.config import WORKFLOW
+
+CORES = ("--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile")
+# What a folder has that is a clone of the workflow.
+MARKS = ("Snakefile", "workflow/scripts/ifcb_abundance")
+
+
+def run(config: str, rest: Sequence[str]) -> int:
+    """Check the config, print the command, and run it. Returns Snakemake's exit status.
+
+    rest: targets, and options of Snakemake. Raises ConfigError; StateError without a clone.
+    """
+    config_file.read(config)
+    command = ["snakemake", *arguments(config, rest)]
+    print(shlex.join(command), flush=True)
+    try:
+        return subprocess.call([sys.executable, "-m", *command])
+    except KeyboardInterrupt:  # Snakemake got it too, and has ended in good order
+        return 130
+
+
+def arguments(config: str, rest: Sequence[str]) -> list[str]:
+    """The arguments of Snakemake. Targets stand before --configfile, which takes every word after it for a file."""
+    cores = [] if any(word.split("=")[0] in CORES or word[:2] in ("-c", "-j") for word in rest) else ["--cores", "8"]
+    first = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
+    return [*rest[:first], *cores, *_where(config), "--configfile", config, *rest[first:]]
+
+
+def _where(config: str) -> list[str]:
+    """Nothing in a clone; elsewhere, the clone that this command was installed from."""
+    if _is_clone(Path.cwd()):
+        return []
+    if _is_clone(WORKFLOW):
+        profile = os.path.relpath(WORKFLOW / "profiles" / "default")
+        return ["--snakefile", os.path.relpath(WORKFLOW / "Snakefile"), "--workflow-profile", profile]
+    raise StateError(
+        "`run` needs a clone of the workflow, and this folder is none. Get one from where you found the workflow, and "
+        "run there:\n  git clone ADDRESS ifcb-abundance && cd ifcb-abundance && make run CONFIG="
+        + str(Path(config).resolve())
+    )
+
+
+def _is_clone(folder: Path) -> bool:
+    return all((folder / mark).exists() for mark in MARKS)

@@ -1,0 +1,35 @@
+"""`ifcb-abundance targets`: what can be built, in the words of the rules themselves."""
+
+import re
+from collections.abc import Iterator
+
+from ifcb_abundance.config import WORKFLOW
+from ifcb_abundance.tables.registry import TABLES
+
+# A rule with its docstring; rules whose name is made up by a loop are no targets of their own.
+_RULE = re.compile(r'^(?:rule|checkpoint) (\w+):\n    """(.+?)"""\n((?:(?: .*)?\n)*)', re.MULTILINE)
+
+
+def rules() -> Iterator[tuple[str, str, bool]]:
+    """Yield each rule: its name, what it does, and whether it makes files itself. Others gather what others make."""
+    for path in (WORKFLOW / "Snakefile", *sorted((WORKFLOW / "workflow" / "rules").glob("*.smk"))):
+        for name, says, body in _RULE.findall(path.read_text(encoding="utf-8")):
+            yield name, says, "\n    output:\n" in f"\n{body}"
+
+
+def targets(with_files: bool) -> int:
+    """Print all targets, a line each; with_files: also the tables, which are targets by their path."""
+    says = {name: (text, makes) for name, text, makes in rules()}
+    gathering = {name: text for name, (text, makes) in says.items() if not makes}
+    print("Targets, as in `ifcb-abundance run my.yaml TARGET`:")
+    _print({"all": gathering.pop("all"), **dict(sorted(gathering.items()))})
+    if with_files:
+        print("\nFiles, by their path below results/{dataset}/:")
+        _print({table.merged: says[table.made_by][0] for table in TABLES.values() if table.made_by in says})
+    return 0
+
+
+def _print(lines: dict[str, str]) -> None:
+    width = max(map(len, lines))
+    for name, text in lines.items():
+        print(f"  {name:{width}}  {text}")
