@@ -86,7 +86,6 @@ def test_each_band_has_its_share_of_the_bits_that_differ(distance: int) -> None:
 
 def test_every_pair_is_found_by_bands() -> None:
     hashes = crowd(5, 3000, 4)
-    bands = neighbours.find_pairs(hashes[:1000], hashes, 8, 10**9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbours, "COMPARED", 0.0)
         plain = neighbours.find_pairs(hashes[:1000], hashes, 8, 10**9)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from ifcb_abundance.curation import clean, patches, statistics
 from ifcb_abundance.curation.hashes import as_numbers, as_text, difference_hash, steady_hash
@@ -100,6 +100,9 @@ def test_statistics_beside_numpy(height: int, width: int, seed: int, levels: int
     assert found["plain_lines"] == len(plain) / (height + width)
     around = values[1:-1, 2:] + values[1:-1, :-2] + values[2:, 1:-1] + values[:-2, 1:-1] - 4 * values[1:-1, 1:-1]
     assert found["laplacian"] == pytest.approx(np.sqrt((around**2).mean()) if around.size else 0)
+    edges = np.asarray(Image.fromarray(pixels).filter(ImageFilter.FIND_EDGES)).astype(float)
+    assert found["edges"] == pytest.approx(edges.std(), abs=1e-6)
+    assert found["peaks"] == pytest.approx(np.bincount(pixels.ravel(), minlength=256).std())
 
 
 def test_a_group_is_cut_hashed_and_measured(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import logging
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +29,7 @@ FEW = 256  # images that are not worth a worker
 NAMED = 3  # images in a warning
 
 Row = dict[str, Any]
+Given = tuple[ImageFile, bytes | None]  # and what it holds, if it is in an archive
 Cleaned = tuple[Row, bytes]  # the image's row in `cleaning`, and its PNG file; empty if it is refused
 
 
@@ -62,28 +64,31 @@ def _write(
 ) -> None:
     progress = Progress(f"images of group {group}", lambda: (len(files), len(files)))
     rows: list[Row] = []
-    work = partial(clean_piece, archive, scaling)
     if len(files) <= FEW and sum(file.stamp[0] for file in files) <= PIECE_BYTES:
         processes = 1
     else:
         progress.begin()
-    with write_zip(paths[0]) as out:
-        for piece in in_order(work, _pieces(files), processes):
+    with ExitStack() as opened:
+        out = opened.enter_context(write_zip(paths[0]))
+        images = opened.enter_context(zipfile.ZipFile(archive)) if archive else None
+        for piece in in_order(partial(clean_piece, scaling), _pieces(files, images), processes):
             for row, png in piece:
                 if png:
                     out.add(row["image"], png)
                 rows.append({**row, "group": group})
-                if len(files) > FEW:
-                    progress.step()
+            if len(files) > FEW:
+                progress.step(len(piece))
     table_files.write(table_files.from_rows(rows, "cleaning"), "cleaning", paths[1])
 
 
-def _pieces(files: Iterable[ImageFile]) -> Iterator[list[ImageFile]]:
-    piece: list[ImageFile] = []
+def _pieces(files: Iterable[ImageFile], images: zipfile.ZipFile | None) -> Iterator[list[Given]]:
+    """Yield files, those of an archive with their bytes: a worker that opened it would read its contents each time."""
+    piece: list[Given] = []
     size = 0
     for file in files:
-        piece.append(file)
-        size += file.stamp[0]
+        body = images.read(file.path) if images and not file.problem else None
+        piece.append((file, body))
+        size += file.stamp[0] if body is None else len(body)
         if len(piece) == PIECE_IMAGES or size > PIECE_BYTES:
             yield piece
             piece, size = [], 0
@@ -91,20 +96,16 @@ def _pieces(files: Iterable[ImageFile]) -> Iterator[list[ImageFile]]:
         yield piece
 
 
-def clean_piece(archive: str | None, scaling: str, files: Sequence[ImageFile]) -> list[Cleaned]:
-    """Clean some images: files, or those of an archive whose names are the paths. Workers call it."""
-    if archive is None:
-        return [_clean(file, None, scaling) for file in files]
-    with zipfile.ZipFile(archive) as images:
-        return [_clean(file, images, scaling) for file in files]
+def clean_piece(scaling: str, files: Sequence[Given]) -> list[Cleaned]:
+    """Clean some images. Workers call it."""
+    return [_clean(file, body, scaling) for file, body in files]
 
 
-def _clean(file: ImageFile, images: zipfile.ZipFile | None, scaling: str) -> Cleaned:
+def _clean(file: ImageFile, stored: bytes | None, scaling: str) -> Cleaned:
     if file.problem:
         return {"image": file.image, "problem": file.problem}, b""
     try:
-        body = _read(file) if images is None else images.read(file.path)
-        found = read_image(body)
+        found = read_image(_read(file) if stored is None else stored)
         grey = found.to_grey(scaling)
     except NoImageError as error:
         return {"image": file.image, "problem": "".join(c if c.isprintable() else "?" for c in str(error))}, b""
@@ -121,7 +122,7 @@ def _clean(file: ImageFile, images: zipfile.ZipFile | None, scaling: str) -> Cle
         "sha256": sha256(grey.pixels.tobytes()).hexdigest(),
     }
     # The images stage wrote the same kind of file; to pack it again would take longer than all else.
-    return row, body if images is not None and grey.rule == "none" else as_png(grey.pixels)
+    return row, stored if stored is not None and grey.rule == "none" else as_png(grey.pixels)
 
 
 def _read(file: ImageFile) -> bytes:

@@ -358,12 +358,8 @@ def _run(
     if len(patches):
         progress.begin()
 
-    def step(n: int) -> None:
-        for _ in range(n):
-            progress.step()
-
     # One image after the other, so that an image with several patches is decoded once or twice.
-    return resnet.run_network(network, PatchReader(clean, patches), len(patches), threads, step)
+    return resnet.run_network(network, PatchReader(clean, patches), len(patches), threads, progress.step)
 
 
 @lru_cache(maxsize=1)

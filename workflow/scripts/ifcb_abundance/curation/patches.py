@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ifcb_abundance.common.progress import Progress
@@ -63,7 +64,7 @@ def patch_name(image: str, tile: Tile, patch_px: int | None) -> str:
 def describe(pixels: NDArray[np.uint8], kind: str) -> Row:
     """Hash and measure a patch. kind: `steady` or `difference`."""
     height, width = pixels.shape
-    checksum = sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    checksum = sha256(np.ascontiguousarray(pixels).data).hexdigest()
     return {
         "width": width,
         "height": height,
@@ -87,26 +88,27 @@ def cut_patches(
     """
     rows = table_files.read("cleaning", cleaning, ["image", "group", "width", "height", "problem"])
     rows = rows[rows["problem"] == ""]
-    progress = Progress(f"patches of group {rows['group'].iloc[0] if len(rows) else ''}", lambda: (len(rows),) * 2)
-    work = partial(describe_piece, str(clean), patch_px, kind)
+    group = rows["group"].iloc[0] if len(rows) else ""
+    progress = Progress(f"patches of group {group}", lambda: (len(rows),) * 2)
     if len(rows) <= FEW and (rows["width"] * rows["height"]).sum() <= PIECE_IMAGES * LARGE:
         processes = 1
     else:
         progress.begin()
     found: list[Row] = []
-    groups = dict(zip(rows["image"], rows["group"], strict=True))
-    for piece in in_order(work, _pieces(rows), processes):
-        found += [{**row, "group": groups[row["image"]]} for row in piece]
-        if len(rows) > FEW:
-            progress.step(len({row["image"] for row in piece}))
-    table_files.write(table_files.from_rows(found, "patches"), "patches", table)
+    with zipfile.ZipFile(clean) as archive:
+        for n, piece in in_order(partial(describe_piece, patch_px, kind), _pieces(rows, archive), processes):
+            found += piece
+            if len(rows) > FEW:
+                progress.step(n)
+    table_files.write(table_files.from_rows(found, "patches").assign(group=group), "patches", table)
 
 
-def _pieces(rows: Any) -> Iterator[list[str]]:
-    piece: list[str] = []
+def _pieces(rows: pd.DataFrame, archive: zipfile.ZipFile) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield images with their files. A worker that opened the zip itself would read its table of contents each time."""
+    piece: list[tuple[str, bytes]] = []
     size = 0
     for image, width, height in zip(rows["image"], rows["width"], rows["height"], strict=True):
-        piece.append(image)
+        piece.append((image, read_png(archive, image)))
         size += width * height
         if len(piece) == PIECE_IMAGES or size > LARGE:
             yield piece
@@ -115,13 +117,12 @@ def _pieces(rows: Any) -> Iterator[list[str]]:
         yield piece
 
 
-def describe_piece(clean: str, patch_px: int | None, kind: str, images: Sequence[str]) -> list[Row]:
-    """Describe all patches of some images of a zip. Workers call it."""
+def describe_piece(patch_px: int | None, kind: str, images: Sequence[tuple[str, bytes]]) -> tuple[int, list[Row]]:
+    """Describe all patches of some images, named and as PNG files; return how many images, and a row per patch."""
     found = []
-    with zipfile.ZipFile(clean) as archive:
-        for image in images:
-            pixels = from_png(read_png(archive, image))
-            for tile in tiles(pixels.shape[0], pixels.shape[1], patch_px):
-                place = {"patch": patch_name(image, tile, patch_px), "image": image, **tile._asdict()}
-                found.append({**place, **describe(tile.of(pixels), kind)})
-    return found
+    for image, png in images:
+        pixels = from_png(png)
+        for tile in tiles(pixels.shape[0], pixels.shape[1], patch_px):
+            place = {"patch": patch_name(image, tile, patch_px), "image": image, **tile._asdict()}
+            found.append({**place, **describe(tile.of(pixels), kind)})
+    return len(images), found
