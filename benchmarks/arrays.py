@@ -17,9 +17,8 @@ import bson
 import numpy as np
 import pandas as pd
 import tensorstore as ts
-import yaml
 
-from benchmarks.measure import ROOT, WORKFLOW, Cost, run
+from benchmarks.measure import Cost, copy_workflow, run
 from benchmarks.zooniverse import PEAK
 
 PX = 6000  # side of the plane
@@ -83,11 +82,7 @@ def write_graph(folder: Path, rows: int, seed: int = 1) -> None:
 def snakemake(folder: Path, target: str, config: Mapping[str, Any]) -> Cost:
     """A run of the workflow in a copy of its own."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for part in WORKFLOW:
-        source = ROOT / part
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
-    (folder / "my.yaml").write_text(yaml.safe_dump({"dataset": "cells", **config}))
+    copy_workflow(folder, {"dataset": "cells", **config})
     command = [sys.executable, "-m", "snakemake", target, "--cores", "2", "--configfile", "my.yaml"]
     cost = run([sys.executable, "-S", "-c", PEAK, *command], folder)
     return replace(cost, memory=int(cost.printed.split()[-1]) / 1024)

@@ -63,19 +63,24 @@ def dashboard(archive: Path, body: Path, latency: float, *options: str) -> Itera
         process.wait()
 
 
+def copy_workflow(folder: Path, config: Mapping[str, Any]) -> None:
+    """A copy of the workflow in a new folder, and my.yaml with this config."""
+    folder.mkdir(parents=True)
+    for part in WORKFLOW:
+        source = ROOT / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / part)
+    (folder / "my.yaml").write_text(yaml.safe_dump(dict(config)))
+
+
 class Checkout:
     """A copy of the workflow in a folder of its own, set to read the emulated dashboard."""
 
     def __init__(self, folder: Path, url: str, first: str, last: str, **settings: Mapping[str, Any]) -> None:
         self.folder = folder
-        folder.mkdir(parents=True)
-        for part in WORKFLOW:
-            source = ROOT / part
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, folder / part)
         source = {"kind": "dashboard", "url": url, **settings.pop("source", {})}
-        config = {"dataset": DATASET, "source": source, "select": {"start": first, "end": last}, **settings}
-        (folder / "my.yaml").write_text(yaml.safe_dump(config))
+        dates = {"start": first, "end": last}
+        copy_workflow(folder, {"dataset": DATASET, "source": source, "select": dates, **settings})
 
     def snakemake(self, *arguments: str) -> Cost:
         """A run of the workflow as a user starts it."""

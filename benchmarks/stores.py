@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
-from benchmarks.measure import ROOT, WORKFLOW, Cost, run
+from benchmarks.measure import ROOT, Cost, copy_workflow, run
 
 CONNECTIONS = 8
 
@@ -37,18 +36,15 @@ def bucket(keys: int, size: int, latency: float) -> Iterator[str]:
 
 def snakemake(folder: Path, url: str, target: str) -> Cost:
     """A run of the workflow in a copy of its own, as a user starts it."""
-    folder.mkdir(parents=True)
-    for part in WORKFLOW:
-        source = ROOT / part
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
     store = {"url": "s3://data/volume.n5", "endpoint_url": url, "max_bytes": 10**12}
-    (folder / "my.yaml").write_text(yaml.safe_dump({"dataset": "cells", "stores": {"volume": store}}))
+    copy_workflow(folder, {"dataset": "cells", "stores": {"volume": store}})
     return run([sys.executable, "-m", "snakemake", "--cores", "2", target, "--configfile", "my.yaml"], folder)
 
 
 def rclone(program: str, folder: Path, url: str) -> Cost:
     """The same files copied by rclone, with as many connections."""
     os.environ["RCLONE_CONFIG"] = os.devnull
+    os.environ.pop("AWS_CA_BUNDLE", None)  # rclone 1.60 refuses it, also for a server without TLS
     place = f":s3,provider=Other,endpoint='{url}',force_path_style=true,list_version=2:data/volume.n5"
     options = ["--transfers", str(CONNECTIONS), "--checkers", str(CONNECTIONS), "--fast-list", "--s3-no-head-object"]
     return run([program, "copy", place, folder, *options])

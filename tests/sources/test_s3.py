@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import botocore.session
 import pytest
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.config import Config
 from werkzeug.wrappers import Response
 
 from ifcb_abundance.common.errors import RequestError
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
-from ifcb_abundance.sources.s3 import ConfigKeys, S3Client, _time
+from ifcb_abundance.sources.s3 import ConfigKeys, Direct, S3Client, _time
 from tests.checkout import ROOT
 from tests.s3_server import Request, S3Server, error
 
@@ -154,3 +158,54 @@ def test_a_bucket_that_is_never_asked_imports_no_client() -> None:
         "assert not {'boto3', 'botocore'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- objects asked for as boto3 asks for them ---
+
+
+def sent(url: str, region: str = "", kind: str = "AWS4-HMAC-SHA256") -> AWSPreparedRequest:
+    """A request of boto3, signed if a region is given."""
+    signature = f"{kind} Credential=AKIA/20240102/{region}/s3/aws4_request, SignedHeaders=host, Signature=1"
+    return AWSPreparedRequest("GET", url, {"Authorization": signature} if region else {}, None, True)
+
+
+def test_boto3_shows_address_region_and_signature() -> None:
+    assert Direct.like(sent("http://h:9/bucket/a/b%20c"), "a/b c", True) == ("http://h:9/bucket/", "")
+    at_amazon = "https://bucket.s3.eu-west-1.amazonaws.com/"
+    assert Direct.like(sent(f"{at_amazon}a~b/%2B", "eu-west-1"), "a~b/+", False) == (at_amazon, "eu-west-1")
+
+
+def test_what_is_asked_or_signed_otherwise_is_left_to_boto3() -> None:
+    assert Direct.like(sent("http://h/bucket/a?versionId=1"), "a", True) is None
+    assert Direct.like(sent("http://h/bucket/b"), "a", True) is None
+    assert Direct.like(sent("http://h/bucket/a", "r", "AWS4-ECDSA-P256-SHA256"), "a", False) is None
+    assert Direct.like(sent("http://h/bucket/a"), "a", False) is None
+
+
+@pytest.mark.parametrize("region", ["", "eu-west-1"])
+def test_a_request_is_that_of_boto3(region: str) -> None:
+    """Address, headers and signature, but for those that boto3 sends about itself."""
+    of_boto3: list[AWSPreparedRequest] = []
+    session = botocore.session.Session()
+    session.set_credentials("AKIA", "secret", "token")
+    signature = None if region else UNSIGNED
+    client = session.create_client("s3", region_name="eu-west-1", config=Config(signature_version=signature))
+
+    def keep(request: AWSPreparedRequest, **_: object) -> None:
+        of_boto3.append(request)
+        raise ConnectionError
+
+    client.meta.events.register("before-send.s3.GetObject", keep)
+    for key in ("first", "a b/é+(1)~=&@:,*.x"):
+        with pytest.raises(ConnectionError):
+            client.get_object(Bucket="bucket", Key=key, IfMatch='"1"', Range="bytes=5-")
+    direct = Direct.like(of_boto3[0], "first", not region)
+    assert direct
+    assert direct.region == region
+    request = direct.request("a b/é+(1)~=&@:,*.x", {"If-Match": '"1"', "Range": "bytes=5-"}, session.get_credentials())
+    assert request.url == of_boto3[-1].url
+    same = {"If-Match", "Range", *(("X-Amz-Security-Token", "X-Amz-Content-SHA256") if region else ())}
+    for name in same:
+        value = of_boto3[-1].headers[name]
+        assert request.headers[name] == (value.decode() if isinstance(value, bytes) else value)
+    assert ("Authorization" in request.headers) == bool(region)

@@ -19,7 +19,7 @@ rule list_store:
     resources:
         dashboard=MOST_REQUESTS,
     params:
-        version=1,
+        version=1,  # raise it when stores have to be listed anew
         place=lambda wildcards: store_of(wildcards).model_dump(include={"url", "endpoint_url"}),
     message:
         "List the files of store {wildcards.store}."
@@ -40,7 +40,7 @@ rule plan_fetch:
         f"{LOGS}/plan_fetch/{{store}}.log",
     localrule: True
     params:
-        version=1,
+        version=1,  # raise it when a plan says something else
         choice=lambda wildcards: store_of(wildcards).model_dump(include={"include", "exclude", "max_bytes"}),
     message:
         "Plan what is fetched of store {wildcards.store}."
@@ -65,7 +65,7 @@ rule fetch_store:
     resources:
         dashboard=MOST_REQUESTS,
     params:
-        version=1,
+        version=1,  # raise it when fetched.csv says something else
     message:
         "Fetch the files of store {wildcards.store}."
     run:

@@ -11,7 +11,9 @@ from ifcb_abundance.sources.retry import ENOUGH
 
 PIECE = 2**18  # bytes of a body that are read at a time
 OVERLOADED = (429, 502, 503, 504)  # a 500 is about one file
-TRUNCATED = "no answer, or a truncated one"  # as RequestError.kind
+TRUNCATED = "no answer, or a truncated one"  # as RequestError.kind, like these
+CHANGED = "changed since it was listed"
+GONE = "HTTP 404"
 LONGEST_WAIT = 600.0  # seconds between two tries
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # of OpenSSL 1 to 3.1, and of later ones
 

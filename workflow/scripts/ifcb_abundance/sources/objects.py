@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ifcb_abundance.common.errors import RequestError
 from ifcb_abundance.config.stages.stores import Store
+from ifcb_abundance.sources.faults import CHANGED, GONE
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Objects(Protocol):
         """Why nothing more is asked of the server; empty as long as it is, or if there is none."""
 
 
+def endpoint_of(scheme: str, endpoint_url: str | None) -> str | None:
+    """The server of a bucket: the one of the config, Google's for gs://, otherwise the usual one (None)."""
+    return endpoint_url or (GOOGLE if scheme == "gs" else None)
+
+
 def open_objects(store: Store, requests: RequestOptions, section: str) -> Objects:
     """Return the files below the url of a store. Opens nothing yet.
 
@@ -87,7 +93,7 @@ class BucketObjects:
         if self._opened is None:
             keys = ConfigKeys(*(f"{self._section}.{key}" for key in ("url", "endpoint_url", "anonymous", "max_bytes")))
             scheme, _, place = self.address.partition("://")
-            at = self._store.endpoint_url or (GOOGLE if scheme == "gs" else None)
+            at = endpoint_of(scheme, self._store.endpoint_url)
             bucket, anonymous = place.partition("/")[0], self._store.anonymous
             self._opened = S3Client(bucket, at, anonymous, self._retrier, keys, scheme)
         return self._opened
@@ -161,8 +167,6 @@ class FolderObjects:
 
     def copy(self, found: StoredObject, sink: "Sink") -> bool:
         """See Objects."""
-        from ifcb_abundance.sources.s3 import CHANGED
-
         path = Path(self.address) if self.is_one_file else Path(self.address, found.key)
         changed = RequestError(f"{path}: it has changed since it was listed", CHANGED)
         try:
@@ -177,7 +181,8 @@ class FolderObjects:
         except OSError as error:
             if error.filename != str(path):  # of what is written
                 raise
-            raise RequestError(f"{path}: cannot be read ({error.strerror})") from None
+            kind = GONE if isinstance(error, FileNotFoundError) else ""
+            raise RequestError(f"{path}: cannot be read ({error.strerror})", kind) from None
         if sink.size != found.size:
             raise changed
         return False

@@ -91,9 +91,10 @@ def _not_found(place: Place) -> str:
             f"{place.address} is a group and no array. Set url to one of its arrays: "
             f"{quoted(f'{place.address}/{path}' for path in arrays)}"
         )
-    for name in METADATA:  # a refusal says more than that nothing was found
-        place.read(name)
-    if _asked(place, "zarr.json") or _asked(place, ".zgroup") or _asked(place, "attributes.json"):
+    groups = ("zarr.json", ".zgroup", "attributes.json")
+    # Each is asked for: a refusal says more than that nothing was found.
+    there = [name for name in dict.fromkeys((*METADATA, *groups)) if place.read(name) is not None]
+    if set(there) & set(groups):
         return f"{place.address} is a group and no array, and its server does not list it: set url to an array below it"
     if place.exists() is False:
         return f"{place.address}: nothing is there: check url"

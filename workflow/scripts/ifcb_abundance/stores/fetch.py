@@ -23,6 +23,7 @@ from ifcb_abundance.common.atomic_write import NO_ROOM
 from ifcb_abundance.common.errors import RequestError, StateError
 from ifcb_abundance.common.progress import Transfer
 from ifcb_abundance.common.words import counted, sized
+from ifcb_abundance.sources.faults import CHANGED, GONE
 from ifcb_abundance.sources.objects import Objects, StoredObject
 from ifcb_abundance.stores.object_tables import is_one_file, read_objects
 from ifcb_abundance.stores.plan import refuse_without_room
@@ -31,7 +32,6 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.fetch")
 
-VERSION = 1  # of what fetched.csv says
 MD5 = re.compile("[0-9a-f]{32}")
 PIECE = 2**20  # bytes of a file that are read at a time
 LONGEST = 255  # bytes of a file's name
@@ -322,9 +322,10 @@ def _bring_all(fetch: Fetch, wanted: Iterator[StoredObject], requests: int, agai
     stopping.refuse_if_asked()
     if failed:
         told = "\n  ".join(str(failed[key]) for key in sorted(failed))
+        is_old = any(error.kind in (CHANGED, GONE) for error in failed.values())
+        advice = f"List the store again, then fetch:\n  {again}" if is_old else "The same command goes on"
         raise RequestError(
-            f"{counted(len(failed), 'file')} could not be fetched:\n  {told}\nWhat is whole stays; the same command "
-            f"goes on. If a file has changed or is gone, list the store again:\n  {again}"
+            f"{counted(len(failed), 'file')} could not be fetched:\n  {told}\nWhat is whole stays. {advice}"
         )
 
 

@@ -158,9 +158,9 @@ class _Pieces:
         """The file is read up to this byte."""
         if self._progress:
             self._progress.begin()
-            for _ in range(self._said, byte // PIECE):
-                self._progress.step()
-            self._said = byte // PIECE
+            if byte // PIECE > self._said:
+                self._progress.step(byte // PIECE - self._said)
+                self._said = byte // PIECE
 
 
 @dataclass

@@ -14,7 +14,6 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.inventory")
 
-VERSION = 1  # of what a list says: raise it when stores have to be listed anew
 FORMATS = ("zarr", "n5", "precomputed", "nml", "json", "bson", "other")
 # Files whose folder, with all below it, is an array or a group of this format.
 MARKERS = {

@@ -8,12 +8,14 @@ import json
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.common.extras import needed
+from ifcb_abundance.sources.objects import endpoint_of
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
 from ifcb_abundance.sources.s3 import ConfigKeys, S3Client
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("precomputed", "n5", "zarr3", "zarr2", "zarr")  # as neuroglancer writes them before an address
 METADATA = ("zarr.json", ".zarray", "attributes.json", "info")  # a folder with one of them may be an array
-GOOGLE = "https://storage.googleapis.com"
 MOST_LISTED = 60  # folders that are listed to name arrays in a message
 MOST_NAMED = 12
 FEW = 8  # requests in flight at a time, if nobody says
@@ -233,8 +234,7 @@ class Place:
             return set(), set()
         bucket, top = self._split()
         prefix = "".join(f"{part}/" for part in (top, path) if part)
-        endpoint = self.endpoint_url or (GOOGLE if self.kind == "gs" else None)
-        client = S3Client(bucket, endpoint, self.anonymous, Retrier(RequestOptions(retries=0, timeout=20)), _KEYS)
+        client = _client(self.kind, bucket, endpoint_of(self.kind, self.endpoint_url), self.anonymous)
         page = next(iter(client.pages(prefix, "/")))
         files = {entry.key.removeprefix(prefix) for entry in page.objects}
         return files, {folder.removeprefix(prefix).strip("/") for folder in page.folders}
@@ -253,7 +253,11 @@ class Place:
             return None
 
 
-_KEYS = ConfigKeys("url", "endpoint_url", "anonymous", "url")
+@cache
+def _client(kind: str, bucket: str, endpoint: str | None, anonymous: bool) -> S3Client:
+    """The client of a bucket: one for all its folders."""
+    retrier = Retrier(RequestOptions(retries=0, timeout=20))
+    return S3Client(bucket, endpoint, anonymous, retrier, ConfigKeys("url", "endpoint_url", "anonymous", "url"), kind)
 
 
 def why(error: Exception) -> str:

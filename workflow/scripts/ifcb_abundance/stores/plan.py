@@ -16,7 +16,6 @@ from ifcb_abundance.stores.tree import Places
 
 log = logging.getLogger("ifcb.plan")
 
-VERSION = 1  # of what a plan says
 LARGEST = 5  # folders that a refusal names
 
 
@@ -48,22 +47,21 @@ def plan_fetch(inventory: str | Path, choice: Choice, plan: str | Path) -> None:
     wanted = choice.matcher()
     places = Places(Path(plan).parent)
     census = Census()
-    missing = listed = 0
+    missing = listed = files = size = 0
 
     def chosen() -> Iterator[list[StoredObject]]:
-        nonlocal missing, listed
+        nonlocal missing, listed, files, size
         for block in read_objects(inventory):
             listed += len(block)
             block = [found for found in block if wanted(found.key)]
             census.count(block)
+            files, size = files + len(block), size + sum(found.size for found in block)
             missing += places.missing_bytes(block)
             yield block
-        files, size = census.folders()[""]
         _refuse(choice, files, listed, size, census)
         refuse_without_room(choice.name, missing, places.folder)
 
     write_objects(chosen(), plan, lambda: is_one_file(inventory))
-    files, size = census.folders()[""]
     there = f"; {sized(size - missing)} of it are there already" if missing < size else ""
     log.info(
         f"{choice.name}: {counted(files, 'file')} of {listed:,}, {sized_exactly(size)} to fetch; the budget is "
