@@ -1,5 +1,6 @@
 """Crops lie where they say, and the same seed takes the same ones."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ifcb_abundance.volumes.files import open_volume
 from ifcb_abundance.volumes.names import parse_crop
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from ifcb_abundance.volumes.sample import choose_boxes, open_scale, sample_volume
+from tests.stores.array_files import write_n5
 from tests.volumes.made import LIST, made, recorded
 
 
@@ -72,6 +74,90 @@ def test_n5_and_precomputed_are_cropped_likewise(tmp_path: Path) -> None:
         pixels, place = crop(tmp_path, dataset, names[0])
         np.testing.assert_array_equal(pixels, array[:9, :9, :9])
         assert place == (origin, (80, 16, 8))
+
+
+# --- pyramids of five scales, written by hand and read by others ---
+
+VOXEL = (12, 6, 5)  # nm, z, y, x, at scale 0
+SHAPE = (80, 96, 112)  # of scale 0; 5 x 6 x 7 at scale 4
+Pyramid = list[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]  # values, voxel and offset in nm
+
+
+def five_scales(first: tuple[int, int, int]) -> Pyramid:
+    """Values of each scale, which have nothing in common. first: the absolute voxel of scale 0 that is stored first."""
+    chance = np.random.default_rng(sum(first))
+    shapes = [np.array(SHAPE) // 2**scale for scale in range(5)]
+    voxels = [np.array(VOXEL) * 2**scale for scale in range(5)]
+    # As precomputed has it: a scale begins at a whole voxel of its own.
+    return [
+        (chance.integers(1, 256, shape, np.uint8), voxel, np.array(first) // 2**scale * voxel)
+        for scale, (shape, voxel) in enumerate(zip(shapes, voxels, strict=True))
+    ]
+
+
+def as_ome(folder: Path, pyramid: Pyramid) -> tuple[str, list[NDArray[np.uint8]]]:
+    group = zarr.open_group(str(folder / "em.zarr"), mode="w", zarr_format=2)
+    scales = []
+    for number, (values, voxel, offset) in enumerate(pyramid):
+        group.create_array(str(number), shape=values.shape, chunks=(32, 32, 32), dtype="uint8")[:] = values
+        kinds = [{"type": "scale", "scale": voxel.tolist()}, {"type": "translation", "translation": offset.tolist()}]
+        scales.append({"path": str(number), "coordinateTransformations": kinds})
+    axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": scales}]
+    read = [np.asarray(zarr.open(str(folder / "em.zarr" / str(number)), mode="r")) for number in range(5)]
+    return str(folder / "em.zarr"), read
+
+
+def as_n5(folder: Path, pyramid: Pyramid) -> tuple[str, list[NDArray[np.uint8]]]:
+    read = []
+    for number, (values, voxel, offset) in enumerate(pyramid):
+        place = {"resolution": voxel[::-1].tolist(), "offset": offset[::-1].tolist()}
+        path = write_n5(folder / "em.n5" / f"s{number}", values, **place)
+        read.append(np.fromfile(path / "0" / "0" / "0", np.uint8, offset=16).reshape(values.shape))
+    (folder / "em.n5" / "attributes.json").write_text('{"n5": "2.0.0"}')
+    return str(folder / "em.n5"), read
+
+
+def as_precomputed(folder: Path, pyramid: Pyramid) -> tuple[str, list[NDArray[np.uint8]]]:
+    """One raw chunk for each scale; its first axis in the file, x, is the fastest."""
+    scales, read = [], []
+    for number, (values, voxel, offset) in enumerate(pyramid):
+        first, size = (offset // voxel)[::-1].tolist(), list(values.shape[::-1])
+        name = "_".join(f"{a}-{a + n}" for a, n in zip(first, size, strict=True))
+        path = folder / "em.precomputed" / str(number) / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(values.tobytes())
+        scales.append(
+            {"key": str(number), "size": size, "resolution": voxel[::-1].tolist(), "voxel_offset": first}
+            | {"chunk_sizes": [size], "encoding": "raw"}
+        )
+        read.append(np.fromfile(path, np.uint8).reshape(values.shape))
+    info = {"type": "image", "data_type": "uint8", "num_channels": 1, "scales": scales}
+    (folder / "em.precomputed" / "info").write_text(json.dumps(info))
+    return str(folder / "em.precomputed"), read
+
+
+@pytest.mark.parametrize("first", [(48, 16, 32), (7, 13, 21)], ids=["even", "odd"])
+@pytest.mark.parametrize("write", [as_ome, as_n5, as_precomputed])
+def test_spacing_and_place_at_each_scale(tmp_path: Path, write: Any, first: tuple[int, int, int]) -> None:
+    pyramid = five_scales(first)
+    url, read = write(tmp_path, pyramid)
+    for scale, (_, voxel, offset) in enumerate(pyramid):
+        dataset = Dataset(2, "em", url, scale, crop_size=max(5, 27 >> scale))
+        rows = boxes(tmp_path, dataset, max_bytes=2 * dataset.crop_size**3)
+        taken = list(rows.loc[rows["status"] == "taken", "crop"])
+        assert len(taken) == (2 if scale < 4 else 1)
+        for name in taken:
+            pixels, (origin, size) = crop(tmp_path, dataset, name)
+            assert size == tuple(voxel)
+            begin, rest = np.divmod(np.array(origin) - offset, voxel)
+            assert not rest.any()
+            z, y, x = begin.astype(int)
+            depth, height, width = pixels.shape
+            np.testing.assert_array_equal(pixels, read[scale][z : z + depth, y : y + height, x : x + width])
+            place = parse_crop(name)
+            assert place
+            assert [place.z0, place.y0, place.x0] == list(origin / voxel)
 
 
 def padded(folder: Path) -> Dataset:
