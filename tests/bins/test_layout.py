@@ -16,6 +16,15 @@ def test_what_is_shared_lies_beside_the_shards() -> None:
     assert whole.export("_erddap.xml") == "results/mvco/exports/mvco_erddap.xml"
 
 
+def test_runs_with_a_name_share_what_was_read_of_bins() -> None:
+    run, shard = Layout("mvco", run="a"), Layout("mvco", "2024-02", "a")
+    assert run.tables == run.results == shard.results == "results/mvco/runs/a"
+    assert shard.tables == "results/mvco/runs/a/shards/2024-02"
+    assert run.summaries == shard.summaries == "results/mvco/bins"
+    assert run.logs == "logs/mvco/runs/a"
+    assert run.comparison("a", "b", "differences.csv") == "results/mvco/compare/a/b/differences.csv"
+
+
 def test_files_of_a_bin_lie_in_folders_of_its_day() -> None:
     assert of_bin("results/mvco/bins", SUMMARY, "D20240215T150055_IFCB010") == (
         "results/mvco/bins/2024/D20240215/D20240215T150055_IFCB010.parquet"

@@ -93,6 +93,8 @@ WRONG: dict[str, list[Any]] = {
     "source.backoff": [-0.1, "x", None, math.nan, ".inf", 3601, 1e308],
     "source.max_body_mb": [0, -1, "x", None, math.nan, ".inf", 1e308],
     "source.max_requests_per_second": [0, -1, "x", math.nan, ".inf", 1e-308],
+    "run": ["", ".x", "-x", "a/b", "../x", "a b", "a\n", "x" * 101, 1.5, True, []],
+    "compare": ["a", ["a"], ["a", "a"], ["a", "b", "c"], ["a", "b/c"], [1.5, "a"], {}, None],
     "shard": ["x", "12", "2012-13", "2012-7", "2012-07-01", "merge\n", "2012\n", -2012, 1.5, True, []],
     "source.on_failure": ["ignore", None, True],
     "source.allow_empty": [1, "maybe", None, []],
@@ -277,7 +279,7 @@ STAGES = {"validation", "curation", "training_set", "stores", "arrays", "graphs"
 def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
     explained = (ROOT / "config" / "README.md").read_text()
     known = dict(documents.keys(Config))
-    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 75
+    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 77
     for key, info in known.items():
         assert info.description, key
         assert not info.is_required() or ".{name}." in key, key
@@ -485,7 +487,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: p
         ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
         (
             "zzz",
-            "Accepted here: dataset, shard, source, select, classify, abundance, features, report, images, recheck, "
+            "Accepted here: dataset, run, compare, shard, source, select, classify, abundance, features, report, images, recheck, "
             "export",
         ),
     ],

@@ -47,7 +47,11 @@ MERGED = {"abundance": "abundance.csv", "ledger": "ledger.csv", "groups": "group
 }
 FOLDER = Path(span.__file__).parent
 # Figures of stages beside the main job are in files of their own.
-OF_BINS = {name: figure for name, figure in FIGURES.items() if not (figure.needs_labels or figure.needs_curation)}
+OF_BINS = {
+    name: figure
+    for name, figure in FIGURES.items()
+    if not (figure.needs_labels or figure.needs_curation or figure.needs_runs)
+}
 Day = list[tuple[Row, Rois | str]]
 
 

@@ -52,7 +52,7 @@ SETTINGS = CONFIG.as_written()
 WINDOW = CONFIG.window
 METHOD = Method.of(CONFIG)
 SHARD = CONFIG.shard
-LAYOUT = Layout(CONFIG.dataset, None if SHARD == MERGE else SHARD)
+LAYOUT = Layout(CONFIG.dataset, None if SHARD == MERGE else SHARD, CONFIG.run)
 SHARDS = shards.find_shards(LAYOUT.shards, WINDOW.shards(), SETTINGS) if SHARD == MERGE else []
 
 STARTED = time.time()

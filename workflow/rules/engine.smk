@@ -33,7 +33,7 @@ def on_start():
     patches.stop_in_a_thread()
     patches.tell_jobs_to_stop()
     # A clock that was set back must not make every job fail whose input is newer than the present.
-    folders.take_from_the_future(Path(RESULTS))
+    folders.take_from_the_future(Path(LAYOUT.cache))
     patches.accept_any_time(workflow.dag)
 
 

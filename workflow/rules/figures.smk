@@ -31,7 +31,7 @@ rule bundle_scripts:
         f"{SCRIPTS}/bundle_scripts.py"
 
 
-for figure in registry.FIGURES.values():
+for figure in [figure for figure in registry.FIGURES.values() if not figure.needs_runs]:
 
     rule:
         """Draw one of the figures, for papers and for the screen."""

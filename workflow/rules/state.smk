@@ -10,7 +10,8 @@ from ifcb_abundance.report import run_record
 
 folders.refuse_what_is_no_folder(RESULTS, LOGS)
 
-CLAIM = lock.Claim(TABLES, lambda: workflow.touch or stale.drop_replaced(RESULTS))  # if a killed run could not
+# Runs of a dataset share the summaries of bins: one is at work at a time. Shards read other bins each.
+CLAIM = lock.Claim(TABLES if LAYOUT.shard else LAYOUT.cache, lambda: workflow.touch or stale.drop_replaced(RESULTS))
 DOUBT = records.Doubt(workflow)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.
 MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report, LAYOUT.validation)
@@ -143,7 +144,7 @@ def put_aside_the_whole():
     made_with = run_record.read(replace(LAYOUT, shard=None).run_record).get("config", {})
     if not there or not shards.differing(made_with, SETTINGS):
         return []
-    held = lock.claim(RESULTS)
+    held = lock.claim(LAYOUT.cache)
     if not held:  # the run that is at work on them sees to it
         return []
     with held:

@@ -20,16 +20,23 @@ class Layout:
     """The folders of a run, relative to the working directory.
 
     shard: the year or month whose tables the run makes; None for the whole window. What is of single bins or days is
-    shared by all shards.
+    shared by all shards. run: the name of a run that has tables of its own, beside those of other runs of the dataset;
+    what was read of single bins is shared by all of them.
     """
 
     dataset: str
     shard: str | None = None
+    run: str | None = None
+
+    @property
+    def cache(self) -> str:
+        """The folder of all runs of a dataset, and of what they share: the summaries of bins."""
+        return f"results/{self.dataset}"
 
     @property
     def results(self) -> str:
-        """The folder of all that is made of a dataset."""
-        return f"results/{self.dataset}"
+        """The folder of all that a run makes of a dataset."""
+        return f"{self.cache}/runs/{self.run}" if self.run else self.cache
 
     @property
     def shards(self) -> str:
@@ -69,17 +76,17 @@ class Layout:
     @property
     def logs(self) -> str:
         """The folder of the logs of rules."""
-        return f"logs/{self.dataset}"
+        return f"logs/{self.dataset}/runs/{self.run}" if self.run else f"logs/{self.dataset}"
 
     @property
     def summaries(self) -> str:
         """The folder of the scores summaries of bins."""
-        return f"{self.results}/bins"
+        return f"{self.cache}/bins"
 
     @property
     def features(self) -> str:
         """The folder of the features summaries of bins."""
-        return f"{self.results}/features"
+        return f"{self.cache}/features"
 
     @property
     def images(self) -> str:
@@ -139,12 +146,16 @@ class Layout:
     @property
     def rois(self) -> str:
         """The folder of the winners of single ROIs, by bin."""
-        return f"{self.results}/validation/rois"
+        return f"{self.cache}/validation/rois"
 
     @property
     def exports(self) -> str:
         """The folder of the files for repositories."""
         return f"{self.tables}/exports"
+
+    def comparison(self, first: str, second: str, name: str) -> str:
+        """Return the path of a file that compares two runs of the dataset."""
+        return f"{self.cache}/compare/{first}/{second}/{name}"
 
     def export(self, end: str) -> str:
         """Return the path of a file for a repository, by the end of its name: `.nc`, `_erddap.xml`."""

@@ -87,7 +87,7 @@ def plan(path: str, most: int) -> int:
 def _lines(path: str, config: Config, most: int) -> Iterator[str]:
     source = open_source(config.dataset, config.source)
     config = config.with_precision(source.score_precision)
-    layout = Layout(config.dataset)
+    layout = Layout(config.dataset, run=config.run)
     bins = assess(in_window(source.list_bins(config.window), config.window), config.select)
     wanted = list(bins["bin"][bins["status"] == WANTED])
     built = [bin_id for bin_id in wanted if _is_built(source, layout, bin_id)]

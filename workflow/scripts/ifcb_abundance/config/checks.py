@@ -22,7 +22,7 @@ _ADDRESS = re.compile(
 
 def faults(config: Config) -> Iterator[str]:
     """All faults of a config whose keys are right one by one."""
-    checks = (_window, _source, _dataset, _bins, _volumes, _files, _exports, _shard)
+    checks = (_window, _compare, _source, _dataset, _bins, _volumes, _files, _exports, _shard)
     for check in (*checks, _curation, _volume_files, _validation):
         yield from check(config)
     yield from stores.faults(config.arrays, config.graphs)
@@ -49,6 +49,11 @@ def _window(config: Config) -> Iterator[str]:
         # Of a bin only the catalog knows the sample_time, and so whether it is before the other end.
         if not (start.bin or end.bin) and start.day > end.day:
             yield f"select.start: {start} is after select.end: {end}. Accepted: a start not after the end"
+
+
+def _compare(config: Config) -> Iterator[str]:
+    if len(config.compare) not in (0, 2):
+        yield told("compare", config.compare, accepted("compare"))
 
 
 def _source(config: Config) -> Iterator[str]:

@@ -11,6 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ifcb_abundance.config.faults import refusal
 
+NAMES = {"dataset", "run"}  # keys whose numbers are texts
 DAYS = {"select.start", "select.end"}  # keys for which YAML's reading of a day is right
 # YAML 1.1 takes 010 for 8, 1_0 for 10, 1:30 for 90 and 0x10 for 16.
 _ODD_NUMBER = re.compile(r"[+-]?0[0-9A-Za-z_].*|.*[_:].*")
@@ -26,7 +27,7 @@ def read_strictly(
     it is a place only if nothing is laid over it. entries, parsed: what was given with `--config`, as texts `key=value`
     and as the engine read them.
 
-    Raises ConfigError, with a line for each fault found: a duplicate key, at any depth; a dataset's name or
+    Raises ConfigError, with a line for each fault found: a duplicate key, at any depth; a dataset's or a run's name or
     another text that YAML takes for a number or a day; a day that does not exist; what is not YAML. Of a result that is
     given as a config file, that is the only fault told.
     """
@@ -104,10 +105,10 @@ def _faults_of_entries(entries: Sequence[str], parsed: Mapping[str, Any], places
             found[key] = "--config"
         yield from (f"--config: {full} is given twice. Accepted: each key once" for full in found if full in given)
         given |= found
-        if key == "dataset" and isinstance(parsed.get(key), int | float) and not in_quotes([entry], parsed):
+        if key in NAMES and isinstance(parsed.get(key), int | float) and not in_quotes([entry], parsed):
             yield (
-                f"--config: dataset: {text} is read as {parsed[key]!r}. Accepted: the name in quotes, and these within "
-                f"others for the shell: --config 'dataset=\"{text}\"'"
+                f"--config: {key}: {text} is read as {parsed[key]!r}. Accepted: the name in quotes, and these within "
+                f"others for the shell: --config '{key}=\"{text}\"'"
             )
     places |= dict.fromkeys(given, "--config")
 
@@ -151,8 +152,8 @@ def _misread(node: ScalarNode, key: str) -> str:
         value = SafeConstructor().construct_document(node)
     except (ValueError, OverflowError, yaml.YAMLError) as error:
         return f"{text} does not exist ({error}). Accepted: a UTC day YYYY-MM-DD of the calendar, or a bin id"
-    if key == "dataset":
-        return f'YAML reads {text} as {_said(kind, value)}. Accepted: the name in quotes, dataset: "{text}"'
+    if key in NAMES:
+        return f'YAML reads {text} as {_said(kind, value)}. Accepted: the name in quotes, {key}: "{text}"'
     if kind in ("int", "float") and _ODD_NUMBER.fullmatch(text):
         return (
             f"YAML reads {text} as {_said(kind, value)}. Accepted: a number in plain decimal digits without zeros in "

@@ -34,6 +34,7 @@ CLASS_TABLE = "config/classes.csv"  # the one that is shipped
 # `$(?!\n)`: to Python alone, `$` stands before a newline at the end too.
 ADDRESS = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$(?!\n)"
 LINE = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]{1,5000}$(?!\n)"  # as XML can hold it
+NAME_OF_FOLDER = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)"
 NAME = r"^[A-Za-z0-9._-]{1,100}$(?!\n)"
 
 Label = Annotated[str, Field(min_length=1)]
@@ -474,6 +475,8 @@ class Config(Section):
     # Sections of stages beside the main job, whose tables do not hang on them.
     BESIDE: ClassVar[frozenset[str]] = frozenset(
         {
+            "run",
+            "compare",
             "recheck",
             "validation",
             "curation",
@@ -493,6 +496,7 @@ class Config(Section):
         "graphs": ("graphs",),
         "volumes": ("volumes", "flipbooks"),
         "samples": ("crops", "volumes", "flipbooks"),
+        "compare": ("compare",),
     }
 
     dataset: str = key(
@@ -500,7 +504,21 @@ class Config(Section):
         "text of letters, digits, '.', '_' and '-', not starting with '.' or '-': the dataset's name on the "
         "dashboard, which has no '.'; also the folder under results/",
         "It is the word behind `dataset=` in the dashboard's address",
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)",
+        pattern=NAME_OF_FOLDER,
+    )
+    run: str | None = key(
+        None,
+        "null or text of letters, digits, '.', '_' and '-', not starting with '.' or '-': a name, for tables of their "
+        "own in results/{dataset}/runs/{name}/",
+        "So other thresholds, groupings and windows stand side by side. All runs of a dataset share what was read of "
+        "bins: a second one reads only bins that no other has read. `snakemake compare` says how two differ; see "
+        "[Runs side by side](../docs/how-to/runs.md)",
+        pattern=NAME_OF_FOLDER,
+    )
+    compare: EachOnce[Annotated[str, Field(pattern=NAME_OF_FOLDER)]] = key(
+        [],
+        "[] or a list of the names of two runs of the dataset: what `snakemake compare` compares",
+        "As in `snakemake compare --cores 1 --configfile my.yaml --config 'compare=[a, b]'`",
     )
     shard: str | None = key(
         None,

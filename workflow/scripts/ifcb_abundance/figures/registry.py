@@ -9,7 +9,7 @@ class Figure:
 
     shows: what it shows, in a few words. tables: the tables that it is drawn from. needs_features: whether features
     have to be read for it. needs_labels: whether it needs people's labels. needs_curation: whether images have to be
-    curated for it.
+    curated for it. needs_runs: whether it is of two runs, and not of this one.
     """
 
     name: str
@@ -18,6 +18,7 @@ class Figure:
     needs_features: bool = False
     needs_labels: bool = False
     needs_curation: bool = False
+    needs_runs: bool = False
 
 
 FIGURES = {
@@ -46,6 +47,7 @@ FIGURES = {
         Figure("curated_images", "what became of the images", ("curated",), needs_curation=True),
         Figure("duplicate_distance", "what each distance of hashes finds", ("distance",), needs_curation=True),
         Figure("stuck_particles", "particles that stuck to the glass", ("without_stuck",), needs_curation=True),
+        Figure("differences", "how two runs differ", ("differences",), needs_runs=True),
     )
 }
 
@@ -61,5 +63,5 @@ def figure_names(with_features: bool, with_labels: bool = False) -> list[str]:
         for figure in FIGURES.values()
         if (with_features or not figure.needs_features)
         and (with_labels or not figure.needs_labels)
-        and not figure.needs_curation
+        and not (figure.needs_curation or figure.needs_runs)
     ]

@@ -145,6 +145,7 @@ TABLES = {
         *(_of_validation(name, "report_classes") for name in ("reliability", "rate_drift")),
         replace(_of_validation("thresholds", "choose_thresholds"), updated=True),
         *(_of_validation(name, "correct_counts") for name in ("totals_corrected", "abundance_corrected")),
+        _on_request("differences", "differences", "compare/{first}/{second}/differences.csv", "compare_runs"),
         _on_request("changes", "changes", "changes.csv", "reread_source", updated=True),
         _of_store("inventory", "inventory", "inventory.parquet", "list_store"),
         _of_store("store_folders", "store_folders", "folders.csv", "list_store"),

@@ -1,0 +1,75 @@
+# Needs the finished tables of two runs of the dataset, which have names (`run` in the config). Makes a table and a figure of
+# what differs and why; on request:
+#
+#   snakemake compare --cores 1 --configfile my.yaml --config 'compare=[a, b]'
+COMPARED = CONFIG.compare or ["first", "second"]
+OF_COMPARISON = ("run.json", "abundance_long.csv", "ledger.csv")
+
+
+def of_comparison(name):
+    return LAYOUT.comparison(*COMPARED, name)
+
+
+def tables_of_run(run):
+    """The tables of a run that are compared. Of another run than this one they have to be there."""
+
+    def find(wildcards):
+        from ifcb_abundance.abundance.comparison import why_not_compared
+
+        folder = replace(LAYOUT, run=run, shard=None).results
+        if why := why_not_compared(LAYOUT.cache, CONFIG.compare, "" if run == CONFIG.run else run):
+            raise ConfigError(why)
+        return [f"{folder}/{name}" for name in OF_COMPARISON]
+
+    return find
+
+
+rule compare_runs:
+    """Compare the tables of two runs."""
+    input:
+        first=tables_of_run(COMPARED[0]),
+        second=tables_of_run(COMPARED[1]),
+    output:
+        of_comparison("differences.csv"),
+    log:
+        f"{LOGS}/compare_runs.log",
+    localrule: True
+    params:
+        runs=COMPARED,
+    message:
+        "Compare two runs."
+    run:
+        from ifcb_abundance.abundance import comparison
+
+        logged(log[0], comparison.compare, COMPARED, input.first, input.second, output[0])
+
+
+rule draw_differences:
+    """Draw how two runs differ."""
+    input:
+        differences=rules.compare_runs.output[0],
+        scripts=rules.bundle_scripts.output[0],
+    output:
+        **{form: of_comparison(f"differences.{form}") for form in ("svg", "pdf", "html", "json")},
+    log:
+        f"{LOGS}/figures/differences.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        figure="differences",
+        figure_options=asdict(FIGURE_OPTIONS),
+    message:
+        "Draw how two runs differ."
+    script:
+        f"{SCRIPTS}/draw_figure.py"
+
+
+rule compare:
+    """Compare two runs of the dataset: what differs in counts, volumes, bins and config, and why."""
+    input:
+        rules.compare_runs.output,
+        rules.draw_differences.output,
+    localrule: True
+    message:
+        "Two runs are compared."
