@@ -9,8 +9,7 @@ from ifcb_abundance.engine import folders, hooks, lock, patches, records, stale
 from ifcb_abundance.report import run_record
 
 folders.refuse_what_is_no_folder(RESULTS, LOGS)
-
-# Runs of a dataset share the summaries of bins: one is at work at a time. Shards read other bins each.
+# Runs share the summaries of bins, so one is at work at a time; shards do not.
 CLAIM = lock.Claim(TABLES if LAYOUT.shard else LAYOUT.cache, lambda: workflow.touch or stale.drop_replaced(RESULTS))
 DOUBT = records.Doubt(workflow)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.
