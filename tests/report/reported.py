@@ -1,5 +1,6 @@
 """Small runs in a folder, with the tables and run.json, from days that a test describes ROI by ROI."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.abundance.days import merge_abundance
+from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.config import resolve
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.report import overview
@@ -25,7 +27,7 @@ def a_run(
 
     thresholds: of single classes. given: keys of the config. Its class table is that of `pooling`.
     """
-    config = resolve({"dataset": "mvco", "source": {"path": "here"}, **given}).as_written()
+    config = resolve({"dataset": "mvco", "source": {"path": "here"}, **given}).with_precision("float16").as_written()
     chosen = {
         "threshold": config["classify"]["threshold"],
         "group_by": config["abundance"]["group_by"],
@@ -36,6 +38,10 @@ def a_run(
     folder.mkdir(exist_ok=True)
     for number, (bins, scores) in enumerate(days):
         pool(folder / str(number), bins, scores, cut, **chosen)
+        for summary in (folder / str(number)).glob("D*.parquet"):
+            place = Path(of_bin(folder / "bins", SUMMARY, summary.stem))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(summary, place)
     catalog = folder / "catalog.csv"
     table_files.write(records([row for bins, _ in days for row in bins]), "catalog", catalog)
     parts = {name: [folder / str(number) / file for number in range(len(days))] for name, file in PARTS.items()}
@@ -47,13 +53,18 @@ def a_run(
 
 
 def tables(folder: Path) -> dict[str, Path]:
-    """The tables that the overview and the report are made from."""
+    """The tables that the overview is made from."""
     return {name: folder / f"{name}.csv" for name in ("abundance_long", "coverage", "ledger", "catalog")}
 
 
 def looked_over(folder: Path) -> overview.Overview:
     read: dict[str, pd.DataFrame] = {name: table_files.read(name, path) for name, path in tables(folder).items()}
     return overview.look_over(overview.read_run(folder / "run.json"), read, folder / "bins.parquet")
+
+
+def reported(folder: Path) -> dict[str, Path]:
+    """Those, and the groups of classes, which the report alone needs."""
+    return {**tables(folder), "groups_long": Path(day_files(folder)["groups"])}
 
 
 def a_report(folder: Path, figures: Sequence[Path] = (), scripts: Path | None = None) -> Path:
@@ -65,6 +76,7 @@ def a_report(folder: Path, figures: Sequence[Path] = (), scripts: Path | None = 
         scripts = folder / "vega.js"
         scripts.touch()
     pages = {name: folder / "report" / f"{name}.html" for name in report_page.TITLES}
-    inputs = report_page.ReportInputs(folder / "run.json", tables(folder), figures, scripts, folder / "bins.parquet")
+    files = (folder / "run.json", reported(folder), figures, scripts, folder / "bins.parquet", folder / "bins")
+    inputs = report_page.ReportInputs(*files)
     report_page.write_report(inputs, folder / "report.html", pages)
     return folder / "report.html"

@@ -21,7 +21,7 @@ HOSTILE = ("</script><script>alert(1)</script>", "<!--", "&<img src=x onerror=al
 def unpacked(page: Path) -> dict[str, str]:
     """What is packed in a page, by its name."""
     packs = re.findall(r'id="pack-([^"]+)">([A-Za-z0-9+/=]*)</script>', page.read_text(encoding="utf-8"))
-    return {name: gzip.decompress(b64decode(packed)).decode() for name, packed in packs}
+    return {name: gzip.decompress(b64decode(packed)).decode("latin1" if name == "scores" else "utf-8") for name, packed in packs}
 
 
 def rows(packed: str) -> list[dict[str, Any]]:
@@ -75,10 +75,12 @@ def test_tables_are_in_it_without_loss(run: Path) -> None:
         assert unpacked(run / "report" / f"{name}.html")[name] == packs[name]
 
 
-def test_classes_of_the_picker(run: Path) -> None:
-    picker = json.loads(unpacked(a_report(run))["picker"])
-    assert picker["group_by"] == ["instrument"]
-    assert [(each["name"], each["count"], each["living"], each["threshold"]) for each in picker["classes"]] == [
+def test_classes_of_the_explorer(run: Path) -> None:
+    told = json.loads(unpacked(a_report(run))["explorer"])
+    assert told["group_by"] == ["instrument"]
+    assert told["series"] == [{"name": "IFCB10", "select": {"instruments": [10]}}]
+    assert told["keys"] == {"date": ["2024-02-15", "2024-02-17"], "series": [0, 0]}
+    assert [(each["name"], each["count"], each["living"], each["threshold"]) for each in told["classes"]] == [
         ("A", 4, "yes", 0.7),
         ("B", 0, "yes", 0.7),
         ("unclassified", 1, "", None),
@@ -120,9 +122,9 @@ def test_what_does_not_fit_is_left_out_and_said(run: Path, monkeypatch: pytest.M
     monkeypatch.setattr(report_page, "MOST_ROWS", 3)
     page = a_report(run)
     assert {row["date"] for row in rows(unpacked(page)["abundance"])} == {"2024-02-17"}
-    assert [row["status"] for row in rows(unpacked(page)["ledger"])] == ["no_scores"]
+    assert [row["status"] for row in rows(unpacked(page)["ledger"])] == ["no_scores", "used"]
     assert "Only the last 1 days are in this page, from 2024-02-17; abundance_long.csv has all." in page.read_text()
-    assert "Only bins that were not used are in this page; ledger.csv has all." in page.read_text()
+    assert "Used bins of earlier days are not in this page; ledger.csv has all." in page.read_text()
     assert "7.0 mL" not in page.read_text()
     assert "8.0 mL in used bins" in page.read_text()
 
@@ -132,6 +134,6 @@ def test_no_used_bin(tmp_path: Path, days: int) -> None:
     run = a_run(tmp_path / "run", *[([a_bin(0, day=f"2024021{day}")], ["no_scores"]) for day in range(days)])
     packs = unpacked(a_report(run))
     assert rows(packs["abundance"]) == []
-    assert json.loads(packs["picker"])["classes"] == []
+    assert json.loads(packs["explorer"])["classes"] == []
     assert len(rows(packs["ledger"])) == days
     assert "No bin was used" in (run / "report.html").read_text()

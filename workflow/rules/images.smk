@@ -123,7 +123,7 @@ rule draw_montages:
     output:
         report(
             directory(MONTAGES),
-            patterns=["{name}.html"],
+            patterns=[r"{name,(?!index\.html).+}.html"],
             category="Images",
             caption="../report/montage.rst",
             labels={"class": "{name}"},

@@ -34,6 +34,7 @@ rule write_report:
     input:
         **REPORTED,
         **({"montages": MONTAGES} if IMAGES["make"] else {}),
+        groups_long=MERGED["groups"],
         bins=MERGED["bins"],
         run=LAYOUT.run_record,
         figures=lambda wildcards: [f"{FIGURES}/{figure}.json" for figure in shown_figures()],
@@ -64,6 +65,7 @@ rule write_report:
         runtime=30,
     params:
         version=overview.VERSION,
+        summaries=SUMMARIES,
     message:
         "Write the report page."
     script:

@@ -10,6 +10,7 @@ inputs = ReportInputs(
     list(given.figures),
     given.scripts,
     given.bins,
+    snakemake.params.summaries,
     given.get("montages"),
 )
 scripted(snakemake.log[0], write_report, inputs, made.page, {name: made[name] for name in TITLES})

@@ -112,9 +112,14 @@ def panels(chart: Any, data: alt.InlineData, series: Sequence[str]) -> Any:
     return chart.facet(alt.Facet("series:N", header=header, sort=list(series)), data=data, columns=1)
 
 
+def colours_of(groups: Sequence[str]) -> dict[str, str]:
+    """Give each kind of class its colour. groups: those of classes, the largest first."""
+    return {**dict(zip(groups, GROUP_COLOURS, strict=False)), **REST_COLOURS}
+
+
 def stacked_bars(x: alt.X, y: alt.Y, named: Sequence[str], order: Sequence[str], value: alt.Tooltip) -> Any:
     """Draw bars from `bottom` to `top`, coloured by `kind`. named: the groups of classes, the largest first."""
-    colours = {**dict(zip(named, GROUP_COLOURS, strict=False)), **REST_COLOURS}
+    colours = colours_of(named)
     return (
         alt.Chart()
         .mark_rect(clip=True)

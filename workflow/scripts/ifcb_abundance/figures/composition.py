@@ -46,18 +46,27 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     )
 
 
-def _counts_per_kind(abundance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Sum counts per series, day and `kind`, and name the groups of classes that have a colour, the largest first."""
+def kinds_of(abundance: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """Name the kind of each row, and the groups of classes that have a colour, the largest first.
+
+    abundance: with the columns class, living, group and count. A kind is a group of classes, or one of REST_COLOURS.
+    """
     kinds = np.select(
         [abundance["class"] == UNCLASSIFIED, abundance["living"] == "no", abundance["group"] == ""],
         [UNCLASSIFIED, parts.NOT_LIVING, parts.NO_GROUP],
         abundance["group"],
     )
-    abundance = abundance.assign(kind=kinds)
-    groups = abundance[~abundance["kind"].isin(parts.REST_COLOURS)].groupby("kind")["count"].sum()
+    kind = pd.Series(kinds, index=abundance.index)
+    in_group = ~kind.isin(parts.REST_COLOURS)
+    groups = abundance.loc[in_group, "count"].groupby(kind[in_group]).sum()
     groups = groups[groups > 0].sort_values(ascending=False, kind="stable")
     named = [str(name) for name in groups.index[: len(parts.GROUP_COLOURS)]]
-    kind = abundance["kind"].where(abundance["kind"].isin([*named, *parts.REST_COLOURS]), parts.OTHER_GROUPS)
+    return kind.where(kind.isin([*named, *parts.REST_COLOURS]), parts.OTHER_GROUPS), named
+
+
+def _counts_per_kind(abundance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Sum counts per series, day and `kind`, and name the groups of classes that have a colour, the largest first."""
+    kind, named = kinds_of(abundance)
     return abundance.assign(kind=kind).groupby(["series", "day", "kind"])["count"].sum().reset_index(), named
 
 

@@ -27,9 +27,10 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.montages")
 
-VERSION = 1  # of how montages look: raise it so that they are drawn again
+VERSION = 2  # of how montages look: raise it so that they are drawn again
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
+INDEX_PAGE = "index"  # the page that shows all of them; no class has files of this name
 MANIFEST = "manifest.csv"  # as in extract.py, whose import would need Pillow
 LEFT_OUT = "left out: "  # as in extract.py
 KINDS = {
@@ -72,11 +73,12 @@ class Tile:
 
 @dataclass(frozen=True)
 class Section:
-    """The images of a kind. y: of its heading in the picture."""
+    """The images of a kind. y: of its heading in the picture. line: of the threshold above it, if that is there."""
 
     heading: str
     tiles: Sequence[Tile]
     y: float
+    line: float | None
 
 
 # --- the files ---
@@ -85,7 +87,7 @@ class Section:
 def draw_montages(
     chosen: str | Path, examples: Sequence[str | Path], pixels_per_um: PixelSizes, folder: str | Path
 ) -> None:
-    """Write the montages into a folder: a picture (SVG) and a page (HTML) for each class, and an INDEX of them.
+    """Write the montages into a folder: a picture (SVG) and a page (HTML) for each class, an INDEX and an INDEX_PAGE.
 
     Raises RawFileError if the source had no raw files of any of the bins.
 
@@ -126,6 +128,9 @@ def draw_montages(
             problems=[text for bin_id, text in problems if bin_id in set(of_class["bin"])],
         )
         Path(folder, f"{file}.html").write_text(page, encoding="utf-8")
+    shown = [{"label": _shown(name), "file": file} for name, file in names.items()]
+    overall = engine.get_template("montages.html.j2").render(montages=shown)
+    Path(folder, f"{INDEX_PAGE}.html").write_text(overall, encoding="utf-8")
     index = [{"class": name, "name": file} for name, file in names.items()]
     Path(folder, INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
@@ -144,7 +149,7 @@ def file_names(labels: Sequence[str]) -> dict[str, str]:
     names = {}
     for label in labels:
         alike = sum(label.lower() == other.lower() for other in labels) > 1
-        if re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,59}", label) and not alike:
+        if re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,59}", label) and not alike and label.lower() != INDEX_PAGE:
             names[label] = label
         else:
             plain = re.sub("[^A-Za-z0-9_-]+", "_", label)[:60]
@@ -218,7 +223,7 @@ def _laid_out(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: float | None) 
                 placed.append(replace(tile, x=round(x, 2), y=round(top + height - tile.height * scale, 2)))
                 x += max(tile.width * scale, NARROWEST) + GAP
             top += height + TEXT + GAP
-        sections.append(Section(heading, placed, y + 20))
+        sections.append(Section(heading, placed, y + 20, y if kind == "missed" else None))
         y = top if placed else y + HEADING + TEXT
     unit = (pixels_per_um or 1) * scale
     bar = max((bar for bar in BARS if bar * unit <= LONGEST_BAR), default=BARS[0])

@@ -1,10 +1,8 @@
 """The report: HTML files with the tables, the figures and all that draws them, to open anywhere without a network."""
 
-import gzip
 import json
 import os
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,12 @@ import pandas as pd
 import yaml
 
 from ifcb_abundance.bins.statuses import BinStatus
-from ifcb_abundance.classes.class_table import TRAITS
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.images.montages import TEMPLATES as MONTAGE_TEMPLATES
 from ifcb_abundance.images.montages import read_montages
-from ifcb_abundance.pooling.method import group_columns
+from ifcb_abundance.report.explorer import pack_explorer
 from ifcb_abundance.report.overview import look_over, read_run
+from ifcb_abundance.report.packing import pack, pack_table
 from ifcb_abundance.tables import table_files
 
 # No settings of this library: it would look for some in the home folder, which may be unreadable.
@@ -32,7 +30,11 @@ MOST_ROWS = 200_000
 # Columns of abundance_long that the page does not show: they are constant, or the same in another unit.
 NOT_SHOWN = {"latitude", "longitude", "objects_per_L", "n_rois", "aphia_id", "living", "harmful"}
 # The tables that a report is made from; features_ledger only if features are made, the last two only with labels.
-READ = ("abundance_long", "coverage", "ledger", "catalog", "features_ledger", "label_notes", "rate_drift")
+READ = ("abundance_long", "groups_long", "coverage", "ledger", "catalog", "features_ledger", "label_notes", "rate_drift")
+OF_BIN = (  # of the catalog
+    *("bin", "sample_time", "instrument", "ml_analyzed", "n_images", "sample_type", "tags"),
+    *("latitude", "longitude", "depth", "cruise"),
+)
 TITLES = {
     "abundance": "Abundance per UTC day and class",
     "coverage": "Coverage: how much of each UTC day was sampled and used",
@@ -44,9 +46,10 @@ TITLES = {
 class ReportInputs:
     """The files that a report is made from.
 
-    run: its run.json. tables: the CSV files that `overview.look_over` takes, by their names. figures: Vega-Lite
-    specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that sets
-    `vegaEmbed`. bins_long: the Parquet file, for the overview. montages: their folder, if there are any.
+    run: its run.json. tables: the CSV files that `overview.look_over` takes and groups_long, by their names. figures:
+    Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that sets
+    `vegaEmbed`. bins_long: the Parquet file, for the overview. summaries: the folder of the scores summaries. montages:
+    their folder, if there are any.
     """
 
     run: str | Path
@@ -54,6 +57,7 @@ class ReportInputs:
     figures: Sequence[str | Path]
     scripts: str | Path
     bins_long: str | Path
+    summaries: str | Path
     montages: str | Path | None = None
 
 
@@ -66,13 +70,14 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
     record = read_run(inputs.run)
     config = record["config"]
     read = {name: table_files.read(name, path) for name, path in inputs.tables.items()}
-    group_by = group_columns(config["abundance"]["group_by"])
     abundance, left_out = _most_recent(read["abundance_long"])
-    bins, left_out_bins = _bins(read["ledger"], read["catalog"])
+    days = set(abundance["date"])
+    groups = read["groups_long"]
+    bins, left_out_bins = _bins(read["ledger"], read["catalog"], days)
     shown = {
-        "abundance": _packed(abundance.drop(columns=list(NOT_SHOWN)), "abundance_long"),
-        "coverage": _packed(read["coverage"], "coverage"),
-        "ledger": _packed(bins, "ledger", "catalog"),
+        "abundance": pack_table(abundance.drop(columns=list(NOT_SHOWN)), "abundance_long"),
+        "coverage": pack_table(read["coverage"], "coverage"),
+        "ledger": pack_table(bins, "ledger", "catalog"),
     }
     given = {
         "dataset": record["dataset"],
@@ -93,9 +98,9 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
         confidence=f"{100 * config['abundance']['confidence']:g} %",
         figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
         montages=read_montages(inputs.montages) if inputs.montages else [],
-        specs={name: _pack(spec) for name, spec in specs.items()},
-        picker=_pack({"group_by": group_by, "classes": _classes(abundance)}),
-        vega=_pack(Path(inputs.scripts).read_text(encoding="utf-8")),
+        specs={name: pack(spec) for name, spec in specs.items()},
+        packs=pack_explorer(record, abundance, groups[groups["date"].isin(days)], bins, inputs.summaries),
+        vega=pack(Path(inputs.scripts).read_text(encoding="utf-8")),
     )
     for name, path in table_pages.items():
         _write(path, "table.html.j2", **given, tables={name: shown[name]})
@@ -112,37 +117,13 @@ def _write(path: str | Path, template: str, **given: Any) -> None:
         unfinished.write_text(engine.get_template(template).render(**given), encoding="utf-8")
 
 
-def _pack(content: Any) -> str:
-    """Pack a script, or data as JSON, as gzip in base64: a fifth of the size, and nothing that HTML could misread."""
-    text = content if isinstance(content, str) else json.dumps(content, separators=(",", ":"), allow_nan=False)
-    return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
 def _datatables() -> dict[str, Any]:
     """Read the script and the style sheet of DataTables, which itables carries."""
     script = Path(itables.options.dt_bundle)
     return {
-        "datatables": _pack(script.read_text(encoding="utf-8")),
+        "datatables": pack(script.read_text(encoding="utf-8")),
         "datatables_css": script.with_suffix(".css").read_text(encoding="utf-8"),
     }
-
-
-def _packed(table: pd.DataFrame, *schemas: str) -> str:
-    """Pack a table by column: its description and values. Texts that recur are stored once, with their positions."""
-    entries = {name: entry for schema in reversed(schemas) for name, entry in table_files.schema(schema).items()}
-    columns = []
-    for name in table.columns:
-        entry, values = entries[name], table[name]
-        column = {"name": name, "unit": entry.get("unit", ""), "type": entry["type"], "about": entry["description"]}
-        if entry["type"] == "datetime":
-            values = values.dt.strftime("%Y-%m-%d %H:%M:%S")
-        if entry["type"] not in ("number", "integer") and values.nunique() < len(values) / 2:
-            codes, texts = pd.factorize(values.astype(object).where(values.notna(), ""))
-            column |= {"codes": codes.tolist(), "values": list(texts)}
-        else:
-            column["values"] = values.astype(object).where(values.notna(), None).tolist()
-        columns.append(column)
-    return _pack(columns)
 
 
 def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -157,29 +138,16 @@ def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     )
 
 
-def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Join what the page shows of each bin, and say which bins it omits."""
-    of_bin = catalog[["bin", "sample_time", "instrument", "ml_analyzed", "n_images", "sample_type", "tags"]]
-    bins = ledger[["bin", "status", "reason", "bytes"]].merge(of_bin, on="bin", validate="one_to_one")
-    bins = bins[[*of_bin.columns, "status", "reason", "bytes"]]
+def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame, days: Collection[str]) -> tuple[pd.DataFrame, str]:
+    """Join what the page shows of each bin, and say which bins it omits. days: those of abundance in the page."""
+    bins = ledger[["bin", "date", "status", "reason", "bytes"]].merge(catalog[list(OF_BIN)], on="bin", validate="one_to_one")
+    bins = bins[["date", *OF_BIN, "status", "reason", "bytes"]]
     if len(bins) <= MOST_ROWS:
         return bins, ""
+    of_days = bins[(bins["status"] != BinStatus.USED) | bins["date"].isin(days)]
+    if len(of_days) <= MOST_ROWS:
+        return of_days, "Used bins of earlier days are not in this page; ledger.csv has all."
     return bins[bins["status"] != BinStatus.USED], "Only bins that were not used are in this page; ledger.csv has all."
-
-
-def _classes(abundance: pd.DataFrame) -> list[dict[str, Any]]:
-    """List the classes by name, with their traits, thresholds and total counts."""
-    total = abundance.groupby("class")["count"].sum()
-    of_class = abundance.drop_duplicates("class").set_index("class").sort_index(key=lambda names: names.str.lower())
-    return [
-        {
-            "name": name,
-            "count": int(total.loc[str(name)]),
-            "threshold": None if pd.isna(row["threshold"]) else row["threshold"],
-            **{trait: row[trait] for trait in TRAITS},
-        }
-        for name, row in of_class.iterrows()
-    ]
 
 
 def _heading(figure: str) -> str:

@@ -1,0 +1,318 @@
+"""The explorer of the report in a browser: any threshold gives what a run with it gives, and the views follow a choice."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from ifcb_abundance.report import page as report_page
+from tests.archives import bin_row, write_archive
+from tests.browser import chromium, opened
+from tests.checkout import Checkout
+
+CLASSES = ["Akashiwo", "Chaetoceros", "Skeletonema", "detritus", "Karenia"]
+BINS = [f"D2024040{day}T0{hour}0000_IFCB01{n}" for day in (1, 2, 4) for hour in (1, 2) for n in (0, 1)]
+THRESHOLDS = (0, 0.3, 0.55, 0.6999, 0.7001, 0.95, 1)
+OWN = {"Akashiwo": 0.4, "detritus": 0.9}
+ROW = ("date", "instrument", "name", "count", "ml_analyzed_total", "objects_per_ml", "low", "high")
+Rows = dict[tuple[str, str, str], tuple[float, ...]]
+
+
+def scores_of(number: int) -> list[list[Any]]:
+    """Scores that lie at both sides of the thresholds, in half precision too; the last ROI has none."""
+    random = np.random.default_rng(number)
+    rows = np.round(random.dirichlet([0.25] * len(CLASSES), 60), 5).tolist()
+    exact = [[t if i == n % 5 else 0.0 for i in range(5)] for n, t in enumerate((0.3, 0.55, 0.6997, 0.7, 0.7003, 0.95, 1))]
+    return [*rows, *exact, [None] * 5]
+
+
+class Runs:
+    """Runs of one archive at other thresholds, and the report of the first."""
+
+    def __init__(self, folder: Path) -> None:
+        places = {"10": {"latitude": 41.3, "longitude": -70.5}, "11": {"latitude": 41.5, "longitude": -70.6}}
+        rows = [bin_row(bin_id, ml_analyzed=2 + n / 7, **places[bin_id[-2:]]) for n, bin_id in enumerate(BINS)]
+        rows.append(bin_row("D20240402T050000_IFCB010", skip=1))
+        write_archive(folder / "archive", rows, {bin_id: (CLASSES, scores_of(n)) for n, bin_id in enumerate(BINS)})
+        self.checkout = Checkout(folder / "checkout")
+        self.config: dict[str, Any] = {
+            "dataset": "mvco",
+            "source": {"kind": "directory", "path": str(folder / "archive")},
+            "classify": {"class_table": "config/classes.csv"},
+        }
+        self.tables(0.7)
+        results = self.checkout.results("mvco")
+        # Images as the montages of the page have them, without the files of an instrument.
+        tiles = "".join(f'<g data-roi="{bin_id}_00002" data-score="0.9"><image href="data:,"/></g>' for bin_id in BINS)
+        (folder / "montages").mkdir()
+        (folder / "montages" / "montages.json").write_text(json.dumps([{"class": "Akashiwo", "name": "Akashiwo"}]))
+        picture = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" role="img" aria-label="M">{tiles}</svg>'
+        (folder / "montages" / "Akashiwo.svg").write_text(picture)
+        (folder / "vega.js").touch()
+        inputs = report_page.ReportInputs(
+            results / "run.json",
+            {name: results / f"{name}.csv" for name in ("abundance_long", "groups_long", "coverage", "ledger", "catalog")},
+            [],
+            folder / "vega.js",
+            results / "bins_long.parquet",
+            results / "bins",
+            folder / "montages",
+        )
+        self.page = folder / "report.html"
+        report_page.write_report(inputs, self.page, {})
+
+    def tables(self, threshold: float, **classify: Any) -> Rows:
+        """What a run with a threshold says, by day, instrument, and class or group."""
+        config = {**self.config, "classify": {**self.config["classify"], "threshold": threshold, **classify}}
+        self.checkout.run(config)
+        names = {"abundance_long": "class", "groups_long": "group"}
+        found: Rows = {}
+        for table, name in names.items():
+            rows = self.checkout.table("mvco", table).rename(
+                columns={name: "name", "objects_per_ml_low": "low", "objects_per_ml_high": "high"}
+            )
+            found |= {tuple(row[:3]): tuple(row[3:]) for row in rows[list(ROW)].itertuples(index=False)}
+        return found
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, runs: Runs) -> Iterator[Page]:
+    with opened(browser, runs.page, viewport={"width": 1280, "height": 900}) as page:
+        page.wait_for_selector("html[data-state=whole]")
+        yield page
+
+
+def settled(page: Page) -> None:
+    """What was chosen is drawn in the frame after it."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def choose(page: Page, thing: str) -> None:
+    page.select_option("#class-list", thing)
+    settled(page)
+
+
+def threshold(page: Page, value: float) -> None:
+    page.fill("#threshold-number", str(value))
+    settled(page)
+
+
+def shown(page: Page, name: str) -> Rows:
+    """What the points of the chart hold."""
+    points = page.locator("#class-chart .points > *").evaluate_all("all => all.map(point => ({ ...point.dataset }))")
+    fields = ("count", "mL", "value", "low", "high")
+    return {(each["day"], each["group"], name): tuple(float(each[field]) for field in fields) for each in points}
+
+
+def all_shown(page: Page) -> Rows:
+    things = page.locator("#class-list option").evaluate_all("options => options.map(option => option.value)")
+    found: Rows = {}
+    for thing in things:
+        choose(page, thing)
+        found |= shown(page, thing.partition(":")[2])
+    return found
+
+
+def assert_same(found: Rows, expected: Rows) -> None:
+    assert found.keys() == expected.keys()
+    for key, values in expected.items():
+        assert found[key][:3] == values[:3], key  # count, volume, objects per mL: to the last digit
+        assert found[key][3:] == pytest.approx(values[3:], rel=1e-9), key
+
+
+def test_any_threshold_gives_what_a_run_gives(page: Page, runs: Runs) -> None:
+    for value in THRESHOLDS:
+        threshold(page, value)
+        assert_same(all_shown(page), runs.tables(value))
+
+
+def test_thresholds_of_single_classes(page: Page, runs: Runs, tmp_path: Path) -> None:
+    """The slider moves one class alone; the page's own files ask a run for the same."""
+    for name, value in OWN.items():
+        choose(page, f"class:{name}")
+        page.select_option("#threshold-for", "one")
+        threshold(page, value)
+    page.select_option("#threshold-for", "all")
+    threshold(page, 0.6)
+    with page.expect_download() as download:
+        page.click("#own-csv")
+    (runs.checkout.folder / "class_thresholds.csv").write_bytes(download.value.path().read_bytes())
+    asked = yaml.safe_load(page.locator("#selection-yaml").text_content() or "")
+    assert asked["classify"] == {"threshold": 0.6, "class_thresholds": "class_thresholds.csv"}
+    assert_same(all_shown(page), runs.tables(0.6, class_thresholds="class_thresholds.csv"))
+    page.click("#own-thresholds button >> nth=0")
+    page.click("#as-run")
+    settled(page)
+    assert page.locator("#own-thresholds button").count() == 0
+    assert page.is_disabled("#as-run")
+
+
+def test_the_slider_moves_with_the_keyboard(page: Page) -> None:
+    page.focus("#threshold")
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    settled(page)
+    assert page.input_value("#threshold-number") == "0.67"
+    assert page.get_attribute("#threshold", "aria-valuetext") == "0.67"
+    assert "threshold=0.67" in page.url
+
+
+def test_views_follow_the_days_chosen(page: Page) -> None:
+    choose(page, "class:Akashiwo")
+    box = page.locator("#class-chart svg").bounding_box()
+    assert box
+    day = (box["width"] - 68) / 4  # of the four days, between the margins
+    for x, act in ((58 + day * 1.2, "down"), (58 + day * 2.8, "up")):
+        page.mouse.move(box["x"] + x, box["y"] + 100)
+        getattr(page.mouse, act)()
+    settled(page)
+    assert (page.input_value("#from"), page.input_value("#to")) == ("2024-04-02", "2024-04-03")
+    assert "4 used, 1 skipped" in page.inner_text("#bins-said")
+    assert "4 used bins with a position" in page.inner_text("#map-said")
+    assert "Shares of 272 ROIs" in page.inner_text("#composition-said")
+    assert page.locator(".montage .outside").count() == 8
+    assert "4 of 12 images" in page.inner_text("#images")
+    page.click("#tab-ledger")
+    page.wait_for_selector('[data-table="ledger"] .dt-info:has-text("of 5 entries")')
+    page.click("#clear-span")
+    page.wait_for_selector('[data-table="ledger"] .dt-info:has-text("of 13 entries")')
+    assert page.locator(".montage .outside").count() == 0
+
+
+def test_a_point_shows_its_bins_and_images(page: Page) -> None:
+    choose(page, "class:Akashiwo")
+    page.focus("#class-chart [data-day='2024-04-01'][data-group=IFCB10]")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    settled(page)
+    assert "2024-04-02, IFCB10: 3 bins" in page.inner_text("#point h3")
+    assert {row.split()[2] for row in page.locator("#point tbody tr").all_inner_texts()} == {
+        bin_id for bin_id in (*BINS, "D20240402T050000_IFCB010") if bin_id.startswith("D20240402") and bin_id.endswith("10")
+    }
+    assert page.locator("#point .thumbnails img").count() == 2
+    page.locator("#class-chart [data-day='2024-04-04'][data-group=IFCB11]").click()
+    settled(page)
+    assert "2024-04-04, IFCB11: 2 bins" in page.inner_text("#point h3")
+    page.click("#point .close")
+    settled(page)
+    assert page.is_hidden("#point")
+
+
+def test_the_address_is_a_link_to_the_view(page: Page, browser: Browser, runs: Runs) -> None:
+    choose(page, "group:diatom")
+    threshold(page, 0.45)
+    page.fill("#from", "2024-04-02")
+    page.select_option("#of-group", "IFCB11")
+    page.select_option("#axis", "log")
+    page.locator("#class-chart [data-day='2024-04-02']").click()
+    settled(page)
+    expected, address = shown(page, "diatom"), page.url
+    assert len(expected) == 3
+    with opened(browser, runs.page) as other:
+        other.goto(address)
+        other.reload()
+        other.wait_for_selector("html[data-state=whole]")
+        assert shown(other, "diatom") == expected
+        assert other.input_value("#axis") == "log"
+        assert other.is_visible("#point")
+        assert other.url == address
+        # One that was cut off or is of another run shows what there is.
+        other.goto(f"{runs.page.as_uri()}#?show=class:Nobody&threshold=7&from=x&own=nonsense&point=1 2")
+        other.reload()
+        other.wait_for_selector("html[data-state=whole]")
+        assert other.input_value("#threshold-number") == "0.7"
+
+
+def test_the_selection_as_csv_and_as_config(page: Page, runs: Runs) -> None:
+    choose(page, "class:Skeletonema")
+    threshold(page, 0.55)
+    page.fill("#from", "2024-04-02")
+    page.fill("#to", "2024-04-02")
+    page.select_option("#of-group", "IFCB10")
+    settled(page)
+    files = {}
+    for button in ("selection-csv", "selection-config"):
+        with page.expect_download() as download:
+            page.click(f"#{button}")
+        files[download.value.suggested_filename] = download.value.path().read_text(encoding="utf-8")
+    (row,) = csv.DictReader(io.StringIO(files["mvco_selection.csv"]))
+    asked = yaml.safe_load(files["selection.yaml"])
+    assert asked == {
+        "dataset": "mvco",
+        "select": {"start": "2024-04-02", "end": "2024-04-02", "instruments": [10]},
+        "classify": {"threshold": 0.55},
+        "report": {"class": "Skeletonema"},
+    }
+    (runs.checkout.folder / "selection.yaml").write_text(files["selection.yaml"])
+    (runs.checkout.folder / "my.yaml").write_text(yaml.safe_dump(runs.config))
+    runs.checkout.run(None, "--configfile", "my.yaml", "selection.yaml")
+    table = runs.checkout.table("mvco")
+    (of_run,) = table[table["class"] == "Skeletonema"].to_dict("records")
+    for name in ("date", "instrument", "class"):
+        assert row[name] == of_run[name]
+    for name in ("count", "ml_analyzed_total", "objects_per_ml", "threshold"):
+        assert float(row[name]) == of_run[name]
+    assert float(row["objects_per_ml_high"]) == pytest.approx(of_run["objects_per_ml_high"], rel=1e-9)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessible(browser: Browser, runs: Runs, scheme: str) -> None:
+    """axe-core finds no violation, with a point open and each table once."""
+    with opened(browser, runs.page, color_scheme=scheme, viewport={"width": 1024, "height": 900}) as page:
+        page.wait_for_selector("html[data-state=whole]")
+        page.locator("#class-chart .points > *").first.click()
+        for name in ("coverage", "ledger"):
+            page.locator('[role=tab][tabindex="0"]').press("ArrowRight")
+            page.wait_for_selector(f'#{name} [data-table="{name}"] table')
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.classList.contains('dark')") == (scheme == "dark")
+
+
+@pytest.mark.parametrize("width", [360, 1024, 1920])
+def test_nothing_is_wider_than_the_screen(browser: Browser, runs: Runs, width: int) -> None:
+    with opened(browser, runs.page, viewport={"width": width, "height": 740}) as page:
+        page.wait_for_selector("html[data-state=whole]")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.evaluate("scrollTo(0, 3000)")
+        bar = page.locator("body > nav").bounding_box()
+        assert bar
+        assert bar["y"] == 0  # it stays
+
+
+def test_deleted_summaries_leave_the_rest(browser: Browser, runs: Runs, tmp_path: Path) -> None:
+    results = runs.checkout.results("mvco")
+    inputs = report_page.ReportInputs(
+        results / "run.json",
+        {name: results / f"{name}.csv" for name in ("abundance_long", "groups_long", "coverage", "ledger", "catalog")},
+        [],
+        runs.page.parent / "vega.js",
+        results / "bins_long.parquet",
+        tmp_path,
+    )
+    report_page.write_report(inputs, tmp_path / "report.html", {})
+    with opened(browser, tmp_path / "report.html") as page:
+        page.wait_for_selector("html[data-state=whole]")
+        assert page.is_disabled("#threshold")
+        assert "summaries of this run were deleted" in page.inner_text("#threshold-note")
+        assert page.locator("#class-chart .points > *").count() > 0

@@ -1,0 +1,119 @@
+"""What the report's page has to know of the tables to draw any class, group, threshold and span of days."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ifcb_abundance.bins.statuses import BinStatus
+from ifcb_abundance.classes.class_table import LIVING_TOTAL, TRAITS
+from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures.composition import kinds_of
+from ifcb_abundance.figures.rows import in_natural_order, series_of
+from ifcb_abundance.pooling.method import group_columns
+from ifcb_abundance.report.packing import pack
+from ifcb_abundance.report.scores import pack_scores
+
+
+def pack_explorer(
+    run: Mapping[str, Any],
+    abundance: pd.DataFrame,
+    groups: pd.DataFrame,
+    bins: pd.DataFrame,
+    summaries: str | Path,
+) -> dict[str, str]:
+    """Pack the data of the explorer, by the names that the page gives to its packs.
+
+    run: the record. abundance, groups: abundance_long and groups_long of the days in the page. bins: the ledger with
+    the group columns of the catalog. summaries: the folder of the scores summaries.
+
+    A key is the number of a group of bins of one day, in the order of the table. Numbers of rows, keys, classes, groups
+    and series count from 0; -1 is none.
+    """
+    config = run["config"]
+    group_by = group_columns(config["abundance"]["group_by"])
+    columns = ["date", *group_by]
+    abundance = abundance.reset_index(drop=True)
+    keys = abundance[columns].drop_duplicates()
+    first_rows = keys.index.tolist()
+    keys = keys.reset_index(drop=True)
+    keys = keys.assign(series=series_of(keys, group_by), key=np.arange(len(keys)))
+    series = in_natural_order(keys["series"].unique())
+    classes = _classes(abundance)
+    names = [each["name"] for each in classes]
+    groups = groups.merge(keys, on=columns)
+    group_names = sorted(groups["group"].unique(), key=lambda name: (name == LIVING_TOTAL, name))
+    of_bins = _numbers(bins, keys, columns)
+    used = bins[["bin"]].assign(key=of_bins)[(bins["status"] == BinStatus.USED) & (of_bins >= 0)]
+    thresholds = {config["classify"]["threshold"], *abundance["threshold"].dropna().unique()}
+    counted = [name for name in names if name != UNCLASSIFIED]
+    scores = pack_scores(used, summaries, counted, config["classify"]["score_precision"], thresholds)
+    kind, named = kinds_of(abundance)
+    kinds = [name for name in (*named, *parts.REST_COLOURS) if name in set(kind)]
+    of_class = dict(zip(abundance["class"], kind, strict=True))
+    told = {
+        "dataset": run["dataset"],
+        "confidence": config["abundance"]["confidence"],
+        "precision": config["classify"]["score_precision"],
+        "threshold": config["classify"]["threshold"],
+        "unclassified": UNCLASSIFIED,
+        "living_total": LIVING_TOTAL,
+        "classes": [{**each, "kind": kinds.index(of_class[each["name"]])} for each in classes],
+        "counted": [names.index(name) for name in counted],  # the classes whose scores are packed
+        "groups": group_names,
+        "kinds": [{"name": name, "colour": parts.colours_of(named)[name]} for name in kinds],
+        "series": [{"name": name, "select": _select(keys, name, group_by)} for name in series],
+        "series_colours": list(parts.OKABE_ITO),
+        "group_by": group_by,
+        "first_rows": first_rows,  # of each key, in abundance
+        "keys": {"date": keys["date"].tolist(), "series": _positions(keys["series"], series)},
+        "rows": {"key": _numbers(abundance, keys, columns).tolist(), "label": _positions(abundance["class"], names)},
+        "group_rows": {
+            "key": groups["key"].tolist(),
+            "group": _positions(groups["group"], group_names),
+            "ml_analyzed_total": groups["ml_analyzed_total"].tolist(),
+        },
+        "bin_keys": of_bins.tolist(),
+        "scores": {name: value for name, value in asdict(scores).items() if name != "packed"} if scores else None,
+    }
+    return {"explorer": pack(told), **({"scores": scores.packed} if scores else {})}
+
+
+def _numbers(rows: pd.DataFrame, keys: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Number the key of each row; -1 if it has none."""
+    found = rows[list(columns)].merge(keys, on=list(columns), how="left")["key"]
+    return found.fillna(-1).astype(int).set_axis(rows.index)
+
+
+def _positions(values: pd.Series, names: Sequence[str]) -> list[int]:
+    return [int(number) for number in values.map({name: i for i, name in enumerate(names)})]
+
+
+def _select(keys: pd.DataFrame, series: str, group_by: Sequence[str]) -> dict[str, list[Any]]:
+    """The keys of the config's `select` that choose a group of bins; some groups no key chooses."""
+    first = keys[keys["series"] == series].iloc[0]
+    chosen: dict[str, list[Any]] = {}
+    if "instrument" in group_by:
+        chosen["instruments"] = [int(first["instrument"].removeprefix("IFCB"))]
+    if "sample_type" in group_by and first["sample_type"]:
+        chosen["sample_types"] = [first["sample_type"]]
+    return chosen
+
+
+def _classes(abundance: pd.DataFrame) -> list[dict[str, Any]]:
+    """List the classes by name, with their traits, thresholds and total counts."""
+    total = abundance.groupby("class")["count"].sum()
+    of_class = abundance.drop_duplicates("class").set_index("class").sort_index(key=lambda names: names.str.lower())
+    return [
+        {
+            "name": name,
+            "count": int(total.loc[str(name)]),
+            "threshold": None if pd.isna(row["threshold"]) else row["threshold"],
+            **{trait: row[trait] for trait in TRAITS},
+        }
+        for name, row in of_class.iterrows()
+    ]
