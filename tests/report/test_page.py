@@ -21,7 +21,10 @@ HOSTILE = ("</script><script>alert(1)</script>", "<!--", "&<img src=x onerror=al
 def unpacked(page: Path) -> dict[str, str]:
     """What is packed in a page, by its name."""
     packs = re.findall(r'id="pack-([^"]+)">([A-Za-z0-9+/=]*)</script>', page.read_text(encoding="utf-8"))
-    return {name: gzip.decompress(b64decode(packed)).decode("latin1" if name == "scores" else "utf-8") for name, packed in packs}
+    return {
+        name: gzip.decompress(b64decode(packed)).decode("latin1" if name == "scores" else "utf-8")
+        for name, packed in packs
+    }
 
 
 def rows(packed: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import vl_convert
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests import reference
@@ -39,7 +40,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(browser: Browser, demo_run: Checkout) -> Iterator[Page]:
     """The demo's report, drawn whole; each test sets what it looks at."""
     with opened(browser, demo_run.results("demo") / "report.html") as page:
-        page.wait_for_selector("html[data-state=ready]")
+        page.wait_for_selector("html[data-state=whole]")
         yield page
 
 
@@ -55,18 +56,19 @@ def expected(archive: Path) -> Table:
 
 def choose(page: Page, label: str) -> None:
     page.fill("#class-filter", "")
-    page.select_option("#class-list", label)
+    page.select_option("#class-list", f"class:{label}")
     page.wait_for_function("label => document.getElementById('class-chart').dataset.drawn === label", arg=label)
 
 
-def drawn_points(page: Page, column: str = "objects/mL") -> dict[tuple[str, str], float]:
-    """What the points of the chart say of themselves: UTC day and group to a value."""
-    labels = [
-        each.get_attribute("aria-label")
-        for each in page.query_selector_all('#class-chart [aria-roledescription="point"]')
-    ]
-    told = [dict(part.split(": ", 1) for part in label.split("; ")) for label in labels if label]
-    return {(each["UTC day"], each["group"]): float(each[column]) for each in told}
+def drawn_points(page: Page, column: str = "value") -> dict[tuple[str, str], float]:
+    """What the points of the chart hold: UTC day and group to a value."""
+    points = page.locator("#class-chart .points > *").evaluate_all("all => all.map(point => ({ ...point.dataset }))")
+    return {(each["day"], each["group"]): float(each[column]) for each in points}
+
+
+def show_table(page: Page, table: str) -> None:
+    page.click(f"#tab-{table}")
+    page.wait_for_selector(f'[data-table="{table}"] table')
 
 
 def assert_shows(page: Page, table: str, n: int) -> None:
@@ -94,18 +96,20 @@ def test_it_opens_whole_and_says_what_was_run(page: Page, archive: Path) -> None
     assert f"{volume:,.1f} mL" in text
     assert "'Margalefidinium', 'Thalassiosira_TAG_external_detritus'" in text
     assert "D20240417T090751_IFCB902" in text
-    for heading in ("Figures", "Ledger: what became of each bin, and why", "Config and provenance"):
-        assert page.is_visible(f"text={heading}")
+    for heading in ("Explore", "Figures", "Tables", "Config and provenance"):
+        assert page.is_visible(f"h2:text-is('{heading}')")
     assert "threshold: 0.7" in page.inner_text("#provenance")
     assert page.locator("[data-figure] :is(svg, canvas).marks").count() == len(FIGURES)
 
 
-def test_each_field_has_a_name(page: Page) -> None:
-    """For those who hear the page."""
-    nameless = """fields => fields
-        .filter(field => !field.labels?.length && !field.ariaLabel && !field.textContent.trim())
-        .map(field => field.outerHTML)"""
-    assert page.locator("input, select, button").evaluate_all(nameless) == []
+def test_accessible(page: Page, browser: Browser, demo_run: Checkout) -> None:
+    """axe-core finds no violation, in the figures and in a table as a page of its own too."""
+    with opened(browser, demo_run.results("demo") / "report" / "coverage.html") as table:
+        table.wait_for_selector("html[data-state=whole]")
+        for each in (page, table):
+            found = Axe().run(each)
+            assert found.response["passes"]
+            assert found.violations_count == 0, found.generate_report()
 
 
 def test_the_class_picker_changes_the_chart(page: Page, expected: Table) -> None:
@@ -115,7 +119,7 @@ def test_the_class_picker_changes_the_chart(page: Page, expected: Table) -> None
         assert points == pytest.approx(
             {key[:2]: row["objects_per_ml"] for key, row in expected.items() if key[2] == label}, rel=1e-9
         )
-        for column, name in (("lower limit", "objects_per_ml_low"), ("upper limit", "objects_per_ml_high")):
+        for column, name in (("low", "objects_per_ml_low"), ("high", "objects_per_ml_high")):
             limits = {key[:2]: row[name] for key, row in expected.items() if key[2] == label}
             assert drawn_points(page, column) == pytest.approx(limits, rel=1e-9)
         assert page.inner_text("#class-said").startswith(label)
@@ -125,14 +129,14 @@ def test_classes_can_be_searched_and_groups_chosen(page: Page) -> None:
     page.fill("#class-filter", "guinardia")
     found = page.locator("#class-list option").evaluate_all("options => options.map(option => option.value)")
     assert found == [
-        "Guinardia_delicatula",
-        "Guinardia_delicatula_TAG_internal_parasite",
-        "Guinardia_flaccida",
-        "Guinardia_striata",
+        "class:Guinardia_delicatula",
+        "class:Guinardia_delicatula_TAG_internal_parasite",
+        "class:Guinardia_flaccida",
+        "class:Guinardia_striata",
     ]
     page.wait_for_selector("#class-chart[data-drawn=Guinardia_delicatula]")
     page.select_option("#of-group", "IFCB902")
-    page.wait_for_function("!document.getElementById('class-chart').innerHTML.includes('group: IFCB901;')")
+    page.wait_for_function("!document.querySelector('#class-chart [data-group=IFCB901]')")
     assert {group for _, group in drawn_points(page)} == {"IFCB902"}
     page.select_option("#of-group", "")
 
@@ -140,16 +144,18 @@ def test_classes_can_be_searched_and_groups_chosen(page: Page) -> None:
 def test_a_zero_on_a_logarithmic_axis_is_its_upper_limit(page: Page, expected: Table) -> None:
     choose(page, "Margalefidinium")
     page.select_option("#axis", "log")
-    page.wait_for_selector('#class-chart [aria-label*="log scale"]')
-    points = drawn_points(page)
+    triangle = page.locator("#class-chart path[data-day='2024-04-15'][data-group=IFCB901]")
+    triangle.wait_for()
     none_found = expected["2024-04-15", "IFCB901", "Margalefidinium"]
     assert drawn_points(page, "count")["2024-04-15", "IFCB901"] == none_found["count"] == 0
-    assert points["2024-04-15", "IFCB901"] == pytest.approx(none_found["objects_per_ml_high"])
+    assert drawn_points(page, "high")["2024-04-15", "IFCB901"] == pytest.approx(none_found["objects_per_ml_high"])
+    assert "Triangles: none found, the upper limit." in page.inner_text("#class-said")
     page.select_option("#axis", "linear")
 
 
 def test_the_tables_search_sort_and_download(page: Page, expected: Table) -> None:
     assert len(expected) == 480
+    show_table(page, "abundance")
     assert_shows(page, "abundance", 480)
     search(page, "abundance", "Skeletonema IFCB902")
     assert_shows(page, "abundance", 4)  # one a day
@@ -170,6 +176,7 @@ def test_the_tables_search_sort_and_download(page: Page, expected: Table) -> Non
 
 
 def test_one_column_can_be_searched(page: Page, archive: Path) -> None:
+    show_table(page, "ledger")
     names = page.locator('[data-table="ledger"] thead tr').first.locator("th").all_inner_texts()
     column = [name.split()[0] for name in names].index("status")
     field = page.locator('[data-table="ledger"] thead tr').nth(1).locator("th, td").nth(column).locator("input")
@@ -183,6 +190,7 @@ def test_one_column_can_be_searched(page: Page, archive: Path) -> None:
 
 
 def test_the_ledger_has_each_bin_and_its_status(page: Page, archive: Path) -> None:
+    show_table(page, "ledger")
     assert {row["bin"]: row["status"] for row in downloaded(page, "ledger")} == reference.statuses(archive)
     search(page, "ledger", "bad_volume")
     assert_shows(page, "ledger", 5)
@@ -191,7 +199,7 @@ def test_the_ledger_has_each_bin_and_its_status(page: Page, archive: Path) -> No
 def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, demo_run: Checkout) -> None:
     path = demo_run.results("demo") / "report.html"
     with opened(browser, path, viewport={"width": 360, "height": 740}) as page:
-        page.wait_for_selector("html[data-state=ready]")
+        page.wait_for_selector("html[data-state=whole]")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
@@ -221,10 +229,10 @@ def test_unlike_the_demo(
     run = a_run(tmp_path / "run", *days, **options)
     written = list(csv.DictReader((run / "abundance_long.csv").read_text().splitlines()))
     with opened(browser, a_report(run, scripts=scripts)) as page:
-        page.wait_for_selector("html[data-state=ready]")
-        for name in ("abundance", "coverage", "ledger"):
-            assert page.is_visible(f'[data-table="{name}"] table')
+        page.wait_for_selector("html[data-state=whole]")
         assert {row["class"] for row in downloaded(page, "abundance")} == {row["class"] for row in written}
+        for name in ("coverage", "ledger"):
+            show_table(page, name)
         # A spreadsheet would run this one.
         kinds = {row["sample_type"] for bins, _ in days for row in bins}
         assert {row["sample_type"] for row in downloaded(page, "ledger")} == {
@@ -241,7 +249,7 @@ def test_unlike_the_demo(
         elif len(days) == 2:
             assert "3 without data, left blank" in page.inner_text("#class-said")
     with opened(browser, run / "report" / "ledger.html") as page:
-        page.wait_for_selector("html[data-state=ready]")
+        page.wait_for_selector("html[data-state=whole]")
         assert_shows(page, "ledger", sum(len(bins) for bins, _ in days))
 
 

@@ -30,7 +30,16 @@ MOST_ROWS = 200_000
 # Columns of abundance_long that the page does not show: they are constant, or the same in another unit.
 NOT_SHOWN = {"latitude", "longitude", "objects_per_L", "n_rois", "aphia_id", "living", "harmful"}
 # The tables that a report is made from; features_ledger only if features are made, the last two only with labels.
-READ = ("abundance_long", "groups_long", "coverage", "ledger", "catalog", "features_ledger", "label_notes", "rate_drift")
+READ = (
+    "abundance_long",
+    "groups_long",
+    "coverage",
+    "ledger",
+    "catalog",
+    "features_ledger",
+    "label_notes",
+    "rate_drift",
+)
 OF_BIN = (  # of the catalog
     *("bin", "sample_time", "instrument", "ml_analyzed", "n_images", "sample_type", "tags"),
     *("latitude", "longitude", "depth", "cruise"),
@@ -47,9 +56,9 @@ class ReportInputs:
     """The files that a report is made from.
 
     run: its run.json. tables: the CSV files that `overview.look_over` takes and groups_long, by their names. figures:
-    Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that sets
-    `vegaEmbed`. bins_long: the Parquet file, for the overview. summaries: the folder of the scores summaries. montages:
-    their folder, if there are any.
+    Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
+    sets `vegaEmbed`. bins_long: the Parquet file, for the overview. summaries: the folder of the scores summaries.
+    montages: their folder, if there are any.
     """
 
     run: str | Path
@@ -140,7 +149,9 @@ def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame, days: Collection[str]) -> tuple[pd.DataFrame, str]:
     """Join what the page shows of each bin, and say which bins it omits. days: those of abundance in the page."""
-    bins = ledger[["bin", "date", "status", "reason", "bytes"]].merge(catalog[list(OF_BIN)], on="bin", validate="one_to_one")
+    bins = ledger[["bin", "date", "status", "reason", "bytes"]].merge(
+        catalog[list(OF_BIN)], on="bin", validate="one_to_one"
+    )
     bins = bins[["date", *OF_BIN, "status", "reason", "bytes"]]
     if len(bins) <= MOST_ROWS:
         return bins, ""

@@ -1,7 +1,7 @@
 """The scores behind the report's threshold slider: per day, group of bins and class, how many ROIs won at which score.
 
-That is all that the counts of any threshold hang on. Scores are rounded to the precision in which the run compares them,
-and the winner is the one in that precision, so that a count in the page is exactly that of a run. Where a page cannot
+That is all that the counts of any threshold depend on. Scores are rounded to the precision in which the run compares
+them, and the winner is the one in that precision, so a count in the page is exactly that of a run. Where a page cannot
 hold every score, they are counted between steps, and the counts at the steps are exact.
 """
 
@@ -88,25 +88,22 @@ def _edges(won: Won, step: float, precision: Precision, thresholds: Iterable[flo
 
 
 def _read(bins: pd.DataFrame, position: dict[str, int], precision: Precision) -> Won:
-    parts = []
+    parts: list[Won] = []
     for key, paths in bins.groupby("key", sort=True)["path"]:
         found = [_winners(path, position, precision) for path in paths]
         label, score, n = (np.concatenate(each) for each in zip(*found, strict=True))
         order = np.lexsort((score, label))
-        label, score, n = label[order], score[order], n[order]
+        label, score = label[order], score[order]
         starts = _starts(label, score)
-        parts.append((np.full(len(starts), key), label[starts], score[starts], _sums(n, starts)))
-    if not parts:
-        empty = np.zeros(0, np.int64)
-        return Won(empty, empty, np.zeros(0, precision), empty)
-    key, label, score, n = (np.concatenate(each) for each in zip(*parts, strict=True))
-    order = np.argsort(label, kind="stable")
-    return Won(key[order], label[order], score[order], n[order])
+        parts.append(Won(np.full(len(starts), key), label[starts], score[starts], _sums(n[order], starts)))
+    empty = np.zeros(0, np.int64)
+    parts = parts or [Won(empty, empty, np.zeros(0, precision), empty)]
+    order = np.argsort(np.concatenate([part.label for part in parts]), kind="stable")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in vars(parts[0])}
+    return Won(**columns)
 
 
-def _winners(
-    path: str, position: dict[str, int], precision: Precision
-) -> tuple[Ints, NDArray[np.floating[Any]], Ints]:
+def _winners(path: str, position: dict[str, int], precision: Precision) -> tuple[Ints, NDArray[np.floating[Any]], Ints]:
     """Read the classes won, by their numbers, the scores and how many ROIs, of a bin."""
     provenance, winners = read_summary(path)
     number = np.array([*(position.get(name, -1) for name in provenance.classes), -1], dtype=np.int64)

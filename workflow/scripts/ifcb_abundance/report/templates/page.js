@@ -31,7 +31,9 @@ async function drawAll() {
   for (const figure of figures) {
     await breath();
     const spec = JSON.parse(await unpack(`figure-${figure.dataset.figure}`));
-    await window.vegaEmbed(figure, spec, { actions: { export: true, source: false, compiled: false, editor: false }, renderer: "svg" });
+    const actions = { export: true, source: false, compiled: false, editor: false };
+    await window.vegaEmbed(figure, spec, { actions, renderer: "svg" });
+    figure.querySelector("summary")?.setAttribute("aria-label", "Save this figure");
   }
 }
 
