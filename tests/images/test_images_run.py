@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser
 
@@ -374,6 +375,7 @@ def test_montages_ask_for_the_bins_that_they_show(checkout: Checkout, archive: P
     folder = checkout.results("own") / "montages"
     assert {path.name for path in folder.glob("[!.]*")} == {
         "montages.json",
+        "index.html",
         *(f"{name}.{form}" for name in ("Akashiwo", "Ditylum") for form in ("svg", "html")),
     }
     assert f"{BINS[3]}_00002" in (folder / "Ditylum.svg").read_text()
@@ -426,6 +428,14 @@ def test_labels_that_mean_harm_in_the_montages_and_the_report(
     config = on_disk(folder, make=True) | {"report": {"make": True}}
     checkout.run(config)
     pages = sorted((checkout.results("own") / "montages").glob("*.html"))
+    with opened(browser, index := next(path for path in pages if path.name == "index.html")) as page:
+        links = page.locator("main h2 a")
+        assert sorted(links.all_inner_texts()) == sorted(labels)
+        names = links.evaluate_all("links => links.map(link => link.getAttribute('href'))")
+        page.wait_for_function("[...document.images].every(image => image.naturalWidth > 0)")
+        assert (found := Axe().run(page)).violations_count == 0, found.generate_report()
+    pages.remove(index)
+    assert {path.name for path in pages} == set(names)
     assert len(pages) == 4
     assert {path.parent for path in tmp_path.rglob("*up*") if path.suffix in (".svg", ".html")} == {pages[0].parent}
     told = Counter()
@@ -437,7 +447,7 @@ def test_labels_that_mean_harm_in_the_montages_and_the_report(
             assert page.locator("svg image").evaluate_all(drawn) == [[120, "data:image/png;base64,"]]
     assert set(told) == set(labels)
     with opened(browser, checkout.results("own") / "report.html") as page:
-        page.wait_for_selector("html[data-state=ready]")
+        page.wait_for_selector("html[data-state=whole]")
         assert sorted(page.locator("#images summary").all_inner_texts()) == sorted(labels)
         assert page.locator("#images image").count() == 4
         assert page.locator("#images svg script").count() == 0
@@ -446,6 +456,7 @@ def test_labels_that_mean_harm_in_the_montages_and_the_report(
         held = {Path(name).name for name in report.namelist() if "/data/" in name}
         shown = report.read("report/report.html").decode()
     assert {path.name for path in pages} <= held
+    assert "index.html" not in held  # it has its pictures beside it, which a report has not
     assert '"Images"' in shown
 
 

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import zipfile
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -69,6 +70,7 @@ def made(folder: Path, labels: tuple[str, ...], n: int = 3, size: tuple[int, int
 
 
 def test_names_of_files() -> None:
+    assert montages.file_names(["Index"])["Index"].startswith("Index-")  # the index page has that name
     names = montages.file_names(["Akashiwo", "Pseudo-nitzschia", "_mix", "mix", "Mix"])
     assert names["Akashiwo"] == "Akashiwo"
     assert names["Pseudo-nitzschia"] == "Pseudo-nitzschia"
@@ -106,6 +108,14 @@ def test_a_picture_holds_each_image_once_where_its_score_belongs(tmp_path: Path)
             ids[4],
         ]
         assert texts.count("0.9 (threshold 0.7)") == 5
+        # The line of the threshold is between those that reached it and those that missed it.
+        (line,) = (float(path.get("d", "").split("H")[0].split()[1]) for path in root.iter(f"{SVG}path"))
+        places = [
+            float(tile.get("transform", "").rstrip(")").split()[1])
+            for tile in root.iter(f"{SVG}g")
+            if tile.get("data-roi")
+        ]
+        assert places[3] < line < places[4]
         # 20 um are 136 pixels of the screen, twice those of the camera; 50 would be longer than the narrowest image
         assert "20 \u00b5m (at 3.4 pixels per \u00b5m); threshold 0.7" in texts
         assert [float(bar.get("width", "")) for bar in root.iter(f"{SVG}rect") if bar.get("height") == "4"] == [136]
@@ -126,15 +136,22 @@ def test_instruments_of_unlike_pixels_have_a_bar_in_pixels() -> None:
 def test_labels_are_text_and_no_more(tmp_path: Path) -> None:
     labels = tuple(label for label in HOSTILE if label not in ("", "-rf", "a\ufffe\x7f"))  # no label set has those
     folder = made(tmp_path, labels)
-    assert sorted(path.suffix for path in folder.iterdir()) == [".html"] * len(labels) + [".json"] + [".svg"] * len(
-        labels
-    )
+    kinds = Counter(path.suffix for path in folder.iterdir())
+    assert kinds == {".html": len(labels) + 1, ".svg": len(labels), ".json": 1}  # a page for each, and the index
     assert {path.parent for path in tmp_path.rglob("*.svg")} == {folder}
     for label, picture_of in montages.read_montages(folder):
         root = ElementTree.fromstring(picture_of)
         told = root.find(f"{SVG}text").text  # type: ignore[union-attr]
         assert told == (label.replace("\u202e", "?") if len(label) <= 100 else f"{label[:100]}...")
-        assert {tag.tag.removeprefix(SVG) for tag in root.iter()} == {"svg", "rect", "text", "g", "title", "image"}
+        assert {tag.tag.removeprefix(SVG) for tag in root.iter()} == {
+            "svg",
+            "rect",
+            "text",
+            "g",
+            "title",
+            "image",
+            "path",
+        }
         assert not any(name.startswith("on") for tag in root.iter() for name in tag.keys())  # noqa: SIM118
     for page in folder.glob("*.html"):
         assert "<script" not in page.read_text()

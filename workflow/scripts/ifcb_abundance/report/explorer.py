@@ -45,8 +45,6 @@ def pack_explorer(
     series = in_natural_order(keys["series"].unique())
     classes = _classes(abundance)
     names = [each["name"] for each in classes]
-    groups = groups.merge(keys, on=columns)
-    group_names = sorted(groups["group"].unique(), key=lambda name: (name == LIVING_TOTAL, name))
     of_bins = _numbers(bins, keys, columns)
     used = bins[["bin"]].assign(key=of_bins)[(bins["status"] == BinStatus.USED) & (of_bins >= 0)]
     thresholds = {config["classify"]["threshold"], *abundance["threshold"].dropna().unique()}
@@ -64,7 +62,7 @@ def pack_explorer(
         "living_total": LIVING_TOTAL,
         "classes": [{**each, "kind": kinds.index(of_class[each["name"]])} for each in classes],
         "counted": [names.index(name) for name in counted],  # the classes whose scores are packed
-        "groups": group_names,
+        **_groups(groups.merge(keys, on=columns)),
         "kinds": [{"name": name, "colour": parts.colours_of(named)[name]} for name in kinds],
         "series": [{"name": name, "select": _select(keys, name, group_by)} for name in series],
         "series_colours": list(parts.OKABE_ITO),
@@ -72,15 +70,17 @@ def pack_explorer(
         "first_rows": first_rows,  # of each key, in abundance
         "keys": {"date": keys["date"].tolist(), "series": _positions(keys["series"], series)},
         "rows": {"key": _numbers(abundance, keys, columns).tolist(), "label": _positions(abundance["class"], names)},
-        "group_rows": {
-            "key": groups["key"].tolist(),
-            "group": _positions(groups["group"], group_names),
-            "ml_analyzed_total": groups["ml_analyzed_total"].tolist(),
-        },
         "bin_keys": of_bins.tolist(),
         "scores": {name: value for name, value in asdict(scores).items() if name != "packed"} if scores else None,
     }
     return {"explorer": pack(told), **({"scores": scores.packed} if scores else {})}
+
+
+def _groups(groups: pd.DataFrame) -> dict[str, Any]:
+    """Name the groups of classes, the total last, and tell where which of them has a row, and its volume."""
+    names = sorted(groups["group"].unique(), key=lambda name: (name == LIVING_TOTAL, name))
+    rows = {"key": groups["key"].tolist(), "group": _positions(groups["group"], names)}
+    return {"groups": names, "group_rows": {**rows, "ml_analyzed_total": groups["ml_analyzed_total"].tolist()}}
 
 
 def _numbers(rows: pd.DataFrame, keys: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
