@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.curation import filter, resnet
 from ifcb_abundance.curation.weights import WeightsError
+from ifcb_abundance.curation.zips import as_png, write_zip
 from tests.checkout import Checkout
 from tests.curation.data import SHARED, files_of, needs_shared, rows_of
 from tests.curation.torch_files import resnet34_weights, write_state_dict
@@ -211,8 +212,12 @@ def test_with_labels_the_last_layer_is_trained_anew(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(filter, "_open_network", lambda *_: Doubled())
     brightness = np.array([20, 200] * 40)
     pixels = {f"i{i}": np.full((8, 8), value, np.uint8) for i, value in enumerate(brightness)}
-    monkeypatch.setattr(filter, "PatchReader", lambda _, table: lambda number: pixels[table["image"].iloc[number]])
     table = pd.DataFrame({"patch": list(pixels), "image": list(pixels), "group": [f"g{i % 5}" for i in range(80)]})
+    table = table.assign(y0=0, y1=8, x0=0, x1=8)
+    for group, names in table.groupby("group")["image"]:
+        with write_zip(tmp_path / f"{group}.zip") as out:
+            for name in names:
+                out.add(name, as_png(pixels[name]))
     monkeypatch.setattr(filter.table_files, "read", lambda *_: table)
     given = labels(
         tmp_path / "l.csv", {f"i{i}": "bad" if value > 100 else "good" for i, value in enumerate(brightness)}

@@ -9,8 +9,10 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,15 +25,18 @@ from PIL import Image
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.config import resolve
 from ifcb_abundance.curation import file_names, leaks, splits, training_set
-from ifcb_abundance.curation.dataset_card import CardFacts
+from ifcb_abundance.curation.dataset_card import CardFacts, write_card
+from ifcb_abundance.curation.duplicates import DuplicateRule
+from ifcb_abundance.curation.patches import describe
 from ifcb_abundance.curation.training_set import Joins, SplitOptions, assemble, split_images
+from ifcb_abundance.curation.zips import as_png, write_zip
 from ifcb_abundance.tables import table_files
 from tests.checkout import Checkout, differences, files_below
 from tests.curation.data import files_of, needs_shared, particle, rows_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "training-set.md"
 FRACTIONS = (0.7, 0.15, 0.15)
-STEADY = leaks.Rule("steady", 8, 0.97)
+NEAR = DuplicateRule(8, 0.97, "all", 1)
 
 
 def snippets(language: str) -> list[str]:
@@ -76,6 +81,22 @@ def test_no_particle_is_in_two_splits_and_the_fractions_are_met(built: tuple[Che
     assert len(pd.read_csv(built[1] / "leaks.csv")) == 0
     curated = pd.read_csv(built[0].results("mine") / "curation" / "curated.csv")
     assert set(used["image"]) == set(curated.loc[curated["status"] == "kept", "patch"])
+
+
+@needs_shared
+def test_labels_that_cannot_be_used_end_the_run_first_and_leave_the_set(
+    built: tuple[Checkout, Path], tmp_path: Path
+) -> None:
+    run = Checkout(tmp_path / "run", built[0].folder)
+    before = files_below(run.results("mine") / "training_set")
+    (run.folder / "labels.csv").write_text("image,label\nn0001.png,a\nn0001.png,b\n")
+    printed = run.run(yaml.safe_load(snippets("yaml")[0]), "training_set", fails=True)
+    assert "two labels of 'n0001.png': keep one of them" in printed
+    assert "Traceback" not in printed
+    (run.folder / "labels.csv").write_text("image,label\nelsewhere.png,a\n")  # that is seen by the job
+    printed = run.run(yaml.safe_load(snippets("yaml")[0]), "training_set", fails=True)
+    assert "no image is left to train on" in printed
+    assert files_below(run.results("mine") / "training_set") == before
 
 
 @needs_shared
@@ -343,6 +364,117 @@ def test_the_loosest_joins_that_leave_the_fractions_are_taken() -> None:
     assert not splits.missed_fractions(split["split"], FRACTIONS)
 
 
+def test_copies_with_another_label_are_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    table = assemble(
+        curated([4, 1], ["kept", "duplicate", "duplicate", "duplicate"]),
+        {"i00_000": "a", "i00_001": "b", "i00_002": "a", "i01_000": "b"},
+        {"g00": "day", "g01": "day"},
+    )
+    links = [("i00_001", "i00_000"), ("i00_002", "i00_000"), ("i00_003", "i00_000")]
+    marked, n = training_set.mark_contradictions(table, links)
+    assert n == 1
+    assert marked["reason"].tolist() == ["", "duplicate: why; i00_000 has the label a", *["duplicate: why"] * 2, ""]
+    assert (
+        "1 image left out as near-duplicates of images of the set, but under another label: i00_001 (b) and i00_000 (a)"
+        in caplog.text
+    )
+    assert training_set.mark_contradictions(table, links[1:])[1] == 0
+
+
+@pytest.mark.parametrize(("most", "size"), [(3, 1 << 20), (1 << 20, 5000)])
+def test_shards_are_full_and_hold_each_image_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, size: int
+) -> None:
+    monkeypatch.setattr(training_set, "SHARD_IMAGES", most)
+    monkeypatch.setattr(training_set, "SHARD_BYTES", size)
+    pngs = {f"{group}/{n}": as_png(particle(n)) for group in "abc" for n in range(4)}
+    samples = [training_set.Sample(name, 0, "x", "x", "train", name[0], "") for name in pngs]
+    for group in "abc":
+        with write_zip(tmp_path / f"{group}.zip") as out:
+            for name in pngs:
+                if name.startswith(group):
+                    out.add(name, pngs[name])
+    training_set.write_shards(samples, tmp_path, tmp_path / "shards", 1)
+    held = []
+    for shard in sorted((tmp_path / "shards").glob("train-*.tar")):
+        with tarfile.open(shard) as tar:
+            held.append([tar.extractfile(member).read() for member in tar if member.name.endswith(".png")])
+    assert sorted(body for some in held for body in some) == sorted(pngs.values())
+    assert max(map(len, held)) <= most
+    assert all(sum(map(len, some)) <= size for some in held)
+    assert len(held) > 3
+
+
+def card(classes: pd.DataFrame, folder: Path, joined: tuple[leaks.Margin, int], **facts: Any) -> str:
+    """The card of a set with these counts."""
+    rows = [
+        (f"{label}{name}{n}", label, name, "g", "day", "")
+        for label, *counts in classes[["label", *splits.SPLITS]].to_numpy(object)
+        for name, count in zip(splits.SPLITS, counts, strict=True)
+        for n in range(count)
+    ]
+    split = pd.DataFrame(rows, columns=["image", "label", "split", "group", "day", "reason"])
+    given = CardFacts(
+        title="mine",
+        labels="the names of the folders",
+        machine=False,
+        formats=("webdataset",),
+        split_by="group",
+        fractions=FRACTIONS,
+        seed=1,
+        duplicates={"hash": "steady", "distance": 8, "confirm": 0.97, "within": "all", "seed": 1},
+        patch_px=None,
+        license=None,
+    )
+    write_card(split, classes, replace(given, **facts), joined, folder / "README.md")
+    return (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_names_classes_that_nothing_learns_and_says_what_joined_images(tmp_path: Path) -> None:
+    classes = pd.DataFrame(
+        {"label": ["a", "b", "c"], "folder": ["a", "b", "c"], "train": [7, 0, 0], "val": [0, 2, 0], "test": [0, 0, 1]}
+    )
+    (tmp_path / "shards").mkdir()
+    for number in range(3):
+        (tmp_path / "shards" / f"train-{number:06}.tar").touch()
+    many = leaks.margins(leaks.MANY + 1, NEAR)[0]
+    text = card(classes, tmp_path, (many, 2))
+    assert "train has no image of 2 classes: b, c, so a classifier cannot learn what val or test has of them" in text
+    assert "2 images left out as near-duplicates of images of the set, but under another label" in text
+    assert "images that look alike (up to 8 bits, correlation from 0.90)" in text
+    assert "shards/train-{000000..000002}.tar" in text
+    text = card(classes[:1], tmp_path, (leaks.margins(10, NEAR)[0], 0))
+    assert "images that look alike (up to 12 bits, correlation from 0.90)" in text
+    assert "under another label" not in text
+    assert "cannot learn" not in text
+
+
+def test_labels_that_are_the_groups_are_warned_of_unless_images_are_dealt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"g{g}/{n}" for g in range(6) for n in range(20)]
+    groups = [name[:2] for name in names]
+    hashes = np.random.default_rng(1).integers(0, 1 << 64, len(names), np.uint64)
+    tables = {name: tmp_path / f"{name}.csv" for name in ("curated", "patches", "duplicates")}
+    table = pd.DataFrame({"patch": names, "image": names, "group": groups})
+    table_files.write(table.assign(status="kept", reason=""), "curated", tables["curated"])
+    described = pd.DataFrame([describe(particle(1), "steady")] * len(names)).assign(hash=[f"{h:016x}" for h in hashes])
+    place = {"y0": 0, "y1": 60, "x0": 0, "x1": 80}
+    table_files.write(pd.concat([table.assign(**place), described], axis=1), "patches", tables["patches"])
+    kept = table[["patch", "group"]].assign(kept=1, exemplar="", distance=pd.NA, correlation=np.nan)
+    table_files.write(kept.astype({"distance": "Int64"}), "duplicates", tables["duplicates"])
+    written = tuple(tmp_path / name for name in ("split.csv", "classes.csv", "training_set.json"))
+    rule = DuplicateRule(0, None, "all", 1)
+    for split_by, warned in (("group", True), ("image", False)):
+        caplog.clear()
+        options = SplitOptions(split_by, FRACTIONS, 1)
+        training_set.split_training_set(tables, tmp_path, training_set.LabelSources(), rule, options, written)
+        classes = table_files.read("training_classes", written[1])
+        assert ((classes[list(splits.SPLITS)] > 0).sum(axis=1) == (1 if warned else 3)).all()
+        assert ("classes have images in val or test and none in train" in caplog.text) == warned
+        assert ("`training_set.split_by: image` spreads each class" in caplog.text) == warned
+
+
 def test_images_without_a_label_are_left_out_and_said_so() -> None:
     table = assemble(curated([3], ["kept", "stuck"]), {"i00_000": "a"}, {"g00": "day"})
     split, _ = split_images(table, joined([]), SplitOptions("day", FRACTIONS, 1))
@@ -422,8 +554,6 @@ def leaking_set(root: Path, form: str) -> None:
     """A set of two splits that has a particle in both."""
     pictures = {"a": ("train", particle(1)), "b": ("train", particle(2)), "c": ("val", particle(1, at=(1, 1)))}
     samples = [training_set.Sample(name, 0, "x", "x", split, "g", "") for name, (split, _) in pictures.items()]
-    from ifcb_abundance.curation.zips import as_png, write_zip
-
     with write_zip(root / "kept" / "g.zip") as out:
         for name, (_, pixels) in pictures.items():
             out.add(name, as_png(pixels))
@@ -437,7 +567,7 @@ def leaking_set(root: Path, form: str) -> None:
 def test_a_pair_across_splits_fails_and_is_named(tmp_path: Path, form: str) -> None:
     leaking_set(tmp_path, form)
     with pytest.raises(WorkflowInputError, match=r"1 pair of near-duplicates in different splits, the first (a|c)"):
-        leaks.find_leaks(tmp_path / "set", STEADY, tmp_path / "leaks.csv")
+        leaks.find_leaks(tmp_path / "set", "steady", NEAR, tmp_path / "leaks.csv")
     assert not (tmp_path / "leaks.csv").exists()
     assert {(image.image, image.split) for image in leaks.list_written(tmp_path / "set")} == {
         ("a", "train"),
@@ -450,7 +580,7 @@ def test_a_correlation_of_0_confirms_as_any_other_does() -> None:
     pictures = [particle(1), particle(1, at=(1, 1)), 255 - particle(1)]
     size = np.full(3, 60), np.full(3, 80)
     images = leaks.Images(np.zeros(3, np.uint64), *size, lambda number: pictures[number])
-    rule = leaks.Rule("difference", 8, 0.0)
+    rule = DuplicateRule(8, 0.0, "all", 1)
     found = leaks.find_near(images, np.arange(3), rule, leaks.EXACT, lambda *_: False, "pairs")
     assert [(pair.one, pair.other, pair.correlation > 0.9) for pair in found] == [(0, 1, True)]
     assert leaks.join_pairs(images, np.arange(3), [], rule)
@@ -463,7 +593,7 @@ def test_each_near_pair_is_found_once(monkeypatch: pytest.MonkeyPatch, chunk: in
     hashes = rng.integers(0, 1 << 12, 60, dtype=np.uint64)
     size = np.full(60, 10)
     images = leaks.Images(hashes, size, size, lambda _: np.zeros((10, 10), np.uint8))
-    rule = leaks.Rule("difference", 2, None)
+    rule = DuplicateRule(2, None, "all", 1)
     for queries in (np.arange(60), np.arange(0, 60, 3)):
         found = [
             (pair.one, pair.other)
@@ -484,5 +614,5 @@ def test_what_links_join_needs_no_pair_unless_both_are_in_the_set() -> None:
     hashes = np.zeros(4, np.uint64)
     size = np.full(4, 10)
     images = leaks.Images(hashes, size, size, lambda _: np.zeros((10, 10), np.uint8))
-    pairs = leaks.join_pairs(images, np.array([0, 1]), [(2, 0), (3, 2)], leaks.Rule("difference", 0, None))
+    pairs = leaks.join_pairs(images, np.array([0, 1]), [(2, 0), (3, 2)], DuplicateRule(0, None, "all", 1))
     assert {(pair.one, pair.other) for pair in pairs} == {(0, 1)}

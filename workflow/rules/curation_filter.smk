@@ -7,8 +7,8 @@ rule train_filter:
         MERGED["patches"],
         of_all_groups("clean/{group}.zip") if SCORED_BY_NETWORK and CONFIG.curation.filter.labels else [],
     output:
-        model=f"{CURATION}/filter.json",
-        curve=MERGED["roc"],
+        model=update(f"{CURATION}/filter.json"),  # the old filter stays if labels cannot be used
+        curve=update(MERGED["roc"]),
     log:
         f"{LOGS}/train_filter.log",
     localrule: True

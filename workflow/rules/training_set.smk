@@ -40,9 +40,9 @@ rule split_training_set:
         won=classes_won,
         ledger=[] if OF_FOLDER else MERGED["ledger"],
     output:
-        MERGED["training_split"],
-        MERGED["training_classes"],
-        JOINED,
+        update(MERGED["training_split"]),  # the old set stays whole if labels cannot be used
+        update(MERGED["training_classes"]),
+        update(JOINED),
     log:
         f"{LOGS}/split_training_set.log",
     localrule: True
@@ -98,7 +98,8 @@ rule find_leaks:
     run:
         from ifcb_abundance.curation import leaks
 
-        logged(log[0], leaks.find_leaks, SET, leak_rule(), output[0], workflow.cores)
+        how = (DUPLICATES.hash, duplicate_rule(), output[0], workflow.cores)
+        logged(log[0], leaks.find_leaks, SET, *how)
 
 
 rule sum_training_set:

@@ -17,18 +17,14 @@ def label_sources(files):
     return LabelSources(SET_OPTIONS.labels, files.won if WON else None, None if OF_FOLDER else files.ledger)
 
 
-def leak_rule():
-    from ifcb_abundance.curation.leaks import Rule
-
-    return Rule(DUPLICATES.hash, DUPLICATES.distance, DUPLICATES.confirm)
-
-
 def labels_identity(wildcards):
-    """The checksum of the user's labels; None if there are none."""
+    """The checksum of the user's labels; None if there are none. Labels that cannot be used end the run before any work."""
     if SET_OPTIONS.labels is None:
         return None
     from ifcb_abundance.curation.filter import checksum
+    from ifcb_abundance.curation.training_set import read_labels
 
+    read_labels(SET_OPTIONS.labels)
     return checksum(SET_OPTIONS.labels, "training_set.labels")
 
 
@@ -36,7 +32,7 @@ def split_training_set(files, split, paths):
     """Split the kept images; files: the inputs of a job. split: the options. paths: of what is written."""
     from ifcb_abundance.curation import training_set
 
-    how = (label_sources(files), leak_rule(), training_set.SplitOptions(*split))
+    how = (label_sources(files), duplicate_rule(), training_set.SplitOptions(*split))
     training_set.split_training_set(by_name(files), CLEAN, *how, paths)
 
 

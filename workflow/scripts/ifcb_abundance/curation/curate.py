@@ -1,5 +1,6 @@
 """Say of each image and patch what became of it, and pack the kept ones."""
 
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +11,12 @@ import pandas as pd
 
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.progress import Progress
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
 from ifcb_abundance.curation.zips import as_png, file_name, write_zip
 from ifcb_abundance.tables import table_files
+
+log = logging.getLogger("ifcb.curation")
 
 VERSION = 1  # of the choice: raise it so that it is made again
 REFUSED, STUCK, DUPLICATE, UNINFORMATIVE, KEPT = "refused", "stuck", "duplicate", "uninformative", "kept"
@@ -40,6 +44,9 @@ def curate(tables: Mapping[str, str | Path], clean: str | Path, path: str | Path
     )
     table = pd.concat([rows, others], ignore_index=True).sort_values(["group", "image"], kind="stable")
     table_files.write(table[table_files.columns("curated")].astype("str"), "curated", path)
+    n = table["status"].value_counts()
+    left = ", ".join(f"{n[status]:,} {status}" for status in n.index if status != KEPT) or "nothing left out"
+    log.info(f"curation: {n[KEPT]:,} of {counted(len(table), 'patch')} are kept, in {kept} ({left})")
 
 
 def _statuses(tables: Mapping[str, str | Path], patches: pd.DataFrame) -> pd.DataFrame:

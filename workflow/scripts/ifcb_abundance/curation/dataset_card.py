@@ -16,7 +16,7 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation.leaks import Margin
 from ifcb_abundance.curation.splits import SPLITS, TOLERANCE, missed_fractions
 
-VERSION = 1  # of what the card says: raise it so that it is written anew
+VERSION = 2  # of what the card says: raise it so that it is written anew
 IMAGES, SHARDS = "imagefolder", "webdataset"  # formats
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
@@ -44,13 +44,17 @@ class CardFacts:
     tags: Sequence[str] = ()
 
 
-def write_card(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, margin: Margin, path: str | Path) -> None:
-    """Write README.md of a training set.
+def write_card(
+    split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, joined: tuple[Margin, int], path: str | Path
+) -> None:
+    """Write README.md of a training set, whose other files are beside it already.
 
-    split, classes: the tables `training_split` and `training_classes`. margin: of what joined images, see `leaks`.
+    split, classes: the tables `training_split` and `training_classes`. joined: the margin of what joined images, see
+    `leaks`, and how many copies have another label than the image that they are a copy of.
     """
     parts = [_front_matter(split, classes, facts), _contents(classes, facts), _left_out(split)]
-    parts += [_how(facts, margin), _limits(split, classes, facts), _reading(facts)]
+    parts += [_how(facts, joined[0]), _limits(split, classes, facts, joined[1])]
+    parts.append(_reading(classes, facts, Path(path).parent))
     with atomic_write(path) as unfinished:
         unfinished.write_text("\n".join(parts), encoding="utf-8")
 
@@ -106,7 +110,7 @@ def _how(facts: CardFacts, margin: Margin) -> str:
         hashed += f" and their pixels correlate by {duplicates['confirm']} or more"
     cut = "" if facts.patch_px is None else f" Images were cut into patches of {facts.patch_px} pixels."
     joined = "near-duplicates"
-    if margin.bits:
+    if margin.correlation:
         joined = (
             f"images that look alike (up to {duplicates['distance'] + margin.bits} bits, correlation from "
             f"{duplicates['confirm'] - margin.correlation:.2f})"
@@ -121,7 +125,12 @@ def _how(facts: CardFacts, margin: Margin) -> str:
     )
 
 
-def _limits(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts) -> str:
+def unseen_classes(classes: pd.DataFrame) -> list[str]:
+    """List the classes that are in val or test and not in train. classes: the table `training_classes`."""
+    return list(classes.loc[(classes["train"] == 0) & (classes["val"] + classes["test"] > 0), "label"])
+
+
+def _limits(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, contradicted: int) -> str:
     limits = [
         f"{name} has {has:.1%} of the images, and {wanted:.1%} were asked for: what must stay together is too large, "
         f"or too little of it is there (more than {TOLERANCE} off)."
@@ -129,12 +138,18 @@ def _limits(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts) -> str
     ]
     for name, wanted in zip(SPLITS, facts.fractions, strict=True):
         lacking = list(classes.loc[classes[name] == 0, "label"])
+        unseen = ", so a classifier cannot learn what val or test has of them" if name == "train" else ""
         if wanted and lacking and len(lacking) < len(classes):
             limits.append(
-                f"{name} has no image of {counted(len(lacking), 'class')}: {', '.join(map(_cell, lacking[:20]))}"
-                f"{', …' if len(lacking) > 20 else ''}. Readers that number classes by a split's own folders number "
-                "them differently there; take the numbers of `classes.csv`."
+                f"{name} has no image of {counted(len(lacking), 'class')}: {_named(lacking)}{unseen}. Readers that "
+                "number classes by a split's own folders number them differently there; take the numbers of "
+                "`classes.csv`."
             )
+    if contradicted:
+        limits.append(
+            f"{counted(contradicted, 'image')} left out as near-duplicates of images of the set, but under another "
+            "label: one of the two may be wrong. The reasons in `split.csv` name them."
+        )
     if facts.machine:
         limits.append("A classifier gave the labels, so they have its errors. Nobody has looked at them.")
     limits.append("Near-duplicates that neither the hash nor the correlation finds may still be in two splits.")
@@ -142,12 +157,15 @@ def _limits(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts) -> str
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits) + f"\n\n## Licence\n\n{terms}\n"
 
 
-def _reading(facts: CardFacts) -> str:
+def _reading(classes: pd.DataFrame, facts: CardFacts, folder: Path) -> str:
+    name = next((name for name in SPLITS if classes[name].any()), SPLITS[0])
     ways = []
     if IMAGES in facts.formats:
-        ways += ['torchvision.datasets.ImageFolder("train")', 'datasets.load_dataset(".")']
+        ways += [f'torchvision.datasets.ImageFolder("{name}")', 'datasets.load_dataset(".")']
     if SHARDS in facts.formats:
-        ways.append('webdataset.WebDataset("shards/train-{000000..000000}.tar", shardshuffle=False)')
+        last = len(list((folder / "shards").glob(f"{name}-*.tar"))) - 1
+        number = f"{{000000..{last:06}}}" if last > 0 else "000000"
+        ways.append(f'webdataset.WebDataset("shards/{name}-{number}.tar", shardshuffle=False)')
     code = "\n".join(["```python", *ways, "```"])
     return f"## Reading it\n\n{code}\n\n`sha256sum --check SHA256SUMS` checks all files.\n"
 
@@ -156,3 +174,7 @@ def _cell(text: str) -> str:
     """Escape a label so that it is text, and nothing else, in a cell of Markdown."""
     plain = "".join(c if c.isprintable() else "?" for c in text)
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|!" else c for c in plain)
+
+
+def _named(labels: Sequence[str]) -> str:
+    return ", ".join(map(_cell, labels[:20])) + (", …" if len(labels) > 20 else "")

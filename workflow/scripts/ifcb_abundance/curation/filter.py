@@ -7,8 +7,6 @@ each other.
 
 import json
 import logging
-import threading
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -27,8 +25,8 @@ from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation import resnet
+from ifcb_abundance.curation.patch_images import PatchImages, zip_paths
 from ifcb_abundance.curation.weights import read_weights
-from ifcb_abundance.curation.zips import file_name, from_png, holds, read_png
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")
@@ -217,29 +215,6 @@ def _folds(values: Floats, labels: Truth, groups: npt.NDArray[Any]) -> tuple[str
 # --- the stage ---
 
 
-class PatchReader:
-    """Reads the pixels of patches out of the zips of cleaned images; several threads may use one."""
-
-    def __init__(self, folder: str | Path, patches: pd.DataFrame) -> None:
-        """folder: where the zips are. patches: rows of that table; best in the order of their images."""
-        self.folder = Path(folder)
-        self.places = patches[["patch", "group", "image", "y0", "y1", "x0", "x1"]].to_numpy(object)
-        self._own = threading.local()
-
-    def __call__(self, number: int) -> resnet.Pixels:
-        """Return the pixels (height, width) of the patch in that row."""
-        patch, group, image, y0, y1, x0, x1 = self.places[number]
-        if getattr(self._own, "group", None) != group:
-            self._own.archive = zipfile.ZipFile(self.folder / f"{file_name(group)}.zip")
-            self._own.group, self._own.image = group, None
-        if holds(self._own.archive, patch):
-            return from_png(read_png(self._own.archive, patch))
-        if self._own.image != image:
-            self._own.pixels, self._own.image = from_png(read_png(self._own.archive, image)), image
-        pixels: resnet.Pixels = self._own.pixels[y0:y1, x0:x1]
-        return pixels
-
-
 def statistics(patches: pd.DataFrame) -> tuple[list[str], Floats]:
     """Return the names and the values (n, names) of the statistics in `patches.csv`: all numbers behind the hash."""
     columns = table_files.columns("patches")
@@ -358,8 +333,8 @@ def _run(
     if len(patches):
         progress.begin()
 
-    # One image after the other, so that an image with several patches is decoded once or twice.
-    return resnet.run_network(network, PatchReader(clean, patches), len(patches), threads, progress.step)
+    with PatchImages(patches, zip_paths(clean, patches["group"])) as images:
+        return resnet.run_network(network, images.pixels, len(patches), threads, progress.step)
 
 
 @lru_cache(maxsize=1)

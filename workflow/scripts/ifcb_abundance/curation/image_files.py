@@ -146,7 +146,9 @@ def _tiff(body: bytes) -> StoredImage:
             return StoredImage(np.rint(np.moveaxis(colours, 0, -1) / 257).astype(np.uint8), "palette", palette=True)
         if page.photometric == tifffile.PHOTOMETRIC.YCBCR:
             return _any(body)
-        pixels = page.asarray().squeeze() if page.asarray().ndim > 3 else page.asarray()
+        pixels = page.asarray()
+        if pixels.ndim > 3:
+            pixels = pixels.squeeze()
         if page.photometric == BLACK_IS_HIGH and pixels.dtype.kind in "ub":
             pixels = ~pixels if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max - pixels
         return _of_channels(pixels, page.planarconfig == tifffile.PLANARCONFIG.SEPARATE)

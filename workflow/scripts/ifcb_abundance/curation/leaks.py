@@ -20,6 +20,7 @@ from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.common.workers import in_order
+from ifcb_abundance.curation.duplicates import DuplicateRule
 from ifcb_abundance.curation.hashes import HASHES
 from ifcb_abundance.curation.likeness import Likeness, Pixels
 from ifcb_abundance.curation.neighbours import Hashes, TooManyError, find_pairs
@@ -30,7 +31,7 @@ from ifcb_abundance.tables import table_files
 log = logging.getLogger("ifcb.curation")
 
 VERSION = 2  # of what joins images, and of the proof: raise it so that a set is split and proved anew
-MANY = 200_000  # images; with more, the wider search by hash would take long
+MANY = 200_000  # images
 PIECE = 64  # images that a worker gets at a time
 CHUNK, MOST_PAIRS = 4096, 1 << 22  # images and pairs that are looked at together
 
@@ -62,13 +63,11 @@ EXACT = MARGINS[-1]
 ROUNDING = Margin(0, -1e-9, False)
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What makes two images near-duplicates: the config's `curation.duplicates`."""
-
-    hash: str
-    distance: int
-    confirm: float | None
+def margins(n: int, rule: DuplicateRule) -> tuple[Margin, ...]:
+    """Return the margins that are tried for n images. With many, the wider search by hash would take long."""
+    if rule.confirm is None:
+        return MARGINS[-2:]
+    return MARGINS if n <= MANY else tuple(replace(margin, bits=0) for margin in MARGINS)
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Components:
 def find_near(
     images: Images,
     queries: Numbers,
-    rule: Rule,
+    rule: DuplicateRule,
     margin: Margin,
     is_needless: Callable[[int, int], bool],
     what: str,
@@ -165,13 +164,13 @@ def _candidates(hashes: Hashes, queries: Numbers, distance: int) -> Iterator[tup
         start += len(some)
 
 
-def join_pairs(images: Images, used: Numbers, links: Sequence[tuple[int, int]], rule: Rule) -> list[Pair]:
+def join_pairs(images: Images, used: Numbers, links: Sequence[tuple[int, int]], rule: DuplicateRule) -> list[Pair]:
     """Return pairs that join images that must be in one split, the widest margin included.
 
     used: the images of the set. links: duplicates and their exemplars, which are joined already. An image that is left
     out and already joined needs no pair of its own.
     """
-    margin = MARGINS[0] if len(images) <= MANY else replace(MARGINS[0], bits=0)
+    margin = margins(len(images), rule)[0]
     is_used = np.zeros(len(images), bool)
     is_used[used] = True
 
@@ -189,7 +188,7 @@ def join_pairs(images: Images, used: Numbers, links: Sequence[tuple[int, int]], 
     return pairs
 
 
-def within(pair: Pair, rule: Rule, margin: Margin) -> bool:
+def within(pair: Pair, rule: DuplicateRule, margin: Margin) -> bool:
     """Whether a pair is of near-duplicates with this margin."""
     if rule.confirm is None:
         return pair.distance <= rule.distance
@@ -244,16 +243,17 @@ def describe_written(kind: str, written: Sequence[Written]) -> list[tuple[int, i
     return [(HASHES[kind](each), *each.shape) for each in pixels]
 
 
-def find_leaks(folder: str | Path, rule: Rule, path: str | Path, processes: int = 1) -> None:
+def find_leaks(folder: str | Path, kind: str, rule: DuplicateRule, path: str | Path, processes: int = 1) -> None:
     """Look for near-duplicates in different splits of a finished set, in its files: the table `training_leaks`.
 
+    kind: of the hash, `steady` or `difference`.
     Raises WorkflowInputError, naming them, if there are any.
     """
     written = list_written(folder)
     pieces = [written[start : start + PIECE] for start in range(0, len(written), PIECE)]
     progress = Progress("images of the training set hashed", lambda: (len(written), len(written)))
     rows: list[tuple[int, int, int]] = []
-    for piece in in_order(partial(describe_written, rule.hash), pieces, processes):
+    for piece in in_order(partial(describe_written, kind), pieces, processes):
         progress.begin()
         rows += piece
         progress.step(len(piece))

@@ -1,5 +1,6 @@
 """The pixels of patches, out of the zips of cleaned images."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ifcb_abundance.curation.patches import Tile
-from ifcb_abundance.curation.zips import OpenZips, file_name
+from ifcb_abundance.curation.zips import OpenZips, file_name, from_png
 
 DECODED = 1 << 27  # pixels of images that are kept for their next patch
 
@@ -23,7 +24,7 @@ def zip_paths(folder: str | Path, groups: "pd.Series[str]") -> dict[str, Path]:
 
 
 class PatchImages:
-    """Reads patches by their place in a table. Use it in a `with` block.
+    """Reads patches by their place in a table. Use it in a `with` block; several threads may use one.
 
     table: with the columns PLACE. zips: group to the zip of its cleaned images.
     """
@@ -33,6 +34,7 @@ class PatchImages:
         self._tiles = table[["y0", "y1", "x0", "x1"]].to_numpy("int64")
         self._zips = zips
         self._open = OpenZips()
+        self._lock = threading.Lock()  # of the open zips and of what is decoded
         self._decoded: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
         self._n_decoded = 0
         self._is_cut = bool(table["image"].duplicated().any())  # else no image is needed for another patch
@@ -47,24 +49,28 @@ class PatchImages:
 
     def png(self, place: int) -> bytes:
         """The PNG file of the image that a patch is cut from."""
-        return self._open.png(self._zips[self._groups[place]], self._images[place])
+        with self._lock:
+            return self._open.png(self._zips[self._groups[place]], self._images[place])
 
     def pixels(self, place: int) -> NDArray[np.uint8]:
         """The (height, width) pixels of a patch."""
-        path = self._zips[self._groups[place]]
-        if self._open.holds(path, self._patches[place]):
-            return self._open.pixels(path, self._patches[place])
-        return Tile(*self._tiles[place].tolist()).of(self._image(place))
+        path, patch, image = self._zips[self._groups[place]], self._patches[place], self._images[place]
+        with self._lock:
+            name = patch if self._open.holds(path, patch) else image
+            if name == image and self._is_cut:
+                return Tile(*self._tiles[place].tolist()).of(self._decode(path, image))
+            png = self._open.png(path, name)
+        pixels = from_png(png)
+        return pixels if name == patch else Tile(*self._tiles[place].tolist()).of(pixels)
 
-    def _image(self, place: int) -> NDArray[np.uint8]:
-        image = self._images[place]
+    def _decode(self, path: str | Path, image: str) -> NDArray[np.uint8]:
+        """Decode an image that is cut into patches, or take it from those that were decoded last."""
         if (found := self._decoded.get(image)) is not None:
             self._decoded.move_to_end(image)
             return found
-        pixels = self._open.pixels(self._zips[self._groups[place]], image)
-        if self._is_cut:
-            self._decoded[image] = pixels
-            self._n_decoded += pixels.size
-            while self._n_decoded > DECODED and len(self._decoded) > 1:
-                self._n_decoded -= self._decoded.popitem(last=False)[1].size
+        pixels = self._open.pixels(path, image)
+        self._decoded[image] = pixels
+        self._n_decoded += pixels.size
+        while self._n_decoded > DECODED and len(self._decoded) > 1:
+            self._n_decoded -= self._decoded.popitem(last=False)[1].size
         return pixels

@@ -10,10 +10,11 @@ import logging
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,19 +27,23 @@ from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation import leaks, splits
-from ifcb_abundance.curation.dataset_card import IMAGES, SHARDS, CardFacts, write_card
+from ifcb_abundance.curation.dataset_card import IMAGES, SHARDS, CardFacts, unseen_classes, write_card
+from ifcb_abundance.curation.duplicates import DuplicateRule
 from ifcb_abundance.curation.file_names import file_of_image, folder_of_label, key_of_image, unique
 from ifcb_abundance.curation.hashes import as_numbers
 from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
 from ifcb_abundance.curation.splits import SPLITS
-from ifcb_abundance.curation.zips import file_name, read_png
+from ifcb_abundance.curation.zips import Stored, file_name, find_png, read_png
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")
 
-VERSION = 1  # of the set's contents: raise it so that it is made anew
+VERSION = 2  # of the set's contents: raise it so that it is made anew
 SHARD_IMAGES, SHARD_BYTES = 10_000, 512 << 20  # at most in a shard
 SUMS = "SHA256SUMS"
+NAMED = 5  # classes or images in a warning
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,11 @@ class SplitOptions:
 # --- labels ---
 
 
-def read_labels(path: str | Path, images: Iterable[str]) -> dict[str, str]:
+def read_labels(path: str | Path, images: Iterable[str] | None = None) -> dict[str, str]:
     """Read a CSV file image,label: image to label. An empty label is none.
 
-    Warns of images that are not among `images`. Raises WorkflowInputError, naming the file, if it is no such file or
-    gives an image two labels.
+    Warns of images that are not among `images`, if these are known. Raises WorkflowInputError, naming the file, if it
+    is no such file or gives an image two labels.
     """
     where = f"training_set.labels: {path}"
     columns = read_given(path, where, ["image", "label"])
@@ -66,7 +71,7 @@ def read_labels(path: str | Path, images: Iterable[str]) -> dict[str, str]:
         label = label.strip()
         if labels.setdefault(image, label) != label:
             raise WorkflowInputError(f"{where}: two labels of {image!r}: keep one of them")
-    if unknown := sorted(set(labels) - set(images)):
+    if unknown := sorted(set(labels).difference(labels if images is None else images)):
         n = counted(len(unknown), "label")
         log.warning(f"{where}: {n} of unknown images, the first {quoted(unknown[:3])}: not used")
     return {image: label for image, label in labels.items() if label}
@@ -83,6 +88,11 @@ class LabelSources:
     given: str | None = None
     won: Sequence[str | Path] | None = None
     ledger: str | Path | None = None
+
+    @property
+    def are_groups(self) -> bool:
+        """Whether labels are the names of the groups."""
+        return self.given is None and self.won is None
 
     def labels(self, curated: pd.DataFrame) -> dict[str, str]:
         """Return the labels of images. ROIs below the threshold of their class have none."""
@@ -128,6 +138,27 @@ def assemble(curated: pd.DataFrame, labels: Mapping[str, str], days: Mapping[str
     status = table["status"].where(table["reason"] == "", table["status"] + ": " + table["reason"])
     table["reason"] = status.where(~kept, "no label").mask(table["in_set"], "")
     return table.drop(columns="status")
+
+
+def mark_contradictions(table: pd.DataFrame, links: Sequence[tuple[str, str]]) -> tuple[pd.DataFrame, int]:
+    """Say in the reasons which duplicates have another label than the image of the set that they are a copy of.
+
+    table: from `assemble`. links: duplicates and their exemplars. Returns the table and how many there are, and warns.
+    """
+    places = {name: place for place, name in enumerate(table["patch"])}
+    label, in_set, reason = (list(table[name]) for name in ("label", "in_set", "reason"))
+    found = []
+    for copy, exemplar in links:
+        one, other = places[copy], places[exemplar]
+        if in_set[other] and label[one] not in ("", label[other]):
+            reason[one] += f"; {exemplar} has the label {label[other]}"
+            found.append(f"{copy} ({label[one]}) and {exemplar} ({label[other]})")
+    if found:
+        log.warning(
+            f"training_set: {counted(len(found), 'image')} left out as near-duplicates of images of the set, but under "
+            f"another label: {', '.join(found[:NAMED])}. See which label is right; the reasons in split.csv name all"
+        )
+    return table.assign(reason=pd.Series(reason, table.index, dtype="str")), len(found)
 
 
 def split_images(table: pd.DataFrame, joins: Sequence[Joins], options: SplitOptions) -> tuple[pd.DataFrame, Joins]:
@@ -201,7 +232,7 @@ def split_training_set(
     tables: Mapping[str, str | Path],
     clean: str | Path,
     sources: LabelSources,
-    rule: leaks.Rule,
+    rule: DuplicateRule,
     options: SplitOptions,
     paths: tuple[str | Path, str | Path, str | Path],
 ) -> None:
@@ -217,7 +248,11 @@ def split_training_set(
         told = table["reason"].str.split(":").str[0].value_counts()
         why = ", ".join(f"{n:,} {reason}" for reason, n in told.items())
         raise WorkflowInputError(f"training_set: no image is left to train on: {why or 'there is none'}")
-    joins = _find_joins(table, tables, clean, rule)
+    dropped = table_files.read("duplicates", tables["duplicates"], ["patch", "kept", "exemplar"])
+    dropped = dropped[dropped["kept"] == 0]
+    links = list(zip(dropped["patch"], dropped["exemplar"], strict=True))
+    table, contradicted = mark_contradictions(table, links)
+    joins = _find_joins(table, links, tables["patches"], clean, rule)
     split, taken = split_images(table, joins, options)
     classes = count_classes(split)
     for name, (has, wanted) in splits.missed_fractions(split["split"], options.fractions).items():
@@ -226,21 +261,35 @@ def split_training_set(
             f"split_by: {options.split_by} and by near-duplicates, is too large. training_set.split_by: image deals "
             "out single images, for labels that are the groups themselves"
         )
+    if unseen := unseen_classes(classes):
+        log.warning(
+            f"training_set: {len(unseen)} of {counted(len(classes), 'class')} have images in val or test and none in "
+            f"train, so a classifier cannot learn them: {quoted(unseen[:NAMED])}.{_remedy(sources, options)}"
+        )
     table_files.write(split, "training_split", paths[0])
     table_files.write(classes, "training_classes", paths[1])
+    facts = {"margin": asdict(taken.margin), "joined": len(taken.pairs), "contradicted": contradicted}
     with atomic_write(paths[2]) as unfinished:
-        unfinished.write_text(json.dumps({"margin": asdict(taken.margin), "joined": len(taken.pairs)}) + "\n")
+        unfinished.write_text(json.dumps(facts) + "\n")
+
+
+def _remedy(sources: LabelSources, options: SplitOptions) -> str:
+    if options.split_by == "image":
+        return ""
+    why = f" The labels are the groups, and split_by: {options.split_by} keeps each group whole." * sources.are_groups
+    return f"{why} `training_set.split_by: image` spreads each class over the splits"
 
 
 def _find_joins(
-    table: pd.DataFrame, tables: Mapping[str, str | Path], clean: str | Path, rule: leaks.Rule
+    table: pd.DataFrame,
+    links: Sequence[tuple[str, str]],
+    patches_csv: str | Path,
+    clean: str | Path,
+    rule: DuplicateRule,
 ) -> list[Joins]:
-    patches = table_files.read("patches", tables["patches"], [*PLACE, "width", "height", "hash"])
+    patches = table_files.read("patches", patches_csv, [*PLACE, "width", "height", "hash"])
     names = patches["patch"].to_numpy(object)
     number = {name: place for place, name in enumerate(names)}
-    dropped = table_files.read("duplicates", tables["duplicates"], ["patch", "kept", "exemplar"])
-    dropped = dropped[dropped["kept"] == 0]
-    links = list(zip(dropped["patch"], dropped["exemplar"], strict=True))
     used = np.sort([number[name] for name in table.loc[table["in_set"], "patch"]])
     with PatchImages(patches, zip_paths(clean, patches["group"])) as pixels:
         images = leaks.Images(
@@ -253,7 +302,7 @@ def _find_joins(
     is_used = np.zeros(len(names), bool)
     is_used[used] = True
     joins = []
-    for margin in leaks.MARGINS if rule.confirm is not None else leaks.MARGINS[-2:]:
+    for margin in leaks.margins(len(images), rule):
         pairs = [pair for pair in found if leaks.within(pair, rule, margin)]
         if not margin.chains:
             pairs = [pair for pair in pairs if is_used[pair.one] and is_used[pair.other]]
@@ -298,13 +347,17 @@ def write_images(samples: Sequence[Sample], kept: str | Path, folder: str | Path
     files = unique((sample.image for sample in samples), file_of_image)
     places = {s.image: f"{s.split}/{s.folder}/{files[s.image]}.png" for s in samples}
     _remove_others(root, {*places.values(), *(f"{split}/metadata.csv" for split in {s.split for s in samples})})
-    for sample, png in read_samples(samples, kept, Progress("images of the training set", lambda: (len(samples),) * 2)):
+    progress = Progress("images of the training set", lambda: (len(samples),) * 2)
+    if samples:
+        progress.begin()
+    for sample, png in _of_groups(samples, kept, read_png):
         path = root / places[sample.image]
         if not (path.is_file() and path.stat().st_size == len(png) and path.read_bytes() == png):
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f".{path.name}.part")
             part.write_bytes(png)
             part.replace(path)
+        progress.step()
     for split in SPLITS:
         rows = [
             {
@@ -322,21 +375,17 @@ def write_images(samples: Sequence[Sample], kept: str | Path, folder: str | Path
             table_files.write(table, "training_metadata", root / split / "metadata.csv")
 
 
-def read_samples(
-    samples: Sequence[Sample], kept: str | Path, progress: Progress | None
-) -> Iterator[tuple[Sample, bytes]]:
-    """Yield the samples with their PNG files, group by group."""
+def _of_groups(
+    samples: Iterable[Sample], kept: str | Path, work: Callable[[zipfile.ZipFile, str], Found]
+) -> Iterator[tuple[Sample, Found]]:
+    """Yield the samples, group by group, with what `work` finds of each in the zip of its group."""
     by_group: dict[str, list[Sample]] = {}
     for sample in samples:
         by_group.setdefault(sample.group, []).append(sample)
-    if progress and samples:
-        progress.begin()
     for group in sorted(by_group):
         with zipfile.ZipFile(Path(kept) / f"{file_name(group)}.zip") as archive:
             for sample in by_group[group]:
-                yield sample, read_png(archive, sample.image)
-                if progress:
-                    progress.step()
+                yield sample, work(archive, sample.image)
 
 
 def _remove_others(root: Path, wanted: set[str]) -> None:
@@ -358,38 +407,41 @@ def write_shards(samples: Sequence[Sample], kept: str | Path, folder: str | Path
     """
     root = Path(folder)
     keys = unique((sample.image for sample in samples), key_of_image)
+    stored = {sample.image: found for sample, found in _of_groups(samples, kept, find_png)}
     made = set()
     progress = Progress("shards of the training set", lambda: (len(samples),) * 2)
+    if samples:
+        progress.begin()
     for split in SPLITS:
         of_split = splits.shuffled([s for s in samples if s.split == split], lambda s: s.image, seed)
-        for number, some in enumerate(_shards(of_split, kept, progress)):
+        for number, some in enumerate(_shards(of_split, stored)):
             path = root / f"{split}-{number:06d}.tar"
             made.add(path.name)
             with atomic_write(path) as unfinished, tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as tar:
-                for sample, png in some:
+                for sample in some:
                     about = {"image": sample.image, "label": sample.name, "group": sample.group, "day": sample.day}
                     body = json.dumps(about, ensure_ascii=False, sort_keys=True).encode()
                     _add(tar, f"{keys[sample.image]}.cls", str(sample.label).encode())
                     _add(tar, f"{keys[sample.image]}.json", body)
-                    _add(tar, f"{keys[sample.image]}.png", png)
+                    _add(tar, f"{keys[sample.image]}.png", stored[sample.image].read())
+                    progress.step()
     for path in root.glob("*.tar"):
         if path.name not in made:
             path.unlink()
 
 
-def _shards(samples: Sequence[Sample], kept: str | Path, progress: Progress) -> Iterator[list[tuple[Sample, bytes]]]:
-    """Yield the samples of each shard, in their order. A shard is read group by group, so that few zips are opened."""
-    for first in range(0, len(samples), SHARD_IMAGES):
-        some = samples[first : first + SHARD_IMAGES]
-        pngs = {sample.image: png for sample, png in read_samples(some, kept, progress)}
-        shard: list[tuple[Sample, bytes]] = []
-        size = 0
-        for sample in some:
-            if shard and size + len(pngs[sample.image]) > SHARD_BYTES:
-                yield shard
-                shard, size = [], 0
-            shard.append((sample, pngs[sample.image]))
-            size += len(pngs[sample.image])
+def _shards(samples: Iterable[Sample], stored: Mapping[str, Stored]) -> Iterator[list[Sample]]:
+    """Yield the samples of each shard, in their order."""
+    shard: list[Sample] = []
+    size = 0
+    for sample in samples:
+        n = stored[sample.image].size
+        if shard and (len(shard) == SHARD_IMAGES or size + n > SHARD_BYTES):
+            yield shard
+            shard, size = [], 0
+        shard.append(sample)
+        size += n
+    if shard:
         yield shard
 
 
@@ -439,5 +491,8 @@ def write_training_set(
             write_images(samples, kept, root)
         else:
             write_shards(samples, kept, root / "shards", facts.seed)
-    margin = leaks.Margin(**json.loads(Path(tables[2]).read_text(encoding="utf-8"))["margin"])
-    write_card(split, classes, facts, margin, root / "README.md")
+    counts = split["split"].value_counts()
+    shares = ", ".join(f"{name} {counts.get(name, 0):,}" for name in SPLITS)
+    log.info(f"training_set: {counted(len(samples), 'image')} in {counted(len(classes), 'class')} ({shares}) in {root}")
+    joined = json.loads(Path(tables[2]).read_text(encoding="utf-8"))
+    write_card(split, classes, facts, (leaks.Margin(**joined["margin"]), joined["contradicted"]), root / "README.md")

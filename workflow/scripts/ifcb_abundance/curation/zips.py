@@ -1,12 +1,15 @@
 """Zips of images: the same images give the same bytes."""
 
 import io
+import os
+import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +67,28 @@ def read_png(archive: zipfile.ZipFile, name: str) -> bytes:
 def holds(archive: zipfile.ZipFile, name: str) -> bool:
     """Tell whether a zip has that image or patch."""
     return f"{file_name(name)}.png" in archive.NameToInfo
+
+
+class Stored(NamedTuple):
+    """Where in a zip an image is, so that it can be read without the zip's table of contents."""
+
+    path: str
+    start: int
+    size: int
+
+    def read(self) -> bytes:
+        """Read its PNG file."""
+        with Path(self.path).open("rb") as file:
+            file.seek(self.start)
+            name, extra = struct.unpack("<26x2H", file.read(30))  # the lengths of what is before the image itself
+            file.seek(name + extra, os.SEEK_CUR)
+            return file.read(self.size)
+
+
+def find_png(archive: zipfile.ZipFile, name: str) -> Stored:
+    """Find an image in a zip that `write_zip` wrote, where nothing is packed."""
+    entry = archive.getinfo(f"{file_name(name)}.png")
+    return Stored(str(archive.filename), entry.header_offset, entry.file_size)
 
 
 class OpenZips:
