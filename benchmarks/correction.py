@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ifcb_abundance.validation.class_report import Question, Weighed, class_report, weigh
+from ifcb_abundance.validation.class_report import Question, class_report, weigh
 from ifcb_abundance.validation.consensus import AGREED, Rules, agree
 from ifcb_abundance.validation.correction import (
     Bootstrap,
@@ -214,9 +214,9 @@ def judge(world: World, rng: np.random.Generator, replicates: int = 1000, crowd:
 _OF_DAYS = ("count", "count_corrected", "objects_per_ml_corrected_low", "objects_per_ml_corrected_high")
 
 
-def _rates_hold(world: World, counts: Ints, weighed: Weighed) -> np.ndarray:
+def _rates_hold(world: World, counts: Ints, weighed: pd.DataFrame) -> np.ndarray:
     """Whether limits of precision and recall hold those of all ROIs of the window; of classes with enough labels."""
-    report = class_report(weighed.rois, world.names, QUESTION)
+    report = class_report(weighed, world.names, QUESTION)
     kept = counts[:, :, :, KEPT:].sum(axis=(0, 3))
     right = np.diagonal(kept)
     held = []

@@ -95,20 +95,19 @@ def test_corrected_totals_are_count_times_precision_over_recall() -> None:
     counts = population["class"].value_counts()
     abundance = pd.DataFrame({"class": counts.index, "count": counts.to_numpy()})
     totals = totals_corrected(weighed, abundance, question, Bootstrap(50)).set_index("class")
-    report = class_report.class_report(weighed.rois, ["a", "b", "c"], question).set_index("class")
+    report = class_report.class_report(weighed, ["a", "b", "c"], question).set_index("class")
     expected = totals["count"] * report["precision"] / report["recall"]
     assert totals["count_corrected"].to_dict() == pytest.approx(expected.to_dict())
-    assert list(class_report.class_curve(weighed.rois, ["a"], question)) == list(report.reset_index())
+    assert list(class_report.class_curve(weighed, ["a"], question)) == list(report.reset_index())
 
 
-def test_an_empty_stratum_joins_the_nearest_the_lower_of_two_as_near() -> None:
+def test_an_empty_stratum_joins_the_nearest_the_lower_of_two_as_near(caplog: pytest.LogCaptureFixture) -> None:
     rois = table(("a", 0.1, "a", 0), ("a", 0.8, "a", 0), ("a", 0.8, "b", 0)).drop(columns="weight")
     sizes = pd.DataFrame({"class": ["a"] * 4 + ["b"], "band": [0, 1, 2, 3, 0], "n_rois": [10, 20, 30, 40, 7]})
     weighed = class_report.weigh(rois, sizes)
     # Band 1 is as near to 0 as to 2: it joins 0. Band 3 joins 2.
-    assert weighed.rois["weight"].tolist() == [30, 35, 35]
-    assert weighed.left_out == 7
-    assert weighed.strata["n_rois"].sum() == 100
+    assert weighed["weight"].tolist() == [30, 35, 35]
+    assert "no label of a ROI that 'b' won: 7 ROIs of 107 are left out of all rates" in caplog.text
 
 
 def test_a_label_where_no_roi_was_counted_is_an_error() -> None:
@@ -129,7 +128,7 @@ def test_thresholds_do_what_the_criterion_says(criterion: class_report.Criterion
     rois = simulated(n=2000)
     question = Question(precision="float64", criterion=criterion, target_precision=0.95)
     chosen, left_out = class_report.choose_thresholds(rois, ["a", "rare"], question, seed=1)
-    assert left_out == ["rare"]
+    assert left_out == {"rare": "fewer than 10 labels"}
     curve = class_report.class_curve(rois, ["a"], question)
     row = chosen.iloc[0]
     if criterion == "precision":
@@ -149,6 +148,16 @@ def test_a_target_that_is_never_reached_is_said() -> None:
     question = Question(precision="float64", min_labels=1)
     chosen, _ = class_report.choose_thresholds(pd.concat([rois, table(("a", 0.2, "a", 1))]), ["a"], question, seed=1)
     assert chosen["note"].item() == "no threshold reaches a precision of 0.9"
+
+
+@pytest.mark.parametrize("criterion", ["precision", "f1", "balance"])
+def test_a_class_that_is_never_right_gets_no_threshold(criterion: class_report.Criterion) -> None:
+    """A threshold of 0 would let in all that is wrong. By hand: a won 12 ROIs, and the 12 of a went to b."""
+    rois = table(*[("a", 0.8, "b", 1)] * 12, *[("b", 0.8, "a", 1)] * 12, *[("b", 0.9, "b", 1)] * 12)
+    question = Question(precision="float64", criterion=criterion)
+    chosen, left_out = class_report.choose_thresholds(rois, ["a", "b"], question, seed=1)
+    assert left_out == {"a": "never right"}
+    assert chosen["class"].tolist() == ["b"]
 
 
 def test_reliability_is_per_band() -> None:
@@ -174,7 +183,7 @@ def test_limits_hold_the_truth_of_a_population() -> None:
             40, random_state=int(rng.integers(1 << 30)), replace=False
         )
         weighed = class_report.weigh(sample, sizes)
-        found = class_report.class_report(weighed.rois, ["a", "b", "c"], question)
+        found = class_report.class_report(weighed, ["a", "b", "c"], question)
         for name in ("precision", "recall"):
             held += ((found[f"{name}_low"] <= true[name]) & (true[name] <= found[f"{name}_high"])).tolist()
     assert 0.92 <= np.mean(held) <= 1

@@ -5,7 +5,7 @@ from benchmarks.correction import Crowd, World, abundance, judge, sample, simula
 
 from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.validation import correction
-from ifcb_abundance.validation.class_report import Question, Weighed, weigh
+from ifcb_abundance.validation.class_report import Question, weigh
 from ifcb_abundance.validation.correction import Bootstrap, Labels
 
 
@@ -89,7 +89,7 @@ def test_a_class_with_many_labels_has_a_scatter_of_its_own() -> None:
     assert correction.class_dispersion(Labels(**{**vars(labels), "day": day % 9})) is None
 
 
-def weighed_of(truth: list[str], winner: list[str], sizes: dict[str, int], days: int = 12) -> Weighed:
+def weighed_of(truth: list[str], winner: list[str], sizes: dict[str, int], days: int = 12) -> pd.DataFrame:
     """Labels of ROIs with sure scores, one stratum per winner, on so many days."""
     rois = pd.DataFrame({"truth": truth, "class": winner, "score": 0.99, "band": 3})
     rois["roi"] = rois["bin"] = [f"r{i}" for i in range(len(rois))]
@@ -189,7 +189,7 @@ def test_a_correction_that_is_noise_is_left_out() -> None:
 def test_a_class_that_is_never_mistaken_has_the_limits_of_its_count() -> None:
     """Those of Garwood, which a day without a ROI has too."""
     nothing = np.zeros((3, 20_000, 3))
-    rates = correction.Rates(np.eye(3), np.arange(3), nothing, nothing)
+    rates = correction.Rates(np.eye(3), np.arange(3), nothing, nothing, np.zeros(3))
     days = correction.correct_block(np.array([[0.0, 7.0, 300.0]]), rates, 0.95, np.random.default_rng(1))
     low, high = poisson_limits([0, 7, 300])
     assert days.found[0] == pytest.approx([0, 7, 300])

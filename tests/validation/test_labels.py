@@ -130,7 +130,8 @@ def test_globs_and_paths_name_files_once(tmp_path: Path) -> None:
 def test_what_is_no_class_becomes_other_and_the_nearest_class_is_named(caplog: pytest.LogCaptureFixture) -> None:
     given = pd.DataFrame({"label": ["Strombidium_like", "Ditylum", "tunicate", "bad image", "D. brightwellii"]})
     classes = ["Ditylum", "Strombidium-like", "mix"]
-    found = labels.as_classes(given, classes, {"D. brightwellii": "Ditylum"}, ["bad image"])
+    renamed = {"D. brightwellii": "Ditylum"}
+    found = labels.as_classes(given, renamed, labels.unknown_labels(given, classes, renamed, ["bad image"]))
     assert found["label"].tolist() == ["other", "Ditylum", "other", "bad image", "Ditylum"]
     assert "'Strombidium_like' is no class (1 label), so it counts as other" in caplog.text
     assert "The nearest class is 'Strombidium-like'" in caplog.text

@@ -57,7 +57,7 @@ rule keep_winners:
         dashboard=1,
     params:
         version=VERSIONS["winners"],
-        source=lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
+        source=of_each_bin(lambda bin_id: SOURCE.scores_identity_of(bin_id)),
     message:
         "Read which class won each ROI of bin {wildcards.bin}."
     run:

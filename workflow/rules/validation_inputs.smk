@@ -38,7 +38,7 @@ OF_THRESHOLDS = {**OF_RATES, **{name: OF_VALIDATION[name] for name in ("criterio
 OF_COUNTS = {**OF_RATES, **{name: OF_VALIDATION[name] for name in ("bootstrap", "rate_dispersion", "seed")}}
 OF_SUBJECTS = {
     "version": VERSIONS["subjects"],
-    "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
+    "source": of_each_bin(lambda bin_id: SOURCE.images_identity_of(bin_id)),
     "rois": lambda wildcards: sampled_rois()[wildcards.bin],
 }
 

@@ -36,11 +36,7 @@ def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues]) -> pd.DataFrame
 
 def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
     """Check the rows against their schema and write them as a Parquet file of their own. stated: the day's proof."""
-    table_files.check(rows, "bins_long", str(path))
-    with atomic_write(path) as unfinished:
-        table = pa.Table.from_pandas(rows, table_files.arrow_schema("bins_long"), preserve_index=False)
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), proof.KEY: stated})
-        pq.write_table(table, unfinished, compression="zstd")
+    table_files.write_parquet(rows, "bins_long", path, {proof.KEY: stated})
 
 
 def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:

@@ -192,6 +192,19 @@ def arrow_schema(table: str, groups: Sequence[str] = ()) -> pa.Schema:
     return pa.schema([(name, ARROW[entries[name]["type"]]) for name in columns(table, groups)])
 
 
+def write_parquet(frame: pd.DataFrame, table: str, path: str | Path, stated: Mapping[str, str] | None = None) -> None:
+    """Check `frame` against the schema of `table` and write it to `path` as Parquet, whole or not at all.
+
+    stated: what the file says of itself. Raises TableError if the frame does not agree with the schema.
+    """
+    check(frame, table, str(path))
+    rows = pa.Table.from_pandas(frame, arrow_schema(table), preserve_index=False)
+    if stated:
+        rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **stated})
+    with atomic_write(path) as unfinished:
+        pq.write_table(rows, unfinished, compression="zstd")
+
+
 def convert(table: str, path: str | Path, parquet: str | Path) -> None:
     """Write a table that `write` wrote as Parquet too, block by block: it is never in memory as a whole."""
     header = list(pd.read_csv(path, nrows=0).columns)

@@ -72,24 +72,12 @@ def labelled_rois(consensus: pd.DataFrame, winners: pd.DataFrame, bands: Bands) 
     return found.assign(band=band)[columns].sort_values("roi", ignore_index=True)
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """Labelled ROIs with their weights.
-
-    rois: with stratum and weight. strata: columns class, band, stratum, n_rois, n_labels; those that joined another
-    have its number. left_out: ROIs of the window whose winner has no label at all.
-    """
-
-    rois: pd.DataFrame
-    strata: pd.DataFrame
-    left_out: int
-
-
-def weigh(rois: pd.DataFrame, sizes: pd.DataFrame) -> Weighed:
-    """Give labelled ROIs, of any number of rounds, their strata and weights.
+def weigh(rois: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
+    """Give labelled ROIs, of any number of rounds, their strata and weights: two more columns.
 
     sizes: columns class, band, n_rois, of all used bins. A stratum without any label joins the nearest band of its
-    winner that has labels, the lower one of two as near. Raises ScoresError if a label is of a stratum without ROIs.
+    winner that has labels, the lower one of two as near. ROIs whose winner has no label at all are left out of the
+    weights with a warning. Raises ScoresError if a label is of a stratum without ROIs.
     """
     n_labels = rois.groupby(["class", "band"]).size().rename("n_labels").reset_index()
     strata = sizes[sizes["n_rois"] > 0].merge(n_labels, on=["class", "band"], how="outer")
@@ -118,7 +106,7 @@ def weigh(rois: pd.DataFrame, sizes: pd.DataFrame) -> Weighed:
     joined = used.groupby("stratum")[["n_rois", "n_labels"]].sum()
     weight = joined["n_rois"] / joined["n_labels"]
     placed = rois.merge(used[["class", "band", "stratum"]], on=["class", "band"], how="left")
-    return Weighed(placed.assign(weight=placed["stratum"].map(weight)), used.reset_index(drop=True), left_out)
+    return placed.assign(weight=placed["stratum"].map(weight))
 
 
 def predicted(rois: pd.DataFrame, question: Question) -> NDArray[np.object_]:
@@ -238,8 +226,10 @@ def reliability(rois: pd.DataFrame, bands: Bands, question: Question) -> pd.Data
 
 def choose_thresholds(
     rois: pd.DataFrame, classes: Sequence[str], question: Question, seed: int
-) -> tuple[pd.DataFrame, list[str]]:
-    """The threshold of each class that the criterion asks for, and the classes with too few labels, which have none.
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The threshold of each class that the criterion asks for, and the classes that have none, each with the reason.
+
+    They have too few labels, or the classifier is never right about them: then no threshold helps.
 
     precision_cv: the precision on labels that the threshold was not chosen on: chosen on the bins of four folds, judged
     on the fifth, so five times. NaN with fewer bins than folds.
@@ -247,11 +237,14 @@ def choose_thresholds(
     bins = sorted(set(rois["bin"]))
     fold_of = dict(zip(np.random.default_rng(seed).permutation(bins), np.arange(len(bins)) % FOLDS, strict=True))
     fold = rois["bin"].map(fold_of)
-    rows, left_out = [], []
+    rows, left_out = [], {}
     for name in classes:
         curve = rates(rois, name, GRID, question)
         if int(curve["n_true"].iloc[0]) < question.min_labels or curve["n_predicted"].max() < question.min_labels:
-            left_out.append(name)
+            left_out[name] = f"fewer than {question.min_labels} labels"
+            continue
+        if not curve["precision"].max() > 0:
+            left_out[name] = "never right"
             continue
         at, note = _chosen(curve, question)
         chosen = curve.iloc[at]

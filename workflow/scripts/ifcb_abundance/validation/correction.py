@@ -21,12 +21,13 @@ from scipy.sparse import csr_array
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.intervals import effective_number, wilson_limits
-from ifcb_abundance.validation.class_report import Question, Weighed, predicted
+from ifcb_abundance.validation.class_report import Question, predicted
 from ifcb_abundance.validation.labels import OTHER
 
 DAYS_NEEDED = 10  # of labels, for the scatter of rates between days
 POOLED = 200.0  # weight of the scatter of all classes beside a class's own: as of 1,250 labels at a rate of 0.8
 CAUTION = 2.0  # see `share_of_correction`
+REWEIGHTED = 2  # how often a day is solved again, see `explain`
 BLOCK = 16  # days that are corrected at a time
 Floats = NDArray[np.float64]
 
@@ -71,11 +72,26 @@ class Labels:
         n_labels = np.bincount(self.stratum, minlength=len(self.n_rois))
         return self.n_rois[self.stratum] / n_labels[self.stratum]
 
+    @property
+    def weight_of_one_more(self) -> Floats:
+        """How many ROIs one more label of each true class would stand for: see `totals`."""
+        of_class, n_classes = self.stratum * self.n_true_classes + self.truth, self.n_true_classes
+        alike, n_labels = np.bincount(of_class)[of_class], np.bincount(self.stratum)[self.stratum]
+        unsure = self.weight * (1 - alike / n_labels)
+        sums = np.bincount(self.truth, unsure, minlength=n_classes)
+        squares = np.bincount(self.truth, unsure * self.weight, minlength=n_classes)
+        weight: Floats = np.divide(squares, sums, out=np.zeros(n_classes), where=sums > 0)
+        return weight
+
 
 def totals(labels: Labels, n: int, confidence: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """ROIs of each true class in the window, with limits.
 
-    Bootstrap percentiles of n replicates: labels drawn anew within strata, the size of each stratum Poisson.
+    Bootstrap percentiles of n replicates: labels drawn anew within strata, the size of each stratum Poisson. The upper
+    limit has one more label of a class, as a Poisson count has one more ROI: a class that few labels found may be in
+    strata where none found it (M. P. Fay, E. J. Feuer, Stat. Med. 16 (1997) 791-801). It weighs what the labels of the
+    class weigh on the mean, each by the share of its stratum that is of other classes: where all labels of a stratum
+    agree, nothing is added.
     """
     weight = labels.weight
     found = np.bincount(labels.truth, weight, minlength=labels.n_true_classes)
@@ -83,7 +99,9 @@ def totals(labels: Labels, n: int, confidence: float, rng: np.random.Generator) 
     sizes = rng.poisson(labels.n_rois, size=(n, len(labels.n_rois))) / np.maximum(labels.n_rois, 1)
     of_label = times * weight * sizes[:, labels.stratum]
     drawn = of_label @ np.eye(labels.n_true_classes)[labels.truth]
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    one_more = rng.standard_exponential(size=(n, 1)) * labels.weight_of_one_more
+    low = np.quantile(drawn, (1 - confidence) / 2, axis=0)
+    high = np.quantile(drawn + one_more, (1 + confidence) / 2, axis=0)
     return found.astype(float), low, high
 
 
@@ -164,13 +182,14 @@ class Rates:
     """M, of the shape (rows, columns), and what its replicates add to it, of the shape (rows, n, columns).
 
     own: of each row the column of the same class, -1 without one. of_labels: labels drawn anew. of_day: a day's own
-    rates, None if their scatter is not known.
+    rates, None if their scatter is not known. rho: the scatter of each row, 0 if it is not known.
     """
 
     matrix: Floats
     own: NDArray[np.intp]
     of_labels: Floats
     of_day: Floats | None
+    rho: Floats
 
 
 def draw_rates(
@@ -189,21 +208,44 @@ def draw_rates(
     drawn = rate_matrix(labels, row_of, labels.drawn_anew(n, rng))
     of_labels = np.ascontiguousarray((drawn - matrix).swapaxes(0, 1))
     if rho is None:
-        return Rates(matrix, own, of_labels, None)
+        return Rates(matrix, own, of_labels, None, np.zeros(len(matrix)))
     scatters = rho > 0
     shape = (1 / np.where(scatters, rho, 1) - 1)[:, :, None] * matrix[:, None]
     gamma = rng.standard_gamma(shape)
     total = gamma.sum(axis=-1, keepdims=True)
     day = np.divide(gamma, total, out=np.zeros_like(gamma), where=total > 0)
     of_day = np.where(scatters[:, :, None] & (total > 0), day - matrix[:, None], 0.0)
-    return Rates(matrix, own, of_labels, of_day)
+    return Rates(matrix, own, of_labels, of_day, rho.mean(axis=1))
 
 
-def solve(counts: Floats, matrix: Floats) -> Floats:
-    """The true counts, at least 0, that explain the predicted ones best; by weights of counts that are Poisson."""
-    scale = 1 / np.sqrt(np.maximum(counts, 1))
+def solve(counts: Floats, matrix: Floats, variance: Floats | None = None) -> Floats:
+    """The true counts, at least 0, that explain the predicted ones best.
+
+    variance: of the predicted ones; None: they are Poisson.
+    """
+    scale = 1 / np.sqrt(np.maximum(counts, 1) if variance is None else variance)
     found: Floats = nnls(matrix.T * scale[:, None], counts * scale)[0]
     return found
+
+
+def explain(counts: Floats, rates: Rates) -> tuple[Floats, Floats]:
+    """The true counts of days, of the shape (days, rows), and the variances of the predicted ones, (days, columns).
+
+    Where rates scatter from day to day, a large class scatters into the columns of small ones by more than these count.
+    If only Poisson noise were allowed for, small columns would pull the large class down, to half of it in simulations.
+    So the variance of column j also has the sum over classes i of rho_i x_i^2 M_ij (1 - M_ij), with x of the solution
+    before: least squares with weights that are found on the way.
+    """
+    poisson = np.maximum(counts, 1)
+    variance = poisson
+    for _ in range(REWEIGHTED if rates.rho.any() else 0):
+        found = _solved(counts, rates.matrix, variance)
+        variance = poisson + (rates.rho * found**2) @ (rates.matrix * (1 - rates.matrix))
+    return _solved(counts, rates.matrix, variance), variance
+
+
+def _solved(counts: Floats, matrix: Floats, variance: Floats) -> Floats:
+    return np.array([solve(of_day, matrix, of_noise) for of_day, of_noise in zip(counts, variance, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -231,8 +273,8 @@ def correct_block(counts: Floats, rates: Rates, confidence: float, rng: np.rando
     upper limit.
     """
     n_days, n = len(counts), rates.of_labels.shape[1]
-    found = np.array([solve(of_day, rates.matrix) for of_day in counts])
-    scale = 1 / np.sqrt(np.maximum(counts, 1))
+    found, variance = explain(counts, rates)
+    scale = 1 / np.sqrt(variance)
     inverse = np.linalg.pinv(rates.matrix.T * scale[:, :, None], rcond=1e-6) * scale[:, None]  # (days, rows, columns)
     of_rates, own = _changed(rates.of_labels, found, inverse)
     of_day = rng.standard_gamma(counts[:, None], size=(n_days, n, counts.shape[1])) - counts[:, None]
@@ -292,11 +334,14 @@ class Bootstrap:
     seed: int = 1
 
 
-def as_numbers(weighed: Weighed, columns: Sequence[str], question: Question) -> tuple[Labels, list[str]]:
-    """Labelled ROIs as Labels, and the true classes by number. columns: what a ROI may be predicted as."""
-    rois = weighed.rois
+def as_numbers(rois: pd.DataFrame, columns: Sequence[str], question: Question) -> tuple[Labels, list[str]]:
+    """Labelled ROIs as Labels, and the true classes by number.
+
+    rois: as of `class_report.weigh`; the weights of a stratum's labels are its size. columns: what a ROI may be
+    predicted as.
+    """
     true = sorted(set(rois["truth"]))
-    sizes = weighed.strata.groupby("stratum")["n_rois"].sum()
+    sizes = rois.groupby("stratum")["weight"].sum().round()
     labels = Labels(
         stratum=sizes.index.get_indexer(pd.Index(rois["stratum"])),
         truth=pd.Index(true).get_indexer(pd.Index(rois["truth"])),
@@ -319,13 +364,13 @@ def _too_few(min_labels: int) -> str:
 
 
 def totals_corrected(
-    weighed: Weighed, abundance: pd.DataFrame, question: Question, bootstrap: Bootstrap
+    rois: pd.DataFrame, abundance: pd.DataFrame, question: Question, bootstrap: Bootstrap
 ) -> pd.DataFrame:
     """ROIs of each class in the whole window: the columns of totals_corrected, sorted by class.
 
-    weighed: as of `class_report.weigh`. abundance: the columns class and count of abundance_long, all days and groups.
+    rois: as of `class_report.weigh`. abundance: the columns class and count of abundance_long, all days and groups.
     """
-    labels, true = as_numbers(weighed, _columns(abundance, weighed.rois, question), question)
+    labels, true = as_numbers(rois, _columns(abundance, rois, question), question)
     rng = np.random.default_rng(bootstrap.seed)
     found, low, high = totals(labels, bootstrap.replicates, question.confidence, rng)
     n_true = np.bincount(labels.truth, minlength=len(true))
@@ -342,18 +387,18 @@ def totals_corrected(
 
 
 def abundance_corrected(
-    weighed: Weighed, abundance: pd.DataFrame, group_by: Sequence[str], question: Question, bootstrap: Bootstrap
+    rois: pd.DataFrame, abundance: pd.DataFrame, group_by: Sequence[str], question: Question, bootstrap: Bootstrap
 ) -> pd.DataFrame:
     """Corrected counts of each day and group: the columns of abundance_corrected, in the order of abundance_long.
 
-    weighed: as of `class_report.weigh`. abundance: columns date, those of group_by, class, count and ml_analyzed_total
+    rois: as of `class_report.weigh`. abundance: columns date, those of group_by, class, count and ml_analyzed_total
     of abundance_long. OTHER has a row where people found it; its volume is that of `unclassified`, which is of all
     bins. Classes with too few labels get no corrected count. Limits are NaN, and the note says what to label, where the
     scatter of rates is neither given nor told by the labels (see `class_dispersion`).
     """
     keys = ["date", *group_by]
-    columns = _columns(abundance, weighed.rois, question)
-    labels, true = as_numbers(weighed, columns, question)
+    columns = _columns(abundance, rois, question)
+    labels, true = as_numbers(rois, columns, question)
     rows = abundance[[*keys, "class", "count", "ml_analyzed_total"]]
     rows = rows.assign(day=rows.groupby(keys, sort=False, dropna=False).ngroup())
     counts = rows.pivot(index="day", columns="class", values="count").reindex(columns=columns).fillna(0)

@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.validation.class_report import labelled_rois
@@ -27,7 +25,7 @@ from ifcb_abundance.validation.sampling import (
     plan_second_round,
     sizes,
 )
-from ifcb_abundance.validation.winners import all_winners, winners_of
+from ifcb_abundance.validation.winners import winners_of, winners_of_rois
 
 log = logging.getLogger("ifcb.validation")
 
@@ -44,10 +42,7 @@ def write_strata(
     bins = table_files.read("catalog", catalog, ["bin", "sample_time"]).sort_values(["sample_time", "bin"])
     in_order = bins.loc[bins["bin"].isin(set(used)), "bin"]
     counts = count_strata((of_bin(summaries, SUMMARY, bin_id) for bin_id in in_order), bands)
-    table_files.check(counts, "strata", str(path))
-    table = pa.Table.from_pandas(counts, table_files.arrow_schema("strata"), preserve_index=False)
-    with atomic_write(path) as unfinished:
-        pq.write_table(table, unfinished, compression="zstd")
+    table_files.write_parquet(counts, "strata", path)
 
 
 def read_strata(path: str | Path) -> pd.DataFrame:
@@ -70,9 +65,8 @@ def plan_round(
     if labelled is None:
         return plan_sample(counts, wish)
     consensus = table_files.read("consensus", str(labelled["consensus"]))
-    winners = all_winners(labelled["winners"], bands, {})
-    first = winners[winners["roi"].isin(set(consensus["roi"]))]
-    return plan_second_round(counts, wish, first, labelled_rois(consensus, winners, bands), bands)
+    first = winners_of_rois(labelled["winners"], bands, consensus["roi"])
+    return plan_second_round(counts, wish, first, labelled_rois(consensus, first, bands), bands)
 
 
 def write_draws(plan: Plan, path: str | Path) -> None:

@@ -14,12 +14,12 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.validation import class_report as reports
 from ifcb_abundance.validation import correction
-from ifcb_abundance.validation.class_report import Question, Weighed, labelled_rois, weigh
+from ifcb_abundance.validation.class_report import Question, labelled_rois, weigh
 from ifcb_abundance.validation.consensus import AGREED, Rules, agree
 from ifcb_abundance.validation.drawing import read_strata
 from ifcb_abundance.validation.labels import as_classes, of_used_bins, read_label_map, read_labels, unknown_labels
 from ifcb_abundance.validation.sampling import Bands, sizes
-from ifcb_abundance.validation.winners import all_winners
+from ifcb_abundance.validation.winners import winners_of_rois
 from ifcb_abundance.validation.zooniverse_labels import Exports, read_zooniverse
 
 log = logging.getLogger("ifcb.validation")
@@ -82,7 +82,7 @@ def agree_labels(
     """
     labels = table_files.read("labels", tables["labels"])
     used = of_used_bins(labels, _used(tables["ledger"])["bin"])
-    scored = used[used["roi"].isin(set(all_winners(winners, bands, {})["roi"]))]
+    scored = used[used["roi"].isin(set(winners_of_rois(winners, bands, used["roi"])["roi"]))]
     if lost := len(used) - len(scored):
         log.warning(f"labels: {counted(lost, 'label')} of ROIs that the class scores do not have: left out")
     if scored.empty:
@@ -100,7 +100,7 @@ def agree_labels(
         "no_scores": _by_bin(used[~used["roi"].isin(set(scored["roi"]))]),
     }
     notes = pd.concat([table.assign(what=what) for what, table in kinds.items()], ignore_index=True)
-    consensus, people = agree(as_classes(scored, classes, renamed, rules.none_labels), rules)
+    consensus, people = agree(as_classes(scored, renamed, unknown), rules)
     table_files.write(consensus, "consensus", files["consensus"])
     table_files.write(people, "people", files["people"])
     notes = notes.astype({"n_labels": "int64"})[table_files.columns("label_notes")]
@@ -134,25 +134,23 @@ def weigh_labels(
             "validation.min_votes and validation.min_agreement say what is needed"
         )
     dates = dict(zip(used["bin"], used["date"], strict=True))
-    rois = labelled_rois(consensus, all_winners(winners, bands, dates), bands)
-    weighed = weigh(rois, sizes(read_strata(tables["strata"])))
-    table_files.write(weighed.rois[table_files.columns("labelled_rois")], "labelled_rois", path)
+    found = winners_of_rois(winners, bands, consensus["roi"], dates)
+    rois = weigh(labelled_rois(consensus, found, bands), sizes(read_strata(tables["strata"])))
+    table_files.write(rois[table_files.columns("labelled_rois")], "labelled_rois", path)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The labelled ROIs beside what the classifier thinks of them. classes: all that it knows."""
+    """The labelled ROIs beside what the classifier thinks of them, weighed. classes: all that it knows."""
 
-    weighed: Weighed
+    rois: pd.DataFrame
     classes: list[str]
 
 
 def read_evidence(rois: str | Path, abundance: str | Path) -> Evidence:
     """Read what `weigh_labels` wrote, and the classes. abundance: the table `abundance_long`."""
     table = table_files.read("labelled_rois", rois).astype({"band": "int64", "stratum": "int64"})
-    keys = ["class", "band", "stratum"]
-    strata = table.groupby(keys, as_index=False).agg(n_rois=("weight", "sum"), n_labels=("weight", "size"))
-    return Evidence(Weighed(table, strata.assign(n_rois=strata["n_rois"].round()), left_out=0), _classes(abundance))
+    return Evidence(table, _classes(abundance))
 
 
 def report_classes(evidence: Evidence, question: Question, bands: Bands, files: Mapping[str, str | Path]) -> None:
@@ -160,7 +158,7 @@ def report_classes(evidence: Evidence, question: Question, bands: Bands, files: 
 
     The tables are `confusion`, `class_report`, `class_curve`, `reliability` and `rate_drift`.
     """
-    rois, classes = evidence.weighed.rois, evidence.classes
+    rois, classes = evidence.rois, evidence.classes
     table_files.write(reports.confusion(rois, question), "confusion", files["confusion"])
     table_files.write(reports.class_report(rois, classes, question), "class_report", files["class_report"])
     table_files.write(reports.class_curve(rois, classes, question), "class_curve", files["class_curve"])
@@ -175,12 +173,13 @@ def report_classes(evidence: Evidence, question: Question, bands: Bands, files: 
 
 def choose_thresholds(evidence: Evidence, question: Question, seed: int, path: str | Path) -> None:
     """Write the thresholds that the criterion asks for: the table `thresholds`. Says which classes have none."""
-    table, left_out = reports.choose_thresholds(evidence.weighed.rois, evidence.classes, question, seed)
+    table, left_out = reports.choose_thresholds(evidence.rois, evidence.classes, question, seed)
     table_files.write(table, "thresholds", path)
     if left_out:
+        reasons = sorted(set(left_out.values()))
+        told = (f"{why}: {_some([name for name in left_out if left_out[name] == why])}" for why in reasons)
         log.warning(
-            f"validation: {counted(len(table), 'class')} got a threshold; {len(left_out):,} with fewer than "
-            f"{question.min_labels} labels did not: {_some(left_out)}"
+            f"validation: {counted(len(table), 'class')} got a threshold; {len(left_out):,} did not. {'; '.join(told)}"
         )
 
 
@@ -198,9 +197,9 @@ def correct_counts(
     """
     keys = ["instrument", *(name for name in group_by if name != "instrument")]
     counts = table_files.read("abundance_long", abundance, ["date", *keys, "class", "count", "ml_analyzed_total"])
-    totals = correction.totals_corrected(evidence.weighed, counts, question, bootstrap)
+    totals = correction.totals_corrected(evidence.rois, counts, question, bootstrap)
     table_files.write(totals, "totals_corrected", files["totals_corrected"])
-    days = correction.abundance_corrected(evidence.weighed, counts, keys, question, bootstrap)
+    days = correction.abundance_corrected(evidence.rois, counts, keys, question, bootstrap)
     table_files.write(days, "abundance_corrected", files["abundance_corrected"])
 
 

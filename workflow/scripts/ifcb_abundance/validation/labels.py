@@ -320,16 +320,11 @@ def read_label_map(path: str | Path) -> dict[str, str]:
     return {label.strip(): name.strip() for label, name in pairs}
 
 
-def as_classes(
-    labels: pd.DataFrame, classes: Iterable[str], label_map: Mapping[str, str], none_labels: Sequence[str]
-) -> pd.DataFrame:
+def as_classes(labels: pd.DataFrame, label_map: Mapping[str, str], unknown: pd.DataFrame) -> pd.DataFrame:
     """The labels with classes in place of what people wrote; warns of what is no class and so becomes OTHER.
 
-    classes: those of the classifier. label_map renames labels. none_labels stay as they are: they say that a ROI is
-    nothing that can be named.
+    label_map renames labels. unknown: as of `unknown_labels`.
     """
-    classes = set(classes)
-    unknown = unknown_labels(labels, classes, label_map, none_labels)
     for label, n, near in unknown.itertuples(index=False):
         hint = f". The nearest class is {near!r}: if they are the same, say so in validation.label_map" if near else ""
         log.warning(f"labels: {label!r} is no class ({counted(int(n), 'label')}), so it counts as {OTHER}{hint}")
@@ -342,7 +337,8 @@ def unknown_labels(
 ) -> pd.DataFrame:
     """Labels that are no class, the most frequent first: columns name, n_labels, nearest_class (empty if none is near).
 
-    The arguments are those of `as_classes`.
+    classes: those of the classifier. label_map renames labels. none_labels stay as they are: they say that a ROI is
+    nothing that can be named.
     """
     classes = set(classes)
     renamed = labels["label"].map(lambda label: label_map.get(label, label))

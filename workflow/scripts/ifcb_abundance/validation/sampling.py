@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifcb_abundance.bins.ids import add_target
+from ifcb_abundance.bins.ids import add_target, parse_roi_id
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import RawFileError, ScoresError
 from ifcb_abundance.common.intervals import effective_number, wilson_limits
@@ -258,11 +258,14 @@ def draw_sample(plan: Plan, bands: Bands, read_rois: Callable[[str], RoiWinners]
     stratum as its summary says.
     """
     rows: list[tuple[str, str, str, float, int]] = []
+    taken: dict[str, list[int]] = {}
+    for roi in plan.taken:
+        of_roi, number = parse_roi_id(roi)
+        taken.setdefault(of_roi, []).append(number)
     for bin_id, of_bin in plan.draws.groupby("bin", sort=True):
         rois = read_rois(str(bin_id))
         names, of_band = _strata_of(rois, bands)
-        ids = np.array([add_target(str(bin_id), int(number)) for number in rois.rois], dtype=object)
-        free = np.array([roi not in plan.taken for roi in ids], dtype=bool)
+        free = ~np.isin(rois.rois, taken.get(str(bin_id), []))
         rng = np.random.default_rng([seed, 1 + bool(plan.taken), *str(bin_id).encode()])  # rounds are independent
         for name, band, n in of_bin[["class", "band", "n_sampled"]].itertuples(index=False):
             there = np.flatnonzero(free & (names == name) & (of_band == band))
@@ -275,7 +278,7 @@ def draw_sample(plan: Plan, bands: Bands, read_rois: Callable[[str], RoiWinners]
             there = there[rois.rois[there].argsort()]  # the order of a file's rows changes nothing
             for i in there[rng.choice(len(there), int(n), replace=False)]:
                 score = np.nan if name == UNCLASSIFIED else rois.score[i]
-                rows.append((ids[i], str(bin_id), name, float(score), int(band)))
+                rows.append((add_target(str(bin_id), int(rois.rois[i])), str(bin_id), name, float(score), int(band)))
     sample = pd.DataFrame(rows, columns=["roi", "bin", "class", "score", "band"])
     sample = sample.merge(plan.strata, on=["class", "band"], how="left")
     named = [bands.named(name, band) for name, band in zip(sample["class"], sample["band"], strict=True)]

@@ -100,20 +100,23 @@ def winners_of(paths: Iterable[str | Path]) -> Callable[[str], RoiWinners]:
     return lambda bin_id: read_winners(by_bin[bin_id])[1]
 
 
-def all_winners(paths: Iterable[str | Path], bands: Bands, date_of: Mapping[str, str]) -> pd.DataFrame:
-    """The winners of all ROIs of bins: columns roi, bin, date, class, score.
+def winners_of_rois(
+    paths: Iterable[str | Path], bands: Bands, rois: Iterable[str], date_of: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """The winners of the given ROIs, as far as their bins have them: columns roi, bin, date, class, score.
 
-    date_of: the UTC day of each bin.
+    paths: files of `keep_winners`. date_of: the UTC day of each bin.
     """
+    wanted = pd.Series(sorted(set(rois)), dtype="str").str.rsplit("_", n=1, expand=True).reindex(columns=[0, 1])
+    numbers = pd.to_numeric(wanted[1], errors="coerce").groupby(wanted[0]).agg(set)
     tables = []
     for path in paths:
-        bin_id, rois = read_winners(path)
-        placed = place_rois(rois, bands)
+        bin_id, winners = read_winners(path)
+        placed = place_rois(winners, bands)
+        placed = placed[placed["number"].isin(numbers.get(bin_id, ()))]
         ids = [add_target(bin_id, number) for number in placed["number"].tolist()]
-        tables.append(
-            placed.assign(roi=pd.Series(ids, dtype="str"), bin=bin_id, date=date_of.get(bin_id, ""))[
-                ["roi", "bin", "date", "class", "score"]
-            ]
-        )
+        date = (date_of or {}).get(bin_id, "")
+        tables.append(placed.assign(roi=pd.Series(ids, placed.index, dtype="str"), bin=bin_id, date=date))
     columns = {"roi": "str", "bin": "str", "date": "str", "class": "str", "score": "float64"}
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns)).astype(columns)
+    found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns))
+    return found[list(columns)].astype(columns)
