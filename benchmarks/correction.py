@@ -328,8 +328,9 @@ def people(runs: int, say: Say) -> pd.DataFrame:
 def spread(runs: int, say: Say) -> pd.DataFrame:
     """The table `spread`: how far totals and recalls are from the truth, by how the sample is spread over time.
 
-    Twelve months, each with rates of its own. `strata of months`: each month of a winner and band is a stratum with its
-    own weight, and one ROI at least, as long as there are as many as months.
+    Twelve months, each with rates of its own. `largest remainders`: each month of a winner and band has its share of
+    the ROIs, rounded so, and all weigh the same. `strata of months`: each month is a stratum with its own weight, and
+    one ROI at least, as long as there are as many as months.
     """
     rows = []
     for bloom in (0.1, 0.5):
@@ -339,7 +340,7 @@ def spread(runs: int, say: Say) -> pd.DataFrame:
                 world = World(10, 120, 500, labels, rho=0.1, steady=10, bloom=bloom, seed=run % 4)
                 rng = np.random.default_rng([run, labels, 17])
                 _, counts = simulate(world, rng)
-                for how in ("any time", "spread", "strata of months"):
+                for how in ("any time", "spread", "largest remainders", "strata of months"):
                     off.setdefault(how, []).append(_off(counts, _spread_sample(world, counts, how, rng)))
             for how, values in off.items():
                 total, recall = np.sqrt(np.mean(np.square(values), axis=0))
@@ -360,9 +361,9 @@ def _spread_sample(world: World, counts: Ints, how: str, rng: np.random.Generato
     wish = Wish(world.labels, seed=int(rng.integers(1 << 30)), spread="none" if how == "any time" else "month")
     plan = plan_sample(table, wish)
     found = np.zeros(cells.shape[1:])
-    if how == "strata of months":
+    if how in _OF_MONTHS:
         for h, n in plan.strata[["class", "n_sampled"]].itertuples(index=False):
-            found[:, h] = _by_months(months[:, :, h], n, rng)
+            found[:, h] = _OF_MONTHS[how](months[:, :, h], n, rng)
         return found.reshape(counts.shape[1:])
     for day, h, _, n in plan.draws.itertuples(index=False):
         found[:, h] += rng.multivariate_hypergeometric(cells[day, :, h], n)
@@ -370,8 +371,18 @@ def _spread_sample(world: World, counts: Ints, how: str, rng: np.random.Generato
     return (found * weight).reshape(counts.shape[1:])
 
 
-def _by_months(months: Ints, n: int, rng: np.random.Generator) -> np.ndarray:
+def _by_remainders(months: Ints, n: int, rng: np.random.Generator) -> np.ndarray:
     """ROIs of each class, estimated from n labels of a stratum; months: what each is of, (months, true)."""
+    size = months.sum(axis=1)
+    share = n * size / size.sum()
+    taken = np.floor(share + 1e-9).astype(int)
+    taken[np.argsort(taken - share, kind="stable")[: n - taken.sum()]] += 1
+    drawn = [rng.multivariate_hypergeometric(of, k) for of, k in zip(months, taken, strict=True)]
+    return np.asarray(np.sum(drawn, axis=0) * size.sum() / n)
+
+
+def _by_months(months: Ints, n: int, rng: np.random.Generator) -> np.ndarray:
+    """ROIs of each class, as of `_by_remainders`, from labels that weigh by the size of their month."""
     months = months[months.sum(axis=1) > 0]
     if n < len(months):  # neighbours join, into at most n strata of about the same size
         ends = months.sum(axis=1).cumsum()
@@ -383,6 +394,9 @@ def _by_months(months: Ints, n: int, rng: np.random.Generator) -> np.ndarray:
     taken[np.argsort(np.floor(more) - more)[: n - taken.sum()]] += 1
     parts = [rng.multivariate_hypergeometric(of, k) * of.sum() / k for of, k in zip(months, taken, strict=True)]
     return np.asarray(np.sum(parts, axis=0))
+
+
+_OF_MONTHS = {"largest remainders": _by_remainders, "strata of months": _by_months}
 
 
 def _off(counts: Ints, found: np.ndarray) -> tuple[float, float]:

@@ -48,3 +48,12 @@ def test_series_are_those_of_the_tables(tmp_path: Path) -> None:
     cells = list(csv.DictReader(run.spec("confusion")["data"]["values"].splitlines()))
     shares = {(row["true_class"], row["predicted_class"]): float(row["share"]) for row in cells}
     assert shares == {("A", "A"): 0.75, ("A", "B"): 0.25, ("B", "B"): 0.75, ("B", "A"): 0.25}
+
+
+def test_groups_that_are_left_out_of_the_series_are_said(tmp_path: Path) -> None:
+    """Six instruments, of which four are drawn: those with the most water, in the order of their numbers."""
+    bins = [(a_bin(n, n), rois(A=20)) for n in range(1, 7)] + [(a_bin(10 + n, n), rois(A=20)) for n in (6, 5)]
+    run = labelled(tmp_path, [bins])
+    shown = texts(run.svg("corrected_series"))
+    assert "4 of 6 groups, those with the most water analyzed" in shown
+    assert {text for text in shown if text.startswith("A, ")} == {"A, IFCB1", "A, IFCB2", "A, IFCB5", "A, IFCB6"}

@@ -1,4 +1,5 @@
 import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,21 @@ def test_a_picture_that_is_too_large_is_scaled() -> None:
     assert width / height == pytest.approx(1100 / 1200, abs=0.01)
     small = png(noise[:100])
     assert subjects.fitting(small) == (small, False)
+
+
+def test_images_above_a_megabyte_are_scaled_and_that_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (1100, 1000), dtype=np.uint8)
+    bodies = {f"{BIN}_00001": png(noise[:50]), f"{BIN}_00002": png(noise), f"{BIN}_00003": png(noise.T)}
+    assert [len(body) > 1_000_000 for body in bodies.values()] == [False, True, True]
+    with zipfile.ZipFile(tmp_path / f"{BIN}.zip", "w") as archive:
+        for roi, body in bodies.items():
+            archive.writestr(f"{roi}.png", body)
+    folder = tmp_path / "subjects"
+    subjects.write_subjects([tmp_path / f"{BIN}.zip"], list(bodies), "mvco", folder)
+    assert (folder / f"{BIN}_00001.png").read_bytes() == bodies[f"{BIN}_00001"]
+    assert all(path.stat().st_size <= 1_000_000 for path in folder.glob("*.png"))
+    said = "2 images scaled down to 1,000,000 bytes, which is the most that Zooniverse takes; the first is "
+    assert said + f"{BIN}_00002" in caplog.text
 
 
 def test_more_subjects_than_a_user_may_have_are_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,8 +3,11 @@
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import in_natural_order, series_of
@@ -12,7 +15,9 @@ from ifcb_abundance.figures.span import Span
 from ifcb_abundance.tables import table_files
 
 CORRECTED, UNCORRECTED = "corrected by people's labels", "as classified"
-PANELS = 24  # at most
+SERIES = 4  # groups of bins at most
+PANELS = 12  # at most, so that the text can be read where the figure fills a page
+DOTS_MOST = 62  # with more days, only those without a neighbour are drawn as points too
 WIDTH, HEIGHT = 290, 90  # of a panel, in pixels
 LIMITS = ("objects_per_ml_corrected_low", "objects_per_ml_corrected_high")
 
@@ -25,25 +30,27 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     if told.empty:
         return parts.message(head, f"{options.dataset}: no class has enough labels to be corrected")
     told = told.assign(series=series_of(told, options.group_by), day=pd.to_datetime(told["date"]))
-    all_series = in_natural_order(told["series"].unique())
-    series = all_series[:4]
+    water = told.drop_duplicates(["series", "day"]).groupby("series")["ml_analyzed_total"].sum()
+    water = water[in_natural_order(water.index)].sort_values(ascending=False, kind="stable")
+    series = in_natural_order(water.index[:SERIES])
     told = told[told["series"].isin(series)]
     sums = told.groupby("class")["count_corrected"].sum().sort_values(ascending=False, kind="stable")
     classes = list(sums.index[: min(options.top_classes, PANELS // len(series))])
     told = told[told["class"].isin(classes)]
-    told["panel"] = told["class"] + ("" if len(all_series) == 1 else ", " + told["series"])
+    told["panel"] = told["class"] + ("" if len(water) == 1 else ", " + told["series"])
     volume = told["ml_analyzed_total"]
     values = {CORRECTED: told["objects_per_ml_corrected"], UNCORRECTED: told["count"] / volume}
     drawn = pd.concat([told[["panel", "day"]].assign(kind=kind, value=of) for kind, of in values.items()])
     drawn[["low", "high"]] = told[list(LIMITS)].to_numpy().tolist() + [[None, None]] * len(told)
     drawn = drawn.astype({"low": "float64", "high": "float64"})
+    drawn["dot"] = np.tile(_dots(told), 2).astype(int)
     span = Span(told["day"].min(), told["day"].max())
-    order = [f"{name}, {one}" if len(all_series) > 1 else name for name in classes for one in series]
+    order = [f"{name}, {one}" if len(water) > 1 else name for name in classes for one in series]
     no_limits = told[LIMITS[0]].isna().all()
     return (
         _panel(span)
         .facet(
-            alt.Facet("panel:N", sort=order, header=alt.Header(title=None, labelFontSize=10, labelLimit=290)),
+            alt.Facet("panel:N", sort=order, header=alt.Header(title=None, labelFontSize=12, labelLimit=WIDTH)),
             data=parts.inline(drawn),
             columns=2,
         )
@@ -54,10 +61,18 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
                 "no limits: abundance_corrected.csv says what to label for them"
                 if no_limits
                 else f"band: {parts.percent(options.confidence)} limits, classification error included",
-                f"{len(classes)} of {len(sums)} corrected classes, the most abundant; square-root scale",
+                f"{len(classes)} of {counted(len(sums), 'corrected class')}, the most abundant; square-root scale",
+                f"{SERIES} of {len(water)} groups, those with the most water analyzed" if len(water) > SERIES else "",
             )
         )
     )
+
+
+def _dots(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which days are drawn as points too: all if there are few, or those alone, which a line does not show."""
+    days = rows.groupby("panel")["day"]
+    alone = (days.diff() != pd.Timedelta(days=1)) & (days.diff(-1) != pd.Timedelta(days=-1))
+    return alone.to_numpy() | (rows["day"].nunique() <= DOTS_MOST)
 
 
 def _panel(span: Span) -> Any:
@@ -79,9 +94,16 @@ def _panel(span: Span) -> Any:
     ]
     base = alt.Chart().transform_calculate(middle=f"toNumber(datum.day) + {12 * 3600 * 1000}")
     base = base.encode(x=parts.time_axis(span, WIDTH, field="middle"), color=colour)
-    limits = base.transform_filter("isValid(datum.low)")
+    limits = base.transform_filter("isValid(datum.low)").encode(y=alt.Y("low:Q", title="objects/mL"), y2="high:Q")
+    plain, corrected = (base.transform_filter(alt.datum.kind == kind) for kind in (UNCORRECTED, CORRECTED))
+    shown, there = "datum.dot == 1", "screen || datum.dot == 1"  # on a screen each day says its numbers
+    opacity = alt.condition(shown, alt.value(1), alt.value(0))
     return alt.layer(
-        limits.mark_area(opacity=0.25, clip=True).encode(y=alt.Y("low:Q", title="objects/mL"), y2="high:Q"),
-        base.mark_line(strokeWidth=1.2, clip=True).encode(y=y).add_params(parts.zoom("x")),
-        base.mark_circle(size=22, opacity=1, clip=True).encode(y=y, tooltip=hover),
+        limits.mark_area(opacity=0.25, clip=True),
+        limits.transform_filter(shown).mark_rule(opacity=0.35, clip=True),
+        # The wide one below, so that both are seen where they are the same.
+        plain.mark_line(strokeWidth=3.5, clip=True).encode(y=y).add_params(parts.zoom("x")),
+        plain.transform_filter(there).mark_circle(size=60, clip=True).encode(y=y, tooltip=hover, opacity=opacity),
+        corrected.mark_line(strokeWidth=1.2, clip=True).encode(y=y),
+        corrected.transform_filter(there).mark_circle(size=16, clip=True).encode(y=y, tooltip=hover, opacity=opacity),
     ).properties(width=WIDTH, height=HEIGHT)

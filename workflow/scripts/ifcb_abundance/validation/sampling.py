@@ -1,9 +1,11 @@
 """Which ROIs people are asked about: a stratified random sample whose chances are known.
 
 A stratum is a winner and a band of its scores. Sizes of strata come from the scores summaries, so no source is asked
-before it is known which bins are needed. Within a stratum each ROI has the same chance, and the sample is spread evenly
-over time: ROIs in order of time, then each k-th of them from a random start (W. G. Cochran, Sampling Techniques (1977),
-chapter 8). So each month has its share, as far as there are that many, and weights do not depend on the month.
+before it is known which bins are needed. Within a stratum the months are strata too, with proportional allocation: a
+month with a share of 3.4 ROIs gets 3 or 4, and one with a share of 1 or more is never left out. Which way a share is
+rounded is drawn so that each ROI of the stratum keeps the same chance, and weights do not depend on the month: ROIs in
+order of time, then each k-th of them from a random start (W. G. Cochran, Sampling Techniques (1977), chapter 8). That
+spreads the ROIs of a month over its days too.
 """
 
 import logging
@@ -245,7 +247,10 @@ def _draws(counts: pd.DataFrame, strata: pd.DataFrame, wish: Wish, rng: np.rando
 
 
 def _places(of: int, n: int, wish: Wish, rng: np.random.Generator) -> NDArray[np.int64]:
-    """n of the numbers from 0 to `of` - 1, each with the same chance; spread evenly from a random start, or not."""
+    """n of the numbers from 0 to `of` - 1, each with the same chance; spread evenly from a random start, or not.
+
+    Of each run of numbers, such as those of a month, its share of n is taken, rounded up or down.
+    """
     if wish.spread == "none":
         return np.sort(rng.choice(of, n, replace=False))
     return np.floor((np.arange(n) + rng.random()) * of / max(n, 1)).astype(np.int64)

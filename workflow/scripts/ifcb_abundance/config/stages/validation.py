@@ -51,7 +51,7 @@ class Validation(Section):
     max_bins: int | None = key(
         None,
         "null or a whole number from 1: draw the sample from at most so many bins; null for any number",
-        "A bin on a dashboard is megabytes. Fewer bins make a sample that says less about the others",
+        "A bin on a dashboard is megabytes. Fewer bins say less about the others, and limits are then too narrow",
         ge=1,
     )
     seed: int = key(1, "a whole number from 0: another one draws another sample", ge=0)
