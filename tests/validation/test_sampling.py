@@ -218,7 +218,7 @@ def test_each_month_of_a_stratum_has_its_share() -> None:
     assert (drawn[:, 0] == 14).all()
     assert set(drawn[:, 1]) == {3, 4}
     assert set(drawn[:, 2]) == {1, 2}
-    assert set(drawn[:, 3]) == {0, 1}
+    assert (drawn[:, 3:] <= 1).all()
     # On the mean the months have what they have of all ROIs, so each ROI has the same chance.
     assert drawn.mean(axis=0) == pytest.approx([14, 3.2, 1.8, 0.98, 0.02], abs=0.2)
 
