@@ -252,7 +252,9 @@ def _zooniverse(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
 def _stores(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
     middle = table.groupby(["step", "program", "files"], sort=False)[["wall_s", "cpu_s", "peak_mb"]].median()
     rows = [
-        f"| {step} | {program} | {files:,} | {row.wall_s:.1f} | {row.cpu_s:.1f} | {row.peak_mb:.0f} |"
+        f"| {step} | {program} | {files:,} | {row.wall_s:.1f} | {row.cpu_s:.1f} | {row.peak_mb:.0f} |".replace(
+            "nan", ""
+        )
         for (step, program, files), row in middle.iterrows()  # type: ignore[misc]
     ]
     return "\n".join(
@@ -260,9 +262,10 @@ def _stores(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
             "## Stores",
             "",
             "A list of many keys from a server without latency; and a fetch of files of 100 kB, listed and planned by",
-            "the same command, with 50 ms before each answer and 8 connections. Whole processes, medians of three.",
-            "rclone is measured if it is installed. The bucket is another process on the same machine, which did other",
-            "work too.",
+            "the same command, with 50 ms before each answer and 8 connections. Whole processes, which Snakemake takes",
+            "some seconds to start, and the fetch in one of them alone (whose processor time is not known); medians",
+            "of three. rclone is measured if it is installed. The bucket is another process on the same machine, which",
+            "did other work too.",
             "",
             "| step | program | files | time, s | processor, s | peak memory, MB |",
             "|---|---|---|---|---|---|",

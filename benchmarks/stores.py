@@ -5,12 +5,14 @@
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -65,9 +67,12 @@ def measure(keys: int, files: int, latency: float, folder: Path, program: str | 
         keep("list", "here", keys, snakemake(folder / "list", url, "inventory"))
     with bucket(files, 100_000, latency) as url:
         for number in range(3):
-            keep("fetch", "here", files, snakemake(folder / f"fetch{number}", url, "fetch"))
+            cost = snakemake(folder / f"fetch{number}", url, "fetch")
+            keep("list, plan and fetch", "here", files, cost)
+            (alone,) = re.findall(r"are whole in .*, after ([\d.]+) s", cost.printed)
+            keep("the fetch of it", "here", files, replace(cost, wall=float(alone), cpu=float("nan")))
             if program:
-                keep("fetch", "rclone", files, rclone(program, folder / f"rclone{number}", url))
+                keep("list and fetch", "rclone", files, rclone(program, folder / f"rclone{number}", url))
     return pd.DataFrame(costs)
 
 

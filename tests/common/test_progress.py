@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ifcb_abundance.common.progress import Progress
+from ifcb_abundance.common import progress as module
+from ifcb_abundance.common.progress import Progress, Transfer
 
 
 @pytest.fixture
@@ -49,3 +50,29 @@ def test_it_asks_how_many_only_when_the_first_piece_begins() -> None:
     progress.counted(int)
     progress.counted(int)
     assert len(asked) == 1
+
+
+def test_a_transfer_tells_files_bytes_rate_and_time_left(
+    said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier run brought counts as done, and not in the rate."""
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    transfer = Transfer("cells", 10, 4_000_000)
+    transfer.add(2, 1_000_000, before=True)
+    assert said.messages == []
+    now = 10.0
+    transfer.add(1, 500_000)
+    assert said.messages == ["cells: 3 of 10 files, 1.5 MB of 4 MB (37.5%), 50 kB/s, 0:00:50 left"]
+    now = 12.0
+    transfer.add(1, 500_000)  # less than 5 s later
+    assert len(said.messages) == 1
+
+
+def test_a_list_tells_files_and_rate(said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    listed = Transfer("cells: listed")
+    now = 8.0
+    listed.add(2000, 0)
+    assert said.messages == ["cells: listed: 2,000 files so far, 250 per second"]

@@ -168,6 +168,10 @@ def test_what_is_there_is_not_made_again_and_what_has_changed_is(run: Checkout, 
     assert dict(np.load(checkout.results("few") / "arrays" / "v2.npz"))["raw"].shape[0] == 1
     graph = "results/few/graphs/wk/nodes.parquet"
     assert checkout.stamps()[graph] == before[graph]
+    there = checkout.files("few")
+    config["arrays"]["v2"]["box"] = {**BOX, "z": [10**6, 10**6 + 1]}
+    checkout.run(config, "arrays", fails=True)  # what there was stays
+    assert checkout.files("few") == there
 
 
 def test_bad_input_gets_a_sentence_each_and_no_traceback(run: Checkout, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Volumes of all kinds are read right, or a sentence says why not."""
 
+import gzip
+import importlib.util
+import struct
 from pathlib import Path
 
 import mrcfile
@@ -141,3 +144,31 @@ def test_axes_of_anisotropic_volumes() -> None:
     assert axes_to_cut([0, 1, 2], (10.1, 8, 8), 0.25, False) == [0]
     assert axes_to_cut([2, 1], (40, 8, 4), 0.25, False) == []
     assert axes_to_cut([2, 0], None, 0.25, True) == [0]
+
+
+def write_nifti(path: Path) -> None:
+    """RAMP as NIfTI-1, by its specification: voxels of 4 x 6 x 40 nm (x, y, z), in mm; the first one at 0."""
+    z, y, x = RAMP.shape
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, 3, x, y, z, 1, 1, 1, 1)
+    struct.pack_into("<2h", header, 70, 2, 8)  # uint8, bits
+    struct.pack_into("<8f", header, 76, 1, 4e-6, 6e-6, 40e-6, 0, 0, 0, 0)
+    struct.pack_into("<f", header, 108, 352)
+    header[123] = 2  # mm
+    header[344:348] = b"n+1\0"
+    path.write_bytes(gzip.compress(bytes(header) + RAMP.tobytes()))
+
+
+def test_others_are_read_by_simpleitk_which_is_named_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "brain.nii.gz"
+    write_nifti(path)
+    if importlib.util.find_spec("SimpleITK"):
+        volume = open_volume(path)
+        assert (volume.format, volume.voxel_nm, volume.origin_nm) == (".nii.gz", (40, 6, 4), (0, 0, 0))
+        np.testing.assert_array_equal(voxels(path), RAMP)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(NoVolumeError, match=r"needs SimpleITK, which is not installed: \.venv/bin/pip install Simple"):
+        open_volume(path)

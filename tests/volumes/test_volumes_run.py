@@ -1,10 +1,12 @@
 """Volumes through the front door: from files and arrays to kept patches and flipbooks, and all the way back."""
 
 import os
+import re
 import shutil
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from ifcb_abundance.volumes.files import open_volume
 from ifcb_abundance.volumes.names import parse_patch
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from tests.checkout import Checkout
+from tests.engine.test_surroundings import PAGE, disk_in_memory, files_no_larger_than, pages
 from tests.volumes.made import made, recorded, truth
 
 pytestmark = recorded
@@ -195,3 +198,27 @@ def test_killed_at_any_moment(tmp_path: Path, run: Checkout) -> None:
             checkout.run(config(made() / "files"), "--unlock")
     checkout.run(config(made() / "files"), *TARGETS, "--rerun-incomplete")
     assert checkout.files("em") == run.files("em")
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_is_a_sentence(tmp_path: Path) -> None:
+    """Room for the checkout and a part of the volume; without the right to mount, a file that cannot grow."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    noise = np.random.default_rng(3).integers(0, 256, (64, 200, 200), np.uint8)
+    write_nrrd(folder / "large.nrrd", [noise], noise.shape, (10, 10, 10), (0, 0, 0))
+    limits: dict[str, Any] = {}
+    with ExitStack() as stack:
+        try:
+            resize = stack.enter_context(disk_in_memory(tmp_path / "disk"))
+            checkout = Checkout(tmp_path / "disk" / "checkout")
+            resize((pages(checkout.folder) + 300) * PAGE)
+        except PermissionError:
+            checkout = Checkout(tmp_path / "checkout")
+            limits = {"preexec_fn": files_no_larger_than(1_000_000)}
+        process = checkout.start(config(folder), "volumes", **limits)
+        printed = process.communicate()[0]
+        assert process.returncode == 1
+        assert re.search("large.nrrd cannot be written: (the disk is full|the file would exceed)", printed), printed
+        assert "Traceback" not in printed
+        assert not list((checkout.results("em") / "volumes").rglob("large.nrrd"))

@@ -13,7 +13,7 @@ rule describe_array:
     input:
         lambda wildcards: fetched_before(*folders_of(wildcards)),
     output:
-        f"{ARRAY}.json",
+        update(f"{ARRAY}.json"),  # it stays until there is a new one, like what is made of it
     log:
         f"{LOGS}/describe_array/{{array}}.log",
     localrule: True
@@ -53,9 +53,11 @@ rule view_array:
     input:
         f"{ARRAY}.json",
     output:
-        npz=f"{ARRAY}.npz",
-        png=report(f"{ARRAY}.png", category="Arrays", caption="../report/array.rst", labels={"array": "{array}"}),
-        txt=f"{ARRAY}_neuroglancer.txt",
+        npz=update(f"{ARRAY}.npz"),
+        png=report(
+            update(f"{ARRAY}.png"), category="Arrays", caption="../report/array.rst", labels={"array": "{array}"}
+        ),
+        txt=update(f"{ARRAY}_neuroglancer.txt"),
     log:
         f"{LOGS}/view_array/{{array}}.log",
     localrule: True

@@ -56,21 +56,20 @@ rule merge_crops:
     input:
         crops=of_crops("crop_rows/{crop}.csv"),
         boxes=of_datasets("boxes/{name}.csv"),
-        datasets=of_datasets("datasets/{name}.csv"),
+        sampled_datasets=of_datasets("datasets/{name}.csv"),
     output:
         crops=MERGED["crops"],
         boxes=MERGED["boxes"],
-        datasets=MERGED["sampled_datasets"],
+        sampled_datasets=MERGED["sampled_datasets"],
     log:
         f"{LOGS}/merge_crops.log",
     localrule: True
     message:
         "Join the rows of all crops."
     run:
-        from ifcb_abundance.tables.concatenate import join_parts
+        from ifcb_abundance.volumes import sample
 
-        for name, table in (("crops", "crops"), ("boxes", "boxes"), ("datasets", "sampled_datasets")):
-            logged(log[0], join_parts, table, input[name], output[name])
+        logged(log[0], sample.merge_crops, by_name(input), by_name(output))
 
 
 rule crops:

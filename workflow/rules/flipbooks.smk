@@ -123,9 +123,9 @@ rule merge_flipbooks:
     message:
         "Join the rows of all flipbooks."
     run:
-        from ifcb_abundance.tables.concatenate import join_parts
+        from ifcb_abundance.volumes import flipbooks
 
-        logged(log[0], join_parts, "flipbooks", input, output[0])
+        logged(log[0], flipbooks.merge_flipbooks, input, output[0])
 
 
 rule flipbooks:

@@ -219,6 +219,7 @@ def fetch_store(
     name: of the store. requests: the most at a time. again: the command that lists the store again. Raises RequestError
     that names the files that could not be had, once all others are there; UnreachableError; StateError.
     """
+    started = time.monotonic()
     places = Places(Path(plan).parent)
     objects.is_one_file = is_one_file(plan)
     judged = Judged(plan)
@@ -235,7 +236,8 @@ def fetch_store(
     finally:
         fetch.close()
     shutil.rmtree(places.unfinished)
-    log.info(f"{name}: {counted(files, 'file')}, {sized(size)} are whole in {places.tree}")
+    seconds = time.monotonic() - started
+    log.info(f"{name}: {counted(files, 'file')}, {sized(size)} are whole in {places.tree}, after {seconds:.1f} s")
 
 
 def is_whole(plan: str | Path, folder: str | Path) -> bool:

@@ -102,6 +102,10 @@ def read_graph(name: str, wanted: Mapping[str, Any], files: Mapping[str, str]) -
         graph.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
         title = Shown(name, asked.sample, asked.seed, asked.neuron, lines=asked.skeleton is not None)
         write_scatter(title, nodes, edges, page, drawing)
+    log.info(
+        f"graph {name}: {counted(entry['n_nodes'], 'node')}, {counted(entry['n_edges'], 'edge')}, "
+        f"{entry['dangling']:,} of them dangling, in {Path(files['graph']).parent}"
+    )
 
 
 @contextmanager

@@ -52,8 +52,8 @@ def list_store(
     table_files.write(table_files.from_rows(rows, "store_formats"), "store_formats", formats)
     kinds = ", ".join(f"{each} {sized(of[1])}" for each, of in by_format.items())
     log.info(
-        f"{name}: {counted(files, 'file')}, {sized(size)} at {objects.address} ({kinds}). Nothing lists it again by "
-        f"itself: {again}"
+        f"{name}: {counted(files, 'file')}, {sized(size)} at {objects.address} ({kinds}) are in {inventory}. Nothing "
+        f"lists it again by itself: {again}"
     )
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from PIL import Image
 
 from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.stores.array_metadata import Metadata, Told
 from ifcb_abundance.stores.arrays import OpenArray, described, open_array, open_found, same_grid
 from ifcb_abundance.stores.boxes import IndexBox, exact, floats
@@ -93,6 +94,7 @@ def tabulate_arrays(paths: Iterable[str], path: str) -> None:
     cells = [[_cell(row[name]) for name in names] for row in rows]
     frame = pd.DataFrame(cells, columns=names).sort_values("name", ignore_index=True)
     table_files.write(frame, "arrays", path)
+    log.info(f"arrays: {counted(len(frame), 'array')} in {path}; boxes and pictures of them lie beside it")
 
 
 def view_array(wanted: Mapping[str, Any], description: str, files: Mapping[str, str], requests: int = 0) -> None:

@@ -365,14 +365,14 @@ def _open_other(path: Path) -> Volume:
     notes: tuple[str, ...] = ()
     if image.GetDimension() == 4:
         notes, array = (f"the first of {array.shape[0]} volumes",), array[0]
-    # The unit of NIfTI's lengths is mm; ITK converts others to it.
+    # The unit of NIfTI's lengths, which have single precision, is mm; ITK converts others to it.
     factor = float(NM["mm"]) if ".nii" in path.name.lower() else 1.0
-    spacing, origin = image.GetSpacing(), image.GetOrigin()
+    size, origin = ([_as_printed(each * factor) for each in told] for told in (image.GetSpacing(), image.GetOrigin()))
     return _of_array(
-        path.suffix.lower(),
+        (suffix_of(path) or "").lower(),
         array,
-        (spacing[2] * factor, spacing[1] * factor, spacing[0] * factor),
+        (size[2], size[1], size[0]),
         "header, by SimpleITK",
-        (origin[2] * factor, origin[1] * factor, origin[0] * factor),
+        (origin[2], origin[1], origin[0]),
         notes,
     )

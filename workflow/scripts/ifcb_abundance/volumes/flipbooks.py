@@ -4,7 +4,7 @@ The patch is the centre slice. The first and the last window that a volume has r
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,9 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.strict_csv import read_given
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
+from ifcb_abundance.tables.concatenate import join_parts
 from ifcb_abundance.volumes.names import Flipbook, Patch, parse_patch
 from ifcb_abundance.volumes.slices import open_bytes, take_slice
 
@@ -133,3 +135,11 @@ def write_stack(path: Path, stack: NDArray[np.uint8], axis: int, size: Mapping[A
         options = {"resolution": (1 / width, 1 / height)}
     with atomic_write(path) as unfinished:
         tifffile.imwrite(unfinished, stack, imagej=True, metadata=metadata, **options)
+
+
+def merge_flipbooks(parts: Sequence[str | Path], path: str | Path) -> None:
+    """Join the parts of the table `flipbooks`."""
+    join_parts("flipbooks", parts, path)
+    status = table_files.read("flipbooks", path, ["status"])["status"]
+    told = f"{counted(int((status == 'made').sum()), 'flipbook')} of {counted(len(status), 'patch')}"
+    log.info(f"flipbooks: {told} are in {Path(path).with_name('flipbooks')}; {path} says why others are not")

@@ -6,6 +6,7 @@ terabytes are judged by megabytes.
 
 import logging
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -25,6 +26,7 @@ from ifcb_abundance.stores.arrays import OpenArray, open_array
 from ifcb_abundance.stores.boxes import Exact, Grid, IndexBox, exact, floats
 from ifcb_abundance.stores.places import ArrayError, Place
 from ifcb_abundance.tables import table_files
+from ifcb_abundance.tables.concatenate import join_parts
 from ifcb_abundance.volumes.dataset_list import Dataset
 from ifcb_abundance.volumes.files import MRC, TIFF, NoVolumeError, open_volume, suffix_of
 from ifcb_abundance.volumes.names import Crop
@@ -324,6 +326,14 @@ def sample_volume(
     table_files.write(
         table_files.from_rows([{**entry, "filled": filled, "sha256": digest}], "crops"), "crops", outputs[1]
     )
+
+
+def merge_crops(parts: Mapping[str, Sequence[str]], paths: Mapping[str, str]) -> None:
+    """Join the parts of the tables `crops`, `boxes` and `sampled_datasets`. Both by the names of the tables."""
+    for table in parts:
+        join_parts(table, parts[table], paths[table])
+    told = f"{counted(len(parts['crops']), 'crop')} of {counted(len(parts['boxes']), 'dataset')}"
+    log.info(f"crops: {told} are in {Path(paths['crops']).with_name('crops')}; {paths['crops']} says where each lies")
 
 
 def to_bytes(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

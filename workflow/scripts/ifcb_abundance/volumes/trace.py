@@ -1,11 +1,15 @@
 """Take each kept patch back to the bytes that it came from."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.files import Triple, open_volume
 from ifcb_abundance.volumes.names import Patch, parse_crop, parse_patch
+
+log = logging.getLogger("ifcb.volumes")
 
 VERSION = 1  # of the table: raise it so that it is made again
 
@@ -50,6 +54,10 @@ def trace_patches(
             spans = box_of(parse_patch(name), opened.shape)
             found.append({"patch": name, **source, **_in_nm(spans, opened.voxel_nm, opened.origin_nm)})
     table_files.write(table_files.from_rows(found, "trace"), "trace", path)
+    log.info(
+        f"volumes: {counted(len(found), 'patch')} of {counted(kept['volume'].nunique(), 'volume')} are kept, in "
+        f"{Path(path).with_name('kept')}; {path} says where each lies"
+    )
 
 
 def _in_nm(spans: Any, voxel: Triple | None, origin: Triple) -> dict[str, float]:
