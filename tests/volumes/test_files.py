@@ -5,6 +5,7 @@ import importlib.util
 import struct
 from pathlib import Path
 
+import av
 import mrcfile
 import nrrd
 import numpy as np
@@ -13,7 +14,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from ifcb_abundance.common.errors import ConfigError
-from ifcb_abundance.volumes.convert import as_bytes, axes_to_cut
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.volumes.convert import as_bytes, axes_to_cut, convert_volume
 from ifcb_abundance.volumes.files import NoVolumeError, find_volumes, open_volume
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from tests.volumes.made import made, recorded, truth
@@ -172,3 +174,29 @@ def test_others_are_read_by_simpleitk_which_is_named_where_it_is_missing(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(NoVolumeError, match=r"needs SimpleITK, which is not installed: \.venv/bin/pip install Simple"):
         open_volume(path)
+
+
+def test_an_empty_page_and_a_video_without_frames(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "page.tif", RAMP, compression="zlib", photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "page.tif", mode="r+") as file:
+        tag = file.pages[2].tags["StripByteCounts"]
+        tag.overwrite([0] * tag.count)
+    with pytest.raises(NoVolumeError, match="page 3 is empty"):
+        open_volume(tmp_path / "page.tif")
+    with av.open(str(tmp_path / "none.avi"), "w") as container:
+        stream = container.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "gray"
+        container.start_encoding()
+    with pytest.raises(NoVolumeError, match=r"has no frames|cannot be decoded behind frame 0"):
+        open_volume(tmp_path / "none.avi")
+
+
+def test_a_file_that_does_not_say_how_large_voxels_are_is_a_row_that_names_the_key(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "v.tif", RAMP, photometric="minisblack")
+    made = tmp_path / "v.nrrd", tmp_path / "v.csv"
+    convert_volume("v", tmp_path / "v.tif", "type", [0], 0.25, None, made)
+    (row,) = table_files.read("volumes", made[1]).to_dict("records")
+    assert row["problem"] == "does not say how large its voxels are: set volumes.voxel_nm: {v: [z, y, x]}"
+    convert_volume("v", tmp_path / "v.tif", "type", [0], 0.25, [40, 8, 4], made)
+    (row,) = table_files.read("volumes", made[1]).to_dict("records")
+    assert (row["problem"], row["voxel_from"], row["voxel_z_nm"]) == ("", "volumes.voxel_nm", 40)
