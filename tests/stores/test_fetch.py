@@ -151,12 +151,20 @@ def test_a_long_file_may_be_cut_off_more_often_than_requests_are_tried(
 
 def test_wrong_bytes_are_not_kept(server: S3Server, get: Callable[[], None], tmp_path: Path) -> None:
     server.fault = lambda request: short(LARGE[::-1]) if request.path.endswith("a/2") else None
-    with pytest.raises(RequestError, match=f"a/2: what came has another MD5 than its etag, {md5(LARGE)}"):
+    with pytest.raises(RequestError, match=f"a/2: what came has another MD5 than its etag, {md5(LARGE)}") as caught:
         get()
+    assert str(caught.value).endswith("What is whole stays. The same command goes on")
     assert tree(tmp_path) == {key: body for key, body in FILES.items() if key != "a/2"}
     server.fault = None
     get()
     assert tree(tmp_path) == FILES
+
+
+def test_a_file_that_is_gone_says_to_list_again(server: S3Server, get: Callable[[], None], tmp_path: Path) -> None:
+    server.fault = lambda request: error(404, "NoSuchKey") if request.path.endswith("a/2") else None
+    with pytest.raises(RequestError, match=r"HTTP 404 NoSuchKey.*\n.*List the store again, then fetch:\n  LIST AGAIN"):
+        get()
+    assert set(tree(tmp_path)) == FILES.keys() - {"a/2"}
 
 
 def test_an_etag_of_parts_is_no_md5(server: S3Server, tmp_path: Path) -> None:
