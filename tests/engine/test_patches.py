@@ -95,6 +95,9 @@ class Persistence:
     def lock(self) -> Iterator[None]:
         yield
 
+    def _input(self, job: str) -> list[str]:
+        return [f"{job}.csv", f"bins/{job}.parquet"]
+
 
 def run_now(coroutine: Any) -> None:
     """Run a coroutine that waits for nothing."""
@@ -108,6 +111,14 @@ def is_vain(job: str) -> bool:
 
 def lock_patch(store: Any) -> bool:
     return patches.claim_before_lock(store, Claim("results/demo", lambda: None), [])
+
+
+def is_of_bin(job: str, path: str) -> bool:
+    return path.startswith("bins/") and job == "day"
+
+
+def leave_out(store: Any) -> bool:
+    return patches.leave_out_of_records(store, is_of_bin)
 
 
 def force(dag: Any) -> bool:
@@ -171,6 +182,13 @@ def test_times_are_not_compared() -> None:
     dag = Dag()
     assert patches.accept_any_time(dag)
     run_now(dag.check_output_mtime("job", ["a.csv"]))
+
+
+def test_inputs_are_left_out_of_records_for_some_jobs() -> None:
+    store = Persistence()
+    assert leave_out(store)
+    assert store._input("day") == ["day.csv"]
+    assert store._input("year") == ["year.csv", "bins/year.parquet"]
 
 
 def test_the_claim_is_held_within_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,6 +337,8 @@ def list_jobs(self: Any) -> list[str]:
         (share_python, with_part(PythonScript, "execute_script", list_jobs)),
         (lock_patch, without(Persistence, "lock")),
         (lock_patch, with_part(Persistence, "lock", lock_of_files)),
+        (leave_out, without(Persistence, "_input")),
+        (leave_out, with_part(Persistence, "_input", list_jobs)),
     ],
 )
 def test_a_part_that_is_not_as_we_know_it_is_left_alone(patch: Callable[[Any], bool], part: Any) -> None:
@@ -372,7 +392,7 @@ CHANGED = False
 if CHANGED:
     change(JobScheduler, "open_jobs", "remaining_jobs", "update_input_sizes")
     change(DAG, "check_output_mtime")
-    change(PersistenceBase, "lock", "params_changed", "_filter_incomplete_keys")
+    change(PersistenceBase, "lock", "params_changed", "_filter_incomplete_keys", "_input")
     change(FilePersistence, "_record_path")
     Job.__init__ = lambda self, *args, _part=Job.__init__, **options: _part(self, *args, **options)
     patches.skip_rate_limit = lambda scheduler: False  # what it needs cannot be renamed here
@@ -382,6 +402,7 @@ for name in (
     "skip_rate_limit",
     "hold_back",
     "accept_any_time",
+    "leave_out_of_records",
     "claim_before_lock",
 ):
     tell(name)

@@ -16,15 +16,15 @@ rule pool_abundance:
     resources:
         pooling=1,
     params:
-        **OF_DAY,
+        **recorded(OF_DAY, scores=scores_read),
     message:
         "Pool the bins of {wildcards.date}."
     run:
         logged(
             log[0],
             abundance.pool_abundance,
-            params.bins,
-            input.summaries,
+            bins_of_day(wildcards),
+            list(map(summary_path, selection().wanted[wildcards.date])),
             METHOD,
             params.cut,
             by_name(output),

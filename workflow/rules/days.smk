@@ -1,6 +1,7 @@
 # The bins of the catalog by day, and the inputs of days. This file has no rule.
 from functools import lru_cache
-from os.path import exists
+
+from ifcb_abundance.common.folders import Listing
 
 from ifcb_abundance.catalog.selection import Selection
 
@@ -30,8 +31,15 @@ def features_path(bin_id):
 
 def deleted_summaries(path_of, table):
     """The missing summaries of days that exist: the day itself would not ask for them."""
-    made = {date for date in selection().wanted if Path(table.part_in(RESULTS, date)).exists()}
-    return [path for date in made for path in map(path_of, selection().wanted[date]) if not exists(path)]
+    there = Listing()
+    made = {date for date in selection().wanted if table.part_in(RESULTS, date) in there}
+    return [path for date in made for path in map(path_of, selection().wanted[date]) if path not in there]
+
+
+def deleted_parts(tables):
+    """The missing parts of days. Merged tables need all parts, but do not ask for those that are missing."""
+    there = Listing()
+    return [path for table in tables.values() for path in all_days(table) if path not in there]
 
 
 def all_days(table):

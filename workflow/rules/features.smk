@@ -50,12 +50,14 @@ rule pool_biovolume:
     resources:
         pooling=1,
     params:
-        **OF_DAYS_FEATURES,
+        **recorded(OF_DAYS_FEATURES, features=features_read),
     message:
         "Pool the biovolume of {wildcards.date}."
     run:
         files, of = by_name(output), stated(OF_DAYS_FEATURES, wildcards)
-        logged(log[0], biovolume.pool_biovolume, params.bins, input.summaries, METHOD, PIXELS, files, of)
+        bins = bins_of_day(wildcards)
+        summaries = list(map(features_path, selection().wanted[wildcards.date]))
+        logged(log[0], biovolume.pool_biovolume, bins, summaries, METHOD, PIXELS, files, of)
 
 
 # What merge_biovolume needs beside the files.

@@ -30,6 +30,29 @@ OF_DAYS_FEATURES = {
 }
 
 
+def recorded(of, **more):
+    """The params of a rule that makes parts of days: those at the top, with a checksum in place of the table of bins."""
+    return {**of, "bins": lambda wildcards: selection().checksums[wildcards.date], **more}
+
+
+def scores_read(wildcards):
+    """A checksum of which bins of a day are read, and of what each is read from."""
+    bins = selection().wanted[wildcards.date]
+    read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.scores_identity_of, bins))
+    return proof.digest(scores.VERSION, bins, read_from)
+
+
+def features_read(wildcards):
+    bins = selection().wanted[wildcards.date]
+    read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.features_identity_of, bins))
+    return proof.digest(features.VERSION, scores_read(wildcards), read_from)
+
+
+def is_bin_of_day(job, path):
+    """Whether an input of a job is a summary that a day is made of: the params of the day say which those are."""
+    return job.rule in (rules.pool_abundance.rule, rules.pool_biovolume.rule) and path != MERGED["catalog"]
+
+
 def of_each_bin(identity_of):
     """The param that says what a bin is read from. The engine asks for each bin only where that tells bins apart."""
     return SOURCE.scores_identity if SOURCE.same_for_all_bins else lambda wildcards: identity_of(wildcards.bin)
@@ -68,10 +91,12 @@ def features_of_bin(wildcards):
 
 
 def summaries_of_day(wildcards):
-    """The scores summaries of a day. Parts without a record must prove that they come from these summaries."""
+    """The scores summaries of a day that has not settled. Parts without a record must prove that they come from these."""
     bins = selection().wanted[wildcards.date]
     summaries = list(map(summary_path, bins))
     parts = {name: table.part_in(RESULTS, wildcards.date) for name, table in OF_DAYS.items()}
+    if SETTLED.has(list(parts.values()), scores_read(wildcards), summaries):
+        return []
 
     def prove():
         right = all(scores.proves_itself(SOURCE, *each) for each in zip(bins, summaries))
@@ -87,12 +112,14 @@ def features_of_day(wildcards):
     summaries = list(map(features_path, bins))
     parts = {name: table.part_in(RESULTS, wildcards.date) for name, table in OF_FEATURE_DAYS.items()}
     parts["proof"] = f"{RESULTS}/{table_registry.FEATURES_PROOF.format(date=wildcards.date)}"
+    of_scores = list(map(summary_path, bins))
+    if SETTLED.has(list(parts.values()), features_read(wildcards), of_scores, summaries):
+        return []
 
     def prove():
         right = all(
-            scores.proves_itself(SOURCE, bin_id, of_scores)
-            and features.proves_itself(SOURCE, bin_id, of_scores, of_features)
-            for bin_id, of_scores, of_features in zip(bins, map(summary_path, bins), summaries)
+            scores.proves_itself(SOURCE, bin_id, scored) and features.proves_itself(SOURCE, bin_id, scored, measured)
+            for bin_id, scored, measured in zip(bins, of_scores, summaries)
         )
         of = stated(OF_DAYS_FEATURES, wildcards)
         return right and biovolume.proves_itself(summaries, parts, of)

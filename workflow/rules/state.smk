@@ -5,13 +5,14 @@ import sys
 
 from snakemake.logging import logger
 
-from ifcb_abundance.engine import folders, hooks, lock, patches, records, stale
+from ifcb_abundance.engine import folders, hooks, lock, patches, records, settled, stale
 from ifcb_abundance.report import run_record
 
 folders.refuse_what_is_no_folder(RESULTS, LOGS)
 # Runs share the summaries of bins, so one is at work at a time; shards do not.
 CLAIM = lock.Claim(TABLES if LAYOUT.shard else LAYOUT.cache, lambda: workflow.touch or stale.drop_replaced(RESULTS))
 DOUBT = records.Doubt(workflow)
+SETTLED = settled.Settled(workflow, DOUBT)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.
 MAIN_FOLDERS = (TABLES, FIGURES, LAYOUT.exports, LAYOUT.report, LAYOUT.validation)
 NO_RESULTS = (
@@ -48,6 +49,7 @@ def meet_run(wildcards=None):
         return []
     SEEN["run"] = True
     logger.filters.insert(0, hooks.JobEvents(before_job, progress_by_rule()))
+    SETTLED.leave_out_of_records(is_bin_of_day)
     # Only a run has an executor: summaries, graphs, lists and reports have none.
     if getattr(workflow, "executor_plugin", None) and not workflow.dryrun:
         patches.claim_before_lock(workflow.persistence, CLAIM, sys.argv[1:])

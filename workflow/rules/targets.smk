@@ -35,19 +35,17 @@ def figure_files(figures=()):
 
 
 def parts(wildcards):
-    """The inputs of the results: they are targets too, so that a deleted part is made again.
+    """The inputs of the results that are missing: they are targets, so that what was deleted is made again.
 
-    Not all summaries: the time that the engine takes for a job grows with the square of its inputs.
+    Not all inputs: the time that the engine takes for a job grows with the square of its inputs.
     """
     if SHARDS:
         return []
-    made = deleted_summaries(summary_path, OF_DAYS["abundance"])
-    made += [path for table in OF_DAYS.values() for path in all_days(table)]
-    return made + (parts_of_features(wildcards) if FEATURES_WANTED else [])
+    missing = deleted_summaries(summary_path, OF_DAYS["abundance"]) + deleted_parts(OF_DAYS)
+    return missing + (parts_of_features(wildcards) if FEATURES_WANTED else [])
 
 
 def parts_of_features(wildcards):
     if SHARDS:
         return []
-    made = deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"])
-    return made + [path for table in OF_FEATURE_DAYS.values() for path in all_days(table)]
+    return deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"]) + deleted_parts(OF_FEATURE_DAYS)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
@@ -85,6 +86,16 @@ class Selection:
     def days(self) -> dict[str, pd.DataFrame]:
         """Map each UTC day (ISO) to its bins, days in order."""
         return {str(day): rows.reset_index(drop=True) for day, rows in self.bins.groupby("date", sort=True)}
+
+    @cached_property
+    def checksums(self) -> dict[str, str]:
+        """Map each UTC day to a checksum of what is in its rows of `bins`."""
+        columns = repr(list(self.bins.columns))
+        rows = pd.util.hash_pandas_object(self.bins, index=False)
+        return {
+            str(day): sha256(columns.encode() + of_day.to_numpy().tobytes()).hexdigest()
+            for day, of_day in rows.groupby(self.bins["date"], sort=True)
+        }
 
     @cached_property
     def wanted(self) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ifcb_abundance.common.errors import RawFileError
@@ -72,3 +73,33 @@ def stamp(path: str | Path) -> list[str | int]:
     except OSError:
         return [str(path)]
     return [str(path), found.st_size, found.st_mtime_ns]
+
+
+class Listing:
+    """What is in folders, and when it was changed last. A folder is read once, when its first file is asked for.
+
+    Paths are relative to the working directory, or absolute, with `/`.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, dict[str, int]] = {}
+
+    def __contains__(self, path: str) -> bool:
+        """Whether there is a file or folder of this path, or a link to one."""
+        return self.changed(path) is not None
+
+    def changed(self, path: str) -> int | None:
+        """Return the time of change (ns) of a file, for a link that of its target; None if there is no such file."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._folders:
+            self._folders[folder] = _times(folder)
+        return self._folders[folder].get(name)
+
+
+def _times(folder: str) -> dict[str, int]:
+    found = {}
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):  # a link to nothing
+                found[entry.name] = entry.stat().st_mtime_ns
+    return found
