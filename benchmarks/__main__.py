@@ -20,7 +20,7 @@ from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
-from benchmarks import archive, arrays, correction, curation, report, stores, zooniverse
+from benchmarks import archive, arrays, correction, curation, raw, report, stores, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
@@ -49,6 +49,7 @@ def main() -> None:
         "arrays": lambda options, folder: arrays.measure(options.nodes, folder),
         "zooniverse": lambda options, folder: zooniverse.measure(options.rows, folder, zooniverse.installed()),
         "curation": curation.measure,
+        "raw": raw.measure,
         "correction": lambda options, _: correction.drifting_rates(options.runs, say),
         "people": lambda options, _: correction.people(options.runs, say),
         "spread": lambda options, _: correction.spread(20 * options.runs, say),

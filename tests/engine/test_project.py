@@ -58,8 +58,11 @@ def imported(*places: Path) -> set[str]:
 
 
 def conda(path: Path) -> dict[str, str]:
-    """Package to version of a conda environment."""
+    """Package to version of a conda environment, with those that pip installs into it."""
     entries = yaml.safe_load(path.read_text())["dependencies"]
+    if "pip" in entries:
+        *entries, of_pip = (entry for entry in entries if entry != "pip")
+        entries += of_pip["pip"]
     return {name: version.lstrip("=") for name, version in (entry.split(maxsplit=1) for entry in entries)}
 
 

@@ -18,7 +18,7 @@ from ifcb_abundance.scores import summary as scores
 from ifcb_abundance.catalog import shards
 from ifcb_abundance.tables import registry as table_registry, table_files
 from ifcb_abundance.bins.ids import PATTERN as BIN_ID, parse_bin_id
-from ifcb_abundance.bins.layout import SUMMARY, ZIP, Layout, of_bin
+from ifcb_abundance.bins.layout import BLOBS, COMPUTED, SUMMARY, ZIP, Layout, of_bin
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.job_log import logged
 from ifcb_abundance.pooling.method import Method

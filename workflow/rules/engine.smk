@@ -17,8 +17,10 @@ logging.getLogger("ifcb").parent = logger
 logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
 logger.addFilter(hooks.no_line_per_job)
 patches.escape_python()
-# Each may use two threads of libraries, and 300 MB of memory.
-SCRIPT_PROCESSES = script_process.ScriptProcesses(most=max(1, (os.cpu_count() or 1) // 2))
+# Each may use two threads of libraries, and 300 MB of memory; those that compute features use one.
+SCRIPT_PROCESSES = script_process.ScriptProcesses(
+    most=max(1, (os.cpu_count() or 1) // (1 if CONFIG.features.compute else 2))
+)
 patches.share_python(PythonScript, CHECKOUT / "workflow" / "scripts", SCRIPT_PROCESSES)
 
 
@@ -67,6 +69,7 @@ def jobs_to_do(rule):
 PROGRESS = {
     "summarize_scores": Progress("class scores of bins", lambda: bins_to_read("summarize_scores")),
     "summarize_features": Progress("features of bins", lambda: bins_to_read("summarize_features")),
+    "compute_features": Progress("bins whose features are computed", lambda: jobs_to_do("compute_features")),
     "extract_images": Progress("images of bins", lambda: jobs_to_do("extract_images")),
     "keep_winners": Progress("winners of bins", lambda: jobs_to_do("keep_winners")),
     "cut_subjects": Progress("bins of the sample", lambda: jobs_to_do("cut_subjects")),

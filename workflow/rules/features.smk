@@ -32,6 +32,7 @@ rule summarize_features:
             input[0],
             output[0],
             RECORD_FAILURES,
+            computed_of(wildcards.bin),
         )
 
 

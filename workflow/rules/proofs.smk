@@ -86,8 +86,24 @@ def scores_of_bin(wildcards):
 def features_of_bin(wildcards):
     """The local files that a features summary is made from, likewise."""
     of_scores, path = summary_path(wildcards.bin), features_path(wildcards.bin)
-    DOUBT.proven([path], lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path))
-    return SOURCE.features_files(wildcards.bin)
+    computed = computed_of(wildcards.bin)
+    DOUBT.proven([path], lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path, computed))
+    return SOURCE.features_files(wildcards.bin) if computed is None else computed
+
+
+def computed_of(bin_id):
+    """Where a bin's computed features are, if its features are computed; None if the source is asked for them.
+
+    A folder shows which files a bin has. Over a network that takes requests, so there each bin has a file, which may
+    say that the source has features of it.
+    """
+    if CONFIG.features.compute is None:
+        return None
+    if CONFIG.source.kind == "directory":
+        there = CONFIG.features.compute == "missing" and SOURCE.features_files(bin_id)
+        if there or not SOURCE.scores_files(bin_id) or not SOURCE.may_have_images(bin_id):
+            return None
+    return of_bin(LAYOUT.computed, COMPUTED, bin_id)
 
 
 def summaries_of_day(wildcards):
@@ -118,7 +134,8 @@ def features_of_day(wildcards):
 
     def prove():
         right = all(
-            scores.proves_itself(SOURCE, bin_id, scored) and features.proves_itself(SOURCE, bin_id, scored, measured)
+            scores.proves_itself(SOURCE, bin_id, scored)
+            and features.proves_itself(SOURCE, bin_id, scored, measured, computed_of(bin_id))
             for bin_id, scored, measured in zip(bins, of_scores, summaries)
         )
         of = stated(OF_DAYS_FEATURES, wildcards)

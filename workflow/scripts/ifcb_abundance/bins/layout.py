@@ -8,10 +8,12 @@ from ifcb_abundance.bins.ids import parse_bin_id
 # Rules have the wildcards in place of a bin's folder and id.
 SUMMARY = "{folder}/{bin}.parquet"
 ZIP = "{folder}/{bin}.zip"
+COMPUTED = "{folder}/{bin}_features_v4.csv"
+BLOBS = "{folder}/{bin}_blobs_v4.zip"
 
 
 def of_bin(folder: str | PurePath, pattern: str, bin_id: str) -> str:
-    """Return the path of a bin's file below `folder`, by SUMMARY or ZIP. Raises ValueError if this is no bin id."""
+    """Return the path of a bin's file below `folder`, by a pattern above. Raises ValueError if it is no bin id."""
     return f"{folder}/{pattern.format(folder=parse_bin_id(bin_id).folder, bin=bin_id)}"
 
 
@@ -87,6 +89,11 @@ class Layout:
     def features(self) -> str:
         """The folder of the features summaries of bins."""
         return f"{self.cache}/features"
+
+    @property
+    def computed(self) -> str:
+        """The folder of features and blobs that were computed from images."""
+        return f"{self.results}/computed"
 
     @property
     def images(self) -> str:

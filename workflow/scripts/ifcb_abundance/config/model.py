@@ -316,6 +316,18 @@ class Features(Section):
         "used bin takes one more request, and one for its class scores again. By name: `snakemake --cores 8 features`; "
         "see [Biovolume, carbon and sizes](../docs/how-to/features.md)",
     )
+    compute: Literal["missing", "all"] | None = key(
+        None,
+        "null, 'missing' or 'all': compute features from raw images, of bins that have class scores and no features, "
+        "or of all that have class scores; null: read those that there are",
+        "It needs the package planktofeatures (`make stages`) and about 30 ms of a core for each image, a minute for "
+        "2,000; see [Features where there are none](../docs/how-to/features.md#features-where-there-are-none)",
+    )
+    blobs: bool = key(
+        False,
+        "true or false: keep the blobs of computed features too, as {bin}_blobs_v4.zip",
+        "They lie beside the computed features, in `results/{dataset}/computed/`",
+    )
     pixels_per_um: PixelSizes = section(
         "a mapping of default, and of instruments such as IFCB10 (no zero padding), to pixels per um: how large the "
         "images are",

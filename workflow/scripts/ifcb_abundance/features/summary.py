@@ -33,6 +33,7 @@ from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import FeaturesError, ScoresError
 from ifcb_abundance.common.precision import PRECISIONS
+from ifcb_abundance.features.compute import AT_SOURCE, FAILED, NOT_COMPUTED
 from ifcb_abundance.scores.summary import (
     MISSING,
     Provenance,
@@ -168,11 +169,17 @@ def _columns(
 
 
 def summarize_features(
-    source: Source, bin_id: str, summary: str | Path, path: str | Path, record_failures: bool
+    source: Source,
+    bin_id: str,
+    summary: str | Path,
+    path: str | Path,
+    record_failures: bool,
+    computed: str | Path | None = None,
 ) -> FeaturesProvenance:
     """Join a bin's features and class scores by ROI, and write its features summary to `path`.
 
-    summary: the bin's scores summary: a bin without class scores is not asked for. Features that are unavailable or
+    summary: the bin's scores summary: a bin without class scores is not asked for. computed: the file of
+    `compute.compute_features`, None where the source is asked. Features that are unavailable or
     unusable raise FeaturesError, or the bin is written down as `failed` with `record_failures`.
     """
     said, _ = read_summary(summary)
@@ -181,9 +188,9 @@ def summarize_features(
     provenance = FeaturesProvenance(bin_id, FeaturesStatus.NOT_USED, "it has no class scores")
     try:
         if said.status == ScoresStatus.READ:
-            file = source.read_features(bin_id)
+            file, why = _read(source, bin_id, computed)
             if file is None:
-                provenance = FeaturesProvenance(bin_id, FeaturesStatus.NO_FEATURES, "the source has no features of it")
+                provenance = FeaturesProvenance(bin_id, FeaturesStatus.NO_FEATURES, why)
             else:
                 features = _addressed(file, lambda: read_features(bin_id, file.body))
                 rois = _read_same_scores(source, bin_id, said.sha256)
@@ -205,19 +212,38 @@ def summarize_features(
         # A message may quote what the file holds; the account has one line per bin.
         reason = "".join(c if c.isprintable() else "?" for c in str(error))
         provenance = FeaturesProvenance(bin_id, FeaturesStatus.FAILED, reason)
-    write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said))
+    write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said, computed))
     return provenance
 
 
-def made_of(source: Source, bin_id: str, scores: Provenance) -> str:
+def _read(source: Source, bin_id: str, computed: str | Path | None) -> tuple[SourceFile | None, str]:
+    """The features of a bin, or None and why there are none. Raises FeaturesError for those that failed."""
+    if computed is not None:
+        body = Path(computed).read_bytes()
+        why = body.decode().rstrip("\n") if body.startswith((FAILED.encode(), NOT_COMPUTED.encode())) else ""
+        if not why:
+            return SourceFile(str(computed), body), ""
+        if why.startswith(FAILED):
+            raise FeaturesError(why.removeprefix(FAILED))
+        if why != NOT_COMPUTED + AT_SOURCE:
+            return None, why
+    return source.read_features(bin_id), "the source has no features of it"
+
+
+def made_of(source: Source, bin_id: str, scores: Provenance, computed: str | Path | None = None) -> str:
     """Return a checksum of what decides which features a summary holds: version, source and class scores."""
-    return proof.digest(VERSION, source.features_identity_of(bin_id), scores.status, scores.sha256)
+    of_file = () if computed is None else (sha256(Path(computed).read_bytes()).hexdigest(),)
+    return proof.digest(VERSION, source.features_identity_of(bin_id), scores.status, scores.sha256, *of_file)
 
 
-def proves_itself(source: Source, bin_id: str, summary: str | Path, path: str | Path) -> bool:
+def proves_itself(
+    source: Source, bin_id: str, summary: str | Path, path: str | Path, computed: str | Path | None = None
+) -> bool:
     """Tell whether a file is the one that `summarize_features` would make, without asking the source."""
     said, found = read_provenance(summary), proof.of_parquet(path)
-    return said is not None and proof.holds(found.get(proof.KEY), made_of(source, bin_id, said))
+    if said is None or (computed is not None and not Path(computed).exists()):
+        return False
+    return proof.holds(found.get(proof.KEY), made_of(source, bin_id, said, computed))
 
 
 def said_of(path: str | Path) -> str:
