@@ -48,6 +48,7 @@ rule compute_features:
         version=compute.VERSION,
         source=of_each_bin(lambda bin_id: SOURCE.images_identity_of(bin_id)),
         record_failures=RECORD_FAILURES,
+        blobs=CONFIG.features.blobs,
     message:
         "Compute the features of bin {wildcards.bin}."
     script:

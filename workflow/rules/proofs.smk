@@ -45,7 +45,11 @@ def scores_read(wildcards):
 def features_read(wildcards):
     bins = selection().wanted[wildcards.date]
     read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.features_identity_of, bins))
-    return proof.digest(features.VERSION, scores_read(wildcards), read_from)
+    computed = []
+    if CONFIG.features.compute is not None:
+        images = None if SOURCE.same_for_all_bins else list(map(SOURCE.images_identity_of, bins))
+        computed = [CONFIG.features.compute, CONFIG.features.blobs, images]
+    return proof.digest(features.VERSION, scores_read(wildcards), read_from, *computed)
 
 
 def is_bin_of_day(job, path):
