@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ifcb_abundance.common import progress as module
-from ifcb_abundance.common.progress import Progress, Transfer
+from ifcb_abundance.common.progress import TRAFFIC, Progress, Transfer
 
 
 @pytest.fixture
@@ -76,3 +76,21 @@ def test_a_list_tells_files_and_rate(said: pytest.LogCaptureFixture, monkeypatch
     now = 8.0
     listed.add(2000, 0)
     assert said.messages == ["cells: listed: 2,000 files so far, 250 per second"]
+
+
+def test_a_log_has_a_heartbeat_also_while_nothing_gets_done(said: pytest.LogCaptureFixture) -> None:
+    progress = Progress("bins", lambda: (10, 10), interval=0)
+    progress.beat()
+    assert not said.messages  # it has not begun
+    progress.begin()
+    progress.beat()
+    TRAFFIC.add(2_500_000)
+    TRAFFIC.fault()
+    progress.step(5)
+    assert said.messages[1] == "bins: 0 of 10 done (0.0%), 0.0 per second, unknown time left"
+    assert re.fullmatch(
+        r"bins: 5 of 10 done \(50.0%\), 2.5 MB, 1 fault so far, [\d.]+ per second, 0:00:0\d left", said.messages[2]
+    )
+    progress.step(5)
+    progress.beat()
+    assert len(said.messages) == 4

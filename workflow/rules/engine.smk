@@ -11,6 +11,7 @@ from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.engine import ending, folders, hooks, patches
 from ifcb_abundance.engine import log as engine_log
 from ifcb_abundance.engine import script_process
+from ifcb_abundance.engine.status import Status
 
 # What modules log goes to the terminal and the run's log file.
 logging.getLogger("ifcb").parent = logger
@@ -37,6 +38,8 @@ def on_start():
     # A clock that was set back must not make every job fail whose input is newer than the present.
     folders.take_from_the_future(Path(LAYOUT.cache))
     patches.accept_any_time(workflow.dag)
+    hooks.keep_line_in_place(logger)
+    STATUS.begin()
 
 
 def tune_scheduler():
@@ -79,6 +82,12 @@ PROGRESS = {
 }
 
 
+# Beside the tables, for whoever watches; and once a second it lets the counts be told again.
+STATUS = Status(
+    f"{TABLES}/status.json", {"dataset": CONFIG.dataset, "run": CONFIG.run, "shard": SHARD}, PROGRESS.values()
+)
+
+
 def progress_by_rule():
     """PROGRESS by the names that rules have in this run."""
     return {getattr(rules, rule).rule.name: progress for rule, progress in PROGRESS.items()}
@@ -87,6 +96,7 @@ def progress_by_rule():
 def on_success():
     SCRIPT_PROCESSES.close()
     tidy_up()
+    STATUS.end("complete")
     if SEEN["graph"]:
         say_left_out()
         print_summary()
@@ -97,6 +107,7 @@ def on_error():
     """Leave no merged table that lacks what failed, and say how to go on."""
     engine_log.SENTENCES.summed_up = True
     SCRIPT_PROCESSES.close()
+    STATUS.end("failed" if workflow.scheduler.failed else "stopped")
     if workflow.touch:
         return
     CLAIM.hold()

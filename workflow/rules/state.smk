@@ -48,7 +48,7 @@ def meet_run(wildcards=None):
     if SEEN["run"] or not workflow.is_main_process:
         return []
     SEEN["run"] = True
-    logger.filters.insert(0, hooks.JobEvents(before_job, progress_by_rule()))
+    logger.filters.insert(0, hooks.JobEvents(before_job, progress_by_rule(), STATUS))
     SETTLED.leave_out_of_records(is_bin_of_day)
     # Only a run has an executor: summaries, graphs, lists and reports have none.
     if getattr(workflow, "executor_plugin", None) and not workflow.dryrun:

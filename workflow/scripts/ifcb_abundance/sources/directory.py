@@ -12,6 +12,7 @@ from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.folders import below, stamp
+from ifcb_abundance.common.progress import TRAFFIC
 from ifcb_abundance.raw.images import ReadRange, open_roi
 from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.sources.bin_files import BinFiles, FileOptions, ScoreFiles, index_scores
@@ -145,7 +146,9 @@ class DirectorySource(BinFiles):
         return [Path(path).as_posix() for path in self.scores_files(bin_id)]
 
     def _read(self, path: str) -> bytes:
-        return Path(path).read_bytes()
+        body = Path(path).read_bytes()
+        TRAFFIC.add(len(body))
+        return body
 
     def _read_start(self, path: str, most: int) -> bytes:
         return read_start(path, most)

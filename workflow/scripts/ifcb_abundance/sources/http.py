@@ -9,6 +9,7 @@ import requests
 import urllib3
 
 from ifcb_abundance.common.errors import RequestError, TransientError
+from ifcb_abundance.common.progress import TRAFFIC
 from ifcb_abundance.common.version import USER_AGENT
 from ifcb_abundance.sources.concurrency import Slot
 from ifcb_abundance.sources.faults import PIECE, TRUNCATED, may_pass, no_connection, passing, reason, too_large
@@ -62,6 +63,7 @@ class HttpClient:
         unpacker = zlib.decompressobj(wbits=31) if gzipped else None
         body = io.BytesIO()
         for piece in response.raw.stream(PIECE, decode_content=False):
+            TRAFFIC.add(len(piece))
             body.write(unpacker.decompress(piece, most + 1 - body.tell()) if unpacker else piece)
             if body.tell() > most:
                 raise too_large(address, most / 1e6, "source.max_body_mb")

@@ -12,6 +12,7 @@ from typing import TypeVar
 import tenacity
 
 from ifcb_abundance.common.errors import NoConnectionError, RequestError, TransientError, UnreachableError
+from ifcb_abundance.common.progress import TRAFFIC
 from ifcb_abundance.sources.concurrency import AdaptiveConcurrencyLimiter, Slot
 
 log = logging.getLogger("ifcb.retry")
@@ -109,6 +110,7 @@ class Retrier:
             return UnreachableError(self.given_up)
 
     def _say(self, state: tenacity.RetryCallState) -> None:
+        TRAFFIC.fault()
         fault = state.outcome.exception() if state.outcome else None
         if isinstance(fault, NoConnectionError):
             # This is about the server, not the request: say it once for all requests in flight.

@@ -24,6 +24,7 @@ from botocore.utils import parse_timestamp
 from urllib3.exceptions import HTTPError
 
 from ifcb_abundance.common.errors import RequestError, TransientError
+from ifcb_abundance.common.progress import TRAFFIC
 from ifcb_abundance.common.version import USER_AGENT
 from ifcb_abundance.sources.concurrency import Slot
 from ifcb_abundance.sources.faults import (
@@ -281,6 +282,7 @@ class S3Client:
             if not piece:
                 break
             sink.take(piece)
+            TRAFFIC.add(len(piece))
         if sink.size > size:
             sink.restart()
             raise TransientError(f"{name}: more bytes than the {size:,} that were listed")
@@ -428,6 +430,7 @@ def _read(body: Any, most: int) -> bytes:
     while length < most and (piece := body.read(PIECE)):
         pieces.append(piece)
         length += len(piece)
+        TRAFFIC.add(len(piece))
     return b"".join(pieces)[:most]
 
 

@@ -1,0 +1,79 @@
+"""What a run is doing, in a file that others may read at any time: `status.json` beside the tables."""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ifcb_abundance.common.progress import TRAFFIC, Progress
+
+EVERY = 3.0  # seconds between two states of the file
+
+
+class Status:
+    """Writes the file every few seconds while the run is at work, and a last time when it ends.
+
+    path: of the file. of: which run it is. progress: whose counts it has. jobs: of the engine, as `done` and `total`.
+    The last state has no times and no rates: runs with the same result leave the same file. A run that was killed
+    leaves `running`, and `updated` stands still.
+    """
+
+    def __init__(self, path: str | Path, of: Mapping[str, Any], progress: Collection[Progress]) -> None:
+        self.path, self._of, self._progress = Path(path), dict(of), progress
+        self.jobs: Mapping[str, int] = {}
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """The run begins its work. Called again, it does nothing."""
+        if self._thread is None:
+            self._started = datetime.now(UTC)
+            self._thread = threading.Thread(target=self._watch, daemon=True)
+            self._thread.start()
+
+    def end(self, state: str) -> None:
+        """The run ends, as `complete`, `failed` or `stopped`; does nothing if it had nothing to do."""
+        for progress in self._progress:
+            progress.end()
+        if self._thread is not None:
+            self._ended.set()
+            self._thread.join()
+            self._write({"state": state, **self._of})
+
+    def _watch(self) -> None:
+        written = -EVERY
+        while not self._ended.is_set():
+            for progress in self._progress:
+                progress.beat()
+            if time.monotonic() - written >= EVERY:
+                written = time.monotonic()
+                self._write(self._state())
+            self._ended.wait(1)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "state": "running",
+            **self._of,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": self._started.isoformat(timespec="seconds"),
+            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+            "jobs": dict(self.jobs),
+            "steps": [state for progress in self._progress if (state := progress.state())],
+            "megabytes_read": round(TRAFFIC.size / 1e6, 1),
+            "faults": TRAFFIC.faults,
+        }
+
+    def _write(self, state: Mapping[str, Any]) -> None:
+        """Not by atomic_write, which waits for the disk: after a crash nobody needs this file."""
+        unfinished = self.path.with_name(f".{self.path.name}.part")
+        with suppress(OSError):  # a run does not fail because nobody can watch it
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+            unfinished.replace(self.path)
