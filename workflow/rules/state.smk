@@ -9,7 +9,6 @@ from ifcb_abundance.engine import folders, hooks, lock, patches, records, settle
 from ifcb_abundance.report import run_record
 
 folders.refuse_what_is_no_folder(RESULTS, LOGS)
-# Runs share the summaries of bins, so one is at work at a time; shards do not.
 CLAIM = lock.Claim(TABLES if LAYOUT.shard else LAYOUT.cache, lambda: workflow.touch or stale.drop_replaced(RESULTS))
 DOUBT = records.Doubt(workflow)
 SETTLED = settled.Settled(workflow, DOUBT)
@@ -89,10 +88,9 @@ def put_aside(over):
     if not SEEN["graph"]:  # the run is of stages that leave the tables as they are
         return
     late = records.out_of_date(workflow, main_outputs(), SEEN["vouched"], over)
-    others = [
-        table.merged_in(TABLES) for name, table in table_registry.made_by("pool_periods").items() if name != PERIOD
-    ]
-    late += [path for path in others if Path(path).exists()]
+    of_periods = table_registry.made_by("pool_periods")
+    others = [table.merged_in(TABLES) for name, table in of_periods.items() if name != PERIOD]
+    late += filter(os.path.exists, others)
     if over or not any(job.rule.name == "images" for job in workflow.dag.jobs):
         late += images_out_of_date()
     moved = stale.put_aside(late, RESULTS) + put_aside_the_whole()
