@@ -93,3 +93,29 @@ rule pool_periods:
         "Pool abundance per period."
     run:
         logged(log[0], periods.pool_periods, input[0], PERIOD, METHOD, output[0])
+
+
+rule pool_distance:
+    """Pool abundance per stretch of the way of a moving platform, if abundance.pool_km asks for it."""
+    input:
+        MERGED["bins"],
+    output:
+        MERGED["km"],
+    log:
+        f"{LOGS}/pool_distance.log",
+    retries: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+    params:
+        km=CONFIG.abundance.pool_km,
+        method=asdict(replace(METHOD, class_table={})),
+        class_table=CLASS_TABLE_SHA256,
+    message:
+        "Pool abundance per stretch of the way."
+    run:
+        if params.km is None:
+            raise ConfigError(
+                "abundance.pool_km: null (not set), but needed by abundance_km.csv. Accepted: a number of km"
+            )
+        logged(log[0], periods.pool_distance, input[0], params.km, METHOD, output[0])

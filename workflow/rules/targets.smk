@@ -8,7 +8,8 @@ def validation_wanted():
 
 
 def tables_wanted(whole=True):
-    return table_registry.wanted(PERIOD, FEATURES_WANTED, whole, validation_wanted() and whole)
+    distance = CONFIG.abundance.pool_km is not None
+    return table_registry.wanted(PERIOD, FEATURES_WANTED, whole, validation_wanted() and whole, distance)
 
 
 def targets(wildcards=None):

@@ -1,4 +1,4 @@
-"""Weeks, months and hours: the same pooling over other spans than the UTC day."""
+"""Weeks, months, hours, single bins and stretches of a ship's way: the pooling of days over other spans."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -10,18 +10,24 @@ import pyarrow.parquet as pq
 
 from ifcb_abundance.abundance.bin_table import OF_BIN
 from ifcb_abundance.abundance.days import pool
+from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.pooling.core import COUNT, BinValues
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 
-STARTS = {"hour": "h", "week": "W", "month": "M"}  # pandas' names; weeks begin on Monday (ISO 8601)
+# pandas' names; weeks begin on Monday (ISO 8601). A bin is a span of its own.
+STARTS = {"hour": "h", "week": "W", "month": "M", "bin": None}
 
 
 def pool_periods(bins: str | Path, period: str, method: Method, path: str | Path) -> None:
     """Pool the used bins of each period; write the columns of abundance_long, `date` being where a period starts.
 
-    bins: the bin-level table. A week or month that the window does not hold whole is pooled from the days it has.
+    bins: the bin-level table. A week or month that the window does not hold whole is pooled from the days it has. With
+    the period `bin` a row is a bin and class, with the columns of abundance_moving.
     """
+    if period == "bin":
+        _pool_stretches(bins, 0, method, path)
+        return
     group_by = method.group_columns
     pooled = [_pool_span(start, rows, method) for start, rows in _spans(bins, period)]
     table = pd.concat(pooled) if pooled else table_files.empty("abundance_long", group_by)
@@ -56,3 +62,57 @@ def _pool_span(start: str, rows: pd.DataFrame, method: Method) -> pd.DataFrame:
     }
     abundance, _ = pool(used, found, method)
     return abundance
+
+
+def pool_distance(bins: str | Path, km: float, method: Method, path: str | Path) -> None:
+    """Pool the used bins of each stretch of the way of a moving platform; write the columns of abundance_moving.
+
+    bins: the bin-level table. A stretch is of one instrument, group and UTC day. It goes on, bin after bin, as long as
+    these are no farther than `km` from its first. Bins without a position are pooled for themselves, day by day.
+    """
+    _pool_stretches(bins, km, method, path)
+
+
+def _pool_stretches(bins: str | Path, km: float, method: Method, path: str | Path) -> None:
+    """km: 0 pools nothing, so that each bin is a stretch."""
+    table = pq.ParquetFile(bins)
+    pooled = []
+    for number in range(table.num_row_groups):
+        day = table.read_row_group(number).to_pandas()
+        used = day.drop_duplicates("bin")[OF_BIN].sort_values(["sample_time", "bin"], ignore_index=True)
+        stretch = pd.Series(_stretches(used, km, method.group_columns), dtype="int64")
+        of_rows = day["bin"].map(dict(zip(used["bin"], stretch, strict=True)))
+        for of_stretch, rows in day.groupby(of_rows, sort=True):
+            of_bins = used[stretch == of_stretch]
+            first, last = of_bins.iloc[0], of_bins.iloc[-1]
+            latitude, longitude = (of_bins[axis].to_numpy(np.float64) for axis in ("latitude", "longitude"))
+            pooled.append(
+                _pool_span(first["sample_time"].isoformat(), rows, method).assign(
+                    bins=first["bin"] if len(of_bins) == 1 else f"{first['bin']}..{last['bin']}",
+                    last_sample_time=last["sample_time"],
+                    n_positions=int((~np.isnan(latitude) & ~np.isnan(longitude)).sum()),
+                    position_spread_km=greatest_distance_km(latitude, longitude),
+                )
+            )
+    whole = pd.concat(pooled) if pooled else table_files.empty("abundance_moving", method.group_columns)
+    table_files.write(whole, "abundance_moving", path)
+
+
+def _stretches(used: pd.DataFrame, km: float, group_columns: list[str]) -> list[int]:
+    """Number the stretch of each of a day's bins, which are in order of time."""
+    open_ones: dict[tuple[object, ...], tuple[int, float, float]] = {}  # the group, its stretch and where that began
+    numbers = []
+    for at, row in enumerate(used.to_dict("records")):
+        latitude, longitude = row["latitude"], row["longitude"]
+        placed = not (np.isnan(latitude) or np.isnan(longitude))
+        # A missing depth is NaN, which equals nothing.
+        key = (placed, row["instrument"], *(str(row[column]) for column in group_columns))
+        if km and key in open_ones:
+            number, *first = open_ones[key]
+            ends = np.array([first[0], latitude]), np.array([first[1], longitude])
+            if not placed or greatest_distance_km(*ends) <= km:
+                numbers.append(number)
+                continue
+        open_ones[key] = (at, latitude, longitude)
+        numbers.append(at)
+    return numbers

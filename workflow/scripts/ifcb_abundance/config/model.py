@@ -265,11 +265,20 @@ class Abundance(Section):
         "a list of any of instrument, depth, cruise, sample_type, each once: pooled separately within the day; [] "
         "pools all",
     )
-    period: Literal["day", "hour", "week", "month"] = key(
+    period: Literal["day", "hour", "week", "month", "bin"] = key(
         "day",
-        "'day', 'hour', 'week' or 'month': another span to pool over (UTC; weeks from Monday), in a table of its own "
-        "beside the daily ones",
-        "The table is `abundance_{period}.csv`; its `date` is the start of the span. The daily tables stay as they are",
+        "'day', 'hour', 'week', 'month' or 'bin': another span to pool over (UTC; weeks from Monday), or each bin for "
+        "itself, in a table of its own beside the daily ones",
+        "The table is `abundance_{period}.csv`; its `date` is the start of the span, or the bin's sample_time. The "
+        "daily tables stay as they are",
+    )
+    pool_km: float | None = key(
+        None,
+        "null or a number of km above 0, for moving platforms: pool bins of an instrument, one after the other, as "
+        "long as they are no farther from the first, in a table of its own",
+        "The table is `abundance_km.csv`, with the mean position and its spread in each row. A stretch ends with the "
+        "UTC day. See [Ships](../docs/how-to/ships.md)",
+        gt=0,
     )
     position_tolerance_km: float = key(
         1.0,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-PERIODS = ("hour", "week", "month")  # of `abundance.period`, beside the day
+PERIODS = ("hour", "week", "month", "bin")  # of `abundance.period`, beside the day
 
 
 class When(StrEnum):
@@ -16,6 +16,7 @@ class When(StrEnum):
     ALWAYS = "in each run"
     WHOLE = "in each run, but not of a shard"
     PERIOD = "if `abundance.period` asks for it"
+    DISTANCE = "if `abundance.pool_km` asks for it"
     FEATURES = "if `features.make` asks for it, or on request"
     VALIDATION = "if `validation.make` asks for it, or on request"
     REQUEST = "on request"
@@ -83,7 +84,8 @@ def _of_sample(name: str, merged: str, made_by: str, updated: bool = False) -> T
 
 def of_period(period: str) -> Table:
     """Return the table of a period, which is one of PERIODS, or the day: that one no run asks for."""
-    return Table(period, "abundance_long", f"abundance_{period}.csv", "pool_periods", When.PERIOD)
+    schema = "abundance_moving" if period == "bin" else "abundance_long"
+    return Table(period, schema, f"abundance_{period}.csv", "pool_periods", When.PERIOD)
 
 
 # In the order in which datapackage.json and the documentation list them.
@@ -93,6 +95,7 @@ TABLES = {
         _of_days("abundance", "abundance_long", "daily/{date}.csv"),
         Table("abundance_parquet", "abundance_long", "abundance_long.parquet", "reshape_abundance", When.WHOLE),
         *map(of_period, PERIODS),
+        Table("km", "abundance_moving", "abundance_km.csv", "pool_distance", When.DISTANCE),
         _of_days("groups", "groups_long", "groups/{date}.csv"),
         _of_days("bins", "bins_long", "bins_long/{date}.parquet", ".parquet"),
         _on_request("bins_csv", "bins_long", "bins_long.csv.gz", "convert_bins"),
@@ -167,11 +170,11 @@ def made_by(rule: str) -> dict[str, Table]:
     return {table.name: table for table in TABLES.values() if table.made_by == rule}
 
 
-def wanted(period: str, features: bool, whole: bool, validation: bool = False) -> list[Table]:
+def wanted(period: str, features: bool, whole: bool, validation: bool = False, distance: bool = False) -> list[Table]:
     """List the tables that a run makes without being asked for them by name.
 
     period: the config's `abundance.period`. features, validation: those of these stages are wanted. whole: the run is
-    not of a shard.
+    not of a shard. distance: whether the config has `abundance.pool_km`.
     """
     return [
         table
@@ -179,6 +182,7 @@ def wanted(period: str, features: bool, whole: bool, validation: bool = False) -
         if table.when == When.ALWAYS
         or (table.when == When.WHOLE and whole)
         or (table.when == When.PERIOD and whole and table.name == period)
+        or (table.when == When.DISTANCE and whole and distance)
         or (table.when == When.FEATURES and features)
         or (table.when == When.VALIDATION and whole and validation)
     ]

@@ -26,6 +26,9 @@ from ifcb_abundance.common.words import counted
 
 SCHEMAS = Path(__file__).parent / "tables.yaml"
 TABLES = yaml.CSafeLoader(SCHEMAS.read_text(encoding="utf-8")).get_single_data()
+for _table in TABLES.values():
+    if "extends" in _table:
+        _table["fields"] = [*TABLES[_table["extends"]]["fields"], *_table["fields"]]
 CONTROL = re.compile(r"[\x00-\x1f]")
 DTYPES = {"string": "str", "date": "str", "datetime": "str", "number": "float64", "integer": "Int64"}
 ARROW = {
