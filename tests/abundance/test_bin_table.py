@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_csv, write_part
-from ifcb_abundance.abundance.days import counts_of_bin
+from ifcb_abundance.abundance.bin_values import counts_of_bin
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import PARTS, Pooled, Rois, Row, a_bin, pool, rois
@@ -87,7 +87,11 @@ def test_columns_are_of_the_declared_types_and_units(merged: Path) -> None:
         **{"cruise": pa.string(), "sample_type": pa.string(), "class": pa.string(), "count": pa.int64()},
         **{"ml_analyzed": pa.float64(), "objects_per_ml": pa.float64()},
     }
-    units = {name: entry["unit"] for name, entry in table_files.schema("bins_long").items() if "unit" in entry}
+    units = {
+        name: entry["unit"]
+        for name, entry in table_files.schema("bins_long").items()
+        if name in schema.names and "unit" in entry
+    }
     assert units == {
         "sample_time": "UTC", "latitude": "degrees north", "longitude": "degrees east", "depth": "m",
         "count": "objects", "ml_analyzed": "mL", "objects_per_ml": "objects/mL",

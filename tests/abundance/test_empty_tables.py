@@ -17,6 +17,9 @@ SCORES = (["Akashiwo", "detritus"], [[0.9, 0.1]])
 TABLES = ("abundance_long.csv", "ledger.csv", "run.json", "overview.rst")
 
 
+CSV = {"scores_format": "csv"}
+
+
 def bare_archive(folder: Path, bins: Sequence[str] = BINS) -> Path:
     """Bins without scores, and 20 score files of other bins."""
     archive = write_archive(folder, [bin_row(bin_id) for bin_id in bins], {})
@@ -39,6 +42,9 @@ def test_what_lies_there_instead_is_named_and_may_be_taken_for_an_answer(tmp_pat
         (archive / f"{bin_id}_class.h5").touch()
     (archive / f"{OTHERS[0]}_class_v1.mat").touch()
     printed = run.run(of_directory(archive), fails=True)
+    assert "20 files *_class_scores.csv (csv), 3 files *_class.h5 (h5), 1 file *_class_v1.mat (mat)" in printed
+    assert "say which of them to read: csv or h5 or mat" in printed
+    printed = run.run(of_directory(archive, source=CSV), fails=True)
     assert "no bin of the window has class scores" in printed
     assert "4 no_scores" in printed
     assert f"  {BINS[0]}: no_scores: no {BINS[0]}_class_scores.csv below" in printed
@@ -47,7 +53,7 @@ def test_what_lies_there_instead_is_named_and_may_be_taken_for_an_answer(tmp_pat
     assert "source.allow_empty: true" in printed
     assert not [name for name in TABLES if (run.results("own") / name).exists()]
 
-    run.run(of_directory(archive, source={"allow_empty": True}))
+    run.run(of_directory(archive, source={"allow_empty": True} | CSV))
     assert run.table("own", "ledger")["status"].tolist() == ["no_scores"] * 4
     assert len(run.table("own")) == 0
     assert "No bin was used" in overview(run)
@@ -56,7 +62,7 @@ def test_what_lies_there_instead_is_named_and_may_be_taken_for_an_answer(tmp_pat
 
     # Scores that come later are met, and it is a table like any other.
     write_scores(archive, BINS[0], *SCORES)
-    run.run(of_directory(archive))
+    run.run(of_directory(archive, source=CSV))
     assert run.table("own", "ledger")["status"].tolist() == ["used", *["no_scores"] * 3]
 
 
@@ -73,7 +79,7 @@ def test_a_bucket_says_the_same(tmp_path: Path) -> None:
     files = {path.relative_to(archive).as_posix(): path.read_bytes() for path in archive.rglob("*.*")}
     with S3Server() as server:
         server.put("own", files)
-        source = {"kind": "bucket", "path": "s3://own", "endpoint_url": server.url, "anonymous": True}
+        source = {"kind": "bucket", "path": "s3://own", "endpoint_url": server.url, "anonymous": True} | CSV
         printed = run.run({"dataset": "own", "source": source}, fails=True, env={**ENVIRONMENT, "HOME": str(tmp_path)})
         assert "1 _class_v3.h5: source.scores_format: h5, 20 *_class_scores.csv for other bins" in printed
         assert f"delete the summaries of these bins: results/own/bins/2024/D20240415/{BINS[0]}.parquet" in printed
@@ -117,7 +123,7 @@ def test_each_score_file_on_disk_is_accounted_for(tmp_path: Path) -> None:
     stranger = "D20240416T120000_IFCB010"
     write_scores(archive, stranger, *SCORES)
     (archive / f"{BINS[0]}_class_v2.h5").touch()
-    config = of_directory(archive, select={"start": "2024-04-15", "end": "2024-04-16"})
+    config = of_directory(archive, source=CSV, select={"start": "2024-04-15", "end": "2024-04-16"})
     run.run(config)
     assert json.loads((run.results("own") / "run.json").read_text())["score_files"] == {
         "of_the_catalog": 3, "not_in_the_catalog": 1, "outside_the_window": 21, "of_other_formats": 1,

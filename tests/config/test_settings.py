@@ -112,6 +112,11 @@ WRONG: dict[str, list[Any]] = {
     "classify.threshold": [-0.1, 1.1, "high", None, True, math.nan, math.inf, ".nan", [0.7]],
     "classify.class_thresholds": ["", 5, "/no/such/file.csv", ["a"]],
     "classify.class_table": ["", 5, "/no/such/file.csv", ["a"]],
+    "classify.rule": ["best", None, True, ["each"]],
+    "classify.match_labels": ["fuzzy", None, True],
+    "abundance.cells": ["some", 1, 0, []],
+    "features.carbon": ["per_chain", None, True],
+    "features.carbon_rule": ["verity", None, True],
     "classify.score_precision": ["float8", "double", None, 16],
     "abundance.group_by": ["instrument", ["day"], ["depth", "depth"], [None], None, {"depth": 1}],
     "abundance.period": ["year", "d", None, 7, ["day"]],
@@ -279,7 +284,7 @@ STAGES = {"validation", "curation", "training_set", "stores", "arrays", "graphs"
 def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
     explained = (ROOT / "config" / "README.md").read_text()
     known = dict(documents.keys(Config))
-    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 77
+    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 82
     for key, info in known.items():
         assert info.description, key
         assert not info.is_required() or ".{name}." in key, key
@@ -484,7 +489,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: p
         ("select.ml_analyzed.atmost", "Did you mean select.ml_analyzed.at_most?"),
         ("classify.treshold", "Did you mean classify.threshold?"),
         ("abundance.groupby", "Did you mean abundance.group_by?"),
-        ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, confidence"),
+        ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, cells, confidence"),
         (
             "zzz",
             "Accepted here: dataset, run, compare, shard, source, select, classify, abundance, features, report, "
@@ -829,7 +834,12 @@ def test_the_method_is_that_of_the_config_and_its_source(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="score_precision is auto"):
         Method.of(given)
     assert Method.of(given.with_precision("float64")) == Method(
-        threshold=0.6, class_thresholds={"NA": 0.25}, precision="float64", group_by=["depth"], confidence=0.9
+        threshold=0.6,
+        class_thresholds={"NA": 0.25},
+        precision="float64",
+        group_by=["depth"],
+        confidence=0.9,
+        match_labels="loose",
     )
     chosen = resolve({"classify": {"score_precision": "float32"}}).with_precision("float64")
     assert chosen.classify.score_precision == "float32"

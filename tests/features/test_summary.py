@@ -18,7 +18,8 @@ from ifcb_abundance.features.summary import (
     read_features_summary,
     summarize_features,
 )
-from ifcb_abundance.scores.summary import Provenance, classify_rois, find_winners, read_score_file, write_summary
+from ifcb_abundance.scores.decide import Decision
+from ifcb_abundance.scores.summary import Provenance, find_winners, labels_of_rois, read_score_file, write_summary
 from ifcb_abundance.sources.source_file import SourceFile
 
 BIN = "D20240215T150055_IFCB010"
@@ -153,8 +154,8 @@ def test_a_summary_has_the_class_at_any_threshold_beside_the_biovolume(tmp_path:
     assert rois.rois.tolist() == [2, 3, 5]
     assert biovolume[:2].tolist() == [200, 300]
     assert np.isnan(biovolume[2])
-    assert classify_rois(rois, 0.85, {}, "float64") == ["A", "unclassified", "unclassified"]
-    assert classify_rois(rois, 0.5, {}, "float32") == ["A", "B", "B"]
+    assert labels_of_rois(rois, Decision(0.85, {}, "float64")) == ["A", "unclassified", "unclassified"]
+    assert labels_of_rois(rois, Decision(0.5, {}, "float32")) == ["A", "B", "B"]
 
 
 PRECISIONS: tuple[Precision, ...] = ("float64", "float32", "float16")
@@ -183,7 +184,7 @@ def test_a_summary_loses_nothing_of_any_score(
             for row in rows
         ]
         expected = ["unclassified" if best < getattr(np, precision)(threshold) else classes[-i] for best, i in kept]
-        assert classify_rois(rois, threshold, {}, precision) == expected
+        assert labels_of_rois(rois, Decision(threshold, {}, precision)) == expected
 
 
 @pytest.mark.parametrize("status", ["no_scores", "failed"])

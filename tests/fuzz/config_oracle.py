@@ -120,7 +120,7 @@ KEYS = {
     "source.endpoint_url": Key(a_text(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", null=True), None),
     "source.anonymous": Key(a_flag, False),
     "source.catalog": Key(one_of("export", "walk", "raw"), "export"),
-    "source.scores_format": Key(one_of("csv", "h5", "mat"), "csv"),
+    "source.scores_format": Key(one_of("auto", "csv", "h5", "mat", "class_csv", "prob_csv", "summary"), "auto"),
     "source.deployments": Key(a_text("(?s).+", null=True), None),
     "source.fast_runs": Key(one_of("factor", "as_dashboard"), "factor"),
     "source.scores_version": Key(a_whole_number(1, null=True), None),
@@ -143,14 +143,23 @@ KEYS = {
     "select.ml_analyzed.above": Key(a_number(0), 0),
     "select.ml_analyzed.at_most": Key(a_number(0), 5.25),
     "classify.threshold": Key(a_number(0, 1), 0.7),
+    "classify.rule": Key(one_of("winner", "above_own", "each"), "winner"),
+    "classify.match_labels": Key(one_of("loose", "exact"), "loose"),
     "classify.class_thresholds": Key(a_text("(?s).+", null=True), None),
     "classify.class_table": Key(a_text("(?s).+", null=True), "config/classes.csv"),
     "classify.score_precision": Key(one_of("auto", "float16", "float32", "float64"), "auto"),
-    "abundance.group_by": Key(a_list(one_of("instrument", "depth", "cruise", "sample_type"), True), ["instrument"]),
+    "abundance.group_by": Key(
+        a_list(one_of("instrument", "depth", "cruise", "cast", "niskin", "sample_type"), True), ["instrument"]
+    ),
     "abundance.period": Key(one_of("day", "hour", "week", "month"), "day"),
     "abundance.position_tolerance_km": Key(a_number(0), 1.0),
+    "abundance.cells": Key(a_flag_or_null, None),
     "abundance.confidence": Key(a_number(0, 1, above=True, below=True), 0.95),
     "features.make": Key(a_flag, False),
+    "features.carbon": Key(one_of("per_image", "per_cell"), "per_image"),
+    "features.carbon_rule": Key(
+        one_of("menden_deuer_lessard_2000", "ifcb_analysis", "irfcb_legacy"), "menden_deuer_lessard_2000"
+    ),
     "features.pixels_per_um.default": Key(a_number(0.1, 100), 3.4),
     "report.make": Key(a_flag_or_null, None),
     "report.top_classes": Key(a_whole_number(1, 200), 20),

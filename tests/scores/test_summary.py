@@ -19,12 +19,13 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.thresholds import read_class_thresholds
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.precision import PRECISIONS
+from ifcb_abundance.scores.decide import Decision
 from ifcb_abundance.scores.summary import (
     Provenance,
-    classify_rois,
     count_classes,
     find_winners,
     label_set,
+    labels_of_rois,
     read_rois,
     read_summary,
     summarize_scores,
@@ -550,7 +551,7 @@ def test_rois_get_the_classes_that_are_counted(
     body = score_file(labels, rows)
     rois = read_rois(BIN, SourceFile("x.csv", body))
     assert rois.rois.tolist() == list(range(2, len(rows) + 2))
-    told = classify_rois(rois, threshold, {}, precision)
+    told = labels_of_rois(rois, Decision(threshold, {}, precision))
     assert [told.count(label) for label in labels] == counted_roi_by_roi(body, threshold, precision, {})
     assert told.count(UNCLASSIFIED) == len(rows) - sum(counted_roi_by_roi(body, threshold, precision, {}))
 
@@ -568,8 +569,8 @@ def test_a_roi_keeps_its_number_in_every_format() -> None:
         read = read_rois(BIN, file)
         assert read.rois.tolist() == rois
         assert read.score.tolist() == [0.75, 0.75, 0.5]
-        assert classify_rois(read, 0.75, {}, "float16") == ["b", "a", UNCLASSIFIED]
-        assert classify_rois(read, 0.5, {"a": 0.8}, "float16") == ["b", UNCLASSIFIED, UNCLASSIFIED]
+        assert labels_of_rois(read, Decision(0.75, {}, "float16")) == ["b", "a", UNCLASSIFIED]
+        assert labels_of_rois(read, Decision(0.5, {"a": 0.8}, "float16")) == ["b", UNCLASSIFIED, UNCLASSIFIED]
 
 
 def test_a_label_set_is_called_by_its_labels_alone() -> None:

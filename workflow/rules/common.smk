@@ -16,6 +16,7 @@ from ifcb_abundance.features import summary as features
 from ifcb_abundance.figures import registry
 from ifcb_abundance.scores import summary as scores
 from ifcb_abundance.catalog import shards
+from ifcb_abundance.scores import choices
 from ifcb_abundance.tables import registry as table_registry, table_files
 from ifcb_abundance.bins.ids import PATTERN as BIN_ID, parse_bin_id
 from ifcb_abundance.bins.layout import BLOBS, COMPUTED, SUMMARY, ZIP, Layout, of_bin
@@ -46,11 +47,11 @@ engine_log.SENTENCES.of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
 CONFIG = resolve(*read_config())
 WITHOUT_SOURCE = why_no_source(CONFIG)  # then stages that read no bin can be made, and all else is refused
 SOURCE = open_source(CONFIG.dataset, CONFIG.source, WITHOUT_SOURCE)
-# `auto` becomes the precision that it means, for the record and for all comparisons.
-CONFIG = CONFIG.with_precision(SOURCE.score_precision)
+# `auto` becomes what it means, for the record and for all comparisons.
+ASKED_FORMAT, CONFIG = CONFIG.source.scores_format, choices.settle(CONFIG, SOURCE)
 SETTINGS = CONFIG.as_written()
 WINDOW = CONFIG.window
-METHOD = Method.of(CONFIG)
+METHOD = Method.of(CONFIG, choices.cells_are_counted(SOURCE))
 SHARD = CONFIG.shard
 LAYOUT = Layout(CONFIG.dataset, None if SHARD == MERGE else SHARD, CONFIG.run)
 SHARDS = shards.find_shards(LAYOUT.shards, WINDOW.shards(), SETTINGS) if SHARD == MERGE else []

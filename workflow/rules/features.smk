@@ -19,7 +19,7 @@ rule summarize_features:
     resources:
         dashboard=1,
     params:
-        version=features.VERSION,
+        version=features.version_of(METHOD.kept),
         source=of_each_bin(lambda bin_id: SOURCE.features_identity_of(bin_id)),
     message:
         "Read the features of bin {wildcards.bin}."
@@ -33,6 +33,7 @@ rule summarize_features:
             output[0],
             RECORD_FAILURES,
             computed_of(wildcards.bin),
+            METHOD.kept,
         )
 
 
@@ -58,7 +59,7 @@ rule pool_biovolume:
         files, of = by_name(output), stated(OF_DAYS_FEATURES, wildcards)
         bins = bins_of_day(wildcards)
         summaries = list(map(features_path, selection().wanted[wildcards.date]))
-        logged(log[0], biovolume.pool_biovolume, bins, summaries, METHOD, PIXELS, files, of)
+        logged(log[0], biovolume.pool_biovolume, bins, summaries, METHOD, PIXELS, files, of, CARBON)
 
 
 # What merge_biovolume needs beside the files.
@@ -67,6 +68,7 @@ OF_FEATURES = {
     "pixels_per_um": PIXELS,
     "failures_allowed": RECORD_FAILURES,
     "summaries": FEATURES,
+    "how": CARBON,
 }
 
 
@@ -83,7 +85,8 @@ rule merge_biovolume:
     localrule: True
     params:
         record_failures=RECORD_FAILURES,
-        pixels_per_um=PIXELS,  # it is among the params of days too, which are not checked if nobody asks for features
+        carbon=CARBON.named,
+        pixels_per_um=PIXELS,  # they are among the params of days too, which are not checked if nobody asks for features
     message:
         "Merge the biovolume of days into tables."
     run:

@@ -9,6 +9,8 @@ OF_CLASSES = {
     "threshold": METHOD.threshold,
     "class_thresholds": METHOD.class_thresholds,
     "precision": METHOD.precision,
+    **({"rule": METHOD.rule} if METHOD.rule != "winner" else {}),
+    **({"from_scores": True} if METHOD.from_scores else {}),
 }
 EXTRACTION = extract_images.Extraction(METHOD, CONFIG.images.stitch, RECORD_FAILURES)
 EXAMPLES = examples.ExampleCriteria(

@@ -8,6 +8,7 @@ from ifcb_abundance.common import proof
 from ifcb_abundance.report import run_record
 
 PIXELS = SETTINGS["features"]["pixels_per_um"]
+CARBON = biovolume.CarbonMethod(CONFIG.features.carbon_rule, CONFIG.features.carbon == "per_cell")
 CLASS_TABLE_SHA256 = sha256(repr(CONFIG.class_table).encode()).hexdigest()
 
 # What results are made from beside their inputs: the params of the rules, which the results repeat.
@@ -27,6 +28,7 @@ OF_DAYS_FEATURES = {
     **{name: of for name, of in OF_DAY.items() if name != "cut"},
     "version": biovolume.VERSION,
     "pixels_per_um": PIXELS,
+    **({"carbon": CARBON.named} if CARBON.columns else {}),
 }
 
 
@@ -39,7 +41,7 @@ def scores_read(wildcards):
     """A checksum of which bins of a day are read, and of what each is read from."""
     bins = selection().wanted[wildcards.date]
     read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.scores_identity_of, bins))
-    return proof.digest(scores.VERSION, bins, read_from)
+    return proof.digest(scores.version_of(METHOD.kept), bins, read_from)
 
 
 def features_read(wildcards):
@@ -49,7 +51,7 @@ def features_read(wildcards):
     if CONFIG.features.compute is not None:
         images = None if SOURCE.same_for_all_bins else list(map(SOURCE.images_identity_of, bins))
         computed = [CONFIG.features.compute, CONFIG.features.blobs, images]
-    return proof.digest(features.VERSION, scores_read(wildcards), read_from, *computed)
+    return proof.digest(features.version_of(METHOD.kept), scores_read(wildcards), read_from, *computed)
 
 
 def is_bin_of_day(job, path):
@@ -83,7 +85,7 @@ def untimed(files, proven):
 def scores_of_bin(wildcards):
     """The local files that a scores summary is made from. A summary without a record must prove itself."""
     path = f"{SUMMARIES}/{SUMMARY.format(**wildcards)}"
-    DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path))
+    DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path, METHOD.kept))
     return SOURCE.scores_files(wildcards.bin)
 
 
@@ -91,7 +93,7 @@ def features_of_bin(wildcards):
     """The local files that a features summary is made from, likewise."""
     of_scores, path = summary_path(wildcards.bin), features_path(wildcards.bin)
     computed = computed_of(wildcards.bin)
-    DOUBT.proven([path], lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path, computed))
+    DOUBT.proven([path], lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path, computed, METHOD.kept))
     return SOURCE.features_files(wildcards.bin) if computed is None else computed
 
 
@@ -119,7 +121,7 @@ def summaries_of_day(wildcards):
         return []
 
     def prove():
-        right = all(scores.proves_itself(SOURCE, *each) for each in zip(bins, summaries))
+        right = all(scores.proves_itself(SOURCE, *each, METHOD.kept) for each in zip(bins, summaries))
         files, of = parts, stated(OF_DAY, wildcards)
         return right and abundance.proves_itself(bins_of_day(wildcards), summaries, files, of)
 
@@ -138,8 +140,8 @@ def features_of_day(wildcards):
 
     def prove():
         right = all(
-            scores.proves_itself(SOURCE, bin_id, scored)
-            and features.proves_itself(SOURCE, bin_id, scored, measured, computed_of(bin_id))
+            scores.proves_itself(SOURCE, bin_id, scored, METHOD.kept)
+            and features.proves_itself(SOURCE, bin_id, scored, measured, computed_of(bin_id), METHOD.kept)
             for bin_id, scored, measured in zip(bins, of_scores, summaries)
         )
         of = stated(OF_DAYS_FEATURES, wildcards)

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 from ifcb_abundance.recheck import reread as recheck
 
-RECHECK = recheck.Recheck(WINDOW, CONFIG.select, CONFIG.recheck.scores, CONFIG.recheck.days)
+RECHECK = recheck.Recheck(WINDOW, CONFIG.select, CONFIG.recheck.scores, CONFIG.recheck.days, METHOD.kept)
 
 
 checkpoint reread_source:

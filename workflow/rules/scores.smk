@@ -15,9 +15,9 @@ rule summarize_scores:
     resources:
         dashboard=1,
     params:
-        version=scores.VERSION,
+        version=scores.version_of(METHOD.kept),
         source=of_each_bin(lambda bin_id: SOURCE.scores_identity_of(bin_id)),
     message:
         "Read the class scores of bin {wildcards.bin}."
     run:
-        logged(log[0], scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES)
+        logged(log[0], scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES, METHOD.kept)

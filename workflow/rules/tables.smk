@@ -58,7 +58,12 @@ rule describe_results:
     localrule: True
     params:
         tables=lambda wildcards: table_registry.described(tables_wanted()),
-        columns=[*METHOD.group_by, *(["class_by_vote"] if CONFIG.validation.people == "skill" else [])],
+        columns=[
+            *METHOD.table_columns,
+            *METHOD.quantities,
+            *CARBON.columns,
+            *(["class_by_vote"] if CONFIG.validation.people == "skill" else []),
+        ],
         version=data_package.VERSION,
     message:
         "Describe the columns of all tables."

@@ -15,23 +15,29 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.pooling.core import COUNT, BinValues
 from ifcb_abundance.tables import table_files
 
-# What a row says of its bin, as the catalog does: all but the class and its count.
-OF_BIN = [name for name in table_files.columns("bins_long") if name in table_files.schema("catalog")]
+
+def of_bin_columns(columns: Sequence[str] = ()) -> list[str]:
+    """List what a row says of its bin, as the catalog does: all but the class and what there is of it."""
+    return [name for name in table_files.columns("bins_long", columns) if name in table_files.schema("catalog")]
 
 
-def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues]) -> pd.DataFrame:
+def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues], columns: Sequence[str] = ()) -> pd.DataFrame:
     """Build the rows of the used bins of a day, in order of time.
 
     found: bin to its counts. `unclassified` is the last class of each bin, so the counts of a bin sum to its ROIs.
+    columns: those that the table has because of the config (`Method.bin_columns`).
     """
     used = used.sort_values(["sample_time", "bin"], ignore_index=True)
     of_bins = [found[bin_id] for bin_id in used["bin"]]
     repeats = [len(of_bin.classes) for of_bin in of_bins]
-    rows = used.loc[np.repeat(used.index, repeats), OF_BIN].reset_index(drop=True)
+    rows = used.loc[np.repeat(used.index, repeats), of_bin_columns(columns)].reset_index(drop=True)
     rows["class"] = pd.Series([name for of_bin in of_bins for name in of_bin.classes], dtype="str")
     rows["count"] = np.array([n for of_bin in of_bins for n in of_bin.values[COUNT].tolist()], dtype="int64")
     rows["objects_per_ml"] = rows["count"] / rows["ml_analyzed"]
-    return rows[table_files.columns("bins_long")]
+    for name in set(columns) & set(of_bins[0].values) if of_bins else ():
+        rows[name] = np.concatenate([of_bin.values[name] for of_bin in of_bins])
+    wanted = table_files.columns("bins_long", columns)
+    return rows.reindex(columns=wanted)
 
 
 def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
@@ -39,11 +45,14 @@ def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
     table_files.write_parquet(rows, "bins_long", path, {proof.KEY: stated})
 
 
-def merge_parts(parts: Sequence[str | Path], path: str | Path) -> None:
-    """Merge the parts, a day or more each, into one Parquet file. One row group, a day, is in memory at a time."""
+def merge_parts(parts: Sequence[str | Path], path: str | Path, columns: Sequence[str] = ()) -> None:
+    """Merge the parts, a day or more each, into one Parquet file. One row group, a day, is in memory at a time.
+
+    columns: as of `bin_rows`.
+    """
     with (
         atomic_write(path) as unfinished,
-        pq.ParquetWriter(unfinished, table_files.arrow_schema("bins_long"), compression="zstd") as writer,
+        pq.ParquetWriter(unfinished, table_files.arrow_schema("bins_long", columns), compression="zstd") as writer,
     ):
         for part in map(pq.ParquetFile, parts):
             for day in range(part.num_row_groups):
@@ -58,7 +67,7 @@ def labels_of(table: str | Path, bins: Sequence[str]) -> dict[str, set[str]]:
 
 def write_csv(table: str | Path, path: str | Path) -> None:
     """Write the same table as a compressed CSV, row group by row group, with times as in all other tables."""
-    columns = table_files.arrow_schema("bins_long")
+    columns = table_files.arrow_schema("bins_long", pq.read_schema(table).names)
     time = columns.get_field_index("sample_time")
     columns = columns.set(time, pa.field("sample_time", pa.string()))
     with (

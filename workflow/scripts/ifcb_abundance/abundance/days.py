@@ -12,19 +12,27 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.abundance import sweep
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_part
+from ifcb_abundance.abundance.bin_values import merge_labels, n_rois_of, share_labels, values_of_bin, with_optional
 from ifcb_abundance.abundance.coverage import cover
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import WANTED, BinStatus, ScoresStatus
-from ifcb_abundance.classes.class_table import warn_of_unlisted
+from ifcb_abundance.classes.class_table import AFTER, warn_of_unlisted
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.thresholds import warn_of_unknown
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.pooling.core import COUNT, BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
+from ifcb_abundance.pooling.core import BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
-from ifcb_abundance.scores.summary import Provenance, count_classes, label_set, read_provenance, read_summary
+from ifcb_abundance.scores.summary import (
+    Provenance,
+    count_by,
+    counts_of_summary,
+    label_set,
+    read_provenance,
+    read_summary,
+)
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
 from ifcb_abundance.tables.registry import TABLES
@@ -58,7 +66,8 @@ def pool_abundance(
     missing = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in read.provenance]
     if missing:
         raise ScoresError(f"no scores summary of {counted(len(missing), 'bin')}, the first is {missing[0]}")
-    bins = _with_outcome(bins, read.provenance)
+    labels = share_labels(read.provenance, read.found, method)
+    bins = _with_outcome(bins, read.provenance, labels)
     used = bins[bins["status"] == BinStatus.USED]
     abundance, groups = pool(used, read.found, method)
     table_files.write(abundance, "abundance_long", files["abundance"])
@@ -68,9 +77,9 @@ def pool_abundance(
     table_files.write(coverage, "coverage", files["coverage"])
     sweep.write_part(read.kept, files["sweep"])
     # The last one, with the proof of all.
-    said = [vars(read.provenance[bin_id]) for bin_id in sorted(bins.loc[wanted, "bin"])]
+    said = [read.provenance[bin_id].stated() for bin_id in sorted(bins.loc[wanted, "bin"])]
     stated = proof.statement(proof.digest(made_of, said), _others(files))
-    write_part(bin_rows(used, read.found), files["bins"], stated)
+    write_part(bin_rows(used, read.found, method.bin_columns), files["bins"], stated)
 
 
 class _Summaries(NamedTuple):
@@ -89,27 +98,26 @@ def _read_summaries(summaries: Sequence[str | Path], method: Method) -> _Summari
         if provenance.status != ScoresStatus.READ:
             continue
         classes = provenance.classes
-        counts = count_classes(classes, winners, method.threshold, method.class_thresholds, method.precision)
-        read.found[provenance.bin] = counts_of_bin(classes, counts, int(winners.n_rois.sum()))
-        kept = sweep.count_kept(classes, winners, method.precision)
-        read.kept[classes] = read.kept.get(classes, 0) + kept
+        try:
+            if provenance.counts:
+                found, n_rois = counts_of_summary(provenance, method.decision), provenance.n_rois
+            else:
+                found, n_rois = count_by(classes, winners, method.decision), int(winners.n_rois.sum())
+                kept = sweep.count_kept(classes, winners, method.precision)
+                read.kept[classes] = read.kept.get(classes, 0) + kept
+        except ScoresError as error:
+            raise ScoresError(f"bin {provenance.bin}: {error}") from None
+        read.found[provenance.bin] = values_of_bin(classes, found, n_rois, winners.more.thresholds, method)
     return read
 
 
-def counts_of_bin(classes: Sequence[str], counts: NDArray[np.int64], n_rois: int) -> BinValues:
-    """Complete the counts of a bin with its `unclassified` ROIs, which are in no class.
+def _with_outcome(
+    bins: pd.DataFrame, provenance: Mapping[str, Provenance], labels: Mapping[str, tuple[str, ...]]
+) -> pd.DataFrame:
+    """Add the columns of the ledger to the bins of a day: their status, and what was read for the wanted ones.
 
-    counts: one per class. A label set may have a class called `unclassified`: what it won is unclassified all the same.
+    labels: the label sets of bins whose score files do not have theirs.
     """
-    names = (*classes, UNCLASSIFIED)
-    if UNCLASSIFIED in classes:
-        own = [i for i, name in enumerate(classes) if name != UNCLASSIFIED]
-        counts, names = counts[own], (*(classes[i] for i in own), UNCLASSIFIED)
-    return BinValues(names, {COUNT: np.append(counts, n_rois - counts.sum()).astype(np.float64)})
-
-
-def _with_outcome(bins: pd.DataFrame, provenance: Mapping[str, Provenance]) -> pd.DataFrame:
-    """Add the columns of the ledger to the bins of a day: their status, and what was read for the wanted ones."""
     wanted = bins["status"] == WANTED
     nothing = Provenance("", ScoresStatus.NO_SCORES)
     outcome = [provenance.get(bin_id, nothing) for bin_id in bins["bin"]]
@@ -120,7 +128,10 @@ def _with_outcome(bins: pd.DataFrame, provenance: Mapping[str, Provenance]) -> p
         sha256=[each.sha256 for each in outcome],
         bytes=pd.array([each.bytes or None for each in outcome], dtype="Int64"),
         server=[each.server for each in outcome],
-        label_set=[label_set(each.classes) if each.status == ScoresStatus.READ else "" for each in outcome],
+        label_set=[
+            label_set(labels.get(each.bin, each.classes)) if each.status == ScoresStatus.READ else ""
+            for each in outcome
+        ],
     )
 
 
@@ -134,7 +145,7 @@ def proves_itself(bins: pd.DataFrame, summaries: Sequence[str | Path], files: Ma
     stated = proof.of_parquet(files["bins"]).get(proof.KEY)
     if not stated:
         return False
-    told = {said.bin: vars(said) for said in map(read_provenance, summaries) if said}
+    told = {said.bin: said.stated() for said in map(read_provenance, summaries) if said}
     said = [told.get(bin_id) for bin_id in sorted(bins.loc[bins["status"] == WANTED, "bin"])]
     return proof.holds(stated, proof.digest(made_of, said), _others(files))
 
@@ -148,23 +159,23 @@ def pool(used: pd.DataFrame, found: Mapping[str, BinValues], method: Method) -> 
     classes, groups = [], []
     # Sorted, so that the order in which bins come changes no digit.
     for keys, bins in group_bins(used.sort_values("bin"), method.group_columns):
-        pooled = pool_bins([found[bin_id] for bin_id in bins["bin"]], bins["ml_analyzed"].to_numpy())
+        of_bins = [merge_labels(found[bin_id], AFTER, method) for bin_id in bins["bin"]]
+        pooled = pool_bins(of_bins, bins["ml_analyzed"].to_numpy())
         placed = bins[bins["latitude"].notna() & bins["longitude"].notna()]
         shared = {
             **keys,
             "latitude": _mean(placed["latitude"]),
             "longitude": _mean(_unwrapped(placed["longitude"])),
             "n_bins": len(bins),
-            "n_rois": int(pooled.count.sum()),
+            "n_rois": n_rois_of(pooled),
         }
-        thresholds = [method.class_thresholds.get(name, method.threshold) for name in pooled.columns[:-1]]
         of_classes, of_groups = tabulate(
             pooled, method.class_table, lambda per, _: _concentrations(per, method.confidence)
         )
-        classes.append(of_classes.assign(**shared, threshold=[*thresholds, np.nan]))
+        classes.append(with_optional(of_classes.assign(**shared), pooled, method))
         groups.append(of_groups.assign(**shared))
     return (
-        join_groups(classes, "abundance_long", method.group_columns),
+        join_groups(classes, "abundance_long", method.table_columns),
         join_groups(groups, "groups_long", method.group_columns),
     )
 
@@ -227,7 +238,7 @@ def merge_abundance(
     with ExitStack() as files:
         whole = {name: files.enter_context(atomic_write(merged[name])) for name in CONCATENATED}
         for name, unfinished in whole.items():
-            concatenate(parts[name], table_files.columns(TABLES[name].schema, method.group_by), unfinished)
+            concatenate(parts[name], table_files.columns(TABLES[name].schema, method.table_columns), unfinished)
         bins = table_files.read("ledger", whole["ledger"], ["bin", "status", "reason"])
         failed = bins[bins["status"] == BinStatus.FAILED]
         if len(failed) and not failures_allowed:
@@ -247,9 +258,12 @@ def merge_abundance(
         if instead and not (bins["status"] == BinStatus.USED).any():
             raise ScoresError(_nothing_used(bins, instead, summaries))
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
-        warn_of_unknown(labels, method.class_thresholds)
+        merged_labels = {method.merged(label): label for label in method.class_thresholds}
+        warn_of_unknown(
+            labels | {label for name, label in merged_labels.items() if name in labels}, method.class_thresholds
+        )
         warn_of_unlisted(labels, method.class_table)
-        merge_parts(parts["bins"], merged["bins"])
+        merge_parts(parts["bins"], merged["bins"], method.bin_columns)
         sweep.merge_parts(parts["sweep"], merged["sweep"])
 
 

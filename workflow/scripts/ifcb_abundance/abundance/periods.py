@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ifcb_abundance.abundance.bin_table import OF_BIN
+from ifcb_abundance.abundance.bin_table import of_bin_columns
 from ifcb_abundance.abundance.days import pool
 from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.pooling.core import COUNT, BinValues
@@ -28,9 +28,8 @@ def pool_periods(bins: str | Path, period: str, method: Method, path: str | Path
     if period == "bin":
         _pool_stretches(bins, 0, method, path)
         return
-    group_by = method.group_columns
     pooled = [_pool_span(start, rows, method) for start, rows in _spans(bins, period)]
-    table = pd.concat(pooled) if pooled else table_files.empty("abundance_long", group_by)
+    table = pd.concat(pooled) if pooled else table_files.empty("abundance_long", method.table_columns)
     table_files.write(table, "abundance_long", path)
 
 
@@ -55,9 +54,11 @@ def _spans(bins: str | Path, period: str) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _pool_span(start: str, rows: pd.DataFrame, method: Method) -> pd.DataFrame:
-    used = rows.drop_duplicates("bin")[OF_BIN].assign(date=start)
+    used = rows.drop_duplicates("bin")[of_bin_columns([str(name) for name in rows])].assign(date=start)
     found = {
-        str(bin_id): BinValues(tuple(of_bin["class"]), {COUNT: of_bin["count"].to_numpy(np.float64)})
+        str(bin_id): BinValues(
+            tuple(of_bin["class"]), {name: of_bin[name].to_numpy(np.float64) for name in (COUNT, *method.quantities)}
+        )
         for bin_id, of_bin in rows.groupby("bin", sort=False)
     }
     abundance, _ = pool(used, found, method)
@@ -79,7 +80,9 @@ def _pool_stretches(bins: str | Path, km: float, method: Method, path: str | Pat
     pooled = []
     for number in range(table.num_row_groups):
         day = table.read_row_group(number).to_pandas()
-        used = day.drop_duplicates("bin")[OF_BIN].sort_values(["sample_time", "bin"], ignore_index=True)
+        used = day.drop_duplicates("bin")[of_bin_columns([str(name) for name in day])].sort_values(
+            ["sample_time", "bin"], ignore_index=True
+        )
         stretch = pd.Series(_stretches(used, km, method.group_columns), dtype="int64")
         of_rows = day["bin"].map(dict(zip(used["bin"], stretch, strict=True)))
         for of_stretch, rows in day.groupby(of_rows, sort=True):
@@ -94,7 +97,7 @@ def _pool_stretches(bins: str | Path, km: float, method: Method, path: str | Pat
                     position_spread_km=greatest_distance_km(latitude, longitude),
                 )
             )
-    whole = pd.concat(pooled) if pooled else table_files.empty("abundance_moving", method.group_columns)
+    whole = pd.concat(pooled) if pooled else table_files.empty("abundance_moving", method.table_columns)
     table_files.write(whole, "abundance_moving", path)
 
 

@@ -18,6 +18,7 @@ from ifcb_abundance.tables import table_files
 log = logging.getLogger("ifcb.catalog")
 
 VERSION = 4  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+OPTIONAL = ("cast", "niskin")  # columns that are there where a bin has such a thing, or bins are grouped by it
 TOLD = 3  # bins that a warning names
 WALKED_DEPTHS = (
     "a walk cannot tell a depth of 0 m from an unknown one, and abundance.group_by has depth: bins of both kinds are "
@@ -53,7 +54,10 @@ def list_catalog(
     _tell_of_positions(source, inside)
     if "depth" in group_by and source.catalog_identity.get("catalog") == "walk":
         log.warning(f"catalog: {WALKED_DEPTHS}")
-    table_files.write(inside, "catalog", path)
+    for name in OPTIONAL:
+        if name in inside or name in group_by:
+            inside[name] = inside[name].fillna("") if name in inside else pd.Series("", inside.index, dtype="str")
+    table_files.write(inside[table_files.columns("catalog", [str(name) for name in inside])], "catalog", path)
 
 
 def _list_bins(source: BinCatalog, window: Window) -> pd.DataFrame:
@@ -85,6 +89,9 @@ def _tell_of_positions(source: BinCatalog, inside: pd.DataFrame) -> None:
 def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
     """Merge the catalogs of shards, in order. Raises NoBinsError if none has a bin."""
     merged = pd.concat([table_files.read("catalog", part) for part in parts], ignore_index=True)
+    for name in set(OPTIONAL) & set(merged):
+        merged[name] = merged[name].fillna("").astype("str")
+    merged = merged[table_files.columns("catalog", [str(name) for name in merged])]
     if merged.empty:
         raise NoBinsError("none of the shards has a bin: check dataset, select.start and select.end")
     table_files.write(merged, "catalog", path)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ConfigError, TableError, quoted
-from ifcb_abundance.common.strict_csv import is_formula, read_columns
+from ifcb_abundance.common.strict_csv import is_formula, number, read_columns
 from ifcb_abundance.common.words import counted
 
 if TYPE_CHECKING:  # its import takes longer than all that a config has to read, so only what makes a table imports it
@@ -17,10 +20,15 @@ if TYPE_CHECKING:  # its import takes longer than all that a config has to read,
 
 log = logging.getLogger("ifcb.class_table")
 
+MOST_CELLS = 100_000  # in an image
 LIVING_TOTAL = "living total"  # among the groups: all classes that the table calls living
 ClassTable = Mapping[str, Mapping[str, str]]  # label to its traits
 
 TRAITS = ("scientific_name", "aphia_id", "living", "group", "harmful")
+# Columns that a table may have beside them: how many cells an image shows; the class that a label is merged into, and
+# when, before bins are pooled or after.
+OPTIONAL = ("cells_per_image", "synonym_of", "merge")
+BEFORE, AFTER = "before", "after"
 # Labels that by convention name no organism; said of them even where no table does. `mix` is none of them: it is small
 # flagellates and other eukaryotes, and most of what a mooring sees.
 NOT_LIVING = frozenset(
@@ -28,14 +36,86 @@ NOT_LIVING = frozenset(
 )
 
 
-def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
-    """Read the traits of labels from a CSV with the columns of `class_table` in tables.yaml; {} without a path.
+class LabelTable(dict[str, dict[str, str]]):
+    """A class table that finds labels also where they are spelt a little differently.
 
-    The column `source` is for readers of the file and optional. Raises ConfigError, naming the file, if it is
-    not such a table.
+    loose: regardless of case, blanks, underscores and hyphens, where only one row, or rows that say the same, can be
+    meant. Without it a label is found letter by letter.
+    """
+
+    def __init__(
+        self, rows: Iterable[tuple[str, dict[str, str]]] | Mapping[str, dict[str, str]] = (), loose: bool = False
+    ):
+        super().__init__(rows)
+        self.loose = loose
+
+    @cached_property
+    def _by_spelling(self) -> dict[str, str]:
+        """A spelling without case, blanks, underscores and hyphens to the label that it can only mean."""
+        found: dict[str, list[str]] = {}
+        for label in self:
+            found.setdefault(plain(label), []).append(label)
+        return {
+            spelling: labels[0]
+            for spelling, labels in found.items()
+            if all(self[label] == self[labels[0]] for label in labels)
+        }
+
+    def matched(self, label: str) -> str | None:
+        """The label of the row that says what a label means; None if there is none."""
+        if label in self:
+            return label
+        return self._by_spelling.get(plain(label)) if self.loose else None
+
+    def traits_of(self, label: str) -> Mapping[str, str]:
+        """What the table says of a label; empty if it does not have it."""
+        row = self.matched(label)
+        return {} if row is None else self[row]
+
+    def class_of(self, label: str, when: str) -> str:
+        """The class that a label is merged into at that time, BEFORE or AFTER pooling; else the label itself."""
+        if not self.merges:
+            return label
+        row = self.matched(label)
+        said = self[row] if row is not None else {}
+        if said.get("synonym_of") and said.get("merge", BEFORE) == when:
+            return said["synonym_of"]
+        return row if row is not None and row in self._targets(when) else label
+
+    @cached_property
+    def merges(self) -> bool:
+        """Whether any label is merged into another class."""
+        return any(row.get("synonym_of") for row in self.values())
+
+    def _targets(self, when: str) -> set[str]:
+        return {
+            row["synonym_of"] for row in self.values() if row.get("synonym_of") and row.get("merge", BEFORE) == when
+        }
+
+    def cells_of(self, label: str) -> float:
+        """How many cells an image of the class shows; NaN if the table does not say."""
+        text = self.traits_of(label).get("cells_per_image", "")
+        return float(text) if text else math.nan
+
+
+def plain(label: str) -> str:
+    """A label without case, blanks, underscores and hyphens."""
+    return re.sub(r"[\s_-]+", "", label).casefold()
+
+
+def as_table(table: ClassTable) -> LabelTable:
+    """A class table as one that finds labels; a plain mapping does so letter by letter."""
+    return table if isinstance(table, LabelTable) else LabelTable({name: dict(row) for name, row in table.items()})
+
+
+def read_class_table(path: str | Path | None, loose: bool = False) -> LabelTable:
+    """Read the traits of labels from a CSV with the columns of `class_table` in tables.yaml; empty without a path.
+
+    The column `source` is for readers of the file and optional; so are OPTIONAL. loose: as of LabelTable. Raises
+    ConfigError, naming the file, if it is not such a table.
     """
     if path is None:
-        return {}
+        return LabelTable(loose=loose)
     import pandas as pd
 
     from ifcb_abundance.tables import table_files
@@ -56,7 +136,34 @@ def read_class_table(path: str | Path | None) -> dict[str, dict[str, str]]:
         raise ConfigError(
             f"{path}: {formulas[0]!r} cannot be used: in the results spreadsheets would run it as a formula"
         )
-    return {str(row["label"]): {trait: str(row[trait]) for trait in TRAITS} for row in table.to_dict("records")}
+    more = [name for name in OPTIONAL if name in table]
+    rows = {
+        str(row["label"]): {trait: str(row[trait]) for trait in TRAITS}
+        | {name: row[name] for name in more if row[name]}
+        for row in table.to_dict("records")
+    }
+    _check_optional(rows, path)
+    return LabelTable(rows, loose)
+
+
+def _check_optional(rows: Mapping[str, Mapping[str, str]], path: str | Path) -> None:
+    """Raise ConfigError for numbers of cells that are none, and for labels merged into what is merged itself."""
+    for label, row in rows.items():
+        try:
+            usable = not row.get("cells_per_image") or 0 < number(row["cells_per_image"]) <= MOST_CELLS
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigError(
+                f"{path}: cells_per_image of {label!r} is {row['cells_per_image']!r}: a number above 0, at most "
+                f"{MOST_CELLS}, is accepted"
+            )
+        target = row.get("synonym_of", "")
+        if target in (label, UNCLASSIFIED) or rows.get(target, {}).get("synonym_of"):
+            raise ConfigError(
+                f"{path}: synonym_of of {label!r} is {target!r}, which is the label itself, {UNCLASSIFIED!r}, or is "
+                "merged into another class. Name the class that all of them become"
+            )
 
 
 def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
@@ -65,8 +172,11 @@ def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
 
     not_living = {"living": "no"}
     # What is unclassified is of no class, whatever a table says of a label of that name.
+    known = as_table(table)
     rows = [
-        {} if label == UNCLASSIFIED else table.get(label, not_living if label.lower() in NOT_LIVING else {})
+        {}
+        if label == UNCLASSIFIED
+        else known.traits_of(label) or (not_living if label.lower() in NOT_LIVING and not known.matched(label) else {})
         for label in labels
     ]
     return pd.DataFrame(rows, columns=list(TRAITS), dtype="str").fillna("")
@@ -74,7 +184,8 @@ def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
 
 def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
     """Warn of the labels that a class table lacks, and return them. They count, but in no group."""
-    unlisted = sorted(set(labels) - set(table)) if table else []
+    known = as_table(table)
+    unlisted = sorted(label for label in set(labels) if known.matched(label) is None) if table else []
     if unlisted:
         log.warning(
             f"classify.class_table lacks {counted(len(unlisted), 'label')}, which are therefore in no group and "

@@ -119,7 +119,7 @@ def _opened(written: dict[str, Any]) -> Source:
 
 def _of_files(found: Survey) -> dict[str, Any]:
     """The keys that say how an archive of files is read, where they are not the defaults."""
-    keys = {"catalog": found.catalog, "scores_format": next(iter(found.score_files), "csv")}
+    keys = {"catalog": found.catalog, "scores_format": next(iter(found.score_files), "auto")}
     defaults = Config().source.model_dump()
     return {key: value for key, value in keys.items() if value != defaults[key]}
 
@@ -230,7 +230,7 @@ def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str) 
         "url": "the dashboard",
         "path": "the archive",
         "catalog": "the list of bins comes from the raw files",
-        "scores_format": "csv, h5 or mat",
+        "scores_format": "the form of the class scores",
         "start": "UTC days or bin ids, both inclusive",
         "instruments": "without this line: all",
     }

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, ConfigDict, Field, WrapValidator
 
 from ifcb_abundance.bins.deployments import Deployment, read_deployments
 from ifcb_abundance.bins.window import Bound, Window
-from ifcb_abundance.classes.class_table import read_class_table
+from ifcb_abundance.classes.class_table import LabelTable, read_class_table
+from ifcb_abundance.classes.shipped import SHIPPED, shipped_table
 from ifcb_abundance.classes.thresholds import read_class_thresholds
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.common.version import NAME as NAME_OF_PROJECT
@@ -24,12 +25,15 @@ from ifcb_abundance.config.stages.stores import NAMES, Array, FreeName, Graph, S
 from ifcb_abundance.config.stages.validation import Validation
 from ifcb_abundance.config.stages.volumes import Samples, VolumesOfImages
 
+FROM_SCORES: Final = "from_scores"  # as classify.class_thresholds
+Rule = Literal["winner", "above_own", "each"]
 AUTO: Final = "auto"  # as classify.score_precision: the precision of the source
 MERGE = "merge"  # stands as shard where the shards are put together
 # The clone; of an install without one, what pyproject.toml ships of it beside the package.
 _CLONE = Path(__file__).parents[4]
 WORKFLOW = _CLONE if (_CLONE / "Snakefile").exists() else Path(sys.prefix, "share", NAME_OF_PROJECT)
-CLASS_TABLE = "config/classes.csv"  # the one that is shipped
+CLASS_TABLE = "config/classes.csv"  # WHOI's, which is shipped as all others
+CLASS_TABLES_DEFAULT = "whoi"
 
 # `$(?!\n)`: to Python alone, `$` stands before a newline at the end too.
 ADDRESS = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$(?!\n)"
@@ -89,11 +93,14 @@ class Source(Section):
         "window and then back to its start; a bin id as an end is faster. `raw` finds the raw files in a tree of any "
         "depth, and excludes folders named `skip` or `beads`",
     )
-    scores_format: Literal["csv", "h5", "mat"] = key(
-        "csv",
-        "'csv', 'h5' or 'mat', with kind: directory or bucket: the class scores are in files {bin}_class_scores.csv, "
-        "in {bin}_class.h5 (versions 2 and 3), or in {bin}_class_v1.mat",
-        "`{bin}_class_v2.h5` and `{bin}_class_v3.h5` are found too",
+    scores_format: Literal["auto", "csv", "h5", "mat", "class_csv", "prob_csv", "summary"] = key(
+        "auto",
+        "'auto', 'csv', 'h5', 'mat', 'class_csv', 'prob_csv' or 'summary', with kind: directory or bucket: the form of "
+        "the class scores; auto: the form that lies there, which has to be one for all bins",
+        "`csv` is {bin}_class_scores.csv, `h5` {bin}_class.h5 (versions 2 and 3), `mat` {bin}_class_v1.mat, "
+        "`class_csv` iRfcb's {bin}.csv with the winner of each ROI and its score, `prob_csv` syke-pic's "
+        "{bin}.prob.csv, `summary` ifcb-analysis' summary_allTB*.mat with the counts of many bins (kind: directory). "
+        "In a bucket `mat` has to be named. See [Class scores of other tools](../docs/how-to/class-scores.md)",
     )
     deployments: FilePath | None = key(
         None,
@@ -112,8 +119,11 @@ class Source(Section):
     )
     scores_version: int | None = key(
         None,
-        "null or a whole number from 1: which version of the class scores to ask for (?v=)",
-        "null is the server's choice",
+        "null or a whole number from 1: which version of the class scores to ask for (?v=) or, with kind: directory or "
+        "bucket, to read where several lie beside each other",
+        "null is the server's choice, or the newest on disk. The version is the number in the file's name or, for "
+        "`.h5` and `.mat`, in the name of its folder: `_v2`, `class_v3`; {bin}_class.h5 is version 3 where neither "
+        "says it",
         ge=1,
     )
     model: str | None = key(
@@ -233,16 +243,32 @@ class Classify(Section):
     )
     class_thresholds: FilePath | None = key(
         None,
-        "null or the path of a CSV file class,threshold: other thresholds for single classes",
+        "null, 'from_scores' or the path of a CSV file class,threshold: other thresholds for single classes; "
+        "from_scores: those that came with the classifier, bin by bin",
         "Blanks around labels do not count; numbers have a decimal point. `overview.rst` names thresholds that match "
-        "no class",
+        "no class. `from_scores` needs `.h5` files of iRfcb, `.mat` files of ifcb-analysis, iRfcb's CSV or summaries; "
+        "see [Change the threshold](../docs/how-to/threshold.md#thresholds-of-the-classifier)",
+    )
+    rule: Rule = key(
+        "winner",
+        "'winner', 'above_own' or 'each': a ROI counts for the class of its highest score, if that reaches the class's "
+        "threshold; for the highest of the classes that reach their own thresholds; or for each class that does",
+        "With `each` the counts of a day do not sum to `n_rois`. A change from or to `winner` reads all bins again "
+        "[Change the threshold](../docs/how-to/threshold.md#other-rules)",
     )
     class_table: FilePath | None = key(
         CLASS_TABLE,
-        "null or the path of a CSV file label,scientific_name,aphia_id,living,group,harmful: the meaning of labels; a "
-        "further column source may say where each row is from",
-        "The shipped table is for WHOI's label set; see [Labels](../docs/labels.md). Labels that are not in the table "
-        "are reported, counted, and in no group",
+        "null, the path of a CSV file label,scientific_name,aphia_id,living,group,harmful, 'smhi', 'syke', 'ucsc', "
+        "'whoi_plankton', 'whoi' or 'auto': the meaning of labels; further columns source, cells_per_image, synonym_of "
+        "and merge are optional; auto: the shipped table that knows most labels (kind: directory)",
+        "The names are those of shipped tables; the default is WHOI's. See [Labels](../docs/labels.md) and [Labels and "
+        "class tables](../docs/how-to/class-tables.md). Labels that are not in the table are reported, counted, and in "
+        "no group",
+    )
+    match_labels: Literal["loose", "exact"] = key(
+        "loose",
+        "'loose' or 'exact': labels match the class table regardless of case, blanks, underscores and hyphens, where "
+        "that is unambiguous, or letter by letter",
     )
     score_precision: Literal["auto", Precision] = key(
         AUTO,
@@ -254,7 +280,7 @@ class Classify(Section):
     )
 
 
-GroupColumn = Literal["instrument", "depth", "cruise", "sample_type"]  # in the order of tables
+GroupColumn = Literal["instrument", "depth", "cruise", "cast", "niskin", "sample_type"]  # in the order of tables
 
 
 class Abundance(Section):
@@ -262,8 +288,8 @@ class Abundance(Section):
 
     group_by: EachOnce[GroupColumn] = key(
         ["instrument"],
-        "a list of any of instrument, depth, cruise, sample_type, each once: pooled separately within the day; [] "
-        "pools all",
+        "a list of any of instrument, depth, cruise, cast, niskin, sample_type, each once: pooled separately within "
+        "the day; [] pools all",
     )
     period: Literal["day", "hour", "week", "month", "bin"] = key(
         "day",
@@ -285,6 +311,12 @@ class Abundance(Section):
         "a number of km from 0; a group whose used bins are farther apart is flagged as moving",
         "The flag is `moving` in `coverage.csv`, for a day and group",
         ge=0,
+    )
+    cells: bool | None = key(
+        None,
+        "null, true or false: whether `abundance_long.csv` has cells per mL beside objects per mL; null: if the class "
+        "table has a column cells_per_image, or the first class scores of a folder have a cell_count",
+        "See [Cells and chains](../docs/how-to/cells.md)",
     )
     confidence: float = key(
         0.95, "a number between 0 and 1, both excluded; the level of the two-sided Poisson intervals", gt=0, lt=1
@@ -336,6 +368,19 @@ class Features(Section):
         False,
         "true or false: keep the blobs of computed features too, as {bin}_blobs_v4.zip",
         "They lie beside the computed features, in `results/{dataset}/computed/`",
+    )
+    carbon: Literal["per_image", "per_cell"] = key(
+        "per_image",
+        "'per_image' or 'per_cell': carbon of an object as if it were one cell, or of as many equal cells as it shows, "
+        "where that is known",
+        "Known are `cells_per_image` of the class table and `cell_count` of class scores; see "
+        "[Cells and chains](../docs/how-to/cells.md)",
+    )
+    carbon_rule: Literal["menden_deuer_lessard_2000", "ifcb_analysis", "irfcb_legacy"] = key(
+        "menden_deuer_lessard_2000",
+        "'menden_deuer_lessard_2000', 'ifcb_analysis' or 'irfcb_legacy': how carbon follows from volume; the last two "
+        "as these tools have it",
+        "They differ for diatoms; see [Biovolume and carbon](../docs/how-to/features.md#carbon-as-others-have-it)",
     )
     pixels_per_um: PixelSizes = section(
         "a mapping of default, and of instruments such as IFCB10 (no zero padding), to pixels per um: how large the "
@@ -592,6 +637,18 @@ class Config(Section):
             return self
         return self.model_copy(update={"classify": self.classify.model_copy(update={"score_precision": precision})})
 
+    def with_format(self, scores_format: str) -> "Config":
+        """The config with this in place of `auto` as the form of class scores."""
+        if self.source.scores_format != AUTO:
+            return self
+        return self.model_copy(update={"source": self.source.model_copy(update={"scores_format": scores_format})})
+
+    def with_class_table(self, name: str) -> "Config":
+        """The config with this shipped table in place of `auto`."""
+        named = self.model_copy(update={"classify": self.classify.model_copy(update={"class_table": name})})
+        named.__dict__.pop("class_table", None)  # the one that was read for `auto`
+        return named
+
     @property
     def targets_without_bins(self) -> list[str]:
         """The targets that read no bin, of the sections that say something."""
@@ -613,15 +670,18 @@ class Config(Section):
     def class_thresholds(self) -> dict[str, float]:
         """The thresholds of single classes, by label; ConfigError for a file that is none of thresholds."""
         path = self.classify.class_thresholds
-        return read_class_thresholds(path) if path is not None else {}
+        return read_class_thresholds(path) if path not in (None, FROM_SCORES) else {}
 
     @cached_property
-    def class_table(self) -> dict[str, dict[str, str]]:
-        """The class table: label to traits; ConfigError for a file that is none."""
+    def class_table(self) -> LabelTable:
+        """The class table: label to traits; ConfigError for a file that is none. `auto` is WHOI's until chosen."""
+        loose = self.classify.match_labels == "loose"
         path = self.classify.class_table
+        if path in SHIPPED or path == AUTO:
+            return read_class_table(shipped_table(CLASS_TABLES_DEFAULT if path == AUTO else str(path)), loose)
         if path == CLASS_TABLE and not Path(path).exists():  # another workflow uses this one as a module
             path = str(WORKFLOW / path)
-        return read_class_table(path)
+        return read_class_table(path, loose)
 
     @cached_property
     def deployments(self) -> list[Deployment]:

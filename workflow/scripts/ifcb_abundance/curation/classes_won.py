@@ -9,7 +9,7 @@ from ifcb_abundance.bins.ids import add_target
 from ifcb_abundance.common.errors import NoScoresError
 from ifcb_abundance.images.extract import scored_rois
 from ifcb_abundance.pooling.method import Method
-from ifcb_abundance.scores.summary import classify_rois
+from ifcb_abundance.scores.summary import labels_of_rois
 from ifcb_abundance.sources.protocols import ScoreReader
 from ifcb_abundance.tables import table_files
 
@@ -23,8 +23,8 @@ def classes_won(source: ScoreReader, bin_id: str, method: Method) -> dict[int, s
 
     The scores are read from the source. Raises NoScoresError if it has none.
     """
-    rois = scored_rois(source, bin_id)
-    names = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
+    rois = scored_rois(source, bin_id, method.kept)
+    names = labels_of_rois(rois, method.decision)
     return dict(zip(rois.rois.tolist(), names, strict=True))
 
 

@@ -113,7 +113,11 @@ def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
 def _instruments_and_depths(tables: Tables, keys: Sequence[str]) -> pd.DataFrame:
     """Find the instruments and the range of depths of the used bins, per day and group."""
     ledger = table_files.read("ledger", tables.ledger, ["bin", "date", "status"])
-    catalog = table_files.read("catalog", tables.catalog, ["bin", *GROUPS])
+    catalog = table_files.read(
+        "catalog",
+        tables.catalog,
+        ["bin", *dict.fromkeys(["instrument", "depth", *(key for key in keys if key in GROUPS)])],
+    )
     used = ledger[ledger["status"] == BinStatus.USED].merge(catalog, on="bin")
     used = used.assign(low=used["depth"], high=used["depth"], instruments=used["instrument"])
     return (

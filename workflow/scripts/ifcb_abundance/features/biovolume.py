@@ -7,6 +7,9 @@ Lessard 2000, Limnol. Oceanogr. 45(3), 569-579, for pg C and um3 of a cell, here
     diatoms of more than 3000 um3 log10 C = -0.933 + 0.881 log10 V
     other protist plankton        log10 C = -0.665 + 0.939 log10 V
 
+Other tools take the same three lines for other diatoms: ifcb-analysis (`biovol2carbon.m`) the third one for diatoms of
+less than 3000 um3, iRfcb before it had a choice (`vol2C_lgdiatom`) the second one for all diatoms.
+
 It is given for classes that the class table calls living; which of them are diatoms, its column `group` says. A ROI
 without a biovolume is missing, not zero: it is in `count` and not in `n_measured`, and adds nothing to the sums.
 """
@@ -17,7 +20,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,13 +33,14 @@ from ifcb_abundance.classes.class_table import ClassTable, traits
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.common.errors import FeaturesError, TableError
+from ifcb_abundance.common.errors import FeaturesError, ScoresError, TableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.features import size_spectrum
 from ifcb_abundance.features.summary import FeaturesProvenance, read_features_summary, said_of
 from ifcb_abundance.pooling.core import COUNT, BinGroup, BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
-from ifcb_abundance.scores.summary import classify_rois
+from ifcb_abundance.scores.decide import decide
+from ifcb_abundance.scores.summary import RoiWinners
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
 from ifcb_abundance.tables.registry import made_by
@@ -49,6 +53,25 @@ LARGE_DIATOM = 3000.0  # um3
 # Of log10 C = intercept + slope log10 V: small diatoms, large ones, others.
 SMALL_DIATOMS, LARGE_DIATOMS, OTHERS = (-0.541, 0.811), (-0.933, 0.881), (-0.665, 0.939)
 UG_PER_L = 1e-3  # of a pg per mL
+CarbonRule = Literal["menden_deuer_lessard_2000", "ifcb_analysis", "irfcb_legacy"]
+
+
+@dataclass(frozen=True)
+class CarbonMethod:
+    """How carbon follows from volume. rule: of which tool. per_cell: an object is as many equal cells as it shows."""
+
+    rule: CarbonRule = "menden_deuer_lessard_2000"
+    per_cell: bool = False
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that tables have because of it, beside those of the default."""
+        return ["carbon_rule"] if self != CarbonMethod() else []
+
+    @property
+    def named(self) -> str:
+        """What these columns say."""
+        return self.rule + (", per cell where the cells of an image are known" if self.per_cell else "")
 
 
 PARTS = made_by("merge_biovolume")  # the tables that are merged from days
@@ -71,30 +94,55 @@ def cubic_um(biovolume: NDArray[np.float64], pixels_per_um: float) -> NDArray[np
     return np.where(biovolume > 0, biovolume, np.nan) / pixels_per_um**3
 
 
-def carbon(volume: NDArray[np.float64], diatom: bool) -> NDArray[np.float64]:
+def carbon(
+    volume: NDArray[np.float64], diatom: bool, rule: CarbonRule = "menden_deuer_lessard_2000"
+) -> NDArray[np.float64]:
     """Compute the carbon (pg) of objects from their volume (um3, above 0 or NaN), by the formulae of this module."""
-    small, large = (SMALL_DIATOMS, LARGE_DIATOMS) if diatom else (OTHERS, OTHERS)
-    intercept, slope = (
-        np.where(volume > LARGE_DIATOM, of_large, of_small) for of_small, of_large in zip(small, large, strict=True)
-    )
+    small, large, is_large = OTHERS, OTHERS, volume > LARGE_DIATOM
+    if diatom:
+        small, large = {
+            "menden_deuer_lessard_2000": (SMALL_DIATOMS, LARGE_DIATOMS),
+            "ifcb_analysis": (OTHERS, LARGE_DIATOMS),
+            "irfcb_legacy": (LARGE_DIATOMS, LARGE_DIATOMS),
+        }[rule]
+    if rule == "ifcb_analysis":  # it has >= where the publication has >
+        is_large = volume >= LARGE_DIATOM
+    intercept, slope = (np.where(is_large, of_large, of_small) for of_small, of_large in zip(small, large, strict=True))
     picograms: NDArray[np.float64] = 10 ** (intercept + slope * np.log10(volume))
     return picograms
 
 
-def tally(classes: Sequence[str], labels: Sequence[str], volume: NDArray[np.float64], table: ClassTable) -> Tally:
-    """Sum up a bin's objects by class.
+def tally(
+    classes: Sequence[str],
+    rois: RoiWinners,
+    volume: NDArray[np.float64],
+    method: Method,
+    how: CarbonMethod = CarbonMethod(),
+) -> Tally:
+    """Sum up a bin's objects by class, by the rule that counts them.
 
-    classes: the label set. labels: the class of each ROI, as `scores.classify_rois` gives it. volume: um3 of each, NaN
-    where it was not measured.
+    classes: the label set. rois: the ROIs, of the same classes. volume: um3 of each, NaN where it was not measured.
+    Labels that the class table merges into one class are that class here.
     """
-    names = [*sorted(set(classes) - {UNCLASSIFIED}), UNCLASSIFIED]
-    of_class = traits(names, table)
+    merged = [method.merged(name) if name != UNCLASSIFIED else name for name in classes]
+    names = [*sorted(set(merged) - {UNCLASSIFIED}), UNCLASSIFIED]
+    position = {name: i for i, name in enumerate(names)}
+    rows, members = decide(rois.classes, rois, method.decision)
+    none = np.setdiff1d(np.arange(len(volume)), rows)
+    of_label = np.array([position[name] for name in merged], dtype=np.intp)
+    row = np.concatenate([rows, none])
+    code = np.concatenate([of_label[members] if len(classes) else members, np.full(len(none), len(names) - 1)])
+    order = np.argsort(row, kind="stable")
+    row, code = row[order], code[order]
+    of_class = traits(names, method.class_table)
     living = (of_class["living"] == "yes").to_numpy()
     diatoms = living & (of_class["group"] == DIATOM).to_numpy()
-    code = pd.Index(names, dtype="str").get_indexer(pd.Index(list(labels), dtype="str"))
-    measured = ~np.isnan(volume)
-    code_of, known = code[measured], volume[measured]
-    picograms = np.where(diatoms[code_of], carbon(known, diatom=True), carbon(known, diatom=False))
+    measured = ~np.isnan(volume[row])
+    code_of, known = code[measured], volume[row[measured]]
+    cells = _cells_shown(rois, row[measured], code_of, names, method) if how.per_cell else np.ones(len(known))
+    picograms = cells * np.where(
+        diatoms[code_of], carbon(known / cells, diatom=True, rule=how.rule), carbon(known / cells, False, how.rule)
+    )
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(code_of, weights=values, minlength=len(names)).astype(np.float64)
@@ -105,7 +153,18 @@ def tally(classes: Sequence[str], labels: Sequence[str], volume: NDArray[np.floa
         "biovolume": summed(known),
         "carbon": np.where(living, summed(picograms), np.nan),
     }
-    return Tally(BinValues(tuple(names), sums), known, known[living[code_of]])
+    once = np.unique(row[measured], return_index=True)[1]  # a ROI may count for more than one class
+    lives = np.unique(row[measured][living[code_of]])
+    return Tally(BinValues(tuple(names), sums), known[once], volume[lives])
+
+
+def _cells_shown(
+    rois: RoiWinners, rows: NDArray[np.intp], code: NDArray[np.intp], names: Sequence[str], method: Method
+) -> NDArray[np.float64]:
+    """How many cells objects show: as counted, else as the class table says, else one."""
+    by_table = np.array([method.table.cells_of(name) for name in names], dtype=np.float64)[code]
+    counted = np.full(len(rows), np.nan) if rois.more.cells is None else rois.more.cells[rows]
+    return np.where(~np.isnan(counted), counted, np.where(np.isnan(by_table), 1.0, by_table))
 
 
 def pool_biovolume(
@@ -115,6 +174,7 @@ def pool_biovolume(
     pixels_per_um: PixelSizes,
     files: Mapping[str, str],
     made_of: str = "",
+    how: CarbonMethod = CarbonMethod(),
 ) -> None:
     """Pool the bins of one UTC day and write the day's part of the merged tables.
 
@@ -130,9 +190,11 @@ def pool_biovolume(
         provenance, rois, biovolume = read_features_summary(path)
         told[provenance.bin] = provenance
         if provenance.status == FeaturesStatus.READ:
-            labels = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
             volume = cubic_um(biovolume, pixels_of(instruments[provenance.bin], pixels_per_um))
-            tallies[provenance.bin] = tally(provenance.classes, labels, volume, method.class_table)
+            try:
+                tallies[provenance.bin] = tally(provenance.classes, rois, volume, method, how)
+            except ScoresError as error:
+                raise FeaturesError(f"bin {provenance.bin}: {error}") from None
     wanted = bins[bins["status"] == WANTED]
     untold = [bin_id for bin_id in wanted["bin"] if bin_id not in told]
     if untold:
@@ -141,7 +203,8 @@ def pool_biovolume(
     used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
     pooled = [_pool_group(group, tallies, method.class_table) for group in group_bins(used, method.group_columns)]
     for i, name in enumerate(("biovolume", "biovolume_groups", "size_spectrum")):
-        table = join_groups([tables[i] for tables in pooled], PARTS[name].schema, method.group_columns)
+        tables_of = [tables[i].assign(carbon_rule=how.named) for tables in pooled]
+        table = join_groups(tables_of, PARTS[name].schema, [*method.group_columns, *how.columns])
         table_files.write(table, PARTS[name].schema, files[name])
     account = [
         _account(row, told[row["bin"]], tallies.get(row["bin"]), pixels_per_um) for row in used.to_dict("records")
@@ -231,6 +294,7 @@ def merge_biovolume(
     pixels_per_um: PixelSizes,
     failures_allowed: bool,
     summaries: str | Path,
+    how: CarbonMethod = CarbonMethod(),
 ) -> None:
     """Merge the days, in order, into the tables of the run.
 
@@ -242,7 +306,7 @@ def merge_biovolume(
     with ExitStack() as files:
         whole = {name: files.enter_context(atomic_write(merged[name])) for name in PARTS}
         for name, table in PARTS.items():
-            concatenate(tables[name], table_files.columns(table.schema, method.group_by), whole[name])
+            concatenate(tables[name], table_files.columns(table.schema, [*method.group_by, *how.columns]), whole[name])
         account = table_files.read("features_ledger", whole["features_ledger"])
         failed = account[account["status"] == FeaturesStatus.FAILED]
         if len(failed) and not failures_allowed:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -32,17 +32,21 @@ from ifcb_abundance.bins.statuses import FeaturesStatus, ScoresStatus
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import FeaturesError, ScoresError
-from ifcb_abundance.common.precision import PRECISIONS
+from ifcb_abundance.common.precision import PRECISIONS, Precision
 from ifcb_abundance.features.compute import AT_SOURCE, FAILED, NOT_COMPUTED
+from ifcb_abundance.scores.decide import Kept
+from ifcb_abundance.scores.score_csv import MISSING
 from ifcb_abundance.scores.summary import (
-    MISSING,
     Provenance,
     RoiWinners,
+    more_columns,
+    read_more_columns,
     read_provenance,
     read_rois,
     read_summary,
     read_winner_columns,
     winner_columns,
+    with_thresholds,
 )
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.sources.source_file import SourceFile
@@ -77,7 +81,7 @@ class FeaturesProvenance:
     status: NO_FEATURES if the source has none, NOT_USED if the bin has no class scores: it was not asked for then.
     reason: why it is not READ. address, sha256, bytes: of the features file. column: which of BIOVOLUMES.
     n_rois_without_scores: ROIs of the features file that are not in the class scores; they count nowhere. classes: the
-    label set.
+    label set. thresholds, stored: as in the scores summary's Provenance.
     """
 
     bin: str
@@ -89,6 +93,13 @@ class FeaturesProvenance:
     column: str = ""
     n_rois_without_scores: int = 0
     classes: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
+    stored: Precision = "float64"
+
+    def stated(self) -> dict[str, Any]:
+        """All of it as plain values, for a file; of the classifier's thresholds nothing if there are none."""
+        left_out = () if self.thresholds else ("thresholds", "stored")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
 # --- from a features file to its biovolumes ---
@@ -175,12 +186,14 @@ def summarize_features(
     path: str | Path,
     record_failures: bool,
     computed: str | Path | None = None,
+    kept: Kept = Kept(),  # noqa: B008
 ) -> FeaturesProvenance:
     """Join a bin's features and class scores by ROI, and write its features summary to `path`.
 
     summary: the bin's scores summary: a bin without class scores is not asked for. computed: the file of
     `compute.compute_features`, None where the source is asked. Features that are unavailable or
-    unusable raise FeaturesError, or the bin is written down as `failed` with `record_failures`.
+    unusable raise FeaturesError, or the bin is written down as `failed` with `record_failures`. kept: what the summary
+    holds beside the winners.
     """
     said, _ = read_summary(summary)
     rois = RoiWinners((), np.empty(0, np.int64), np.empty(0), dict.fromkeys(PRECISIONS, np.empty(0, np.intp)))
@@ -193,7 +206,7 @@ def summarize_features(
                 provenance = FeaturesProvenance(bin_id, FeaturesStatus.NO_FEATURES, why)
             else:
                 features = _addressed(file, lambda: read_features(bin_id, file.body))
-                rois = _read_same_scores(source, bin_id, said.sha256)
+                rois = _read_same_scores(source, bin_id, said.sha256, kept)
                 biovolume = biovolume_of(rois.rois, features)
                 provenance = FeaturesProvenance(
                     bin_id,
@@ -204,6 +217,8 @@ def summarize_features(
                     column=features.column,
                     n_rois_without_scores=int((~np.isin(features.rois, rois.rois)).sum()),
                     classes=rois.classes,
+                    thresholds=() if rois.more.thresholds is None else tuple(rois.more.thresholds.tolist()),
+                    stored=rois.more.stored,
                 )
     except (FeaturesError, ScoresError) as error:
         if not record_failures:
@@ -212,7 +227,7 @@ def summarize_features(
         # A message may quote what the file holds; the account has one line per bin.
         reason = "".join(c if c.isprintable() else "?" for c in str(error))
         provenance = FeaturesProvenance(bin_id, FeaturesStatus.FAILED, reason)
-    write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said, computed))
+    write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said, computed, kept))
     return provenance
 
 
@@ -230,20 +245,36 @@ def _read(source: Source, bin_id: str, computed: str | Path | None) -> tuple[Sou
     return source.read_features(bin_id), "the source has no features of it"
 
 
-def made_of(source: Source, bin_id: str, scores: Provenance, computed: str | Path | None = None) -> str:
+def version_of(kept: Kept) -> int | list[int | str]:
+    """The version of features summaries; one that keeps more is of another."""
+    return [VERSION, *kept.names] if kept.names else VERSION
+
+
+def made_of(
+    source: Source,
+    bin_id: str,
+    scores: Provenance,
+    computed: str | Path | None = None,
+    kept: Kept = Kept(),  # noqa: B008
+) -> str:
     """Return a checksum of what decides which features a summary holds: version, source and class scores."""
     of_file = () if computed is None else (sha256(Path(computed).read_bytes()).hexdigest(),)
-    return proof.digest(VERSION, source.features_identity_of(bin_id), scores.status, scores.sha256, *of_file)
+    return proof.digest(version_of(kept), source.features_identity_of(bin_id), scores.status, scores.sha256, *of_file)
 
 
 def proves_itself(
-    source: Source, bin_id: str, summary: str | Path, path: str | Path, computed: str | Path | None = None
+    source: Source,
+    bin_id: str,
+    summary: str | Path,
+    path: str | Path,
+    computed: str | Path | None = None,
+    kept: Kept = Kept(),  # noqa: B008
 ) -> bool:
     """Tell whether a file is the one that `summarize_features` would make, without asking the source."""
     said, found = read_provenance(summary), proof.of_parquet(path)
     if said is None or (computed is not None and not Path(computed).exists()):
         return False
-    return proof.holds(found.get(proof.KEY), made_of(source, bin_id, said, computed))
+    return proof.holds(found.get(proof.KEY), made_of(source, bin_id, said, computed, kept))
 
 
 def said_of(path: str | Path) -> str:
@@ -259,7 +290,7 @@ def _addressed(file: SourceFile, read: Callable[[], T]) -> T:
         raise type(error)(f"{error} ({file.address})") from error
 
 
-def _read_same_scores(source: Source, bin_id: str, digest: str) -> RoiWinners:
+def _read_same_scores(source: Source, bin_id: str, digest: str, kept: Kept) -> RoiWinners:
     """Read the class of each ROI from the class scores that were counted, so that counts and sizes agree."""
     file = source.read_scores(bin_id)
     if file is None or sha256(file.body).hexdigest() != digest:
@@ -268,7 +299,7 @@ def _read_same_scores(source: Source, bin_id: str, digest: str) -> RoiWinners:
             f"bin {bin_id}: the class scores that its abundance was counted from are {now}. To count the "
             "abundance again: snakemake recheck, with recheck.scores: all"
         )
-    return _addressed(file, lambda: read_rois(bin_id, file))
+    return _addressed(file, lambda: read_rois(bin_id, file, kept))
 
 
 def biovolume_of(rois: NDArray[np.int64], features: RoiFeatures) -> NDArray[np.float64]:
@@ -291,8 +322,13 @@ def write_features_summary(
     """Write a features summary, as described at the top of this module. made_of: from the function `made_of`."""
     winners = winner_columns(provenance.classes, rois.score, rois.winner)
     table = pa.table(
-        {"roi": pa.array(rois.rois), **winners, "biovolume": pa.array(biovolume, mask=np.isnan(biovolume))}
-    ).replace_schema_metadata({"ifcb": json.dumps(vars(provenance)), proof.KEY: proof.statement(made_of)})
+        {
+            "roi": pa.array(rois.rois),
+            **winners,
+            "biovolume": pa.array(biovolume, mask=np.isnan(biovolume)),
+            **more_columns(provenance.classes, rois.more),
+        }
+    ).replace_schema_metadata({"ifcb": json.dumps(provenance.stated()), proof.KEY: proof.statement(made_of)})
     with atomic_write(path) as unfinished:
         pq.write_table(table, unfinished, compression="lz4", write_statistics=False, write_page_checksum=True)
 
@@ -305,11 +341,11 @@ def read_features_summary(path: str | Path) -> tuple[FeaturesProvenance, RoiWinn
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
         said = json.loads(table.schema.metadata[b"ifcb"])
-        provenance = FeaturesProvenance(
-            **{**said, "status": FeaturesStatus(said["status"]), "classes": tuple(said["classes"])}
-        )
+        tuples = {name: tuple(said[name]) for name in ("classes", "thresholds") if name in said}
+        provenance = FeaturesProvenance(**{**said, **tuples, "status": FeaturesStatus(said["status"])})
         score, winner = read_winner_columns(table, provenance.classes)
-        rois = RoiWinners(provenance.classes, table.column("roi").to_numpy(), score, winner)
+        more = with_thresholds(read_more_columns(table, provenance.classes), provenance.thresholds, provenance.stored)
+        rois = RoiWinners(provenance.classes, table.column("roi").to_numpy(), score, winner, more)
         return provenance, rois, table.column("biovolume").fill_null(np.nan).to_numpy()
     except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
         raise FeaturesError(

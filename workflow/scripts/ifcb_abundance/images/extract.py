@@ -27,7 +27,8 @@ from ifcb_abundance.common.errors import NoRawFilesError, NoScoresError, RawFile
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
-from ifcb_abundance.scores.summary import RoiWinners, classify_rois, read_rois
+from ifcb_abundance.scores.decide import Kept
+from ifcb_abundance.scores.summary import RoiWinners, labels_of_rois, read_rois
 from ifcb_abundance.sources.protocols import ScoreReader, Source
 from ifcb_abundance.tables import table_files
 
@@ -142,8 +143,8 @@ def extract_images(
     method = how.method
 
     def won() -> Won:
-        rois = scored_rois(source, bin_id)
-        names = classify_rois(rois, method.threshold, method.class_thresholds, method.precision)
+        rois = scored_rois(source, bin_id, method.kept)
+        names = labels_of_rois(rois, method.decision)
         found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
         return {number: (name, score) for number, name, score in found if name in classes}
 
@@ -188,12 +189,12 @@ def proves_itself(path: str | Path, made_of: str) -> bool:
     return proof.holds(proof.of_zip(path), made_of)
 
 
-def scored_rois(source: ScoreReader, bin_id: str) -> RoiWinners:
+def scored_rois(source: ScoreReader, bin_id: str, kept: Kept = Kept()) -> RoiWinners:  # noqa: B008
     """Read which class each ROI of a bin won, before thresholds. Raises NoScoresError if the source has no scores."""
     file = source.read_scores(bin_id)
     if file is None:
         raise NoScoresError(f"bin {bin_id}: no class scores to tell its images by: {source.missing_reason(bin_id)}")
-    rois = read_rois(bin_id, file)
+    rois = read_rois(bin_id, file, kept)
     if impossible := [n for n in rois.rois.tolist() if not 1 <= n < 10**9]:
         raise ScoresError(f"bin {bin_id}: its class scores hold ROI {impossible[0]}, a number that no ROI has")
     return rois

@@ -4,12 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
-from ifcb_abundance.classes.class_table import ClassTable
+from ifcb_abundance.classes.class_table import AFTER, BEFORE, ClassTable, LabelTable, as_table
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config import AUTO, Config
-from ifcb_abundance.config.model import GroupColumn
+from ifcb_abundance.config.model import FROM_SCORES, GroupColumn, Rule
+from ifcb_abundance.scores.decide import Decision, Kept
 
 GROUPS: tuple[GroupColumn, ...] = get_args(GroupColumn)
+# Columns of abundance_long that are there where the config asks for them.
+LIMITS = tuple(f"objects_per_ml{limit}" for limit in ("_low", "_high", "_low_dispersed", "_high_dispersed"))
+# Quantities of a bin and class beside its count: the sum of cells that are known, ROIs whose cells are not; the bin's
+# ROIs; the classifier's threshold. In the table of bins they are columns.
+CELL_SUM, UNCOUNTED, N_ROIS, THRESHOLD = "cells", "rois_without_cells", "n_rois", "threshold"
+CELLS = ("cells_per_ml", *(name.replace("objects", "cells") for name in LIMITS))
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,9 @@ class Method:
 
     threshold: for classes that class_thresholds does not name. precision: in which scores and
     thresholds are compared. group_by: any of GROUPS. confidence: of the intervals. class_table: label to
-    traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving.
+    traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving. rule,
+    from_scores: as of `decide.Decision`. match_labels: how labels are found in class_table. cells: abundance is given
+    in cells too.
     """
 
     threshold: float = 0.7
@@ -28,10 +37,17 @@ class Method:
     confidence: float = 0.95
     class_table: ClassTable = field(default_factory=dict)
     position_tolerance_km: float = 1.0
+    rule: Rule = "winner"
+    from_scores: bool = False
+    match_labels: str = "exact"
+    cells: bool = False
 
     @classmethod
-    def of(cls, config: Config) -> "Method":
-        """The method of a config; ValueError if its precision is still that of a source (`Config.with_precision`)."""
+    def of(cls, config: Config, cells_are_counted: bool = False) -> "Method":
+        """The method of a config; ValueError if its precision is still that of a source (`Config.with_precision`).
+
+        cells_are_counted: the class scores say how many cells an image shows.
+        """
         classify, abundance = config.classify, config.abundance
         if classify.score_precision == AUTO:
             raise ValueError("classify.score_precision is auto: the config has not been given its source's")
@@ -43,12 +59,67 @@ class Method:
             confidence=abundance.confidence,
             class_table=config.class_table,
             position_tolerance_km=abundance.position_tolerance_km,
+            rule=classify.rule,
+            from_scores=classify.class_thresholds == FROM_SCORES,
+            match_labels=classify.match_labels,
+            cells=cells_are_counted or _has_cells(config.class_table) if abundance.cells is None else abundance.cells,
         )
+
+    @property
+    def decision(self) -> Decision:
+        """By what a ROI counts for a class."""
+        return Decision(self.threshold, self.class_thresholds, self.precision, self.rule, self.from_scores)
+
+    @property
+    def kept(self) -> Kept:
+        """What summaries have to hold beside the winners."""
+        return Kept(own=self.from_scores, cells=self.cells, all_scores=self.rule != "winner")
+
+    @property
+    def table(self) -> LabelTable:
+        """The class table, which finds labels as `match_labels` says."""
+        return as_table(self.class_table)
+
+    def merged(self, label: str) -> str:
+        """The class that a label is merged into, before or after pooling."""
+        return self.table.class_of(self.table.class_of(label, BEFORE), AFTER)
+
+    @property
+    def optional_columns(self) -> list[str]:
+        """The columns of abundance_long that not every config has, beside those that bins are grouped by."""
+        return [
+            *(CELLS if self.cells else ()),
+            *(["rule"] if self.rule != "winner" else []),
+            *(["thresholds_mixed"] if self.from_scores else []),
+        ]
+
+    @property
+    def quantities(self) -> list[str]:
+        """What a bin has of a class beside its count."""
+        return [
+            *((CELL_SUM, UNCOUNTED) if self.cells else ()),
+            *([N_ROIS] if self.rule == "each" else []),
+            *([THRESHOLD] if self.from_scores else []),
+        ]
+
+    @property
+    def bin_columns(self) -> list[str]:
+        """The columns that the table of bins has because of the config."""
+        return [*self.group_columns, *self.quantities]
+
+    @property
+    def table_columns(self) -> list[str]:
+        """All columns that tables have because of the config."""
+        return [*self.group_columns, *self.optional_columns]
 
     @property
     def group_columns(self) -> list[str]:
         """Return the columns that bins are grouped by within the day, in the order of tables."""
         return group_columns(self.group_by)
+
+
+def _has_cells(table: ClassTable) -> bool:
+    return any(row.get("cells_per_image") for row in table.values())
 
 
 def group_columns(group_by: Sequence[str]) -> list[str]:

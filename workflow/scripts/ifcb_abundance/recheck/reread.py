@@ -4,7 +4,7 @@ import io
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Select
+from ifcb_abundance.scores.decide import Kept
 from ifcb_abundance.scores.summary import read_summary, summarize_scores
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.tables import table_files
@@ -29,13 +30,14 @@ class Recheck:
     """What is read again.
 
     which: "no_scores" for bins that had none, or "all". days: only bins of the last days (sample_time, UTC); None for
-    all bins.
+    all bins. kept: what scores summaries hold beside the winners.
     """
 
     window: Window
     criteria: Select
     which: str
     days: int | None
+    kept: Kept = field(default_factory=Kept)
 
 
 def recheck(
@@ -69,7 +71,7 @@ def recheck(
     bins = _bins_to_read(table_files.read("ledger", ledger), after, asked)
     log.info(f"recheck: asking again for the scores of {len(bins)} bins")
     with ThreadPoolExecutor(workers) as pool:
-        for number, row in enumerate(pool.map(lambda b: _reread(source, b, summary_path(b)), bins), 1):
+        for number, row in enumerate(pool.map(lambda b: _reread(source, b, summary_path(b), asked.kept), bins), 1):
             rows += [row] if row else []
             if number % 100 == 0:
                 log.info(f"recheck: {number} of {len(bins)} bins asked for again")
@@ -126,12 +128,12 @@ def _texts(catalog: pd.DataFrame) -> pd.DataFrame:
     return pd.read_csv(written, dtype="str", keep_default_na=False).set_index("bin")
 
 
-def _reread(source: Source, bin_id: str, path: str) -> tuple[str, str, str, str] | None:
+def _reread(source: Source, bin_id: str, path: str, kept: Kept) -> tuple[str, str, str, str] | None:
     """Read the scores of a bin again; give its row of changes if they differ."""
     before, _ = read_summary(path)
     fresh = Path(f"{path}.fresh")
     try:
-        after = summarize_scores(source, bin_id, fresh, record_failures=False)
+        after = summarize_scores(source, bin_id, fresh, record_failures=False, kept=kept)
         if (after.status, after.sha256) == (before.status, before.sha256):
             return None
         fresh.replace(path)

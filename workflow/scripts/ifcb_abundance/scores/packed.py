@@ -15,11 +15,9 @@ Sources: pyifcb (`ifcb/data/products/class_scores.py`) for the three versions, W
 
 import io
 import re
-import struct
 import zlib
-from collections.abc import Iterator, Mapping
-from itertools import islice
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +25,10 @@ from numpy.typing import NDArray
 from ifcb_abundance.bins.ids import PATTERN
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ScoresError
+from ifcb_abundance.common.matlab import CELLS, MATLAB, NUMERIC, SCORES, read_arrays
 
 PACKED = (".h5", ".mat")  # how the names of such files end
 HDF5 = b"\x89HDF\r\n\x1a\n"
-MATLAB = b"MATLAB 5.0 MAT-file"
 MOST_BYTES = 2**26  # of a file, and of what is packed in it: 16,000 ROIs of 180 classes have 23 MB in double precision
 REFERENCE = 16  # bytes, in HDF5, of a text of any length: its length, its heap and its index there
 HEAP = b"GCOL\x01\0\0\0"  # how a heap of texts begins in HDF5
@@ -81,93 +79,15 @@ def _checked(labels: Labels, rois: NDArray[Any], scores: NDArray[Any]) -> NDArra
 
 
 # --- version 1 ---
-# A few lines of our own, for scipy's reader ends the process on one in two hundred damaged files.
-
-Element = tuple[int, memoryview]  # of a MAT-file: what kind it is of, and what it holds
-Order = Literal["<", ">"]  # of the bytes of numbers
-MATRIX, PACKED_ELEMENT = 14, 15
-NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
-CELLS, TEXT, SCORES, NUMERIC, COMPLEX = {1}, 4, {6, 7}, set(range(6, 16)), 0x800  # classes of arrays
-
-
 def _read_matlab(body: bytes) -> tuple[Labels, NDArray[Any], NDArray[Any]]:
-    order: Order = "<" if body[126:128] == b"IM" else ">"
     wanted = {"class2useTB": CELLS, "roinum": NUMERIC, "TBscores": SCORES}
-    arrays: dict[str, Any] = {}
-    room = MOST_BYTES
-    for kind, data in _elements(memoryview(body)[128:], order):
-        if kind == PACKED_ELEMENT:
-            plain = zlib.decompressobj().decompress(data, room)
-            room -= len(plain)
-            if room <= 0:
-                raise ValueError(f"more than {MOST_BYTES:,} bytes are packed in it")
-            kind, data = next(_elements(memoryview(plain), order), (0, data))
-        if kind == MATRIX:
-            name, kind_of, shape, inner = _array(data, order)
-            if name in wanted:
-                if kind_of not in wanted[name] or len(shape) != 2 or min(shape) < 0:
-                    raise ValueError(f"its {name} is an array of class {kind_of} and shape {shape}")
-                arrays[name] = _labels(shape, inner, order) if kind_of in CELLS else _numbers(shape, inner, order)
+    arrays = read_arrays(body, wanted, MOST_BYTES)
     if missing := sorted(set(wanted) - set(arrays)):
         raise ValueError(f"it has no {', '.join(missing)}")
     labels = arrays["class2useTB"]
     if labels[-1:] == [UNCLASSIFIED]:
         labels.pop()
     return tuple(labels), arrays["roinum"].ravel(), arrays["TBscores"].astype(np.float64)
-
-
-def _elements(data: memoryview, order: Order) -> Iterator[Element]:
-    """Yield elements: a tag of kind and length, then that many bytes, padded to 8. Up to four fit into the tag."""
-    at = 0
-    while at + 8 <= len(data):
-        kind, length = struct.unpack_from(f"{order}II", data, at)
-        start = at + 8
-        if kind >> 16:
-            kind, length, start = kind & 0xFFFF, kind >> 16, at + 4
-        if length > (len(data) - start if start == at + 8 else 4):
-            raise ValueError("it is truncated")
-        yield kind, data[start : start + length]
-        at = at + 8 if start == at + 4 else start + length + (0 if kind == PACKED_ELEMENT else -length % 8)
-
-
-def _array(data: memoryview, order: Order) -> tuple[str, int, tuple[int, ...], Iterator[Element]]:
-    """Read the name, class (complex numbers have their own) and shape of an array, and its elements."""
-    inner = _elements(data, order)
-    head = [bytes(part) for _, part in islice(inner, 3)]
-    if len(head) < 3:
-        raise ValueError("it is truncated")
-    flags, dims, name = head
-    (flag,) = struct.unpack_from(f"{order}I", flags)
-    shape = struct.unpack_from(f"{order}{len(dims) // 4}i", dims)
-    return name.decode("latin-1"), flag & (0xFF | COMPLEX), shape, inner
-
-
-def _numbers(shape: tuple[int, ...], inner: Iterator[Element], order: Order) -> NDArray[Any]:
-    kind, data = _first(inner, NUMBERS)
-    return np.frombuffer(data, np.dtype(kind).newbyteorder(order)).reshape(shape, order="F")
-
-
-def _first(inner: Iterator[Element], kinds: Mapping[int, str]) -> tuple[str, memoryview]:
-    kind, data = next(inner, (0, memoryview(b"")))
-    if kind not in kinds:
-        raise ValueError(f"it is truncated, or holds an element of kind {kind}")
-    return kinds[kind], data
-
-
-def _labels(shape: tuple[int, ...], inner: Iterator[Element], order: Order) -> list[str]:
-    labels = []
-    for _, data in islice(inner, shape[0] * shape[1]):
-        _, kind_of, of_text, text = _array(data, order)
-        if kind_of != TEXT or of_text[:1] != (1,):
-            raise ValueError("a label that is not a line of text")
-        coding, letters = _first(text, TEXTS)
-        if coding in ("utf-16", "utf-32"):
-            coding += "-le" if order == "<" else "-be"
-        labels.append(bytes(letters).decode(coding))
-    if len(labels) != shape[0] * shape[1]:
-        raise ValueError("it is truncated")
-    return labels
 
 
 # --- versions 2 and 3 ---
@@ -179,17 +99,17 @@ def _read_hdf5(bin_id: str, body: bytes) -> tuple[Labels, NDArray[Any], NDArray[
     texts = _heap_texts(body)
     with h5py.File(io.BytesIO(body), "r") as file:
         version = 3 if "output_scores" in file else 2
-        scores = _dataset(file, "output_scores" if version == 3 else "scores", body)
-        rois = _dataset(file, "roi_numbers", body)
-        labels = _dataset(file, "class_labels", body)[()] if version == 3 else _attribute(scores, "class_labels")
+        scores = dataset(file, "output_scores" if version == 3 else "scores", body)
+        rois = dataset(file, "roi_numbers", body)
+        labels = dataset(file, "class_labels", body)[()] if version == 3 else _attribute(scores, "class_labels")
         holder = scores if version == 2 else file.get("metadata")
         for name in [] if holder is None else _bins_said(holder, texts):
             if name != bin_id:
                 raise ScoresError(f"bin {bin_id}: its class scores say that they are of {name[:80]!r}")
-        return tuple(map(_decoded, labels)), rois[()], scores[()]
+        return tuple(map(decoded, labels)), rois[()], scores[()]
 
 
-def _dataset(file: Any, name: str, body: bytes) -> Any:
+def dataset(file: Any, name: str, body: bytes) -> Any:
     """Check that a dataset can be read: it is in this file, of a plain type, and no larger than the file allows."""
     import h5py
 
@@ -269,7 +189,7 @@ def _bins_said(holder: Any, texts: list[bytes]) -> list[str]:
     kind = holder.attrs.get_id("bin_id").get_type()
     if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
         return [text.decode() for text in texts if re.fullmatch(PATTERN.encode(), text)]
-    return list(map(_decoded, _attribute(holder, "bin_id")))
+    return list(map(decoded, _attribute(holder, "bin_id")))
 
 
 def _attribute(holder: Any, name: str) -> list[Any]:
@@ -284,7 +204,8 @@ def _attribute(holder: Any, name: str) -> list[Any]:
     return list(np.ravel(holder.attrs[name]))
 
 
-def _decoded(label: Any) -> str:
+def decoded(label: Any) -> str:
+    """Turn what the library gives for a text into one. Raises ValueError if it is none."""
     if isinstance(label, bytes):
         return label.decode("utf-8")
     if not isinstance(label, str):

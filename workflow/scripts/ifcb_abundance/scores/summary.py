@@ -6,25 +6,23 @@ class and a score, and says how many ROIs the class won at that score. Equal top
 class; since scores that differ in double precision may be equal in a lower one, `class_float32` and
 `class_float16` give the winner in that precision where it is another one (null: as in `class`).
 A null class stands for ROIs without any valid score.
+
+That is sufficient for the rule `winner` at any threshold. What `Kept` names is there beside it where the config asks
+for it: `own` (the class by the classifier's thresholds, null for none) and `cells` tell rows apart, and with `scores`,
+those of all classes, there is a row for each ROI, which is sufficient for every rule.
 """
 
-import csv
-import io
 import json
 import logging
-import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -33,19 +31,22 @@ from ifcb_abundance.bins.statuses import ScoresStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.common.errors import ScoresError
+from ifcb_abundance.common.errors import CatalogError, ScoresError
 from ifcb_abundance.common.precision import PRECISIONS, Precision
-from ifcb_abundance.common.strict_csv import is_formula, miscounted, number, refuse_other_separators
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.scores.packed import PACKED, read_packed
+from ifcb_abundance.scores.additions import read_additions
+from ifcb_abundance.scores.decide import Decision, Kept, More, decide
+from ifcb_abundance.scores.packed import read_packed
+from ifcb_abundance.scores.score_csv import check_labels, check_range, read_class_csv, read_csv, read_prob_csv
+from ifcb_abundance.sources.count_summary import ADHOC, OPT, WINNERS, read_count_summary
 from ifcb_abundance.sources.protocols import ScoreReader
+from ifcb_abundance.sources.score_files import SUMMARY, form_of
 from ifcb_abundance.sources.source_file import SourceFile
 
 log = logging.getLogger("ifcb.scores")
 
+MORE = ("own", "cells", "scores")  # columns of what is kept beside the winners
 VERSION = 1  # of the meaning of a summary: raise it when all bins have to be read again
-BLOCK = 2**22  # bytes of a class-scores file that are parsed at a time
-MISSING = ["", "nan", "NaN", "NA"]  # a score that is not there
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Provenance:
     status: `read`, `no_scores` (the source has none) or `failed`; reason: why not `read`.
     address, sha256, bytes: of the class-scores file; server: the server's version if it can be told. classes: the
     label set, in the file's order.
+
+    Where the score file says it: thresholds, the classifier's by class, and stored, the precision of its scores.
+    winners_only: it has no scores but the winners', so classes that won nothing are not in classes. counts: of a
+    summary without ROIs, the ROIs per class by the name of the array; with n_rois, all of them, and adhoc, the
+    threshold of one of the arrays.
     """
 
     bin: str
@@ -65,6 +71,20 @@ class Provenance:
     bytes: int = 0
     server: str = ""
     classes: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
+    stored: Precision = "float64"
+    winners_only: bool = False
+    counts: Mapping[str, list[int]] = field(default_factory=dict)
+    n_rois: int = 0
+    adhoc: float | None = None
+
+    def stated(self) -> dict[str, Any]:
+        """All of it as plain values, for a file; without what the score file does not say."""
+        return {name: value for name, value in vars(self).items() if name in SAID_ALWAYS or value != DEFAULTS[name]}
+
+
+SAID_ALWAYS = ("bin", "status", "reason", "address", "sha256", "bytes", "server", "classes")
+DEFAULTS = vars(Provenance("", ScoresStatus.NO_SCORES))
 
 
 @lru_cache(maxsize=64)
@@ -83,185 +103,111 @@ class Winners:
     """The winning classes of a bin's ROIs; all arrays have one element per distinct row.
 
     score: highest valid score in double precision. winner: for each precision the index into `classes`
-    of the class that has it, -1 without a valid score. n_rois: how many ROIs.
+    of the class that has it, -1 without a valid score. n_rois: how many ROIs. more: what was kept beside them.
     """
 
     score: NDArray[np.float64]
     winner: Mapping[Precision, NDArray[np.intp]]
     n_rois: NDArray[np.int64]
+    more: More = field(default_factory=More)
 
 
 @dataclass(frozen=True)
 class RoiWinners:
     """The winning class of each ROI of a bin; arrays have one element per ROI, in the file's order.
 
-    rois: ROI numbers. score, winner: as of Winners.
+    rois: ROI numbers. score, winner, more: as of Winners.
     """
 
     classes: tuple[str, ...]
     rois: NDArray[np.int64]
     score: NDArray[np.float64]
     winner: Mapping[Precision, NDArray[np.intp]]
+    more: More = field(default_factory=More)
 
 
 # --- from a class-scores file to its winners ---
 
 
 def read_score_file(bin_id: str, file: SourceFile) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Read the label set and the scores of a score file of any kind, known by the end of its address.
+    """Read the label set and the scores of a score file of any form.
 
     Returns (classes, scores): scores has the shape (ROIs, classes), NaN where a score is missing. Raises
     ScoresError, naming the bin, if the body is not a score file of this bin, with scores from 0 to 1. A dashboard's
-    addresses all end with `.csv`: what a server sends never gets to the readers of binary files.
+    addresses all end with `_class_scores.csv`: what a server sends never gets to the readers of binary files.
     """
-    classes, _, scores = _read_packed(bin_id, file.body) if file.address.endswith(PACKED) else _read(bin_id, file.body)
+    classes, _, scores, _ = _read_form(bin_id, file)
     return classes, scores
 
 
-def read_rois(bin_id: str, file: SourceFile) -> RoiWinners:
-    """Find the winning class of each ROI in a score file of any kind. Raises ScoresError as `read_score_file` does."""
-    if file.address.endswith(PACKED):
-        classes, rois, scores = _read_packed(bin_id, file.body)
-    else:
-        classes, numbers, scores = _read(bin_id, file.body)
+def read_rois(bin_id: str, file: SourceFile, kept: Kept = Kept()) -> RoiWinners:  # noqa: B008
+    """Find the winning class of each ROI in a score file of any form. Raises ScoresError as `read_score_file` does.
+
+    kept: what is read beside the winners.
+    """
+    classes, numbers, scores, more = _read_form(bin_id, file, kept)
+    if isinstance(numbers, pa.ChunkedArray):
         try:
-            rois = numbers.cast(pa.int64()).to_numpy()
+            numbers = numbers.cast(pa.int64()).to_numpy()
         except pa.ArrowInvalid as error:
             raise ScoresError(f"bin {bin_id}: its class scores have a ROI number that is too large") from error
-    return RoiWinners(classes, rois, *best_scores(scores))
+    more = replace(more, scores=scores if kept.all_scores else None)
+    return RoiWinners(classes, numbers, *best_scores(scores), more)
 
 
-def _read_packed(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float64]]:
+def labels_of_file(bin_id: str, file: SourceFile) -> tuple[str, ...]:
+    """The label set of a score file of any form; of a file of winners only those that won. Raises ScoresError."""
+    if form_of(bin_id, file.address) == SUMMARY:
+        try:
+            return read_count_summary(file.body, file.address).classes
+        except CatalogError as error:
+            raise ScoresError(str(error)) from None
+    return _read_form(bin_id, file)[0]
+
+
+Read = tuple[tuple[str, ...], pa.ChunkedArray | NDArray[np.int64], NDArray[np.float64], More]
+
+
+def _read_form(bin_id: str, file: SourceFile, kept: Kept = Kept()) -> Read:  # noqa: B008
+    """Read labels, ROI numbers (of some forms as they are written), scores, and what is to be kept beside them."""
+    form = form_of(bin_id, file.address)
+    if form == SUMMARY:
+        raise ScoresError(
+            f"bin {bin_id}: {file.address} has counts per bin and no ROIs, so nothing can be asked of single images"
+        )
+    if form in ("h5", "mat"):
+        return _read_packed(bin_id, file.body, kept)
+    if form == "class_csv":
+        classes, rois, scores, more = read_class_csv(bin_id, file.body)
+        check_labels(bin_id, classes)
+        check_range(bin_id, classes, scores, lambda row: add_target(bin_id, int(rois[row])))
+        if kept.own and more.own is None:
+            raise ScoresError(f"bin {bin_id}: its classes have no column class_name, so no thresholds were applied")
+        if kept.all_scores:
+            raise ScoresError(
+                f"bin {bin_id}: its class scores are those of the winners alone. classify.rule: winner is the only one "
+                "that can be applied to them"
+            )
+        return (
+            classes,
+            rois,
+            scores,
+            replace(more, own=more.own if kept.own else None, cells=more.cells if kept.cells else None),
+        )
+    if kept.own:
+        raise ScoresError(
+            f"bin {bin_id}: its class scores bring no thresholds, which classify.class_thresholds: from_scores needs. "
+            "Give a file of thresholds instead"
+        )
+    return *(read_prob_csv if form == "prob_csv" else read_csv)(bin_id, file.body), More()
+
+
+def _read_packed(bin_id: str, body: bytes, kept: Kept) -> Read:
     classes, rois, scores = read_packed(bin_id, body)
-    _check_labels(bin_id, classes)
-    _check_range(bin_id, classes, scores, lambda row: add_target(bin_id, int(rois[row])))
-    return classes, rois, scores
-
-
-def _read(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, NDArray[np.float64]]:
-    """Read the label set, the ROI numbers as they are written, and the scores of a `{bin}_class_scores.csv`."""
-    if not body.strip():
-        raise ScoresError(f"bin {bin_id}: not class scores: the file is empty")
-    start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
-    header = body[: start - 1] if start else body
-    try:
-        text = header.decode("utf-8-sig").rstrip("\r")
-        if text.startswith(("pid", '"pid')):  # else it is something else altogether
-            _check_separators(bin_id, text)
-        names = next(csv.reader([text], strict=True), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ScoresError(f"bin {bin_id}: the header of its class scores cannot be read ({error})") from None
-    classes = tuple(names[1:])
-    if not start or not classes or names[0] != "pid":
-        raise ScoresError(
-            f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not a line of pid and classes"
-        )
-    _check_labels(bin_id, classes)
-    if not body.endswith((b"\n", b"\r")) or b"\0" in body:
-        raise ScoresError(f"bin {bin_id}: its class scores are truncated in a line, or hold a null character")
-    if not re.compile(rb"\S").search(body, start):
-        return classes, pa.chunked_array([], pa.string()), np.empty((0, len(classes)))
-    _check_quotes(bin_id, body, start)
-    try:
-        table = pyarrow.csv.read_csv(
-            pa.py_buffer(body).slice(start),
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, column_names=[str(i) for i in range(len(names))], block_size=BLOCK
-            ),
-            convert_options=_convert_options(len(classes)),
-        )
-    except pa.ArrowInvalid as error:
-        why = _odd_line(body[start:], names) or str(error)
-        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {why}") from None
-    if not table.num_rows:
-        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: what follows the header is not a row")
-    pids = table.column(0)
-    numbers = _check_rois(bin_id, pids)
-    scores = np.empty((table.num_rows, len(classes)))
-    filled = 0
-    for batch in table.to_batches():
-        columns = pa.RecordBatch.from_arrays(batch.columns[1:], batch.schema.names[1:])
-        scores[filled : filled + batch.num_rows] = columns.to_tensor(null_to_nan=True, row_major=True)
-        filled += batch.num_rows
-    _check_range(bin_id, classes, scores, lambda row: str(pids[row]))
-    return classes, numbers, scores
-
-
-def _check_separators(bin_id: str, header: str) -> None:
-    try:
-        refuse_other_separators(header)
-    except ValueError as error:
-        raise ScoresError(f"bin {bin_id}: its class scores cannot be read: {error}") from None
-
-
-def _odd_line(rows: bytes, names: Sequence[str]) -> str:
-    """Describe the first line with a wrong number of cells or a cell that is no number; empty if none is wrong."""
-    lines = csv.reader(io.StringIO(rows.decode("utf-8", "replace"), newline=""))
-    try:
-        for row in lines:
-            line = lines.line_num + 1  # that of the header is the first
-            if row and len(row) != len(names):
-                return f"line {line} has {miscounted(row, len(names))}"
-            for label, cell in zip(names[1:], row[1:], strict=True) if row else ():
-                try:
-                    if cell not in MISSING and cell.strip().lower().lstrip("+-") not in ("inf", "nan"):
-                        number(cell)
-                except ValueError as error:
-                    return f"line {line}, ROI {row[0]}, class {label!r}: {cell[:80]!r} is {error}"
-    except csv.Error as error:
-        return f"line {lines.line_num + 1}: {error}"
-    return ""
-
-
-def _check_labels(bin_id: str, classes: Sequence[str]) -> None:
-    met = Counter(classes)
-    odd = sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
-    if odd:
-        raise ScoresError(
-            f"bin {bin_id}: class labels that are empty or duplicate, hold control characters or begin like a "
-            f"spreadsheet formula: {odd}"
-        )
-
-
-def _check_range(bin_id: str, classes: Sequence[str], scores: NDArray[np.float64], named: Callable[[int], str]) -> None:
-    if scores.size and (np.fmin.reduce(scores, axis=None) < 0 or np.fmax.reduce(scores, axis=None) > 1):
-        wrong = np.argwhere((scores < 0) | (scores > 1))
-        row, column_at = wrong[0]
-        raise ScoresError(
-            f"bin {bin_id}: {counted(len(wrong), 'score')} outside 0 to 1, the first in "
-            f"{named(row)}, class {classes[column_at]}: {scores[row, column_at]}"
-        )
-
-
-@lru_cache(maxsize=16)
-def _convert_options(n_classes: int) -> pyarrow.csv.ConvertOptions:
-    """Name columns by position, so that no label can be mistaken for another."""
-    types = {"0": pa.string(), **{str(i): pa.float64() for i in range(1, n_classes + 1)}}
-    return pyarrow.csv.ConvertOptions(column_types=types, null_values=MISSING)
-
-
-def _check_quotes(bin_id: str, body: bytes, start: int) -> None:
-    """Refuse quotes within a cell: the parser would read `"0."5` as 0.5."""
-    if body.find(b'"', start) < 0:
-        return
-    text = np.frombuffer(body, np.uint8)
-    quotes = np.flatnonzero(text[start:] == ord('"')) + start
-    beside = (text[quotes - 1], text[quotes + 1])  # the last byte is the end of a line
-    at_ends = np.isin(beside, list(b",\r\n")).any(axis=0)
-    if not at_ends.all():
-        raise ScoresError(f"bin {bin_id}: its class scores hold a quote within a cell, at byte {quotes[~at_ends][0]}")
-
-
-def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the numbers in the ids, if they are those of different ROIs of this bin."""
-    numbers = pc.utf8_slice_codeunits(pids, len(bin_id) + 1)
-    own = pc.fill_null(pc.and_(pc.starts_with(pids, f"{bin_id}_"), pc.ascii_is_decimal(numbers)), False)
-    if not pc.all(own).as_py():
-        stranger = pids.filter(pc.invert(own))[0]
-        raise ScoresError(f"bin {bin_id}: its class scores hold {stranger}, which is not a ROI of this bin")
-    if pc.count_distinct(pc.ascii_ltrim(numbers, "0")).as_py() < len(pids):
-        raise ScoresError(f"bin {bin_id}: its class scores have a duplicate ROI")
-    return numbers
+    check_labels(bin_id, classes)
+    check_range(bin_id, classes, scores, lambda row: add_target(bin_id, int(rois[row])))
+    more = read_additions(bin_id, body, classes, len(rois), kept) if kept.own or kept.cells else More()
+    return classes, rois, scores, more
 
 
 def best_scores(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], dict[Precision, NDArray[np.intp]]]:
@@ -287,18 +233,30 @@ def best_scores(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], dict[
     return top, keys
 
 
-def find_winners(scores: NDArray[np.float64]) -> Winners:
-    """Reduce scores of the shape (ROIs, classes), NaN for missing ones, to the winners of the ROIs."""
+def find_winners(scores: NDArray[np.float64], more: More | None = None) -> Winners:
+    """Reduce scores of the shape (ROIs, classes), NaN for missing ones, to the winners of the ROIs.
+
+    more: what is known of each ROI beside them. ROIs that differ in it are not put together; with all scores none are.
+    """
     top, keys = best_scores(scores)
-    order = np.lexsort((top, *reversed(keys.values())))
-    rows = np.column_stack([*keys.values(), top])[order]
+    more = more or More()
+    if more.scores is not None:
+        return Winners(top, keys, np.ones(len(top), dtype=np.int64), more)
+    columns = [*keys.values(), top, *(each for each in (more.own, more.cells) if each is not None)]
+    order = np.lexsort(columns[::-1])
+    rows = np.column_stack(columns)[order]
     first = np.ones(len(rows), dtype=bool)
-    first[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    same = (rows[1:] == rows[:-1]) | (np.isnan(rows[1:]) & np.isnan(rows[:-1]))
+    first[1:] = ~same.all(axis=1)
     starts = np.flatnonzero(first)
+    at = order[starts]
+    own = None if more.own is None else more.own[at]
+    cells = None if more.cells is None else more.cells[at]
     return Winners(
-        score=top[order][starts],
-        winner={precision: key[order][starts] for precision, key in keys.items()},
+        score=top[at],
+        winner={precision: key[at] for precision, key in keys.items()},
         n_rois=np.diff(np.append(starts, len(rows))),
+        more=replace(more, own=own, cells=cells),
     )
 
 
@@ -314,43 +272,92 @@ def count_classes(
     threshold: for classes that `class_thresholds` does not name. Both sides are rounded to `precision`
     and compared by `>=`. All other ROIs are unclassified.
     """
-    if not classes:
-        return np.zeros(0, dtype=np.int64)
-    needed = _needed(classes, threshold, class_thresholds, precision)
-    winner = winners.winner[precision]
-    kept = (winner >= 0) & (winners.score.astype(precision) >= needed[winner])
-    return np.bincount(winner[kept], weights=winners.n_rois[kept], minlength=len(classes)).astype(np.int64)
+    return count_by(classes, winners, Decision(threshold, class_thresholds, precision)).counts
 
 
-def _needed(
-    classes: tuple[str, ...], threshold: float, class_thresholds: Mapping[str, float], precision: Precision
-) -> NDArray[np.floating[Any]]:
-    """Give the score that each class needs, rounded to `precision`."""
-    if not class_thresholds:
-        return np.full(len(classes), threshold, dtype=precision)
-    return np.array([class_thresholds.get(name, threshold) for name in classes]).astype(precision)
+class Counts(NamedTuple):
+    """What a bin has of each class, in the order of the classes.
+
+    counts: ROIs. classified: ROIs that count for any class. cells: the sum of the cells in images of a class, and
+    uncounted: how many of its ROIs have no count of cells; None where cells were not kept.
+    """
+
+    counts: NDArray[np.int64]
+    classified: int
+    cells: NDArray[np.float64] | None = None
+    uncounted: NDArray[np.float64] | None = None
 
 
-def classify_rois(
-    rois: RoiWinners, threshold: float, class_thresholds: Mapping[str, float], precision: Precision
-) -> list[str]:
-    """Name the class of each ROI, UNCLASSIFIED below its threshold, as `count_classes` counts them."""
-    needed = _needed(rois.classes, threshold, class_thresholds, precision)
-    winner = rois.winner[precision]
-    kept = (winner >= 0) & (rois.score.astype(precision) >= needed[winner])
-    return [rois.classes[i] if keep else UNCLASSIFIED for i, keep in zip(winner, kept, strict=True)]
+def count_by(classes: tuple[str, ...], winners: Winners, decision: Decision) -> Counts:
+    """Count the ROIs of each class by a rule. Raises ScoresError if what the rule needs was not kept."""
+    rows, members = decide(classes, winners, decision)
+    n = winners.n_rois
+
+    def summed(weights: NDArray[Any]) -> NDArray[Any]:
+        return np.bincount(members, weights=weights, minlength=len(classes))
+
+    counts = summed(n[rows]).astype(np.int64)
+    classified = int(n[np.unique(rows)].sum())
+    if winners.more.cells is None:
+        return Counts(counts, classified)
+    cells = winners.more.cells[rows]
+    known = ~np.isnan(cells)
+    return Counts(counts, classified, summed(np.where(known, cells, 0.0) * n[rows]), summed(n[rows] * ~known))
+
+
+def counts_of_summary(said: Provenance, decision: Decision) -> Counts:
+    """Return the counts of a bin of a summary, which has them at a few thresholds only.
+
+    Raises ScoresError, saying which these are, for any other threshold or rule.
+    """
+    plain = decision.rule != "each" and not decision.class_thresholds
+    name = ""
+    if decision.from_scores:
+        name = OPT
+    elif plain and decision.threshold == 0:
+        name = WINNERS
+    elif plain and decision.threshold == said.adhoc:
+        name = ADHOC
+    if decision.rule == "each" or name not in said.counts:
+        has = ["classify.threshold: 0"] if WINNERS in said.counts else []
+        has += [f"classify.threshold: {said.adhoc:g}"] if ADHOC in said.counts and said.adhoc is not None else []
+        has += ["classify.class_thresholds: from_scores"] if OPT in said.counts else []
+        raise ScoresError(
+            f"{said.address} has counts per bin and no scores, so only some thresholds can be had of it. Accepted, "
+            f"with classify.rule: winner: {' or '.join(has)}"
+        )
+    counts = np.array(said.counts[name], dtype=np.int64)
+    return Counts(counts, int(counts.sum()))
+
+
+def labels_of_rois(rois: RoiWinners, decision: Decision) -> list[str]:
+    """Name the class of each ROI, UNCLASSIFIED without any, as `count_by` counts them.
+
+    A ROI has one label: with the rule `each` that of the class with the highest score among those it counts for.
+    """
+    single = replace(decision, rule="above_own") if decision.rule == "each" else decision
+    labels = [UNCLASSIFIED] * len(rois.rois)
+    for row, member in zip(*map(np.ndarray.tolist, decide(rois.classes, rois, single)), strict=True):
+        labels[row] = rois.classes[member]
+    return labels
 
 
 # --- the summary file ---
 
 
-def summarize_scores(source: ScoreReader, bin_id: str, path: str | Path, record_failures: bool) -> Provenance:
+def summarize_scores(
+    source: ScoreReader,
+    bin_id: str,
+    path: str | Path,
+    record_failures: bool,
+    kept: Kept = Kept(),  # noqa: B008
+) -> Provenance:
     """Read a bin's class scores from the source and write its scores summary to `path`.
 
-    A bin whose scores are unavailable raises ScoresError, or is written down as `failed` with `record_failures`.
+    kept: what the summary holds beside the winners. A bin whose scores are unavailable raises ScoresError, or is
+    written down as `failed` with `record_failures`.
     """
-    classes: tuple[str, ...] = ()
-    winners = find_winners(np.empty((0, 0)))
+    winners = find_winners(np.empty((0, 0)), _nothing(kept))
     address = ""
     try:
         file = source.read_scores(bin_id)
@@ -358,9 +365,7 @@ def summarize_scores(source: ScoreReader, bin_id: str, path: str | Path, record_
             provenance = Provenance(bin_id, ScoresStatus.NO_SCORES, source.missing_reason(bin_id))
         else:
             address = file.address
-            classes, scores = read_score_file(bin_id, file)
-            winners = find_winners(scores)
-            provenance = Provenance(bin_id, ScoresStatus.READ, **_origin(file), classes=classes)
+            provenance, winners = _summarized(bin_id, file, kept)
     except ScoresError as error:
         message = str(error) if not address or address in str(error) else f"{error} ({address})"
         if not record_failures:
@@ -369,24 +374,78 @@ def summarize_scores(source: ScoreReader, bin_id: str, path: str | Path, record_
         # A message may quote what the file holds; the ledger has one line per bin.
         reason = "".join(c if c.isprintable() else "?" for c in message)
         provenance = Provenance(bin_id, ScoresStatus.FAILED, reason, address)
-    write_summary(provenance, winners, path, made_of(source, bin_id))
+    write_summary(provenance, winners, path, made_of(source, bin_id, kept))
     return provenance
 
 
-def made_of(source: ScoreReader, bin_id: str) -> str:
+def _nothing(kept: Kept) -> More:
+    """What is kept of a bin without ROIs."""
+    return More(scores=np.empty((0, 0))) if kept.all_scores else More()
+
+
+def _summarized(bin_id: str, file: SourceFile, kept: Kept) -> tuple[Provenance, Winners]:
+    form = form_of(bin_id, file.address)
+    if form == SUMMARY:
+        try:
+            summary = read_count_summary(file.body, file.address)
+        except CatalogError as error:
+            raise ScoresError(f"bin {bin_id}: {error}") from None
+        row = summary.rows[bin_id]
+        provenance = Provenance(
+            bin_id,
+            ScoresStatus.READ,
+            **{**_origin(file), "sha256": _digest(file.body)},
+            classes=summary.classes,
+            counts={name: table[row].tolist() for name, table in summary.counts.items()},
+            n_rois=int(summary.n_rois[row]),
+            adhoc=summary.adhoc,
+        )
+        return provenance, find_winners(np.empty((0, 0)))
+    classes, _, scores, more = _read_form(bin_id, file, kept)
+    if kept.all_scores:
+        more = replace(more, scores=scores)
+    provenance = Provenance(
+        bin_id,
+        ScoresStatus.READ,
+        **_origin(file),
+        classes=classes,
+        thresholds=() if more.thresholds is None else tuple(more.thresholds.tolist()),
+        stored=more.stored,
+        winners_only=form == "class_csv",
+    )
+    return provenance, find_winners(scores, more)
+
+
+@lru_cache(maxsize=4)
+def _digest(body: bytes) -> str:
+    """The checksum of a file that many bins share."""
+    return sha256(body).hexdigest()
+
+
+def version_of(kept: Kept) -> int | list[int | str]:
+    """The version of summaries. One that keeps more is of another: changing what is kept has all bins read again."""
+    return [VERSION, *kept.names] if kept.names else VERSION
+
+
+def made_of(source: ScoreReader, bin_id: str, kept: Kept = Kept()) -> str:  # noqa: B008
     """Return a checksum of what decides which scores a summary holds: the version of summaries and the source."""
-    return proof.digest(VERSION, source.scores_identity_of(bin_id))
+    return proof.digest(version_of(kept), source.scores_identity_of(bin_id))
 
 
-def proves_itself(source: ScoreReader, bin_id: str, path: str | Path) -> bool:
+def proves_itself(
+    source: ScoreReader,
+    bin_id: str,
+    path: str | Path,
+    kept: Kept = Kept(),  # noqa: B008
+) -> bool:
     """Tell whether a file is the summary that `summarize_scores` would make, without asking the source."""
     found = proof.of_parquet(path)
     said = _said(found)
     if said is None or said.bin != bin_id:
         return False
     if proof.KEY not in found:  # made before summaries said it
-        return source.would_tell(bin_id, said.address or said.reason)
-    return proof.holds(found[proof.KEY], made_of(source, bin_id))
+        return not kept.names and source.would_tell(bin_id, said.address or said.reason)
+    return proof.holds(found[proof.KEY], made_of(source, bin_id, kept))
 
 
 def _said(metadata: Mapping[str, bytes]) -> Provenance | None:
@@ -397,7 +456,8 @@ def _said(metadata: Mapping[str, bytes]) -> Provenance | None:
 
 
 def _provenance(said: dict[str, Any]) -> Provenance:
-    return Provenance(**{**said, "status": ScoresStatus(said["status"]), "classes": tuple(said["classes"])})
+    tuples: dict[str, Any] = {name: tuple(said[name]) for name in ("classes", "thresholds") if name in said}
+    return Provenance(**{**said, **tuples, "status": ScoresStatus(said["status"])})
 
 
 def read_provenance(path: str | Path) -> Provenance | None:
@@ -416,15 +476,19 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path, ma
         {
             **winner_columns(provenance.classes, winners.score, winners.winner),
             "n_rois": pa.array(winners.n_rois, pa.int32()),
+            **more_columns(provenance.classes, winners.more),
         }
-    ).select(["class", "score", "n_rois", "class_float32", "class_float16"])
-    table = table.replace_schema_metadata({"ifcb": json.dumps(vars(provenance)), proof.KEY: proof.statement(made_of)})
+    )
+    first = ["class", "score", "n_rois", "class_float32", "class_float16"]
+    table = table.select([*first, *(name for name in MORE if name in table.column_names)])
+    said = json.dumps(provenance.stated())
+    table = table.replace_schema_metadata({"ifcb": said, proof.KEY: proof.statement(made_of)})
     with atomic_write(path) as unfinished:
         pq.write_table(
             table,
             unfinished,
             compression="lz4",
-            use_dictionary=[name for name in table.column_names if name.startswith("class")],
+            use_dictionary=[name for name in table.column_names if name.startswith(("class", "own"))],
             write_statistics=False,
             write_page_checksum=True,
         )
@@ -436,7 +500,7 @@ def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
         # Small enough to be read in one piece; buffering ahead takes a third more time.
         table = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
         provenance = _provenance(json.loads(table.schema.metadata[b"ifcb"]))
-        return provenance, _winners(table, provenance.classes)
+        return provenance, _winners(table, provenance)
     except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
         raise ScoresError(f"{path}: not a scores summary ({error}); delete it to have the bin read again") from error
 
@@ -480,6 +544,41 @@ def read_winner_columns(
     return table.column("score").fill_null(-1.0).to_numpy(), winner
 
 
-def _winners(table: pa.Table, classes: tuple[str, ...]) -> Winners:
-    score, winner = read_winner_columns(table, classes)
-    return Winners(score, winner, table.column("n_rois").to_numpy().astype(np.int64))
+def more_columns(classes: tuple[str, ...], more: More) -> dict[str, pa.Array]:
+    """Turn what was kept beside winners into columns of a file: those of MORE that there are."""
+    columns: dict[str, pa.Array] = {}
+    if more.own is not None:
+        indices = pa.array(more.own, pa.int32(), mask=more.own < 0)
+        columns["own"] = pa.DictionaryArray.from_arrays(indices, pa.array(classes, pa.string()))
+    if more.cells is not None:
+        columns["cells"] = pa.array(more.cells, mask=np.isnan(more.cells))
+    if more.scores is not None:
+        flat = pa.array(more.scores.ravel(), mask=np.isnan(more.scores.ravel()))
+        columns["scores"] = pa.FixedSizeListArray.from_arrays(flat, max(len(classes), 1))
+    return columns
+
+
+def read_more_columns(table: pa.Table, classes: tuple[str, ...]) -> More:
+    """Read what `more_columns` wrote."""
+    own = cells = scores = None
+    if "own" in table.column_names:
+        position = {name: i for i, name in enumerate(classes)}
+        own = np.array([position.get(name, -1) for name in table.column("own").to_pylist()], dtype=np.intp)
+    if "cells" in table.column_names:
+        cells = table.column("cells").fill_null(np.nan).to_numpy()
+    if "scores" in table.column_names:
+        flat = table.column("scores").combine_chunks().flatten()
+        scores = flat.fill_null(np.nan).to_numpy(zero_copy_only=False).reshape(table.num_rows, -1)
+    return More(own=own, cells=cells, scores=scores)
+
+
+def with_thresholds(more: More, thresholds: Sequence[float], stored: Precision) -> More:
+    """Add the classifier's thresholds, which stand once for all rows; an empty sequence for none."""
+    known = np.array(thresholds, dtype=np.float64) if len(thresholds) else None
+    return replace(more, thresholds=known, stored=stored)
+
+
+def _winners(table: pa.Table, said: Provenance) -> Winners:
+    score, winner = read_winner_columns(table, said.classes)
+    more = with_thresholds(read_more_columns(table, said.classes), said.thresholds, said.stored)
+    return Winners(score, winner, table.column("n_rois").to_numpy().astype(np.int64), more)

@@ -1,19 +1,19 @@
 """Reads bins from files, wherever the files are: in a local folder, or in a bucket."""
 
 import logging
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ifcb_abundance.bins.deployments import read_deployments, unmatched
-from ifcb_abundance.bins.ids import PATTERN, bin_timestamp, parse_bin_id
+from ifcb_abundance.bins.ids import bin_timestamp, parse_bin_id
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import (
     CatalogError,
@@ -28,6 +28,7 @@ from ifcb_abundance.raw.tree import RawBin, RawTree, read_raw_bin
 from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.metadata_export import read_export, without_repeats
 from ifcb_abundance.sources.raw_catalog import list_raw
+from ifcb_abundance.sources.score_files import AUTO, NAMES, STORED_AS, ScoreFiles
 from ifcb_abundance.sources.source_file import SourceFile
 from ifcb_abundance.sources.survey import Survey, pick, share
 
@@ -36,37 +37,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ifcb.bin_files")
 
-# What follows the bin's id in the names of class-scores files, by the format's name in the config.
-FORMATS = {"csv": r"_class_scores\.csv", "h5": r"_class(?:_v[23])?\.h5", "mat": r"_class_v1\.mat"}
-NAMES = {"csv": "_class_scores.csv", "h5": "_class.h5", "mat": "_class_v1.mat"}
-# The precision in which classifiers write their scores, by the same names: random forests write their votes to .mat
-# files as doubles; WHOI's network writes half precision to .h5 files, and CSV files are made from these.
-STORED_AS: "dict[str, Precision]" = {"csv": "float16", "h5": "float16", "mat": "float64"}
-_ANY_SCORES = re.compile(f"({PATTERN})(?:{'|'.join(f'(?P<{name}>{rest})' for name, rest in FORMATS.items())})")
-
-ScoreFiles = Mapping[str, Mapping[str, Sequence[str]]]  # bin id to format, a key of FORMATS, to paths
-
-
-def index_scores(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """Find the class-scores files of every format among the paths, which have `/` between their parts."""
-    index: dict[str, dict[str, list[str]]] = {}
-    for path in paths:
-        if found := _ANY_SCORES.fullmatch(path.rpartition("/")[2]):
-            index.setdefault(found[1], {}).setdefault(str(found.lastgroup), []).append(path)
-    return index
-
 
 @dataclass(frozen=True)
 class FileOptions:
     """Which files of bins are read, and how.
 
     catalog: where the list of bins comes from, `export` (metadata.csv) or `raw` (the raw files). scores_format: a key
-    of FORMATS. deployments: path of a CSV with positions for raw bins, None without. fast_runs: as of
-    `volume.measure_volume`.
+    of STORED_AS, or `auto`. scores_version: which of several versions counts; None for the newest. deployments: path of
+    a CSV with positions for raw bins, None without. fast_runs: as of `volume.measure_volume`.
     """
 
     catalog: str = "export"
     scores_format: str = "csv"
+    scores_version: int | None = None
     deployments: str | None = None
     fast_runs: FastRuns = "factor"
 
@@ -81,17 +64,31 @@ class BinFiles(ABC):
     def __init__(self, address: str, identity: Mapping[str, Any], options: FileOptions) -> None:
         self.address = address
         self.raw = options.catalog == "raw"
-        self.scores_format = options.scores_format
-        self.scores_name = f"({PATTERN}){FORMATS[options.scores_format]}"
-        self.score_precision = STORED_AS[options.scores_format]
+        self.asked_format = options.scores_format
+        self.scores_version = options.scores_version
         self.deployments = options.deployments
         self.fast_runs = options.fast_runs
         self.catalog_identity: dict[str, Any] = dict(identity)
         if self.raw and options.fast_runs != "factor":
             self.catalog_identity["fast_runs"] = options.fast_runs
-        self.scores_identity: dict[str, Any] = dict(identity)
-        if options.scores_format != "csv":
-            self.scores_identity["scores_format"] = options.scores_format
+        self._identity = dict(identity)
+
+    @cached_property
+    def scores_format(self) -> str:
+        """The form of the class scores: what the config says, or for `auto` what lies there."""
+        return self.asked_format
+
+    @property
+    def score_precision(self) -> "Precision":
+        """The precision in which scores of this form are stored."""
+        return STORED_AS.get(self.scores_format, STORED_AS["csv"])
+
+    @cached_property
+    def scores_identity(self) -> dict[str, Any]:
+        """See ScoreReader. What is the default says nothing: so it was before there was a choice."""
+        form = {"scores_format": self.scores_format} if self.scores_format not in ("csv", AUTO) else {}
+        version = {"scores_version": self.scores_version} if self.scores_version is not None else {}
+        return {**self._identity, **form, **version}
 
     def given_up(self) -> str:
         """Empty: files are always there. See Source.given_up."""
@@ -109,7 +106,7 @@ class BinFiles(ABC):
 
     @abstractmethod
     def _scores(self, bin_id: str) -> Sequence[str]:
-        """The files whose names match `scores_name` with this bin."""
+        """The files with this bin's class scores, in the wanted form and version."""
 
     @abstractmethod
     def _all_scores(self, bins: Collection[str]) -> ScoreFiles:
@@ -205,9 +202,13 @@ class BinFiles(ABC):
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """Read the bin's class scores; None without a file. Raises ScoresError if there is more than one."""
-        files = self._scores(bin_id)
+        with _told_of(bin_id, ScoresError):
+            files = self._scores(bin_id)
         if len(files) > 1:
-            raise ScoresError(f"bin {bin_id}: more than one class-scores file: {', '.join(files)}")
+            raise ScoresError(
+                f"bin {bin_id}: more than one class-scores file: {', '.join(files)}. Leave one of them, or choose a "
+                "version that their names or folders say with source.scores_version"
+            )
         with _told_of(bin_id, ScoresError):
             return SourceFile(files[0], self._read(files[0])) if files else None
 
@@ -244,7 +245,12 @@ class BinFiles(ABC):
 
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""
-        return f"no {bin_id}{NAMES[self.scores_format]} below {self.address}"
+        form = self.scores_format
+        name = f"{bin_id}{NAMES[form]}" if form in NAMES else "summary_allTB*.mat that has the bin"
+        if form == AUTO:
+            name = f"class scores of {bin_id}"
+        version = "" if self.scores_version is None else f", in version {self.scores_version} (source.scores_version)"
+        return f"no {name} below {self.address}{version}"
 
     def scores_instead(self, bins: Collection[str]) -> str:
         """Which class-scores files there are if the bins have none, for a message."""

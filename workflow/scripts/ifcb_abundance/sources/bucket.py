@@ -7,7 +7,7 @@ that is named like a year holds the bins of that year, any other one (`legacy`) 
 import logging
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from ifcb_abundance.bins.ids import PATTERN, parse_bin_id
 from ifcb_abundance.bins.window import Window
-from ifcb_abundance.common.errors import NoBinsError, RequestError
+from ifcb_abundance.common.errors import ConfigError, NoBinsError, RequestError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.raw.images import ReadRange
 from ifcb_abundance.raw.tree import EXCLUDED, RawBin, RawTree, index_files
-from ifcb_abundance.sources.bin_files import BinFiles, FileOptions, ScoreFiles, index_scores
+from ifcb_abundance.sources.bin_files import BinFiles, FileOptions
 from ifcb_abundance.sources.network_source import NetworkSource
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
+from ifcb_abundance.sources.score_files import AUTO, ScoreFiles, chosen, detect, index_scores
 
 if TYPE_CHECKING:
     from ifcb_abundance.sources.s3 import S3Client
@@ -39,7 +40,7 @@ class _Year:
     """The files of a year's bins: raw files and products, and class scores of the wanted format by bin."""
 
     tree: RawTree
-    scores: Mapping[str, list[str]]
+    scores: Mapping[str, Sequence[str]]
 
 
 class BucketSource(NetworkSource, BinFiles):
@@ -71,11 +72,12 @@ class BucketSource(NetworkSource, BinFiles):
         self._opened: S3Client | None = None
         self._listed: dict[str, list[str] | RequestError] = {}
         self._years: dict[int, _Year] = {}
+        self._form: str | None = None  # of the years that were listed, with `auto`
 
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether it may be the address of the bin's scores here, or is the reason for none. Makes no request."""
-        found = re.fullmatch(self.scores_name, told.rpartition("/")[2])
-        here = told.startswith(f"{self.address}/") and found is not None and found[1] == bin_id
+        forms = index_scores([told]).get(bin_id, {})
+        here = told.startswith(f"{self.address}/") and bool(forms) and self.scores_format in (AUTO, *forms)
         return here or told == self.missing_reason(bin_id)
 
     # --- which files there are ---
@@ -91,7 +93,7 @@ class BucketSource(NetworkSource, BinFiles):
     def _tree(self, bin_id: str) -> RawTree:
         return self._year(parse_bin_id(bin_id).time.year).tree
 
-    def _scores(self, bin_id: str) -> list[str]:
+    def _scores(self, bin_id: str) -> Sequence[str]:
         return self._year(parse_bin_id(bin_id).time.year).scores.get(bin_id, [])
 
     def _all_scores(self, bins: Collection[str]) -> ScoreFiles:
@@ -110,12 +112,31 @@ class BucketSource(NetworkSource, BinFiles):
                 of_year = _by_year(self._list(f"{folder}/")).get(year, []) if folder in self._folders else []
                 # In the order of a walk through folders: of two duplicates the same one counts as on disk.
                 paths = sorted(of_year + self._others.get(year, []), key=_place)
-                scores: dict[str, list[str]] = {}
-                for path in paths:
-                    if found := re.fullmatch(self.scores_name, path.rpartition("/")[2]):
-                        scores.setdefault(found[1], []).append(path)
-                self._years[year] = _Year(index_files(paths), scores)
+                index = index_scores(paths)
+                form = self._form_of(index, f"{self.address}, year {folder},")
+                found = {
+                    bin_id: chosen(forms.get(form, []), form, self.scores_version) for bin_id, forms in index.items()
+                }
+                self._years[year] = _Year(index_files(paths), found)
             return self._years[year]
+
+    def _form_of(self, index: ScoreFiles, where: str) -> str:
+        """The form that the class scores of a year have: with `auto` it is known once the year was listed.
+
+        Raises RequestError for what `auto` cannot mean here: more than one form, and files of random forests, whose
+        precision has to be known before anything is listed.
+        """
+        if self.scores_format != AUTO:
+            return self.scores_format
+        try:
+            form = detect(index, [], self.scores_version, where)
+        except ConfigError as error:
+            raise RequestError(str(error)) from None
+        if form == "mat" or (index and self._form not in (None, form)):
+            why = "are .mat files" if form == "mat" else f"have another form than those of other years ({self._form})"
+            raise RequestError(f"source.scores_format: auto: the class scores of {where} {why}. Set it to {form}")
+        self._form = form if index else self._form
+        return form
 
     @cached_property
     def _others(self) -> dict[int, list[str]]:

@@ -90,6 +90,7 @@ class DashboardSource(NetworkSource):
             self.scores_identity["model"] = model
         # A dashboard prints half precision, some versions widened (0.7998046875 for 0.8): rounded, both are one number.
         self.score_precision: Precision = "float16"
+        self.scores_format = "csv"
 
     def catalog_files(self) -> list[str]:
         """Empty: the list comes over the network."""

@@ -8,13 +8,40 @@ from typing import Any
 
 import pandas as pd
 
-from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.ids import PATTERN, parse_bin_id
 from ifcb_abundance.bins.positions import LIMITS
 from ifcb_abundance.common.errors import CatalogError
 from ifcb_abundance.common.strict_csv import number, read_columns
 from ifcb_abundance.tables import table_files
 
 NEEDED = ("pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip").split()
+OPTIONAL = ("cast", "niskin")
+NUMBERS = {"ifcb", "ml_analyzed", "latitude", "longitude", "depth", "n_images"}
+MISSING = ("NA", "nan", "NaN")  # how R and pandas write a cell that is empty
+# Lists of bins that are no export: what people upload to a dashboard, iRfcb's table of headers, lists made by hand. By
+# the export's column, names in lower case that mean the same there. Source: ifcbdb (`dashboard/accession.py`,
+# import_metadata), iRfcb (`R/ifcb_read_hdr_data.R`).
+OTHER_NAMES = {
+    "pid": ("filename", "lid", "bin", "bin_id", "sample", "sample_id", "sample_name", "id"),
+    "sample_time": ("sample_time", "timestamp", "datetime", "date"),
+    "ifcb": ("ifcb", "ifcb_number", "instrument", "instrument_id"),
+    "ml_analyzed": ("ml_analyzed", "volume_analyzed"),
+    "latitude": ("latitude", "lat", "y", "gpslatitude"),
+    "longitude": ("longitude", "lon", "lng", "lg", "x", "gpslongitude"),
+    "depth": ("depth", "dep", "z"),
+    "cruise": ("cruise",),
+    "cast": ("cast",),
+    "niskin": ("niskin", "bottle"),
+    "sample_type": ("sample_type", "sampletype"),
+    "n_images": ("n_images",),
+    "skip": ("skip", "bad"),
+}
+SKIPPED = {
+    **dict.fromkeys(("skip", "yes", "y", "true", "t", "1"), "1"),
+    **dict.fromkeys(("", "noskip", "no", "n"), "0"),
+}
+SKIPPED |= dict.fromkeys(("false", "f", "0"), "0")
+FLOW = 0.25  # mL a minute, of every instrument
 SKIP = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 # Years of four digits: a day is written with as many. No fraction finer than a microsecond.
 _TIME = re.compile(
@@ -26,18 +53,25 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
     """Return the catalog rows of a metadata export.
 
     body: CSV as dashboards 5.0, 5.1 and 5.2 write it, read by column name (5.2 quotes strings and adds
-    columns). origin: its address or path, for messages.
+    columns); or a list of bins with a column `filename` or the like, see OTHER_NAMES. `NA` and `nan` are empty cells.
+    origin: its address or path, for messages.
 
-    Returns one row per bin, the columns of the table `catalog`: `sample_time` as UTC timestamps (a leap second,
-    23:59:60, as 00:00:00 of the next day), `instrument` as `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in
-    degrees. Numbers are NaN where there is none; fill values such as -9999999 are none. `position_note` names a
-    latitude or longitude that is beyond the earth and so is NaN too. `tags` are joined by `;`, `volume_method` is
-    `metadata` for a volume. Raises CatalogError if the body is not such a list, or is truncated or ambiguous.
+    Returns one row per bin, the columns of the table `catalog`, `cast` and `niskin` where a bin has one:
+    `sample_time` as UTC timestamps (a leap second, 23:59:60, as 00:00:00 of the next day), `instrument` as
+    `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in degrees. Numbers are NaN where there is none; fill
+    values such as -9999999 are none. `position_note` names a latitude or longitude that is beyond the earth and so
+    is NaN too. `tags` are joined by `;`, `volume_method` is `metadata` for a volume. Raises CatalogError if the
+    body is not such a list, or is truncated or ambiguous.
     """
     try:
         columns = read_columns(body)
     except ValueError as error:  # not CSV, not UTF-8
         raise CatalogError(f"{origin}: not a metadata export ({error})") from None
+    # A dashboard writes nothing in place of a missing text, so a cruise called NA is one.
+    missing_in = NUMBERS if "pid" in columns else set(columns)
+    columns |= {name: [_known(cell) for cell in cells] for name, cells in columns.items() if name in missing_in}
+    if "pid" not in columns:
+        columns = _as_export(columns, origin)
     missing = [column for column in NEEDED if column not in columns]
     if missing:
         raise CatalogError(
@@ -51,6 +85,54 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
     return _catalog_rows(columns, origin)
 
 
+def _known(cell: str) -> str:
+    return "" if cell.strip() in MISSING else cell
+
+
+def _as_export(columns: Mapping[str, list[str]], origin: str) -> dict[str, list[str]]:
+    """A list of bins with other names of columns, in those of the export; unchanged if no column has bins.
+
+    What a list does not have is empty: a time is that in the bin's id, a bin is not skipped. Of a table of headers the
+    volume is the look time times the flow. Raises CatalogError for two columns that mean the same.
+    """
+    lower: dict[str, list[str]] = {name.lower(): cells for name, cells in columns.items()}
+    bins = next((name for name in OTHER_NAMES["pid"] if name in lower), None)
+    if bins is None:
+        return dict(columns)
+    found: dict[str, list[str]] = {}
+    for name, others in OTHER_NAMES.items():
+        there = [other for other in others if other in lower]
+        found[name] = list(lower[there[0]]) if there else [""] * len(lower[bins])
+    found["pid"] = [_bin_of(text, origin) for text in found["pid"]]
+    stamps = (parse_bin_id(pid).time.isoformat(sep=" ") for pid in found["pid"])
+    found["sample_time"] = [text or stamp for text, stamp in zip(found["sample_time"], stamps, strict=True)]
+    found["ifcb"] = [re.sub("^IFCB0*(?=[0-9])", "", text.strip(), flags=re.IGNORECASE) for text in found["ifcb"]]
+    found["skip"] = [SKIPPED.get(text.strip().lower(), text) for text in found["skip"]]
+    if not any(found["ml_analyzed"]) and {"runtime", "inhibittime"} <= set(lower):
+        pairs = zip(lower["runtime"], lower["inhibittime"], strict=True)
+        found["ml_analyzed"] = [_looked_at(run, inhibit) for run, inhibit in pairs]
+    return {**found, **{name: cells for name, cells in lower.items() if re.fullmatch("tag[0-9]+", name)}}
+
+
+def _bin_of(text: str, origin: str) -> str:
+    """The bin that a file or an address is of."""
+    name = text.strip().replace("\\", "/").rpartition("/")[2]
+    found = re.fullmatch(rf"({PATTERN})(\.[a-z0-9]+)?", name, re.IGNORECASE)
+    try:
+        parse_bin_id(found[1] if found else name)
+    except ValueError as error:
+        raise CatalogError(f"{origin}: {error}") from None
+    return str(found[1] if found else name)
+
+
+def _looked_at(run: str, inhibit: str) -> str:
+    """The volume (mL) of a run and the time in it that was not looked at, both in seconds."""
+    try:
+        return repr(FLOW * (number(run) - number(inhibit)) / 60)
+    except ValueError:
+        return ""
+
+
 def from_records(records: Sequence[Mapping[str, str]], origin: str) -> pd.DataFrame:
     """Return the catalog rows of bins that were asked for one by one: texts by the export's columns."""
     # JSON may hold halves of characters, which no file can.
@@ -58,6 +140,8 @@ def from_records(records: Sequence[Mapping[str, str]], origin: str) -> pd.DataFr
         name: [str(record[name]).encode("utf-8", "replace").decode() for record in records]
         for name in [*NEEDED, "tags"]
     }
+    for name in OPTIONAL:
+        columns[name] = [str(record.get(name, "")).encode("utf-8", "replace").decode() for record in records]
     return _catalog_rows(columns, origin)
 
 
@@ -95,6 +179,11 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
                 column: pd.Series(columns[column], dtype="str").str.replace(r"[\x00-\x1f]", " ", regex=True)
                 for column in ("cruise", "sample_type", "tags")
             },
+            **{
+                column: pd.Series(columns[column], dtype="str").str.replace(r"[\x00-\x1f]", " ", regex=True)
+                for column in OPTIONAL
+                if any(columns.get(column, ()))
+            },
         }
     )
     east = rows["longitude"]
@@ -111,7 +200,7 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
     stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
     told = pd.Series(["; ".join(note) for note in notes], index=rows.index, dtype="str")
     rows = rows.assign(volume_method=stated, volume_disagreement=math.nan, volume_note="", position_note=told)
-    return rows[table_files.columns("catalog")]
+    return rows[table_files.columns("catalog", [str(name) for name in rows])]
 
 
 def _measured(values: "pd.Series[float]") -> "pd.Series[bool]":

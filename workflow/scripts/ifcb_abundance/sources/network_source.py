@@ -5,6 +5,7 @@ from typing import Any
 
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.sources.retry import Retrier
+from ifcb_abundance.sources.source_file import SourceFile
 
 
 class NetworkSource:
@@ -30,6 +31,10 @@ class NetworkSource:
 
     def score_files(self, bins: Collection[str], window: Window) -> dict[str, Any] | None:  # noqa: ARG002
         """None: it would take requests to know which class-scores files there are."""
+        return None
+
+    def some_scores(self, most: int) -> list[tuple[str, SourceFile]] | None:  # noqa: ARG002
+        """None, for the same reason."""
         return None
 
     def score_files_identity(self) -> str | None:

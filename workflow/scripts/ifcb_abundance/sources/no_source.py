@@ -13,6 +13,7 @@ class NoSource:
     """
 
     score_precision: Precision = "float16"
+    scores_format = "csv"
     scores_instead = None
     same_for_all_bins = False
 
@@ -22,6 +23,10 @@ class NoSource:
     def given_up(self) -> str:
         """Empty: there is no server."""
         return ""
+
+    def some_scores(self, most: int) -> list[Any]:  # noqa: ARG002
+        """None: no bin is read."""
+        return []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -35,8 +35,20 @@ class ScoreReader(Protocol):
     score_precision: the precision in which the source stores or prints them, which is what `auto` stands for.
     """
 
-    scores_identity: dict[str, Any]
-    score_precision: Precision
+    @property
+    def scores_identity(self) -> dict[str, Any]:
+        """What is read, whatever the bin."""
+
+    @property
+    def score_precision(self) -> Precision:
+        """As above."""
+
+    @property
+    def scores_format(self) -> str:
+        """The form of the class scores, a key of `score_files.STORED_AS`, or `auto` where only requests would tell."""
+
+    def some_scores(self, most: int) -> list[tuple[str, SourceFile]] | None:
+        """A few bins with their class scores, from the first to the last; None if it takes requests to know them."""
 
     def scores_files(self, bin_id: str) -> list[str]:
         """The local files with this bin's class scores; none if they come over the network."""

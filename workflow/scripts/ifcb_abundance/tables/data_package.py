@@ -22,12 +22,16 @@ def describe_results(
     tables: file name to the name of its schema. wide: abundance_wide.csv, whose columns are classes.
     Source: Frictionless Data Package and Table Schema, version 1.
     """
+    catalog = Path(wide).with_name("catalog.csv")
     package: dict[str, Any] = {
         "profile": "data-package",
         "name": dataset.lower(),
         "title": f"Plankton abundance from IFCB classifier scores, dataset {dataset}",
         "created_by": f"{version.NAME} {version.VERSION}",
-        "resources": [_resource(file, table, group_by) for file, table in tables.items()],
+        "resources": [
+            _resource(file, table, [*group_by, *(_columns_there(catalog) if table == "catalog" else ())])
+            for file, table in tables.items()
+        ],
     }
     resource = _resource(Path(wide).name, "abundance_wide", group_by)
     known = {field["name"] for field in resource["schema"]["fields"]}
@@ -39,6 +43,11 @@ def describe_results(
     package["resources"].append(resource)
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _columns_there(catalog: Path) -> list[str]:
+    """The columns of the catalog, which has some only where a bin has a value."""
+    return list(pd.read_csv(catalog, nrows=0).columns) if catalog.exists() else []
 
 
 def _resource(file: str, table: str, group_by: Sequence[str]) -> dict[str, Any]:

@@ -132,11 +132,12 @@ def _empty(table: str, groups: tuple[str, ...]) -> pd.DataFrame:
 def from_rows(rows: Sequence[Mapping[str, Any]], table: str) -> pd.DataFrame:
     """Build a table from rows that may lack columns: texts are empty there, all else is missing. Times are UTC."""
     frame = pd.DataFrame(rows, columns=columns(table))
-    for name, entry in schema(table).items():
+    entries = {name: schema(table)[name] for name in frame.columns}
+    for name, entry in entries.items():
         if DTYPES[entry["type"]] == "str" and entry["type"] != "datetime":
             frame[name] = frame[name].astype(object).fillna("")
-    times = {name: "datetime64[us, UTC]" for name, entry in schema(table).items() if entry["type"] == "datetime"}
-    return frame.astype({name: DTYPES[entry["type"]] for name, entry in schema(table).items()} | times)
+    times = {name: "datetime64[us, UTC]" for name, entry in entries.items() if entry["type"] == "datetime"}
+    return frame.astype({name: DTYPES[entry["type"]] for name, entry in entries.items()} | times)
 
 
 def read(table: str, path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame:
@@ -201,7 +202,7 @@ def write_parquet(frame: pd.DataFrame, table: str, path: str | Path, stated: Map
     stated: what the file says of itself. Raises TableError if the frame does not agree with the schema.
     """
     check(frame, table, str(path))
-    rows = pa.Table.from_pandas(frame, arrow_schema(table), preserve_index=False)
+    rows = pa.Table.from_pandas(frame, arrow_schema(table, [str(name) for name in frame]), preserve_index=False)
     if stated:
         rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **stated})
     with atomic_write(path) as unfinished:

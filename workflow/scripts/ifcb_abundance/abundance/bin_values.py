@@ -1,0 +1,172 @@
+"""What a bin has of each class, and the columns of abundance that not every config has: cells, rules, own thresholds.
+
+Labels that the class table merges into one class before pooling are one class here; those that it merges after pooling
+are kept apart in the table of bins, and are one class in the tables of days.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ifcb_abundance.classes.class_table import BEFORE
+from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.pooling.core import COUNT, BinValues, Floats, Pooled
+from ifcb_abundance.pooling.method import CELL_SUM, LIMITS, N_ROIS, THRESHOLD, UNCOUNTED, Method
+from ifcb_abundance.scores.summary import Counts, Provenance
+
+
+def values_of_bin(
+    classes: Sequence[str], found: Counts, n_rois: int, thresholds: NDArray[np.float64] | None, method: Method
+) -> BinValues:
+    """Return the counts of a bin per class, `unclassified` last, and the further quantities that the method needs.
+
+    thresholds: the classifier's, by class. Labels are merged that the class table makes one class before pooling.
+    """
+    counted = counts_of_bin(classes, found.counts, n_rois, n_rois - found.classified)
+    own = [i for i, name in enumerate(classes) if name != UNCLASSIFIED]
+    values = dict(counted.values)
+    if method.rule == "each":
+        values[N_ROIS] = np.full(len(counted.classes), float(n_rois))
+    if method.from_scores:
+        known = np.full(len(classes), np.nan) if thresholds is None else thresholds
+        values[THRESHOLD] = np.append(known[own], np.nan)
+    if method.cells:
+        cells, uncounted = _cells(classes, found, method)
+        values[CELL_SUM], values[UNCOUNTED] = np.append(cells[own], np.nan), np.append(uncounted[own], 0.0)
+    return merge_labels(BinValues(counted.classes, values), BEFORE, method)
+
+
+def counts_of_bin(
+    classes: Sequence[str], counts: NDArray[np.int64], n_rois: int, unclassified: int | None = None
+) -> BinValues:
+    """Complete the counts of a bin with its `unclassified` ROIs, which are in no class.
+
+    counts: one per class. A label set may have a class called `unclassified`: what it won is unclassified all the same.
+    unclassified: how many ROIs are in no class, if it is not the rest; they may be in more than one.
+    """
+    rest = n_rois - int(counts.sum()) if unclassified is None else unclassified
+    names = (*classes, UNCLASSIFIED)
+    if UNCLASSIFIED in classes:
+        own = [i for i, name in enumerate(classes) if name != UNCLASSIFIED]
+        rest += int(counts.sum() - counts[own].sum())
+        counts, names = counts[own], (*(classes[i] for i in own), UNCLASSIFIED)
+    return BinValues(names, {COUNT: np.append(counts, rest).astype(np.float64)})
+
+
+def _cells(classes: Sequence[str], found: Counts, method: Method) -> tuple[Floats, Floats]:
+    """The sum of known cells per class, NaN where nothing is known of a class, and how many ROIs have none."""
+    per_image = np.array([method.table.cells_of(name) for name in classes], dtype=np.float64)
+    counted = np.zeros(len(classes)) if found.cells is None else found.cells
+    uncounted = found.counts.astype(np.float64) if found.uncounted is None else found.uncounted
+    by_table = ~np.isnan(per_image)
+    cells = counted + np.where(by_table, np.nan_to_num(per_image) * uncounted, 0.0)
+    known = by_table | (found.cells is not None)
+    return np.where(known, cells, np.nan), np.where(by_table, 0.0, uncounted)
+
+
+def merge_labels(of_bin: BinValues, when: str, method: Method) -> BinValues:
+    """Merge the labels of a bin that the class table makes one class at that time, BEFORE or AFTER pooling."""
+    table = method.table
+    if not table.merges:
+        return of_bin
+    names = [table.class_of(name, when) if name != UNCLASSIFIED else name for name in of_bin.classes]
+    if tuple(names) == of_bin.classes:
+        return of_bin
+    classes = (*dict.fromkeys(name for name in names if name != UNCLASSIFIED), UNCLASSIFIED)
+    of_class = [[i for i, name in enumerate(names) if name == merged] for merged in classes]
+    return BinValues(classes, {quantity: _merged(quantity, of, of_class) for quantity, of in of_bin.values.items()})
+
+
+def _merged(quantity: str, values: Floats, of_class: Sequence[Sequence[int]]) -> Floats:
+    """The value of each class from those of its labels: the sum, or for what is no sum the one they share."""
+    merged = np.full(len(of_class), np.nan)
+    for at, labels in enumerate(of_class):
+        known = values[list(labels)]
+        known = known[~np.isnan(known)]
+        if quantity in (N_ROIS, THRESHOLD):
+            merged[at] = known[0] if len(set(known.tolist())) == 1 else np.nan
+        elif len(known):
+            merged[at] = known.sum()
+    return merged
+
+
+def share_labels(
+    provenance: Mapping[str, Provenance], found: dict[str, BinValues], method: Method
+) -> dict[str, tuple[str, ...]]:
+    """Give bins whose score files name the winners alone the classes that any such bin of the day has.
+
+    Their label set is not known, but one classifier looked for its classes in all of them. Changes `found`, and returns
+    the label sets of these bins.
+    """
+    alone = [name for name, said in provenance.items() if said.winners_only and name in found]
+    labels = tuple(sorted({label for name in alone for label in provenance[name].classes}))
+    classes = sorted({method.table.class_of(label, BEFORE) for label in labels})
+    for name in alone:
+        of_bin = found[name]
+        missing = [each for each in classes if each not in of_bin.classes]
+        values = {
+            quantity: np.concatenate([of[:-1], np.full(len(missing), _of_absent(quantity, of)), of[-1:]])
+            for quantity, of in of_bin.values.items()
+        }
+        found[name] = BinValues((*of_bin.classes[:-1], *missing, UNCLASSIFIED), values)
+    return dict.fromkeys(alone, labels)
+
+
+def _of_absent(quantity: str, values: Floats) -> float:
+    """The value of a class that a bin has nothing of."""
+    return float(values[-1]) if quantity == N_ROIS else np.nan if quantity == THRESHOLD else 0.0
+
+
+def n_rois_of(pooled: Pooled) -> int:
+    """How many ROIs pooled bins have: the sum of the counts, unless a ROI may count more than once."""
+    return int(pooled.total(N_ROIS)[-1] if N_ROIS in pooled.values else pooled.count.sum())
+
+
+def with_optional(rows: pd.DataFrame, pooled: Pooled, method: Method) -> pd.DataFrame:
+    """Add the threshold of each class, and the columns that the config asks for, to the rows of abundance_long."""
+    names = list(pooled.columns)
+    thresholds = [_threshold(name, method) for name in names[:-1]]
+    if method.from_scores:
+        thresholds, mixed = _own_thresholds(pooled)
+        rows = rows.assign(thresholds_mixed=mixed)
+    if method.rule != "winner":
+        rows = rows.assign(rule=method.rule)
+    if method.cells:
+        rows = rows.assign(**_cells_per_ml(rows, pooled, method))
+    return rows.assign(threshold=[*thresholds, np.nan])
+
+
+def _threshold(name: str, method: Method) -> float:
+    """The threshold of a class; NaN if the labels that are merged into it have different ones."""
+    labels = {name}
+    if method.table.merges:
+        labels = {
+            label for label in (*method.table, *method.class_thresholds) if method.merged(label) == name
+        } or labels
+    needed = {method.class_thresholds.get(label, method.threshold) for label in labels}
+    return needed.pop() if len(needed) == 1 else np.nan
+
+
+def _own_thresholds(pooled: Pooled) -> tuple[list[float], list[str]]:
+    """The classifier's threshold of each class, NaN where bins differ, and whether they do; of all classes at last."""
+    of_bins = pooled.values[THRESHOLD][:, :-1]
+    thresholds, mixed = [], []
+    for column in of_bins.T:
+        known = set(column[~np.isnan(column)].tolist())
+        thresholds.append(known.pop() if len(known) == 1 else np.nan)
+        mixed.append("yes" if len(known) > 1 else "no")
+    return thresholds, [*mixed, "yes" if "yes" in mixed else "no"]
+
+
+def _cells_per_ml(rows: pd.DataFrame, pooled: Pooled, method: Method) -> dict[str, NDArray[np.float64]]:
+    """Cells per mL and the limits of objects per mL times the cells per image; NaN where these are not known."""
+    count, cells = pooled.count, pooled.total(CELL_SUM)
+    known = (~np.isnan(pooled.values[CELL_SUM])).any(axis=0) & (pooled.total(UNCOUNTED) == 0)
+    per_image = np.array([method.table.cells_of(name) for name in pooled.columns], dtype=np.float64)
+    per_image = np.where(count > 0, cells / np.where(count > 0, count, 1.0), per_image)
+    columns = {"cells_per_ml": np.where(known, cells / pooled.ml_analyzed, np.nan)}
+    for name in LIMITS:
+        columns[name.replace("objects", "cells")] = np.where(known, rows[name].to_numpy() * per_image, np.nan)
+    return columns
