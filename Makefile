@@ -8,7 +8,7 @@ OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 # Compiled modules are kept, whatever the shell says: otherwise each process of the tests would compile them again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run help stages check test slow smoke torch figures test-statistics bench config-docs docs lint lock clean
+.PHONY: run help stages check test slow smoke torch figures pictures test-statistics bench config-docs docs lint lock clean
 
 run: .venv/installed ## make the environment and run the demo, or CONFIG=my.yaml, which is checked first (demo: 10 s; first time: 2 min)
 ifdef CONFIG
@@ -58,6 +58,10 @@ torch: .venv/installed-dev ## pass the tests that need torch, in an environment 
 figures: .venv/installed ## draw the demo's figures (10 s)
 	$(BIN)/python -m snakemake --cores 8 figures
 
+pictures: .venv/installed-dev ## draw the pictures of README and vignettes from the demo; needs Chromium, and R for one (30 s)
+	$(BIN)/python -m snakemake --cores 8
+	$(BIN)/python docs/pictures.py
+
 test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-statistics.md (30 min)
 	$(BIN)/python -m pytest -m "not smoke and not torch" --statistics=docs/test-statistics.md
 
@@ -67,7 +71,8 @@ bench: .venv/installed-dev ## measure, and write docs/benchmarks.md (40 min)
 config-docs: .venv/installed ## write the config's schema, and the table of keys in config/README.md, from the model (5 s)
 	PYTHONPATH=workflow/scripts $(BIN)/python -m ifcb_abundance.config.documents
 
-docs: .venv/installed-dev ## build the documentation site into site/ (10 s)
+docs: .venv/installed-dev ## build the documentation site into site/, with the demo's results as an example (30 s)
+	$(BIN)/python -m snakemake --cores 8
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 lint: .venv/installed-dev ## style, types, layers and Snakemake's own lint (30 s)

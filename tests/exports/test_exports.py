@@ -183,10 +183,11 @@ def test_a_key_that_a_format_needs_is_named_before_any_work(checkout: Checkout) 
     assert not (checkout.folder / "resources").exists()
 
 
-def test_the_readmes_snippets_run(demo_run: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_the_snippets_of_pages_run(demo_run: Checkout, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
     """Those in Python; R and DuckDB are not part of the environment."""
     monkeypatch.chdir(demo_run.folder)
-    snippets = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    snippets = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert snippets
     for snippet in snippets:
         *statements, last = snippet.strip().splitlines()

@@ -72,9 +72,9 @@ def test_paths() -> None:
     assert bins.part_in("results/demo") == "results/demo/bins_long/{date}.parquet"
 
 
-def test_the_readme_lists_the_tables_and_the_folders_of_parts() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = readme.replace("`abundance_long.csv`, `.parquet`", "`abundance_long.csv`, `abundance_long.parquet`")
+def test_the_page_on_results_lists_the_tables_and_the_folders_of_parts() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    listed = page.replace("`abundance_long.csv`, `.parquet`", "`abundance_long.csv`, `abundance_long.parquet`")
     for table in TABLES.values():
         if table.when == When.PERIOD:
             assert "`abundance_{period}.csv`" in listed

@@ -48,7 +48,7 @@ def _needs(kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
 def table() -> str:
     """The keys in Markdown: name, default, and what they mean."""
     rows = [
-        f"| `{key}` | {'' if info.is_required() else f'`{json.dumps(info.default)}`'} | {_meaning(info)} |"
+        f"| `{key}` | {'' if info.is_required() else f'`{json.dumps(info.default)}`'} | {meaning(info)} |"
         for key, info in keys(Config)
         if not section_of(info) or info.json_schema_extra
     ]
@@ -63,7 +63,7 @@ def keys(model: type[Section], above: str = "") -> Iterator[tuple[str, FieldInfo
             yield from keys(inner, f"{above}{name}.{'{name}.' if has_names(info) else ''}")
 
 
-def _meaning(info: FieldInfo) -> str:
+def meaning(info: FieldInfo) -> str:
     """A description in Markdown: its first words are what is accepted, in quotes as in a message."""
     description = info.description or ""
     extra = info.json_schema_extra
