@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from ifcb_abundance.common.version import NAME, VERSION
+from ifcb_abundance.common.version import AUTHORS, NAME, RELEASED, TITLE, VERSION
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -161,6 +161,8 @@ def test_the_version_and_its_date_are_the_same_everywhere() -> None:
     assert PROJECT["project"]["name"] == NAME
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == VERSION
+    assert (citation["title"], str(citation["date-released"])) == (TITLE, RELEASED)
+    assert [author["name"] for author in citation["authors"]] == [AUTHORS]
     assert f"## {VERSION}, {citation['date-released']}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 

@@ -25,6 +25,7 @@ ASKED = ("results/demo/abundance_week.csv", "results/demo/bins_long.csv.gz", "re
 RESTED = {
     "run.json",
     "overview.rst",
+    "METHODS.md",
     "test_results.txt",
     "abundance_wide.csv",
     "abundance_long.parquet",

@@ -59,6 +59,8 @@ def test_what_is_recorded(run: Path) -> None:
     assert (record["config"], record["source"]) == (CONFIG, {"path": "resources/demo"})
     assert record["class_thresholds"] == {"NA": 0.4}
     assert record["software"]["pandas"] == version("pandas")
+    assert record["instruments"] == ["IFCB10"]
+    assert (record["n_rois"], record["n_unclassified"], record["ml_analyzed"]) == (1, 1, 1.0)
     assert {"python", "snakemake", "numpy", "scipy", "pyarrow", "requests"} <= set(record["software"])
 
 

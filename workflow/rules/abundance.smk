@@ -78,6 +78,7 @@ rule record_run:
         f"{LOGS}/record_run.log",
     localrule: True
     params:
+        version=run_record.VERSION,
         settings=run_record.asked_of(SETTINGS),
         score_files=lambda wildcards: SOURCE.score_files_identity(),
         class_thresholds=CONFIG.class_thresholds,

@@ -1,5 +1,5 @@
 # Needs the merged tables and the figures. Makes the overview, a page to send on, and what `snakemake --report` shows.
-from ifcb_abundance.report import overview
+from ifcb_abundance.report import methods, overview
 
 REPORTED = {table_registry.TABLES[name].schema: MERGED[name] for name in ("abundance", "coverage", "ledger", "catalog")}
 if FEATURES_WANTED:
@@ -26,6 +26,23 @@ rule write_overview:
     run:
         reported = {name: str(path) for name, path in by_name(input).items() if name in REPORTED and path}
         logged(log[0], overview.write_overview, input.run, reported, input.bins, output[0])
+
+
+rule write_methods:
+    """Write METHODS.md: the methods section of a paper on this run, and how to cite it."""
+    input:
+        LAYOUT.run_record,
+    output:
+        LAYOUT.methods,
+    log:
+        f"{LOGS}/write_methods.log",
+    localrule: True
+    params:
+        version=methods.VERSION,
+    message:
+        "Write the methods section."
+    run:
+        logged(log[0], methods.write_methods, input[0], output[0])
 
 
 # Made if report.make says so, or on request: snakemake results/{dataset}/report.html

@@ -61,6 +61,11 @@ class Layout:
         return f"{self.tables}/overview.rst"
 
     @property
+    def methods(self) -> str:
+        """The methods section of a paper on the run."""
+        return f"{self.tables}/METHODS.md"
+
+    @property
     def test_results(self) -> str:
         """What was found to hold in the finished tables."""
         return f"{self.tables}/test_results.txt"

@@ -1,6 +1,7 @@
 """Record a run: what was asked for, with which software, and what the result is."""
 
 import json
+import math
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ import pandas as pd
 from ifcb_abundance.bins.deployments import unmatched
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import BinStatus
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common import version as project
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.config import Config
 from ifcb_abundance.tables import table_files
 
+VERSION = 1  # of what run.json holds: raise it so that it is written again
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
 
 
@@ -56,12 +59,20 @@ def record_run(
     catalog, ledger, abundance: the tables of the run, beside `path`. summaries: the folder of the scores summaries.
     """
     config = facts.config
-    bins = table_files.read("ledger", ledger, ["bin", "date", "status"])
-    rows = table_files.read("abundance_long", abundance, ["date", "class"])
+    bins = table_files.read("ledger", ledger, ["bin", "date", "status", "server"])
+    rows = table_files.read("abundance_long", abundance, ["date", "class", "count", "n_rois", "ml_analyzed_total"])
+    totals = rows[rows["class"] == UNCLASSIFIED]  # a row per day and group, with the volume of all its used bins
     listed = table_files.read("catalog", catalog, ["bin", "instrument", "sample_time"])
+    used = set(bins.loc[bins["status"] == BinStatus.USED, "bin"])
     deployments = Config(**config).deployments if config["source"]["catalog"] == "raw" else []
     record = {
-        "workflow": {"name": project.NAME, "version": project.VERSION},
+        "workflow": {
+            "name": project.NAME,
+            "version": project.VERSION,
+            "released": project.RELEASED,
+            "authors": project.AUTHORS,
+            "title": project.TITLE,
+        },
         "dataset": config["dataset"],
         "source": dict(facts.source),
         "catalog_read_at": _utc(facts.listed_at.timestamp() if facts.listed_at else Path(catalog).stat().st_mtime),
@@ -72,6 +83,13 @@ def record_run(
         "days_with_data": int(rows["date"].nunique()),
         "first_day": min(bins["date"], default=None),
         "last_day": max(bins["date"], default=None),
+        "instruments": sorted(
+            set(listed.loc[listed["bin"].isin(used), "instrument"]), key=lambda name: (len(name), name)
+        ),
+        "n_rois": int(totals["n_rois"].sum()),
+        "n_unclassified": int(totals["count"].sum()),
+        "ml_analyzed": math.fsum(totals["ml_analyzed_total"]),
+        "servers": sorted(set(bins["server"]) - {""}),
         "classes": int(rows["class"].nunique()),
         "rows": len(rows),
         "score_files": facts.score_files(set(listed["bin"])) if facts.score_files else None,

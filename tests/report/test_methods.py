@@ -1,0 +1,79 @@
+"""METHODS.md: each number and name in it is that of the run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ifcb_abundance.common.version import TITLE, VERSION
+from ifcb_abundance.report.methods import REFERENCES, write_methods
+from tests import reference
+from tests.abundance.pooling import a_bin, rois
+from tests.checkout import Checkout
+from tests.report.reported import a_run
+
+DAY = ([a_bin(0, ml_analyzed=1.5), a_bin(1, ml_analyzed=2.5), a_bin(2)], [rois(2, A=3, B=0), rois(A=1), "no_scores"])
+
+
+def written(run: Path) -> str:
+    write_methods(run / "run.json", run / "METHODS.md")
+    return (run / "METHODS.md").read_text(encoding="utf-8")
+
+
+def test_the_demo_says_what_was_done(demo_run: Checkout) -> None:
+    text = (demo_run.results("demo") / "METHODS.md").read_text(encoding="utf-8")
+    archive = demo_run.folder / "resources" / "demo"
+    status = reference.statuses(archive)
+    table = reference.abundance(archive)
+    used = [row for row in reference.metadata(archive) if status[row["pid"]] == "used"]
+    n_rois = sum(row["count"] for row in table.values())
+    unclassified = sum(row["count"] for key, row in table.items() if key[2] == "unclassified")
+    volume = sum(float(row["ml_analyzed"]) for row in used)
+    assert f"Of {len(status)} bins on 4 UTC days (2024-04-15 to 2024-04-18), {len(used)} were used" in text
+    assert f"(IFCB901, IFCB902) hold {n_rois:,} images in {volume:,.1f} mL" in text
+    assert f"{unclassified:,} images ({unclassified / n_rois:.1%}) remained unclassified" in text
+    record = json.loads((demo_run.results("demo") / "run.json").read_text())
+    assert f"read on {record['catalog_read_at'][:10]}" in text
+    for name, version in record["software"].items():
+        assert f"{name} {version}".lower() in text.lower()
+    assert f"{TITLE}. Version {VERSION}" in text
+
+
+def test_numbers_of_a_small_run(tmp_path: Path) -> None:
+    text = written(a_run(tmp_path / "run", DAY, thresholds={"B_x": 0.3}, abundance={"period": "week"}))
+    assert (
+        "Of 3 bins on 1 UTC day (2024-02-15 to 2024-02-15), 2 were used and 1 were not: 1 without class scores." in text
+    )
+    assert "hold 6 images in 4.0 mL" in text
+    assert "reached the threshold of 0.7;" in text
+    assert "1 class had thresholds of their own: B\\_x 0.3." in text
+    assert "half precision" in text
+    assert "There were 2 classes; 2 images (33.3%) remained unclassified." in text
+    assert "per UTC day and instrument" in text
+    assert "The same was done per week." in text
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"features": {"make": True}}, "(Menden-Deuer and Lessard 2000)"),
+        ({"select": {"start": "2024-02-15", "instruments": [10]}}, "time (2024-02-15 to the last bin, UTC, inclusive)"),
+        ({"source": {"kind": "dashboard", "url": "https://x.org"}}, "the data set mvco at https://x.org"),
+    ],
+)
+def test_what_the_config_asks_for_is_said(tmp_path: Path, given: dict[str, Any], sentence: str) -> None:
+    run = a_run(tmp_path / "run", DAY)
+    record = json.loads((run / "run.json").read_text())
+    for key, values in given.items():
+        record["config"][key] |= values
+    (run / "run.json").write_text(json.dumps(record))
+    text = written(run)
+    assert sentence in text
+    listed = text.partition("## References")[2]
+    for short, full in REFERENCES.items():
+        assert (short in text.partition("## References")[0]) == (full in listed), short
+
+
+def test_a_run_without_a_used_bin(tmp_path: Path) -> None:
+    assert "They hold no image." in written(a_run(tmp_path / "run", ([a_bin(0)], ["no_scores"])))
