@@ -72,7 +72,7 @@ def at_threshold(found: packed_scores.PackedScores, precision: Precision, thresh
 def test_every_score_is_there(archive: tuple[Path, list[NDArray[np.float64]]], precision: Precision) -> None:
     folder, scores = archive
     bins = pd.DataFrame({"bin": BINS, "key": KEYS})
-    found = packed_scores.pack_scores(bins, folder, CLASSES, precision, [0.7])
+    found = packed_scores.pack_scores(bins, 2, folder, CLASSES, precision, [0.7])
     assert found
     assert found.step == 0
     for threshold in (0, 0.12345, 0.5, 0.69995, 0.7, 0.70001, 1):
@@ -86,20 +86,20 @@ def test_what_is_too_large_is_counted_in_steps(
     folder, scores = archive
     bins = pd.DataFrame({"bin": BINS, "key": KEYS})
     monkeypatch.setattr(packed_scores, "MOST_ENTRIES", 300)
-    found = packed_scores.pack_scores(bins, folder, CLASSES, "float16", [0.6347])
+    found = packed_scores.pack_scores(bins, 2, folder, CLASSES, "float16", [0.6347])
     assert found
     assert found.step == 0.01
     for threshold in (*(i / 100 for i in range(0, 101, 7)), 0.29, 0.57, 0.6347, 1.0):
         assert at_threshold(found, "float16", threshold) == counted(scores, "float16", threshold), threshold
     monkeypatch.setattr(packed_scores, "MOST_BYTES", 10)
-    coarsest = packed_scores.pack_scores(bins, folder, CLASSES, "float16", [0.6347])
+    coarsest = packed_scores.pack_scores(bins, 2, folder, CLASSES, "float16", [0.6347])
     assert coarsest
     assert coarsest.step == packed_scores.STEPS[-1]
 
 
 def test_without_a_summary_there_are_none(archive: tuple[Path, list[NDArray[np.float64]]]) -> None:
     gone = pd.DataFrame({"bin": [*BINS, "D20240217T000000_IFCB010"], "key": [*KEYS, 2]})
-    assert packed_scores.pack_scores(gone, archive[0], CLASSES, "float16", []) is None
+    assert packed_scores.pack_scores(gone, 3, archive[0], CLASSES, "float16", []) is None
 
 
 def test_planes() -> None:

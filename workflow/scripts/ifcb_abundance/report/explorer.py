@@ -24,12 +24,14 @@ def pack_explorer(
     abundance: pd.DataFrame,
     groups: pd.DataFrame,
     bins: pd.DataFrame,
+    shown: pd.Index,
     summaries: str | Path,
 ) -> dict[str, str]:
     """Pack the data of the explorer, by the names that the page gives to its packs.
 
     run: the record. abundance, groups: abundance_long and groups_long of the days in the page. bins: the ledger with
-    the group columns of the catalog. summaries: the folder of the scores summaries.
+    the group columns of the catalog. shown: of which bins the page has the row. summaries: the folder of
+    the scores summaries.
 
     A key is the number of a group of bins of one day, in the order of the table. Numbers of rows, keys, classes, groups
     and series count from 0; -1 is none.
@@ -49,7 +51,7 @@ def pack_explorer(
     used = bins[["bin"]].assign(key=of_bins)[(bins["status"] == BinStatus.USED) & (of_bins >= 0)]
     thresholds = {config["classify"]["threshold"], *abundance["threshold"].dropna().unique()}
     counted = [name for name in names if name != UNCLASSIFIED]
-    scores = pack_scores(used, summaries, counted, config["classify"]["score_precision"], thresholds)
+    scores = pack_scores(used, len(keys), summaries, counted, config["classify"]["score_precision"], thresholds)
     kind, named = kinds_of(abundance)
     kinds = [name for name in (*named, *parts.REST_COLOURS) if name in set(kind)]
     of_class = dict(zip(abundance["class"], kind, strict=True))
@@ -70,7 +72,7 @@ def pack_explorer(
         "first_rows": first_rows,  # of each key, in abundance
         "keys": {"date": keys["date"].tolist(), "series": _positions(keys["series"], series)},
         "rows": {"key": _numbers(abundance, keys, columns).tolist(), "label": _positions(abundance["class"], names)},
-        "bin_keys": of_bins.tolist(),
+        "bin_keys": of_bins[shown].tolist(),
         "scores": {name: value for name, value in asdict(scores).items() if name != "packed"} if scores else None,
     }
     return {"explorer": pack(told), **({"scores": scores.packed} if scores else {})}

@@ -82,11 +82,12 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
     abundance, left_out = _most_recent(read["abundance_long"])
     days = set(abundance["date"])
     groups = read["groups_long"]
-    bins, left_out_bins = _bins(read["ledger"], read["catalog"], days)
+    bins = _bins(read["ledger"], read["catalog"])
+    shown_bins, left_out_bins = _shown(bins, days)
     shown = {
         "abundance": pack_table(abundance.drop(columns=list(NOT_SHOWN)), "abundance_long"),
         "coverage": pack_table(read["coverage"], "coverage"),
-        "ledger": pack_table(bins, "ledger", "catalog"),
+        "ledger": pack_table(shown_bins, "ledger", "catalog"),
     }
     given = {
         "dataset": record["dataset"],
@@ -108,7 +109,9 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
         figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
         montages=read_montages(inputs.montages) if inputs.montages else [],
         specs={name: pack(spec) for name, spec in specs.items()},
-        packs=pack_explorer(record, abundance, groups[groups["date"].isin(days)], bins, inputs.summaries),
+        packs=pack_explorer(
+            record, abundance, groups[groups["date"].isin(days)], bins, shown_bins.index, inputs.summaries
+        ),
         vega=pack(Path(inputs.scripts).read_text(encoding="utf-8")),
     )
     for name, path in table_pages.items():
@@ -147,12 +150,15 @@ def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     )
 
 
-def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame, days: Collection[str]) -> tuple[pd.DataFrame, str]:
-    """Join what the page shows of each bin, and say which bins it omits. days: those of abundance in the page."""
-    bins = ledger[["bin", "date", "status", "reason", "bytes"]].merge(
-        catalog[list(OF_BIN)], on="bin", validate="one_to_one"
-    )
-    bins = bins[["date", *OF_BIN, "status", "reason", "bytes"]]
+def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame) -> pd.DataFrame:
+    """Join what the page shows of each bin."""
+    outcome = ledger[["bin", "date", "status", "reason", "bytes"]]
+    bins = outcome.merge(catalog[list(OF_BIN)], on="bin", validate="one_to_one")
+    return bins[["date", *OF_BIN, "status", "reason", "bytes"]]
+
+
+def _shown(bins: pd.DataFrame, days: Collection[str]) -> tuple[pd.DataFrame, str]:
+    """Keep the bins that the page has room for, and say which it omits. days: those of abundance in the page."""
     if len(bins) <= MOST_ROWS:
         return bins, ""
     of_days = bins[(bins["status"] != BinStatus.USED) | bins["date"].isin(days)]

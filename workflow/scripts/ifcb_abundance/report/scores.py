@@ -20,10 +20,11 @@ from ifcb_abundance.report.packing import pack_bytes, planes
 from ifcb_abundance.scores.summary import read_summary
 
 MOST_BYTES = 2_900_000  # of the packed scores of a page
-MOST_ENTRIES = 4_000_000  # more would not fit into it, so packing them is not tried
-STEPS = (0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # between thresholds; 0 stands for every score
+MOST_ENTRIES = 3_500_000  # more would not fit into it, and are not kept in memory
+STEPS = (0, 0.001, 0.005, 0.01, 0.05)  # between thresholds, each a multiple of the one before; 0 stands for every score
 
 Ints = NDArray[np.int64]
+Scores = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Won:
 
     key: Ints
     label: Ints
-    score: NDArray[np.floating[Any]]
+    score: Scores
     n: Ints
 
 
@@ -43,9 +44,9 @@ class Won:
 class PackedScores:
     """Scores for a page. step: the distance of the thresholds that it can count at; 0: any threshold.
 
-    edges: how many there are: scores, or thresholds in the precision of scores. cells: classes times keys. entries: how
-    many cells and edges have a ROI. packed: as page.js unpacks it: edges, then entries per cell, then of each entry the
-    number of its edge less that of the entry before it in its cell, and its ROIs.
+    edges: how many different scores there are, or thresholds that a score reaches. cells: classes times keys.
+    entries: how many cells and edges have a ROI. packed: as counts.js unpacks it: edges, then entries per cell, then of
+    each entry the number of its edge less that of the entry before it in its cell, and its ROIs.
     """
 
     step: float
@@ -57,6 +58,7 @@ class PackedScores:
 
 def pack_scores(
     bins: pd.DataFrame,
+    n_keys: int,
     summaries: str | Path,
     classes: Sequence[str],
     precision: Precision,
@@ -64,46 +66,63 @@ def pack_scores(
 ) -> PackedScores | None:
     """Read the scores of bins and pack them as finely as the page can hold them.
 
-    bins: used bins with the columns `bin` and `key`, whole numbers from 0. classes: those that are counted. thresholds:
-    those of the run, which the page can count at however coarse its steps are. Returns None if a summary was deleted.
+    bins: used bins with the columns `bin` and `key`, one of `n_keys` whole numbers from 0. classes: those that are
+    counted. thresholds: those of the run, which the page can count at however coarse its steps are. Returns None if a
+    summary was deleted.
     """
     paths = [of_bin(summaries, SUMMARY, bin_id) for bin_id in bins["bin"]]
     if not all(map(Path.exists, map(Path, paths))):
         return None
-    n_keys = int(bins["key"].max()) + 1 if len(bins) else 0
-    won = _read(bins.assign(path=paths), {name: i for i, name in enumerate(classes)}, precision)
-    for step in STEPS:
-        edges = _edges(won, step, precision, thresholds)
-        packed = _packed(won, edges, len(classes), n_keys, step)
-        if packed and len(packed.packed) <= MOST_BYTES:
-            break
+    edges = [_edges(step, precision, thresholds) for step in STEPS]
+    level, won = _read(bins.assign(path=paths), {name: i for i, name in enumerate(classes)}, precision, edges)
+    packed = _packed(won, STEPS[level], len(classes), n_keys)
+    while len(packed.packed) > MOST_BYTES and level < len(STEPS) - 1:
+        level += 1
+        won = _coarsened(won, edges[level])
+        packed = _packed(won, STEPS[level], len(classes), n_keys)
     return packed
 
 
-def _edges(won: Won, step: float, precision: Precision, thresholds: Iterable[float]) -> NDArray[np.floating[Any]]:
+def _edges(step: float, precision: Precision, thresholds: Iterable[float]) -> Scores | None:
+    """Give the thresholds at which a page can count, in the precision of scores; None stands for every score."""
     if not step:
-        return np.unique(won.score)
+        return None
     steps = [round(i * step, 3) for i in range(round(1 / step) + 1)]
-    return np.array(sorted({*steps, *thresholds})).astype(precision)
+    return np.unique(np.array([*steps, *thresholds]).astype(precision))
 
 
-def _read(bins: pd.DataFrame, position: dict[str, int], precision: Precision) -> Won:
+def _read(
+    bins: pd.DataFrame, position: dict[str, int], precision: Precision, edges: Sequence[Scores | None]
+) -> tuple[int, Won]:
+    """Read the winners of bins, day by day, as finely as MOST_ENTRIES allows: by the first of `edges` that does."""
     parts: list[Won] = []
+    level = n_entries = 0
     for key, paths in bins.groupby("key", sort=True)["path"]:
         found = [_winners(path, position, precision) for path in paths]
         label, score, n = (np.concatenate(each) for each in zip(*found, strict=True))
         order = np.lexsort((score, label))
-        label, score = label[order], score[order]
-        starts = _starts(label, score)
-        parts.append(Won(np.full(len(starts), key), label[starts], score[starts], _sums(n[order], starts)))
+        part = _coarsened(Won(np.full(len(label), key), label[order], score[order], n[order]), edges[level])
+        parts.append(part)
+        n_entries += len(part.n)
+        while n_entries > MOST_ENTRIES and level < len(edges) - 1:
+            level += 1
+            parts = [_coarsened(part, edges[level]) for part in parts]
+            n_entries = sum(len(part.n) for part in parts)
     empty = np.zeros(0, np.int64)
     parts = parts or [Won(empty, empty, np.zeros(0, precision), empty)]
     order = np.argsort(np.concatenate([part.label for part in parts]), kind="stable")
     columns = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in vars(parts[0])}
-    return Won(**columns)
+    return level, Won(**columns)
 
 
-def _winners(path: str, position: dict[str, int], precision: Precision) -> tuple[Ints, NDArray[np.floating[Any]], Ints]:
+def _coarsened(won: Won, edges: Scores | None) -> Won:
+    """Take each score as the last edge that it reaches, and add up what is the same then."""
+    score = won.score if edges is None else edges[np.searchsorted(edges, won.score, side="right") - 1]
+    starts = _starts(won.label, won.key, score)
+    return Won(won.key[starts], won.label[starts], score[starts], _sums(won.n, starts))
+
+
+def _winners(path: str, position: dict[str, int], precision: Precision) -> tuple[Ints, Scores, Ints]:
     """Read the classes won, by their numbers, the scores and how many ROIs, of a bin."""
     provenance, winners = read_summary(path)
     number = np.array([*(position.get(name, -1) for name in provenance.classes), -1], dtype=np.int64)
@@ -123,19 +142,15 @@ def _sums(n: Ints, starts: Ints) -> Ints:
     return np.add.reduceat(n, starts) if len(starts) else n
 
 
-def _packed(
-    won: Won, edges: NDArray[np.floating[Any]], n_classes: int, n_keys: int, step: float
-) -> PackedScores | None:
-    """Count the ROIs between edges; None if there is too much for a page, unless the steps are the coarsest."""
+def _packed(won: Won, step: float, n_classes: int, n_keys: int) -> PackedScores:
     cell = won.label * n_keys + won.key
-    edge = np.searchsorted(edges, won.score, side="right") - 1
-    starts = _starts(cell, edge)
-    if len(starts) > MOST_ENTRIES and step != STEPS[-1]:
-        return None
-    cell, edge, n = cell[starts], edge[starts], _sums(won.n, starts)
+    edges, edge = np.unique(won.score, return_inverse=True)
     difference = np.diff(edge, prepend=0)
     firsts = _starts(cell)
     difference[firsts] = edge[firsts]
     sizes = np.bincount(cell, minlength=n_classes * n_keys)
-    arrays = [planes(edges.astype(np.float64)), *(planes(each.astype(np.uint32)) for each in (sizes, difference, n))]
+    arrays = [
+        planes(edges.astype(np.float64)),
+        *(planes(each.astype(np.uint32)) for each in (sizes, difference, won.n)),
+    ]
     return PackedScores(step, len(edges), len(sizes), len(edge), pack_bytes(b"".join(arrays)))
