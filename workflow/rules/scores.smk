@@ -1,4 +1,7 @@
-# Needs the source. Makes one scores summary per bin asked for: every large download.
+# Needs the source. Makes one scores summary per bin asked for: every large download. On request, before a long run:
+#
+#   snakemake check_labels
+from ifcb_abundance.scores import label_check
 
 
 rule summarize_scores:
@@ -21,3 +24,18 @@ rule summarize_scores:
         "Read the class scores of bin {wildcards.bin}."
     run:
         logged(log[0], scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES, METHOD.kept)
+
+
+rule check_labels:
+    log:
+        f"{LOGS}/check_labels.log",
+    """Print which labels the class table matches to what; makes nothing."""
+    localrule: True
+    resources:
+        dashboard=1,
+    message:
+        "Check the labels of the class scores against the class table."
+    run:
+        named = CONFIG.classify.class_table or "null"
+        found = logged(log[0], label_check.check_labels, SOURCE, WINDOW, CONFIG.class_table, named)
+        print(found, flush=True)

@@ -17,10 +17,11 @@ rule test_results:
         f"{LOGS}/test_results.log",
     localrule: True
     params:
+        **({} if METHOD.rule == "winner" else {"rule": METHOD.rule}),
         version=invariants.VERSION,
     message:
         "Test the finished tables against each other."
     run:
         tables = {name: input[name] for name in TESTED}
         period, columns = input.get("period"), METHOD.group_columns
-        logged(log[0], invariants.write_test_results, tables, period, columns, output[0])
+        logged(log[0], invariants.write_test_results, tables, period, columns, output[0], METHOD)

@@ -10,7 +10,7 @@ from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Bound
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config.faults import accepted, refusal, short, told
-from ifcb_abundance.config.model import WORKFLOW, Config, Export, Source
+from ifcb_abundance.config.model import FROM_SCORES, WORKFLOW, Config, Export, Source
 from ifcb_abundance.config.stages import stores
 
 NOT_OF_KIND = {"dashboard": "raw", "bucket": "walk"}  # ways to list bins that a kind of source does not have
@@ -22,7 +22,7 @@ _ADDRESS = re.compile(
 
 def faults(config: Config) -> Iterator[str]:
     """All faults of a config whose keys are right one by one."""
-    checks = (_window, _compare, _source, _dataset, _bins, _volumes, _files, _exports, _shard)
+    checks = (_window, _compare, _source, _dataset, _bins, _volumes, _files, _rules, _exports, _shard)
     for check in (*checks, _curation, _volume_files, _validation):
         yield from check(config)
     yield from stores.faults(config.arrays, config.graphs)
@@ -139,6 +139,28 @@ def _files(config: Config) -> Iterator[str]:
             getattr(config, key)
         except ConfigError as error:
             yield f"{section}.{key}: {short(str(error))}. Accepted: {accepted(f'{section}.{key}')}"
+
+
+def _rules(config: Config) -> Iterator[str]:
+    """What rules other than the default, and thresholds of the classifier, cannot be combined with."""
+    classify, kind = config.classify, config.source.kind
+    if classify.class_thresholds == FROM_SCORES and kind == "dashboard":
+        yield (
+            "classify.class_thresholds: from_scores: a dashboard serves no thresholds. Accepted with it: null, or the "
+            "path of a CSV file class,threshold"
+        )
+    if kind == "bucket" and config.source.scores_format == "summary":
+        yield "source.scores_format: 'summary' is for kind: directory. Copy the summaries into a folder"
+    if config.export.formats and classify.rule != "winner":
+        yield (
+            f"classify.rule: {classify.rule!r} cannot be exported: files for repositories say that the highest score "
+            "wins. Accepted with export.formats: winner"
+        )
+    if config.validation.make and (classify.rule != "winner" or classify.class_thresholds == FROM_SCORES):
+        yield (
+            "validation.make: true needs classify.rule: winner and no from_scores: it is about the winner of each ROI. "
+            "Accepted with these: false"
+        )
 
 
 def _exports(config: Config) -> Iterator[str]:

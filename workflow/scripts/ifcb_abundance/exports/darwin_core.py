@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import math
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError, quoted
+from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.exports.publication import (
     LICENSES,
@@ -118,6 +120,7 @@ def export_darwin_core(
             f"{tables.abundance}: no row has both a position and a taxon with an AphiaID, so there is nothing for "
             "Darwin Core. Give the AphiaIDs in classify.class_table, or take darwin_core out of export.formats"
         )
+    rows = _by_taxon(rows, confidence)
     absent = (rows["count"] == 0) & ~rows.duplicated(["event", "scientific_name"]) & ~_is_found_otherwise(rows)
     rows = rows[(rows["count"] > 0) | absent]
     ids = events["date"] + ":" + events["name"].map(lambda name: quote(name, safe=""))
@@ -133,6 +136,33 @@ def export_darwin_core(
         _add_table(
             archive, "extendedmeasurementorfact.txt", _measurements(events, rows, ids, occurrence_ids, confidence)
         )
+
+
+def _by_taxon(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Add up the classes of an event that are one taxon, by AphiaID: they are one occurrence.
+
+    The count is the sum of theirs. If they were looked for in different volumes, the volume is the largest of these.
+    `class` joins their labels.
+    """
+    several = rows[rows.duplicated(["event", "aphia_id"], keep=False)]
+    if several.empty:
+        return rows
+    first = several.drop_duplicates(["event", "aphia_id"])
+    of_taxon = several.groupby(["event", "aphia_id"], sort=False)
+    summed = first.assign(
+        count=of_taxon["count"].sum().to_numpy(),
+        ml_analyzed_total=of_taxon["ml_analyzed_total"].max().to_numpy(),
+        threshold=of_taxon["threshold"]
+        .agg(lambda of: of.iloc[0] if of.nunique(dropna=False) == 1 else math.nan)
+        .to_numpy(),
+        **{"class": of_taxon["class"].agg(" | ".join).to_numpy()},
+    )
+    volume = summed["ml_analyzed_total"]
+    low, high = poisson_limits(summed["count"].to_numpy("float64"), confidence)
+    summed = summed.assign(
+        objects_per_ml=summed["count"] / volume, objects_per_ml_low=low / volume, objects_per_ml_high=high / volume
+    )
+    return pd.concat([rows.drop(several.index), summed]).sort_index()
 
 
 def _is_found_otherwise(rows: pd.DataFrame) -> pd.Series:
@@ -192,7 +222,7 @@ def _occurrences(
         "identificationVerificationStatus": constant + "PredictedByMachine",
         "identificationReferences": constant + f"{publication.model} | {version.NAME} {version.VERSION}",
         "identificationRemarks": "the highest score of an image is that of its class and reaches "
-        + rows["threshold"].map(text_of)
+        + rows["threshold"].map(lambda of: "that of its class" if math.isnan(of) else text_of(of))
         + f" (>=, compared as {precision})",
     }
 

@@ -11,10 +11,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ifcb_abundance.bins.statuses import BinStatus
-from ifcb_abundance.classes.class_table import LIVING_TOTAL
+from ifcb_abundance.classes.class_table import AFTER, LIVING_TOTAL
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 
 VERSION = 1
@@ -46,14 +47,19 @@ OF_GROUPS = (
 
 
 def write_test_results(
-    tables: Mapping[str, str | Path], period: str | Path | None, group_by: Sequence[str], path: str | Path
+    tables: Mapping[str, str | Path],
+    period: str | Path | None,
+    group_by: Sequence[str],
+    path: str | Path,
+    method: Method | None = None,
 ) -> None:
     """Test the tables against each other and write the list of what holds.
 
     tables: files by the names of their schemas; those of features may be missing. period: the table of abundance per
-    week or the like, if there is one. Raises TableError with a sentence for each test that fails.
+    week or the like, if there is one. method: how counts were made; None for the default. Raises TableError with a
+    sentence for each test that fails.
     """
-    keys = ["date", *group_by]
+    keys, method = ["date", *group_by], method or Method()
     read = {
         name: table_files.read_checked(name, tables[name], [*(keys if name in OF_GROUPS else ()), *needed])
         for name, needed in NEEDED.items()
@@ -62,8 +68,8 @@ def write_test_results(
     tests = {
         "The ledger has the bins of the catalog.": _ledger(read["ledger"], read["catalog"]),
         "The coverage counts the bins of the ledger.": _coverage(read["coverage"], read["ledger"]),
-        "Counts sum to n_rois.": _counts(read["abundance_long"], keys),
-        "Counts of bins sum to those of days.": _bins(read["abundance_long"], tables["bins_long"]),
+        **_sums_of_counts(read["abundance_long"], keys, method.rule),
+        "Counts of bins sum to those of days.": _bins(read["abundance_long"], tables["bins_long"], method),
         "Volumes are those of the used bins.": _volumes(read, keys),
         "Limits are in order.": _limits(read, ("abundance_long", "groups_long")),
         "Groups sum to their classes.": _groups(read["abundance_long"], read["groups_long"], keys, "abundance_long"),
@@ -116,20 +122,32 @@ def _coverage(coverage: pd.DataFrame, ledger: pd.DataFrame) -> Iterator[str]:
         yield from _same(summed[status], found[status], "coverage", status, "rows of the ledger")
 
 
-def _counts(abundance: pd.DataFrame, keys: Sequence[str]) -> Iterator[str]:
+def _counts(abundance: pd.DataFrame, keys: Sequence[str], once: bool = True) -> Iterator[str]:
+    """once: a ROI counts for no more than one class."""
     groups = abundance.groupby(list(keys), dropna=False, as_index=False)
     summed = groups.agg(count=("count", "sum"), low=("n_rois", "min"), high=("n_rois", "max"))
     bad = (summed["count"] != summed["low"]) | (summed["count"] != summed["high"])
+    if not once:
+        bad = (summed["count"] < summed["low"]) | (summed["low"] != summed["high"])
     if bad.any():
         yield f"abundance_long: the counts do not sum to n_rois: {_rows(summed, bad, [*keys, 'count', 'low'])}."
 
 
-def _bins(abundance: pd.DataFrame, bins: str | Path) -> Iterator[str]:
+def _sums_of_counts(abundance: pd.DataFrame, keys: Sequence[str], rule: str) -> dict[str, Iterator[str]]:
+    """What holds of the counts of a day and group, by the rule that they were made by."""
+    if rule != "each":
+        return {"Counts sum to n_rois.": _counts(abundance, keys)}
+    return {"Each ROI is in a class or unclassified.": _counts(abundance, keys, once=False)}
+
+
+def _bins(abundance: pd.DataFrame, bins: str | Path, method: Method) -> Iterator[str]:
     """A row group of the table of bins is a day: no more than one is in memory."""
     days = abundance.groupby(["date", "class"])["count"].sum()
     file, parts = pq.ParquetFile(bins), []
     for number in range(file.num_row_groups):
         day = file.read_row_group(number, columns=["sample_time", "class", "count"], use_threads=False).to_pandas()
+        if method.table.merges:
+            day["class"] = day["class"].map(lambda name: method.table.class_of(name, AFTER))
         parts.append(day.groupby([day["sample_time"].dt.normalize(), "class"])["count"].sum())
     found = days.iloc[:0]
     if parts:

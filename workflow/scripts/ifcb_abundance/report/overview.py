@@ -17,6 +17,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import MERGE, Config
+from ifcb_abundance.config.model import FROM_SCORES
 from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
@@ -82,7 +83,7 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: 
         + (f", of which {unclassified:,} ({unclassified / n_rois:.0%}) are unclassified" if n_rois else ""),
         "Classes": f"{abundance.loc[abundance['class'] != UNCLASSIFIED, 'class'].nunique():,}, beside {UNCLASSIFIED}",
         "Complete": f"{complete:,} of {len(coverage):,} {_rows(group_by)}",
-        "Threshold": f"{config['classify']['threshold']}, which the highest score of an image must reach",
+        "Threshold": _threshold(config["classify"]),
         "Pooled per": " and ".join(["UTC day", *group_by]),
         "Intervals": f"{100 * config['abundance']['confidence']:g} %, exact Poisson (Garwood): counting error only",
         "Class table": table or "none",
@@ -94,6 +95,16 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: 
         *_on_thresholds(run.get("class_thresholds", {}), abundance),
     ]
     return Overview(facts, warnings)
+
+
+def _threshold(classify: Mapping[str, Any]) -> str:
+    of = {
+        "winner": "which the highest score of an image must reach",
+        "above_own": "which scores must reach: the class with the highest such score counts",
+        "each": "which scores must reach: an image counts for each such class",
+    }[classify.get("rule", "winner")]
+    own = classify["class_thresholds"] == FROM_SCORES
+    return f"{'that of the classifier for each class' if own else classify['threshold']}, {of}"
 
 
 def _warnings(
@@ -243,6 +254,19 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
             named = f"{counted(len(unknown), 'class')} ({_some(map(repr, unknown))})"
             yield f"The class table says nothing of {named}: in no group."
     usual = config["classify"]["threshold"]
+    if config["classify"]["class_thresholds"] == FROM_SCORES:
+        mixed = abundance.loc[abundance["thresholds_mixed"] == "yes", "date"]
+        if len(mixed):
+            yield (
+                f"The classifier's thresholds differ between the bins of {counted(mixed.nunique(), 'day')} "
+                f"({_some(mixed.unique())}): thresholds_mixed says for which classes."
+            )
+        return
+    if config["classify"].get("rule") == "each":
+        yield (
+            "An image counts for each class whose score reaches its threshold (classify.rule: each): the counts of a "
+            "day do not sum to its objects, and totals of groups count some images more than once."
+        )
     if usual != Method().threshold:
         yield f"The threshold is {usual}; the workflow's default is {Method().threshold}."
     own = classes[classes["threshold"] != usual]
@@ -438,7 +462,10 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], bins: str 
     """
     record = read_run(run)
     columns = {
-        "abundance_long": [*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]],
+        "abundance_long": [
+            *(*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]),
+            *(["thresholds_mixed"] if record["config"]["classify"]["class_thresholds"] == FROM_SCORES else []),
+        ],
         "ledger": ["bin", "date", "status", "label_set"],
         "catalog": [
             *("bin", "sample_time", "instrument", "latitude", "longitude"),

@@ -22,7 +22,15 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.config import Config
 from ifcb_abundance.tables import table_files
 
+<<<<<<< HEAD
 VERSION = 1  # of what run.json holds: raise it so that it is written again
+=======
+RULES = {
+    "winner": "the highest score wins and must reach its class's threshold (>=)",
+    "above_own": "of the classes whose score reaches their own threshold (>=) the one with the highest score",
+    "each": "each class whose score reaches its own threshold (>=): a ROI may count for several classes",
+}
+>>>>>>> 762b549 (check_labels says before a long run which labels the class table knows; one taxon is one occurrence; results say by which rule they were made)
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
 
 
@@ -95,7 +103,7 @@ def record_run(
         "score_files": facts.score_files(set(listed["bin"])) if facts.score_files else None,
         "deployments_without_bins": unmatched(deployments, listed),
         "scores_read_at": _read_times(bins, Path(summaries)),
-        "rule_of_classification": "the highest score wins and must reach its class's threshold (>=)",
+        "rule_of_classification": RULES[config["classify"]["rule"]],
         "class_thresholds": dict(facts.class_thresholds),
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},

@@ -40,7 +40,7 @@ def _labels(source: Source) -> set[str]:
     if files is None:
         raise ConfigError(
             "classify.class_table: auto needs class scores in a folder, so that their labels are known before anything "
-            "is asked for. `snakemake check_labels` says which table knows most of the labels; name that one"
+            "is asked for. With whoi in its place, `snakemake check_labels` says which table knows most labels"
         )
     try:
         return {label for bin_id, file in files for label in labels_of_file(bin_id, file)}
