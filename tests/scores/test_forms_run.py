@@ -1,0 +1,133 @@
+"""One run for each form of class scores, of real files, with published values or such that are worked out by hand."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.archives import bin_row, write_archive
+from tests.checkout import Checkout
+from tests.raw_files import scores_h5
+from tests.scores.test_forms import CASES, needs_cases
+
+BINS = ("D20240415T010000_IFCB010", "D20240415T020000_IFCB010", "D20240416T010000_IFCB010")
+
+
+def config(path: Path, classify: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"dataset": "own", "source": {"kind": "directory", "path": str(path)}, "classify": classify} | more
+
+
+def counts(run: Checkout, name: str = "abundance_long") -> dict[tuple[str, str], int]:
+    table = run.table("own", name)
+    return {(row["date"], row["class"]): row["count"] for row in table.to_dict("records") if row["count"]}
+
+
+@needs_cases
+def test_winners_and_probabilities(tmp_path: Path) -> None:
+    archive, run = tmp_path / "irfcb", Checkout(tmp_path / "checkout")
+    archive.mkdir()
+    for name in (*(CASES / "no_roi").glob("*.[ha]d[rc]"), *(CASES / "irfcb_class_csv").glob("*.csv")):
+        shutil.copy(name, archive)
+    raw = config(archive, {"threshold": 0.65, "class_table": "auto"})
+    raw["source"]["catalog"] = "raw"
+    printed = run.run(raw)
+    assert "class scores: class_csv (source.scores_format: auto)" in printed
+    assert counts(run) == {("2022-05-22", "Mesodinium_rubrum"): 1, ("2022-05-22", "unclassified"): 1}
+    run.run(raw | {"classify": {"threshold": 0.6, "class_table": "smhi"}})
+    (row,) = run.table("own").query("count == 2").to_dict("records")
+    assert row["ml_analyzed_total"] == pytest.approx(2.98127228913484)
+    assert row["objects_per_ml"] == pytest.approx(0.670854523)
+    assert (row["scientific_name"], row["aphia_id"]) == ("Mesodinium rubrum", 232069)
+
+    for name in (*(CASES / "fast_run").glob("*.[har][do][rci]"), *(CASES / "prob_csv").glob("*.csv")):
+        shutil.copy(name, archive)
+    for name in archive.glob("D2022*"):
+        name.unlink()
+    run.run(raw | {"classify": {"threshold": 0.1, "class_table": None, "rule": "each"}})
+    assert counts(run) == dict.fromkeys([("2018-07-12", name) for name in ("Beads", "Ciliata", "Dinophyceae")], 2)
+    assert set(run.table("own")["n_rois"]) == {2}
+    assert set(run.table("own")["rule"]) == {"each"}
+
+
+@needs_cases
+def test_a_summary_lists_its_bins_itself(tmp_path: Path) -> None:
+    run = Checkout(tmp_path / "checkout")
+    of = CASES / "summary_mat"
+    printed = run.run(config(of, {"class_table": "whoi"}), fails=True)
+    assert "classify.threshold: 0 or classify.threshold: 0.5 or classify.class_thresholds: from_scores" in printed
+    run.run(config(of, {"threshold": 0}))
+    assert counts(run) == {
+        ("2024-05-01", "Akashiwo"): 3, ("2024-05-01", "Chaetoceros"): 22, ("2024-05-01", "unclassified"): 12,
+        ("2024-05-02", "Akashiwo"): 1, ("2024-05-02", "unclassified"): 9,
+    }  # fmt: skip
+    assert run.table("own").groupby("date")["ml_analyzed_total"].unique().map(list).to_dict() == {
+        "2024-05-01": [7.5],
+        "2024-05-02": [4.5],
+    }
+    run.run(config(of, {"class_thresholds": "from_scores"}))
+    assert counts(run)["2024-05-01", "Akashiwo"] == 2
+    assert counts(run)["2024-05-01", "Chaetoceros"] == 17
+
+
+def test_thresholds_and_cells_of_the_classifier_labels_and_casts(tmp_path: Path) -> None:
+    """By hand: classes A (a chain), `a-B` (spelt otherwise in the table), C1 and C2 (merged)."""
+    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
+    classes = ("A", "a-B", "C1", "C2")
+    scores = [
+        [0.6, 0.2, 0.1, 0.1],
+        [0.55, 0.25, 0.1, 0.1],
+        [0.1, 0.7, 0.1, 0.1],
+        [0.1, 0, 0.8, 0.1],
+        [0.1, 0, 0.1, 0.8],
+    ]
+    archive.mkdir()
+    thresholds = {BINS[0]: [0.5] * 4, BINS[1]: [0.58, 0.5, 0.5, 0.5], BINS[2]: [0.5] * 4}
+    for bin_id, own in thresholds.items():
+        more = {"thresholds": own, "cell_count": np.array([4, 2, -1, -1, -1], np.int32)}
+        body = scores_h5(3, None, classes, [1, 2, 3, 4, 5], scores, "float64", **more)
+        (archive / f"{bin_id}_class.h5").write_bytes(body)
+    # As people upload it to a dashboard.
+    rows = [f"{bin_id},IFCB10,2.0,{cast},NA,nan" for bin_id, cast in zip(BINS, ("1", "1", "2"), strict=True)]
+    (archive / "metadata.csv").write_text(
+        "\n".join(["filename,instrument,ml_analyzed,cast,latitude,longitude", *rows, ""])
+    )
+    (tmp_path / "classes.csv").write_text(
+        "label,scientific_name,aphia_id,living,group,harmful,cells_per_image,synonym_of,merge\n"
+        "A,Aus,1,yes,diatom,no,,,\nA_b,Bus,2,yes,diatom,no,3,,\n"
+        "C1,Cus,3,yes,other,no,,C,before\nC2,Cus,3,yes,other,no,,C,after\nC,Cus,3,yes,other,no,,,\n"
+    )
+    classify = {"class_thresholds": "from_scores", "class_table": str(tmp_path / "classes.csv")}
+    how = config(archive, classify, abundance={"group_by": ["cast"], "period": "week"})
+    assert "A_b): Bus, 2, diatom" in run.run(how, "check_labels")
+    assert not (run.results("own") / "catalog.csv").exists()
+    run.run(how)
+    table = run.table("own").set_index(["date", "class"])
+    assert set(table["cast"]) == {1, 2}
+    first = table.loc["2024-04-15"]
+    assert first["count"].to_dict() == {"A": 3, "C": 4, "a-B": 2, "unclassified": 1}
+    assert first["thresholds_mixed"].to_dict() == {"A": "yes", "C": "no", "a-B": "no", "unclassified": "yes"}
+    assert np.isnan(first.loc["A", "threshold"])
+    assert first.loc["a-B", "threshold"] == 0.5
+    assert first.loc["a-B", "scientific_name"] == "Bus"
+    # 4 + 2 cells in the first bin, 4 in the second, in 4 mL; three cells an image of a-B; C is not known.
+    assert first["cells_per_ml"].fillna(-1).to_dict() == {"A": 2.5, "C": -1, "a-B": 1.5, "unclassified": -1}
+    a = first.loc["A"]
+    assert a["cells_per_ml_high"] == pytest.approx(a["objects_per_ml_high"] * 10 / 3)
+    assert a["cells_per_ml_low_dispersed"] == pytest.approx(a["objects_per_ml_low_dispersed"] * 10 / 3)
+    bins = pd.read_parquet(run.results("own") / "bins_long.parquet")
+    assert set(bins["class"]) == {"A", "a-B", "C", "C2", "unclassified"}  # C2 is merged after pooling
+    week = run.table("own", "abundance_week").set_index("class").query("cast == 1")
+    assert week["cells_per_ml"].fillna(-1).to_dict() == first["cells_per_ml"].fillna(-1).to_dict()
+    ledger = run.table("own", "ledger")
+    assert ledger["label_set"].nunique() == 1
+    assert ledger["label_set"].iloc[0].startswith("4 classes ")
+
+
+def test_a_list_of_bins_without_a_cast_has_no_such_column(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", [bin_row(BINS[0])], {BINS[0]: (["A"], [[0.9]])})
+    run = Checkout(tmp_path / "checkout")
+    run.run(config(archive, {"class_table": None}))
+    assert not {"cast", "niskin"} & set(run.table("own", "catalog"))
