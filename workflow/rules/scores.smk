@@ -27,9 +27,9 @@ rule summarize_scores:
 
 
 rule check_labels:
+    """Print which labels the class table matches to what."""
     log:
         f"{LOGS}/check_labels.log",
-    """Print which labels the class table matches to what; makes nothing."""
     localrule: True
     resources:
         dashboard=1,

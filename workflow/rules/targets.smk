@@ -16,7 +16,12 @@ def targets(wildcards=None):
     """The complete results of a run; a shard has no other shapes of them."""
     whole = TABLES == RESULTS
     tables = [table.merged_in(TABLES) for table in tables_wanted(whole)]
-    tables += [LAYOUT.run_record, LAYOUT.overview, LAYOUT.test_results, *([LAYOUT.description, LAYOUT.methods] if whole else [])]
+    tables += [
+        LAYOUT.run_record,
+        LAYOUT.overview,
+        LAYOUT.test_results,
+        *([LAYOUT.description, LAYOUT.methods] if whole else []),
+    ]
     shown = [*figure_files(), LAYOUT.report_page] if REPORT_WANTED and whole else []
     shown += [MONTAGES] if CONFIG.images.make and whole else []
     shown += curation_targets() if CONFIG.curation.make and whole else []

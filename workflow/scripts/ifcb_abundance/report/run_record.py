@@ -22,15 +22,12 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.config import Config
 from ifcb_abundance.tables import table_files
 
-<<<<<<< HEAD
-VERSION = 1  # of what run.json holds: raise it so that it is written again
-=======
 RULES = {
     "winner": "the highest score wins and must reach its class's threshold (>=)",
     "above_own": "of the classes whose score reaches their own threshold (>=) the one with the highest score",
     "each": "each class whose score reaches its own threshold (>=): a ROI may count for several classes",
 }
->>>>>>> 762b549 (check_labels says before a long run which labels the class table knows; one taxon is one occurrence; results say by which rule they were made)
+VERSION = 1  # of what run.json holds: raise it so that it is written again
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
 
 
