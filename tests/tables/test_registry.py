@@ -27,7 +27,10 @@ def test_each_table_has_a_schema_and_a_rule(table: Table) -> None:
 
 
 def test_each_schema_is_of_a_table_but_those_of_users_and_of_parts() -> None:
-    users, parts = {"class_table"}, {"images", "image_classes", "filter_scores", "training_metadata"}
+    users, parts = (
+        {"class_table"},
+        {"images", "image_classes", "filter_scores", "training_metadata", "quality_measured"},
+    )
     assert set(table_files.TABLES) - {table.schema for table in TABLES.values()} == users | parts
 
 

@@ -66,6 +66,7 @@ MAY_BE_EMPTY = CONFIG.source.allow_empty or SHARD not in (None, MERGE)
 RECORD_FAILURES = CONFIG.source.on_failure == "record"
 PERIOD = CONFIG.abundance.period
 FEATURES_WANTED = CONFIG.features.make
+QUALITY_WANTED = (CONFIG.quality.make or CONFIG.quality.exclude_bad) and SHARD is None
 REPORT_WANTED = CONFIG.report.make
 if REPORT_WANTED is None:
     REPORT_WANTED = CONFIG.source.kind == "directory" and CONFIG.source.path == DEMO

@@ -7,14 +7,23 @@ from ifcb_abundance.catalog.selection import Selection
 
 
 def selection():
-    """The bins of the catalog, by day; waits for the catalog."""
+    """The bins of the catalog, by day; waits for the catalog, and for their flags if bad ones are left out."""
+    listed = all_listed()
+    if not CONFIG.quality.exclude_bad:
+        return listed
+    path = Path(checkpoints.merge_quality.get().output[0])
+    return read_selection(listed.path, listed.path.stat().st_mtime_ns, path, path.stat().st_mtime_ns)
+
+
+def all_listed():
+    """The same before bad bins are left out."""
     path = Path(checkpoints.list_catalog.get().output.catalog)
     return read_selection(path, path.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=1)
-def read_selection(path, changed):
-    return Selection(path, CONFIG.select)
+@lru_cache(maxsize=2)
+def read_selection(path, changed, quality=None, judged=None):
+    return Selection(path, CONFIG.select, quality)
 
 
 def bins_of_day(wildcards):

@@ -8,8 +8,9 @@ def validation_wanted():
 
 
 def tables_wanted(whole=True):
-    distance = CONFIG.abundance.pool_km is not None
-    return table_registry.wanted(PERIOD, FEATURES_WANTED, whole, validation_wanted() and whole, distance)
+    others = [table_registry.When.DISTANCE] if CONFIG.abundance.pool_km is not None else []
+    others += [table_registry.When.QUALITY] if QUALITY_WANTED else []
+    return table_registry.wanted(PERIOD, FEATURES_WANTED, whole, validation_wanted() and whole, *others)
 
 
 def targets(wildcards=None):
@@ -24,6 +25,7 @@ def targets(wildcards=None):
     ]
     shown = [*figure_files(), LAYOUT.report_page] if REPORT_WANTED and whole else []
     shown += [MONTAGES] if CONFIG.images.make and whole else []
+    shown += figure_files(registry.OF_QUALITY) if CONFIG.quality.make and whole else []
     shown += curation_targets() if CONFIG.curation.make and whole else []
     shown += figure_files(registry.OF_VALIDATION) if validation_wanted() and whole else []
     return tables + shown + [EXPORTS[name] for name in CONFIG.export.formats if whole]
@@ -31,6 +33,7 @@ def targets(wildcards=None):
 
 def shown_figures():
     shown = registry.figure_names(FEATURES_WANTED, validation_wanted())
+    shown += registry.OF_QUALITY if QUALITY_WANTED else []
     return shown + (registry.OF_CURATION if CONFIG.curation.make else [])
 
 

@@ -1,7 +1,7 @@
 """Which bins of the catalog are asked for, and why the others are not."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -11,6 +11,7 @@ import pandas as pd
 
 from ifcb_abundance.bins.positions import only_positions
 from ifcb_abundance.bins.statuses import WANTED, BinStatus
+from ifcb_abundance.catalog.quality import bad_bins
 from ifcb_abundance.config import Select
 from ifcb_abundance.tables import table_files
 
@@ -63,6 +64,15 @@ def assess(catalog: pd.DataFrame, criteria: Select) -> pd.DataFrame:
     return assessed
 
 
+def without_bad(assessed: pd.DataFrame, bad: Mapping[str, str]) -> pd.DataFrame:
+    """Leave out wanted bins that are bad. bad: bin to what was found of it."""
+    still = assessed["bin"].isin(list(bad)) & (assessed["status"] == WANTED)
+    reasons = "quality.exclude_bad: " + assessed.loc[still, "bin"].map(bad)
+    assessed = assessed.copy()
+    assessed.loc[still, "status"], assessed.loc[still, "reason"] = BinStatus.FILTERED, reasons
+    return assessed
+
+
 def _warn_of_unknown(key: str, named: Sequence[str], known: pd.Series) -> None:
     unknown = sorted(set(named) - set(known))
     if unknown:
@@ -76,11 +86,13 @@ class Selection:
 
     path: Path
     criteria: Select
+    quality: Path | None = None  # the table of flags, if bad bins are left out
 
     @cached_property
     def bins(self) -> pd.DataFrame:
-        """Return all bins, as `assess` does."""
-        return assess(table_files.read("catalog", self.path), self.criteria)
+        """Return all bins, as `assess` does, without those that are bad."""
+        bins = assess(table_files.read("catalog", self.path), self.criteria)
+        return without_bad(bins, bad_bins(self.quality)) if self.quality else bins
 
     @cached_property
     def days(self) -> dict[str, pd.DataFrame]:

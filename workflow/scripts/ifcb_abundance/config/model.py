@@ -21,6 +21,7 @@ from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.common.version import NAME as NAME_OF_PROJECT
 from ifcb_abundance.config.section import EachOnce, Section, key, read, section
 from ifcb_abundance.config.stages.curation import Curation, TrainingSet
+from ifcb_abundance.config.stages.quality import Quality
 from ifcb_abundance.config.stages.stores import NAMES, Array, FreeName, Graph, Store
 from ifcb_abundance.config.stages.validation import Validation
 from ifcb_abundance.config.stages.volumes import Samples, VolumesOfImages
@@ -599,6 +600,7 @@ class Config(Section):
     abundance: Abundance = section("a mapping: how bins are pooled")
     features: Features = section("a mapping: biovolume, carbon and size spectra from the bins' features")
     report: Report = section("a mapping: figures and the report")
+    quality: Quality = section("a mapping: flags of bins, from headers, triggers and images")
     images: Images = section("a mapping: images of bins, and the montages of classes")
     recheck: Recheck = section("a mapping: what `snakemake recheck` asks for again")
     export: Export = section("a mapping: files for repositories, and what repositories need to know beside the numbers")

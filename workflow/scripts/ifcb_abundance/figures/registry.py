@@ -9,7 +9,8 @@ class Figure:
 
     shows: what it shows, in a few words. tables: the tables that it is drawn from. needs_features: whether features
     have to be read for it. needs_labels: whether it needs people's labels. needs_curation: whether images have to be
-    curated for it. needs_runs: whether it is of two runs, and not of this one.
+    curated for it. needs_runs: whether it is of two runs, and not of this one. needs_quality: whether
+    bins have to be flagged for it.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Figure:
     needs_labels: bool = False
     needs_curation: bool = False
     needs_runs: bool = False
+    needs_quality: bool = False
 
 
 FIGURES = {
@@ -47,6 +49,7 @@ FIGURES = {
         Figure("curated_images", "what became of the images", ("curated",), needs_curation=True),
         Figure("duplicate_distance", "what each distance of hashes finds", ("distance",), needs_curation=True),
         Figure("stuck_particles", "particles that stuck to the glass", ("without_stuck",), needs_curation=True),
+        Figure("quality", "flags of bins, and what was measured of them", ("quality",), needs_quality=True),
         Figure("differences", "how two runs differ", ("differences",), needs_runs=True),
     )
 }
@@ -54,6 +57,7 @@ FIGURES = {
 
 OF_VALIDATION = [figure.name for figure in FIGURES.values() if figure.needs_labels]
 OF_CURATION = ["curated_images", "duplicate_distance"]  # that of stuck particles comes with their abundance
+OF_QUALITY = ["quality"]
 
 
 def figure_names(with_features: bool, with_labels: bool = False) -> list[str]:
@@ -63,5 +67,5 @@ def figure_names(with_features: bool, with_labels: bool = False) -> list[str]:
         for figure in FIGURES.values()
         if (with_features or not figure.needs_features)
         and (with_labels or not figure.needs_labels)
-        and not (figure.needs_curation or figure.needs_runs)
+        and not (figure.needs_curation or figure.needs_runs or figure.needs_quality)
     ]

@@ -13,7 +13,7 @@ Sources: ifcbkit 0.3.1 (`header.py`) and pyifcb (`ifcb/data/hdr.py`) for the dia
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,7 @@ LARGEST = 2**20  # bytes: real ones have some 3,000
 _NUMBER = r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)"
 _CLOCKS = re.compile(rf"run time = {_NUMBER} s\s+inhibit time = {_NUMBER}(?: s)?")
 _CLIMATE = re.compile(rf"{_NUMBER} temperature,\s*{_NUMBER} humidity")
+_SYRINGE = re.compile(r'(?im)^["\s]*syringe ?status\s*[:=]\s*([0-9]{1,6})["\s]*$')
 # Keys in lower case, and what they measure.
 MEASURED = {
     "runtime": "run_time",
@@ -43,7 +44,7 @@ class Header:
     dialect: `keyed`, `sentences`, `columns`, or `empty` for a file with nothing in it. settings: all keys with their
     values as written. run_time, inhibit_time: seconds. temperature: degrees Celsius. humidity: percent, below zero from
     some sensors. adc_columns: the names of the columns of the `.adc`, if they are declared. malformed: the lines that
-    could not be read.
+    could not be read. syringe_status: what the syringe pump reported, 0 if nothing was wrong.
     """
 
     dialect: str
@@ -54,6 +55,7 @@ class Header:
     humidity: float | None = None
     adc_columns: tuple[str, ...] = ()
     malformed: MalformedLines = field(default_factory=MalformedLines)
+    syringe_status: int | None = None
 
     def setting(self, key: str) -> str:
         """The text after the key, however it is capitalised; empty if the key is missing."""
@@ -77,14 +79,17 @@ def read_header(body: bytes, name: str) -> Header:
     """Read a `.hdr`; `name` is for the message. Raises RawFileError, naming it, if it is no header."""
     if len(body) > LARGEST:
         raise RawFileError(f"{name}: not a header: it has {len(body):,} bytes, headers have a few thousand")
-    lines = [line.strip() for line in body.decode("utf-8-sig", "replace").splitlines()]
+    text = body.decode("utf-8-sig", "replace")
+    lines = [line.strip() for line in text.splitlines()]
     first = next((line for line in lines if line), "")
+    found = _SYRINGE.search(text)
+    status = int(found[1]) if found else None
     if first.lower().startswith("softwareversion:"):
-        return _keyed(lines)
+        return replace(_keyed(lines), syringe_status=status)
     if first.startswith("Imaging FlowCytobot Acquisition Software"):
-        return _sentences(lines)
+        return replace(_sentences(lines), syringe_status=status)
     if first.startswith('"Imaging FlowCytobot Acquisition Software'):
-        return _columns(lines)
+        return replace(_columns(lines), syringe_status=status)
     told = f"begins with {first[:60]!r}, which is an unknown format" if first else "is empty"
     raise RawFileError(f"{name}: not a header: it {told}. Copy it again from the instrument, or exclude the bin")
 

@@ -23,8 +23,10 @@ from ifcb_abundance.common.errors import (
     RequestError,
     ScoresError,
 )
+from ifcb_abundance.raw.header import Header
 from ifcb_abundance.raw.images import RawImages, ReadRange
 from ifcb_abundance.raw.tree import RawBin, RawTree, read_raw_bin
+from ifcb_abundance.raw.triggers import TriggerTable
 from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.metadata_export import read_export, without_repeats
 from ifcb_abundance.sources.raw_catalog import list_raw
@@ -228,6 +230,14 @@ class BinFiles(ABC):
     def _features(self, bin_id: str) -> list[str]:
         files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
         return [product.path for product in files if product.version == files[-1].version]
+
+    def read_raw(self, bin_id: str) -> tuple[Header | None, TriggerTable | None]:
+        """Read header and triggers of a bin; None for both without raw files."""
+        raw = self._tree(bin_id).bins.get(bin_id)
+        if raw is None:
+            return None, None
+        with _told_of(bin_id, RawFileError):
+            return read_raw_bin(raw, self._read_start)
 
     @contextmanager
     def open_images(self, bin_id: str) -> Iterator[RawImages | None]:

@@ -28,9 +28,9 @@ from ifcb_abundance.common.errors import (
     ScoresError,
 )
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.raw.header import read_header
+from ifcb_abundance.raw.header import Header, read_header
 from ifcb_abundance.raw.images import RawImages
-from ifcb_abundance.raw.triggers import read_triggers
+from ifcb_abundance.raw.triggers import TriggerTable, read_triggers
 from ifcb_abundance.sources.http import ANYTHING, JSON, LINE, HttpClient
 from ifcb_abundance.sources.metadata_export import from_records, read_export, without_repeats
 from ifcb_abundance.sources.network_source import NetworkSource
@@ -373,6 +373,14 @@ class DashboardSource(NetworkSource):
             raise NoRawFilesError(f"bin {bin_id}: {adc.address} tells of images, but the server has no .roi (HTTP 404)")
         body = roi.body if roi else b""
         yield RawImages(triggers, lambda offset, length: body[offset : offset + length])
+
+    def read_raw(self, bin_id: str) -> tuple[Header | None, TriggerTable | None]:
+        """Read header and triggers of a bin, one request each; None for what the server lacks."""
+        hdr = self._raw(bin_id, ".hdr")
+        if hdr is None:
+            return None, None
+        header, adc = read_header(hdr.body, hdr.address), self._raw(bin_id, ".adc")
+        return header, read_triggers(bin_id, adc.body, adc.address, header.adc_columns) if adc else None
 
     def _raw(self, bin_id: str, part: str) -> SourceFile | None:
         target = f"/{quote(self.dataset)}/{quote(bin_id)}{part}"

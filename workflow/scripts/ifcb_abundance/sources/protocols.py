@@ -12,7 +12,9 @@ import pandas as pd
 
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.raw.header import Header
 from ifcb_abundance.raw.images import RawImages
+from ifcb_abundance.raw.triggers import TriggerTable
 from ifcb_abundance.sources.source_file import SourceFile
 from ifcb_abundance.sources.survey import Survey
 
@@ -102,6 +104,9 @@ class ImageReader(Protocol):
 
     def may_have_images(self, bin_id: str) -> bool:
         """False if the source is known to lack raw files of the bin. Makes no request for the bin."""
+
+    def read_raw(self, bin_id: str) -> tuple[Header | None, TriggerTable | None]:
+        """Read header and triggers of a bin; None for what the source lacks. Raises RawFileError."""
 
     def open_images(self, bin_id: str) -> AbstractContextManager[RawImages | None]:
         """Open the bin's images, to read any of them; None if the source lacks its raw files. Raises RawFileError."""

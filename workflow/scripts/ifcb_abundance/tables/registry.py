@@ -19,6 +19,7 @@ class When(StrEnum):
     DISTANCE = "if `abundance.pool_km` asks for it"
     FEATURES = "if `features.make` asks for it, or on request"
     VALIDATION = "if `validation.make` asks for it, or on request"
+    QUALITY = "if `quality.make` or `quality.exclude_bad` asks for it, or on request"
     REQUEST = "on request"
 
 
@@ -107,6 +108,7 @@ TABLES = {
         _of_features("biovolume_groups", "biovolume_groups"),
         _of_features("size_spectrum", "size_spectrum"),
         _of_features("features_ledger", "features_ledger"),
+        Table("quality", "quality", "quality.csv", "merge_quality", When.QUALITY, part="quality/{date}.csv"),
         Table("wide", "abundance_wide", "abundance_wide.csv", "reshape_abundance", When.WHOLE),
         _on_request("image_bins", "image_bins", "image_bins.csv", "list_images"),
         _on_request("montages", "montages", "montages.csv", "choose_examples"),
@@ -170,11 +172,11 @@ def made_by(rule: str) -> dict[str, Table]:
     return {table.name: table for table in TABLES.values() if table.made_by == rule}
 
 
-def wanted(period: str, features: bool, whole: bool, validation: bool = False, distance: bool = False) -> list[Table]:
+def wanted(period: str, features: bool, whole: bool, validation: bool = False, *others: When) -> list[Table]:
     """List the tables that a run makes without being asked for them by name.
 
     period: the config's `abundance.period`. features, validation: those of these stages are wanted. whole: the run is
-    not of a shard. distance: whether the config has `abundance.pool_km`.
+    not of a shard. others: further kinds of tables that the config asks for.
     """
     return [
         table
@@ -182,7 +184,7 @@ def wanted(period: str, features: bool, whole: bool, validation: bool = False, d
         if table.when == When.ALWAYS
         or (table.when == When.WHOLE and whole)
         or (table.when == When.PERIOD and whole and table.name == period)
-        or (table.when == When.DISTANCE and whole and distance)
+        or (table.when in others and whole)
         or (table.when == When.FEATURES and features)
         or (table.when == When.VALIDATION and whole and validation)
     ]

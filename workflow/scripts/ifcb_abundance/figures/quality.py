@@ -1,0 +1,69 @@
+"""Flags of bins, and what was measured of them, through time."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures.options import FigureOptions, Tables
+from ifcb_abundance.tables import table_files
+
+FLAGS = {
+    1: ("1 good", "#009E73"),
+    2: ("2 not evaluated", parts.GREY),
+    3: ("3 suspect", "#E69F00"),
+    4: ("4 bad", "#D55E00"),
+}
+SHOWN = {
+    "humidity": "humidity, %",
+    "temperature": "temperature, \u00b0C",
+    "run_time": "run time, s",
+    "inhibit_fraction": "inhibit fraction",
+    "trigger_rate": "triggers per s",
+    "roi_rate": "images per s",
+    "focus": "edge sharpness",
+    "ml_analyzed": "volume, mL",
+}
+MOST = 4000  # points of a panel; of more bins every n-th good one is shown, and all others
+
+
+def chart(tables: Tables, options: FigureOptions) -> Any:
+    """Draw a panel for each measured quantity: a point per bin, in the colour of the bin's flag."""
+    head = "Quality of bins"
+    rows = table_files.read(
+        "quality", tables["quality"], ["bin", "sample_time", "instrument", "flag", "reason", *SHOWN]
+    )
+    rows = rows.dropna(axis="columns", how="all")
+    shown = [name for name in SHOWN if name in rows]
+    if rows.empty or not shown:
+        return parts.message(head, f"{options.dataset}: nothing was measured of any bin")
+    counts = rows["flag"].astype("int64").map(lambda flag: FLAGS[flag][0]).value_counts().sort_index()
+    rows = _thinned(rows).assign(
+        flag=lambda frame: frame["flag"].astype("int64").map(lambda flag: FLAGS[flag][0]),
+        time=lambda frame: frame["sample_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    data = parts.inline(rows.drop(columns="sample_time"))
+    words = [word for word, _ in FLAGS.values() if word in counts]
+    colours = alt.Scale(domain=words, range=[colour for word, colour in FLAGS.values() if word in words])
+    panels = [
+        alt.Chart(data, width=560, height=70)
+        .mark_point(filled=True, size=14, opacity=0.8)
+        .encode(
+            x=alt.X(
+                "time:T", title="time of the sample (UTC)" if name == shown[-1] else None, scale=alt.Scale(type="utc")
+            ),
+            y=alt.Y(f"{name}:Q", title=SHOWN[name], scale=alt.Scale(zero=False)),
+            color=alt.Color("flag:N", title="flag", scale=colours),
+            tooltip=[alt.Tooltip("bin:N"), alt.Tooltip(f"{name}:Q", title=SHOWN[name]), alt.Tooltip("reason:N")],
+        )
+        for name in shown
+    ]
+    told = ", ".join(f"{n:,} {str(word)[2:]}" for word, n in counts.items())
+    return alt.vconcat(*panels).properties(title=parts.title(f"{head}, {options.dataset}", f"{told}; a point is a bin"))
+
+
+def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
+    good = rows["flag"] == 1
+    every = -(-int(good.sum()) // MOST) or 1
+    return rows[~good | (good.cumsum() % every == 0)]
