@@ -50,7 +50,7 @@ FOLDER = Path(span.__file__).parent
 OF_BINS = {
     name: figure
     for name, figure in FIGURES.items()
-    if not (figure.needs_labels or figure.needs_curation or figure.needs_runs)
+    if not (figure.needs_labels or figure.needs_curation or figure.needs_runs or figure.needs_quality)
 }
 Day = list[tuple[Row, Rois | str]]
 
