@@ -16,7 +16,7 @@ rule pool_abundance:
     resources:
         pooling=1,
     params:
-        **recorded(OF_DAY, scores=scores_read),
+        **recorded(OF_DAY, scores=lambda wildcards: scores_read(wildcards.date)),
     message:
         "Pool the bins of {wildcards.date}."
     run:

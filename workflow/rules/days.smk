@@ -38,11 +38,11 @@ def features_path(bin_id):
     return of_bin(FEATURES, SUMMARY, bin_id)
 
 
-def deleted_summaries(path_of, table):
-    """The missing summaries of days that exist: the day itself would not ask for them."""
-    there = Listing()
-    made = {date for date in selection().wanted if table.part_in(RESULTS, date) in there}
-    return [path for date in made for path in map(path_of, selection().wanted[date]) if path not in there]
+def deleted_summaries(path_of, table, settled):
+    """The missing summaries of days that exist: the day itself would not ask for them. A settled day lacks none."""
+    there, wanted = Listing(), selection().wanted
+    made = [date for date in wanted if table.part_in(RESULTS, date) in there and not settled(date)]
+    return [path for date in made for path in map(path_of, wanted[date]) if path not in there]
 
 
 def deleted_parts(tables):
@@ -68,10 +68,10 @@ def priority_of_day(wildcards):
 
 def day_is_cut(wildcards):
     """Whether the window begins or ends within the day, or the bins were listed before it was over."""
-    listed, day = selection().bins["bin"], selection().days[wildcards.date]["bin"]
     # The id of a bin may have another day than its sample_time. A bin that is not listed has raw files: its id's day.
     cut = any(
-        (day == end.bin).any() or (str(end.day) == wildcards.date and not (listed == end.bin).any())
+        (bins_of_day(wildcards)["bin"] == end.bin).any()
+        or (str(end.day) == wildcards.date and not (selection().bins["bin"] == end.bin).any())
         for end in (WINDOW.start, WINDOW.end)
         if end and end.bin
     )

@@ -52,7 +52,7 @@ rule pool_biovolume:
     resources:
         pooling=1,
     params:
-        **recorded(OF_DAYS_FEATURES, features=features_read),
+        **recorded(OF_DAYS_FEATURES, features=lambda wildcards: features_read(wildcards.date)),
     message:
         "Pool the biovolume of {wildcards.date}."
     run:

@@ -32,33 +32,6 @@ OF_DAYS_FEATURES = {
 }
 
 
-def recorded(of, **more):
-    """The params of a rule that makes parts of days: those at the top, with a checksum in place of the table of bins."""
-    return {**of, "bins": lambda wildcards: selection().checksums[wildcards.date], **more}
-
-
-def scores_read(wildcards):
-    """A checksum of which bins of a day are read, and of what each is read from."""
-    bins = selection().wanted[wildcards.date]
-    read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.scores_identity_of, bins))
-    return proof.digest(scores.version_of(METHOD.kept), bins, read_from)
-
-
-def features_read(wildcards):
-    bins = selection().wanted[wildcards.date]
-    read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.features_identity_of, bins))
-    computed = []
-    if CONFIG.features.compute is not None:
-        images = None if SOURCE.same_for_all_bins else list(map(SOURCE.images_identity_of, bins))
-        computed = [CONFIG.features.compute, CONFIG.features.blobs, images]
-    return proof.digest(features.version_of(METHOD.kept), scores_read(wildcards), read_from, *computed)
-
-
-def is_bin_of_day(job, path):
-    """Whether an input of a job is a summary that a day is made of: the params of the day say which those are."""
-    return job.rule in (rules.pool_abundance.rule, rules.pool_biovolume.rule) and path != MERGED["catalog"]
-
-
 def of_each_bin(identity_of):
     """The param that says what a bin is read from. The engine asks for each bin only where that tells bins apart."""
     return SOURCE.scores_identity if SOURCE.same_for_all_bins else lambda wildcards: identity_of(wildcards.bin)
@@ -114,11 +87,11 @@ def computed_of(bin_id):
 
 def summaries_of_day(wildcards):
     """The scores summaries of a day that has not settled. Parts without a record must prove that they come from these."""
+    if scores_settled(wildcards.date):
+        return []
     bins = selection().wanted[wildcards.date]
     summaries = list(map(summary_path, bins))
     parts = {name: table.part_in(RESULTS, wildcards.date) for name, table in OF_DAYS.items()}
-    if SETTLED.has(list(parts.values()), scores_read(wildcards), summaries):
-        return []
 
     def prove():
         right = all(scores.proves_itself(SOURCE, *each, METHOD.kept) for each in zip(bins, summaries))
@@ -130,13 +103,13 @@ def summaries_of_day(wildcards):
 
 def features_of_day(wildcards):
     """The features summaries of a day, likewise."""
+    if features_settled(wildcards.date):
+        return []
     bins = selection().wanted[wildcards.date]
     summaries = list(map(features_path, bins))
     parts = {name: table.part_in(RESULTS, wildcards.date) for name, table in OF_FEATURE_DAYS.items()}
     parts["proof"] = f"{RESULTS}/{table_registry.FEATURES_PROOF.format(date=wildcards.date)}"
     of_scores = list(map(summary_path, bins))
-    if SETTLED.has(list(parts.values()), features_read(wildcards), of_scores, summaries):
-        return []
 
     def prove():
         right = all(

@@ -50,11 +50,13 @@ def parts(wildcards):
     """
     if SHARDS:
         return []
-    missing = deleted_summaries(summary_path, OF_DAYS["abundance"]) + deleted_parts(OF_DAYS)
+    missing = deleted_summaries(summary_path, OF_DAYS["abundance"], scores_settled) + deleted_parts(OF_DAYS)
     return missing + (parts_of_features(wildcards) if FEATURES_WANTED else [])
 
 
 def parts_of_features(wildcards):
     if SHARDS:
         return []
-    return deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"]) + deleted_parts(OF_FEATURE_DAYS)
+    return deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"], features_settled) + deleted_parts(
+        OF_FEATURE_DAYS
+    )

@@ -1,13 +1,15 @@
 """Which bins of the catalog are asked for, and why the others are not."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ifcb_abundance.bins.positions import only_positions
 from ifcb_abundance.bins.statuses import WANTED, BinStatus
@@ -95,21 +97,46 @@ class Selection:
         return without_bad(bins, bad_bins(self.quality)) if self.quality else bins
 
     @cached_property
-    def days(self) -> dict[str, pd.DataFrame]:
+    def days(self) -> Mapping[str, pd.DataFrame]:
         """Map each UTC day (ISO) to its bins, days in order."""
-        return {str(day): rows.reset_index(drop=True) for day, rows in self.bins.groupby("date", sort=True)}
+        return _Days(self.bins)
 
     @cached_property
     def checksums(self) -> dict[str, str]:
         """Map each UTC day to a checksum of what is in its rows of `bins`."""
         columns = repr(list(self.bins.columns))
-        rows = pd.util.hash_pandas_object(self.bins, index=False)
+        rows = pd.util.hash_pandas_object(self.bins, index=False).to_numpy()
         return {
-            str(day): sha256(columns.encode() + of_day.to_numpy().tobytes()).hexdigest()
-            for day, of_day in rows.groupby(self.bins["date"], sort=True)
+            day: sha256(columns.encode() + rows[places].tobytes()).hexdigest() for day, places in _places(self.bins)
         }
 
     @cached_property
     def wanted(self) -> dict[str, list[str]]:
         """Map each UTC day to the ids of its bins that are asked for, which may be none."""
-        return {day: list(rows["bin"][rows["status"] == WANTED]) for day, rows in self.days.items()}
+        wanted: dict[str, list[str]] = {day: [] for day in self.days}
+        rows = self.bins[self.bins["status"] == WANTED]
+        for day, bin_id in zip(rows["date"].tolist(), rows["bin"].tolist(), strict=True):
+            wanted[day].append(bin_id)
+        return wanted
+
+
+class _Days(Mapping[str, pd.DataFrame]):
+    """Rows by UTC day, cut out when they are asked for: most runs ask for few days."""
+
+    def __init__(self, bins: pd.DataFrame) -> None:
+        self._bins = bins
+        self._places = dict(_places(bins))
+
+    def __getitem__(self, day: str) -> pd.DataFrame:
+        return self._bins.take(self._places[day]).reset_index(drop=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _places(bins: pd.DataFrame) -> list[tuple[str, NDArray[np.intp]]]:
+    """List the days, in order, with the positions of their rows."""
+    return sorted((str(day), np.asarray(places)) for day, places in bins.groupby("date").indices.items())

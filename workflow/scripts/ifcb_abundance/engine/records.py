@@ -31,6 +31,13 @@ class Doubt:
         """Whether the engine has no record of a file that is there, or holds it for unfinished."""
         return not self._is_known(path) and os.path.lexists(path)
 
+    def unfinished(self, paths: Sequence[str]) -> bool:
+        """Whether the engine holds one of the files for unfinished, or cannot say."""
+        if not self._listed:
+            return any(map(self.unrecorded, paths))
+        store, marks = self.workflow.persistence, self._listed[1]
+        return bool(marks) and any(store._record_path(store._incomplete_path, path) in marks for path in paths)
+
     def _is_known(self, path: str) -> bool:
         """Whether the engine has a record of a finished file.
 

@@ -36,15 +36,20 @@ class Settled:
         """
         self._left_out = patches.leave_out_of_records(self._workflow.persistence, is_of_bin)
 
-    def has(self, parts: Sequence[str], made_of: str, *generations: Sequence[str]) -> bool:
+    def has(self, parts: Sequence[str], made_of: str, bins: Sequence[str], *paths_of: Callable[[str], str]) -> bool:
         """Whether the files of a day's bins are as they were when the day's parts were made of them.
 
         made_of: a checksum of which bins these are, and of what each is read from; a param of the rule that makes the
-        parts. generations: files of the bins, each made from the one at its place in the generation before.
+        parts. paths_of: give the path of a file of a bin, each of a file that is made from the one before.
         """
         key = parts[0], made_of
         if key not in self._decided:
-            self._decided[key] = self._may_be and self._are_as_recorded(parts, made_of, generations)
+            self._decided[key] = (
+                self._may_be
+                and not any(map(self._doubt.unrecorded, parts))
+                and self._states(parts[0], made_of)
+                and self._are_older(parts, [list(map(path_of, bins)) for path_of in paths_of])
+            )
         return self._decided[key]
 
     @cached_property
@@ -59,13 +64,12 @@ class Settled:
             and not (settings.forceall or settings.forcerun or settings.forcetargets)
         )
 
-    def _are_as_recorded(self, parts: Sequence[str], made_of: str, generations: Sequence[Sequence[str]]) -> bool:
-        if any(map(self._doubt.unrecorded, parts)) or not self._states(parts[0], made_of):
-            return False
+    def _are_older(self, parts: Sequence[str], generations: Sequence[Sequence[str]]) -> bool:
+        """Whether all files are there and finished, and none is newer than what was made from it."""
         later: Iterable[int] = repeat(min(self._changed(path, missing=0) for path in parts))
         for files in reversed(generations):
             changed = [self._changed(path, missing=sys.maxsize) for path in files]
-            if any(map(operator.gt, changed, later)) or any(map(self._doubt.unrecorded, files)):
+            if any(map(operator.gt, changed, later)) or self._doubt.unfinished(files):
                 return False
             later = changed
         return True

@@ -1,0 +1,41 @@
+# Which days need none of their bins in the graph: docs/engine.md, "Days that have settled". This file has no rule.
+from ifcb_abundance.common import proof
+
+
+def recorded(of, **more):
+    """The params of a rule that makes parts of days: those at the top, with a checksum in place of the table of bins."""
+    return {**of, "bins": lambda wildcards: selection().checksums[wildcards.date], **more}
+
+
+def scores_read(date):
+    """A checksum of which bins of a day are read, and of what each is read from."""
+    bins = selection().wanted[date]
+    read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.scores_identity_of, bins))
+    return proof.digest(scores.version_of(METHOD.kept), bins, read_from)
+
+
+def features_read(date):
+    bins = selection().wanted[date]
+    read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.features_identity_of, bins))
+    computed = []
+    if CONFIG.features.compute is not None:
+        images = None if SOURCE.same_for_all_bins else list(map(SOURCE.images_identity_of, bins))
+        computed = [CONFIG.features.compute, CONFIG.features.blobs, images]
+    return proof.digest(features.version_of(METHOD.kept), scores_read(date), read_from, *computed)
+
+
+def scores_settled(date):
+    """Whether a day needs no summary of its bins in the graph."""
+    parts = [table.part_in(RESULTS, date) for table in OF_DAYS.values()]
+    return SETTLED.has(parts, scores_read(date), selection().wanted[date], summary_path)
+
+
+def features_settled(date):
+    parts = [table.part_in(RESULTS, date) for table in OF_FEATURE_DAYS.values()]
+    parts.append(f"{RESULTS}/{table_registry.FEATURES_PROOF.format(date=date)}")
+    return SETTLED.has(parts, features_read(date), selection().wanted[date], summary_path, features_path)
+
+
+def is_bin_of_day(job, path):
+    """Whether an input of a job is a summary that a day is made of: the params of the day say which those are."""
+    return job.rule in (rules.pool_abundance.rule, rules.pool_biovolume.rule) and path != MERGED["catalog"]
