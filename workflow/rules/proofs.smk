@@ -32,11 +32,6 @@ OF_DAYS_FEATURES = {
 }
 
 
-def of_each_bin(identity_of):
-    """The param that says what a bin is read from. The engine asks for each bin only where that tells bins apart."""
-    return SOURCE.scores_identity if SOURCE.same_for_all_bins else lambda wildcards: identity_of(wildcards.bin)
-
-
 def stated(of, wildcards=None):
     """A checksum of one of the OF_... at the top, for a job."""
     return proof.digest({name: value(wildcards) if callable(value) else value for name, value in of.items()})

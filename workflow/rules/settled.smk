@@ -39,3 +39,8 @@ def features_settled(date):
 def is_bin_of_day(job, path):
     """Whether an input of a job is a summary that a day is made of: the params of the day say which those are."""
     return job.rule in (rules.pool_abundance.rule, rules.pool_biovolume.rule) and path != MERGED["catalog"]
+
+
+def of_each_bin(identity_of):
+    """The param that says what a bin is read from. The engine asks for each bin only where that tells bins apart."""
+    return SOURCE.scores_identity if SOURCE.same_for_all_bins else lambda wildcards: identity_of(wildcards.bin)
