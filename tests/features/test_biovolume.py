@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import FeaturesError, TableError
 from ifcb_abundance.config import Select
-from ifcb_abundance.features.biovolume import carbon, cubic_um, merge_biovolume, pool_biovolume
+from ifcb_abundance.features.biovolume import CarbonMethod, carbon, cubic_um, merge_biovolume, pool_biovolume, tally
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off, esd, size_bin, spectrum
 from ifcb_abundance.features.summary import read_features
 from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.scores.decide import More
+from ifcb_abundance.scores.summary import RoiWinners, best_scores
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import (
     CLASSES,
@@ -57,6 +59,34 @@ def test_diatoms_are_split_at_3000_cubic_um() -> None:
     assert carbon(np.array([1.0]), diatom=True) == pytest.approx([0.28774], rel=1e-4)
     assert carbon(np.array([1.0]), diatom=False) == pytest.approx([0.21627], rel=1e-4)
     assert np.isnan(carbon(np.array([np.nan]), diatom=True)).all()
+
+
+def test_carbon_of_diatoms_is_as_other_tools_have_it() -> None:
+    """ifcb-analysis takes the formula of other protists for diatoms below 3000 um3, iRfcb took that of large diatoms
+    for all. At 1000 um3: 10^(-0.665 + 0.939 x 3) = 141.906, 10^(-0.933 + 0.881 x 3) = 51.286, ours 77.983: 52 % more."""
+    volume = np.array([1000.0, 3000.0, 4000.0])
+    assert carbon(volume, True, "ifcb_analysis") == pytest.approx([141.906, 135.00, 173.943], rel=1e-4)
+    assert carbon(volume, True, "irfcb_legacy") == pytest.approx([51.286, 135.00, 173.943], rel=1e-4)
+    for rule in ("ifcb_analysis", "irfcb_legacy"):
+        assert np.array_equal(carbon(volume, False, rule), carbon(volume, False))  # type: ignore[arg-type]
+    # Seven diatoms of one published archive differ by 41 to 67 % by rule alone: small ones, from 3000 um3 down.
+    ratio = carbon(np.array([3000.0, 263.0]), True) / carbon(np.array([3000.0, 263.0]), True, "irfcb_legacy")
+    assert ratio == pytest.approx([1.408, 1.670], abs=2e-3)
+
+
+def test_carbon_per_cell_is_that_of_equal_cells() -> None:
+    """By hand: an image of 4000 um3 that shows four cells has four times the 77.983 pg of 1000 um3; one whose cells are
+    not known is one cell. The table gives B two cells an image: 2 x 10^(-0.665 + 0.939 x log10 50) = 2 x 8.518."""
+    row = dict.fromkeys(("scientific_name", "aphia_id", "harmful"), "") | {"living": "yes"}
+    table = {"A": row | {"group": "diatom"}, "B": row | {"group": "other", "cells_per_image": "2"}}
+    scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
+    rois_of = RoiWinners(("A", "B"), np.arange(1, 4), *best_scores(scores), More(cells=np.array([4, np.nan, np.nan])))
+    method = Method(class_table=table)
+    volume = np.array([4000.0, 1000.0, 100.0])
+    per_cell = tally(("A", "B"), rois_of, volume, method, CarbonMethod(per_cell=True)).sums.values["carbon"]
+    assert per_cell[:2] == pytest.approx([5 * 77.983, 2 * 8.518], rel=1e-4)
+    per_image = tally(("A", "B"), rois_of, volume, method).sums.values["carbon"]
+    assert per_image[:2] == pytest.approx([173.943 + 77.983, 16.331], rel=1e-4)
 
 
 def test_volumes_are_over_the_cube_of_pixels_per_um() -> None:

@@ -323,3 +323,33 @@ def test_a_bin_listed_twice_is_one_row_unless_its_values_differ() -> None:
     rows.loc[2, "ml_analyzed"] = 1.6
     with pytest.raises(CatalogError, match="list: bin A is listed twice, with different values"):
         without_repeats(rows, "list")
+
+
+def test_a_list_that_people_upload_is_read_by_its_columns() -> None:
+    body = b"Filename,Instrument,Lat,Lon,ml_analyzed,Bad,Cast,Niskin,tag1\n" + (
+        b"D20240301T010203_IFCB206.adc,IFCB206,41.5,-70.5,2.5,no,7,NA,bloom\n"
+        b"raw/D20240302T010203_IFCB206,206,NA,nan,NA,yes,,3,\n"
+    )
+    rows = read_export(body, "here").to_dict("records")
+    assert [row["bin"] for row in rows] == ["D20240301T010203_IFCB206", "D20240302T010203_IFCB206"]
+    assert {row["instrument"] for row in rows} == {"IFCB206"}
+    assert [row["sample_time"].isoformat() for row in rows] == [
+        "2024-03-01T01:02:03+00:00",
+        "2024-03-02T01:02:03+00:00",
+    ]
+    assert [row["skip"] for row in rows] == [0, 1]
+    assert [(row["cast"], row["niskin"], row["tags"]) for row in rows] == [("7", "", "bloom"), ("", "3", "")]
+    assert (rows[0]["latitude"], rows[0]["ml_analyzed"]) == (41.5, 2.5)
+    assert all(np.isnan(rows[1][name]) for name in ("latitude", "longitude", "ml_analyzed"))
+
+
+def test_a_table_of_headers_has_volumes_of_look_times() -> None:
+    """iRfcb's columns. By hand: (1200.5 - 12.5) s x 0.25 mL/min / 60 = 4.95 mL."""
+    body = b"sample,timestamp,ifcb_number,gpsLatitude,gpsLongitude,runTime,inhibitTime,sampleType\n" + (
+        b"D20230810T113059_IFCB134,2023-08-10 11:30:59,IFCB134,58.2,11.4,1200.5,12.5,Normal\n"
+    )
+    (row,) = read_export(body, "here").to_dict("records")
+    assert (row["ml_analyzed"], row["latitude"], row["sample_type"]) == (pytest.approx(4.95), 58.2, "Normal")
+    assert "cast" not in row
+    with pytest.raises(CatalogError, match=r"here: .*no_bin"):
+        read_export(b"filename\nno_bin\n", "here")
