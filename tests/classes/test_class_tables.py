@@ -23,7 +23,8 @@ def test_a_shipped_table_is_what_its_sources_say(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "label", "number"), [
     ("smhi", "Akashiwo_sanguinea", "232546"), ("ucsc", "Alexandrium_singlet", "109470"),
-    ("syke", "Nodularia_spumigena", ""), ("whoi_plankton", "Guinardia_delicatula", "149112"), ("whoi", "Akashiwo", "232546"),
+    ("syke", "Nodularia_spumigena", ""), ("whoi_plankton", "Guinardia_delicatula", "149112"),
+    ("whoi", "Akashiwo", "232546"),
 ])  # fmt: skip
 def test_shipped_tables_can_be_read(name: str, label: str, number: str) -> None:
     table = read_class_table(SHIPPED[name])

@@ -63,7 +63,7 @@ def test_diatoms_are_split_at_3000_cubic_um() -> None:
 
 def test_carbon_of_diatoms_is_as_other_tools_have_it() -> None:
     """ifcb-analysis takes the formula of other protists for diatoms below 3000 um3, iRfcb took that of large diatoms
-    for all. At 1000 um3: 10^(-0.665 + 0.939 x 3) = 141.906, 10^(-0.933 + 0.881 x 3) = 51.286, ours 77.983: 52 % more."""
+    for all. At 1000 um3: 10^(-0.665 + 0.939 x 3) = 141.906, 10^(-0.933 + 0.881 x 3) = 51.286, ours 77.983."""
     volume = np.array([1000.0, 3000.0, 4000.0])
     assert carbon(volume, True, "ifcb_analysis") == pytest.approx([141.906, 135.00, 173.943], rel=1e-4)
     assert carbon(volume, True, "irfcb_legacy") == pytest.approx([51.286, 135.00, 173.943], rel=1e-4)
