@@ -1,11 +1,14 @@
 """The command line: what it finds, the config that it writes, and that its plan is what a run then does."""
 
 import argparse
+import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +178,19 @@ def test_each_command_has_examples_and_completion() -> None:
     for shell in ("bash", "zsh", "fish"):
         done = subprocess.run([*CLI, "--print-completion", shell], capture_output=True, text=True, check=True)
         assert all(name in done.stdout for name in commands)
+
+
+def test_a_run_that_is_stopped_ends_in_good_order(archive: Path, checkout: Checkout) -> None:
+    """Ctrl-C reaches both processes; the command waits for Snakemake, which leaves no lock."""
+    with Emulator({"bay": archive}, latency=0.5) as dashboard:
+        source = {"kind": "dashboard", "url": dashboard.url}
+        window = {"start": "2024-04-15", "end": "2024-04-16"}
+        (checkout.folder / "my.yaml").write_text(yaml.safe_dump({"dataset": "bay", "source": source, "select": window}))
+        command = [*CLI, "run", "my.yaml", "--resources", "dashboard=1"]
+        run = subprocess.Popen(command, cwd=checkout.folder, start_new_session=True, stdout=subprocess.DEVNULL)
+        while sum("class_scores" in request.path for request in dashboard.requests) < 2:
+            time.sleep(0.1)
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.wait(60) != 0
+    assert json.loads((checkout.results("bay") / "status.json").read_text())["state"] == "stopped"
+    assert not list((checkout.folder / ".snakemake" / "locks").glob("*"))

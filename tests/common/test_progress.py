@@ -58,7 +58,7 @@ def test_a_transfer_tells_files_bytes_rate_and_time_left(
     """What an earlier run brought counts as done, and not in the rate."""
     now = 0.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    transfer = Transfer("cells", 10, 4_000_000)
+    transfer = Transfer("cells", 10, 4_000_000, interval=5)
     transfer.add(2, 1_000_000, before=True)
     assert said.messages == []
     now = 10.0
@@ -72,7 +72,7 @@ def test_a_transfer_tells_files_bytes_rate_and_time_left(
 def test_a_list_tells_files_and_rate(said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    listed = Transfer("cells: listed")
+    listed = Transfer("cells: listed", interval=5)
     now = 8.0
     listed.add(2000, 0)
     assert said.messages == ["cells: listed: 2,000 files so far, 250 per second"]

@@ -2,6 +2,7 @@
 
 A folder is a room. Imports point down the list, which `make lint` checks (pyproject.toml, importlinter):
 
+    cli
     report, exports
     figures
     validation

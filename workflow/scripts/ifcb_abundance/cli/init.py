@@ -78,7 +78,7 @@ def init(wishes: Wishes) -> int:
     print(f"Looking at {wishes.place} ...", flush=True)
     source = _opened(start)
     found = source.survey()
-    source_keys |= _of_files(found) if kind != "dashboard" else {}
+    source_keys |= _as_found(found)
     source = _opened(start)
     labels = _labels(source, found)
     for line in _told(found, labels):
@@ -117,8 +117,8 @@ def _opened(written: dict[str, Any]) -> Source:
     return open_source(config.dataset, config.source)
 
 
-def _of_files(found: Survey) -> dict[str, Any]:
-    """The keys that say how an archive of files is read, where they are not the defaults."""
+def _as_found(found: Survey) -> dict[str, Any]:
+    """The keys that say how bins are listed and read, where they are not the defaults."""
     keys = {"catalog": found.catalog, "scores_format": next(iter(found.score_files), "auto")}
     defaults = Config().source.model_dump()
     return {key: value for key, value in keys.items() if value != defaults[key]}
@@ -229,7 +229,7 @@ def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str) 
         "kind": "dashboard, directory (an archive on disk) or bucket",
         "url": "the dashboard",
         "path": "the archive",
-        "catalog": "the list of bins comes from the raw files",
+        "catalog": "how bins are listed: raw, from the raw files; walk, bin by bin",
         "scores_format": "the form of the class scores",
         "start": "UTC days or bin ids, both inclusive",
         "instruments": "without this line: all",

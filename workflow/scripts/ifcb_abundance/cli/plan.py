@@ -23,7 +23,7 @@ from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.common.words import counted, sized
-from ifcb_abundance.config import WORKFLOW, Config, why_no_source
+from ifcb_abundance.config import MERGE, WORKFLOW, Config, why_no_source
 from ifcb_abundance.report import run_record
 from ifcb_abundance.scores.summary import proves_itself, summarize_scores
 from ifcb_abundance.sources.open_source import open_source
@@ -87,7 +87,7 @@ def plan(path: str, most: int) -> int:
 def _lines(path: str, config: Config, most: int) -> Iterator[str]:
     source = open_source(config.dataset, config.source)
     config = config.with_precision(source.score_precision)
-    layout = Layout(config.dataset, run=config.run)
+    layout = Layout(config.dataset, None if config.shard == MERGE else config.shard, config.run)
     bins = assess(in_window(source.list_bins(config.window), config.window), config.select)
     wanted = list(bins["bin"][bins["status"] == WANTED])
     built = [bin_id for bin_id in wanted if _is_built(source, layout, bin_id)]

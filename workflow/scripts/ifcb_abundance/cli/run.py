@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,10 +25,14 @@ def run(config: str, rest: Sequence[str]) -> int:
     config_file.read(config)
     command = ["snakemake", *arguments(config, rest)]
     print(shlex.join(command), flush=True)
+    process = subprocess.Popen([sys.executable, "-m", *command])
+    # Snakemake ends in good order: Ctrl-C reaches it by itself, and another process's request to end is passed on.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
-        return subprocess.call([sys.executable, "-m", *command])
-    except KeyboardInterrupt:  # Snakemake got it too, and has ended in good order
-        return 130
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
 
 
 def arguments(config: str, rest: Sequence[str]) -> list[str]:

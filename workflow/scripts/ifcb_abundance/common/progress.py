@@ -194,11 +194,13 @@ class Progress:
 class Transfer:
     """Counts files and bytes that were listed or copied, from any thread, and logs the count every `interval` seconds.
 
-    files, size: how many there are in all, 0 if that is not known.
+    files, size: how many there are in all, 0 if that is not known. interval: without it a few seconds on a terminal,
+    and a minute in a log.
     """
 
-    def __init__(self, what: str, files: int = 0, size: int = 0, interval: float = 5.0) -> None:
-        self.what, self.files, self.size, self.interval = what, files, size, interval
+    def __init__(self, what: str, files: int = 0, size: int = 0, interval: float | None = None) -> None:
+        self.what, self.files, self.size = what, files, size
+        self.interval = (5.0 if sys.stderr and sys.stderr.isatty() else HEARTBEAT) if interval is None else interval
         self._lock = threading.Lock()
         self._done = self._bytes = self._before = 0
         self._started = self._said = time.monotonic()

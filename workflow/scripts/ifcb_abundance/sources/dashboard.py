@@ -152,28 +152,32 @@ class DashboardSource(NetworkSource):
         looked_at = pick(list(inside["bin"]))
         numbers = (self._json(f"/api/filter_options?dataset={dataset}") or {}).get("instrument_options")
         counted_bins = (self._json(f"/api/timeline_info?dataset={dataset}") or {}).get("n_bins")
+        first = self._first_day(newest)
         with_features = sum(self.read_features(bin_id) is not None for bin_id in looked_at)
         with_raw = sum(self._raw(bin_id, ".hdr") is not None for bin_id in looked_at)
         return Survey(
             bins=counted_bins if isinstance(counted_bins, int) else len(inside),
             instruments=sorted(n for n in numbers if isinstance(n, int)) if isinstance(numbers, list) else [],
-            first=self._first_day(newest),
+            first=first or newest,
             last=max([newest, *month["sample_time"].dt.date]),
-            catalog="export",
+            catalog="export" if len(month) or first else "walk",
             looked_at=looked_at,
             features=f"{share(with_features, len(looked_at))} that were looked at",
             raw=f"{share(with_raw, len(looked_at))} that were looked at",
         )
 
-    def _first_day(self, newest: date) -> date:
-        """The UTC day of the first bin. The end of the first year with bins is looked for: empty answers are small."""
+    def _first_day(self, newest: date) -> date | None:
+        """The UTC day of the first bin: the first year with bins is looked for, and empty answers are small.
+
+        None if the server exports no list.
+        """
         for year in range(FIRST_YEAR, newest.year + 1):
             target = f"/api/export_metadata/{quote(self.dataset)}?end_date={year}-12-31"
             body = self._get(target, ends=LINE)
             if body is not None and len(rows := read_export(body, self.url + target)):
                 first: date = rows["sample_time"].min().date()
                 return first
-        return newest
+        return None
 
     def _export(self, window: Window) -> pd.DataFrame:
         """One request a month. If a bin is an end of the window, its sample_time tells the month."""
