@@ -21,6 +21,9 @@ def test_runs_with_a_name_share_what_was_read_of_bins() -> None:
     assert run.tables == run.results == shard.results == "results/mvco/runs/a"
     assert shard.tables == "results/mvco/runs/a/shards/2024-02"
     assert run.summaries == shard.summaries == "results/mvco/bins"
+    assert run.with_kept(run.summaries, []) == run.summaries
+    assert run.with_kept(run.features, ["own", "cells"]) == "results/mvco/features_own_cells"
+    assert Layout("mvco").with_kept(run.summaries, ["own"]) == "results/mvco/bins"
     assert run.logs == "logs/mvco/runs/a"
     assert run.comparison("a", "b", "differences.csv") == "results/mvco/compare/a/b/differences.csv"
 

@@ -57,7 +57,7 @@ def test_init_looks_at_a_dashboard_and_writes_a_config_that_passes(
     assert "has 2 datasets: bay, other" in printed
     assert "bins:        7, 2024-04-15 to 2024-04-16 (UTC)" in printed  # the skipped one is not among them
     assert "instruments: IFCB10, IFCB125" in printed
-    assert re.search(r"label sets:  3 classes \w{8} in [23] bins\. The class table knows 3 of 3 labels", printed)
+    assert re.search(r"label sets:  3 classes \w{8} in [23] bins\. The class table \w+ knows 3 of 3 labels", printed)
     assert "features:    none of 3 bins that were looked at" in printed
     assert "ifcb-abundance plan my.yaml" in printed
     config = config_file.read("my.yaml")

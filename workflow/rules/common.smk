@@ -58,7 +58,7 @@ SHARDS = shards.find_shards(LAYOUT.shards, WINDOW.shards(), SETTINGS) if SHARD =
 
 STARTED = time.time()
 RESULTS, TABLES, LOGS = LAYOUT.results, LAYOUT.tables, LAYOUT.logs
-SUMMARIES, FEATURES = LAYOUT.summaries, LAYOUT.features
+SUMMARIES, FEATURES = (LAYOUT.with_kept(folder, METHOD.kept.names) for folder in (LAYOUT.summaries, LAYOUT.features))
 FIGURES, MONTAGES = LAYOUT.figures, LAYOUT.montages
 DEMO = "resources/demo"
 # A shard may have no bin, or none with scores; all of them together may not.

@@ -1,5 +1,6 @@
 """Where the files of a run lie: its folders, and the files of single bins. Names of tables are in tables.registry."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -89,6 +90,13 @@ class Layout:
     def summaries(self) -> str:
         """The folder of the scores summaries of bins."""
         return f"{self.cache}/bins"
+
+    def with_kept(self, folder: str, kept: Iterable[str]) -> str:
+        """Return the folder of summaries that hold more than the winners. kept: names of what they hold.
+
+        Runs with a name that keep other things have folders of their own: they would read all bins anew in turns.
+        """
+        return "_".join([folder, *kept]) if self.run else folder
 
     @property
     def features(self) -> str:

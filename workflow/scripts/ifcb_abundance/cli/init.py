@@ -13,11 +13,12 @@ from typing import Any
 
 import yaml
 
+from ifcb_abundance.classes.shipped import best_table, known_labels
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.config import Config, resolve
+from ifcb_abundance.config import resolve
 from ifcb_abundance.scores.summary import label_set, read_score_file
 from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.open_source import open_source
@@ -52,19 +53,25 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Labels:
-    """The label sets of the bins that were looked at. known: how many labels the class table has."""
+    """The label sets of the bins that were looked at. table: the shipped class table that knows most labels."""
 
     sets: Counter[str]
     labels: int
+    table: str
     known: int
     without: int
+
+    @property
+    def few(self) -> bool:
+        """Whether no shipped table knows half of the labels."""
+        return self.known < self.labels / 2
 
     def told(self) -> str:
         """In words, for the terminal and the config."""
         if not self.sets:
             return f"none: {counted(self.without, 'bin')} were asked, and have no class scores"
         names = "; ".join(f"{name} in {counted(n, 'bin')}" for name, n in self.sets.items())
-        return f"{names}. The class table knows {self.known} of {self.labels} labels"
+        return f"{names}. The class table {self.table} knows {self.known} of {self.labels} labels"
 
 
 def init(wishes: Wishes) -> int:
@@ -119,9 +126,12 @@ def _opened(written: dict[str, Any]) -> Source:
 
 def _as_found(found: Survey) -> dict[str, Any]:
     """The keys that say how bins are listed and read, where they are not the defaults."""
-    keys = {"catalog": found.catalog, "scores_format": next(iter(found.score_files), "auto")}
-    defaults = Config().source.model_dump()
-    return {key: value for key, value in keys.items() if value != defaults[key]}
+    forms = list(found.score_files)
+    named = len(forms) > 1 or forms == ["mat"]  # otherwise `auto` finds the one that lies there
+    return {
+        **({"catalog": found.catalog} if found.catalog != "export" else {}),
+        **({"scores_format": forms[0]} if named else {}),
+    }
 
 
 def _dataset(wishes: Wishes, kind: str) -> str:
@@ -145,7 +155,6 @@ def _dataset(wishes: Wishes, kind: str) -> str:
 
 def _labels(source: Source, found: Survey) -> Labels:
     """Read the class scores of the bins that were picked, for their labels."""
-    table = Config().class_table
     sets: Counter[str] = Counter()
     labels: set[str] = set()
     for bin_id in found.looked_at:
@@ -156,7 +165,9 @@ def _labels(source: Source, found: Survey) -> Labels:
                 labels |= set(classes)
         except ScoresError as error:
             print(f"  {error}")
-    return Labels(sets, len(labels), len(labels & table.keys()), len(found.looked_at) - sets.total())
+    known = known_labels(labels)
+    table = best_table(labels)
+    return Labels(sets, len(labels), table, known[table], len(found.looked_at) - sets.total())
 
 
 def _told(found: Survey, labels: Labels) -> list[str]:
@@ -240,10 +251,9 @@ def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str) 
         notes = [comments.get(key, "") for key in keys]
         return [f"{line:35} # {note}" if note else line for line, note in zip(written, notes, strict=True)]
 
-    known = labels.sets and labels.known < labels.labels / 2
     table = [
-        "  # The shipped class table knows few of your labels. Write one for them, or leave null: no groups then.",
-        "  class_table: null",
+        f"{f'  class_table: {labels.table}':35} # the shipped table that knows most of the labels",
+        *(["  # It knows few of them: write a table for yours, or put null for no groups."] if labels.few else []),
     ]
     return "\n".join(
         [
@@ -261,7 +271,7 @@ def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str) 
             "",
             "classify:",
             f"{'  threshold: 0.7':36}# the winning score must reach it; a change costs no request",
-            *(table if known else []),
+            *(table if labels.sets else []),
             "",
             "# run: my_first_run                # tables of its own, beside those of other thresholds",
             "# report: {make: true}             # figures and report.html in each run",

@@ -24,7 +24,10 @@ from ifcb_abundance.cli import config_file
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.common.words import counted, sized
 from ifcb_abundance.config import MERGE, WORKFLOW, Config, why_no_source
+from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.report import run_record
+from ifcb_abundance.scores import choices
+from ifcb_abundance.scores.decide import Kept
 from ifcb_abundance.scores.summary import proves_itself, summarize_scores
 from ifcb_abundance.sources.open_source import open_source
 from ifcb_abundance.sources.protocols import Source
@@ -86,13 +89,14 @@ def plan(path: str, most: int) -> int:
 
 def _lines(path: str, config: Config, most: int) -> Iterator[str]:
     source = open_source(config.dataset, config.source)
-    config = config.with_precision(source.score_precision)
+    config = choices.settle(config, source)
+    kept = Method.of(config, choices.cells_are_counted(source)).kept
     layout = Layout(config.dataset, None if config.shard == MERGE else config.shard, config.run)
     bins = assess(in_window(source.list_bins(config.window), config.window), config.select)
     wanted = list(bins["bin"][bins["status"] == WANTED])
-    built = [bin_id for bin_id in wanted if _is_built(source, layout, bin_id)]
+    built = [bin_id for bin_id in wanted if _is_built(source, layout, bin_id, kept)]
     left = sorted(set(wanted) - set(built))
-    sample = _read_sample(source, left or wanted, most)
+    sample = _read_sample(source, left or wanted, most, kept)
     network = source.same_for_all_bins
 
     days = f"{bins['date'].min()} to {bins['date'].max()}, UTC" if len(bins) else "no day"
@@ -111,9 +115,9 @@ def _lines(path: str, config: Config, most: int) -> Iterator[str]:
     yield f"Nothing was written. Next: ifcb-abundance run {path}"
 
 
-def _is_built(source: Source, layout: Layout, bin_id: str) -> bool:
-    summary = of_bin(layout.summaries, SUMMARY, bin_id)
-    return Path(summary).exists() and proves_itself(source, bin_id, summary)
+def _is_built(source: Source, layout: Layout, bin_id: str, kept: Kept) -> bool:
+    summary = of_bin(layout.with_kept(layout.summaries, kept.names), SUMMARY, bin_id)
+    return Path(summary).exists() and proves_itself(source, bin_id, summary, kept)
 
 
 def _of_list(config: Config) -> str:
@@ -128,21 +132,21 @@ def _of_list(config: Config) -> str:
     return f"{len(months(window.start.day, window.end.day))} for the list of bins"
 
 
-def _read_sample(source: Source, bins: Sequence[str], most: int) -> Sample:
+def _read_sample(source: Source, bins: Sequence[str], most: int, kept: Kept) -> Sample:
     """Read the class scores of a few bins, the same ones each time, one after the other."""
     chosen = Random(0).sample(list(bins), min(most, len(bins)))
-    sizes, seconds, kept, classes = [], [], [], 0
+    sizes, seconds, stored, classes = [], [], [], 0
     for bin_id in chosen:
         began = time.monotonic()
         with suppress(ScoresError), tempfile.TemporaryDirectory() as folder:
             summary = Path(folder, "summary.parquet")
-            made = summarize_scores(source, bin_id, summary, record_failures=False)
+            made = summarize_scores(source, bin_id, summary, False, kept)
             if made.status == ScoresStatus.READ:
                 sizes.append(made.bytes)
                 seconds.append(time.monotonic() - began)
-                kept.append(summary.stat().st_size)
+                stored.append(summary.stat().st_size)
                 classes = len(made.classes)
-    return Sample(len(chosen), sizes, seconds, kept, classes)
+    return Sample(len(chosen), sizes, seconds, stored, classes)
 
 
 def _bytes(sample: Sample, left: int) -> str:
