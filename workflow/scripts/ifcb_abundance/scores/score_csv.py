@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -56,10 +57,7 @@ def read_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray
     try:
         table = pyarrow.csv.read_csv(
             pa.py_buffer(body).slice(start),
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, column_names=[str(i) for i in range(len(names))], block_size=BLOCK
-            ),
-            convert_options=_convert_options(len(classes)),
+            **_options(len(classes)),
         )
     except pa.ArrowInvalid as error:
         why = _odd_line(body[start:], names) or str(error)
@@ -104,11 +102,15 @@ def _odd_line(rows: bytes, names: Sequence[str]) -> str:
     return ""
 
 
+@lru_cache(maxsize=64)  # bins share their label set
+def _odd_labels(classes: tuple[str, ...]) -> list[str]:
+    met = Counter(classes)
+    return sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
+
+
 def check_labels(bin_id: str, classes: Sequence[str]) -> None:
     """Raise ScoresError for labels that cannot be told apart, or cannot stand in a table."""
-    met = Counter(classes)
-    odd = sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
-    if odd:
+    if odd := _odd_labels(tuple(classes)):
         raise ScoresError(
             f"bin {bin_id}: class labels that are empty or duplicate, hold control characters or begin like a "
             f"spreadsheet formula: {odd}"
@@ -127,10 +129,14 @@ def check_range(bin_id: str, classes: Sequence[str], scores: NDArray[np.float64]
 
 
 @lru_cache(maxsize=16)
-def _convert_options(n_classes: int) -> pyarrow.csv.ConvertOptions:
+def _options(n_classes: int) -> dict[str, Any]:
     """Name columns by position, so that no label can be mistaken for another."""
-    types = {"0": pa.string(), **{str(i): pa.float64() for i in range(1, n_classes + 1)}}
-    return pyarrow.csv.ConvertOptions(column_types=types, null_values=MISSING)
+    names = [str(i) for i in range(n_classes + 1)]
+    types = {name: pa.float64() for name in names} | {"0": pa.string()}
+    return {
+        "read_options": pyarrow.csv.ReadOptions(use_threads=False, column_names=names, block_size=BLOCK),
+        "convert_options": pyarrow.csv.ConvertOptions(column_types=types, null_values=MISSING),
+    }
 
 
 def _check_quotes(bin_id: str, body: bytes, start: int) -> None:

@@ -506,11 +506,16 @@ def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
         raise ScoresError(f"{path}: not a scores summary ({error}); delete it to have the bin read again") from error
 
 
+@lru_cache(maxsize=16)
+def _labels(classes: tuple[str, ...]) -> pa.StringArray:
+    return pa.array(classes, pa.string())
+
+
 def winner_columns(
     classes: tuple[str, ...], score: NDArray[np.float64], winner: Mapping[Precision, NDArray[np.intp]]
 ) -> dict[str, pa.Array]:
     """Turn winners, as in Winners, into columns of a file. The top of this module says what they mean."""
-    labels = pa.array(classes, pa.string())
+    labels = _labels(classes)
 
     def named(indices: NDArray[np.intp], absent: NDArray[np.bool_]) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32(), mask=absent), labels)
