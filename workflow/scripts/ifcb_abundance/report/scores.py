@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.report.packing import pack_bytes, planes
-from ifcb_abundance.scores.summary import read_summary
+from ifcb_abundance.scores.summary import read_wins
 
 MOST_BYTES = 2_900_000  # of the packed scores of a page
 MOST_ENTRIES = 3_500_000  # more would not fit into it, and are not kept in memory
@@ -98,8 +98,7 @@ def _read(
     parts: list[Won] = []
     level = n_entries = 0
     for key, paths in bins.groupby("key", sort=True)["path"]:
-        found = [_winners(path, position, precision) for path in paths]
-        label, score, n = (np.concatenate(each) for each in zip(*found, strict=True))
+        label, score, n = _winners(paths, position, precision)
         order = np.lexsort((score, label))
         part = _coarsened(Won(np.full(len(label), key), label[order], score[order], n[order]), edges[level])
         parts.append(part)
@@ -122,13 +121,15 @@ def _coarsened(won: Won, edges: Scores | None) -> Won:
     return Won(won.key[starts], won.label[starts], score[starts], _sums(won.n, starts))
 
 
-def _winners(path: str, position: dict[str, int], precision: Precision) -> tuple[Ints, Scores, Ints]:
-    """Read the classes won, by their numbers, the scores and how many ROIs, of a bin."""
-    provenance, winners = read_summary(path)
-    number = np.array([*(position.get(name, -1) for name in provenance.classes), -1], dtype=np.int64)
-    label = number[winners.winner[precision]]  # -1 of a ROI without a score is the last one
+def _winners(paths: Iterable[str], position: dict[str, int], precision: Precision) -> tuple[Ints, Scores, Ints]:
+    """Read the classes won, by their numbers, the scores and how many ROIs, of a group of bins."""
+    names, won = read_wins(paths, precision)
+    encoded = names.dictionary_encode()
+    number = np.array([*(position.get(name, -1) for name in encoded.dictionary.to_pylist()), -1], dtype=np.int64)
+    label = number[encoded.indices.fill_null(len(number) - 1).to_numpy()]  # -1 of a ROI without a score is the last one
     counted = label >= 0
-    return label[counted], winners.score[counted].astype(precision), winners.n_rois[counted]
+    score, n = (won.column(name).to_numpy()[counted] for name in ("score", "n_rois"))
+    return label[counted], score.astype(precision), n.astype(np.int64)
 
 
 def _starts(*sorted_by: NDArray[Any]) -> Ints:

@@ -14,7 +14,8 @@ those of all classes, there is a row for each ROI, which is sufficient for every
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -496,12 +498,40 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path, ma
 
 def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
     """Read a scores summary. Raises ScoresError, naming the file, if it is not one."""
-    try:
-        # Small enough to be read in one piece, which takes two thirds of the time that the parser takes for a path.
-        file = pa.BufferReader(Path(path).read_bytes())
-        table = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
+    with _of_summary(path):
+        table = _open(path).read(use_threads=False)
         provenance = _provenance(json.loads(table.schema.metadata[b"ifcb"]))
         return provenance, _winners(table, provenance)
+
+
+def read_wins(paths: Iterable[str | Path], precision: Precision) -> tuple[pa.StringArray, pa.Table]:
+    """Read which classes won in many bins, without what else their summaries say: in under half the time.
+
+    Returns the class that won in that precision, null for ROIs without a valid score, and a table of `score` and
+    `n_rois`. Raises ScoresError, naming the file, if one is not a scores summary.
+    """
+    column = "class" if precision == "float64" else f"class_{precision}"
+    columns = list(dict.fromkeys(["score", "n_rois", "class", column]))
+    tables = []
+    for path in paths:
+        with _of_summary(path):
+            tables.append(_open(path).read(columns, use_threads=False).select(columns).replace_schema_metadata())
+    table = pa.concat_tables(tables)
+    classes = pc.coalesce(table.column(column).cast(pa.string()), table.column("class").cast(pa.string()))
+    return classes.combine_chunks(), table.select(["score", "n_rois"])
+
+
+def _open(path: str | Path) -> pq.ParquetFile:
+    # Small enough to be read in one piece, which takes two thirds of the time that the parser takes for a path.
+    content = pa.BufferReader(Path(path).read_bytes())
+    return pq.ParquetFile(content, page_checksum_verification=True, pre_buffer=False)
+
+
+@contextmanager
+def _of_summary(path: str | Path) -> Iterator[None]:
+    """Name the file in the error if it is not a summary."""
+    try:
+        yield
     except (pa.ArrowException, OSError, LookupError, OverflowError, TypeError, ValueError) as error:
         raise ScoresError(f"{path}: not a scores summary ({error}); delete it to have the bin read again") from error
 
