@@ -136,7 +136,7 @@ function compositionChart(time, days, kinds, { width, height, chosen, label }) {
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => [share, `${100 * share} %`]);
   chart.append(axes(time, y, ticks, width, height, "share of ROIs"));
   const paths = kinds.map(() => "");
-  const wide = Math.max(time.perDay * 0.92, 0.7);
+  const wide = time.perDay * (time.perDay > 6 ? 0.92 : 1); // narrow bars without gaps, which would be stripes
   for (const { time: day, shares } of days) {
     let below = 0;
     shares.forEach((share, kind) => {
