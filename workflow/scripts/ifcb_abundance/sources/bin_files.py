@@ -80,6 +80,10 @@ class BinFiles(ABC):
         """The form of the class scores: what the config says, or for `auto` what lies there."""
         return self.asked_format
 
+    def _form_met(self) -> str:
+        """The form as far as it is known, for messages."""
+        return self.scores_format
+
     @property
     def score_precision(self) -> "Precision":
         """The precision in which scores of this form are stored."""
@@ -204,8 +208,7 @@ class BinFiles(ABC):
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """Read the bin's class scores; None without a file. Raises ScoresError if there is more than one."""
-        with _told_of(bin_id, ScoresError):
-            files = self._scores(bin_id)
+        files = self._scores(bin_id)
         if len(files) > 1:
             raise ScoresError(
                 f"bin {bin_id}: more than one class-scores file: {', '.join(files)}. Leave one of them, or choose a "
@@ -255,10 +258,8 @@ class BinFiles(ABC):
 
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""
-        form = self.scores_format
+        form = self._form_met()
         name = f"{bin_id}{NAMES[form]}" if form in NAMES else "summary_allTB*.mat that has the bin"
-        if form == AUTO:
-            name = f"class scores of {bin_id}"
         version = "" if self.scores_version is None else f", in version {self.scores_version} (source.scores_version)"
         return f"no {name} below {self.address}{version}"
 
@@ -276,7 +277,7 @@ class BinFiles(ABC):
                     ending = path.rpartition("/")[2].removeprefix(bin_id)
                     if bin_id not in bins:
                         of_others[ending] += 1
-                    elif name != self.scores_format:
+                    elif name != self._form_met():
                         of_bins[ending, name] += 1
         found = [f"{n} {ending}: source.scores_format: {name}" for (ending, name), n in sorted(of_bins.items())]
         found += [f"{n} *{ending} for other bins" for ending, n in sorted(of_others.items())]

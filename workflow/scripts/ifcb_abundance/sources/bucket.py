@@ -80,6 +80,10 @@ class BucketSource(NetworkSource, BinFiles):
         here = told.startswith(f"{self.address}/") and bool(forms) and self.scores_format in (AUTO, *forms)
         return here or told == self.missing_reason(bin_id)
 
+    def _form_met(self) -> str:
+        """See BinFiles."""
+        return self.scores_format if self.scores_format != AUTO else self._form or "csv"
+
     # --- which files there are ---
 
     def _raw_bins(self, window: Window) -> dict[str, RawBin]:
