@@ -56,10 +56,29 @@ rule export_netcdf:
         f"{SCRIPTS}/export_netcdf.py"
 
 
+rule pool_bins_of_export:
+    """Pool abundance per bin, for a Darwin Core archive with an event for each."""
+    input:
+        MERGED["bins"],
+    output:
+        LAYOUT.export("_bins.csv"),
+    log:
+        f"{LOGS}/pool_bins_of_export.log",
+    resources:
+        mem_mb=4000,
+    params:
+        method=asdict(replace(METHOD, class_table={})),
+        class_table=CLASS_TABLE_SHA256,
+    message:
+        "Pool abundance per bin."
+    run:
+        logged(log[0], periods.pool_periods, input[0], "bin", METHOD, output[0])
+
+
 rule export_darwin_core:
     """Write abundance as a Darwin Core archive, for OBIS."""
     input:
-        **OF_EXPORTS,
+        **OF_EXPORTS | ({"abundance": LAYOUT.export("_bins.csv")} if CONFIG.export.event == "bin" else {}),
         run=ancient(LAYOUT.run_record),
     output:
         EXPORTS["darwin_core"],
@@ -72,6 +91,7 @@ rule export_darwin_core:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
+        **({"event": "bin"} if CONFIG.export.event == "bin" else {}),
         version=exports.VERSION,
         publication=asdict(PUBLICATION),
         group_by=METHOD.group_by,

@@ -93,6 +93,45 @@ rule merge_biovolume:
         logged(log[0], biovolume.merge_biovolume, by_name(input), by_name(output), **OF_FEATURES)
 
 
+# Made if features.bins says so, or on request: snakemake results/{dataset}/biovolume_bins.parquet
+rule tabulate_bins:
+    """Tabulate the biovolume and carbon of the bins of a day."""
+    input:
+        catalog=ancient(MERGED["catalog"]),  # the params have what it says of the day
+        summaries=features_of_day,
+    output:
+        table_registry.TABLES["biovolume_bins"].part_in(RESULTS),
+    log:
+        f"{LOGS}/tabulate_bins/{{date}}.log",
+    priority: 1
+    localrule: True
+    resources:
+        pooling=1,
+    params:
+        **recorded(OF_DAYS_FEATURES, features=features_read),
+    message:
+        "Tabulate the biovolume of the bins of {wildcards.date}."
+    run:
+        bins = bins_of_day(wildcards)
+        summaries = list(map(features_path, selection().wanted[wildcards.date]))
+        logged(log[0], biovolume.tabulate_bins, bins, summaries, METHOD, PIXELS, CARBON, output[0])
+
+
+rule merge_biovolume_bins:
+    """Merge the biovolume and carbon of bins into one table."""
+    input:
+        lambda wildcards: all_days(table_registry.TABLES["biovolume_bins"]),
+    output:
+        MERGED["biovolume_bins"],
+    log:
+        f"{LOGS}/merge_biovolume_bins.log",
+    localrule: True
+    message:
+        "Merge the biovolume of bins."
+    run:
+        logged(log[0], biovolume.merge_bins, list(input), output[0])
+
+
 # With all tables, so that they have one threshold.
 rule features:
     """Build the tables and figures of biovolume and carbon."""

@@ -38,7 +38,8 @@ def features_settled(date):
 
 def is_bin_of_day(job, path):
     """Whether an input of a job is a summary that a day is made of: the params of the day say which those are."""
-    return job.rule in (rules.pool_abundance.rule, rules.pool_biovolume.rule) and path != MERGED["catalog"]
+    of_days = (rules.pool_abundance.rule, rules.pool_biovolume.rule, rules.tabulate_bins.rule)
+    return job.rule in of_days and path != MERGED["catalog"]
 
 
 def of_each_bin(identity_of):

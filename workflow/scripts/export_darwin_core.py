@@ -7,7 +7,7 @@ from ifcb_abundance.exports.publication import Publication, Tables
 scripted(
     snakemake.log[0],
     export_darwin_core,
-    Tables.among(snakemake.input),
+    Tables.among(snakemake.input, snakemake.params.get("event") == "bin"),
     snakemake.input.run,
     snakemake.params.group_by,
     Publication(**snakemake.params.publication),

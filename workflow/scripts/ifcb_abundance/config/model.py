@@ -365,6 +365,11 @@ class Features(Section):
         "It needs the package planktofeatures (`make stages`) and about 30 ms of a core for each image, a minute for "
         "2,000; see [Features where there are none](../docs/how-to/features.md#features-where-there-are-none)",
     )
+    bins: bool = key(
+        False,
+        "true or false: with make, biovolume and carbon of each bin and class too, in biovolume_bins.parquet",
+        "It has a row for each used bin that has features and each class, zeros included",
+    )
     blobs: bool = key(
         False,
         "true or false: keep the blobs of computed features too, as {bin}_blobs_v4.zip",
@@ -509,6 +514,11 @@ class Export(Section):
         "a list of any of netcdf, darwin_core, seabass, erddap, each once; [] for none",
         "The files lie below `results/{dataset}/exports/`. Which of the keys below each of them needs, and what it "
         "excludes, is in [Export](../docs/how-to/export.md)",
+    )
+    event: Literal["day", "bin"] = key(
+        "day",
+        "'day' or 'bin': what an event of the Darwin Core archive is, a UTC day and group, or each used bin",
+        "With `bin` it has as many events as there are used bins, and the limits of each are wide",
     )
     title: str | None = key(None, "a text on one line: the title of the dataset as a repository shows it", pattern=LINE)
     summary: str | None = key(

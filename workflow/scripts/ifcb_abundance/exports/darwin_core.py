@@ -22,9 +22,11 @@ from ifcb_abundance.exports.publication import (
     LICENSES,
     LIMITS,
     METHOD,
+    METHOD_OF_BINS,
     Publication,
     Tables,
     lsid,
+    read_bins,
     read_days,
     text_of,
     warn_of_excluded,
@@ -96,13 +98,15 @@ def export_darwin_core(
 ) -> None:
     """Write the dataset as a Darwin Core Archive: one event per UTC day and group, present and absent taxa.
 
+    If the table of abundance is per bin, each used bin is an event.
+
     Occurrences are the classes that are living taxa with a name and an AphiaID, as OBIS demands; a warning names the
     others, and days without a position. tables, run: the tables of a run and its run.json; only the time of the catalog
     is used from it. precision: the precision in which scores were compared. Raises TableError if nothing is left.
     Source: Darwin Core text guide (TDWG), the OBIS manual (Event core, Occurrence and extended measurements), and
     Martin-Cabrera et al. 2022, plankton imaging data management, doi:10.25607/OBP-1742.
     """
-    dataset = read_days(tables, group_by, publication.dataset)
+    dataset = read_bins(tables) if tables.per_bin else read_days(tables, group_by, publication.dataset)
     events = dataset.events
     without_place = events["latitude"].isna() | events["longitude"].isna()
     named = dataset.rows["taxon"] & (dataset.rows["aphia_id"] != "")
@@ -198,7 +202,9 @@ def _events(events: pd.DataFrame, ids: pd.Series) -> dict[str, pd.Series]:
         "sampleSizeValue": numbers(events["ml_analyzed_total"]),
         "sampleSizeUnit": constant + "millilitre",
         "samplingProtocol": "Imaging FlowCytobot " + events["instruments"].str.replace(";", ", "),
-        "samplingEffort": events["n_bins"].astype("str") + " samples of a UTC day, pooled",
+        "samplingEffort": events["effort"]
+        if "effort" in events
+        else events["n_bins"].astype("str") + " samples of a UTC day, pooled",
         "eventRemarks": constant.where(
             events["complete"] == "yes", "the day is not complete: samples of it are missing"
         ),
@@ -325,7 +331,11 @@ def _eml(
     _coverage(ET.SubElement(dataset, "coverage"), publication, events, rows)
     _party(ET.SubElement(dataset, "contact"), publication)
     methods = ET.SubElement(dataset, "methods")
-    texts = [METHOD, LIMITS, f"Classifier: {publication.model}. Software: {version.NAME} {version.VERSION}."]
+    texts = [
+        METHOD_OF_BINS if "effort" in events else METHOD,
+        LIMITS,
+        f"Classifier: {publication.model}. Software: {version.NAME} {version.VERSION}.",
+    ]
     texts.append(
         "An occurrence is absent if no object of its class, nor of another class of the same taxon or of a species of "
         "the same genus, was found in the volume in which it was looked for."

@@ -21,12 +21,18 @@ LICENSES = {
     "CC-BY-4.0": "http://creativecommons.org/licenses/by/4.0/legalcode",
     "CC-BY-NC-4.0": "http://creativecommons.org/licenses/by-nc/4.0/legalcode",
 }
-METHOD = (
+_METHOD = (
     "An object is one image (ROI), which may show a chain or colony of many cells. Its class is the one with the "
     "highest score of the classifier, if that reaches the threshold of the class (>=); else it is unclassified. No "
     "human has verified it. "
+)
+METHOD = _METHOD + (
     "The abundance of a UTC day is the sum of counts over the sum of the volumes analyzed (look time times flow), over "
     "all bins that were classified and have a good volume, bins without a hit included."
+)
+METHOD_OF_BINS = _METHOD + (
+    "An event is a sample (bin) that was classified and has a good volume. Its abundance is the count over the volume "
+    "analyzed (look time times flow)."
 )
 LIMITS = "The limits are the exact Poisson (Garwood) limits of the count; they do not cover classification error."
 
@@ -51,27 +57,29 @@ class Publication:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a run that exports are made from."""
+    """The tables of a run that exports are made from. per_bin: whether `abundance` has a row per bin and class."""
 
     abundance: str | Path
     coverage: str | Path
     catalog: str | Path
     ledger: str | Path
+    per_bin: bool = False
 
     @classmethod
-    def among(cls, files: Any) -> "Tables":
+    def among(cls, files: Any, per_bin: bool = False) -> "Tables":
         """Take the tables from a rule's named files."""
-        return cls(files.abundance, files.coverage, files.catalog, files.ledger)
+        return cls(files.abundance, files.coverage, files.catalog, files.ledger, per_bin)
 
 
 @dataclass(frozen=True)
 class Days:
     """A dataset that is ready to be exported.
 
-    events: one row per UTC day and group with a used bin, in order: date, name (of the group), the columns of the
-    grouping, latitude, longitude, depth_low and depth_high (m, of the used bins; NaN if unknown), and those of
-    `coverage`. rows: the rows of abundance_long, with `event`, the position of theirs in `events`, and `taxon`: whether
-    the class is a biological taxon that has a name. dates: all days of the dataset, also those without a used bin.
+    events: one row per UTC day and group with a used bin, or per bin (`read_bins`), in order: date, name (of the
+    group), the columns of the grouping, latitude, longitude, depth_low and depth_high (m, of the used bins; NaN if
+    unknown), and those of `coverage`. rows: the rows of the table of abundance, with `event`, the position of theirs in
+    `events`, and `taxon`: whether the class is a biological taxon that has a name. dates: all days of the dataset, also
+    those without a used bin.
     """
 
     events: pd.DataFrame
@@ -99,6 +107,38 @@ def read_days(tables: Tables, group_by: Sequence[str], dataset: str) -> Days:
     groups = zip(*(events[key] for key in group_by), strict=True) if group_by else [()] * len(events)
     names = [_name(dict(zip(group_by, group, strict=True))) or dataset for group in groups]
     return Days(events.assign(name=names), rows, sorted(set(coverage["date"])))
+
+
+def read_bins(tables: Tables) -> Days:
+    """Read the tables of a run with an event for each used bin. Raises TableError if no bin was used.
+
+    tables: `abundance` is one of abundance_moving, with a row per bin and class.
+    """
+    rows = table_files.read("abundance_moving", tables.abundance)
+    refuse_empty(rows, tables.abundance)
+    rows = rows.assign(
+        event=rows.groupby("bins", sort=False).ngroup(),
+        taxon=(rows["scientific_name"] != "") & (rows["living"] != "no"),
+    ).reset_index(drop=True)
+    of_catalog = ["bin", "sample_time", "instrument", "depth", "ml_analyzed"]
+    catalog = table_files.read("catalog", tables.catalog, of_catalog).drop(columns="instrument")
+    events = rows.drop_duplicates("event")[
+        ["event", "bins", "instrument", "latitude", "longitude", "n_bins", "n_rois", "position_spread_km"]
+    ]
+    events = events.merge(catalog, left_on="bins", right_on="bin").sort_values("event", ignore_index=True)
+    events = events.assign(
+        date=events["sample_time"].dt.strftime("%Y-%m-%d"),
+        name=events["bin"],
+        instruments=events["instrument"],
+        first_sample_time=events["sample_time"],
+        last_sample_time=events["sample_time"],
+        depth_low=events["depth"],
+        depth_high=events["depth"],
+        ml_analyzed_total=events["ml_analyzed"],
+        complete="yes",
+        effort="one sample",
+    )
+    return Days(events, rows, sorted(set(events["date"])))
 
 
 def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
@@ -214,6 +215,52 @@ def pool_biovolume(
     if "proof" in files:
         with atomic_write(files["proof"]) as unfinished:
             unfinished.write_text(_statement(summaries, files, made_of) + "\n", encoding="utf-8")
+
+
+def tabulate_bins(
+    bins: pd.DataFrame,
+    summaries: Sequence[str | Path],
+    method: Method,
+    pixels_per_um: PixelSizes,
+    how: CarbonMethod,
+    path: str | Path,
+) -> None:
+    """Write biovolume and carbon of the bins of one UTC day, a row per used bin that has features and class.
+
+    The arguments are those of `pool_biovolume`.
+    """
+    of_day = bins.set_index("bin")
+    rows = []
+    for summary in sorted(map(str, summaries)):
+        provenance, rois, biovolume = read_features_summary(summary)
+        if provenance.status != FeaturesStatus.READ:
+            continue
+        of_bin = of_day.loc[provenance.bin]
+        volume = cubic_um(biovolume, pixels_of(str(of_bin["instrument"]), pixels_per_um))
+        sums = tally(provenance.classes, rois, volume, method, how).sums
+        pooled = pool_bins([sums], np.array([of_bin["ml_analyzed"]]))
+        living = (traits(pooled.columns, method.class_table)["living"] == "yes").to_numpy()
+        rows.append(
+            _concentrations(pooled, living)[["count", "n_measured", "biovolume_um3_per_ml", "carbon_ug_per_L"]].assign(
+                bin=provenance.bin,
+                sample_time=of_bin["sample_time"],
+                instrument=of_bin["instrument"],
+                ml_analyzed=of_bin["ml_analyzed"],
+                carbon_rule=how.named,
+                **{"class": pooled.columns},
+            )
+        )
+    whole = pd.concat(rows, ignore_index=True) if rows else table_files.empty("biovolume_bins")
+    whole = whole[table_files.columns("biovolume_bins")].sort_values(["sample_time", "bin"], kind="stable")
+    table_files.write_parquet(whole, "biovolume_bins", path)
+
+
+def merge_bins(parts: Sequence[str | Path], path: str | Path) -> None:
+    """Merge the days of `tabulate_bins`. One day is in memory at a time."""
+    schema = table_files.arrow_schema("biovolume_bins")
+    with atomic_write(path) as unfinished, pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part, schema=schema, use_threads=False))
 
 
 def _statement(summaries: Sequence[str | Path], files: Mapping[str, str], made_of: str) -> str:

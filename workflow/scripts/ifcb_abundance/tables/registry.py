@@ -19,6 +19,7 @@ class When(StrEnum):
     DISTANCE = "if `abundance.pool_km` asks for it"
     FEATURES = "if `features.make` asks for it, or on request"
     VALIDATION = "if `validation.make` asks for it, or on request"
+    BINS = "if `features.make` and `features.bins` ask for it, or on request"
     QUALITY = "if `quality.make` or `quality.exclude_bad` asks for it, or on request"
     REQUEST = "on request"
 
@@ -108,6 +109,10 @@ TABLES = {
         _of_features("biovolume_groups", "biovolume_groups"),
         _of_features("size_spectrum", "size_spectrum"),
         _of_features("features_ledger", "features_ledger"),
+        Table(
+            *("biovolume_bins", "biovolume_bins", "biovolume_bins.parquet", "merge_biovolume_bins", When.BINS),
+            part="biovolume_bins/{date}.parquet",
+        ),
         Table("quality", "quality", "quality.csv", "merge_quality", When.QUALITY, part="quality/{date}.csv"),
         Table("wide", "abundance_wide", "abundance_wide.csv", "reshape_abundance", When.WHOLE),
         _on_request("image_bins", "image_bins", "image_bins.csv", "list_images"),
