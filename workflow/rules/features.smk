@@ -108,7 +108,7 @@ rule tabulate_bins:
     resources:
         pooling=1,
     params:
-        **recorded(OF_DAYS_FEATURES, features=features_read),
+        **recorded(OF_DAYS_FEATURES, features=lambda wildcards: features_read(wildcards.date)),
     message:
         "Tabulate the biovolume of the bins of {wildcards.date}."
     run:
