@@ -12,7 +12,8 @@ OF_CLASSES = {
     **({"rule": METHOD.rule} if METHOD.rule != "winner" else {}),
     **({"from_scores": True} if METHOD.from_scores else {}),
 }
-EXTRACTION = extract_images.Extraction(METHOD, CONFIG.images.stitch, RECORD_FAILURES)
+OUTLINES = {"outlines": True} if CONFIG.images.outlines else {}
+EXTRACTION = extract_images.Extraction(METHOD, CONFIG.images.stitch, RECORD_FAILURES, **OUTLINES)
 EXAMPLES = examples.ExampleCriteria(
     classes=CONFIG.images.classes,
     bins=CONFIG.images.bins,
@@ -30,6 +31,7 @@ OF_IMAGES = {
     "stitch": IMAGES["stitch"],
     "classes": IMAGES["classes"],
     "thresholds": OF_CLASSES if IMAGES["classes"] else None,
+    **OUTLINES,
 }
 OF_EXAMPLES = {
     "version": extract_images.VERSION,
@@ -38,6 +40,7 @@ OF_EXAMPLES = {
     "stitch": IMAGES["stitch"],
     "precision": METHOD.precision,
     "chosen": lambda wildcards: examples_of_bins()[wildcards.bin],
+    **OUTLINES,
 }
 
 
@@ -112,7 +115,8 @@ def ask_again_for_left_out():
 
 def image_files(wildcards, scores=True):
     """The local files that a bin's images, and their class scores, are read from."""
-    return SOURCE.image_files(wildcards.bin) + (SOURCE.scores_files(wildcards.bin) if scores else [])
+    blobs = SOURCE.blobs_files(wildcards.bin) if OUTLINES else []
+    return SOURCE.image_files(wildcards.bin) + blobs + (SOURCE.scores_files(wildcards.bin) if scores else [])
 
 
 def image_zips(wildcards):

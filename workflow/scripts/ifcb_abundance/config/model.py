@@ -443,6 +443,12 @@ class Images(Section):
         "true or false: stitch the two ROIs that old instruments make of a large target into one image, under the "
         "number of the first; false: keep them as they are",
     )
+    outlines: bool = key(
+        False,
+        "true or false: draw the outlines of blobs into montages, and put them into zips of images; from files "
+        "{bin}_blobs_v*.zip of an archive on disk or in a bucket",
+        "In a zip an outline is `outlines/{ROI}.png`, to be laid over the image of the same name",
+    )
     per_class: int = key(
         24,
         "a whole number from 1 to 200: a montage shows this many top-scoring ROIs, and as many at the threshold",

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from ifcb_abundance.bins.ids import add_target
@@ -36,6 +37,7 @@ log = logging.getLogger("ifcb.images")
 
 VERSION = 1  # of the contents of a zip: raise it so that all of them are made again
 MANIFEST = "manifest.csv"
+OUTLINE = "outlines/{roi}.png"
 LEFT_OUT = "left out: "  # the start of `problem` in the only line of a manifest if the bin has no raw files
 SMALL = 2000  # bytes; a zip with images is larger
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
@@ -48,13 +50,15 @@ Row = dict[str, Any]  # of the manifest
 class Extraction:
     """How images are extracted.
 
-    stitch: whether two overlapping images of one trigger are joined. record_failures: whether a bin's failure becomes a
+    stitch: whether two overlapping images of one trigger are joined. outlines: whether those of blobs are added.
+    record_failures: whether a bin's failure becomes a
     `problem` in its manifest in place of an error.
     """
 
     method: Method
     stitch: bool
     record_failures: bool
+    outlines: bool = False
 
 
 def as_png(image: RoiImage) -> bytes:
@@ -68,6 +72,20 @@ def as_png(image: RoiImage) -> bytes:
         about.add_text("stitched", f"ROIs {rois}; {np.count_nonzero(image.gap)} pixels filled in")
     file = io.BytesIO()
     Image.fromarray(image.pixels).save(file, "PNG", compress_level=6, pnginfo=about)
+    return file.getvalue()
+
+
+def outline_png(blob: NDArray[np.bool_]) -> bytes:
+    """Draw the outline of a blob as PNG: its pixels beside one that is not of it, orange on nothing.
+
+    blob: (height, width), true on the target.
+    """
+    inside = np.pad(blob, 1)
+    inner = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    picture = Image.fromarray((blob & ~inner).astype(np.uint8), "P")
+    picture.putpalette([0, 0, 0, 0xE6, 0x9F, 0x00])
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=6, transparency=0)
     return file.getvalue()
 
 
@@ -218,7 +236,8 @@ def _write(
                 with source.open_images(bin_id) as images:
                     if images is None:
                         raise NoRawFilesError(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
-                    _add_images(archive, images, won, how, rows)
+                    blobs = source.read_blobs(bin_id) if how.outlines else None
+                    _add_images(archive, images, won, how, rows, blobs)
         except NoRawFilesError as error:
             if not (leave_out or how.record_failures):
                 raise
@@ -245,8 +264,15 @@ def left_out(paths: Iterable[str | Path]) -> list[Path]:
     return found
 
 
-def _add_images(archive: zipfile.ZipFile, images: RawImages, won: Won | None, how: Extraction, rows: list[Row]) -> None:
-    """Add one image after the other, so that only one is in memory."""
+def _add_images(
+    archive: zipfile.ZipFile,
+    images: RawImages,
+    won: Won | None,
+    how: Extraction,
+    rows: list[Row],
+    blobs: Mapping[int, Image.Image] | None = None,
+) -> None:
+    """Add one image after the other, so that only one is in memory, and the outline of its blob where there is one."""
     triggers = images.triggers
     # Each ROI of a pair that is asked for by its number gets the picture of both.
     first = {b: a for a, b in stitched_pairs(triggers).items()} if how.stitch else {}
@@ -262,6 +288,12 @@ def _add_images(archive: zipfile.ZipFile, images: RawImages, won: Won | None, ho
             rows.append({**row, "problem": _plain(error)})
             continue
         _add(archive, f"{row['roi']}.png", as_png(image))
+        if blobs and first.get(number, number) in blobs:
+            blob = np.asarray(blobs[first.get(number, number)], dtype=bool)
+            if blob.shape == image.pixels.shape:
+                _add(archive, OUTLINE.format(roi=row["roi"]), outline_png(blob))
+            else:
+                log.warning(f"ROI {row['roi']}: its blob is not as large as its image, so it has no outline")
         rows.append({**row, **_described(image, images)})
 
 

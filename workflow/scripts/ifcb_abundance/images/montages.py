@@ -32,6 +32,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
 INDEX_PAGE = "index"  # the page that shows all of them; no class has files of this name
 MANIFEST = "manifest.csv"  # as in extract.py, whose import would need Pillow
+OUTLINE = "outlines/{roi}.png"  # as in extract.py
 LEFT_OUT = "left out: "  # as in extract.py
 KINDS = {
     "top": "Highest scores",
@@ -57,7 +58,7 @@ UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\u
 class Tile:
     """An image of a montage. width, height: pixels of the camera. x, y: where it is in the picture, upper left.
 
-    path: of the zip that has it. png: its file in base64, once it is needed.
+    path: of the zip that has it. png: its file in base64, once it is needed; outline: that of its blob, or empty.
     """
 
     roi: str
@@ -67,6 +68,7 @@ class Tile:
     height: int
     path: str = ""
     png: str = ""
+    outline: str = ""
     x: float = 0
     y: float = 0
 
@@ -194,7 +196,11 @@ def _entry(path: str | Path, name: str) -> bytes:
 
 
 def _with_png(tile: Tile) -> Tile:
-    return replace(tile, png=b64encode(_entry(tile.path, f"{tile.roi}.png")).decode())
+    png = b64encode(_entry(tile.path, f"{tile.roi}.png")).decode()
+    with zipfile.ZipFile(tile.path) as archive:
+        name = OUTLINE.format(roi=tile.roi)
+        outline = b64encode(archive.read(name)).decode() if name in archive.namelist() else ""
+    return replace(tile, png=png, outline=outline)
 
 
 # --- the picture ---

@@ -23,6 +23,7 @@ from ifcb_abundance.common.errors import (
     RequestError,
     ScoresError,
 )
+from ifcb_abundance.raw.blobs import Blobs
 from ifcb_abundance.raw.header import Header
 from ifcb_abundance.raw.images import RawImages, ReadRange
 from ifcb_abundance.raw.tree import RawBin, RawTree, read_raw_bin
@@ -231,8 +232,19 @@ class BinFiles(ABC):
         return raw is not None and all((raw.hdr, raw.adc, raw.roi))
 
     def _features(self, bin_id: str) -> list[str]:
-        files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == "features"]
+        return self._latest(bin_id, "features")
+
+    def _latest(self, bin_id: str, kind: str) -> list[str]:
+        files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == kind]
         return [product.path for product in files if product.version == files[-1].version]
+
+    def read_blobs(self, bin_id: str) -> Blobs | None:
+        """Open the bin's blobs of the highest version; None without a file. Raises RawFileError for two of them."""
+        latest = self._latest(bin_id, "blobs")
+        if len(latest) > 1:
+            raise RawFileError(f"bin {bin_id}: more than one file of blobs: {', '.join(latest)}")
+        with _told_of(bin_id, RawFileError):
+            return Blobs(bin_id, self._read(latest[0]), latest[0]) if latest else None
 
     def read_raw(self, bin_id: str) -> tuple[Header | None, TriggerTable | None]:
         """Read header and triggers of a bin; None for both without raw files."""

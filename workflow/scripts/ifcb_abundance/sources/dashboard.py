@@ -378,6 +378,10 @@ class DashboardSource(NetworkSource):
         body = roi.body if roi else b""
         yield RawImages(triggers, lambda offset, length: body[offset : offset + length])
 
+    def read_blobs(self, bin_id: str) -> None:  # noqa: ARG002
+        """None: it is not known under which address a dashboard has them."""
+        return
+
     def read_raw(self, bin_id: str) -> tuple[Header | None, TriggerTable | None]:
         """Read header and triggers of a bin, one request each; None for what the server lacks."""
         hdr = self._raw(bin_id, ".hdr")

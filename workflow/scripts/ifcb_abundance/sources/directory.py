@@ -162,6 +162,10 @@ class DirectorySource(BinFiles):
         """The files with this bin's features of the highest version: one, or none if it has no features."""
         return self._features(bin_id)
 
+    def blobs_files(self, bin_id: str) -> list[str]:
+        """The files with this bin's blobs of the highest version: one, or none."""
+        return self._latest(bin_id, "blobs") if self.path.exists() else []
+
     def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
         """What is read for the bin's scores: which file, with its size and time."""
         return self._identity_of(self.scores_files(bin_id))

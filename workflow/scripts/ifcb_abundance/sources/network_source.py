@@ -55,6 +55,10 @@ class NetworkSource:
         """None: features come over the network."""
         return []
 
+    def blobs_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
+        """None: blobs come over the network."""
+        return []
+
     def image_files(self, bin_id: str) -> list[str]:  # noqa: ARG002
         """None: images come over the network."""
         return []

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.raw.blobs import Blobs
 from ifcb_abundance.raw.header import Header
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.raw.triggers import TriggerTable
@@ -104,6 +105,12 @@ class ImageReader(Protocol):
 
     def may_have_images(self, bin_id: str) -> bool:
         """False if the source is known to lack raw files of the bin. Makes no request for the bin."""
+
+    def blobs_files(self, bin_id: str) -> list[str]:
+        """The local files with this bin's blobs; none if they come over the network."""
+
+    def read_blobs(self, bin_id: str) -> Blobs | None:
+        """Open the bin's blobs of the highest version; None if the source has none. Raises RawFileError."""
 
     def read_raw(self, bin_id: str) -> tuple[Header | None, TriggerTable | None]:
         """Read header and triggers of a bin; None for what the source lacks. Raises RawFileError."""
