@@ -20,7 +20,7 @@ from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
-from benchmarks import archive, arrays, correction, curation, raw, report, stores, zooniverse
+from benchmarks import archive, arrays, correction, curation, raw, report, stores, year_report, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
@@ -51,6 +51,7 @@ def main() -> None:
         "curation": curation.measure,
         "raw": raw.measure,
         "correction": lambda options, _: correction.drifting_rates(options.runs, say),
+        "year_report": lambda options, folder: year_report.measure(365, options.classes, 5000, folder),
         "people": lambda options, _: correction.people(options.runs, say),
         "spread": lambda options, _: correction.spread(20 * options.runs, say),
     }

@@ -351,6 +351,29 @@ def _save(figure: plt.Figure, path: Path) -> None:
     plt.close(figure)
 
 
+def _year_report(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    rows = [
+        f"| {row.days} | {row.classes} | {row.rois:,} | {row.written_cpu_s} | {row.page_mb} | {row.scores_mb} "
+        f"| {row.ready_s} | {row.whole_s} | {row.slider_ms} | {row.thresholds} |"
+        for row in table.itertuples()
+    ]
+    return "\n".join(
+        [
+            "## The report of a year",
+            "",
+            "A made-up year, hourly bins; its page opened in Chromium from the disk. Ready: charts are drawn, and",
+            "follow the slider. Whole: the figures at its end are drawn too. The slider moves all classes at once.",
+            "The machine did much other work, which makes a page open later; writing is in processor time.",
+            "",
+            "| days | classes | ROIs | written, processor s | page, MB | scores in it, MB | ready, s | whole, s "
+            "| a move of the slider, ms | thresholds |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 SECTIONS = {
     "clients": _clients,
     "budget": _budget,
@@ -365,4 +388,5 @@ SECTIONS = {
     "curation": _curation,
     "raw": _raw,
     "arrays": _arrays,
+    "year_report": _year_report,
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import axe_playwright_python
 import numpy as np
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from ifcb_abundance.report import page as report_page
 from tests.archives import bin_row, write_archive
 from tests.browser import chromium, opened
 from tests.checkout import Checkout
+from tests.firefox import firefox
 
 CLASSES = ["Akashiwo", "Chaetoceros", "Skeletonema", "detritus", "Karenia"]
 BINS = [f"D2024040{day}T0{hour}0000_IFCB01{n}" for day in (1, 2, 4) for hour in (1, 2) for n in (0, 1)]
@@ -305,3 +307,29 @@ def test_deleted_summaries_leave_the_rest(browser: Browser, runs: Runs, tmp_path
         assert page.is_disabled("#threshold")
         assert "summaries of this run were deleted" in page.inner_text("#threshold-note")
         assert page.locator("#class-chart .points > *").count() > 0
+
+
+@pytest.mark.slow
+def test_firefox_draws_and_counts_the_same(page: Page, tmp_path: Path) -> None:
+    """Opened by a link with a threshold, a class and days; axe-core finds no violation there either."""
+    for name, value in (("#from", "2024-04-01"), ("#to", "2024-04-02")):
+        page.fill(name, value)
+    choose(page, "class:Skeletonema")
+    threshold(page, 0.55)
+    expected = shown(page, "Skeletonema")
+    axe = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    with firefox(tmp_path / "profile") as browser:
+        browser.open(page.url)
+        browser.wait("document.documentElement.dataset.state === 'whole'")
+        points = browser.run("[...document.querySelectorAll('.points > *')].map(point => ({ ...point.dataset }))")
+        found = {
+            (each["day"], each["group"], "Skeletonema"): tuple(
+                float(each[field]) for field in ("count", "mL", "value", "low", "high")
+            )
+            for each in points
+        }
+        assert_same(found, expected)
+        assert browser.run("document.getElementById('trouble').hidden")
+        assert browser.run("document.getElementById('bins-said').textContent") == page.inner_text("#bins-said")
+        browser.ask("WebDriver:ExecuteScript", {"script": axe, "args": [], "sandbox": None})
+        assert browser.run("axe.run().then(found => found.violations.map(each => each.id))") == []
