@@ -24,13 +24,24 @@ def features_read(date):
     return proof.digest(features.version_of(METHOD.kept), scores_read(date), read_from, *computed)
 
 
+def rereads_beside_others():
+    """Whether the run reads the source again, beside other targets: it may delete summaries that days are built on."""
+    asked = workflow.dag_settings.targets
+    return rules.recheck.rule.name in asked and len(asked) > 1
+
+
 def scores_settled(date):
     """Whether a day needs no summary of its bins in the graph."""
+    if rereads_beside_others():
+        return False
     parts = [table.part_in(RESULTS, date) for table in OF_DAYS.values()]
     return SETTLED.has(parts, scores_read(date), selection().wanted[date], summary_path)
 
 
 def features_settled(date):
+    """Whether a day needs no summary of the features of its bins in the graph."""
+    if rereads_beside_others():
+        return False
     parts = [table.part_in(RESULTS, date) for table in OF_FEATURE_DAYS.values()]
     parts.append(f"{RESULTS}/{table_registry.FEATURES_PROOF.format(date=date)}")
     return SETTLED.has(parts, features_read(date), selection().wanted[date], summary_path, features_path)

@@ -38,7 +38,7 @@ def takes(part: object, *parameters: str) -> bool:
 def save_memory_work() -> None:
     """Settings of Python and of the C library, not of the engine: less looking for garbage, memory kept for reuse."""
     # The graph of jobs is large and lives as long as the run: looking through it for garbage finds none.
-    gc.set_threshold(300_000, 50, 1000)
+    gc.set_threshold(50_000, 50, 1000)
     # The memory for one bin's scores is kept for the next bin. By default glibc gives it back to the system and takes
     # it again page by page. Other systems have no such setting.
     with suppress(AttributeError, OSError, TypeError):
