@@ -20,6 +20,7 @@ from ifcb_abundance.cli.main import main, parser
 from tests.archives import bin_row, write_archive
 from tests.checkout import ROOT, Checkout, differences
 from tests.dashboard.emulator import Emulator
+from tests.s3_server import S3Server
 
 CLI = (sys.executable, str(ROOT / "workflow" / "scripts" / "command_line.py"))
 LABELS = ["Akashiwo", "Ditylum_brightwellii", "detritus"]
@@ -194,3 +195,20 @@ def test_a_run_that_is_stopped_ends_in_good_order(archive: Path, checkout: Check
         assert run.wait(60) != 0
     assert json.loads((checkout.results("bay") / "status.json").read_text())["state"] == "stopped"
     assert not list((checkout.folder / ".snakemake" / "locks").glob("*"))
+
+
+def test_init_and_plan_of_a_bucket(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with S3Server() as server:
+        files = {f"ifcb/{path.relative_to(archive)}": path.read_bytes() for path in archive.rglob("*.csv")}
+        server.put("bay", files)
+        assert main(["init", "s3://bay/ifcb", "--endpoint-url", server.url, "--anonymous"]) == 0
+        printed = capsys.readouterr().out
+        assert "bins:        8, 2024-04-15 to 2024-04-16" in printed
+        assert "scores:      7 csv" in printed
+        written = yaml.safe_load(Path("my.yaml").read_text())
+        assert written["dataset"] == "ifcb"
+        assert written["source"] == {
+            "kind": "bucket", "path": "s3://bay/ifcb", "endpoint_url": server.url, "anonymous": True,
+        }  # fmt: skip
+        assert main(["plan", "my.yaml"]) == 0
+        assert "some for the list of files, 7 for class scores" in capsys.readouterr().out

@@ -122,13 +122,18 @@ class Progress:
                 self._end()
             self._tell(time.monotonic())
 
-    def beat(self) -> None:
-        """Tell the count where it is time to, also if no piece was done since; called now and then by who has time."""
+    def beat(self) -> bool:
+        """Tell the count where it is time to, also if no piece was done since; called now and then by who has time.
+
+        Returns whether there are pieces left.
+        """
         with self._lock:
-            if self._begun and self._done < self._total:
+            at_work = self._begun and self._done < self._total
+            if at_work:
                 self._tell(time.monotonic())
                 if self._line:
                     self._line.refresh()
+            return at_work
 
     def end(self) -> None:
         """Nothing more is done, finished or not: leave the terminal's line to others."""

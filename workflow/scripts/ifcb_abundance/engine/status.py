@@ -1,6 +1,7 @@
 """What a run is doing, in a file that others may read at any time: `status.json` beside the tables."""
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -11,13 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ifcb_abundance.common.progress import TRAFFIC, Progress
+from ifcb_abundance.common.progress import HEARTBEAT, TRAFFIC, Progress
+from ifcb_abundance.common.words import counted
+
+log = logging.getLogger("ifcb.status")
 
 EVERY = 3.0  # seconds between two states of the file
 
 
 class Status:
     """Writes the file every few seconds while the run is at work, and a last time when it ends.
+
+    Once a second it lets the counts be told; while nothing is counted, a line a minute says how many jobs are done.
 
     path: of the file. of: which run it is. progress: whose counts it has. jobs: of the engine, as `done` and `total`.
     The last state has no times and no rates: runs with the same result leave the same file. A run that was killed
@@ -29,11 +35,14 @@ class Status:
         self.jobs: Mapping[str, int] = {}
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._before: tuple[bytes, int] | None = None
 
     def begin(self) -> None:
         """The run begins its work. Called again, it does nothing."""
         if self._thread is None:
             self._started = datetime.now(UTC)
+            with suppress(OSError):
+                self._before = self.path.read_bytes(), self.path.stat().st_mtime_ns
             self._thread = threading.Thread(target=self._watch, daemon=True)
             self._thread.start()
 
@@ -45,14 +54,21 @@ class Status:
             self._ended.set()
             self._thread.join()
             self._write({"state": state, **self._of})
+            with suppress(OSError):  # a run that changed nothing leaves this file as it was, too
+                if self._before and self._before[0] == self.path.read_bytes():
+                    os.utime(self.path, ns=(self._before[1], self._before[1]))
 
     def _watch(self) -> None:
-        written = -EVERY
+        written, said = -EVERY, time.monotonic()
         while not self._ended.is_set():
-            for progress in self._progress:
-                progress.beat()
-            if time.monotonic() - written >= EVERY:
-                written = time.monotonic()
+            now = time.monotonic()
+            if sum(progress.beat() for progress in self._progress):  # not `any`, which ends at the first
+                said = now
+            elif now - said >= HEARTBEAT and self.jobs:
+                said = now
+                log.info(f"{self.jobs['done']:,} of {counted(self.jobs['total'], 'job')} done")
+            if now - written >= EVERY:
+                written = now
                 self._write(self._state())
             self._ended.wait(1)
 
