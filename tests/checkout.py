@@ -42,11 +42,11 @@ def _engine(arguments: Sequence[str], folder: Path, env: Mapping[str, str | None
 
 
 def files_below(results: Path) -> dict[str, bytes]:
-    """Every result of a dataset but run.json, by relative path."""
+    """Every result of a dataset by relative path, but run.json and status.json, which say when and how a run ended."""
     return {
         str(path.relative_to(results)): path.read_bytes()
         for path in sorted(results.rglob("*"))
-        if path.is_file() and path.name != "run.json"
+        if path.is_file() and path.name not in ("run.json", "status.json")
     }
 
 
@@ -147,7 +147,7 @@ class Checkout:
         return pd.read_csv(self.results(dataset) / f"{name}.csv")
 
     def files(self, dataset: str) -> dict[str, bytes]:
-        """Every result but run.json, by relative path."""
+        """Every result but run.json and status.json, by relative path."""
         return files_below(self.results(dataset))
 
     def stamps(self) -> dict[str, int]:

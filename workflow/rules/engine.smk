@@ -86,7 +86,7 @@ PROGRESS = {
 
 # Beside the tables, for whoever watches; and once a second it lets the counts be told again.
 STATUS = Status(
-    f"{TABLES}/status.json", {"dataset": CONFIG.dataset, "run": CONFIG.run, "shard": SHARD}, PROGRESS.values()
+    f"{TABLES}/status.json", {"dataset": CONFIG.dataset, "run": CONFIG.run, "shard": LAYOUT.shard}, PROGRESS.values()
 )
 
 
