@@ -271,6 +271,10 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
     for key in ("classify.class_thresholds", "classify.class_table", "source.deployments"):
         if values[key] is not None and values[key] not in readable:
             faults.add(key)
+    if values["export.formats"] and values["classify.rule"] != "winner":
+        faults.add("classify.rule")
+    if (values["source.kind"], values["source.scores_format"]) == ("bucket", "summary"):
+        faults.add("source.scores_format")
     for name in values["export.formats"]:
         faults |= {f"export.{key}" for key in EXPORTS_NEED[name].split() if not values[f"export.{key}"]}
         if name == "darwin_core" and values["classify.class_table"] is None:

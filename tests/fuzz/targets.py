@@ -36,7 +36,7 @@ from ifcb_abundance.raw.images import image_numbers, read_image
 from ifcb_abundance.raw.position import header_position
 from ifcb_abundance.raw.triggers import read_triggers
 from ifcb_abundance.raw.volume import measure_volume
-from ifcb_abundance.scores import summary as scores_module
+from ifcb_abundance.scores import score_csv as scores_module
 from ifcb_abundance.scores.summary import count_classes, find_winners, read_score_file
 from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.metadata_export import read_export
@@ -91,8 +91,10 @@ def agreed(
 def check_scores(body: bytes) -> bool:
     # Every other file is parsed in blocks of a line or two, as long ones are in blocks of many.
     block = scores_module.BLOCK if len(body) % 2 else max(map(len, body.splitlines(keepends=True)), default=0) + 8
+    scores_module._options.cache_clear()  # it keeps the size of a block
     with mock.patch.object(scores_module, "BLOCK", block):
         both = agreed(lambda: oracle.scores(BIN, body), lambda: read_scores(BIN, body), ScoresError, BIN)
+    scores_module._options.cache_clear()
     if both is None:
         return False
     (classes, scores), (labels, rows) = both

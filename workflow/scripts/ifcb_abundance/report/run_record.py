@@ -100,7 +100,7 @@ def record_run(
         "score_files": facts.score_files(set(listed["bin"])) if facts.score_files else None,
         "deployments_without_bins": unmatched(deployments, listed),
         "scores_read_at": _read_times(bins, Path(summaries)),
-        "rule_of_classification": RULES[config["classify"]["rule"]],
+        "rule_of_classification": RULES[config["classify"].get("rule", "winner")],
         "class_thresholds": dict(facts.class_thresholds),
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
