@@ -81,11 +81,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def files_there(run: Checkout) -> dict[str, Path]:
-    """The results by relative path, without temporary files, which are hidden, and without those put aside."""
+    """The results by relative path, without temporary files, which are hidden, those put aside, and status.json.
+
+    That file of a run that was killed says that it is at work.
+    """
     folder = run.results("demo")
     there = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
     found = {str(path.relative_to(folder)): path for path in there}
-    return {name: path for name, path in found.items() if not name.startswith("stale/")}
+    return {name: path for name, path in found.items() if not name.startswith("stale/") and name != "status.json"}
 
 
 def whole_summaries(run: Checkout) -> set[str]:

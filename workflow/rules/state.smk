@@ -138,7 +138,7 @@ def put_aside_the_whole():
     """In the run of a shard: the tables of all shards, if they were put together with another config."""
     if TABLES == RESULTS:
         return []
-    there = [RESULTS + path.removeprefix(TABLES) for path in (*main_outputs(), MERGED["catalog"])]
+    there = [RESULTS + path.removeprefix(TABLES) for path in (*main_outputs(), MERGED["catalog"], str(STATUS.path))]
     there = [path for path in there if Path(path).exists()]
     made_with = run_record.read(replace(LAYOUT, shard=None).run_record).get("config", {})
     if not there or not shards.differing(made_with, SETTINGS):
