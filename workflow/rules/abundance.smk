@@ -23,8 +23,7 @@ rule pool_abundance:
         logged(
             log[0],
             abundance.pool_abundance,
-            bins_of_day(wildcards),
-            list(map(summary_path, selection().wanted[wildcards.date])),
+            *read_of_day(wildcards, summary_path),
             METHOD,
             params.cut,
             by_name(output),

@@ -30,6 +30,11 @@ def bins_of_day(wildcards):
     return selection().days[wildcards.date]
 
 
+def read_of_day(wildcards, path_of):
+    """The table of a day's bins, and the files that the bins are read from."""
+    return bins_of_day(wildcards), list(map(path_of, selection().wanted[wildcards.date]))
+
+
 def summary_path(bin_id):
     return of_bin(SUMMARIES, SUMMARY, bin_id)
 

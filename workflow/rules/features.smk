@@ -56,10 +56,8 @@ rule pool_biovolume:
     message:
         "Pool the biovolume of {wildcards.date}."
     run:
-        files, of = by_name(output), stated(OF_DAYS_FEATURES, wildcards)
-        bins = bins_of_day(wildcards)
-        summaries = list(map(features_path, selection().wanted[wildcards.date]))
-        logged(log[0], biovolume.pool_biovolume, bins, summaries, METHOD, PIXELS, files, of, CARBON)
+        read, of = read_of_day(wildcards, features_path), stated(OF_DAYS_FEATURES, wildcards)
+        logged(log[0], pool_features, *read, files=by_name(output), made_of=of)
 
 
 # What merge_biovolume needs beside the files.
@@ -112,9 +110,8 @@ rule tabulate_bins:
     message:
         "Tabulate the biovolume of the bins of {wildcards.date}."
     run:
-        bins = bins_of_day(wildcards)
-        summaries = list(map(features_path, selection().wanted[wildcards.date]))
-        logged(log[0], biovolume.tabulate_bins, bins, summaries, METHOD, PIXELS, CARBON, output[0])
+        read = read_of_day(wildcards, features_path)
+        logged(log[0], biovolume.tabulate_bins, *read, METHOD, PIXELS, CARBON, output[0])
 
 
 rule merge_biovolume_bins:

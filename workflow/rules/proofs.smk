@@ -9,6 +9,7 @@ from ifcb_abundance.report import run_record
 
 PIXELS = SETTINGS["features"]["pixels_per_um"]
 CARBON = biovolume.CarbonMethod(CONFIG.features.carbon_rule, CONFIG.features.carbon == "per_cell")
+pool_features = partial(biovolume.pool_biovolume, method=METHOD, pixels_per_um=PIXELS, how=CARBON)
 CLASS_TABLE_SHA256 = sha256(repr(CONFIG.class_table).encode()).hexdigest()
 
 # What results are made from beside their inputs: the params of the rules, which the results repeat.

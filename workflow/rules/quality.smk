@@ -28,12 +28,6 @@ rule measure_quality:
         logged(log[0], quality.measure_quality, SOURCE, bins, with_images, output[0])
 
 
-def raw_of_day(date):
-    if SOURCE.same_for_all_bins:
-        return SOURCE.scores_identity
-    return proof.digest([SOURCE.images_identity_of(bin_id) for bin_id in all_listed().wanted[date]])
-
-
 checkpoint merge_quality:
     """Flag the quality of all bins."""
     input:

@@ -82,7 +82,7 @@ rule write_report:
         runtime=30,
     params:
         version=overview.VERSION,
-        summaries=SUMMARIES,
+        summaries=lambda wildcards: SUMMARIES,
     message:
         "Write the report page."
     script:

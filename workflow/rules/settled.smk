@@ -3,7 +3,7 @@ from ifcb_abundance.common import proof
 
 
 def recorded(of, **more):
-    """The params of a rule that makes parts of days: those at the top, with a checksum in place of the table of bins."""
+    """The params that parts of days are recorded with. A checksum stands in place of the table of bins."""
     return {**of, "bins": lambda wildcards: selection().checksums[wildcards.date], **more}
 
 
@@ -22,6 +22,13 @@ def features_read(date):
         images = None if SOURCE.same_for_all_bins else list(map(SOURCE.images_identity_of, bins))
         computed = [CONFIG.features.compute, CONFIG.features.blobs, images]
     return proof.digest(features.version_of(METHOD.kept), scores_read(date), read_from, *computed)
+
+
+def raw_of_day(date):
+    """A checksum of the raw files of all bins that are listed for a day."""
+    if SOURCE.same_for_all_bins:
+        return SOURCE.scores_identity
+    return proof.digest([SOURCE.images_identity_of(bin_id) for bin_id in all_listed().wanted[date]])
 
 
 def rereads_beside_others():
