@@ -29,7 +29,7 @@ ENVIRONMENTS = ROOT / ".venv" / "smoke"
 BINS = [
     f"D{day}T{hour:02d}0000_IFCB010" for day in ("20211230", "20211231", "20220101", "20220102") for hour in range(6)
 ]
-NAMES_SNAKEMAKE = ("overview.rst", "report.html")  # these say with which version they were made
+NAMES_SNAKEMAKE = ("overview.rst", "METHODS.md", "report.html")  # these say with which version they were made
 with socket.create_server(("127.0.0.1", 0)) as free:
     PORT = free.getsockname()[1]  # one for all servers: summaries name the server that the scores are from
 

@@ -73,6 +73,9 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
     )
     chosen = _selection(config["select"])
     yield f"The bins were selected by {chosen}." if chosen else "All bins were selected."
+    if not run["bins"]:
+        yield "There was no bin."
+        return
     left_out = [f"{statuses[status]:,} {why}" for status, why in LEFT_OUT.items() if statuses[status]]
     yield (
         f"Of {counted(run['bins'], 'bin')} on {counted(run['days'], 'UTC day')} ({run['first_day']} to "
