@@ -44,6 +44,7 @@ include: "workflow/rules/export.smk"
 include: "workflow/rules/test_results.smk"
 include: "workflow/rules/recheck.smk"
 include: "workflow/rules/stores.smk"
+include: "workflow/rules/archive.smk"
 
 
 rule all:

@@ -61,6 +61,37 @@ def test_shards_put_together_are_the_tables_of_one_run(tmp_path: Path, archive: 
         assert sharded.stamps() == before
         assert dashboard.requests == []
 
+        # One command makes the years and merges them; once more, it asks nothing and leaves all as it is.
+        archived = Checkout(tmp_path / "archived")
+        printed = archived.run(config(dashboard.url), "archive")
+        assert [f"shard {year} is complete" in printed for year in (2021, 2022, 2023)] == [True] * 3
+        assert tables(archived) == expected
+        asked = [r.target for r in dashboard.requests if "class_scores" in r.target]
+        assert sorted(asked) == sorted(f"/demo/{bin_id}_class_scores.csv" for bin_id in BINS if bin_id != BINS[4])
+        assert dashboard.most_at_once() <= 8
+        dashboard.clear()
+        before = {path: stamp for path, stamp in archived.stamps().items() if path.startswith("results/")}
+        archived.run(config(dashboard.url), "archive")
+        assert before.items() <= archived.stamps().items()
+        assert dashboard.requests == []
+        assert not list((archived.folder / ".snakemake" / "archive").glob("*"))
+
+
+def test_an_archive_that_cannot_be_whole_says_which_shard(checkout: Checkout, archive: Path) -> None:
+    with Emulator({"demo": archive}) as dashboard:
+        printed = checkout.run(config(dashboard.url, start=BINS[0]), "archive", fails=True)
+        assert "archive: shards need UTC days as select.start and select.end" in printed
+        printed = checkout.run(config(dashboard.url), "archive", "--config", "shard=2021", fails=True)
+        assert "`archive`, which makes all shards. Leave it out" in printed
+        assert dashboard.requests == []
+        (whole,) = archive.rglob(f"{BINS[16]}_class_scores.csv")
+        whole.write_text(whole.read_text().replace("0.8", "O.8"))
+        printed = checkout.run(config(dashboard.url, start="2022-12-31"), "archive", fails=True)
+        assert "shard 2023 is not complete" in printed
+        assert "shard 2022 is complete" in printed
+        assert BINS[16] in printed
+        assert not (checkout.results("demo") / "abundance_long.csv").exists()
+
 
 def test_a_shard_that_is_missing_or_of_another_config_is_named(checkout: Checkout, archive: Path) -> None:
     with Emulator({"demo": archive}) as dashboard:

@@ -28,6 +28,10 @@ patches.share_python(PythonScript, CHECKOUT / "workflow" / "scripts", SCRIPT_PRO
 def on_start():
     """Called when there is something to do, the engine has its lock and knows its first jobs."""
     tune_scheduler()
+    if makes_archive():
+        patches.stop_in_a_thread()
+        patches.tell_jobs_to_stop()
+        return
     CLAIM.hold()
     if workflow.touch:
         return
@@ -97,6 +101,9 @@ def progress_by_rule():
 
 def on_success():
     SCRIPT_PROCESSES.close()
+    if makes_archive():
+        forget_shards()
+        return
     tidy_up()
     STATUS.end("complete")
     if SEEN["graph"]:
@@ -109,6 +116,10 @@ def on_error():
     """Leave no merged table that lacks what failed, and say how to go on."""
     engine_log.SENTENCES.summed_up = True
     SCRIPT_PROCESSES.close()
+    if makes_archive():
+        forget_shards()
+        logger.error(ending.why_incomplete(workflow.scheduler.failed, [], [], ""))
+        return
     STATUS.end("failed" if workflow.scheduler.failed else "stopped")
     if workflow.touch:
         return
