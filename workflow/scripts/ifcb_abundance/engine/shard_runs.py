@@ -25,21 +25,19 @@ def run(shard: str, arguments: Sequence[str], printed: str | Path | None = None)
     """
     command = [sys.executable, "-m", "snakemake", *arguments, f"shard={shard}"]
     if printed is None:
-        status = _wait(subprocess.Popen(command, start_new_session=True), lambda: None)
-    else:
-        Path(printed).parent.mkdir(parents=True, exist_ok=True)
-        with Path(printed).open("wb") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
-            status = _wait(process, lambda: log.info(f"shard {shard}: {_last(printed)}"))
-    stopping.refuse_if_asked()
-    if status and printed is None:
-        raise StateError("the shards are made, but not merged: the message above says why")
+        if _wait(subprocess.Popen(command, start_new_session=True), lambda: None):
+            stopping.refuse_if_asked()
+            raise StateError("the shards are made, but not merged: the message above says why")
+        return
+    file = Path(printed)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        status = _wait(process, lambda: log.info(f"shard {shard}: {_last(file)}"))
     if status:
-        raise StateError(
-            f"shard {shard} is not complete:\n{_last(printed, 15)}\nAll that its run printed is in {printed}"
-        )
-    if printed:
-        log.info(f"shard {shard} is complete")
+        stopping.refuse_if_asked()
+        raise StateError(f"shard {shard} is not complete:\n{_last(file, 15)}\nAll that its run printed is in {file}")
+    log.info(f"shard {shard} is complete")
 
 
 def _wait(process: subprocess.Popen[bytes], say: Callable[[], None]) -> int:
@@ -56,7 +54,7 @@ def _wait(process: subprocess.Popen[bytes], say: Callable[[], None]) -> int:
                 said = time.monotonic()
 
 
-def _last(path: str | Path, lines: int = 1) -> str:
+def _last(path: Path, lines: int = 1) -> str:
     """The last lines that are not empty."""
-    said = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    said = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join([line for line in said if line.strip()][-lines:])
