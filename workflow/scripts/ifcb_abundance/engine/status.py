@@ -89,7 +89,10 @@ class Status:
     def _write(self, state: Mapping[str, Any]) -> None:
         """Not by atomic_write, which waits for the disk: after a crash nobody needs this file."""
         unfinished = self.path.with_name(f".{self.path.name}.part")
-        with suppress(OSError):  # a run does not fail because nobody can watch it
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             unfinished.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
             unfinished.replace(self.path)
+        except OSError:  # on a full disk: a run does not fail because nobody can watch it
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
