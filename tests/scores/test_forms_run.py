@@ -35,6 +35,7 @@ def test_winners_and_probabilities(tmp_path: Path) -> None:
     raw["source"]["catalog"] = "raw"
     printed = run.run(raw)
     assert "class scores: class_csv (source.scores_format: auto)" in printed
+    assert "class table: smhi, which knows 1 of 1 label (classify.class_table: auto)" in printed
     assert counts(run) == {("2022-05-22", "Mesodinium_rubrum"): 1, ("2022-05-22", "unclassified"): 1}
     run.run(raw | {"classify": {"threshold": 0.6, "class_table": "smhi"}})
     (row,) = run.table("own").query("count == 2").to_dict("records")

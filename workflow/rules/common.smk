@@ -48,7 +48,7 @@ CONFIG = resolve(*read_config())
 WITHOUT_SOURCE = why_no_source(CONFIG)  # then stages that read no bin can be made, and all else is refused
 SOURCE = open_source(CONFIG.dataset, CONFIG.source, WITHOUT_SOURCE)
 # `auto` becomes what it means, for the record and for all comparisons.
-ASKED_FORMAT, CONFIG = CONFIG.source.scores_format, choices.settle(CONFIG, SOURCE)
+ASKED, CONFIG = CONFIG, choices.settle(CONFIG, SOURCE)
 SETTINGS = CONFIG.as_written()
 WINDOW = CONFIG.window
 METHOD = Method.of(CONFIG, choices.cells_are_counted(SOURCE))

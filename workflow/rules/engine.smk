@@ -35,8 +35,9 @@ def on_start():
     CLAIM.hold()
     if workflow.touch:
         return
-    if SEEN["graph"] and ASKED_FORMAT == "auto" != CONFIG.source.scores_format and not SHARDS:
-        logger.info(f"class scores: {CONFIG.source.scores_format} (source.scores_format: auto)")
+    if SEEN["graph"] and not SHARDS:
+        for line in choices.told(ASKED, CONFIG, SOURCE):
+            logger.info(line)
     to_write = [Path(path).parent for job in workflow.dag.needrun_jobs() for path in (*job.output, *job.log)]
     folders.refuse_read_only([*to_write, *Path(RESULTS).glob("*/"), *Path(SUMMARIES).glob("*/")])
     patches.stop_in_a_thread()

@@ -1,8 +1,11 @@
 """What `auto` means for the class scores of a source: their form, their precision, the class table that knows them."""
 
-from ifcb_abundance.classes.shipped import best_table
+from collections.abc import Iterator
+
+from ifcb_abundance.classes.shipped import best_table, known_labels
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.common.matlab import MATLAB, NUMERIC, read_arrays
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import AUTO, Config
 from ifcb_abundance.config.model import FROM_SCORES
 from ifcb_abundance.scores.packed import MOST_BYTES
@@ -32,6 +35,17 @@ def settle(config: Config, source: Source) -> Config:
     if config.classify.class_table == AUTO:
         config = config.with_class_table(best_table(_labels(source), config.classify.match_labels == "loose"))
     return config
+
+
+def told(asked: Config, settled: Config, source: Source) -> Iterator[str]:
+    """Say what `auto` became, a line each, where it is known."""
+    if asked.source.scores_format == AUTO != settled.source.scores_format and settled.source.kind != "dashboard":
+        yield f"class scores: {settled.source.scores_format} (source.scores_format: auto)"
+    if asked.classify.class_table == AUTO:
+        labels, named = _labels(source), str(settled.classify.class_table)
+        known = known_labels(labels, settled.classify.match_labels == "loose")[named]
+        of = counted(len(labels), "label")
+        yield f"class table: {named}, which knows {known} of {of} (classify.class_table: auto)"
 
 
 def _labels(source: Source) -> set[str]:
