@@ -9,6 +9,7 @@ from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Config
+from ifcb_abundance.config.model import FROM_SCORES
 from ifcb_abundance.report import run_record
 
 VERSION = 1  # of the text: raise it so that it is written again
@@ -112,10 +113,16 @@ def _selection(select: Mapping[str, Any]) -> str:
 
 def _classification(run: Mapping[str, Any]) -> Iterator[str]:
     classify, own = run["config"]["classify"], run["class_thresholds"]
-    yield (
-        "Each image was assigned to the class with its highest score (Sosik and Olson 2007) if that score reached the "
-        f"threshold of {classify['threshold']}; otherwise it is unclassified."
-    )
+    own_ones = classify["class_thresholds"] == FROM_SCORES
+    needed = "threshold of the classifier for that class" if own_ones else f"threshold of {classify['threshold']}"
+    yield {
+        "winner": "Each image was assigned to the class with its highest score (Sosik and Olson 2007) if that score "
+        f"reached the {needed}; otherwise it is unclassified.",
+        "above_own": "Of the classes whose score reached their threshold, each image was assigned to the one with the "
+        f"highest score; an image without any is unclassified. A class needed the {needed}.",
+        "each": "Each image was counted for every class whose score reached its threshold, so an image may count more "
+        f"than once; an image without any is unclassified. A class needed the {needed}.",
+    }[classify.get("rule", "winner")]
     if own:
         shown = [f"{_plain(name)} {threshold}" for name, threshold in list(own.items())[:THRESHOLDS_SHOWN]]
         more = f" and {len(own) - THRESHOLDS_SHOWN} more" if len(own) > THRESHOLDS_SHOWN else ""
