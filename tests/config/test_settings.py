@@ -284,7 +284,7 @@ STAGES = {"validation", "curation", "training_set", "stores", "arrays", "graphs"
 def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
     explained = (ROOT / "config" / "README.md").read_text()
     known = dict(documents.keys(Config))
-    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 84
+    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 91
     for key, info in known.items():
         assert info.description, key
         assert not info.is_required() or ".{name}." in key, key
@@ -489,11 +489,11 @@ def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: p
         ("select.ml_analyzed.atmost", "Did you mean select.ml_analyzed.at_most?"),
         ("classify.treshold", "Did you mean classify.threshold?"),
         ("abundance.groupby", "Did you mean abundance.group_by?"),
-        ("abundance.zzz", "Accepted here: group_by, period, position_tolerance_km, cells, confidence"),
+        ("abundance.zzz", "Accepted here: group_by, period, pool_km, position_tolerance_km, cells, confidence"),
         (
             "zzz",
             "Accepted here: dataset, run, compare, shard, source, select, classify, abundance, features, report, "
-            "images, recheck, export",
+            "quality, images, recheck, export",
         ),
     ],
 )
