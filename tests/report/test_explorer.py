@@ -224,6 +224,7 @@ def test_the_address_is_a_link_to_the_view(page: Page, browser: Browser, runs: R
     page.fill("#from", "2024-04-02")
     page.select_option("#of-group", "IFCB11")
     page.select_option("#axis", "log")
+    settled(page)
     page.locator("#class-chart [data-day='2024-04-02']").click()
     settled(page)
     expected, address = shown(page, "diatom"), page.url
