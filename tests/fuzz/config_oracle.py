@@ -101,6 +101,13 @@ def one_of(*options: str) -> Any:
     return read
 
 
+def one_of_or_null(*options: str) -> Any:
+    def read(value: Any) -> Any:
+        return None if text_as_value(value) is None else one_of(*options)(value)
+
+    return read
+
+
 def a_list(entry: Any, unique: bool = False) -> Any:
     def read(value: Any) -> Any:
         need(isinstance(value, list | tuple), "not a list")
@@ -152,6 +159,7 @@ KEYS = {
         a_list(one_of("instrument", "depth", "cruise", "cast", "niskin", "sample_type"), True), ["instrument"]
     ),
     "abundance.period": Key(one_of("day", "hour", "week", "month"), "day"),
+    "abundance.pool_km": Key(a_number(0, above=True, null=True), None),
     "abundance.position_tolerance_km": Key(a_number(0), 1.0),
     "abundance.cells": Key(a_flag_or_null, None),
     "abundance.confidence": Key(a_number(0, 1, above=True, below=True), 0.95),
@@ -160,6 +168,9 @@ KEYS = {
     "features.carbon_rule": Key(
         one_of("menden_deuer_lessard_2000", "ifcb_analysis", "irfcb_legacy"), "menden_deuer_lessard_2000"
     ),
+    "features.compute": Key(one_of_or_null("missing", "all"), None),
+    "features.bins": Key(a_flag, False),
+    "features.blobs": Key(a_flag, False),
     "features.pixels_per_um.default": Key(a_number(0.1, 100), 3.4),
     "report.make": Key(a_flag_or_null, None),
     "report.top_classes": Key(a_whole_number(1, 200), 20),
@@ -167,11 +178,15 @@ KEYS = {
     "images.make": Key(a_flag, False),
     "images.classes": Key(a_list(a_text("(?s).+"), True), []),
     "images.bins": Key(a_list(a_text(), True), []),
+    "images.outlines": Key(a_flag, False),
     "images.stitch": Key(a_flag, True),
     "images.per_class": Key(a_whole_number(1, 200), 24),
+    "quality.make": Key(a_flag, False),
+    "quality.exclude_bad": Key(a_flag, False),
     "recheck.scores": Key(one_of("no_scores", "all"), "no_scores"),
     "recheck.days": Key(a_whole_number(1, 36_500, null=True), None),
     "export.formats": Key(a_list(one_of("netcdf", "darwin_core", "seabass", "erddap"), True), []),
+    "export.event": Key(one_of("day", "bin"), "day"),
     "export.title": Key(a_line, None),
     "export.summary": Key(a_line, None),
     "export.institution": Key(a_line, None),
@@ -192,7 +207,7 @@ EXPORTS_NEED = {
 }
 SECTIONS = [
     *("source", "select", "select.ml_analyzed", "classify", "abundance", "features", "features.pixels_per_um"),
-    *("report", "images", "recheck"),
+    *("report", "quality", "images", "recheck"),
     *("export", "export.creator", "export.seabass"),
 ]
 TEXTS_OR_NULL = [key for key, entry in KEYS.items() if getattr(entry.read, "text_or_null", False)]
