@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
@@ -97,7 +98,7 @@ def _of_bins(first: pd.DataFrame, second: pd.DataFrame) -> Iterator[Row]:
 
 def _other_bins(rows: Sequence[Row]) -> dict[str, int]:
     """Count the bins that differ by day; of the whole window, too."""
-    dates = [row["date"] for row in rows if "used" in (row["first"], row["second"])]
+    dates = [row["date"] for row in rows if BinStatus.USED in (row["first"], row["second"])]
     return {**Counter(dates), WINDOW: len(dates)}
 
 
