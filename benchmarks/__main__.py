@@ -20,7 +20,7 @@ from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
-from benchmarks import archive, arrays, correction, curation, raw, report, stores, year_report, zooniverse
+from benchmarks import archive, arrays, correction, curation, parsers, raw, report, stores, year_report, zooniverse
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
@@ -39,6 +39,7 @@ def main() -> None:
     chosen = {
         "clients": clients,
         "budget": budget,
+        "parsers": lambda options, folder: parsers.measure(options.rois, options.classes, folder),
         "latency": latency,
         "size": size,
         "settings": settings,

@@ -87,6 +87,25 @@ def _budget(table: pd.DataFrame, folder: Path) -> str:
     )
 
 
+def _parsers(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    shown = table.pivot_table(index="parser", columns="widened", values="cpu_ms", sort=False)
+    sizes = table.groupby("widened")["body_mb"].first()
+    return "\n".join(
+        [
+            "## Parsers",
+            "",
+            "Processor time of the scores of a bin, in one thread: the best of many, on a machine that did other work",
+            f"too. The bodies are as dashboards before 5.2 write them ({sizes[False]:.1f} MB), and from 5.2 on",
+            f"({sizes[True]:.1f} MB). polars would be one more large dependency. pysimdjson keeps other threads waiting.",
+            "",
+            "| parser | before 5.2, ms | from 5.2 on, ms |",
+            "|---|---|---|",
+            *(f"| {name} | {row[False]:.1f} | {row[True]:.1f} |" for name, row in shown.iterrows()),
+            "",
+        ]
+    )
+
+
 def _settings(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
     shipped = table["wall_s"].iloc[0]
     rows = [
@@ -377,6 +396,7 @@ def _year_report(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
 SECTIONS = {
     "clients": _clients,
     "budget": _budget,
+    "parsers": _parsers,
     "latency": _latency,
     "size": _size,
     "settings": _settings,
