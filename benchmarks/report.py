@@ -96,7 +96,7 @@ def _parsers(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
             "",
             "Processor time of the scores of a bin, in one thread: the best of many, on a machine that did other work",
             f"too. The bodies are as dashboards before 5.2 write them ({sizes[False]:.1f} MB), and from 5.2 on",
-            f"({sizes[True]:.1f} MB). polars would be one more large dependency. pysimdjson keeps other threads waiting.",
+            f"({sizes[True]:.1f} MB). polars is one more large dependency; pysimdjson keeps other threads waiting.",
             "",
             "| parser | before 5.2, ms | from 5.2 on, ms |",
             "|---|---|---|",
