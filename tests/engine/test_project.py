@@ -21,6 +21,7 @@ EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 IF_THERE = {"torch", "torchvision", "SimpleITK"}
 # What a package is imported as, where that is not its name.
 MODULES = {
+    "basemap-data-hires": "mpl_toolkits",
     "netcdf4": "netCDF4",
     "pillow": "PIL",
     "pymongo": "bson",

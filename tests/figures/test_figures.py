@@ -17,12 +17,12 @@ from ifcb_abundance.abundance.days import merge_abundance
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.features.biovolume import merge_biovolume
 from ifcb_abundance.figures import bin_series, positions, span, time_series
-from ifcb_abundance.figures.chart_parts import NOT_LIVING
+from ifcb_abundance.figures.colours import NOT_LIVING
 from ifcb_abundance.figures.coverage_calendar import NO_BINS
 from ifcb_abundance.figures.draw import describe, draw_figure, for_paper
 from ifcb_abundance.figures.heat_map import ZERO
 from ifcb_abundance.figures.options import FigureOptions
-from ifcb_abundance.figures.registry import FIGURES
+from ifcb_abundance.figures.registry import FIGURES, FORMS
 from ifcb_abundance.figures.rows import NO_DATA, NOT_ASSESSED, read_abundance
 from ifcb_abundance.figures.size_spectrum import DROP_OFF
 from ifcb_abundance.pooling.method import Method
@@ -165,7 +165,7 @@ def test_the_heat_map_tells_zero_missing_and_not_assessed_apart(run: Run) -> Non
 
 def test_each_has_a_colour_and_a_line_in_the_legend(run: Run) -> None:
     svg = run.svg("heat_map")
-    assert {ZERO, NOT_ASSESSED, NO_DATA, "objects per mL (log scale)"} <= texts(svg)
+    assert {ZERO, NOT_ASSESSED, NO_DATA, "objects mL⁻¹ (log scale)"} <= texts(svg)
     assert {'fill="#ffffff"', 'fill="#CC79A7"', 'fill="#d9d9d9"'} <= set(re.findall(r'fill="#[0-9A-Fa-f]{6}"', svg))
 
 
@@ -236,11 +236,17 @@ def test_a_day_without_a_roi_is_no_gap(tmp_path: Path) -> None:
 
 
 def test_bins_per_status_and_days_without_a_bin(run: Run) -> None:
-    rows = [row for row in run.rows("coverage_calendar") if row["series"] == "IFCB10"]
-    assert {(row["day"], row["end"], row["status"], row["n"]) for row in rows} == {
-        *((f"2024-02-0{day}", f"2024-02-0{day + 1}", "used", "1") for day in (1, 2, 6, 7)),
-        ("2024-02-05", "2024-02-06", "no_scores", "1"),
-        ("2024-02-03", "2024-02-05", NO_BINS, "0"),
+    rows = [row for row in run.rows("coverage_calendar") if row["panel"] == "IFCB10, 2024"]
+    # 1 February 2024 was a Thursday, the fourth day from 0; the next Monday begins a week
+    cells = {(row["day"][-2:], row["week"], row["weekday"], row["used"], row["lost"], row["state"]) for row in rows}
+    assert cells == {
+        ("01", "0", "3", "1", "0", ""),
+        ("02", "0", "4", "1", "0", ""),
+        ("03", "0", "5", "0", "0", NO_BINS),
+        ("04", "0", "6", "0", "0", NO_BINS),
+        ("05", "1", "0", "0", "1", "no_scores"),
+        ("06", "1", "1", "1", "0", ""),
+        ("07", "1", "2", "1", "0", ""),
     }
 
 
@@ -254,8 +260,8 @@ def test_the_sweep_has_the_threshold_in_use(tmp_path: Path) -> None:
     kept = {float(row["threshold"]): row["share_kept"] for row in rows if row["panel"].startswith("A ")}
     assert [kept[0.3], kept[0.6], kept[0.65], kept[0.9], kept[0.95]] == ["1", "0.6667", "0.3333", "0.3333", "0"]
     assert {row["panel"]: row["in_use"] for row in rows if row["in_use"]} == {
-        "A  (n = 3)": "0.6",
-        "B  (n = 0)": "0.8",
+        "A  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}3)": "0.6",
+        "B  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0)": "0.8",
     }
     assert "never wins" in texts(run.svg("threshold_sweep"))
 
@@ -282,7 +288,7 @@ def test_a_map_is_true_to_scale_and_goes_over_the_date_line(tmp_path: Path) -> N
     run = Run(tmp_path, [day])
     assert sorted(float(row["longitude"]) for row in run.rows("positions")) == [179, 183]
     spec = run.spec("positions")
-    (west, east), (south, north) = (spec["encoding"][axis]["scale"]["domain"] for axis in "xy")
+    (west, east), (south, north) = (spec["layer"][-1]["encoding"][axis]["scale"]["domain"] for axis in "xy")
     # at 60 degrees north a degree of longitude is half as long as one of latitude
     assert spec["width"] / (east - west) == pytest.approx(0.5 * spec["height"] / (north - south), rel=0.01)
     assert west < 179 < 183 < east
@@ -293,6 +299,7 @@ def test_places_are_made_coarser_until_they_are_few(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(positions, "PLACES_MOST", 300)
     track = pd.DataFrame({"longitude": [i / 1000 for i in range(1000)], "latitude": 0.0, "series": "x"})
     bins = track.assign(bin=[f"{i:04d}" for i in range(1000)], day=["2024-02-01"] * 1000)
+    bins["sample_time"] = pd.date_range("2024-02-01", periods=1000, freq="s")
     places = positions.thinned(bins, 1.0)
     assert len(places) <= 300
     assert places["bins"].sum() == 1000
@@ -311,7 +318,8 @@ def test_one_class_bin_by_bin(run: Run) -> None:
     assert [time for time, value in bins if not value] == ["2024-02-06T00:00:00Z"]  # four days without are a gap
     steps = {row["day"][:10]: row["mean"] for row in rows if row["series"] == "IFCB10" and row["end"]}
     assert steps == {"2024-02-01": "2", "2024-02-02": "0", "2024-02-06": "3", "2024-02-07": "4"}
-    assert "Bin by bin: A, here" in texts(run.svg("bin_series"))
+    assert "A" in texts(run.svg("bin_series"))
+    assert any(text.startswith("Bin by bin, here") for text in texts(run.svg("bin_series")))
     assert {row["value"] for row in run.rows("bin_series", one_class="D") if not row["end"]} == {"4.5"}
 
 
@@ -343,7 +351,7 @@ def test_a_window_of_many_years_is_pooled_into_weeks(tmp_path: Path, monkeypatch
         ("2024-02-01", "2024-02-08"),
         ("2024-02-08", "2024-02-15"),
     }
-    assert [row["n"] for row in run.rows("coverage_calendar")] == ["2", "2"]
+    assert [row["used"] for row in run.rows("coverage_calendar") if row["used"] != "0"] == ["1"] * 4  # days stay days
     assert any("span of 7 days, pooled" in text for text in texts(run.svg("heat_map")))
 
 
@@ -414,12 +422,12 @@ def test_what_cannot_be_shown_is_said(tmp_path: Path) -> None:
 
 
 def test_axes_have_units_and_say_utc(run: Run) -> None:
-    assert {"day (UTC)", "objects/mL"} <= texts(run.svg("time_series"))
-    assert {"day (UTC)", "objects per mL (log scale)"} <= texts(run.svg("heat_map"))
+    assert {"day (UTC)", "objects mL⁻¹"} <= texts(run.svg("time_series"))
+    assert {"day (UTC)", "objects mL⁻¹ (log scale)"} <= texts(run.svg("heat_map"))
     assert {"day (UTC)", "share of ROIs (%)"} <= texts(run.svg("composition"))
-    assert {"day (UTC)", "bins per day"} <= texts(run.svg("coverage_calendar"))
+    assert {"used bins", "Mon", "Feb"} <= texts(run.svg("coverage_calendar"))
     assert {"threshold (score)", "ROIs kept (%)"} <= texts(run.svg("threshold_sweep"))
-    assert {"sample_time (UTC)", "objects per mL"} <= texts(run.svg("bin_series"))
+    assert {"sample_time (UTC)", "objects mL⁻¹"} <= texts(run.svg("bin_series"))
 
 
 # --- files ---
@@ -429,7 +437,7 @@ def draw(run: Run, folder: Path, figure: str) -> dict[str, bytes]:
     scripts = folder / "vega.js"
     folder.mkdir()
     scripts.write_text("/* scripts */")
-    files = {form: folder / f"{figure}.{form}" for form in ("svg", "pdf", "html", "json")}
+    files = {form: folder / f"{figure}.{form}" for form in FORMS}
     draw_figure(figure, run.tables, FigureOptions(**run.options), scripts, files)
     return {form: path.read_bytes() for form, path in files.items()}
 

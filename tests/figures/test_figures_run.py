@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ifcb_abundance.figures.registry import figure_names
+from ifcb_abundance.figures.registry import FORMS, figure_names
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 
-FORMS = ("svg", "pdf", "html", "json")
 FIGURES = figure_names(with_features=False)  # tests/features/test_features_run.py draws the others
 
 
@@ -31,7 +30,7 @@ def test_the_demo_comes_with_all_figures(demo_run: Checkout) -> None:
     assert drawn(demo_run, "demo") == {f"{figure}.{form}" for figure in FIGURES for form in FORMS}
     folder = demo_run.results("demo") / "figures"
     assert "day (UTC)" in (folder / "heat_map.svg").read_text()
-    assert "objects per mL (log scale)" in (folder / "heat_map.svg").read_text()
+    assert "objects mL⁻¹ (log scale)" in (folder / "heat_map.svg").read_text()
     assert "Bin by bin: nanoplankton &lt;10um, demo" in (folder / "bin_series.svg").read_text()
     assert (folder / "time_series.pdf").read_bytes().startswith(b"%PDF-")
 

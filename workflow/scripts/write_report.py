@@ -12,5 +12,6 @@ inputs = ReportInputs(
     given.bins,
     snakemake.params.summaries,
     given.get("montages"),
+    snakemake.params.class_groups,
 )
 scripted(snakemake.log[0], write_report, inputs, made.page, {name: made[name] for name in TITLES})

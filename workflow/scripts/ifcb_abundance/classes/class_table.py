@@ -26,8 +26,9 @@ ClassTable = Mapping[str, Mapping[str, str]]  # label to its traits
 
 TRAITS = ("scientific_name", "aphia_id", "living", "group", "harmful")
 # Columns that a table may have beside them: how many cells an image shows; the class that a label is merged into, and
-# when, before bins are pooled or after.
-OPTIONAL = ("cells_per_image", "synonym_of", "merge")
+# when, before bins are pooled or after; the abundance from which on there is a warning.
+WARNING = "warning_cells_per_ml"
+OPTIONAL = ("cells_per_image", "synonym_of", "merge", WARNING)
 BEFORE, AFTER = "before", "after"
 # Labels that by convention name no organism; said of them even where no table does. `mix` is none of them: it is small
 # flagellates and other eukaryotes, and most of what a mooring sees.

@@ -414,9 +414,25 @@ class Report(Section):
     )
     one_class: Label | None = key(
         None,
-        "null or a label of the classifier: the class that is shown bin by bin; null: the most abundant",
-        "The figure is `bin_series`",
+        "null or a label of the classifier: the class that is shown bin by bin; null: the most abundant named taxon",
+        "The figure is `bin_series`. A label that reads like its scientific name in the class table is a named taxon; "
+        "if no class has one, it is the most abundant class",
         alias="class",
+    )
+    width_mm: int = key(
+        180,
+        "a whole number from 60 to 300: how wide figures are, in mm. Journals want 85 for one column and 180 for two",
+        "Text stays from 7 to 9 pt at this width",
+        ge=60,
+        le=300,
+    )
+    font: str | None = key(
+        None,
+        "null or the name of a font that is installed, such as Helvetica: the font of figures; null: one without "
+        "serifs",
+        "If it is not installed, `.pdf` and `.png` are drawn in a font without serifs; `.svg` and `.html` name it "
+        "all the same",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,99}$(?!\n)",
     )
 
 

@@ -11,13 +11,17 @@ import pyarrow.parquet as pq
 
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import main_series, read_abundance, read_coverage, series_of, with_ends
 from ifcb_abundance.figures.span import Span
 
 log = logging.getLogger("ifcb.figures")
 
-POINTS_MOST = 3000  # with more bins, points are drawn on the screen only
+POINTS_MOST = 4000  # in print; of more bins, one stands for those at the same place
+DAYS_MOST = 60  # a longer span has a band per day instead of a line from bin to bin
+BAND = (0.1, 0.9)  # quantiles of the bins of a day
 BINS_SHOWN = 60_000  # the last bins of a longer series
 
 
@@ -26,32 +30,50 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     head = "Bin by bin"
     coverage, span = read_coverage(tables, options)
     abundance = read_abundance(tables, options, None, "living")
-    names = top_classes(abundance, 1) if options.one_class is None else [options.one_class]
-    if span is None or not names:
-        return parts.message(head, parts.no_class_to_show(options, abundance))
-    (name,) = names
+    name = options.one_class or default_class(abundance, options)
+    if span is None or name is None:
+        return parts.message(options, head, parts.no_class_to_show(options, abundance))
     if name not in set(abundance["class"]):
         log.warning(f"report.class: {name!r} is in no label set of the used bins, so bin_series has nothing to show")
-        return parts.message(head, f"{options.dataset}: the class {name!r} is in no label set of the used bins")
+        return parts.message(
+            options, head, f"{options.dataset}: the class {name!r} is in no label set of the used bins"
+        )
     series = main_series(coverage)
     bins = _read_bins(tables, options, name, series)
     n_bins = len(bins)
     if n_bins > BINS_SHOWN:
         bins = bins[bins["day"] >= bins["day"].nlargest(BINS_SHOWN).min().normalize()]
         span = Span(bins["day"].min().normalize(), span.last)
+    long = (span.last - span.first).days > DAYS_MOST
     steps = _steps(abundance[(abundance["class"] == name) & abundance["series"].isin(series)], span)
-    columns = ["series", "day", "end", "value", "mean"]
-    data = parts.inline(pd.concat([with_gaps(bins), steps])[columns])
-    lines = _lines(span, screen_only=len(bins) > POINTS_MOST, all_zero=not (bins["value"] > 0).any())
-    return parts.panels(lines, data, series).properties(
-        title=parts.title(
-            f"{head}: {name}, {options.dataset}",
-            f"{span}; "
-            + (f"the last {len(bins):,} of " if len(bins) < n_bins else "")
-            + f"{n_bins:,} used bins whose label set has the class; square-root scale",
-            parts.series_note(series, coverage["series"].nunique()),
-        )
+    if long:
+        steps = steps.merge(_bands(bins, span), on=["series", "day"], how="left")
+    bins = bins.assign(dot=_printed(bins, span).astype(int))
+    columns = ["series", "day", "end", "value", "dot", "mean", *(["low", "high"] if long else [])]
+    data = parts.inline(pd.concat([bins if long else with_gaps(bins), steps])[columns])
+    lines = _lines(span, options, long=long, highest=float(max(bins["value"].max(), steps["mean"].max())))
+    names = words.names_of([name], options)
+    about = parts.title(
+        options,
+        names.shown[name],
+        f"{head}, {options.dataset}; {span}; "
+        + (f"the last {len(bins):,} of " if len(bins) < n_bins else "")
+        + f"{n_bins:,} used bins whose label set has the class; square-root scale",
+        "band: the bins between the lowest and the highest tenth" if long else "",
+        parts.series_note(series, coverage["series"].nunique()),
     )
+    about.fontStyle = names.style_of(name)
+    return parts.panels(lines, data, series).properties(title=about)
+
+
+def default_class(abundance: pd.DataFrame, options: FigureOptions) -> str | None:
+    """Choose the most abundant class that is a named taxon; if none is, the most abundant one.
+
+    A label that reads like its scientific name is one. `pennate` and other words for many kinds are none.
+    """
+    classes = top_classes(abundance, abundance["class"].nunique())
+    taxa = [name for name in classes if options.name_of(name).startswith(name.replace("_", " "))]
+    return next(iter([*taxa, *classes]), None)
 
 
 def _read_bins(tables: Tables, options: FigureOptions, name: str, series: Sequence[str]) -> pd.DataFrame:
@@ -75,6 +97,25 @@ def _steps(abundance: pd.DataFrame, span: Span) -> pd.DataFrame:
     return with_ends(steps.assign(mean=steps["count"] / steps["ml_analyzed_total"]), span)
 
 
+def _bands(bins: pd.DataFrame, span: Span) -> pd.DataFrame:
+    """The quantiles BAND of the bins of each point of the span, as `low` and `high`."""
+    by_day = bins.assign(day=span.start(bins["day"].dt.normalize())).groupby(["series", "day"])["value"]
+    return by_day.quantile(np.array(BAND)).unstack().set_axis(["low", "high"], axis=1).reset_index()
+
+
+def _printed(bins: pd.DataFrame, span: Span) -> pd.Series:
+    """Which bins are points in print: all, or of those that would be at the same place the first one."""
+    dot = pd.Series(True, index=bins.index)
+    height = np.sqrt(bins["value"] / (bins["value"].max() or 1))
+    for across, up in ((600, 80), (400, 50), (200, 40), (100, 20)):
+        if dot.sum() <= POINTS_MOST:
+            break
+        time = (bins["day"] - span.first) / (span.last - span.first + pd.Timedelta(days=1))
+        places = pd.DataFrame({"series": bins["series"], "x": (time * across) // 1, "y": (height * up) // 1})
+        dot = ~places.duplicated()
+    return dot
+
+
 def with_gaps(bins: pd.DataFrame) -> pd.DataFrame:
     """Add a row without a value in each gap between bins, so that no line crosses it.
 
@@ -91,40 +132,40 @@ def with_gaps(bins: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(pieces)
 
 
-def _lines(span: Span, *, screen_only: bool, all_zero: bool) -> Any:
-    """Draw the layers. screen_only: whether points of bins are for the screen only."""
-    scale = alt.Scale(domain=[0, 1]) if all_zero else parts.SQUARE_ROOT
-    y = alt.Y("value:Q", title="objects per mL", scale=scale, axis=alt.Axis(format=".6~g", tickCount=5))
+def _lines(span: Span, options: FigureOptions, *, long: bool, highest: float) -> Any:
+    """Draw the layers. long: whether a band per day stands for the line from bin to bin. highest: of all values."""
+    width = parts.panel_width(options)
+    top = highest * 1.1 or 1
+    y_parts: dict[str, Any] = {
+        "title": words.PER_ML,
+        "scale": alt.Scale(type="sqrt", domain=[0, float(f"{top:.4g}")], nice=False),
+        "axis": parts.number_axis(values=words.nice_ticks(top)),
+    }
+    y = alt.Y("value:Q", **y_parts)
+    kinds = {"bin": OKABE_ITO[4], span.pooled: OKABE_ITO[1]}
     key = alt.Color(
         "what:N",
         title=None,
-        scale=alt.Scale(domain=["bin", span.pooled], range=[parts.OKABE_ITO[4], parts.OKABE_ITO[1]]),
-        legend=alt.Legend(symbolType="square"),
+        scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),
+        legend=parts.legend(options, list(kinds)),
     )
     hover = [
         parts.series_hover(),
         alt.Tooltip("day:T", title="sample_time (UTC)", format="%Y-%m-%d %H:%M:%S"),
-        alt.Tooltip("value:Q", title="objects/mL"),
+        alt.Tooltip("value:Q", title=words.PER_ML),
     ]
-    base = alt.Chart().encode(x=parts.time_axis(span, parts.WIDTH, "sample_time (UTC)"))
-    bins = base.transform_filter("!isValid(datum.end)")
-    layers = [
-        bins.transform_calculate(what="'bin'")
-        .mark_line(strokeWidth=0.7, clip=True)
-        .encode(y=y, color=key)
-        .add_params(parts.zoom("x")),
-        bins.transform_filter("screen && isValid(datum.value)" if screen_only else "isValid(datum.value)")
-        .transform_calculate(what="'bin'")
-        .mark_circle(size=14, opacity=1, clip=True)
-        .encode(y=y, color=key, tooltip=hover),
-        base.transform_filter("isValid(datum.end)")
-        .transform_calculate(what=f"'{span.pooled}'")
-        .mark_rule(strokeWidth=2, clip=True)
-        .encode(
-            x2="end:T",
-            y="mean:Q",
-            color=key,
-            tooltip=[parts.series_hover(), parts.day_hover(), alt.Tooltip("mean:Q", title="objects/mL")],
-        ),
-    ]
-    return alt.layer(*layers).properties(width=parts.WIDTH, height=170)
+    of_day = [parts.series_hover(), parts.day_hover(), alt.Tooltip("mean:Q", title=words.PER_ML)]
+    base = alt.Chart().encode(x=parts.time_axis(span, width, "sample_time (UTC)"))
+    bins = base.transform_filter("!isValid(datum.end)").transform_calculate(what="'bin'")
+    days = base.transform_filter("isValid(datum.end)").transform_calculate(what=f"'{span.pooled}'").encode(x2="end:T")
+    points = (
+        bins.transform_filter("isValid(datum.value) && (screen || datum.dot == 1)")
+        .mark_circle(size=5 if long else 14, opacity=0.6 if long else 1, clip=True)
+        .encode(y=y, color=key, tooltip=hover)
+        .add_params(parts.zoom("x"))
+    )
+    band = days.mark_rect(opacity=0.3, clip=True).encode(y=alt.Y("low:Q", **y_parts), y2="high:Q", color=key)
+    line = bins.mark_line(strokeWidth=0.7, clip=True).encode(y=y, color=key)
+    means = days.mark_rule(strokeWidth=2, clip=True).encode(y=alt.Y("mean:Q", **y_parts), color=key, tooltip=of_day)
+    layers = [points, band, means] if long else [line, points, means]
+    return alt.layer(*layers).properties(width=width, height=150)

@@ -6,6 +6,8 @@ import altair as alt
 import pandas as pd
 
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import GROUPS_MOST, NO_GROUP, OTHER_GROUPS
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import main_series, read_coverage, series_of, with_ends
 from ifcb_abundance.tables import table_files
@@ -19,22 +21,26 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows = table_files.read("biovolume_long", tables["biovolume"], columns)
     rows = rows[(rows["living"] == "yes") & rows["carbon_ug_per_L"].notna()]
     if span is None or rows.empty:
-        return parts.message(head, f"{options.dataset}: no used bin has features of classes that are known to live")
+        return parts.message(
+            options, head, f"{options.dataset}: no used bin has features of classes that are known to live"
+        )
     rows = rows.assign(series=series_of(rows, options.group_by))
     with_features = rows["series"]
     series = [name for name in main_series(coverage) if name in set(with_features)]
     rows = rows[with_features.isin(series)]
     bars, named = _bars(rows.assign(day=span.start(rows["date"])))
-    order = [name for name in (*named, parts.OTHER_GROUPS, parts.NO_GROUP) if name in set(bars["kind"])]
+    order = [name for name in (*named, OTHER_GROUPS, NO_GROUP) if name in set(bars["kind"])]
     bars = with_ends(_stacked(bars, order), span)
     data = parts.inline(bars[["series", "day", "end", "kind", "carbon", "bottom", "top"]], digits=6)
 
-    x = parts.time_axis(span, parts.WIDTH)
-    y = alt.Y("bottom:Q", title="µg C per L", axis=alt.Axis(format=".6~g", tickCount=5))
-    value = alt.Tooltip("carbon:Q", title="µg C/L", format=".4~g")
-    drawn = parts.stacked_bars(x, y, named, order, value).properties(width=parts.WIDTH, height=180)
+    width = parts.panel_width(options)
+    x = parts.time_axis(span, width)
+    y = alt.Y("bottom:Q", title=words.CARBON, axis=parts.number_axis(tickCount=5))
+    value = alt.Tooltip("carbon:Q", title=words.CARBON, format=".4~g")
+    drawn = parts.stacked_bars(x, y, order, value, options).properties(width=width, height=160)
     return parts.panels(drawn, data, series).properties(
         title=parts.title(
+            options,
             f"{head}, {options.dataset}",
             f"{span}; a bar is a {span.pooled}. Without a bar: no used bin with features",
             "living classes only; objects without a class or a biovolume are not in it",
@@ -50,9 +56,9 @@ def _bars(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     sums["carbon"] = sums["mass"] / sums["ml_analyzed_total"]
     groups = sums.loc[sums["group"] != ""].groupby("group")["carbon"].sum()
     groups = groups.sort_values(ascending=False, kind="stable")
-    named = [str(name) for name in groups.index[: len(parts.GROUP_COLOURS)]]
-    kind = sums["group"].where(sums["group"] != "", parts.NO_GROUP)
-    sums["kind"] = kind.where(kind.isin([*named, parts.NO_GROUP]), parts.OTHER_GROUPS)
+    named = [str(name) for name in groups.index[:GROUPS_MOST]]
+    kind = sums["group"].where(sums["group"] != "", NO_GROUP)
+    sums["kind"] = kind.where(kind.isin([*named, NO_GROUP]), OTHER_GROUPS)
     return sums.groupby(["series", "day", "kind"])["carbon"].sum().reset_index(), named
 
 

@@ -1,29 +1,25 @@
-"""What charts share: colours, axes, titles, panels, and rows as inline data.
+"""What charts share: axes, titles, legends, panels, and rows as inline data.
 
 Rows go into a chart as CSV text: it is a third of the size of JSON, and labels never become names of fields, which
 would have to be escaped.
 """
 
+import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import group_colours
 from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.figures.span import Span
 
+TRUE_TO_SCALE = "true_to_scale"  # the name of a view whose width and height belong together
 DIGITS = 4  # significant digits of numbers in a chart
-WIDTH = 620  # of a chart with one column of panels, in pixels
-
-# Okabe & Ito's colours for the colour-blind. Reddish purple is kept for what was not assessed.
-PURPLE, GREY = "#CC79A7", "#d9d9d9"
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#000000")
-GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", PURPLE, "#F0E442")
-OTHER_GROUPS, NO_GROUP, NOT_LIVING = "further groups", "no group in the class table", "not living"
-REST_COLOURS = {OTHER_GROUPS: "#4d4d4d", NO_GROUP: "#808080", NOT_LIVING: "#b3b3b3", UNCLASSIFIED: "#e0e0e0"}
 
 # The scale of abundances through time: a bloom leaves the rest of the year visible, and unlike a log scale it has zero.
 SQUARE_ROOT = alt.Scale(type="sqrt", domainMin=0)
@@ -49,16 +45,40 @@ def inline(rows: pd.DataFrame, digits: int = DIGITS) -> alt.InlineData:
     return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
 
 
-def title(text: str, *below: str) -> alt.TitleParams:
-    """Make a title with lines below it; empty lines are omitted."""
-    return alt.TitleParams(text, subtitle=[line for line in below if line])
+def title(options: FigureOptions, text: str, *below: str) -> alt.TitleParams:
+    """Make a title with lines below it, broken where the figure ends; empty lines are omitted."""
+    lines = [part for line in below if line for part in words.wrapped(line, options.width - 10)]
+    head = words.wrapped(text, options.width - 10, 11.5)
+    return alt.TitleParams(head if len(head) > 1 else text, subtitle=lines)
 
 
-def message(text: str, reason: str) -> alt.Chart:
+def message(options: FigureOptions, text: str, reason: str) -> alt.Chart:
     """Make a chart that only says why there is nothing to show."""
-    chart = alt.Chart(alt.InlineData(values=[{}]), title=title(text), width=WIDTH, height=80)
-    drawn: alt.Chart = chart.mark_text(fontSize=13, text=reason)
+    width = panel_width(options, 0)
+    chart = alt.Chart(alt.InlineData(values=[{}]), title=title(options, text), width=width, height=80)
+    drawn: alt.Chart = chart.mark_text(text=words.wrapped(reason, width))
     return drawn
+
+
+def panel_width(options: FigureOptions, left: float = 60, columns: int = 1, gap: float = 30) -> float:
+    """The width of each of some panels side by side, in pixels.
+
+    left: what axes take at the left of the first one. gap: between panels. A little is left for the ends of labels.
+    """
+    return round((options.width - left - 24 - gap * (columns - 1)) / columns)
+
+
+def legend(options: FigureOptions, texts: Sequence[str], **more: Any) -> alt.Legend:
+    """Make a legend of squares, with as many columns as its longest text leaves room for."""
+    longest = max((words.text_width(text) for text in texts), default=0)
+    columns = max(1, min(len(texts), int((options.width - 30) / (longest + 24))))
+    look: dict[str, Any] = {"symbolType": "square", "symbolOpacity": 1, "columns": columns} | more
+    return alt.Legend(**look)
+
+
+def number_axis(**more: Any) -> alt.Axis:
+    """Make an axis of numbers, small and large ones as powers of ten."""
+    return alt.Axis(labelExpr=words.NUMBER, **more)
 
 
 def no_class_to_show(options: FigureOptions, abundance: pd.DataFrame) -> str:
@@ -68,16 +88,21 @@ def no_class_to_show(options: FigureOptions, abundance: pd.DataFrame) -> str:
     return f"{options.dataset}: no class that lives or may live was looked for"
 
 
-def time_axis(span: Span, width: int, name: str = "day (UTC)", field: str = "day") -> alt.X:
-    """Make the x of a chart that is `width` pixels wide."""
-    ticks = min((span.last - span.first).days + 1, width // 90)
+def time_axis(span: Span, width: float, name: str = "day (UTC)", field: str = "day") -> alt.X:
+    """Make the x of a chart that is `width` pixels wide.
+
+    In print there are as many ticks as their labels leave room for. On a screen a reader may zoom in, so they are found
+    anew, and within a day there are ticks too.
+    """
     first, last = (milliseconds(day) for day in (span.first, span.days[-1] + pd.Timedelta(days=span.step)))
-    # Within a day there are ticks only after zooming in.
+    ticks, form = span.ticks(width)
+    at = [milliseconds(day) for day in ticks]
     label = "utcFormat(datum.value, datum.value % 86400000 ? '%m-%d %H:%M' : '%Y-%m-%d')"
     axis = alt.Axis(
         title=name,
-        labelExpr=label,
-        tickCount=ticks,
+        labelExpr=f"screen ? {label} : utcFormat(datum.value, '{form}')",
+        values=alt.ExprRef(expr=f"screen ? null : {at}"),
+        tickCount=min((span.last - span.first).days + 1, max(int(width // 90), 2)),
         labelOverlap="greedy",
         labelFlush=False,
     )
@@ -104,6 +129,99 @@ def day_hover(name: str = "day (UTC)", field: str = "day") -> alt.Tooltip:
     return alt.Tooltip(f"{field}:T", title=name, format="%Y-%m-%d")
 
 
+@dataclass(frozen=True)
+class SideBySide:
+    """Panels with scales and titles of their own.
+
+    They are dictionaries, as Vega-Lite has them: Altair copies charts again and again, and takes half a minute for
+    twenty panels.
+
+    views: the panels, each with one mark named `view_{i}`, along whose x a reader may zoom in on a screen.
+    """
+
+    views: Sequence[dict[str, Any]]
+    data: alt.InlineData
+    columns: int
+    gap: float
+    head: alt.TitleParams
+
+    def to_dict(self) -> dict[str, Any]:
+        """The Vega-Lite specification."""
+        zoom = {
+            "name": "zoom",
+            "select": {"type": "interval", "encodings": ["x"]},
+            "bind": "scales",
+            "views": [f"view_{i}" for i in range(len(self.views))],
+        }
+        return {
+            "$schema": alt.SCHEMA_URL,
+            "title": self.head.to_dict(),
+            "data": self.data.to_dict(),
+            "concat": list(self.views),
+            "columns": self.columns,
+            "spacing": {"row": 26, "column": self.gap},
+            "bounds": "flush",
+            "params": [zoom],
+        }
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a panel stands: its number, how many there are in all, and how many side by side."""
+
+    number: int
+    of: int
+    columns: int
+
+    @property
+    def first(self) -> bool:
+        """Whether it begins a row, so that it has the title of the y axis."""
+        return self.number % self.columns == 0
+
+    @property
+    def last(self) -> bool:
+        """Whether none stands below it, so that it has the labels of the x axis."""
+        return self.number + self.columns >= self.of
+
+    def x(self, channel: alt.X) -> dict[str, Any]:
+        """The x of the panel, with labels where it is the last one of its column."""
+        described: Any = channel.to_dict()
+        if not self.last:
+            described["axis"] = {**described["axis"], "labels": False, "title": None}
+        return {**described}
+
+
+def abundance_axis(top: float, first: bool) -> dict[str, Any]:
+    """Describe a y from 0 to `top` (objects/mL) on a square-root scale; only the first of a row has a title."""
+    return {
+        "type": "quantitative",
+        "title": words.PER_ML if first else None,
+        "scale": {"type": "sqrt", "domain": [0, float(f"{top:.4g}")], "nice": False},
+        "axis": number_axis(values=words.nice_ticks(top), minExtent=34).to_dict(),
+    }
+
+
+def panel_title(name: str, style: str, width: float) -> dict[str, Any]:
+    """Describe the title of a panel, whole."""
+    return {
+        "text": words.wrapped(name, width, 10.6),
+        "fontSize": 10.6,
+        "fontStyle": style,
+        "offset": 3,
+        "frame": "group",
+    }
+
+
+def hover(**titles: str) -> list[dict[str, Any]]:
+    """Describe what a pointer shows: fields with their titles; `day` is a day."""
+    return [
+        {"field": field, "title": title, "type": "temporal", "format": "%Y-%m-%d"}
+        if field == "day"
+        else {"field": field, "title": title, "type": "nominal"}
+        for field, title in titles.items()
+    ]
+
+
 def panels(chart: Any, data: alt.InlineData, series: Sequence[str]) -> Any:
     """Draw the chart from its data, in one panel per series if there are several."""
     if len(series) == 1:
@@ -112,14 +230,9 @@ def panels(chart: Any, data: alt.InlineData, series: Sequence[str]) -> Any:
     return chart.facet(alt.Facet("series:N", header=header, sort=list(series)), data=data, columns=1)
 
 
-def colours_of(groups: Sequence[str]) -> dict[str, str]:
-    """Give each kind of class its colour. groups: those of classes, the largest first."""
-    return {**dict(zip(groups, GROUP_COLOURS, strict=False)), **REST_COLOURS}
-
-
-def stacked_bars(x: alt.X, y: alt.Y, named: Sequence[str], order: Sequence[str], value: alt.Tooltip) -> Any:
-    """Draw bars from `bottom` to `top`, coloured by `kind`. named: the groups of classes, the largest first."""
-    colours = colours_of(named)
+def stacked_bars(x: alt.X, y: alt.Y, order: Sequence[str], value: alt.Tooltip, options: FigureOptions) -> Any:
+    """Draw bars from `bottom` to `top`, coloured by `kind`. order: the kinds of classes, the lowest first."""
+    colours = group_colours([*options.groups, *order])
     return (
         alt.Chart()
         .mark_rect(clip=True)
@@ -132,7 +245,7 @@ def stacked_bars(x: alt.X, y: alt.Y, named: Sequence[str], order: Sequence[str],
                 "kind:N",
                 title=None,
                 scale=alt.Scale(domain=order, range=[colours[name] for name in order]),
-                legend=alt.Legend(symbolType="square"),
+                legend=legend(options, order),
             ),
             tooltip=[
                 alt.Tooltip("kind:N", title="group of classes"),
@@ -145,18 +258,35 @@ def stacked_bars(x: alt.X, y: alt.Y, named: Sequence[str], order: Sequence[str],
     )
 
 
-def decades(values: pd.Series) -> list[float]:
-    """Give the powers of ten around positive values."""
+def within(values: pd.Series) -> tuple[list[float], list[float]]:
+    """The ends of positive values, and the powers of ten among them, or the ends if there is none."""
     if values.empty:
-        return [0.1, 1]
-    low, high = math.floor(math.log10(values.min())), math.ceil(math.log10(values.max()))
-    return [10.0**low, 10.0 ** max(high, low + 1)]
+        return [0.1, 1], [0.1, 1]
+    low, high = float(f"{values.min():.4g}"), float(f"{values.max():.4g}")
+    if low == high:
+        low, high = low / 2, high * 2
+    inside = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+    return [low, high], [10.0**power for power in inside] or [low, high]
 
 
-def powers_of_ten(values: pd.Series) -> list[float]:
-    """Give all powers of ten from one end of `decades` to the other."""
-    low, high = (round(math.log10(end)) for end in decades(values))
-    return [10.0**power for power in range(low, high + 1)]
+def of_powers(ticks: Sequence[float]) -> str:
+    """The expression for the labels of ticks of a log scale."""
+    return words.POWER if all(math.log10(tick).is_integer() for tick in ticks) else words.NUMBER
+
+
+def panel_titles(names: Sequence[str], width: float, scientific: Sequence[str], field: str) -> alt.Header:
+    """Make the titles of panels, whole: long ones have several lines, scientific names are in italics.
+
+    names: all titles. scientific: those that begin with a scientific name. field: of the titles in the data.
+    """
+    lines = {name: words.wrapped(name, width, 10.6) for name in names if words.text_width(name, 10.6) > width}
+    broken = json.dumps(lines, ensure_ascii=False)
+    style = f"indexof({json.dumps(list(scientific), ensure_ascii=False)}, parent['{field}']) >= 0 ? 'italic' : 'normal'"
+    return alt.Header(
+        title=None,
+        labelExpr=f"({broken})[datum.value] || datum.value" if lines else alt.Undefined,
+        labelFontStyle=alt.ExprRef(expr=style),
+    )
 
 
 # --- lines below a title ---

@@ -6,10 +6,13 @@ import altair as alt
 import pandas as pd
 
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
 
 RATES = ("precision", "recall")
+GAP = 18  # pixels between panels
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -19,7 +22,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     report = table_files.read("class_report", tables["class_report"])
     report = report[(report["n_true"] > 0) | (report["n_predicted"] > 0)]
     if report.empty:
-        return parts.message(head, f"{options.dataset}: no class has a label")
+        return parts.message(options, head, f"{options.dataset}: no class has a label")
     known = report.assign(n=report["n_true"] + report["n_predicted"]).sort_values(
         ["n", "class"], ascending=[False, True]
     )
@@ -36,20 +39,29 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     in_use = report.set_index("class")["threshold"]
     n_true = report.set_index("class")["n_true"]
     rows["in_use"] = rows["class"].map(in_use).where(~rows.duplicated("class"))
-    rows["panel"] = rows["class"] + rows["class"].map(lambda name: f"  (n = {n_true[name]:,})")
+    names = words.names_of(classes, options)
+    panels = {
+        name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n_true[name]:,})" for name in classes
+    }
+    scientific = [panels[name] for name in classes if names.style_of(name) == "italic"]
+    rows["panel"] = rows["class"].map(panels)
+    columns = 2 if options.narrow else 4
+    width = parts.panel_width(options, columns=columns, gap=GAP)
     return (
-        _panel()
+        _panel(options, width)
         .facet(
             alt.Facet(
                 "panel:N",
                 sort=sorted(set(rows["panel"])),
-                header=alt.Header(title=None, labelFontSize=9, labelLimit=185),
+                header=parts.panel_titles(list(panels.values()), width, scientific, "panel"),
             ),
             data=parts.inline(rows[["panel", "threshold", "rate", "value", "low", "high", "in_use"]]),
-            columns=4,
+            columns=columns,
+            spacing=alt.RowColnumber(row=14, column=GAP),
         )
         .properties(
             title=parts.title(
+                options,
                 f"{head}, {options.dataset}",
                 f"bands: {parts.percent(options.confidence)} limits; n: labels of the class; dashed: threshold in use",
                 f"{len(classes)} of {len(report)} classes with labels, those with the most"
@@ -59,7 +71,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     )
 
 
-def _panel() -> Any:
+def _panel(options: FigureOptions, width: float) -> Any:
     scale = alt.Scale(domain=[0, 1])
     x = alt.X("threshold:Q", title="threshold (score)", scale=scale, axis=alt.Axis(values=[0, 0.5, 1]))
     axis = alt.Axis(format=".0%", values=[0, 0.5, 1])
@@ -67,8 +79,8 @@ def _panel() -> Any:
     colour = alt.Color(
         "rate:N",
         title=None,
-        scale=alt.Scale(domain=list(RATES), range=[parts.OKABE_ITO[0], parts.OKABE_ITO[1]]),
-        legend=alt.Legend(symbolType="square", symbolOpacity=1),
+        scale=alt.Scale(domain=list(RATES), range=[OKABE_ITO[0], OKABE_ITO[1]]),
+        legend=parts.legend(options, RATES),
     )
     base = alt.Chart().encode(x=x, color=colour)
     hover = [
@@ -85,6 +97,6 @@ def _panel() -> Any:
         base.transform_filter("screen").mark_circle(size=30, opacity=0).encode(y=y, tooltip=hover),
         alt.Chart()
         .transform_filter("isValid(datum.in_use)")
-        .mark_rule(color=parts.OKABE_ITO[5], strokeDash=[4, 3])
+        .mark_rule(color=OKABE_ITO[5], strokeDash=[4, 3])
         .encode(x=alt.X("in_use:Q")),
-    ).properties(width=175, height=75)
+    ).properties(width=width, height=64)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures.colours import GROUPS_MOST, NO_GROUP, NOT_LIVING, OTHER_GROUPS, REST_COLOURS
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import main_series, read_abundance, read_coverage, with_ends
 
@@ -18,27 +19,29 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     coverage, span = read_coverage(tables, options)
     abundance = read_abundance(tables, options, span, "living", "group")
     if span is None or abundance.empty:
-        return parts.message(head, parts.no_class_to_show(options, abundance))
+        return parts.message(options, head, parts.no_class_to_show(options, abundance))
     series = main_series(coverage)
     counts, named = _counts_per_kind(abundance[abundance["series"].isin(series)])
     found = set(counts.loc[counts["count"] > 0, "kind"])
-    order = [name for name in (*named, *parts.REST_COLOURS) if name in found]
+    order = [name for name in (*named, *REST_COLOURS) if name in found]
     if not order:
-        return parts.message(head, f"{options.dataset}: the used bins hold no ROI")
+        return parts.message(options, head, f"{options.dataset}: the used bins hold no ROI")
     shares = with_ends(_shares(counts, order), span)
     empty_days = shares[shares["total"] == 0].drop_duplicates(["series", "day"]).assign(kind="", top=0.0, bottom=0.0)
     drawn = pd.concat([shares[shares["count"] > 0], empty_days])
     data = parts.inline(drawn[["series", "day", "end", "kind", "count", "bottom", "top"]])
 
-    x = parts.time_axis(span, parts.WIDTH)
+    width = parts.panel_width(options)
+    x = parts.time_axis(span, width)
     y = alt.Y("bottom:Q", title="share of ROIs (%)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"))
-    bars = parts.stacked_bars(x, y, named, order, alt.Tooltip("count:Q", title="ROIs"))
+    bars = parts.stacked_bars(x, y, order, alt.Tooltip("count:Q", title="ROIs"), options)
     bars = bars.transform_filter("datum.count > 0")
     zeros = alt.Chart().encode(x=x, y=y).transform_filter("datum.count == 0")
     zeros = zeros.mark_text(text="0", dy=-6, align="left")
-    layers = alt.layer(bars, *([zeros] if len(empty_days) else [])).properties(width=parts.WIDTH, height=180)
+    layers = alt.layer(bars, *([zeros] if len(empty_days) else [])).properties(width=width, height=160)
     return parts.panels(layers, data, series).properties(
         title=parts.title(
+            options,
             f"{head}, {options.dataset}",
             f"{span}; a bar is a {span.pooled}. Without a bar: no used bin; 0: used bins without a ROI",
             parts.series_note(series, coverage["series"].nunique()),
@@ -53,15 +56,15 @@ def kinds_of(abundance: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """
     kinds = np.select(
         [abundance["class"] == UNCLASSIFIED, abundance["living"] == "no", abundance["group"] == ""],
-        [UNCLASSIFIED, parts.NOT_LIVING, parts.NO_GROUP],
+        [UNCLASSIFIED, NOT_LIVING, NO_GROUP],
         abundance["group"],
     )
     kind = pd.Series(kinds, index=abundance.index)
-    in_group = ~kind.isin(parts.REST_COLOURS)
+    in_group = ~kind.isin(REST_COLOURS)
     groups = abundance.loc[in_group, "count"].groupby(kind[in_group]).sum()
     groups = groups[groups > 0].sort_values(ascending=False, kind="stable")
-    named = [str(name) for name in groups.index[: len(parts.GROUP_COLOURS)]]
-    return kind.where(kind.isin([*named, *parts.REST_COLOURS]), parts.OTHER_GROUPS), named
+    named = [str(name) for name in groups.index[:GROUPS_MOST]]
+    return kind.where(kind.isin([*named, *REST_COLOURS]), OTHER_GROUPS), named
 
 
 def _counts_per_kind(abundance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -7,12 +7,13 @@ import pandas as pd
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.validation.labels import OTHER
 
 FURTHER = "further classes"
-CELL = 19  # pixels
+CELL, SMALLEST_CELL = 20, 12  # pixels
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -20,8 +21,10 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     head = "Which classes are taken for which"
     rows = table_files.read("confusion", tables["confusion"])
     if rows.empty:
-        return parts.message(head, f"{options.dataset}: people agreed on no ROI")
-    classes = _most_frequent(rows, options.top_classes)
+        return parts.message(options, head, f"{options.dataset}: people agreed on no ROI")
+    limit = 0.3 * options.width
+    most = min(options.top_classes, int((options.width - limit - 60) / SMALLEST_CELL) - 2)
+    classes = _most_frequent(rows, most)
     shown = rows[rows["true_class"].isin(classes)]
     predicted = shown["predicted_class"].where(shown["predicted_class"].isin([*classes, UNCLASSIFIED]), FURTHER)
     keys = ["true_class", "predicted_class"]
@@ -31,15 +34,25 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         *(name for name in classes if name != OTHER),
         *(name for name in (FURTHER, UNCLASSIFIED) if name in set(cells["predicted_class"])),
     ]
-    axis = alt.Axis(grid=False, ticks=False, labelOverlap=False, labelLimit=200)
+    names = words.names_of({*classes, *columns}, options)
+    for key in keys:
+        cells[key] = cells[key].map(names.shown)
+    true, columns = [names.shown[name] for name in classes], [names.shown[name] for name in columns]
+    look: dict[str, Any] = {
+        "grid": False,
+        "ticks": False,
+        "labelOverlap": False,
+        "labelLimit": limit,
+        "labelFontStyle": names.style(),
+    }
     base = alt.Chart(parts.inline(cells)).encode(
         x=alt.X(
             "predicted_class:N",
             title="predicted as",
             scale=alt.Scale(domain=columns),
-            axis=alt.Axis(grid=False, ticks=False, labelOverlap=False, labelLimit=200, labelAngle=-60),
+            axis=alt.Axis(labelAngle=-60, **look),
         ),
-        y=alt.Y("true_class:N", title="people say", scale=alt.Scale(domain=classes), axis=axis),
+        y=alt.Y("true_class:N", title="people say", scale=alt.Scale(domain=true), axis=alt.Axis(**look)),
     )
     colour = alt.Fill(
         "share:Q",
@@ -53,18 +66,22 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("n_labels:Q", title="labelled ROIs"),
     ]
-    text = base.transform_filter("datum.share >= 0.005").mark_text(fontSize=8)
+    text = base.transform_filter("datum.share >= 0.005").mark_text(
+        fontSize=9.6 if options.width / len(columns) > 24 else 0
+    )
     layers = alt.layer(
         base.mark_rect(stroke="#eee").encode(fill=colour, tooltip=hover),
         text.encode(
             text=alt.Text("percent:N"), color=alt.condition("datum.share > 0.6", alt.value("white"), alt.value("black"))
         ).transform_calculate(percent="round(100 * datum.share)"),
     )
+    cell = max(SMALLEST_CELL, min(CELL, (options.width - limit - 60) / len(columns)))
     n_all = rows["true_class"].nunique()
     return layers.properties(
-        width=CELL * len(columns),
-        height=CELL * len(classes),
+        width=cell * len(columns),
+        height=cell * len(classes),
         title=parts.title(
+            options,
             f"{head}, {options.dataset}",
             "percent of the ROIs of a row, weighted; below 0.5 % without a number",
             f"{len(classes)} of {n_all} classes, those with the most ROIs" if len(classes) < n_all else "",

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import in_natural_order, series_of
 from ifcb_abundance.figures.span import Span
@@ -18,7 +20,7 @@ CORRECTED, UNCORRECTED = "corrected by people's labels", "as classified"
 SERIES = 4  # groups of bins at most
 PANELS = 12  # at most, so that the text can be read where the figure fills a page
 DOTS_MOST = 62  # with more days, only those without a neighbour are drawn as points too
-WIDTH, HEIGHT = 290, 90  # of a panel, in pixels
+HEIGHT, GAP = 80, 50  # of a panel, and between two side by side, in pixels
 LIMITS = ("objects_per_ml_corrected_low", "objects_per_ml_corrected_high")
 
 
@@ -28,7 +30,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows = table_files.read("abundance_corrected", tables["abundance_corrected"])
     told = rows[rows["count_corrected"].notna()]
     if told.empty:
-        return parts.message(head, f"{options.dataset}: no class has enough labels to be corrected")
+        return parts.message(options, head, f"{options.dataset}: no class has enough labels to be corrected")
     told = told.assign(series=series_of(told, options.group_by), day=pd.to_datetime(told["date"]))
     water = told.drop_duplicates(["series", "day"]).groupby("series")["ml_analyzed_total"].sum()
     water = water[in_natural_order(water.index)].sort_values(ascending=False, kind="stable")
@@ -37,7 +39,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     sums = told.groupby("class")["count_corrected"].sum().sort_values(ascending=False, kind="stable")
     classes = list(sums.index[: min(options.top_classes, PANELS // len(series))])
     told = told[told["class"].isin(classes)]
-    told["panel"] = told["class"] + ("" if len(water) == 1 else ", " + told["series"])
+    names = words.names_of(classes, options)
+    of_class = dict(zip(classes, (names.shown[name] for name in classes), strict=True))
+    told["panel"] = told["class"].map(of_class) + ("" if len(water) == 1 else ", " + told["series"])
     volume = told["ml_analyzed_total"]
     values = {CORRECTED: told["objects_per_ml_corrected"], UNCORRECTED: told["count"] / volume}
     drawn = pd.concat([told[["panel", "day"]].assign(kind=kind, value=of) for kind, of in values.items()])
@@ -45,18 +49,23 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     drawn = drawn.astype({"low": "float64", "high": "float64"})
     drawn["dot"] = np.tile(_dots(told), 2).astype(int)
     span = Span(told["day"].min(), told["day"].max())
-    order = [f"{name}, {one}" if len(water) > 1 else name for name in classes for one in series]
+    order = [f"{of_class[name]}, {one}" if len(water) > 1 else of_class[name] for name in classes for one in series]
+    scientific = [panel for panel in order if panel.split(", ")[0] in names.scientific]
+    columns = 1 if options.narrow else 2
+    width = parts.panel_width(options, columns=columns, gap=GAP)
     no_limits = told[LIMITS[0]].isna().all()
     return (
-        _panel(span)
+        _panel(span, options, width)
         .facet(
-            alt.Facet("panel:N", sort=order, header=alt.Header(title=None, labelFontSize=12, labelLimit=WIDTH)),
+            alt.Facet("panel:N", sort=order, header=parts.panel_titles(order, width, scientific, "panel")),
             data=parts.inline(drawn),
-            columns=2,
+            columns=columns,
+            spacing=alt.RowColnumber(row=14, column=GAP),
         )
         .resolve_scale(y="independent")
         .properties(
             title=parts.title(
+                options,
                 f"{head}, {options.dataset}",
                 "no limits: abundance_corrected.csv says what to label for them"
                 if no_limits
@@ -75,26 +84,26 @@ def _dots(rows: pd.DataFrame) -> NDArray[np.bool_]:
     return alone.to_numpy() | (rows["day"].nunique() <= DOTS_MOST)
 
 
-def _panel(span: Span) -> Any:
-    axis = alt.Axis(tickCount=4, format=".6~g", minExtent=34)
-    y = alt.Y("value:Q", title="objects/mL", scale=parts.SQUARE_ROOT, axis=axis)
+def _panel(span: Span, options: FigureOptions, width: float) -> Any:
+    axis = parts.number_axis(tickCount=4, minExtent=34)
+    y = alt.Y("value:Q", title=words.PER_ML, scale=parts.SQUARE_ROOT, axis=axis)
     colour = alt.Color(
         "kind:N",
         title=None,
-        scale=alt.Scale(domain=[CORRECTED, UNCORRECTED], range=[parts.OKABE_ITO[0], parts.OKABE_ITO[1]]),
-        legend=alt.Legend(symbolType="square", symbolOpacity=1),
+        scale=alt.Scale(domain=[CORRECTED, UNCORRECTED], range=[OKABE_ITO[0], OKABE_ITO[1]]),
+        legend=parts.legend(options, [CORRECTED, UNCORRECTED]),
     )
     hover = [
         alt.Tooltip("panel:N", title="class"),
         alt.Tooltip("kind:N", title=" "),
         parts.day_hover(),
-        alt.Tooltip("value:Q", title="objects/mL"),
+        alt.Tooltip("value:Q", title=words.PER_ML),
         alt.Tooltip("low:Q", title="lower limit"),
         alt.Tooltip("high:Q", title="upper limit"),
     ]
     base = alt.Chart().transform_calculate(middle=f"toNumber(datum.day) + {12 * 3600 * 1000}")
-    base = base.encode(x=parts.time_axis(span, WIDTH, field="middle"), color=colour)
-    limits = base.transform_filter("isValid(datum.low)").encode(y=alt.Y("low:Q", title="objects/mL"), y2="high:Q")
+    base = base.encode(x=parts.time_axis(span, width, field="middle"), color=colour)
+    limits = base.transform_filter("isValid(datum.low)").encode(y=alt.Y("low:Q", title=words.PER_ML), y2="high:Q")
     plain, corrected = (base.transform_filter(alt.datum.kind == kind) for kind in (UNCORRECTED, CORRECTED))
     shown, there = "datum.dot == 1", "screen || datum.dot == 1"  # on a screen each day says its numbers
     opacity = alt.condition(shown, alt.value(1), alt.value(0))
@@ -106,4 +115,4 @@ def _panel(span: Span) -> Any:
         plain.transform_filter(there).mark_circle(size=60, clip=True).encode(y=y, tooltip=hover, opacity=opacity),
         corrected.mark_line(strokeWidth=1.2, clip=True).encode(y=y),
         corrected.transform_filter(there).mark_circle(size=16, clip=True).encode(y=y, tooltip=hover, opacity=opacity),
-    ).properties(width=WIDTH, height=HEIGHT)
+    ).properties(width=width, height=HEIGHT)

@@ -5,16 +5,17 @@ from typing import Any
 import altair as alt
 
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
 
 GROUPS_MOST = 40
 OTHERS = "further groups"
 COLOURS = {
-    "kept": parts.OKABE_ITO[2],
-    "duplicate": parts.OKABE_ITO[3],
-    "stuck": parts.OKABE_ITO[1],
-    "uninformative": parts.OKABE_ITO[4],
+    "kept": OKABE_ITO[2],
+    "duplicate": OKABE_ITO[3],
+    "stuck": OKABE_ITO[1],
+    "uninformative": OKABE_ITO[4],
     "refused": "#808080",
 }
 
@@ -35,7 +36,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         .mark_bar()
         .encode(
             x=alt.X("n:Q", title="patches"),
-            y=alt.Y("group:N", title="group", sort=groups),
+            y=alt.Y("group:N", title="group", sort=groups, axis=alt.Axis(labelLimit=0.4 * options.width)),
             color=alt.Color(
                 "status:N",
                 title=None,
@@ -46,6 +47,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             tooltip=[alt.Tooltip("group:N"), alt.Tooltip("status:N"), alt.Tooltip("n:Q", title="patches")],
         )
         .properties(
-            width=480, height=alt.Step(16), title=parts.title(f"What became of the images, {options.dataset}", told)
+            width=parts.panel_width(options, 150),
+            height=alt.Step(16),
+            title=parts.title(options, f"What became of the images, {options.dataset}", told),
         )
     )

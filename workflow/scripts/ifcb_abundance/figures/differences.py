@@ -7,6 +7,8 @@ import pandas as pd
 
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
 
@@ -21,26 +23,30 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     head = f"{options.dataset}: {names['first']} and {names['second']}"
     classes = rows[(rows["what"] == "abundance") & (rows["date"] == "")].copy()
     if classes.empty:
-        return parts.message(head, "no abundance differs")
+        return parts.message(options, head, "no abundance differs")
     for run in ("first", "second"):
         classes[run] = pd.to_numeric(classes[run].replace("", None))
     classes["size"] = (classes["second"].fillna(0) - classes["first"].fillna(0)).abs()
     shown = classes.sort_values(["size", "name"], ascending=[False, True]).head(options.top_classes)
+    names_of = words.names_of(shown["name"], options)
+    shown = shown.assign(name=shown["name"].map(names_of.shown))
     order = list(shown["name"])
     long = shown.melt(["name", "why"], ["first", "second"], "run", "value").dropna(subset="value")
     long["run"] = long["run"].map(dict(names))
-    x = alt.X("value:Q", title="objects/mL over the window", scale=parts.SQUARE_ROOT, axis=alt.Axis(format=".6~g"))
-    y = alt.Y("name:N", title=None, sort=order)
+    x = alt.X("value:Q", title=f"{words.PER_ML} over the window", scale=parts.SQUARE_ROOT, axis=parts.number_axis())
+    y = alt.Y(
+        "name:N", title=None, sort=order, axis=alt.Axis(labelFontStyle=names_of.style(), labelLimit=0.4 * options.width)
+    )
     colour = alt.Color(
         "run:N",
         title=None,
         sort=list(names),
-        scale=alt.Scale(domain=list(names), range=[parts.OKABE_ITO[0], parts.OKABE_ITO[1]]),
+        scale=alt.Scale(domain=list(names), range=[OKABE_ITO[0], OKABE_ITO[1]]),
     )
     hover = [
         alt.Tooltip("name:N", title="class"),
         alt.Tooltip("run:N"),
-        alt.Tooltip("value:Q", title="objects/mL"),
+        alt.Tooltip("value:Q", title=words.PER_ML),
         alt.Tooltip("why:N"),
     ]
     base = alt.Chart(parts.inline(long)).encode(x=x, y=y)
@@ -48,7 +54,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     points = base.mark_circle(size=60, opacity=1).encode(color=colour, tooltip=hover)
     note = f"{len(order)} of {counted(len(classes), 'class')} that differ, those that differ most; square-root scale"
     return alt.layer(joined, points).properties(
-        width=parts.WIDTH - 150, height=alt.Step(16), title=parts.title(head, *_below(rows), note)
+        width=parts.panel_width(options, 160),
+        height=alt.Step(16),
+        title=parts.title(options, head, *_below(rows), note),
     )
 
 

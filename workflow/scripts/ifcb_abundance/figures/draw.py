@@ -12,29 +12,46 @@ import jinja2
 import vl_convert
 
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.figures.options import FigureOptions, Tables
+from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import pdf
+from ifcb_abundance.figures.options import PIXELS_PER_MM, FigureOptions, Tables
 from ifcb_abundance.figures.registry import FIGURES
 
+DOTS_PER_INCH = 300
+PLAIN_DIGITS = {ord(raised): plain for plain, raised in zip("\N{MINUS SIGN}0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True)}
 CAPTIONS = Path(__file__).parent / "captions"
-# One weight of one font: a PDF of several fonts has them in no fixed order.
-PLAIN: dict[str, Any] = {"titleFontWeight": "normal", "titleFontSize": 11, "labelFontSize": 10}
+# Sizes in CSS's pixels: 4/3 of a point, so 10 are 7.5 pt and 11.5 are 8.6 pt. `fitted` may still scale them a little.
+LABEL, HEADING, TITLE = 10, 10.6, 11.5
+SMALLEST, LARGEST = 7 * 4 / 3, 9 * 4 / 3  # of all text
+PLAIN: dict[str, Any] = {"titleFontWeight": "normal", "titleFontSize": HEADING, "labelFontSize": LABEL}
 CONFIG: dict[str, Any] = {
     "background": "white",
-    "font": "sans-serif",
     "aria": False,  # a label on each of thousands of marks would make an SVG three times as large
+    "padding": 4,
     "view": {"stroke": "#bbb"},
-    "title": {"anchor": "start", "fontSize": 15, "fontWeight": "normal", "subtitleFontSize": 11, "offset": 12},
+    "text": {"fontSize": LABEL},
+    "title": {
+        "anchor": "start",
+        "frame": "bounds",
+        "fontSize": TITLE,
+        "fontWeight": "normal",
+        "subtitleFontSize": LABEL,
+        "subtitleColor": "#444",
+        "offset": 8,
+    },
     "axis": {**PLAIN, "labelLimit": 240, "grid": True, "gridColor": "#eee", "tickColor": "#bbb", "domainColor": "#bbb"},
     "legend": {
         **PLAIN,
         "labelLimit": 300,
         "titleLimit": 300,
-        "orient": "bottom",
-        "symbolSize": 90,
+        "orient": "top",
+        "symbolSize": 70,
         "columns": 4,
-        "padding": 8,
+        "offset": 6,
+        "rowPadding": 1,
+        "padding": 4,
     },
-    "header": {**PLAIN, "labelFontSize": 11, "labelLimit": 400, "labelAnchor": "start", "labelPadding": 3},
+    "header": {**PLAIN, "labelFontSize": HEADING, "labelLimit": 700, "labelAnchor": "start", "labelPadding": 3},
 }
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -56,7 +73,8 @@ def describe(figure: str, tables: Tables, options: FigureOptions) -> dict[str, A
     module = import_module(f"ifcb_abundance.figures.{FIGURES[figure].name}")
     spec: dict[str, Any] = module.chart(tables, options).to_dict()
     spec["description"] = caption(figure, options)
-    spec["config"] = CONFIG
+    # A family that a machine does not have would leave text out, so there is always a second one.
+    spec["config"] = {**CONFIG, "font": ", ".join([*([options.font] if options.font else []), "sans-serif"])}
     # The parameter `screen` says whether there is a pointer: points that only carry a tooltip are not printed.
     spec["params"] = [*spec.get("params", []), {"name": "screen", "value": True}]
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
@@ -80,21 +98,24 @@ def for_paper(spec: Mapping[str, Any]) -> dict[str, Any]:
 def draw_figure(
     figure: str, tables: Tables, options: FigureOptions, scripts: str | Path, files: Mapping[str, str | Path]
 ) -> None:
-    """Write a figure in the forms that `files` names: svg, pdf, html (it needs no network) and json.
+    """Write a figure in the forms that `files` names: svg, pdf, png, html (it needs no network) and json.
 
     scripts: the file that `vega_scripts.py` wrote. The same tables give the same bytes.
     """
-    spec = describe(figure, tables, options)
+    spec, svg = fitted(describe(figure, tables, options), options.width)
     text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
-    svg = renumber_ids(vl_convert.vegalite_to_svg(for_paper(spec)))
     page = PAGE.format(
         title=f"{figure}, {options.dataset}",
         scripts=Path(scripts).read_text(encoding="utf-8"),
         spec=text.replace("<", "\\u003c"),  # a label may hold what ends a script
     )
+    in_points = sized(
+        with_raised_digits(svg), options.width, 0.75, ""
+    )  # of the units of a PDF there are 72 to the inch
     contents = {
-        "svg": svg.encode(),
-        "pdf": sort_resources(vl_convert.svg_to_pdf(svg)),
+        "svg": sized(svg, options.width, 1 / PIXELS_PER_MM, "mm").encode(),
+        "pdf": pdf.in_order(vl_convert.svg_to_pdf(in_points)),
+        "png": vl_convert.svg_to_png(in_points, ppi=DOTS_PER_INCH),
         "html": page.encode(),
         "json": text.encode(),
     }
@@ -103,14 +124,62 @@ def draw_figure(
             unfinished.write_bytes(contents[form])
 
 
+def fitted(spec: dict[str, Any], width: float) -> tuple[dict[str, Any], str]:
+    """Make a figure as wide as asked for: its description, and its SVG.
+
+    How much room axes and legends take is known once they are drawn. If text would not stay between 7 and 9 pt when the
+    picture is scaled, the panels get other widths and the figure is drawn once more.
+    """
+    svg = renumber_ids(vl_convert.vegalite_to_svg(for_paper(spec)))
+    for _ in range(2):
+        if SMALLEST / LABEL <= width / size_of(svg)[0] <= LARGEST / TITLE:
+            break
+        spec = widened(spec, width - size_of(svg)[0])
+        svg = renumber_ids(vl_convert.vegalite_to_svg(for_paper(spec)))
+    return spec, svg
+
+
+def widened(spec: dict[str, Any], by: float) -> dict[str, Any]:
+    """Give panels more pixels, or fewer. Those of a figure that is true to scale keep their shape."""
+    if "concat" in spec:
+        each = by / min(spec["columns"], len(spec["concat"]))
+        return {**spec, "concat": [widened(panel, each) for panel in spec["concat"]]}
+    if "spec" in spec:  # facets
+        return {**spec, "spec": widened(spec["spec"], by / spec.get("columns", 1))}
+    wide = max(spec["width"] + by, 60)
+    tall = {"height": spec["height"] * wide / spec["width"]} if spec.get("name") == parts.TRUE_TO_SCALE else {}
+    return {**spec, "width": wide, **tall}
+
+
+def size_of(svg: str) -> tuple[float, float]:
+    """The width and height of an SVG in pixels."""
+    found = re.search(r'<svg [^>]*viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    assert found  # Vega always writes it
+    return float(found[1]), float(found[2])
+
+
+def sized(svg: str, width: float, per_pixel: float, unit: str) -> str:
+    """Say how wide and high an SVG is. width: in pixels; per_pixel: units in a pixel."""
+    own, height = size_of(svg)
+    wide, tall = (f"{length * per_pixel:.6g}{unit}" for length in (width, height * width / own))
+    return re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"', rf'\1width="{wide}" height="{tall}"', svg, count=1)
+
+
+def with_raised_digits(svg: str) -> str:
+    """Raise and shrink plain digits in place of superscripts, of which many fonts have only some."""
+
+    def raised(found: re.Match[str]) -> str:
+        plain = found[0].translate(PLAIN_DIGITS)
+        return f'<tspan dy="-0.45em" font-size="70%">{plain}</tspan><tspan dy="0.315em">\u200b</tspan>'
+
+    def in_text(found: re.Match[str]) -> str:
+        return re.sub("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", raised, found[0])
+
+    return re.sub(r">[^<>]+(?=<)", in_text, svg)
+
+
 def renumber_ids(svg: str) -> str:
     """Count the ids of an SVG from 0: the library goes on counting through all that a process draws."""
     ids = dict.fromkeys(re.findall(r'id="((?:clip|gradient_)\d+)"', svg))
     new = {old: f"{old.rstrip('0123456789')}{i}" for i, old in enumerate(ids)}
     return re.sub(r"(?<=[\"#])(?:clip|gradient_)\d+(?=[\")])", lambda found: new.get(found[0], found[0]), svg)
-
-
-def sort_resources(pdf: bytes) -> bytes:
-    """Sort each list of resources in a PDF: the library writes them in a random order."""
-    entries = rb"(/(?:XObject|ExtGState) <<\n)((?:[ ]+/\w+ \d+ 0 R\n)+)"
-    return re.sub(entries, lambda found: found[1] + b"".join(sorted(found[2].splitlines(keepends=True))), pdf)

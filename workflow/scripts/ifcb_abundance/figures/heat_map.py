@@ -8,6 +8,8 @@ import pandas as pd
 
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import GREY, PURPLE
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import (
     NO_DATA,
@@ -20,8 +22,9 @@ from ifcb_abundance.figures.rows import (
     with_states,
 )
 
+ROW = 14  # pixels
 ZERO = "0: looked for, none found"
-COLOURS = {ZERO: "#ffffff", NOT_ASSESSED: parts.PURPLE, NO_DATA: parts.GREY}
+COLOURS = {ZERO: "#ffffff", NOT_ASSESSED: PURPLE, NO_DATA: GREY}
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -34,8 +37,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     abundance = read_abundance(tables, options, span, "living")
     classes = top_classes(abundance, options.top_classes)
     if span is None or not classes:
-        return parts.message(head, parts.no_class_to_show(options, abundance))
+        return parts.message(options, head, parts.no_class_to_show(options, abundance))
     series = main_series(coverage)
+    names = words.names_of(classes, options)
     rows = with_states(abundance, coverage, span, series, classes)
     rows["value"] = rows["count"] / rows["ml_analyzed_total"]
     rows = with_ends(rows, span)
@@ -43,17 +47,23 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows["state"] = rows["state"].where(rows["value"].isna(), ZERO)
     rest = merge_equal_days(rows.drop(found.index), "state", span.step)
     columns = ["series", "class", "day", "end", "value", "state"]
-    data = parts.inline(pd.concat([found[columns], rest[columns]]))
+    drawn = pd.concat([found[columns], rest[columns]])
+    data = parts.inline(drawn.assign(**{"class": drawn["class"].map(names.shown)}))
 
-    row_height = 15 if len(classes) <= 40 else 10
-    axis = alt.Axis(grid=False, labelFontSize=10 if row_height == 15 else 8, ticks=False, labelOverlap=False)
-    y = alt.Y("class:N", title=None, scale=alt.Scale(domain=classes), axis=axis)
-    base = alt.Chart().encode(x=parts.time_axis(span, parts.WIDTH), x2="end:T", y=y)
+    limit = 0.45 * options.width
+    axis = alt.Axis(grid=False, ticks=False, labelOverlap=False, labelLimit=limit, labelFontStyle=names.style())
+    order = [names.shown[name] for name in classes]
+    y = alt.Y("class:N", title=None, scale=alt.Scale(domain=order), axis=axis)
+    width = parts.panel_width(options, min(limit, max(map(words.text_width, order))))
+    base = alt.Chart().encode(x=parts.time_axis(span, width), x2="end:T", y=y)
     states = [state for state in COLOURS if state in set(rest["state"])]
-    layers = ([_states(base, states)] if states else []) + ([_values(base, found["value"])] if len(found) else [])
-    cells = alt.layer(*layers).properties(width=parts.WIDTH, height=row_height * len(classes))
+    layers = ([_states(base, states, options)] if states else []) + (
+        [_values(base, found["value"])] if len(found) else []
+    )
+    cells = alt.layer(*layers).properties(width=width, height=ROW * len(classes))
     return parts.panels(cells, data, series).properties(
         title=parts.title(
+            options,
             f"{head}, {options.dataset}",
             f"{span}; a cell is a {span.pooled}; {parts.classes_note(classes)}",
             parts.series_note(series, coverage["series"].nunique()),
@@ -67,27 +77,28 @@ def _hover(*more: alt.Tooltip) -> list[alt.Tooltip]:
 
 def _values(base: alt.Chart, found: pd.Series) -> Any:
     """Colour the cells of classes that were found. found: their abundances."""
+    ends, ticks = parts.within(found)
     colour = alt.Fill(
         "value:Q",
-        title="objects per mL (log scale)",
-        scale=alt.Scale(type="log", scheme="viridis", domain=parts.decades(found)),
-        legend=alt.Legend(format=".6~g", gradientLength=220, values=parts.powers_of_ten(found)),
+        title=f"{words.PER_ML} (log scale)",
+        scale=alt.Scale(type="log", scheme="viridis", domain=ends, nice=False),
+        legend=alt.Legend(labelExpr=parts.of_powers(ticks), gradientLength=200, values=ticks),
     )
     return (
         base.transform_filter("isValid(datum.value) && datum.value > 0")
         .mark_rect(clip=True)
-        .encode(fill=colour, tooltip=_hover(alt.Tooltip("value:Q", title="objects/mL")))
+        .encode(fill=colour, tooltip=_hover(alt.Tooltip("value:Q", title=words.PER_ML)))
         .add_params(parts.zoom("x"))
     )
 
 
-def _states(base: alt.Chart, states: Sequence[str]) -> Any:
+def _states(base: alt.Chart, states: Sequence[str], options: FigureOptions) -> Any:
     """Colour the cells without an abundance above zero."""
     colour = alt.Color(
         "state:N",
         title=None,
         scale=alt.Scale(domain=states, range=[COLOURS[state] for state in states]),
-        legend=alt.Legend(symbolType="square", symbolStrokeColor="#888", symbolStrokeWidth=0.8, columns=1),
+        legend=parts.legend(options, states, orient=options.below, symbolStrokeColor="#888", symbolStrokeWidth=0.8),
     )
     return (
         base.transform_filter("!(datum.value > 0)")

@@ -1,11 +1,18 @@
 """What figures need to know of the config."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+from ifcb_abundance.classes.class_table import WARNING, plain
+from ifcb_abundance.config import Config
 
 Tables = Mapping[str, str | Path]
 """The names of tables (abundance, coverage, sweep, bins, catalog, ledger, ...) and their paths."""
+
+Side = Literal["top", "bottom"]
+PIXELS_PER_MM = 96 / 25.4  # CSS's pixels, in which charts are described: a point of type is 4/3 of them
 
 
 @dataclass(frozen=True)
@@ -14,7 +21,9 @@ class FigureOptions:
 
     group_by: columns by which bins were pooled separately. top_classes: the number of classes shown. one_class: the
     class of `bin_series`, None for the most abundant. confidence: of the intervals, from 0 to 1. accept_zero_position:
-    whether 0,0 is a position.
+    whether 0,0 is a position. width_mm: of the printed figure, in mm. font: a family, or "" for any without serifs.
+    names: the scientific name of each label that has one. groups: all groups of the class table. warning_levels:
+    the cells/mL of each label from which on there is a warning.
     """
 
     dataset: str
@@ -23,3 +32,52 @@ class FigureOptions:
     one_class: str | None
     confidence: float
     accept_zero_position: bool = False
+    width_mm: int = 180
+    font: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    groups: Sequence[str] = ()
+    warning_levels: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: Config, group_by: Sequence[str]) -> "FigureOptions":
+        """The options of a config. group_by: columns by which bins were pooled separately."""
+        # Where labels are matched loosely, what they mean is found by their plain spelling too.
+        table: dict[str, Mapping[str, str]] = dict(config.class_table)
+        if config.classify.match_labels == "loose":
+            table = {plain(label): traits for label, traits in table.items()} | table
+        return cls(
+            dataset=config.dataset,
+            group_by=group_by,
+            top_classes=config.report.top_classes,
+            one_class=config.report.one_class,
+            confidence=config.abundance.confidence,
+            accept_zero_position=config.select.accept_zero_position,
+            width_mm=config.report.width_mm,
+            font=config.report.font or "",
+            names={label: traits["scientific_name"] for label, traits in table.items() if traits["scientific_name"]},
+            groups=sorted({traits["group"] for traits in table.values()} - {""}),
+            warning_levels={label: float(traits[WARNING]) for label, traits in table.items() if WARNING in traits},
+        )
+
+    def name_of(self, label: str) -> str:
+        """The scientific name of a label, or nothing."""
+        return self.names.get(label) or self.names.get(plain(label), "")
+
+    def warning_level(self, label: str) -> float | None:
+        """The cells/mL of a label from which on there is a warning, if there are any."""
+        return self.warning_levels.get(label) or self.warning_levels.get(plain(label))
+
+    @property
+    def width(self) -> float:
+        """The width of the whole figure in pixels."""
+        return self.width_mm * PIXELS_PER_MM
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the figure is as wide as one column of a page."""
+        return self.width_mm < 120
+
+    @property
+    def below(self) -> Side:
+        """Where the second legend of a figure stands: a narrow one has no room for two side by side."""
+        return "bottom" if self.narrow else "top"

@@ -1,6 +1,7 @@
-"""Map of where the used bins were sampled."""
+"""Map of where the used bins were sampled: the tracks of ships, the places of moorings, and the coast."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -9,6 +10,8 @@ import pandas as pd
 from ifcb_abundance.bins.positions import has_position
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import coast
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import SERIES_MOST, in_natural_order, series_of
 from ifcb_abundance.tables import table_files
@@ -16,10 +19,19 @@ from ifcb_abundance.tables import table_files
 PLACES_MOST = 4000  # points of the map
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 DEGREE = "format(abs({0}), '.6~g') + '°' + ({0} < 0 ? '{1}' : {0} > 0 ? '{2}' : '')"
+KM_PER_DEGREE = 111.195  # of latitude, of a sphere of 6371 km
+MOORED_KM = 2.0  # a series that stays within this is a mooring
+BREAK = pd.Timedelta(days=1)  # a track is not drawn across a longer time without a bin
+TALLEST = 0.75  # height over width
+LAND, WATER, COAST = "#ece7da", "#ffffff", "#8a8474"
+LEAST, LEAST_WITH_COAST = 0.02, 0.15  # half of the map's height, in degrees; a coast tells where it is
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
-    """Draw a map of the used bins, coloured by time; it is true to scale at its middle latitude."""
+    """Draw a map of the used bins, true to scale at its middle latitude.
+
+    A ship's track is coloured by time. A mooring is one mark with its name.
+    """
     head = "Where the used bins were sampled"
     columns = ["bin", "sample_time", "latitude", "longitude", *options.group_by]
     catalog = table_files.read("catalog", tables["catalog"], columns)
@@ -27,7 +39,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == BinStatus.USED, "bin"])]
     bins = used[has_position(used, options.accept_zero_position)]
     if bins.empty:
-        return parts.message(head, f"{options.dataset}: none of the {len(used)} used bins has a position")
+        return parts.message(options, head, f"{options.dataset}: none of the {len(used)} used bins has a position")
     bins = bins.assign(series=series_of(bins, options.group_by), day=bins["sample_time"].dt.strftime("%Y-%m-%d"))
     n_series = bins["series"].nunique()
     series = in_natural_order(bins["series"].value_counts().sort_index(kind="stable").nlargest(SERIES_MOST).index)
@@ -35,25 +47,34 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     # Both sides of the date line are one place: count on beyond 180 degrees.
     if bins["longitude"].max() - bins["longitude"].min() > 180:
         bins["longitude"] = bins["longitude"].where(bins["longitude"] >= 0, bins["longitude"] + 360)
-    (west, east), (south, north), (width, height) = frame_of(bins)
-    places = thinned(bins, max(east - west, north - south))
-    places["day"] = pd.to_datetime(places["day"])
-
-    dots = _points(places).encode(
-        x=_degrees("longitude", (west, east), "(datum.value > 180 ? datum.value - 360 : datum.value)", "WE"),
-        y=_degrees("latitude", (south, north), "datum.value", "SN"),
-    )
-    if len(series) > 1:
-        scale = alt.Scale(domain=series, range=list(SHAPES[: len(series)]))
-        dots = dots.encode(shape=alt.Shape("series:N", title=None, scale=scale, legend=alt.Legend(columns=2)))
-    return dots.properties(
+    files = coast.folder()
+    frame = frame_of(bins, parts.panel_width(options, 66), LEAST if files is None else LEAST_WITH_COAST)
+    (west, east), (south, north), (width, height) = frame
+    x = _degrees("longitude", (west, east), "(datum.value > 180 ? datum.value - 360 : datum.value)", "WE")
+    y = _degrees("latitude", (south, north), "datum.value", "SN")
+    moored = [name for name in series if _extent_km(bins[bins["series"] == name]) <= MOORED_KM]
+    layers = [] if files is None else _coast(coast.coast_lines(files, *frame[:2], (north - south) / height / 3))
+    sailing = bins[~bins["series"].isin(moored)]
+    rows = []
+    if len(sailing):
+        rows.append(_track_rows(thinned(sailing, max(east - west, north - south))))
+        layers += _tracks(rows[0], [name for name in series if name not in moored], with_names=len(series) > 1)
+    if moored:
+        rows.append(_mooring_rows(bins[bins["series"].isin(moored)]))
+        layers += _moorings()
+    layers += _scale_bar(frame)
+    data = parts.inline(pd.concat(rows), digits=9)
+    return alt.layer(*(layer.encode(x=x, y=y) for layer in layers), data=data).properties(
+        name=parts.TRUE_TO_SCALE,
         width=width,
         height=height,
         title=parts.title(
+            options,
             f"{head}, {options.dataset}",
             f"{len(bins):,} of {len(used):,} used bins"
             + (f" ({len(used) - len(bins):,} without a position or not shown)" if len(bins) < len(used) else ""),
-            f"{bins['day'].min()} to {bins['day'].max()} (UTC); no coast lines are drawn",
+            f"{bins['day'].min()} to {bins['day'].max()} (UTC); "
+            + (coast.HOW_TO_GET if files is None else "coast: GSHHG, full resolution"),
             parts.series_note(series, n_series),
         ),
     )
@@ -65,50 +86,135 @@ def _degrees(field: str, ends: tuple[float, float], value: str, signs: str) -> A
         f"{field}:Q",
         title=f"{field} (degrees)",
         scale=alt.Scale(domain=list(ends), nice=False, zero=False),
-        axis=alt.Axis(labelExpr=DEGREE.format(value, *signs), tickCount=5, gridColor="#ccc"),
+        axis=alt.Axis(labelExpr=DEGREE.format(value, *signs), tickCount=4, gridColor="#ddd"),
     )
 
 
-def _points(places: pd.DataFrame) -> Any:
-    """Draw a point for each place, coloured by the number of its day: a scale of times takes only a scheme's ends."""
+def _extent_km(bins: pd.DataFrame) -> float:
+    """How far apart the positions of some bins are, in km."""
+    north_south = bins["latitude"].max() - bins["latitude"].min()
+    east_west = (bins["longitude"].max() - bins["longitude"].min()) * math.cos(math.radians(bins["latitude"].mean()))
+    return math.hypot(north_south, east_west) * KM_PER_DEGREE
+
+
+def _coast(lines: pd.DataFrame) -> list[Any]:
+    """Fill land and, above it, lakes, the islands in them and the ponds on those."""
+    layers = []
+    for level, polygons in lines.groupby("level"):
+        data = parts.inline(polygons[["polygon", "point", "longitude", "latitude"]], digits=8)
+        fill = LAND if level in (1, 3) else WATER
+        line = alt.Chart(data).mark_line(
+            fill=fill, stroke=COAST, strokeWidth=0.6, clip=True, interpolate="linear-closed"
+        )
+        layers.append(line.encode(detail="polygon:N", order="point:Q"))
+    return layers
+
+
+def _track_rows(places: pd.DataFrame) -> pd.DataFrame:
+    """The places of ships, with the next place of each that is not too long after."""
+    places = places.assign(day=pd.to_datetime(places["day"])).sort_values(["series", "first"], kind="stable")
+    after = places.groupby("series")[["longitude", "latitude", "first"]].shift(-1)
+    near = after["first"] - places["first"] <= BREAK
+    for name in ("longitude", "latitude"):
+        places[f"next_{name}"] = after[name].where(near)
+    return places.drop(columns="first").assign(moored=0)
+
+
+def _tracks(places: pd.DataFrame, series: Sequence[str], *, with_names: bool) -> list[Any]:
+    """Draw a point for each place, and the way from one to the next, coloured by time.
+
+    Colour is by the number of the day: a scale of times takes only a scheme's ends.
+    """
     first, last = (parts.milliseconds(day) for day in (places["day"].min(), places["day"].max()))
-    colour = alt.Color(
-        "time:Q",
-        title="day (UTC)",
-        scale=alt.Scale(scheme="viridis", domain=[first, last], nice=False),
-        legend=alt.Legend(labelExpr="utcFormat(datum.value, '%Y-%m-%d')", gradientLength=300, values=[first, last]),
-    )
-    return (
-        alt.Chart(parts.inline(places[["series", "day", "longitude", "latitude", "bins"]], digits=9))
-        .mark_point(
-            filled=True, size=45 if len(places) <= 500 else 20, opacity=1, clip=True, stroke="#333", strokeWidth=0.3
+    colour: Any = alt.value(OKABE_ITO[0])
+    if first < last:
+        colour = alt.Color(
+            "time:Q",
+            title="day (UTC)",
+            scale=alt.Scale(scheme="viridis", domain=[first, last], nice=False),
+            legend=alt.Legend(
+                labelExpr="utcFormat(datum.value, '%Y-%m-%d')",
+                gradientLength=200,
+                values=[first, last],
+                type="gradient",
+            ),
         )
-        .encode(
-            color=colour if first < last else alt.value(parts.OKABE_ITO[0]),
-            tooltip=[
-                parts.series_hover(),
-                parts.day_hover(),
-                alt.Tooltip("latitude:Q", title="latitude (degrees north)"),
-                alt.Tooltip("longitude:Q", title="longitude (degrees east)"),
-                alt.Tooltip("bins:Q", title="bins here"),
-            ],
-        )
-        .transform_calculate(time="toNumber(datum.day)")
-        .add_params(parts.zoom())
-    )
+    base = alt.Chart().transform_filter("datum.moored == 0").transform_calculate(time="toNumber(datum.day)")
+    way = base.transform_filter("isValid(datum.next_longitude)").mark_rule(strokeWidth=1.2, clip=True)
+    dots = base.mark_point(
+        filled=True, size=30 if len(places) <= 500 else 12, opacity=1, clip=True, stroke="#333", strokeWidth=0.2
+    ).encode(color=colour, tooltip=_hover())
+    if with_names:
+        scale = alt.Scale(domain=list(series), range=list(SHAPES[: len(series)]))
+        dots = dots.encode(shape=alt.Shape("series:N", title=None, scale=scale, legend=alt.Legend(columns=2)))
+    return [
+        way.encode(x2="next_longitude:Q", y2="next_latitude:Q", color=colour),
+        dots.add_params(parts.zoom()),
+    ]
 
 
-def frame_of(bins: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float], tuple[int, int]]:
+def _hover() -> list[alt.Tooltip]:
+    return [
+        parts.series_hover(),
+        parts.day_hover(),
+        alt.Tooltip("latitude:Q", title="latitude (degrees north)"),
+        alt.Tooltip("longitude:Q", title="longitude (degrees east)"),
+        alt.Tooltip("bins:Q", title="bins here"),
+    ]
+
+
+def _mooring_rows(bins: pd.DataFrame) -> pd.DataFrame:
+    """One row for each mooring, at the mean of its positions; at one place all names in one."""
+    by_series = bins.groupby("series", sort=False)
+    places = by_series[["longitude", "latitude"]].mean().assign(bins=by_series.size(), day=by_series["day"].max())
+    places = places.reset_index()
+    one = places.groupby([places[name].round(2) for name in ("longitude", "latitude")], sort=False)
+    names = one["series"].agg(lambda series: ", ".join(in_natural_order(series)))
+    marks = pd.DataFrame({"series": names, "bins": one["bins"].sum(), "day": pd.to_datetime(one["day"].max())})
+    marks = marks.assign(**{name: one[name].mean() for name in ("longitude", "latitude")})
+    return marks.reset_index(drop=True).assign(moored=1)
+
+
+def _moorings() -> list[Any]:
+    base = alt.Chart().transform_filter("datum.moored == 1")
+    text = base.mark_text(align="left", dx=9, dy=-7, clip=False).encode(text="series:N")
+    mark = base.mark_point(filled=True, size=90, opacity=1, color=OKABE_ITO[1], stroke="#333", strokeWidth=0.5)
+    return [mark.encode(tooltip=_hover()), text]
+
+
+def _scale_bar(frame: tuple[tuple[float, float], tuple[float, float], tuple[int, int]]) -> list[Any]:
+    """Draw a bar of a round number of km at the bottom left, true at the middle latitude."""
+    (west, east), (south, north), _ = frame
+    per_degree = KM_PER_DEGREE * max(math.cos(math.radians((south + north) / 2)), 0.05)
+    third = (east - west) * per_degree / 3
+    power = 10.0 ** math.floor(math.log10(third))
+    length = max(digit for digit in (1, 2, 5) if digit * power <= third) * power
+    left, up = west + (east - west) * 0.03, south + (north - south) * 0.04
+    bar = pd.DataFrame(
+        {"longitude": [left], "latitude": [up], "end": [left + length / per_degree], "text": [f"{length:g} km"]}
+    )
+    base = alt.Chart(parts.inline(bar, digits=9))
+    return [
+        base.mark_rule(strokeWidth=2.5, color="#222").encode(x2="end:Q"),
+        base.mark_text(align="left", baseline="bottom", dy=-3, color="#222").encode(text="text:N"),
+    ]
+
+
+def frame_of(
+    bins: pd.DataFrame, widest: float, least: float
+) -> tuple[tuple[float, float], tuple[float, float], tuple[int, int]]:
     """Frame a map with one scale in both directions.
 
-    Returns west and east, south and north (degrees), width and height (pixels).
+    widest: the width that there is room for, in pixels. least: half of what the map shows at least, in degrees of
+    latitude. Returns west and east, south and north (degrees), width and height (pixels).
     """
     middle = [(bins[c].min() + bins[c].max()) / 2 for c in ("longitude", "latitude")]
     half = [(bins[c].max() - bins[c].min()) / 2 * 1.2 for c in ("longitude", "latitude")]
     shrink = max(math.cos(math.radians(middle[1])), 0.05)  # a degree of longitude in degrees of latitude
-    least = max(0.02, half[0] * shrink / 3, half[1] / 3)  # no narrower than one to three
-    half = [max(half[0], least / shrink), max(half[1], least)]
-    scale = min(560 / (2 * half[0] * shrink), 420 / (2 * half[1]))  # pixels per degree of latitude
+    least = max(least, half[0] * shrink / 3, half[1] / 3)  # no narrower than one to three
+    # The map fills the width of the figure.
+    half = [max(half[0], least / shrink, half[1] / shrink / TALLEST), max(half[1], least * TALLEST)]
+    scale = widest / (2 * half[0] * shrink)  # pixels per degree of latitude
     size = (round(2 * half[0] * shrink * scale), round(2 * half[1] * scale))
     west_east, south_north = ((m - h, m + h) for m, h in zip(middle, half, strict=True))
     return west_east, south_north, size
@@ -120,11 +226,15 @@ def thinned(bins: pd.DataFrame, extent: float) -> pd.DataFrame:
     extent: of the map, in degrees. Places become coarser until there are at most PLACES_MOST. They are told apart by
     series and, if that leaves few enough, by day; otherwise the day is the last one.
     """
-    bins = bins.sort_values(["day", "bin"], kind="stable")
+    bins = bins.sort_values(["day", "sample_time", "bin"], kind="stable")
     for cells, by in ((1000, ["day"]), (500, ["day"]), (250, ["day"]), (250, []), (120, []), (60, [])):
         cell = [(bins[c] // (extent / cells)).rename(f"{c}_cell") for c in ("latitude", "longitude")]
         groups = bins.groupby([bins["series"], *(bins[name] for name in by), *cell], sort=False)
         if groups.ngroups <= PLACES_MOST:
             break
-    places = groups[["series", "longitude", "latitude"]].first().assign(day=groups["day"].last(), bins=groups.size())
+    places = (
+        groups[["series", "longitude", "latitude"]]
+        .first()
+        .assign(day=groups["day"].last(), first=groups["sample_time"].first(), bins=groups.size())
+    )
     return places.reset_index(drop=True).sort_values("day", kind="stable")

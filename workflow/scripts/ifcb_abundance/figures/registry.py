@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+FORMS = ("svg", "pdf", "png", "html", "json")  # the files of a figure
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -30,6 +32,10 @@ FIGURES = {
         Figure("heat_map", "abundance per class and day", ("abundance", "coverage")),
         Figure("composition", "composition by group of classes", ("abundance", "coverage")),
         Figure("coverage_calendar", "bins per day and what became of them", ("coverage",)),
+        Figure("climatology", "the course of the year, year by year", ("abundance", "coverage")),
+        Figure("dominance", "which class is the most abundant, and how much", ("abundance", "coverage")),
+        Figure("richness", "how many classes there are, rarefied", ("abundance", "coverage")),
+        Figure("harmful", "harmful classes and their warning levels", ("abundance", "coverage")),
         Figure("threshold_sweep", "what each threshold keeps", ("abundance", "sweep")),
         Figure("positions", "where the bins were sampled", ("catalog", "ledger")),
         Figure("bin_series", "one class, bin by bin", ("abundance", "coverage", "bins")),

@@ -5,8 +5,12 @@ from typing import Any
 import altair as alt
 
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
+
+GAP = 18  # pixels between panels
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -14,11 +18,18 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     head = "How often a score is right"
     rows = table_files.read("reliability", tables["reliability"])
     if rows.empty:
-        return parts.message(head, f"{options.dataset}: no class has a label")
+        return parts.message(options, head, f"{options.dataset}: no class has a label")
     n_labels = rows.groupby("class")["n_labels"].sum().sort_values(ascending=False, kind="stable")
     classes = list(n_labels.index[: options.top_classes])
     rows = rows[rows["class"].isin(classes)]
-    rows = rows.assign(panel=rows["class"] + rows["class"].map(lambda name: f"  (n = {n_labels[name]:,})"), even=1)
+    names = words.names_of(classes, options)
+    panels = {
+        name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n_labels[name]:,})" for name in classes
+    }
+    scientific = [panels[name] for name in classes if names.style_of(name) == "italic"]
+    columns = 2 if options.narrow else 4
+    width = parts.panel_width(options, columns=columns, gap=GAP)
+    rows = rows.assign(panel=rows["class"].map(panels), even=1)
     data = rows[["panel", "mean_score", "share_right", "share_right_low", "share_right_high", "n_labels", "even"]]
     scale = alt.Scale(domain=[0, 1])
     y_axis = alt.Axis(format=".0%", values=[0, 0.5, 1])
@@ -34,7 +45,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         alt.Tooltip("share_right_high:Q", title="upper limit", format=".1%"),
         alt.Tooltip("n_labels:Q", title="labelled ROIs"),
     ]
-    blue = parts.OKABE_ITO[0]
+    blue = OKABE_ITO[0]
     equal = alt.Chart().mark_rule(color="#999", strokeDash=[3, 3])
     panel = alt.layer(
         equal.encode(x=alt.datum(0), x2=alt.datum(1), y=alt.datum(0), y2=alt.datum(1)),
@@ -43,15 +54,19 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         ),
         base.mark_line(color=blue, strokeWidth=1.2).encode(y=y),
         base.mark_circle(color=blue, size=32, opacity=1).encode(y=y, tooltip=hover),
-    ).properties(width=175, height=110)
+    ).properties(width=width, height=100)
     return panel.facet(
         alt.Facet(
-            "panel:N", sort=sorted(set(rows["panel"])), header=alt.Header(title=None, labelFontSize=9, labelLimit=185)
+            "panel:N",
+            sort=sorted(set(rows["panel"])),
+            header=parts.panel_titles(list(panels.values()), width, scientific, "panel"),
         ),
         data=parts.inline(data),
-        columns=4,
+        columns=columns,
+        spacing=alt.RowColnumber(row=14, column=GAP),
     ).properties(
         title=parts.title(
+            options,
             f"{head}, {options.dataset}",
             f"bars: {parts.percent(options.confidence)} limits; n: labelled ROIs that the class won; "
             "dashed: a score that is the chance to be right",

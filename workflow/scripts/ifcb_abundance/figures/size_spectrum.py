@@ -11,6 +11,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import main_series, read_coverage, series_of
 from ifcb_abundance.tables import table_files
@@ -27,7 +28,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     columns = ["date", *options.group_by, "objects", "esd_low_um", "esd_high_um", "count"]
     days = table_files.read("size_spectrum", tables["size_spectrum"], columns)
     if span is None or days.empty:
-        return parts.message(head, f"{options.dataset}: no used bin has features with a measured object")
+        return parts.message(options, head, f"{options.dataset}: no used bin has features with a measured object")
     days["series"] = series_of(days, options.group_by)
     series = [name for name in main_series(coverage) if name in set(days["series"])]
     volume = _volume_with_features(tables, options)
@@ -39,8 +40,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows = rows.assign(low=low * one_object, high=high * one_object, what=rows["objects"].map(SPECTRA))
     drawn = pd.concat([rows, _drop_offs(rows)])
     data = parts.inline(drawn[["series", "what", "esd", "count", "value", "low", "high"]])
-    return parts.panels(_spectra(rows), data, series).properties(
+    return parts.panels(_spectra(rows, options), data, series).properties(
         title=parts.title(
+            options,
             f"{head}, {options.dataset}",
             f"{span}, pooled; bars: {parts.percent(options.confidence)} Poisson interval of the count",
             "left of the drop-off the instrument does not count all objects",
@@ -98,21 +100,22 @@ def _size_axis(sizes: pd.Series) -> alt.X:
     )
 
 
-def _spectra(rows: pd.DataFrame) -> Any:
+def _spectra(rows: pd.DataFrame, options: FigureOptions) -> Any:
     """Draw the layers: spectra with their intervals, and drop-offs."""
     named = [*(text for objects, text in SPECTRA.items() if objects in set(rows["objects"])), DROP_OFF]
     colour = alt.Color(
         "what:N",
         title=None,
         scale=alt.Scale(domain=named, range=[COLOURS[name] for name in named]),
-        legend=alt.Legend(symbolType="square", symbolOpacity=1),
+        legend=parts.legend(options, named),
     )
     shown = rows[rows["value"].notna()]
     ends = pd.concat([shown["low"].where(shown["low"] > 0, shown["value"]), shown["high"]])
+    (lowest, highest), ticks = parts.within(ends)
     y_parts: dict[str, Any] = {
-        "title": "objects per mL per µm (log scale)",
-        "scale": alt.Scale(type="log", domain=parts.decades(ends), nice=False),
-        "axis": alt.Axis(values=parts.powers_of_ten(ends), format=".6~g"),
+        "title": f"{words.PER_ML_PER_UM} (log scale)",
+        "scale": alt.Scale(type="log", domain=[lowest / 1.3, highest * 1.3], nice=False),  # off the frame
+        "axis": alt.Axis(values=ticks, labelExpr=parts.of_powers(ticks)),
     }
     y, y_low = alt.Y("value:Q", **y_parts), alt.Y("low:Q", **y_parts)
     base = alt.Chart().encode(x=_size_axis(rows["esd"]), color=colour)
@@ -124,14 +127,14 @@ def _spectra(rows: pd.DataFrame) -> Any:
         alt.Tooltip("what:N", title="objects"),
         alt.Tooltip("esd:Q", title="diameter (µm)"),
         alt.Tooltip("count:Q"),
-        alt.Tooltip("value:Q", title="objects/mL/µm"),
+        alt.Tooltip("value:Q", title=words.PER_ML_PER_UM),
     ]
     return alt.layer(
         mark.mark_rule(strokeDash=[5, 3], strokeWidth=1.5, clip=True),
-        mark.mark_text(align="left", baseline="top", dx=5, fontSize=10)
+        mark.mark_text(align="left", baseline="top", dx=5)
         .encode(y=alt.value(4), text="label:N")
         .transform_calculate(label="format(datum.esd, '.3~g') + ' µm'"),
         points.mark_rule(opacity=0.5, clip=True).encode(y=y_low, y2="high:Q"),
         spectra.mark_line(strokeWidth=1.3, clip=True).encode(y=y).add_params(parts.zoom("x")),
         points.mark_circle(size=24, opacity=1, clip=True).encode(y=y, tooltip=hover),
-    ).properties(width=parts.WIDTH, height=260)
+    ).properties(width=parts.panel_width(options), height=240)

@@ -5,6 +5,8 @@ from typing import Any
 import altair as alt
 
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
 
@@ -20,24 +22,34 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     sums = rows.groupby("class")[["n_stuck", "count_without_stuck"]].sum()
     sums = sums[sums["n_stuck"] > 0].sort_index().sort_values("n_stuck", ascending=False, kind="stable")
     if sums.empty:
-        return parts.message(head, f"{options.dataset}: no particle was found that stuck to the glass")
+        return parts.message(options, head, f"{options.dataset}: no particle was found that stuck to the glass")
     sums = sums.head(options.top_classes)
     long = sums.rename(columns={"n_stuck": STUCK, "count_without_stuck": OTHERS}).reset_index()
     long = long.melt("class", [STUCK, OTHERS], "kind", "n")
-    colours = alt.Scale(domain=[STUCK, OTHERS], range=[parts.OKABE_ITO[1], parts.OKABE_ITO[0]])
+    names = words.names_of(sums.index, options)
+    long["class"] = long["class"].map(names.shown)
+    order = [names.shown[name] for name in sums.index]
+    colours = alt.Scale(domain=[STUCK, OTHERS], range=[OKABE_ITO[1], OKABE_ITO[0]])
     return (
         alt.Chart(parts.inline(long))
         .mark_bar()
         .encode(
             x=alt.X("n:Q", title="ROIs that the class won"),
-            y=alt.Y("class:N", title="class", sort=list(sums.index)),
+            y=alt.Y(
+                "class:N",
+                title="class",
+                sort=order,
+                axis=alt.Axis(labelFontStyle=names.style(), labelLimit=0.4 * options.width),
+            ),
             color=alt.Color("kind:N", title=None, scale=colours, legend=alt.Legend(symbolType="square")),
             order=alt.Order("kind:N", sort="descending"),
             tooltip=[alt.Tooltip("class:N"), alt.Tooltip("kind:N", title="ROIs"), alt.Tooltip("n:Q", title="number")],
         )
         .properties(
-            width=480,
+            width=parts.panel_width(options, 150),
             height=alt.Step(18),
-            title=parts.title(f"{head}, {options.dataset}", f"{int(sums['n_stuck'].sum()):,} ROIs, all days together"),
+            title=parts.title(
+                options, f"{head}, {options.dataset}", f"{int(sums['n_stuck'].sum()):,} ROIs, all days together"
+            ),
         )
     )

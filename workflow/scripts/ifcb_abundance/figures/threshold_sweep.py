@@ -6,9 +6,13 @@ import altair as alt
 
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import read_abundance
 from ifcb_abundance.tables import table_files
+
+GAP = 18  # pixels between panels
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -17,30 +21,37 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     abundance = read_abundance(tables, options, None, "living", "threshold")
     classes = top_classes(abundance, options.top_classes)
     if not classes:
-        return parts.message(head, parts.no_class_to_show(options, abundance))
+        return parts.message(options, head, parts.no_class_to_show(options, abundance))
     sweep = table_files.read("threshold_sweep", tables["sweep"])
     sweep = sweep[sweep["class"].isin(classes)]
     in_use = abundance.groupby("class")["threshold"].first()
     won = sweep[sweep["threshold"] == 0].set_index("class")["count"]
+    names = words.names_of(classes, options)
+    panels = {name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{won[name]:,})" for name in classes}
+    scientific = [panels[name] for name in classes if names.style_of(name) == "italic"]
+    columns = 2 if options.narrow else 4
+    width = parts.panel_width(options, columns=columns, gap=GAP)
     sweep = sweep.assign(
         rank=sweep["class"].map({name: rank for rank, name in enumerate(classes)}),
         # once per class: a rule is drawn for each
         in_use=sweep["class"].map(in_use).where(sweep["threshold"] == 0),
-        panel=sweep["class"] + sweep["class"].map(lambda name: f"  (n = {won[name]:,})"),
+        panel=sweep["class"].map(panels),
     )
     return (
-        _panel()
+        _panel(width)
         .facet(
             alt.Facet(
                 "panel:N",
                 sort=alt.EncodingSortField("rank", op="min"),
-                header=alt.Header(title=None, labelFontSize=9, labelLimit=185),
+                header=parts.panel_titles(list(panels.values()), width, scientific, "panel"),
             ),
             data=parts.inline(sweep[["panel", "rank", "threshold", "count", "share_kept", "in_use"]]),
-            columns=4,
+            columns=columns,
+            spacing=alt.RowColnumber(row=14, column=GAP),
         )
         .properties(
             title=parts.title(
+                options,
                 f"{head}, {options.dataset}",
                 "share of the n ROIs that a class wins whose score reaches the threshold; dashed: the threshold in use",
                 f"{parts.classes_note(classes)}, all bins together",
@@ -49,7 +60,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     )
 
 
-def _panel() -> Any:
+def _panel(width: float) -> Any:
     share = alt.Scale(domain=[0, 1])
     x = alt.X("threshold:Q", title="threshold (score)", scale=share, axis=alt.Axis(values=[0, 0.5, 1]))
     y_axis = alt.Axis(format=".0%", values=[0, 0.5, 1])
@@ -61,20 +72,20 @@ def _panel() -> Any:
         alt.Tooltip("share_kept:Q", title="share kept", format=".1%"),
     ]
     base = alt.Chart()
-    line = base.mark_line(color=parts.OKABE_ITO[0], strokeWidth=1.5).encode(x=x, y=y)
+    line = base.mark_line(color=OKABE_ITO[0], strokeWidth=1.5).encode(x=x, y=y)
     points = (
         base.transform_filter("screen && isValid(datum.share_kept)")
-        .mark_circle(size=30, color=parts.OKABE_ITO[0])
+        .mark_circle(size=30, color=OKABE_ITO[0])
         .encode(x=x, y=y, tooltip=hover)
     )
     in_use = (
         base.transform_filter("isValid(datum.in_use)")
-        .mark_rule(color=parts.OKABE_ITO[1], strokeDash=[4, 3])
+        .mark_rule(color=OKABE_ITO[1], strokeDash=[4, 3])
         .encode(x=alt.X("in_use:Q"))
     )
     never = (
         base.transform_filter("datum.threshold == 0 && datum.count == 0")
-        .mark_text(text="never wins", fontSize=11, align="left")
+        .mark_text(text="never wins", align="left")
         .encode(x=alt.datum(0.05), y=alt.datum(0.5))
     )
-    return alt.layer(line, points, in_use, never).properties(width=175, height=75)
+    return alt.layer(line, points, in_use, never).properties(width=width, height=64)

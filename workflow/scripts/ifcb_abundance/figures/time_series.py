@@ -1,14 +1,17 @@
 """Time series of abundance, a panel per class."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.colours import GREY, OKABE_ITO, PURPLE
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import (
     NO_DATA,
@@ -23,7 +26,9 @@ from ifcb_abundance.figures.span import Span
 
 DOTS_MOST = 62  # with more days, only those without a neighbour are drawn as points too
 LIMITS = ("objects_per_ml_low_dispersed", "objects_per_ml_high_dispersed")
-WIDTH, HEIGHT = 400, 90  # of a panel, in pixels
+HEIGHT, GAP = 72, 48  # of a panel, and between two side by side, in pixels
+FAR = 50  # times the highest value
+HEADROOM = 1.15  # the highest limit stays so far below the frame
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -36,34 +41,56 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     abundance = read_abundance(tables, options, span, "living", *LIMITS)
     classes = top_classes(abundance, options.top_classes)
     if span is None or not classes:
-        return parts.message(head, parts.no_class_to_show(options, abundance))
+        return parts.message(options, head, parts.no_class_to_show(options, abundance))
+    told = [f"{head}, {options.dataset}", parts.classes_note(classes)]
+    return draw_classes(abundance, coverage, span, classes, options, told)
+
+
+def draw_classes(
+    abundance: pd.DataFrame,
+    coverage: pd.DataFrame,
+    span: Span,
+    classes: Sequence[str],
+    options: FigureOptions,
+    told: Sequence[str],
+    levels: Mapping[str, float] | None = None,
+) -> Any:
+    """Draw a panel per class. told: the title, and what is said of the classes. levels: objects/mL to be marked."""
     series = main_series(coverage)
     rows = _with_values(with_states(abundance, coverage, span, series, classes), span, options.confidence)
     rows["rank"] = rows["class"].map({name: rank for rank, name in enumerate(classes)})
     missing = _missing_days(rows, span, series)
     columns = ["rank", "key", "day", "value", "low", "high", "dot"]
     drawn = pd.concat([_line_rows(rows, span)[columns], missing[["rank", "key", "day", "end", "line"]]])
-
-    base = alt.Chart().encode(color=_colour(series, set(missing["state"])))
-    layers = [_abundances(base, span), *([_missing_bars(base, span)] if len(missing) else [])]
-    panel = alt.layer(*layers).resolve_scale(y="independent").properties(width=WIDTH, height=HEIGHT)
-    panels = panel.facet(
-        alt.Facet("class:N", sort=alt.EncodingSortField("rank", op="min"), header=alt.Header(title=None)),
-        data=parts.inline(drawn),
-        columns=2,
-    ).resolve_scale(y="independent")
-    labels = parts.inline(pd.DataFrame({"rank": range(len(classes)), "class": classes}))
-    panels = panels.transform_lookup("rank", alt.LookupData(labels, key="rank", fields=["class"]))
-    return panels.properties(
-        title=parts.title(
-            f"{head}, {options.dataset}",
-            f"{span}; a point is a {span.pooled}; {parts.classes_note(classes)}",
-            f"band: {parts.percent(options.confidence)} interval of the count"
-            + (", widened by the scatter between bins" if span.step == 1 else " (Poisson)")
-            + "; no classification error; square-root scale",
-            parts.series_note(series, coverage["series"].nunique()),
-        )
+    head, *notes = told
+    title = parts.title(
+        options,
+        head,
+        f"{span}; a point is a {span.pooled}; {notes[0]}",
+        f"band: {parts.percent(options.confidence)} interval of the count"
+        + (", widened by the scatter between bins" if span.step == 1 else " (Poisson)")
+        + "; no classification error; square-root scale",
+        *notes[1:],
+        parts.series_note(series, coverage["series"].nunique()),
     )
+    across = 1 if options.narrow or len(classes) == 1 else 2
+    width = parts.panel_width(options, columns=across, gap=GAP)
+    states = set(missing["state"])
+    colour = _colour(series, states, options)
+    highest = rows.groupby("rank")[["high", "value"]].max().max(axis=1).reindex(range(len(classes))).fillna(0)
+    names, levels = words.names_of(classes, options), levels or {}
+    panels = [
+        _Panel(
+            parts.Place(rank, len(classes), across),
+            names.shown[name],
+            names.style_of(name),
+            highest[rank],
+            levels.get(name),
+        )
+        for rank, name in enumerate(classes)
+    ]
+    views = [_view(panel, span, width, colour, with_bars=bool(states)) for panel in panels]
+    return parts.SideBySide(views, parts.inline(drawn), across, GAP, title)
 
 
 def _with_values(rows: pd.DataFrame, span: Span, confidence: float) -> pd.DataFrame:
@@ -97,56 +124,107 @@ def _missing_days(rows: pd.DataFrame, span: Span, series: Sequence[str]) -> pd.D
     return missing.assign(key=missing["state"], line=missing["series"].map({name: i for i, name in enumerate(series)}))
 
 
-def _colour(series: Sequence[str], states: set[str]) -> alt.Color:
-    state_colours = {NOT_ASSESSED: parts.PURPLE, NO_DATA: parts.GREY}
+def _colour(series: Sequence[str], states: set[str], options: FigureOptions) -> dict[str, Any]:
+    state_colours = {NOT_ASSESSED: PURPLE, NO_DATA: GREY}
     shown = [state for state in state_colours if state in states]
-    return alt.Color(
-        "key:N",
-        title=None,
-        scale=alt.Scale(
-            domain=[*series, *shown],
-            range=[*parts.OKABE_ITO[: len(series)], *(state_colours[state] for state in shown)],
-        ),
-        legend=alt.Legend(symbolType="square", symbolOpacity=1),
-    )
+    colours = [*OKABE_ITO[: len(series)], *(state_colours[state] for state in shown)]
+    return {
+        "field": "key",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": [*series, *shown], "range": colours},
+        "legend": parts.legend(options, [*series, *shown]).to_dict(),
+    }
 
 
-def _abundances(base: alt.Chart, span: Span) -> Any:
-    """Draw bands, lines and points at the middle of their days."""
-    y_axis = alt.Axis(tickCount=4, format=".6~g", minExtent=34)
-    y = alt.Y("value:Q", title="objects/mL", scale=parts.SQUARE_ROOT, axis=y_axis)
-    y_low = alt.Y("low:Q", title="objects/mL", scale=parts.SQUARE_ROOT)
-    hover = [
-        alt.Tooltip("class:N"),
-        alt.Tooltip("key:N", title="group"),
-        parts.day_hover(),
-        alt.Tooltip("value:Q", title="objects/mL"),
-        alt.Tooltip("low:Q", title="lower limit"),
-        alt.Tooltip("high:Q", title="upper limit"),
-    ]
-    middle = f"toNumber(datum.day) + {span.step * 12 * 3600 * 1000}"
-    days = base.transform_filter("!isValid(datum.line)").transform_calculate(middle=middle)
-    days = days.encode(x=parts.time_axis(span, WIDTH, field="middle"))
-    dots = days.transform_filter("isValid(datum.value) && (screen || datum.dot)").encode(y=y, tooltip=hover)
-    return alt.layer(
-        days.mark_area(opacity=0.25, clip=True).encode(y=y_low, y2="high:Q"),
-        days.mark_line(strokeWidth=1.2, clip=True).encode(y=y).add_params(parts.zoom("x")),
-        dots.transform_filter("datum.dot").mark_rule(opacity=0.6, clip=True).encode(y=y_low, y2="high:Q"),
-        dots.mark_circle(size=22, clip=True).encode(opacity=alt.condition("datum.dot", alt.value(1), alt.value(0))),
-    )
+@dataclass(frozen=True)
+class _Panel:
+    """One class. highest: its highest value or limit. level: a value that is marked; both in objects/mL."""
+
+    place: parts.Place
+    name: str
+    style: str
+    highest: float
+    level: float | None
+
+    @property
+    def top(self) -> float:
+        """Where the scale ends. A level far above all values is not in the panel: they would lie on its ground."""
+        values = self.highest * HEADROOM
+        in_sight = self.level is not None and self.level <= FAR * max(values, 1e-9)
+        return max(values, self.level * HEADROOM if in_sight and self.level else 0) or 1
 
 
-def _missing_bars(base: alt.Chart, span: Span) -> Any:
+def _view(panel: _Panel, span: Span, width: float, colour: dict[str, Any], *, with_bars: bool) -> dict[str, Any]:
+    """Describe the panel of a class."""
+    lines = [_abundances(panel, span, width, colour)]
+    if panel.level is not None and panel.level <= panel.top:
+        y = {"field": "level", **parts.abundance_axis(panel.top, panel.place.first)}
+        mark = {"type": "rule", "strokeDash": [4, 3], "color": "black"}
+        lines.append({"data": {"values": [{"level": panel.level}]}, "mark": mark, "encoding": {"y": y}})
+    bars = [_missing_bars(panel, span, width, colour)] if with_bars else []
+    return {
+        "title": parts.panel_title(panel.name, panel.style, width),
+        "width": width,
+        "height": HEIGHT,
+        "transform": [{"filter": f"datum.rank == {panel.place.number}"}],
+        "layer": [{"layer": lines}, *bars],
+        "resolve": {"scale": {"y": "independent"}},
+    }
+
+
+def _abundances(panel: _Panel, span: Span, width: float, colour: dict[str, Any]) -> dict[str, Any]:
+    """Describe bands, lines and points at the middle of their days."""
+    axis = parts.abundance_axis(panel.top, panel.place.first)
+    y, limits = {"field": "value", **axis}, {"y": {"field": "low", **axis}, "y2": {"field": "high"}}
+    text = json.dumps(panel.name, ensure_ascii=False)
+    names = {"value": words.PER_ML, "low": "lower limit", "high": "upper limit"}
+    hover = parts.hover(**{"class": "class"}, key="group", day="day (UTC)", **names)
+    drawn = {"filter": "isValid(datum.value) && (screen || datum.dot)"}
+    seen = {"condition": {"test": "datum.dot", "value": 1}, "value": 0}
+    return {
+        "transform": [
+            {"filter": "!isValid(datum.line)"},
+            {"calculate": f"toNumber(datum.day) + {span.step * 12 * 3600 * 1000}", "as": "middle"},
+            {"calculate": text, "as": "class"},
+        ],
+        "encoding": {"x": panel.place.x(parts.time_axis(span, width, field="middle")), "color": colour},
+        "layer": [
+            {"mark": {"type": "area", "opacity": 0.25, "clip": True}, "encoding": limits},
+            {
+                "name": f"view_{panel.place.number}",
+                "mark": {"type": "line", "strokeWidth": 1.2, "clip": True},
+                "encoding": {"y": y},
+            },
+            {
+                "transform": [drawn, {"filter": "datum.dot"}],
+                "mark": {"type": "rule", "opacity": 0.6, "clip": True},
+                "encoding": limits,
+            },
+            {
+                "transform": [drawn],
+                "mark": {"type": "circle", "size": 18, "clip": True},
+                "encoding": {"y": y, "opacity": seen, "tooltip": hover},
+            },
+        ],
+    }
+
+
+def _missing_bars(panel: _Panel, span: Span, width: float, colour: dict[str, Any]) -> dict[str, Any]:
     """Mark days without a value at the top of a panel, a line for each series."""
-    return (
-        base.transform_filter("isValid(datum.line)")
-        .transform_calculate(top="4 * datum.line + 1", bottom="4 * datum.line + 4")
-        .mark_rect(opacity=1, clip=True)
-        .encode(
-            x=parts.time_axis(span, WIDTH),
-            x2="end:T",
-            y=alt.Y("top:Q", scale=None, axis=None),
-            y2="bottom:Q",
-            tooltip=[alt.Tooltip("key:N", title="state"), parts.day_hover("from (UTC)")],
-        )
-    )
+    return {
+        "transform": [
+            {"filter": "isValid(datum.line)"},
+            {"calculate": "4 * datum.line + 1", "as": "top"},
+            {"calculate": "4 * datum.line + 4", "as": "bottom"},
+        ],
+        "mark": {"type": "rect", "opacity": 1, "clip": True},
+        "encoding": {
+            "x": panel.place.x(parts.time_axis(span, width)),
+            "x2": {"field": "end"},
+            "y": {"field": "top", "type": "quantitative", "scale": None, "axis": None},
+            "y2": {"field": "bottom"},
+            "color": colour,
+            "tooltip": parts.hover(key="state", day="from (UTC)"),
+        },
+    }

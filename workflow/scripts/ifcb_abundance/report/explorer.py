@@ -11,7 +11,7 @@ import pandas as pd
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.class_table import LIVING_TOTAL, TRAITS
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures.colours import OKABE_ITO, REST_COLOURS, group_colours
 from ifcb_abundance.figures.composition import kinds_of
 from ifcb_abundance.figures.rows import in_natural_order, series_of
 from ifcb_abundance.pooling.method import group_columns
@@ -26,12 +26,13 @@ def pack_explorer(
     bins: pd.DataFrame,
     shown: pd.Index,
     summaries: str | Path,
+    class_groups: Sequence[str] = (),
 ) -> dict[str, str]:
     """Pack the data of the explorer, by the names that the page gives to its packs.
 
     run: the record. abundance, groups: abundance_long and groups_long of the days in the page. bins: the ledger with
     the group columns of the catalog. shown: of which bins the page has the row. summaries: the folder of
-    the scores summaries.
+    the scores summaries. class_groups: all groups of the class table.
 
     A key is the number of a group of bins of one day, in the order of the table. Numbers of rows, keys, classes, groups
     and series count from 0; -1 is none.
@@ -53,7 +54,8 @@ def pack_explorer(
     counted = [name for name in names if name != UNCLASSIFIED]
     scores = pack_scores(used, len(keys), summaries, counted, config["classify"]["score_precision"], thresholds)
     kind, named = kinds_of(abundance)
-    kinds = [name for name in (*named, *parts.REST_COLOURS) if name in set(kind)]
+    kinds = [name for name in (*named, *REST_COLOURS) if name in set(kind)]
+    colours = group_colours([*class_groups, *named])
     of_class = dict(zip(abundance["class"], kind, strict=True))
     told = {
         "dataset": run["dataset"],
@@ -65,9 +67,9 @@ def pack_explorer(
         "classes": [{**each, "kind": kinds.index(of_class[each["name"]])} for each in classes],
         "counted": [names.index(name) for name in counted],  # the classes whose scores are packed
         **_groups(groups.merge(keys, on=columns)),
-        "kinds": [{"name": name, "colour": parts.colours_of(named)[name]} for name in kinds],
+        "kinds": [{"name": name, "colour": colours[name]} for name in kinds],
         "series": [{"name": name, "select": _select(keys, name, group_by)} for name in series],
-        "series_colours": list(parts.OKABE_ITO),
+        "series_colours": list(OKABE_ITO),
         "group_by": group_by,
         "first_rows": first_rows,  # of each key, in abundance
         "keys": {"date": keys["date"].tolist(), "series": _positions(keys["series"], series)},

@@ -58,7 +58,7 @@ class ReportInputs:
     run: its run.json. tables: the CSV files that `overview.look_over` takes and groups_long, by their names. figures:
     Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
     sets `vegaEmbed`. bins_long: the Parquet file, for the overview. summaries: the folder of the scores summaries.
-    montages: their folder, if there are any.
+    montages: their folder, if there are any. class_groups: all groups of the class table, for their colours.
     """
 
     run: str | Path
@@ -68,6 +68,7 @@ class ReportInputs:
     bins_long: str | Path
     summaries: str | Path
     montages: str | Path | None = None
+    class_groups: Sequence[str] = ()
 
 
 def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[str, str | Path]) -> None:
@@ -110,7 +111,13 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
         montages=read_montages(inputs.montages) if inputs.montages else [],
         specs={name: pack(spec) for name, spec in specs.items()},
         packs=pack_explorer(
-            record, abundance, groups[groups["date"].isin(days)], bins, shown_bins.index, inputs.summaries
+            record,
+            abundance,
+            groups[groups["date"].isin(days)],
+            bins,
+            shown_bins.index,
+            inputs.summaries,
+            inputs.class_groups,
         ),
         vega=pack(Path(inputs.scripts).read_text(encoding="utf-8")),
     )

@@ -1,0 +1,155 @@
+"""Climatology: the year's course of each class, year by year, and its median and quartiles."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from ifcb_abundance.classes.top_classes import top_classes
+from ifcb_abundance.common.words import counted
+from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
+from ifcb_abundance.figures.options import FigureOptions, Tables
+from ifcb_abundance.figures.rows import read_abundance, read_coverage
+
+PANELS_MOST = 12
+HEIGHT, GAP = 80, 48  # of a panel, and between two side by side, in pixels
+HEADROOM = 1.12  # the highest value stays so far below the frame
+DAYS_MOST = 62  # a longer year is pooled into weeks
+YEARS_LEAST = 3  # for a median and quartiles
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+BAND, MEDIAN = "from the first to the third quartile", "median of the years"
+
+
+def chart(tables: Tables, options: FigureOptions) -> Any:
+    """Draw abundance by the day of the year, a panel per class and a line per year, all groups of bins together."""
+    head = "Climatology"
+    _, span = read_coverage(tables, options)
+    abundance = read_abundance(tables, options, None, "living")
+    classes = top_classes(abundance, min(options.top_classes, PANELS_MOST))
+    if span is None or not classes:
+        return parts.message(options, head, parts.no_class_to_show(options, abundance))
+    rows = abundance[abundance["class"].isin(classes)]
+    day = rows["day"].dt.day_of_year
+    step = 1 if (span.last - span.first).days <= DAYS_MOST else 7
+    rows = rows.assign(year=rows["day"].dt.year, doy=(day - 1) // step * step + 1)
+    rows = rows.groupby(["class", "year", "doy"], as_index=False)[["count", "ml_analyzed_total"]].sum()
+    rows["value"] = rows["count"] / rows["ml_analyzed_total"]
+    ends = (int(rows["doy"].min()), int(rows["doy"].max()) + step)
+    years = sorted(rows["year"].unique())
+    middle = _quartiles(rows) if len(years) >= YEARS_LEAST else pd.DataFrame(columns=["class", "doy"])
+    rows = pd.concat([_with_gaps(rows, step), middle])
+    rank = {name: i for i, name in enumerate(classes)}
+    rows = rows.assign(rank=rows["class"].map(rank), middle=rows["doy"] + step / 2)
+    columns = ["rank", "year", "middle", "value", *(["q1", "median", "q3"] if len(middle) else [])]
+    title = parts.title(
+        options,
+        f"{head}, {options.dataset}",
+        f"{span}; a point is {counted(step, 'day')} of a year; {parts.classes_note(classes)}; square-root scale",
+        f"grey: {BAND} of {len(years)} years; black: their median"
+        if len(middle)
+        else f"{counted(len(years), 'year')}: a median and quartiles need {YEARS_LEAST}",
+    )
+    across = 1 if options.narrow or len(classes) == 1 else 2
+    views = _views(rows, classes, years, ends, options, across)
+    return parts.SideBySide(views, parts.inline(rows[columns]), across, GAP, title)
+
+
+def _quartiles(rows: pd.DataFrame) -> pd.DataFrame:
+    """The quartiles over the years, where at least YEARS_LEAST of them have a value."""
+    by_day = rows.groupby(["class", "doy"])["value"]
+    table = by_day.quantile(np.array([0.25, 0.5, 0.75])).unstack().set_axis(["q1", "median", "q3"], axis=1)
+    return table[by_day.size() >= YEARS_LEAST].reset_index()
+
+
+def _with_gaps(rows: pd.DataFrame, step: int) -> pd.DataFrame:
+    """Add a row without a value after each one that another does not follow at once, so that no line crosses a gap."""
+    rows = rows.sort_values(["class", "year", "doy"])
+    keys = ["class", "year"]
+    ends = (rows[keys] != rows[keys].shift(-1)).any(axis=1) | (rows["doy"].shift(-1) - rows["doy"] > step)
+    breaks = rows.loc[ends, [*keys, "doy"]].assign(doy=lambda last: last["doy"] + 0.5)
+    return pd.concat([rows, breaks]).sort_values(["class", "year", "doy"])
+
+
+def _views(
+    rows: pd.DataFrame,
+    classes: Sequence[str],
+    years: Sequence[int],
+    ends: tuple[int, int],
+    options: FigureOptions,
+    columns: int,
+) -> list[dict[str, Any]]:
+    names = words.names_of(classes, options)
+    width = parts.panel_width(options, columns=columns, gap=GAP)
+    shown = ["value", *(["q3"] if "q3" in rows else [])]
+    highest = rows.groupby("rank")[shown].max().max(axis=1)
+    colour = {
+        "field": "year",
+        "type": "ordinal",
+        "title": None,
+        "scale": {"scheme": "viridis", "domain": [int(year) for year in years]},
+        "legend": {"symbolType": "stroke", "symbolStrokeWidth": 2, "columns": 6 if options.narrow else 12},
+    }
+    x = _day_axis(ends, width)
+    views = []
+    for rank, name in enumerate(classes):
+        place = parts.Place(rank, len(classes), columns)
+        axis = parts.abundance_axis(float(highest[rank]) * HEADROOM or 1, place.first)
+        views.append(
+            {
+                "title": parts.panel_title(names.shown[name], names.style_of(name), width),
+                "width": width,
+                "height": HEIGHT,
+                "transform": [{"filter": f"datum.rank == {rank}"}],
+                "encoding": {"x": place.x(x)},
+                "layer": _layers(rank, axis, colour, "q1" in rows),
+            }
+        )
+    return views
+
+
+def _layers(rank: int, axis: dict[str, Any], colour: dict[str, Any], with_quartiles: bool) -> list[dict[str, Any]]:
+    """Describe the marks of a class: the band of the quartiles, the years, and their median."""
+    of_year = {"y": {"field": "value", **axis}, "color": colour}
+    hover = parts.hover(year="year", middle="day of year", value=words.PER_ML)
+    years = [
+        {
+            "name": f"view_{rank}",
+            "transform": [{"filter": "isValid(datum.year)"}],
+            "mark": {"type": "line", "strokeWidth": 1, "clip": True},
+            "encoding": of_year,
+        },
+        {
+            "transform": [{"filter": "isValid(datum.year) && isValid(datum.value)"}],
+            "mark": {"type": "circle", "size": 7, "opacity": 1, "clip": True},
+            "encoding": {**of_year, "tooltip": hover},
+        },
+    ]
+    if not with_quartiles:
+        return years
+    middle = {"transform": [{"filter": "isValid(datum.median)"}]}
+    band = {"type": "area", "color": "#777", "opacity": 0.35, "clip": True}
+    line = {"type": "line", "color": "black", "strokeWidth": 1.8, "clip": True}
+    return [
+        {**middle, "mark": band, "encoding": {"y": {"field": "q1", **axis}, "y2": {"field": "q3"}}},
+        *years,
+        {**middle, "mark": line, "encoding": {"y": {"field": "median", **axis}}},
+    ]
+
+
+def _day_axis(ends: tuple[int, int], width: float) -> alt.X:
+    """The days of a year of 365 days, with ticks where months begin, or days of a short span."""
+    starts = [day.day_of_year for day in pd.date_range("2001-01-01", "2001-12-01", freq="MS")]
+    inside = [day for day in starts if ends[0] <= day <= ends[1]]
+    if len(inside) < 2:
+        every = max(1, -(-(ends[1] - ends[0]) // 8))
+        axis = alt.Axis(title="day of year (UTC)", values=list(range(ends[0], ends[1] + 1, every)), format="d")
+    else:
+        every = max(1, -(-len(inside) * 30 // int(width)))
+        names = dict(zip(map(str, starts), MONTHS, strict=True))
+        label = f"({json.dumps(names)})[datum.value]"
+        axis = alt.Axis(title="day of year (UTC)", values=inside[::every], labelExpr=label)
+    return alt.X("middle:Q", axis=axis, scale=alt.Scale(domain=list(ends), nice=False))

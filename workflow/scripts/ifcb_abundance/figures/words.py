@@ -1,0 +1,82 @@
+"""Text in figures: names of classes, units, numbers, and lines that fit the width."""
+
+import json
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ifcb_abundance.figures.options import FigureOptions
+
+PER_ML, CARBON, PER_ML_PER_UM = "objects mL⁻¹", "µg C L⁻¹", "objects mL⁻¹ µm⁻¹"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_POWERS = json.dumps([str(power).translate(SUPERSCRIPTS) for power in range(-20, 21)], ensure_ascii=False)
+_EXPONENT = "floor(log(abs(datum.value)) / LN10 + 1e-9)"
+_DIGITS = f"round(100 * datum.value / pow(10, {_EXPONENT})) / 100"
+
+# Expressions for the labels of axes and legends. Of a power of ten, and of any number.
+POWER = f"'10' + {_POWERS}[round(log(datum.value) / LN10) + 20]"
+NUMBER = (
+    "datum.value == 0 ? '0' : abs(datum.value) >= 0.001 && abs(datum.value) < 1e6 ? format(datum.value, '.6~g') : "
+    f"({_DIGITS} == 1 ? '' : {_DIGITS} + '\N{MULTIPLICATION SIGN}') + '10' + {_POWERS}[{_EXPONENT} + 20]"
+)
+CHARACTER = 0.52  # the mean width of a character as a share of its size, of a font without serifs
+
+
+@dataclass(frozen=True)
+class Names:
+    """How labels are shown: `shown` text by label, and the texts that are scientific names and so in italics."""
+
+    shown: Mapping[str, str]
+    scientific: Sequence[str]
+
+    def style(self, value: str = "datum.value") -> dict[str, Any]:
+        """The style of an axis's labels."""
+        test = f"indexof({json.dumps(list(self.scientific), ensure_ascii=False)}, {value}) >= 0"
+        return {"condition": {"test": test, "value": "italic"}, "value": "normal"}
+
+    def style_of(self, label: str) -> str:
+        """The style of one label."""
+        return "italic" if self.shown.get(label) in self.scientific else "normal"
+
+
+def names_of(labels: Iterable[str], options: FigureOptions) -> Names:
+    """Find how labels are shown: by their scientific name where the class table has one.
+
+    Labels that share a name, as tagged ones do, could not be told apart: the one that reads like the name has it, and
+    the others stay as they are.
+    """
+    labels = list(labels)
+    names = {label: options.name_of(label) for label in labels if options.name_of(label)}
+    shared = list(names.values())
+    shown = {}
+    for label in labels:
+        name = names.get(label, label)
+        alone = shared.count(name) < 2 and (name == label or name not in labels)
+        shown[label] = name if alone or label.replace("_", " ") == name else label
+    return Names(shown, [shown[label] for label in names if shown[label] == names[label]])
+
+
+def text_width(text: str, size: float = 10) -> float:
+    """Estimate the width of a text in pixels. size: of the font, in pixels."""
+    return len(text) * CHARACTER * size
+
+
+def wrapped(text: str, width: float, size: float = 10) -> list[str]:
+    """Break a text into lines that fit a width. width, size: in pixels."""
+    return textwrap.wrap(text, max(12, int(width / (CHARACTER * size))), break_long_words=True) or [""]
+
+
+def nice_ticks(high: float) -> list[float]:
+    """Choose ticks of a square-root scale from 0 to `high`: zero, about a quarter of the last one, and the last one."""
+    if not high > 0:
+        return [0, 1]
+    last = _nice_below(high)
+    return [0, _nice_below(last / 4 * 1.3), last]
+
+
+def _nice_below(value: float) -> float:
+    power = 10.0 ** math.floor(math.log10(value) + 1e-9)
+    digit = max(digit for digit in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8) if digit * power <= value * (1 + 1e-9))
+    return float(f"{digit * power:.3g}")
