@@ -144,6 +144,8 @@ def widened(spec: dict[str, Any], by: float) -> dict[str, Any]:
     if "concat" in spec:
         each = by / min(spec["columns"], len(spec["concat"]))
         return {**spec, "concat": [widened(panel, each) for panel in spec["concat"]]}
+    if "vconcat" in spec:
+        return {**spec, "vconcat": [widened(panel, by) for panel in spec["vconcat"]]}
     if "spec" in spec:  # facets
         return {**spec, "spec": widened(spec["spec"], by / spec.get("columns", 1))}
     wide = max(spec["width"] + by, 60)

@@ -6,12 +6,13 @@ import altair as alt
 import pandas as pd
 
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures.colours import GREY
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
 
 FLAGS = {
     1: ("1 good", "#009E73"),
-    2: ("2 not evaluated", parts.GREY),
+    2: ("2 not evaluated", GREY),
     3: ("3 suspect", "#E69F00"),
     4: ("4 bad", "#D55E00"),
 }
@@ -37,7 +38,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows = rows.dropna(axis="columns", how="all")
     shown = [name for name in SHOWN if name in rows]
     if rows.empty or not shown:
-        return parts.message(head, f"{options.dataset}: nothing was measured of any bin")
+        return parts.message(options, head, f"{options.dataset}: nothing was measured of any bin")
     counts = rows["flag"].astype("int64").map(lambda flag: FLAGS[flag][0]).value_counts().sort_index()
     rows = _thinned(rows).assign(
         flag=lambda frame: frame["flag"].astype("int64").map(lambda flag: FLAGS[flag][0]),
@@ -46,8 +47,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     data = parts.inline(rows.drop(columns="sample_time"))
     words = [word for word, _ in FLAGS.values() if word in counts]
     colours = alt.Scale(domain=words, range=[colour for word, colour in FLAGS.values() if word in words])
+    width = parts.panel_width(options)
     panels = [
-        alt.Chart(data, width=560, height=70)
+        alt.Chart(width=width, height=70)
         .mark_point(filled=True, size=14, opacity=0.8)
         .encode(
             x=alt.X(
@@ -60,7 +62,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         for name in shown
     ]
     told = ", ".join(f"{n:,} {str(word)[2:]}" for word, n in counts.items())
-    return alt.vconcat(*panels).properties(title=parts.title(f"{head}, {options.dataset}", f"{told}; a point is a bin"))
+    return alt.vconcat(*panels, data=data).properties(
+        title=parts.title(options, f"{head}, {options.dataset}", f"{told}; a point is a bin")
+    )
 
 
 def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
