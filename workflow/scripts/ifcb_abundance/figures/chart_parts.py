@@ -18,6 +18,7 @@ from ifcb_abundance.figures.colours import group_colours
 from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.figures.span import Span
 
+FIXED = "fixed"  # the name of a view that is not widened to fill the figure
 TRUE_TO_SCALE = "true_to_scale"  # the name of a view whose width and height belong together
 DIGITS = 4  # significant digits of numbers in a chart
 

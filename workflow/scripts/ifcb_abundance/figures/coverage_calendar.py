@@ -62,13 +62,14 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         columns=1,
         spacing=10,
     ).properties(
+        name=parts.FIXED,
         title=parts.title(
             options,
             f"{head}, {options.dataset}",
             f"{days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d} (UTC); a cell is a day, a column a week{note}",
             "the lower part of a cell is the share of bins that was lost, in the colour of the most frequent reason",
             "" if added_up else parts.series_note(series, n_series),
-        )
+        ),
     )
 
 

@@ -134,6 +134,8 @@ def fitted(spec: dict[str, Any], width: float) -> tuple[dict[str, Any], str]:
     for _ in range(2):
         if SMALLEST / LABEL <= width / size_of(svg)[0] <= LARGEST / TITLE:
             break
+        if spec.get("name") == parts.FIXED and size_of(svg)[0] < width:
+            return spec, padded(svg, width)
         spec = widened(spec, width - size_of(svg)[0])
         svg = renumber_ids(vl_convert.vegalite_to_svg(for_paper(spec)))
     return spec, svg
@@ -151,6 +153,13 @@ def widened(spec: dict[str, Any], by: float) -> dict[str, Any]:
     wide = max(spec["width"] + by, 60)
     tall = {"height": spec["height"] * wide / spec["width"]} if spec.get("name") == parts.TRUE_TO_SCALE else {}
     return {**spec, "width": wide, **tall}
+
+
+def padded(svg: str, width: float) -> str:
+    """Leave white space at the right of an SVG up to a width."""
+    own, height = (re.escape(f"{length:g}") for length in size_of(svg))
+    svg = re.sub(rf'viewBox="0 0 {own} {height}"', f'viewBox="0 0 {width:g} {height}"', svg, count=1)
+    return re.sub(rf'<rect width="{own}" height="{height}"', f'<rect width="{width:g}" height="{height}"', svg, count=1)
 
 
 def size_of(svg: str) -> tuple[float, float]:

@@ -58,7 +58,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     base = alt.Chart().encode(x=parts.time_axis(span, width), x2="end:T", y=y)
     states = [state for state in COLOURS if state in set(rest["state"])]
     layers = ([_states(base, states, options)] if states else []) + (
-        [_values(base, found["value"])] if len(found) else []
+        [_values(base, found["value"], min(200, width))] if len(found) else []
     )
     cells = alt.layer(*layers).properties(width=width, height=ROW * len(classes))
     return parts.panels(cells, data, series).properties(
@@ -75,14 +75,14 @@ def _hover(*more: alt.Tooltip) -> list[alt.Tooltip]:
     return [alt.Tooltip("class:N"), parts.series_hover(), parts.day_hover("from (UTC)"), *more]
 
 
-def _values(base: alt.Chart, found: pd.Series) -> Any:
-    """Colour the cells of classes that were found. found: their abundances."""
+def _values(base: alt.Chart, found: pd.Series, length: float) -> Any:
+    """Colour the cells of classes that were found. found: their abundances. length: of the legend."""
     ends, ticks = parts.within(found)
     colour = alt.Fill(
         "value:Q",
         title=f"{words.PER_ML} (log scale)",
         scale=alt.Scale(type="log", scheme="viridis", domain=ends, nice=False),
-        legend=alt.Legend(labelExpr=parts.of_powers(ticks), gradientLength=200, values=ticks),
+        legend=alt.Legend(labelExpr=parts.of_powers(ticks), gradientLength=length, values=ticks),
     )
     return (
         base.transform_filter("isValid(datum.value) && datum.value > 0")

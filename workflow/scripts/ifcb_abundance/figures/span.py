@@ -50,7 +50,7 @@ class Span:
         """The days of ticks that leave room for their labels on an axis of so many pixels, and how to write them."""
         end = self.days[-1] + pd.Timedelta(days=self.step)
         for every, form, room in TICKS:
-            days = [day for day in pd.date_range(self.first, end, freq=every) if day >= self.first]
+            days = [day for day in pd.date_range(self.first, end, freq=every, inclusive="left") if day >= self.first]
             if len(days) and (len(days) - 1) * room <= width * (days[-1] - days[0]) / (end - self.first):
                 return (days, form) if len(days) > 1 else ([self.first], "%Y-%m-%d")
         return [self.first], "%Y-%m-%d"
