@@ -164,20 +164,19 @@ def _hover() -> list[alt.Tooltip]:
 
 
 def _mooring_rows(bins: pd.DataFrame) -> pd.DataFrame:
-    """One row for each mooring, at the mean of its positions; at one place all names in one."""
+    """One row for each mooring, at the mean of its positions; those at one place have one label."""
     by_series = bins.groupby("series", sort=False)
     places = by_series[["longitude", "latitude"]].mean().assign(bins=by_series.size(), day=by_series["day"].max())
     places = places.reset_index()
-    one = places.groupby([places[name].round(2) for name in ("longitude", "latitude")], sort=False)
-    names = one["series"].agg(lambda series: ", ".join(in_natural_order(series)))
-    marks = pd.DataFrame({"series": names, "bins": one["bins"].sum(), "day": pd.to_datetime(one["day"].max())})
-    marks = marks.assign(**{name: one[name].mean() for name in ("longitude", "latitude")})
-    return marks.reset_index(drop=True).assign(moored=1)
+    one = places.groupby([places[name].round(2) for name in ("longitude", "latitude")], sort=False)["series"]
+    names = one.transform(lambda series: ", ".join(in_natural_order(series)))
+    first = one.cumcount() == 0
+    return places.assign(day=pd.to_datetime(places["day"]), label=names.where(first, ""), moored=1)
 
 
 def _moorings() -> list[Any]:
     base = alt.Chart().transform_filter("datum.moored == 1")
-    text = base.mark_text(align="left", dx=9, dy=-7, clip=False).encode(text="series:N")
+    text = base.transform_filter("datum.label").mark_text(align="left", dx=9, dy=-7, clip=False).encode(text="label:N")
     mark = base.mark_point(filled=True, size=90, opacity=1, color=OKABE_ITO[1], stroke="#333", strokeWidth=0.5)
     return [mark.encode(tooltip=_hover()), text]
 
