@@ -261,7 +261,8 @@ class Classify(Section):
         CLASS_TABLE,
         "null, the path of a CSV file label,scientific_name,aphia_id,living,group,harmful, 'smhi', 'syke', 'ucsc', "
         "'whoi_plankton', 'whoi' or 'auto': the meaning of labels; further columns source, warning_cells_per_ml, "
-        "cells_per_image, synonym_of and merge are optional; auto: the shipped table that knows most labels (kind: directory)",
+        "cells_per_image, synonym_of and merge are optional; auto: the shipped table that knows most labels (kind: "
+        "directory)",
         "The names are those of shipped tables; the default is WHOI's. See [Labels](../docs/labels.md) and [Labels and "
         "class tables](../docs/how-to/class-tables.md). Labels that are not in the table are reported, counted, and in "
         "no group",
