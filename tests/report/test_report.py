@@ -13,6 +13,7 @@ import vl_convert
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from ifcb_abundance.figures.registry import figure_names
 from tests import reference
 from tests.abundance.pooling import a_bin, rois
 from tests.browser import chromium, opened
@@ -20,7 +21,7 @@ from tests.checkout import Checkout
 from tests.report.reported import a_report, a_run
 
 Table = dict[reference.Key, dict[str, float]]
-FIGURES = "time_series heat_map composition coverage_calendar threshold_sweep positions bin_series".split()
+FIGURES = figure_names(with_features=False)
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def test_the_overview_names_labels_that_are_no_class(demo: Checkout) -> None:
 def test_figures_are_drawn_and_the_report_shows_them(demo: Checkout) -> None:
     folder = demo.results("demo")
     for name in ("confusion", "class_curve", "reliability", "corrected_series"):
-        for form in ("svg", "pdf", "html", "json"):
+        for form in ("svg", "pdf", "png", "html", "json"):
             assert (folder / "figures" / f"{name}.{form}").stat().st_size > 5000
         assert f'"{name}"' in (folder / "report.html").read_text()
     assert (
