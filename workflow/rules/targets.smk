@@ -39,9 +39,7 @@ def shown_figures():
 
 
 def figure_files(figures=()):
-    return [
-        f"{FIGURES}/{name}.{form}" for name in figures or shown_figures() for form in registry.FORMS
-    ]
+    return [f"{FIGURES}/{name}.{form}" for name in figures or shown_figures() for form in registry.FORMS]
 
 
 def parts(wildcards):
