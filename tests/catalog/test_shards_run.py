@@ -76,6 +76,11 @@ def test_shards_put_together_are_the_tables_of_one_run(tmp_path: Path, archive: 
         assert dashboard.requests == []
         assert not list((archived.folder / ".snakemake" / "archive").glob("*"))
 
+        # Flags of bins that a run of the whole window made are no hindrance.
+        sharded.run(config(dashboard.url), "quality")
+        sharded.run(config(dashboard.url), "--config", "shard=merge")
+        assert {path: body for path, body in tables(sharded).items() if path in expected} == expected
+
 
 def test_an_archive_that_cannot_be_whole_says_which_shard(checkout: Checkout, archive: Path) -> None:
     with Emulator({"demo": archive}) as dashboard:

@@ -410,6 +410,13 @@ def test_bad_labels_end_a_run_before_it_begins(own: tuple[Checkout, dict[str, An
     assert_told(run, {**config, "dataset": dataset, "validation": validation}, targets, told)
 
 
+def test_the_demos_people_say_nothing_of_a_dashboard(own: tuple[Checkout, dict[str, Any]]) -> None:
+    run, _ = own
+    source = {"kind": "dashboard", "url": "http://127.0.0.1:9"}
+    config = {"dataset": "served", "source": source, "select": {"start": "2024-01-01", "end": "2024-01-02"}}
+    assert_told(run, config, ["validation"], NO_LABELS)
+
+
 def test_a_bad_label_map_ends_a_run_of_the_demo_too(demo: Checkout) -> None:
     assert_told(demo, {"validation": {"label_map": "bad.csv"}}, ["validation"], BAD_MAP)
 

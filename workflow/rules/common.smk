@@ -67,9 +67,9 @@ RECORD_FAILURES = CONFIG.source.on_failure == "record"
 PERIOD = CONFIG.abundance.period
 FEATURES_WANTED = CONFIG.features.make
 QUALITY_WANTED = (CONFIG.quality.make or CONFIG.quality.exclude_bad) and SHARD is None
-REPORT_WANTED = CONFIG.report.make
-if REPORT_WANTED is None:
-    REPORT_WANTED = CONFIG.source.kind == "directory" and CONFIG.source.path == DEMO
+# A dashboard has the default path too, which it does not read.
+IS_DEMO = CONFIG.source.kind == "directory" and CONFIG.source.path == DEMO
+REPORT_WANTED = IS_DEMO if CONFIG.report.make is None else CONFIG.report.make
 
 # All tables by name, then those that are merged from days: of class scores, and of features.
 MERGED = {name: table.merged_in(TABLES) for name, table in table_registry.TABLES.items()}

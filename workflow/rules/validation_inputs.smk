@@ -11,7 +11,7 @@ CUT = f"{RESULTS}/validation/cut"
 # The embedded demo brings its own people.
 DEMO_LABELS = [f"{DEMO}/labels.csv"]
 LABELS = VALIDATION.labels
-if not (LABELS or VALIDATION.zooniverse.classifications) and CONFIG.source.path == DEMO:
+if not (LABELS or VALIDATION.zooniverse.classifications) and IS_DEMO:
     LABELS = DEMO_LABELS
 ZOONIVERSE = (VALIDATION.zooniverse.workflows, VALIDATION.zooniverse.classifications)
 LABEL_MAPS = [VALIDATION.label_map] if VALIDATION.label_map else []
