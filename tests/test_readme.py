@@ -30,8 +30,8 @@ def test_its_configs_pass() -> None:
 
 def test_its_targets_are_targets() -> None:
     known = {name for name, _, _ in rules()}
-    asked = set(re.findall(r"run my\.yaml (\w+)`", README)) | set(re.findall(r"snakemake (\w+) --cores", README))
-    assert {"figures", "recheck", "montages", "compare"} <= asked <= known
+    asked = set(re.findall(r"run my\.yaml (\w+)\b", README))
+    assert {"figures", "report", "recheck", "montages", "compare"} <= asked <= known
 
 
 def test_the_python_vignette_draws_its_figure(

@@ -39,7 +39,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Checkout, d
                 seen["files"] = checkout.files("bay")
         dashboard.clear()
         seen["said"] = checkout.run(config | {"compare": ["a", "none"]}, "compare", fails=True)
-        checkout.run({"dataset": "bay", "compare": ["a", "b"]}, "compare")
+        seen["compared"] = checkout.run({"dataset": "bay", "compare": ["a", "b"]}, "compare")
         seen["compare"] = [request.path for request in dashboard.requests]
         yield checkout, seen
 
@@ -49,6 +49,7 @@ def test_runs_share_what_was_read_of_bins(runs: tuple[Checkout, dict[str, Any]])
     assert len(seen[""]) == 1 + len(BINS)
     assert seen["a"] == seen["b"] == ["/api/export_metadata/bay"]
     assert seen["compare"] == []
+    assert "and why: results/bay/compare/a/b/differences.csv\n" in seen["compared"]
 
 
 def test_a_run_with_a_name_gives_the_same_bytes_beside_the_others(runs: tuple[Checkout, dict[str, Any]]) -> None:

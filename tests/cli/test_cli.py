@@ -17,6 +17,8 @@ import yaml
 
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.cli.main import main, parser
+from ifcb_abundance.cli.targets import check
+from ifcb_abundance.common.errors import ConfigError
 from tests.archives import bin_row, write_archive
 from tests.checkout import ROOT, Checkout, differences
 from tests.dashboard.emulator import Emulator
@@ -64,6 +66,21 @@ def test_init_looks_at_a_dashboard_and_writes_a_config_that_passes(
     config = config_file.read("my.yaml")
     assert (config.dataset, config.source.kind, config.source.url) == ("bay", "dashboard", dashboard.url)
     assert (config.select.start, config.select.end) == ("2024-04-15", "2024-04-16")
+
+
+def test_init_takes_the_address_of_a_page(dashboard: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", f"{dashboard.url}/timeline?dataset=bay&bin={BINS[2]}"]) == 0
+    config = config_file.read("my.yaml")
+    assert (config.dataset, config.source.url) == ("bay", dashboard.url)
+    assert main(["init", f"{dashboard.url}/?dataset=bay", "--dataset", "other", "-o", "other.yaml"]) == 0
+    assert config_file.read("other.yaml").dataset == "other"
+    capsys.readouterr()
+    dashboard.clear()
+    assert main(["init", dashboard.url.replace("://", "://me:secret@")]) == 1
+    assert "source.url: " in capsys.readouterr().err
+    assert main(["init", dashboard.url.removeprefix("http://")]) == 1
+    assert "write http:// or https:// before it" in capsys.readouterr().err
+    assert not dashboard.requests
 
 
 def test_init_asks_for_a_dataset_where_nobody_can_answer(
@@ -158,15 +175,24 @@ def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.
     assert command.startswith("snakemake figures --snakefile ")  # not in a clone: that which it is installed from
     assert command.endswith(" --configfile my.yaml --dry-run --cores 1")
     assert not Path("results").exists()
+    assert main(["run", "my.yaml", "figurs"]) == 1
+    meant = "figurs: no such target. Did you mean figures? `ifcb-abundance targets` lists them.\n"
+    assert capfd.readouterr() == ("", meant)
     assert main(["run", "none.yaml"]) == 1
     assert "there is no such file. `ifcb-abundance init` writes one" in capfd.readouterr().err
+
+
+def test_words_that_are_targets(folder: Path) -> None:
+    check(["all", "report", "recheck", "write_report", "draw_heat_map", "results/bay/ledger.csv", "ledger.csv"])
+    with pytest.raises(ConfigError, match=r"^xyzzy: no such target\. `ifcb-abundance targets` lists them\.$"):
+        check(["all", "xyzzy"])
 
 
 def test_targets_are_those_of_the_rules(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["targets", "--files"]) == 0
     listed = dict(re.findall(r"^  (\S+) +(\S.*)$", capsys.readouterr().out, re.MULTILINE))
     assert listed["all"] == "Build all results that the config asks for: the default."
-    assert {"figures", "montages", "features", "validation", "curation", "recheck", "fetch"} <= set(listed)
+    assert {"figures", "report", "montages", "features", "validation", "curation", "recheck", "fetch"} <= set(listed)
     assert "summarize_scores" not in listed
     assert listed["bins_long.csv.gz"].startswith("Write the table of bins as CSV")
 

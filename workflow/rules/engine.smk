@@ -110,6 +110,7 @@ def on_success():
     if SEEN["graph"]:
         say_left_out()
         print_summary()
+    say_where()
     gc.freeze()  # spares the last search for garbage, which would look through the whole graph
 
 

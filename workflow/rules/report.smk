@@ -45,7 +45,7 @@ rule write_methods:
         logged(log[0], methods.write_methods, input[0], output[0])
 
 
-# Made if report.make says so, or on request: snakemake results/{dataset}/report.html
+# Made if report.make says so, or on request: snakemake report --cores 8
 rule write_report:
     """Write report.html, a page to send on."""
     input:
@@ -88,3 +88,14 @@ rule write_report:
         "Write the report page."
     script:
         f"{SCRIPTS}/write_report.py"
+
+
+rule report:
+    """Build all tables, figures and the report."""
+    input:
+        targets,
+        figure_files(),
+        LAYOUT.report_page,
+    localrule: True
+    message:
+        "All tables, figures and the report are built."

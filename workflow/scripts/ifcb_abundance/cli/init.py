@@ -6,10 +6,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
@@ -27,6 +28,10 @@ from ifcb_abundance.sources.survey import Survey
 
 WEEK = timedelta(days=6)  # the first window that is suggested: a week is read in minutes
 NAMED = 12  # names in a question
+# Pages of a dashboard, whose addresses people copy from the browser.
+_PAGE = re.compile("/(timeline|bin|list|image|comments)(/|$)")
+# An address without http://: with a port, or of a host with two dots at least.
+_BARE_ADDRESS = re.compile(r"(localhost|[\w-]+(\.[\w-]+)*):\d+(/.*)?|[\w-]+(\.[\w-]+){2,}(/.*)?")
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,9 @@ def init(wishes: Wishes) -> int:
 
     Raises ConfigError for a wish that cannot be right, and what the source raises.
     """
+    wishes = _without_page(wishes)
     kind, source_keys = _place(wishes)
+    _opened({"dataset": "any", "source": source_keys})  # refuses an address that a run would refuse
     dataset = _dataset(wishes, kind)
     start = {"dataset": dataset, "source": source_keys}
     print(f"Looking at {wishes.place} ...", flush=True)
@@ -101,6 +108,19 @@ def init(wishes: Wishes) -> int:
     return 0
 
 
+def _without_page(wishes: Wishes) -> Wishes:
+    """Cut the page off a dashboard's address as a browser shows it. The dataset is the page's if none is given."""
+    if not re.match("https?://", wishes.place):
+        return wishes
+    at = urlsplit(wishes.place)
+    if page := _PAGE.search(at.path):
+        path = at.path[: page.start()]
+    else:
+        path = at.path.rpartition("/")[0] if at.query else at.path
+    datasets = parse_qs(at.query).get("dataset", [None])
+    return replace(wishes, place=f"{at.scheme}://{at.netloc}{path}".rstrip("/"), dataset=wishes.dataset or datasets[0])
+
+
 def _place(wishes: Wishes) -> tuple[str, dict[str, Any]]:
     """The kind of source, and its keys."""
     place = wishes.place
@@ -110,6 +130,11 @@ def _place(wishes: Wishes) -> tuple[str, dict[str, Any]]:
         keys = {"kind": "bucket", "path": place, "endpoint_url": wishes.endpoint_url, "anonymous": wishes.anonymous}
         return "bucket", {key: value for key, value in keys.items() if value}
     if not Path(place).is_dir():
+        if _BARE_ADDRESS.fullmatch(place):
+            raise ConfigError(
+                f"{place}: there is no such folder. If it is the address of a dashboard, write http:// or https:// "
+                f"before it: https://{place}"
+            )
         raise ConfigError(
             f"{place}: there is no such folder. Accepted: the address of a dashboard (https://...), a folder with "
             "metadata.csv or raw files of bins, or s3://bucket/prefix"

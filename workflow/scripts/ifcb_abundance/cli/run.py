@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
-from ifcb_abundance.cli import config_file
+from ifcb_abundance.cli import config_file, targets
 from ifcb_abundance.common.errors import StateError
 from ifcb_abundance.config import WORKFLOW
 
@@ -20,9 +21,11 @@ MARKS = ("Snakefile", "workflow/scripts/ifcb_abundance")
 def run(config: str, rest: Sequence[str]) -> int:
     """Check the config, print the command, and run it. Returns Snakemake's exit status.
 
-    rest: targets, and options of Snakemake. Raises ConfigError; StateError without a clone.
+    rest: targets, and options of Snakemake. Raises ConfigError, also for an unknown target; StateError without a clone.
     """
     config_file.read(config)
+    if not any(word.split("=")[0] in ("--snakefile", "-s") for word in rest):
+        targets.check(takewhile(lambda word: not word.startswith("-"), rest))
     command = ["snakemake", *arguments(config, rest)]
     print(shlex.join(command), flush=True)
     process = subprocess.Popen([sys.executable, "-m", *command])
