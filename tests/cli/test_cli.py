@@ -182,7 +182,7 @@ def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.
     assert "there is no such file. `ifcb-abundance init` writes one" in capfd.readouterr().err
 
 
-def test_words_that_are_targets(folder: Path) -> None:
+def test_words_that_are_targets() -> None:
     check(["all", "report", "recheck", "write_report", "draw_heat_map", "results/bay/ledger.csv", "ledger.csv"])
     with pytest.raises(ConfigError, match=r"^xyzzy: no such target\. `ifcb-abundance targets` lists them\.$"):
         check(["all", "xyzzy"])
