@@ -1,5 +1,6 @@
 """Flags of bins: measured from real and made-up raw files, judged by hand, and bad bins left out of a run."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.catalog.quality import TESTS, judge_quality, measure_quality, merge_quality
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.config import Select
+from ifcb_abundance.figures.quality import SHOWN
 from ifcb_abundance.raw.header import read_header
 from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.tables import table_files
@@ -37,6 +39,14 @@ GOOD = {
     "focus": 0.3,
     "run_type": "NORMAL",
 }
+
+
+def places_of_points(svg: str) -> list[list[int]]:
+    """Of each panel of a figure of one day, the hours at which its points stand."""
+    panels = re.findall(r'<g class="mark-symbol role-mark [^>]*>(.*?)</g>', svg)
+    width = float(re.findall(r'class="background"[^>]*d="M[\d.]+,[\d.]+h([\d.]+)v70h', svg)[0])
+    points = [re.findall(r'<path[^>]*transform="translate\(([^,]+),', panel) for panel in panels]
+    return [sorted(round(24 * float(x) / width) for x in panel) for panel in points]
 
 
 def judged(*bins: dict[str, Any]) -> pd.DataFrame:
@@ -174,6 +184,11 @@ def test_a_run_leaves_out_what_is_bad(tmp_path: Path) -> None:
     }
     assert added <= set(after)
     table = run.table("own", "quality").set_index("bin")
+    assert places_of_points(after["figures/quality.svg"].decode()) == [
+        [bins.index(bin_id) for bin_id in table.index[table[name].notna()]]
+        for name in SHOWN
+        if table[name].notna().any()
+    ]
     assert table["flag"].to_dict() == {bins[0]: 1, beads: 4, wet: 4, absent: 1, broken: 1}
     assert table.loc[absent, "note"] == "the source has no raw files of it"
     assert "none of its 1 lines can be read" in table.loc[broken, "note"]

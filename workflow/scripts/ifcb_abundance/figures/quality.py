@@ -8,6 +8,7 @@ import pandas as pd
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures.colours import GREY
 from ifcb_abundance.figures.options import FigureOptions, Tables
+from ifcb_abundance.figures.span import Span
 from ifcb_abundance.tables import table_files
 
 FLAGS = {
@@ -40,26 +41,29 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     if rows.empty or not shown:
         return parts.message(options, head, f"{options.dataset}: nothing was measured of any bin")
     counts = rows["flag"].astype("int64").map(lambda flag: FLAGS[flag][0]).value_counts().sort_index()
-    rows = _thinned(rows).assign(
-        flag=lambda frame: frame["flag"].astype("int64").map(lambda flag: FLAGS[flag][0]),
-        time=lambda frame: frame["sample_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
-    data = parts.inline(rows.drop(columns="sample_time"))
+    times = rows["sample_time"].dt.tz_localize(None)  # UTC, as in all tables
+    span = Span(times.min().normalize(), times.max().normalize())
+    rows = _thinned(rows).assign(flag=lambda frame: frame["flag"].astype("int64").map(lambda flag: FLAGS[flag][0]))
+    data = parts.inline(rows)
     words = [word for word, _ in FLAGS.values() if word in counts]
     colours = alt.Scale(domain=words, range=[colour for word, colour in FLAGS.values() if word in words])
     width = parts.panel_width(options)
+    time = parts.time_axis(span, width, "sample_time (UTC)", "sample_time")
     panels = [
         alt.Chart(width=width, height=70)
         .mark_point(filled=True, size=14, opacity=0.8)
         .encode(
-            x=alt.X(
-                "time:T", title="time of the sample (UTC)" if name == shown[-1] else None, scale=alt.Scale(type="utc")
-            ),
+            x=alt.X.from_dict(parts.Place(number, len(shown), 1).x(time)),
             y=alt.Y(f"{name}:Q", title=SHOWN[name], scale=alt.Scale(zero=False)),
             color=alt.Color("flag:N", title="flag", scale=colours),
-            tooltip=[alt.Tooltip("bin:N"), alt.Tooltip(f"{name}:Q", title=SHOWN[name]), alt.Tooltip("reason:N")],
+            tooltip=[
+                alt.Tooltip("bin:N"),
+                alt.Tooltip("sample_time:T", title="sample_time (UTC)", format="%Y-%m-%d %H:%M:%S"),
+                alt.Tooltip(f"{name}:Q", title=SHOWN[name]),
+                alt.Tooltip("reason:N"),
+            ],
         )
-        for name in shown
+        for number, name in enumerate(shown)
     ]
     told = ", ".join(f"{n:,} {str(word)[2:]}" for word, n in counts.items())
     return alt.vconcat(*panels, data=data).properties(
