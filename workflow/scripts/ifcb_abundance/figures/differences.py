@@ -34,9 +34,10 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     long = shown.melt(["name", "why"], ["first", "second"], "run", "value").dropna(subset="value")
     long["run"] = long["run"].map(dict(names))
     x = alt.X("value:Q", title=f"{words.PER_ML} over the window", scale=parts.SQUARE_ROOT, axis=parts.number_axis())
-    y = alt.Y(
-        "name:N", title=None, sort=order, axis=alt.Axis(labelFontStyle=names_of.style(), labelLimit=0.4 * options.width)
-    )
+    limit = 0.4 * options.width
+    room = words.label_room(order, limit)
+    axis = alt.Axis(labelFontStyle=names_of.style(), labelLimit=limit, minExtent=room)
+    y = alt.Y("name:N", title=None, sort=order, axis=axis)
     colour = alt.Color(
         "run:N",
         title=None,
@@ -54,7 +55,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     points = base.mark_circle(size=60, opacity=1).encode(color=colour, tooltip=hover)
     note = f"{len(order)} of {counted(len(classes), 'class')} that differ, those that differ most; square-root scale"
     return alt.layer(joined, points).properties(
-        width=parts.panel_width(options, 160),
+        width=parts.panel_width(options, room),
         height=alt.Step(16),
         title=parts.title(options, head, *_below(rows), note),
     )

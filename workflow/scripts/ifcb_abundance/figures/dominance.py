@@ -68,8 +68,11 @@ def _panel(rows: pd.DataFrame, order: list[str], names: words.Names, span: Span,
     colours = group_colours([*options.groups, *rows["kind"]])
     kinds = [name for name in colours if name in set(rows["kind"])]
     limit = 0.42 * options.width
-    width = parts.panel_width(options, min(limit, max(map(words.text_width, order))) + 4)
-    axis = alt.Axis(grid=False, ticks=False, labelOverlap=False, labelLimit=limit, labelFontStyle=names.style())
+    room = words.label_room(order, limit)
+    width = parts.panel_width(options, room)
+    axis = alt.Axis(
+        grid=False, ticks=False, labelOverlap=False, labelLimit=limit, labelFontStyle=names.style(), minExtent=room
+    )
     hover = [
         alt.Tooltip("what:N", title="class"),
         alt.Tooltip("kind:N", title="group of classes"),

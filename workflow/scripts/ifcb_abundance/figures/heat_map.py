@@ -51,10 +51,13 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     data = parts.inline(drawn.assign(**{"class": drawn["class"].map(names.shown)}))
 
     limit = 0.45 * options.width
-    axis = alt.Axis(grid=False, ticks=False, labelOverlap=False, labelLimit=limit, labelFontStyle=names.style())
     order = [names.shown[name] for name in classes]
+    room = words.label_room(order, limit)
+    axis = alt.Axis(
+        grid=False, ticks=False, labelOverlap=False, labelLimit=limit, labelFontStyle=names.style(), minExtent=room
+    )
     y = alt.Y("class:N", title=None, scale=alt.Scale(domain=order), axis=axis)
-    width = parts.panel_width(options, min(limit, max(map(words.text_width, order))))
+    width = parts.panel_width(options, room)
     base = alt.Chart().encode(x=parts.time_axis(span, width), x2="end:T", y=y)
     states = [state for state in COLOURS if state in set(rest["state"])]
     layers = ([_states(base, states, options)] if states else []) + (

@@ -22,6 +22,9 @@ NUMBER = (
     f"({_DIGITS} == 1 ? '' : {_DIGITS} + '\N{MULTIPLICATION SIGN}') + '10' + {_POWERS}[{_EXPONENT} + 20]"
 )
 CHARACTER = 0.52  # the mean width of a character as a share of its size, of a font without serifs
+WIDTHS = {"ijl|": 0.3, " frt-.,()": 0.42, "_": 0.5, "MWmw<>%": 1.0}  # of characters that are far from the mean
+WIDER = 1.2  # a label in a wide font, as a share of its width where it is measured
+TICK = 8  # pixels between a label and the axis
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,25 @@ def names_of(labels: Iterable[str], options: FigureOptions) -> Names:
 def text_width(text: str, size: float = 10) -> float:
     """Estimate the width of a text in pixels. size: of the font, in pixels."""
     return len(text) * CHARACTER * size
+
+
+def label_room(labels: Iterable[str], limit: float) -> float:
+    """Estimate the pixels that labels at the left of an axis take at most, whatever font the viewer has.
+
+    An SVG leaves the choice among fonts without serifs to the viewer. Some are wider than the one that labels are
+    measured with, so the widths of characters are those of DejaVu Sans, rounded up.
+
+    limit: where labels are cut, in pixels of the font that they are measured with.
+    """
+    return min(WIDER * limit, max(10 * sum(map(_wide, label)) for label in labels)) + TICK
+
+
+def _wide(character: str) -> float:
+    """The width of a character in a wide font, as a share of the font's size."""
+    for characters, share in WIDTHS.items():
+        if character in characters:
+            return share
+    return 0.78 if character.isupper() else 0.64
 
 
 def wrapped(text: str, width: float, size: float = 10) -> list[str]:
