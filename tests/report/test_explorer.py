@@ -189,6 +189,14 @@ def test_views_follow_the_days_chosen(page: Page) -> None:
     assert (page.input_value("#from"), page.input_value("#to")) == ("2024-04-02", "2024-04-03")
     assert "4 used, 1 skipped" in page.inner_text("#bins-said")
     assert "4 used bins with a position" in page.inner_text("#map-said")
+    labels = page.locator("#map text").all_text_contents()
+    assert {"41.3° N", "41.4° N", "41.5° N"} <= set(labels)  # the bins lie at 41.3 and 41.5, 70.5 and 70.6
+    west = [float(label.split("°")[0]) for label in labels if label.endswith("° W")]
+    assert len(west) > 1
+    assert np.ptp(np.diff(west)) == pytest.approx(0)  # ticks as far apart as their labels
+    # Of four days and two instruments, the third day has no bin.
+    assert " objects per mL on 3 days, " in page.inner_text("#class-said")
+    assert "; 1 without data, left blank." in page.inner_text("#class-said")
     assert "Shares of 272 ROIs" in page.inner_text("#composition-said")
     assert page.locator(".montage .outside").count() == 8
     assert "4 of 12 images" in page.inner_text("#images")

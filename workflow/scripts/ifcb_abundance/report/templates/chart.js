@@ -149,6 +149,15 @@ function compositionChart(time, days, kinds, { width, height, chosen, label }) {
   return chart;
 }
 
+// Two to four round values within `half` of `middle`, and the step between them.
+function roundTicks(middle, half) {
+  const power = 10 ** Math.floor(Math.log10((2 * half) / 3));
+  const step = power * [1, 2, 5, 10].find((each) => each * power >= (2 * half) / 3);
+  const first = Math.ceil((middle - half) / step);
+  const count = Math.floor((middle + half) / step) - first + 1;
+  return { step, ticks: [...Array(count).keys()].map((i) => (first + i) * step) };
+}
+
 // places: of each series, its colour and the latitudes and longitudes of its bins.
 function mapChart(series, { width, height, label }) {
   const all = series.flatMap(({ places }) => places);
@@ -162,12 +171,20 @@ function mapChart(series, { width, height, label }) {
   const y = (degrees) => 12 + tall / 2 - (degrees - lat) * scale;
   const chart = sheet(width, height, label);
   chart.setAttribute("role", "img");
-  const place = (value, signs) => `${digits.format(Math.abs(value > 180 ? value - 360 : value))}° ${signs[+((value > 180 ? value - 360 : value) > 0)]}`;
-  for (const shift of [-0.35, 0, 0.35]) {
-    const [there, up] = [lon + (shift * wide) / narrow / scale, lat + (shift * tall) / scale];
-    chart.append(drawn("path", { class: "grid", d: `M${x(there)} 6V${height - MARGIN.bottom}M${MARGIN.left} ${y(up)}H${width - 10}` }));
-    chart.append(drawn("text", { x: x(there), y: height - MARGIN.bottom + 16 }, place(there, "WE")));
-    chart.append(drawn("text", { x: MARGIN.left - 4, y: y(up) + 4, class: "right" }, place(up, "SN")));
+  const place = (value, step, signs) => {
+    const from = value > 180 ? value - 360 : value;
+    const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    return `${Math.abs(from).toFixed(decimals)}° ${signs[+(from > 0)]}`;
+  };
+  const across = roundTicks(lon, (0.45 * wide) / narrow / scale);
+  for (const there of across.ticks) {
+    chart.append(drawn("path", { class: "grid", d: `M${x(there)} 6V${height - MARGIN.bottom}` }));
+    chart.append(drawn("text", { x: x(there), y: height - MARGIN.bottom + 16 }, place(there, across.step, "WE")));
+  }
+  const along = roundTicks(lat, tall / 2 / scale);
+  for (const up of along.ticks) {
+    chart.append(drawn("path", { class: "grid", d: `M${MARGIN.left} ${y(up)}H${width - 10}` }));
+    chart.append(drawn("text", { x: MARGIN.left - 4, y: y(up) + 4, class: "right" }, place(up, along.step, "SN")));
   }
   for (const { colour, places } of series) {
     const d = new Set(places.map((each) => `M${x(each.lon).toFixed(1)} ${y(each.lat).toFixed(1)}h0`));

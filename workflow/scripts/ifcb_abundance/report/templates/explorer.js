@@ -316,18 +316,20 @@ async function prepareExplorer() {
       thing.threshold !== null && !thing.isGroup && `threshold ${thresholdOf(thing.number)}`,
     ].filter(Boolean);
     const total = known.reduce((sum, mark) => sum + mark.count, 0);
-    const zeros = known.filter((mark) => mark.count === 0).length;
+    const daysOf = (some) => new Set(some.map(({ time }) => time)).size; // groups have days in common
+    const days = daysOf(known);
+    const zeros = days - daysOf(known.filter((mark) => mark.count > 0));
     const range = values.length
       ? `${digits.format(Math.min(...values))} to ${digits.format(Math.max(...values))} objects per mL on ` +
-        `${known.length} ${shownSeries().length > 1 ? "days of all groups together" : "days"}, ${zeros} of them without any; ` +
+        `${days} ${days === 1 ? "day" : "days"}, ${zeros} of them without any; ` +
         `${thousands.format(total)} objects in all`
       : "not assessed on any day";
-    const gaps = marks.length - known.length;
+    const gaps = daysOf(marks) - days;
     return (
       `${thing.name}${traits.length ? ` (${traits.join(", ")})` : ""}: ${range}` +
       (gaps ? `; ${gaps} without data, left blank.` : ".") +
       " Upright lines are the interval." +
-      (state.axis === "log" && zeros ? " Triangles: none found, the upper limit." : "") +
+      (state.axis === "log" && known.some((mark) => mark.count === 0) ? " Triangles: none found, the upper limit." : "") +
       (state.limits && !(thing.members.length && !thing.isGroup && isAsRun(thing.number))
         ? " The scatter between bins is known for single classes at the run's thresholds only: this is the counting error."
         : "")
