@@ -16,7 +16,7 @@ import vl_convert
 from ifcb_abundance.abundance.days import merge_abundance
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.features.biovolume import merge_biovolume
-from ifcb_abundance.figures import bin_series, positions, span, time_series
+from ifcb_abundance.figures import bin_series, positions, span, time_series, words
 from ifcb_abundance.figures.colours import NOT_LIVING
 from ifcb_abundance.figures.coverage_calendar import NO_BINS
 from ifcb_abundance.figures.draw import describe, draw_figure, for_paper
@@ -161,6 +161,14 @@ def test_the_heat_map_tells_zero_missing_and_not_assessed_apart(run: Run) -> Non
         ("C", "2024-02-01", "2024-02-03"): NOT_ASSESSED,
         ("C", *gap): NO_DATA,
     }
+
+
+@pytest.mark.parametrize(
+    ("label", "in_dejavu"),  # pixels at 10 px, measured with the font itself
+    [("Thalassiosira_TAG_external_detritus", 179.7), ("nanoplankton <10um", 109.1), ("Guinardia delicatula", 100.6)],
+)
+def test_labels_have_room_in_a_wide_font(label: str, in_dejavu: float) -> None:
+    assert in_dejavu < words.label_room(["mix", label], 300) < 1.25 * in_dejavu
 
 
 def test_each_has_a_colour_and_a_line_in_the_legend(run: Run) -> None:
