@@ -79,10 +79,10 @@ def test_what_is_made_on_request_does_not_stay_beside_another_threshold(
     assert stale(checkout) == set()
     printed = checkout.run({**plain, "classify": {"threshold": 0.5}})
     assert stale(checkout) == {"abundance_week.csv", "bins_long.csv.gz"} | {
-        f"figures/heat_map.{form}" for form in ("svg", "pdf", "html", "json")
+        f"figures/heat_map.{form}" for form in ("svg", "pdf", "png", "html", "json")
     }
     line = next(line for line in printed.splitlines() if "stale/" in line)
-    assert "abundance_week.csv, bins_long.csv.gz, figures/ (4 files)" in line
+    assert "abundance_week.csv, bins_long.csv.gz, figures/ (5 files)" in line
     assert thresholds(checkout.results("demo") / "abundance_long.csv") == {"0.5"}
     assert thresholds(checkout.results("demo") / "stale" / "abundance_week.csv") == {"0.7"}
     # Asked for again it is made anew, and what was put aside goes.
@@ -255,7 +255,7 @@ def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: E
 
 def test_a_failed_run_puts_the_old_tables_aside(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
     checkout.run(settings(dashboard))
-    whole = there(checkout) - {"catalog.csv"}
+    whole = there(checkout) - {"catalog.csv", "status.json"}
     late = "D20240403T030000_IFCB010"
     write_archive(archive, [bin_row(b) for b in (*BINS, late)], dict.fromkeys((*BINS, late), (CLASSES, ROWS)))
     dashboard.reload()
@@ -264,7 +264,7 @@ def test_a_failed_run_puts_the_old_tables_aside(checkout: Checkout, dashboard: E
     longer["select"]["end"] = "2024-04-03"
     printed = checkout.run(longer, fails=True)
     assert "gone until nothing is missing" in printed
-    assert there(checkout) == {"catalog.csv"}
+    assert there(checkout) == {"catalog.csv", "status.json"}
     assert stale(checkout) == whole
     dashboard.faults.clear()
     checkout.run(longer)

@@ -4,53 +4,53 @@
 #   snakemake --cores 8 quality
 from ifcb_abundance.catalog import quality
 
-# The whole of shards has no list of bins to flag.
-if not SHARDS:
 
-    rule measure_quality:
-        """Measure the quality of the bins of a day."""
-        input:
-            catalog=ancient(MERGED["catalog"]),  # the params have what it says of the day
-        output:
-            f"{RESULTS}/quality/{{date}}.csv",
-        log:
-            f"{LOGS}/measure_quality/{{date}}.log",
-        localrule: True
-        resources:
-            dashboard=1,
-        params:
-            version=quality.VERSION,
-            bins=lambda wildcards: all_listed().checksums[wildcards.date],
-            source=lambda wildcards: raw_of_day(wildcards.date),
-        message:
-            "Measure the quality of the bins of {wildcards.date}."
-        run:
-            # A dashboard would have to send whole .roi files for the focus.
-            with_images, bins = CONFIG.source.kind != "dashboard", all_listed().days[wildcards.date]
-            logged(log[0], quality.measure_quality, SOURCE, bins, with_images, output[0])
+rule measure_quality:
+    """Measure the quality of the bins of a day."""
+    input:
+        catalog=ancient(MERGED["catalog"]),  # the params have what it says of the day
+    output:
+        f"{RESULTS}/quality/{{date}}.csv",
+    log:
+        f"{LOGS}/measure_quality/{{date}}.log",
+    localrule: True
+    resources:
+        dashboard=1,
+    params:
+        version=quality.VERSION,
+        bins=lambda wildcards: all_listed().checksums[wildcards.date],
+        source=lambda wildcards: raw_of_day(wildcards.date),
+    message:
+        "Measure the quality of the bins of {wildcards.date}."
+    run:
+        # A dashboard would have to send whole .roi files for the focus.
+        with_images, bins = CONFIG.source.kind != "dashboard", all_listed().days[wildcards.date]
+        logged(log[0], quality.measure_quality, SOURCE, bins, with_images, output[0])
 
-    checkpoint merge_quality:
-        """Flag the quality of all bins."""
-        input:
-            lambda wildcards: [f"{RESULTS}/quality/{date}.csv" for date in all_listed().days],
-        output:
-            MERGED["quality"],
-        log:
-            f"{LOGS}/merge_quality.log",
-        localrule: True
-        params:
-            version=quality.VERSION,
-        message:
-            "Flag the quality of all bins."
-        run:
-            logged(log[0], quality.merge_quality, list(input), output[0])
 
-    rule quality:
-        """Build all tables, and the flags of bins with their figure."""
-        input:
-            targets,
-            MERGED["quality"],
-            figure_files(registry.OF_QUALITY),
-        localrule: True
-        message:
-            "The quality of all bins is flagged."
+checkpoint merge_quality:
+    """Flag the quality of all bins."""
+    input:
+        lambda wildcards: [f"{RESULTS}/quality/{date}.csv" for date in all_listed().days],
+    output:
+        MERGED["quality"],
+    log:
+        f"{LOGS}/merge_quality.log",
+    localrule: True
+    params:
+        version=quality.VERSION,
+    message:
+        "Flag the quality of all bins."
+    run:
+        logged(log[0], quality.merge_quality, list(input), output[0])
+
+
+rule quality:
+    """Build all tables, and the flags of bins with their figure."""
+    input:
+        targets,
+        MERGED["quality"],
+        figure_files(registry.OF_QUALITY),
+    localrule: True
+    message:
+        "The quality of all bins is flagged."
