@@ -45,6 +45,23 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         "labelLimit": limit,
         "labelFontStyle": names.style(),
     }
+    layers = _cells(cells, true, columns, look, options.width / len(columns) > 24)
+    cell = max(SMALLEST_CELL, min(CELL, (options.width - limit - 60) / len(columns)))
+    n_all = rows["true_class"].nunique()
+    return layers.properties(
+        width=cell * len(columns),
+        height=cell * len(classes),
+        title=parts.title(
+            options,
+            f"{head}, {options.dataset}",
+            "percent of the ROIs of a row, weighted; below 0.5 % without a number",
+            f"{len(classes)} of {n_all} classes, those with the most ROIs" if len(classes) < n_all else "",
+        ),
+    )
+
+
+def _cells(cells: pd.DataFrame, true: list[str], columns: list[str], look: dict[str, Any], numbered: bool) -> Any:
+    """Cells coloured by their share of the row, with that share as a number where there is room."""
     base = alt.Chart(parts.inline(cells)).encode(
         x=alt.X(
             "predicted_class:N",
@@ -66,26 +83,12 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("n_labels:Q", title="labelled ROIs"),
     ]
-    text = base.transform_filter("datum.share >= 0.005").mark_text(
-        fontSize=9.6 if options.width / len(columns) > 24 else 0
-    )
-    layers = alt.layer(
+    text = base.transform_filter("datum.share >= 0.005").mark_text(fontSize=9.6 if numbered else 0)
+    return alt.layer(
         base.mark_rect(stroke="#eee").encode(fill=colour, tooltip=hover),
         text.encode(
             text=alt.Text("percent:N"), color=alt.condition("datum.share > 0.6", alt.value("white"), alt.value("black"))
         ).transform_calculate(percent="round(100 * datum.share)"),
-    )
-    cell = max(SMALLEST_CELL, min(CELL, (options.width - limit - 60) / len(columns)))
-    n_all = rows["true_class"].nunique()
-    return layers.properties(
-        width=cell * len(columns),
-        height=cell * len(classes),
-        title=parts.title(
-            options,
-            f"{head}, {options.dataset}",
-            "percent of the ROIs of a row, weighted; below 0.5 % without a number",
-            f"{len(classes)} of {n_all} classes, those with the most ROIs" if len(classes) < n_all else "",
-        ),
     )
 
 

@@ -95,8 +95,8 @@ def _cells(coverage: pd.DataFrame, series: Sequence[str], days: pd.DatetimeIndex
     cells = coverage.set_index(["series", "day"]).reindex(grid).reset_index()
     lost = cells[[f"n_{status}" for status in LOSS_COLOURS]].fillna(0)
     n_lost = lost.sum(axis=1)
-    cells["used"], cells["lost"] = cells["n_used"].fillna(0).astype(int), n_lost.astype(int)
-    cells["share"] = (n_lost / (n_lost + cells["used"])).fillna(0)
+    cells[BinStatus.USED.value], cells["lost"] = cells["n_used"].fillna(0).astype(int), n_lost.astype(int)
+    cells["share"] = (n_lost / (n_lost + cells[BinStatus.USED.value])).fillna(0)
     cells["why"] = lost.idxmax(axis=1).astype("str").str.removeprefix("n_").where(n_lost > 0, "")
     cells["state"] = cells["why"].where(cells["n_used"].notna(), NO_BINS)
     year = cells["day"].dt.year
@@ -118,7 +118,7 @@ def _cells(coverage: pd.DataFrame, series: Sequence[str], days: pd.DatetimeIndex
 def _grid(cells: pd.DataFrame, losses: Sequence[str], size: tuple[float, float], below: Side) -> Any:
     """Draw the cells. size: the width of a panel and the height of a day, in pixels. below: where a legend is."""
     width, height = size
-    most = max(int(cells["used"].max()), 1)
+    most = max(int(cells[BinStatus.USED.value].max()), 1)
     states = [*losses, *([NO_BINS] if (cells["state"] == NO_BINS).any() else [])]
     weeks = int(cells["week"].max()) + 1
     x = alt.X("week:Q", scale=alt.Scale(domain=[0, weeks], nice=False), axis=None)

@@ -45,15 +45,14 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         alt.Tooltip("share_right_high:Q", title="upper limit", format=".1%"),
         alt.Tooltip("n_labels:Q", title="labelled ROIs"),
     ]
-    blue = OKABE_ITO[0]
     equal = alt.Chart().mark_rule(color="#999", strokeDash=[3, 3])
     panel = alt.layer(
         equal.encode(x=alt.datum(0), x2=alt.datum(1), y=alt.datum(0), y2=alt.datum(1)),
-        base.mark_rule(color=blue).encode(
+        base.mark_rule(color=OKABE_ITO[0]).encode(
             y=alt.Y("share_right_low:Q", title="share that is right"), y2="share_right_high:Q"
         ),
-        base.mark_line(color=blue, strokeWidth=1.2).encode(y=y),
-        base.mark_circle(color=blue, size=32, opacity=1).encode(y=y, tooltip=hover),
+        base.mark_line(color=OKABE_ITO[0], strokeWidth=1.2).encode(y=y),
+        base.mark_circle(color=OKABE_ITO[0], size=32, opacity=1).encode(y=y, tooltip=hover),
     ).properties(width=width, height=100)
     return panel.facet(
         alt.Facet(
