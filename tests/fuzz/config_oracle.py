@@ -175,6 +175,8 @@ KEYS = {
     "report.make": Key(a_flag_or_null, None),
     "report.top_classes": Key(a_whole_number(1, 200), 20),
     "report.class": Key(a_text("(?s).+", null=True), None),
+    "report.width_mm": Key(a_whole_number(60, 300), 180),
+    "report.font": Key(a_text("[A-Za-z0-9][A-Za-z0-9 _-]{0,99}", null=True), None),
     "images.make": Key(a_flag, False),
     "images.classes": Key(a_list(a_text("(?s).+"), True), []),
     "images.bins": Key(a_list(a_text(), True), []),

@@ -675,6 +675,8 @@ RIGHT: dict[str, Sequence[Any]] = {
     "report.make": (None, True, False, "true", "null", 1),
     "report.top_classes": (20, 1, 200, "30", 0, 201),
     "report.class": (None, "null", "Akashiwo", "nano <10um", ""),
+    "report.width_mm": (180, 85, "85", 60, 300, 59, 301),
+    "report.font": (None, "null", "Helvetica", "Source Sans 3", "", "-x", "a;b", "Arial\n"),
     "images.make": (False, True, "true", 1),
     "images.classes": ([], ["detritus"], ["nano <10um", 7], ["a", "a"], [""]),
     "images.bins": ([], [BIN], ["D20240215T000000_IFCB010", "IFCB5_2012_028_081515"], ["../x"], [BIN + "\n"]),
