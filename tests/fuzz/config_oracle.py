@@ -290,8 +290,6 @@ def cross_faults(values: Mapping[str, Any], readable: set[str]) -> set[str]:
             faults.add(key)
     if values["export.formats"] and values["classify.rule"] != "winner":
         faults.add("classify.rule")
-    if (values["source.kind"], values["source.scores_format"]) == ("bucket", "summary"):
-        faults.add("source.scores_format")
     for name in values["export.formats"]:
         faults |= {f"export.{key}" for key in EXPORTS_NEED[name].split() if not values[f"export.{key}"]}
         if name == "darwin_core" and values["classify.class_table"] is None:

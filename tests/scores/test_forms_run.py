@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.io import loadmat, savemat
 
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
@@ -37,6 +38,10 @@ def test_winners_and_probabilities(tmp_path: Path) -> None:
     assert "class scores: class_csv (source.scores_format: auto)" in printed
     assert "class table: smhi, which knows 1 of 1 label (classify.class_table: auto)" in printed
     assert counts(run) == {("2022-05-22", "Mesodinium_rubrum"): 1, ("2022-05-22", "unclassified"): 1}
+    kept = run.files("own")
+    printed = run.run(raw | {"classify": {"rule": "each"}}, fails=True)
+    assert "classify.rule: 'each': the class scores are class_csv files, which have the score of the winner" in printed
+    assert run.files("own") == kept
     run.run(raw | {"classify": {"threshold": 0.6, "class_table": "smhi"}})
     (row,) = run.table("own").query("count == 2").to_dict("records")
     assert row["ml_analyzed_total"] == pytest.approx(2.98127228913484)
@@ -47,7 +52,12 @@ def test_winners_and_probabilities(tmp_path: Path) -> None:
         shutil.copy(name, archive)
     for name in archive.glob("D2022*"):
         name.unlink()
-    run.run(raw | {"classify": {"threshold": 0.1, "class_table": None, "rule": "each"}})
+    each = raw | {"classify": {"threshold": 0.1, "class_table": None, "rule": "each"}}
+    printed = run.run(each, "validation", fails=True)
+    assert "validation needs classify.rule: winner" in printed
+    assert "MissingInput" not in printed
+    assert counts(run) == {("2022-05-22", "Mesodinium_rubrum"): 2}  # nothing was done
+    run.run(each)
     assert counts(run) == dict.fromkeys([("2018-07-12", name) for name in ("Beads", "Ciliata", "Dinophyceae")], 2)
     assert set(run.table("own")["n_rois"]) == {2}
     assert set(run.table("own")["rule"]) == {"each"}
@@ -59,6 +69,10 @@ def test_a_summary_lists_its_bins_itself(tmp_path: Path) -> None:
     of = CASES / "summary_mat"
     printed = run.run(config(of, {"class_table": "whoi"}), fails=True)
     assert "classify.threshold: 0 or classify.threshold: 0.5 or classify.class_thresholds: from_scores" in printed
+    assert not run.results("own").exists()  # it was refused before any work
+    printed = run.run(config(of, {"threshold": 0}), "validation_plan", fails=True)
+    assert "validation: the class scores are summaries, which have no ROIs" in printed
+    assert not run.results("own").exists()
     run.run(config(of, {"threshold": 0}))
     assert counts(run) == {
         ("2024-05-01", "Akashiwo"): 3, ("2024-05-01", "Chaetoceros"): 22, ("2024-05-01", "unclassified"): 12,
@@ -132,3 +146,72 @@ def test_a_list_of_bins_without_a_cast_has_no_such_column(tmp_path: Path) -> Non
     run = Checkout(tmp_path / "checkout")
     run.run(config(archive, {"class_table": None}))
     assert not {"cast", "niskin"} & set(run.table("own", "catalog"))
+
+
+def write_summaries(folder: Path, with_carbon: bool = True) -> Path:
+    """The counts of the shared case, and biovolumes for them: by hand, 100 um3 and 10 pg an Akashiwo, 50 and 8 else."""
+    made = loadmat(CASES / "summary_mat" / "summary_allTB2024.mat")
+    folder.mkdir()
+    given = {name: value for name, value in made.items() if not name.startswith("__")}
+    sums: dict[str, Any] = {}
+    for counts in [name for name in given if name.startswith("classcountTB")]:
+        sums[counts.replace("classcount", "classbiovol")] = given[counts] * np.array([100.0, 50.0, 50.0])
+        if with_carbon:
+            sums[counts.replace("classcountTB", "classC_TB")] = given[counts] * np.array([10.0, 8.0, 8.0])
+    # A bin whose features were not there.
+    sums["classbiovolTB"][2] = sums["classbiovolTB_above_adhocthresh"][2] = np.nan
+    savemat(folder / "summary_allTB2024.mat", given)
+    savemat(folder / "summary_biovol_allTB2024.mat", given | sums)
+    return folder
+
+
+@needs_cases
+def test_a_summary_of_biovolumes_gives_the_tables_of_biovolume(tmp_path: Path) -> None:
+    """By hand, in 7.5 and 4.5 mL: winners are 3 Akashiwo and 22 Chaetoceros, and 1 Akashiwo without a biovolume."""
+    run, folder = Checkout(tmp_path / "checkout"), write_summaries(tmp_path / "archive")
+    classes = "label,scientific_name,aphia_id,living,group,harmful\nAkashiwo,,1,yes,dinoflagellate,no\n"
+    (tmp_path / "classes.csv").write_text(f"{classes}Chaetoceros,,2,yes,diatom,no\n")
+    classify = {"threshold": 0, "class_table": str(tmp_path / "classes.csv")}
+    how = config(folder, classify, features={"make": True, "bins": True, "carbon_rule": "ifcb_analysis"})
+    run.run(how)
+    table = run.table("own", "biovolume_long").set_index(["date", "class"])
+    assert table["count"].to_dict() == {
+        ("2024-05-01", "Akashiwo"): 3, ("2024-05-01", "Chaetoceros"): 22, ("2024-05-01", "unclassified"): 12,
+        ("2024-05-02", "Akashiwo"): 1, ("2024-05-02", "Chaetoceros"): 0, ("2024-05-02", "unclassified"): 9,
+    }  # fmt: skip
+    first, second = table.loc["2024-05-01"], table.loc["2024-05-02"]
+    assert first["biovolume_um3_per_ml"].to_dict() == pytest.approx(
+        {"Akashiwo": 300 / 7.5, "Chaetoceros": 1100 / 7.5, "unclassified": 600 / 7.5}
+    )
+    assert first["carbon_ug_per_L"].to_dict() == pytest.approx(
+        {"Akashiwo": 0.030 / 7.5, "Chaetoceros": 0.176 / 7.5, "unclassified": np.nan}, nan_ok=True
+    )
+    assert second["n_measured"].to_dict() == {"Akashiwo": 0, "Chaetoceros": 0, "unclassified": 0}
+    assert second["biovolume_um3_per_ml"].to_dict() == pytest.approx(
+        {"Akashiwo": np.nan, "Chaetoceros": 0, "unclassified": np.nan}, nan_ok=True
+    )
+    assert set(table["carbon_rule"]) == {"ifcb_analysis"}
+    ledger = run.table("own", "features_ledger")
+    assert set(ledger["biovolume_column"]) == {"classbiovolTB"}
+    assert set(ledger["address"].str.rpartition("/")[2]) == {"summary_biovol_allTB2024.mat"}
+    assert ledger["pixels_per_um"].isna().all()
+    assert ledger["n_measured"].tolist() == [20, 17, 0]
+    bins = pd.read_parquet(run.results("own") / "biovolume_bins.parquet")
+    assert bins.query("`class` == 'Chaetoceros'")["biovolume_um3_per_ml"].tolist() == pytest.approx(
+        [500 / 4, 600 / 3.5, 0]
+    )
+    assert run.table("own", "size_spectrum").empty
+    printed = run.run(how | {"classify": classify | {"threshold": 0.5}, "features": {"make": True}})
+    assert "class summaries have sums per class, so there are no sizes of objects, and carbon" in printed
+    table = run.table("own", "biovolume_long").set_index(["date", "class"]).loc["2024-05-01"]
+    assert table["biovolume_um3_per_ml"].to_dict() == pytest.approx(
+        {"Akashiwo": 200 / 7.5, "Chaetoceros": 850 / 7.5, "unclassified": 900 / 7.5}
+    )
+    assert table["carbon_ug_per_L"].isna().all()
+    loadable = folder / "summary_biovol_allTB2024.mat"
+    other = {name: value for name, value in loadmat(loadable).items() if not name.startswith("__")}
+    other["classcountTB"][0] = [2, 11, 7]
+    savemat(loadable, other)
+    printed = run.run(how, fails=True)
+    assert "summary_biovol_allTB2024.mat and" in printed
+    assert "count it differently" in printed

@@ -35,6 +35,8 @@ from tests.checkout import Checkout
 from tests.raw.test_raw_run import BINS, ml_analyzed, write_csv, write_tree
 from tests.raw_files import keyed_header, picture, write_bin
 from tests.s3_server import Request, S3Server, error, flat
+from tests.scores.test_forms import needs_cases
+from tests.scores.test_forms_run import write_summaries
 
 BIN, LATER, OTHER_YEAR = "D20240415T030000_IFCB010", "D20240416T030000_IFCB010", "D20230415T030000_IFCB010"
 OLD = "IFCB5_2024_106_081515"  # 15 April
@@ -169,6 +171,26 @@ def test_images_and_features_are_those_of_the_directory(server: S3Server, tmp_pa
         "IFCB5_202",
     }
     assert all(request.range for request in server.requests if request.path.endswith(".roi"))
+
+
+@needs_cases
+def test_summaries_of_a_bucket_are_read_as_those_of_a_folder(server: S3Server, tmp_path: Path, name: str) -> None:
+    """They lie in a folder of a year, and list their bins themselves; the values are those of the same case on disk."""
+    folder = write_summaries(tmp_path / "archive")
+    server.put(name, {f"2024/class/{path.name}": path.read_bytes() for path in folder.iterdir()})
+    run_of = Checkout(tmp_path / "there")
+    source = {"catalog": "export", "anonymous": True}
+    how = {"classify": {"threshold": 0}, "features": {"make": True, "carbon_rule": "ifcb_analysis"}}
+    run(run_of, config(server, name, source=source, **how))
+    table = run_of.table("raw", "biovolume_long").set_index(["date", "class"])
+    assert table.loc["2024-05-01", "count"].to_dict() == {"Akashiwo": 3, "Chaetoceros": 22, "unclassified": 12}
+    assert table.loc[("2024-05-01", "Chaetoceros"), "biovolume_um3_per_ml"] == pytest.approx(1100 / 7.5)
+    # each file once, and each list once
+    assert sorted(server.keys) == sorted(f"{name}/2024/class/{path.name}" for path in folder.iterdir())
+    assert sorted(server.lists) == ["", "2024/"]
+    server.clear()
+    named = opened(server, name, scores_format="summary")
+    assert [len(named.list_bins(EVER)), len(server.keys), len(server.lists)] == [3, 2, 2]
 
 
 def test_credentials_of_the_environment_recheck_and_nothing_written_of_them(

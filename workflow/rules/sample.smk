@@ -8,6 +8,7 @@
 rule count_strata:
     """Count the ROIs of each used bin by winner and band of scores."""
     input:
+        about_winners,
         ledger=MERGED["ledger"],
         catalog=MERGED["catalog"],
     output:

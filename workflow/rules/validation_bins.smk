@@ -50,6 +50,13 @@ def files_of_subjects(wildcards):
     return SOURCE.image_files(wildcards.bin)
 
 
+def about_winners(wildcards=None):
+    """Nothing. Ends a run of validation before it begins if the config's classes are not those of winners."""
+    if why := choices.why_no_validation(CONFIG, SOURCE):
+        raise ConfigError(why)
+    return []
+
+
 # --- labels ---
 
 
@@ -70,6 +77,7 @@ def labels_given(wildcards=None):
 
     An input of targets too: what a rule's function raises is no fault to the engine if the rule's files are there.
     """
+    about_winners()
     labels = room("labels")
     if LABELS != DEMO_LABELS:  # those are made
         labels.check_given(LABELS, ZOONIVERSE)

@@ -149,8 +149,6 @@ def _rules(config: Config) -> Iterator[str]:
             "classify.class_thresholds: from_scores: a dashboard serves no thresholds. Accepted with it: null, or the "
             "path of a CSV file class,threshold"
         )
-    if kind == "bucket" and config.source.scores_format == "summary":
-        yield "source.scores_format: 'summary' is for kind: directory. Copy the summaries into a folder"
     if config.export.formats and classify.rule != "winner":
         yield (
             f"classify.rule: {classify.rule!r} cannot be exported: files for repositories say that the highest score "

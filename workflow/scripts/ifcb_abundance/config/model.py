@@ -100,7 +100,7 @@ class Source(Section):
         "the class scores; auto: the form that lies there, which has to be one for all bins",
         "`csv` is {bin}_class_scores.csv, `h5` {bin}_class.h5 (versions 2 and 3), `mat` {bin}_class_v1.mat, "
         "`class_csv` iRfcb's {bin}.csv with the winner of each ROI and its score, `prob_csv` syke-pic's "
-        "{bin}.prob.csv, `summary` ifcb-analysis' summary_allTB*.mat with the counts of many bins (kind: directory). "
+        "{bin}.prob.csv, `summary` ifcb-analysis' summary_allTB*.mat with the counts of many bins. "
         "In a bucket `mat` has to be named. See [Class scores of other tools](../docs/how-to/class-scores.md)",
     )
     deployments: FilePath | None = key(

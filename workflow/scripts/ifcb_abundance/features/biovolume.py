@@ -12,6 +12,9 @@ less than 3000 um3, iRfcb before it had a choice (`vol2C_lgdiatom`) the second o
 
 It is given for classes that the class table calls living; which of them are diatoms, its column `group` says. A ROI
 without a biovolume is missing, not zero: it is in `count` and not in `n_measured`, and adds nothing to the sums.
+
+Class summaries have sums per class and no objects: um3 of their own, whatever the pixel size here, and carbon by
+ifcb-analysis' rule alone. Which ROIs were measured they do not say, so all of a class were that has a biovolume.
 """
 
 import logging
@@ -41,7 +44,8 @@ from ifcb_abundance.features.summary import FeaturesProvenance, read_features_su
 from ifcb_abundance.pooling.core import COUNT, BinGroup, BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.decide import decide
-from ifcb_abundance.scores.summary import RoiWinners
+from ifcb_abundance.scores.summary import RoiWinners, array_of_summary
+from ifcb_abundance.sources.count_summary import BIOVOLUME
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
 from ifcb_abundance.tables.registry import made_by
@@ -55,6 +59,7 @@ LARGE_DIATOM = 3000.0  # um3
 SMALL_DIATOMS, LARGE_DIATOMS, OTHERS = (-0.541, 0.811), (-0.933, 0.881), (-0.665, 0.939)
 UG_PER_L = 1e-3  # of a pg per mL
 CarbonRule = Literal["menden_deuer_lessard_2000", "ifcb_analysis", "irfcb_legacy"]
+IFCB_ANALYSIS: CarbonRule = "ifcb_analysis"  # the one of class summaries
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,14 @@ PARTS = made_by("merge_biovolume")  # the tables that are merged from days
 class Tally:
     """The sums of one bin per class, the volume (um3) of each measured object, and that of each living one.
 
-    sums: count, n_measured, biovolume (um3) and carbon (pg, NaN for a class that is not known to live).
+    sums: count, n_measured, biovolume (um3) and carbon (pg, NaN for a class that is not known to live). n_measured: of
+    all objects; those of a class summary are in no array.
     """
 
     sums: BinValues
     objects: NDArray[np.float64]
     living: NDArray[np.float64]
+    n_measured: int
 
 
 def cubic_um(biovolume: NDArray[np.float64], pixels_per_um: float) -> NDArray[np.float64]:
@@ -156,7 +163,49 @@ def tally(
     }
     once = np.unique(row[measured], return_index=True)[1]  # a ROI may count for more than one class
     lives = np.unique(row[measured][living[code_of]])
-    return Tally(BinValues(tuple(names), sums), known[once], volume[lives])
+    return Tally(BinValues(tuple(names), sums), known[once], volume[lives], len(once))
+
+
+def tally_of_summary(said: FeaturesProvenance, method: Method, how: CarbonMethod) -> Tally:
+    """Sum up what a class summary says of a bin. Raises ScoresError for thresholds that it does not have."""
+    name = array_of_summary(said, method.decision)
+    counts = np.array([*said.counts[name], said.n_rois - sum(said.counts[name])], dtype=np.float64)
+    nothing: list[float | None] = [None] * len(counts)
+    volume, picograms = (np.array(of.get(name, nothing), dtype=np.float64) for of in (said.biovolumes, said.carbon))
+    merged = [*map(method.merged, said.classes), UNCLASSIFIED]
+    names = [*sorted(set(merged) - {UNCLASSIFIED}), UNCLASSIFIED]
+    code = np.array([names.index(label) for label in merged], dtype=np.intp)
+
+    def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(code, weights=values, minlength=len(names)).astype(np.float64)
+
+    measured = np.where(volume > 0, counts, 0.0)
+    living = (traits(names, method.class_table)["living"] == "yes").to_numpy()
+    has_carbon = living & (how == CarbonMethod(IFCB_ANALYSIS)) & bool(said.carbon.get(name))
+    sums = {
+        COUNT: summed(counts),
+        "n_measured": summed(measured),
+        "biovolume": summed(np.where(measured > 0, volume, 0.0)),
+        "carbon": np.where(has_carbon, summed(np.where(measured > 0, picograms, 0.0)), np.nan),
+    }
+    none = np.empty(0)
+    return Tally(BinValues(tuple(names), sums), none, none, int(measured.sum()))
+
+
+def _tally_of(
+    summary: str | Path, instruments: Mapping[str, str], method: Method, sizes: PixelSizes, how: CarbonMethod
+) -> tuple[FeaturesProvenance, Tally | None]:
+    """Read a features summary, and sum it up if it has features. Raises FeaturesError."""
+    said, rois, biovolume = read_features_summary(summary)
+    if said.status != FeaturesStatus.READ:
+        return said, None
+    try:
+        if said.counts:
+            return said, tally_of_summary(said, method, how)
+        volume = cubic_um(biovolume, pixels_of(instruments[said.bin], sizes))
+        return said, tally(said.classes, rois, volume, method, how)
+    except ScoresError as error:
+        raise FeaturesError(f"bin {said.bin}: {error}") from None
 
 
 def _cells_shown(
@@ -188,14 +237,10 @@ def pool_biovolume(
     told: dict[str, FeaturesProvenance] = {}
     instruments = dict(zip(bins["bin"], bins["instrument"], strict=True))
     for path in summaries:
-        provenance, rois, biovolume = read_features_summary(path)
+        provenance, found = _tally_of(path, instruments, method, pixels_per_um, how)
         told[provenance.bin] = provenance
-        if provenance.status == FeaturesStatus.READ:
-            volume = cubic_um(biovolume, pixels_of(instruments[provenance.bin], pixels_per_um))
-            try:
-                tallies[provenance.bin] = tally(provenance.classes, rois, volume, method, how)
-            except ScoresError as error:
-                raise FeaturesError(f"bin {provenance.bin}: {error}") from None
+        if found:
+            tallies[provenance.bin] = found
     wanted = bins[bins["status"] == WANTED]
     untold = [bin_id for bin_id in wanted["bin"] if bin_id not in told]
     if untold:
@@ -230,15 +275,14 @@ def tabulate_bins(
     The arguments are those of `pool_biovolume`.
     """
     of_day = bins.set_index("bin")
+    instruments = dict(zip(bins["bin"], bins["instrument"], strict=True))
     rows = []
     for summary in sorted(map(str, summaries)):
-        provenance, rois, biovolume = read_features_summary(summary)
-        if provenance.status != FeaturesStatus.READ:
+        provenance, found = _tally_of(summary, instruments, method, pixels_per_um, how)
+        if found is None:
             continue
         of_bin = of_day.loc[provenance.bin]
-        volume = cubic_um(biovolume, pixels_of(str(of_bin["instrument"]), pixels_per_um))
-        sums = tally(provenance.classes, rois, volume, method, how).sums
-        pooled = pool_bins([sums], np.array([of_bin["ml_analyzed"]]))
+        pooled = pool_bins([found.sums], np.array([of_bin["ml_analyzed"]]))
         living = (traits(pooled.columns, method.class_table)["living"] == "yes").to_numpy()
         rows.append(
             _concentrations(pooled, living)[["count", "n_measured", "biovolume_um3_per_ml", "carbon_ug_per_L"]].assign(
@@ -286,9 +330,9 @@ def _account(
         "sha256": said.sha256,
         "bytes": said.bytes if found else None,
         "biovolume_column": said.column,
-        "pixels_per_um": pixels_of(str(bin_row["instrument"]), sizes),
+        "pixels_per_um": None if said.counts else pixels_of(str(bin_row["instrument"]), sizes),
         "n_rois": int(found.sums.values[COUNT].sum()) if found else None,
-        "n_measured": len(found.objects) if found else None,
+        "n_measured": found.n_measured if found else None,
         "n_rois_without_scores": said.n_rois_without_scores if found else None,
     }
 
@@ -321,6 +365,7 @@ def _concentrations(pooled: Pooled, living: NDArray[np.bool_]) -> pd.DataFrame:
     count, n_measured = pooled.count.astype(np.int64), pooled.total("n_measured").astype(np.int64)
     # A class that was looked for and not found has zero; where no object was measured, it is not known.
     known = (count == 0) | (n_measured > 0)
+    has_carbon = known & living & ((count == 0) | ~np.isnan(pooled.values["carbon"]).all(axis=0))
     total = pooled.ml_analyzed
     return pd.DataFrame(
         {
@@ -329,7 +374,7 @@ def _concentrations(pooled: Pooled, living: NDArray[np.bool_]) -> pd.DataFrame:
             "ml_analyzed_total": total,
             "n_bins_with_features": pooled.n_bins,
             "biovolume_um3_per_ml": np.where(known, pooled.total("biovolume") / total, np.nan),
-            "carbon_ug_per_L": np.where(known & living, pooled.total("carbon") / total * UG_PER_L, np.nan),
+            "carbon_ug_per_L": np.where(has_carbon, pooled.total("carbon") / total * UG_PER_L, np.nan),
         }
     )
 
@@ -374,9 +419,19 @@ def merge_biovolume(
             )
         labels = set(table_files.read("biovolume_long", whole["biovolume"], ["class"])["class"])
         _warn(account, labels, method.class_table)
+        _warn_of_summaries(account, how)
         there = set(table_files.read("catalog", tables["catalog"], ["instrument"])["instrument"])
         if unknown := sorted(set(pixels_per_um) - {DEFAULT} - there):
             log.warning(f"features.pixels_per_um: no bin of the window has {', '.join(unknown)}")
+
+
+def _warn_of_summaries(account: pd.DataFrame, how: CarbonMethod) -> None:
+    if (account["biovolume_column"] == BIOVOLUME).any():
+        missing = "sizes of objects" if how == CarbonMethod(IFCB_ANALYSIS) else "sizes of objects, and carbon"
+        log.warning(
+            f"features: class summaries have sums per class, so there are no {missing}. Their carbon is that of "
+            "features.carbon_rule: ifcb_analysis, per image"
+        )
 
 
 def _warn(account: pd.DataFrame, labels: set[str], table: ClassTable) -> None:

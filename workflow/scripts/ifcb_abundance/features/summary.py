@@ -5,6 +5,9 @@ That is `summedBiovolume`, the volume of all blobs of an image, if the file has 
 Files without it have `Biovolume`, the volume of the largest blob alone. An empty cell, or a biovolume of 0 (no blob was
 found), is a ROI that was not measured.
 
+Class summaries of ifcb-analysis have no ROIs. Of these the summary has no rows; it states the sums of biovolume and
+carbon per class, which the file has at a few thresholds.
+
 The summary is exact for every threshold, precision and pixel size, so that these can be changed later without asking
 a server again. It is a Parquet file; a row is a ROI of the class scores, with its winners as in `scores.py`.
 
@@ -16,8 +19,8 @@ import csv
 import json
 import logging
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +34,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.bins.statuses import FeaturesStatus, ScoresStatus
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.common.errors import FeaturesError, ScoresError
+from ifcb_abundance.common.errors import CatalogError, FeaturesError, ScoresError
 from ifcb_abundance.common.precision import PRECISIONS, Precision
 from ifcb_abundance.features.compute import AT_SOURCE, FAILED, NOT_COMPUTED
 from ifcb_abundance.scores.decide import Kept
@@ -39,6 +42,7 @@ from ifcb_abundance.scores.score_csv import MISSING
 from ifcb_abundance.scores.summary import (
     Provenance,
     RoiWinners,
+    digest_of,
     more_columns,
     read_more_columns,
     read_provenance,
@@ -48,7 +52,9 @@ from ifcb_abundance.scores.summary import (
     winner_columns,
     with_thresholds,
 )
+from ifcb_abundance.sources.count_summary import BIOVOLUME, read_size_summary
 from ifcb_abundance.sources.protocols import Source
+from ifcb_abundance.sources.score_files import is_summary
 from ifcb_abundance.sources.source_file import SourceFile
 
 T = TypeVar("T")
@@ -82,6 +88,10 @@ class FeaturesProvenance:
     reason: why it is not READ. address, sha256, bytes: of the features file. column: which of BIOVOLUMES.
     n_rois_without_scores: ROIs of the features file that are not in the class scores; they count nowhere. classes: the
     label set. thresholds, stored: as in the scores summary's Provenance.
+
+    Of a class summary without ROIs: counts, n_rois and adhoc as in the scores summary's Provenance; biovolumes (um3)
+    and carbon (pg C), by the name of the array of counts: of the classes, and behind them of what is unclassified;
+    None where it is not known.
     """
 
     bin: str
@@ -95,10 +105,16 @@ class FeaturesProvenance:
     classes: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
     stored: Precision = "float64"
+    counts: Mapping[str, list[int]] = field(default_factory=dict)
+    biovolumes: Mapping[str, list[float | None]] = field(default_factory=dict)
+    carbon: Mapping[str, list[float | None]] = field(default_factory=dict)
+    n_rois: int = 0
+    adhoc: float | None = None
 
     def stated(self) -> dict[str, Any]:
-        """All of it as plain values, for a file; of the classifier's thresholds nothing if there are none."""
-        left_out = () if self.thresholds else ("thresholds", "stored")
+        """All of it as plain values, for a file; nothing of what the files of the bin do not have."""
+        left_out = [] if self.thresholds else ["thresholds", "stored"]
+        left_out += [] if self.counts else ["counts", "biovolumes", "carbon", "n_rois", "adhoc"]
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
@@ -204,6 +220,8 @@ def summarize_features(
             file, why = _read(source, bin_id, computed)
             if file is None:
                 provenance = FeaturesProvenance(bin_id, FeaturesStatus.NO_FEATURES, why)
+            elif is_summary(file.address):
+                provenance = _of_class_summary(said, file)
             else:
                 features = _addressed(file, lambda: read_features(bin_id, file.body))
                 rois = _read_same_scores(source, bin_id, said.sha256, kept)
@@ -229,6 +247,41 @@ def summarize_features(
         provenance = FeaturesProvenance(bin_id, FeaturesStatus.FAILED, reason)
     write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said, computed, kept))
     return provenance
+
+
+def _of_class_summary(scores: Provenance, file: SourceFile) -> FeaturesProvenance:
+    """Read the sums of a bin from a class summary. Raises FeaturesError unless its counts are those of `scores`."""
+    bin_id = scores.bin
+    try:
+        sizes = read_size_summary(file.body, file.address)
+    except CatalogError as error:
+        raise FeaturesError(f"bin {bin_id}: {error}") from None
+    of, row = sizes.counted, sizes.counted.rows[bin_id]
+    counts = {name: table[row].tolist() for name, table in of.counts.items()}
+    both = counts.keys() & scores.counts.keys()
+    if of.classes != scores.classes or any(counts[name] != list(scores.counts[name]) for name in both):
+        raise FeaturesError(
+            f"bin {bin_id}: {file.address} and {scores.address} count it differently, so the biovolumes of the one are "
+            "not those of the other. Have both made again, or leave one of them"
+        )
+    return FeaturesProvenance(
+        bin_id,
+        FeaturesStatus.READ,
+        address=file.address,
+        sha256=digest_of(file.body),
+        bytes=len(file.body),
+        column=BIOVOLUME,
+        classes=of.classes,
+        counts=counts,
+        biovolumes={name: _known(table[row]) for name, table in sizes.biovolumes.items()},
+        carbon={name: _known(table[row]) for name, table in sizes.carbon.items()},
+        n_rois=int(of.n_rois[row]),
+        adhoc=of.adhoc,
+    )
+
+
+def _known(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if np.isnan(value) else value for value in values.tolist()]
 
 
 def _read(source: Source, bin_id: str, computed: str | Path | None) -> tuple[SourceFile | None, str]:

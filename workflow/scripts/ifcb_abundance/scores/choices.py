@@ -8,12 +8,14 @@ from ifcb_abundance.common.matlab import MATLAB, NUMERIC, read_arrays
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import AUTO, Config
 from ifcb_abundance.config.model import FROM_SCORES
+from ifcb_abundance.scores.decide import Decision
 from ifcb_abundance.scores.packed import MOST_BYTES
-from ifcb_abundance.scores.summary import labels_of_file
+from ifcb_abundance.scores.summary import array_of_summary, labels_of_file, read_of_summary
 from ifcb_abundance.sources.protocols import Source
-from ifcb_abundance.sources.score_files import WITHOUT_THRESHOLDS
+from ifcb_abundance.sources.score_files import SUMMARY, WITHOUT_THRESHOLDS
 
 LOOKED_AT = 3  # files whose labels choose a class table: the first, the last and the one between them
+WINNERS_ONLY = "class_csv"  # the form that has no scores but those of winners
 WITH_CELLS = ("h5", "mat", "class_csv")  # forms that may say how many cells an image shows
 
 
@@ -21,20 +23,63 @@ def settle(config: Config, source: Source) -> Config:
     """Return the config with what `auto` means in its place.
 
     A folder is looked at for it; nothing is asked of a server. Raises ConfigError for class scores of several forms,
-    and for thresholds that their form does not bring.
+    and for thresholds, rules and features that their form does not allow.
     """
     form = source.scores_format
     if config.source.kind != "dashboard":
         config = config.with_format(form)
-    if config.classify.class_thresholds == FROM_SCORES and form in WITHOUT_THRESHOLDS:
-        raise ConfigError(
-            f"classify.class_thresholds: from_scores: the class scores are {form} files, which bring no thresholds. "
-            "Accepted for them: null, or the path of a CSV file class,threshold"
-        )
+    _refuse_what_is_not_there(config, source, form)
     config = config.with_precision(source.score_precision)
     if config.classify.class_table == AUTO:
         config = config.with_class_table(best_table(_labels(source), config.classify.match_labels == "loose"))
     return config
+
+
+def _refuse_what_is_not_there(config: Config, source: Source, form: str) -> None:
+    """Raise ConfigError, before any work, for what cannot be had of class scores of this form."""
+    classify = config.classify
+    if classify.class_thresholds == FROM_SCORES and (form in WITHOUT_THRESHOLDS or _lacks_own_classes(source, form)):
+        raise ConfigError(
+            f"classify.class_thresholds: from_scores: the class scores are {form} files, which bring no thresholds. "
+            "Accepted for them: null, or the path of a CSV file class,threshold"
+        )
+    if form == WINNERS_ONLY and classify.rule != "winner":
+        raise ConfigError(
+            f"classify.rule: {classify.rule!r}: the class scores are {form} files, which have the score of the winner "
+            "alone. Accepted for them: winner"
+        )
+    if form == SUMMARY:
+        if config.features.compute is not None:
+            raise ConfigError(
+                f"features.compute: {config.features.compute!r}: the class scores are summaries, which have no ROIs "
+                "that features could be of. Accepted for them: null"
+            )
+        from_scores = classify.class_thresholds == FROM_SCORES
+        wanted = Decision(classify.threshold, config.class_thresholds, rule=classify.rule, from_scores=from_scores)
+        for bin_id, file in source.some_scores(LOOKED_AT) or ():
+            try:
+                array_of_summary(read_of_summary(bin_id, file), wanted)
+            except ScoresError as error:
+                key = "rule" if classify.rule == "each" else "class_thresholds" if from_scores else "threshold"
+                raise ConfigError(f"classify.{key}: {error}") from None
+
+
+def _lacks_own_classes(source: Source, form: str) -> bool:
+    """Whether files of winners lack the class by the classifier's thresholds: the first one tells."""
+    files = source.some_scores(1) if form == WINNERS_ONLY else None
+    return any(b"class_name" not in file.body.split(b"\n")[0].rstrip().split(b",") for _, file in files or ())
+
+
+def why_no_validation(config: Config, source: Source) -> str:
+    """Why people cannot check the classifier, as a message; empty if they can."""
+    if source.scores_format == SUMMARY:
+        return "validation: the class scores are summaries, which have no ROIs that people could look at"
+    if config.classify.rule != "winner" or config.classify.class_thresholds == FROM_SCORES:
+        return (
+            "validation needs classify.rule: winner, and no classify.class_thresholds: from_scores, for it is about the "
+            "winner of each ROI"
+        )
+    return ""
 
 
 def told(asked: Config, settled: Config, source: Source) -> Iterator[str]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -307,10 +307,26 @@ def count_by(classes: tuple[str, ...], winners: Winners, decision: Decision) -> 
     return Counts(counts, classified, summed(np.where(known, cells, 0.0) * n[rows]), summed(n[rows] * ~known))
 
 
-def counts_of_summary(said: Provenance, decision: Decision) -> Counts:
-    """Return the counts of a bin of a summary, which has them at a few thresholds only.
+class Counted(Protocol):
+    """A bin of a summary without ROIs: its counts by the name of the array, as Provenance has them."""
 
-    Raises ScoresError, saying which these are, for any other threshold or rule.
+    @property
+    def address(self) -> str:
+        """Where the summary is."""
+
+    @property
+    def counts(self) -> Mapping[str, list[int]]:
+        """ROIs per class."""
+
+    @property
+    def adhoc(self) -> float | None:
+        """The threshold of ADHOC."""
+
+
+def array_of_summary(said: Counted, decision: Decision) -> str:
+    """Return the name of the counts that a summary has for a threshold and rule.
+
+    Raises ScoresError, saying which thresholds it has, if it has none for these.
     """
     plain = decision.rule != "each" and not decision.class_thresholds
     name = ""
@@ -320,15 +336,20 @@ def counts_of_summary(said: Provenance, decision: Decision) -> Counts:
         name = WINNERS
     elif plain and decision.threshold == said.adhoc:
         name = ADHOC
-    if decision.rule == "each" or name not in said.counts:
-        has = ["classify.threshold: 0"] if WINNERS in said.counts else []
-        has += [f"classify.threshold: {said.adhoc:g}"] if ADHOC in said.counts and said.adhoc is not None else []
-        has += ["classify.class_thresholds: from_scores"] if OPT in said.counts else []
-        raise ScoresError(
-            f"{said.address} has counts per bin and no scores, so only some thresholds can be had of it. Accepted, "
-            f"with classify.rule: winner: {' or '.join(has)}"
-        )
-    counts = np.array(said.counts[name], dtype=np.int64)
+    if decision.rule != "each" and name in said.counts:
+        return name
+    has = ["classify.threshold: 0"] if WINNERS in said.counts else []
+    has += [f"classify.threshold: {said.adhoc:g}"] if ADHOC in said.counts and said.adhoc is not None else []
+    has += ["classify.class_thresholds: from_scores"] if OPT in said.counts else []
+    raise ScoresError(
+        f"{said.address} has counts per bin and no scores, so only some thresholds can be had of it. Accepted, "
+        f"with classify.rule: winner: {' or '.join(has)}"
+    )
+
+
+def counts_of_summary(said: Counted, decision: Decision) -> Counts:
+    """Return the counts of a bin of a summary. Raises ScoresError as `array_of_summary` does."""
+    counts = np.array(said.counts[array_of_summary(said, decision)], dtype=np.int64)
     return Counts(counts, int(counts.sum()))
 
 
@@ -388,21 +409,7 @@ def _nothing(kept: Kept) -> More:
 def _summarized(bin_id: str, file: SourceFile, kept: Kept) -> tuple[Provenance, Winners]:
     form = form_of(bin_id, file.address)
     if form == SUMMARY:
-        try:
-            summary = read_count_summary(file.body, file.address)
-        except CatalogError as error:
-            raise ScoresError(f"bin {bin_id}: {error}") from None
-        row = summary.rows[bin_id]
-        provenance = Provenance(
-            bin_id,
-            ScoresStatus.READ,
-            **{**_origin(file), "sha256": _digest(file.body)},
-            classes=summary.classes,
-            counts={name: table[row].tolist() for name, table in summary.counts.items()},
-            n_rois=int(summary.n_rois[row]),
-            adhoc=summary.adhoc,
-        )
-        return provenance, find_winners(np.empty((0, 0)))
+        return read_of_summary(bin_id, file), find_winners(np.empty((0, 0)))
     classes, _, scores, more = _read_form(bin_id, file, kept)
     if kept.all_scores:
         more = replace(more, scores=scores)
@@ -418,8 +425,26 @@ def _summarized(bin_id: str, file: SourceFile, kept: Kept) -> tuple[Provenance, 
     return provenance, find_winners(scores, more)
 
 
+def read_of_summary(bin_id: str, file: SourceFile) -> Provenance:
+    """Read the counts of a bin from a summary without ROIs. Raises ScoresError, naming the bin."""
+    try:
+        summary = read_count_summary(file.body, file.address)
+    except CatalogError as error:
+        raise ScoresError(f"bin {bin_id}: {error}") from None
+    row = summary.rows[bin_id]
+    return Provenance(
+        bin_id,
+        ScoresStatus.READ,
+        classes=summary.classes,
+        counts={name: table[row].tolist() for name, table in summary.counts.items()},
+        n_rois=int(summary.n_rois[row]),
+        adhoc=summary.adhoc,
+        **_origin(file, digest_of(file.body)),
+    )
+
+
 @lru_cache(maxsize=4)
-def _digest(body: bytes) -> str:
+def digest_of(body: bytes) -> str:
     """The checksum of a file that many bins share."""
     return sha256(body).hexdigest()
 
@@ -467,8 +492,8 @@ def read_provenance(path: str | Path) -> Provenance | None:
     return _said(proof.of_parquet(path))
 
 
-def _origin(file: SourceFile) -> dict[str, Any]:
-    digest = sha256(file.body).hexdigest()
+def _origin(file: SourceFile, digest: str = "") -> dict[str, Any]:
+    digest = digest or sha256(file.body).hexdigest()
     return {"address": file.address, "sha256": digest, "bytes": len(file.body), "server": file.server}
 
 

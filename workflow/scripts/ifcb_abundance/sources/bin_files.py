@@ -31,8 +31,9 @@ from ifcb_abundance.raw.triggers import TriggerTable
 from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.metadata_export import read_export, without_repeats
 from ifcb_abundance.sources.raw_catalog import list_raw
-from ifcb_abundance.sources.score_files import AUTO, NAMES, STORED_AS, ScoreFiles
+from ifcb_abundance.sources.score_files import AUTO, NAMES, STORED_AS, SUMMARY, ScoreFiles
 from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.sources.summaries import Summaries
 from ifcb_abundance.sources.survey import Survey, pick, share
 
 if TYPE_CHECKING:
@@ -120,6 +121,15 @@ class BinFiles(ABC):
         """All class-scores files, or those of the years of these bins."""
 
     @abstractmethod
+    def _summary_paths(self) -> Sequence[str]:
+        """The summaries, which are files of many bins, wherever they lie."""
+
+    @property
+    @abstractmethod
+    def _has_list(self) -> bool:
+        """Whether there is a metadata.csv."""
+
+    @abstractmethod
     def _read(self, path: str) -> bytes:
         """Read a whole file."""
 
@@ -138,13 +148,15 @@ class BinFiles(ABC):
         return [self.deployments] if self.raw and self.deployments else []
 
     def list_bins(self, window: Window) -> pd.DataFrame:
-        """List all bins of metadata.csv, or the window's raw bins, as rows of `metadata_export.read_export`.
+        """List the bins of metadata.csv or summaries, or the window's raw bins, as `metadata_export.read_export` does.
 
         Raises CatalogError if a bin that is an end of the window is not in metadata.csv: only that file has its
         sample_time. The sample_time of a raw bin is the time in its id.
         """
         if self.raw:
             return self._list_raw(window)
+        if self._of_summaries and not self._has_list and self.summaries.paths:
+            return self.summaries.list_bins(self.address)
         metadata = f"{self.address}/metadata.csv"
         rows = without_repeats(read_export(self._read(metadata), metadata), metadata)
         for key, bin_id in window.bins():
@@ -210,6 +222,9 @@ class BinFiles(ABC):
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """Read the bin's class scores; None without a file. Raises ScoresError if there is more than one."""
         files = self._scores(bin_id)
+        if self._of_summaries:
+            with _told_of(bin_id, ScoresError):
+                return self.summaries.file(files[0]) if files else None
         if len(files) > 1:
             raise ScoresError(
                 f"bin {bin_id}: more than one class-scores file: {', '.join(files)}. Leave one of them, or choose a "
@@ -224,6 +239,8 @@ class BinFiles(ABC):
         if len(latest) > 1:
             raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
         with _told_of(bin_id, FeaturesError):
+            if self._of_summaries:
+                return self.summaries.file(latest[0]) if latest else None
             return SourceFile(latest[0], self._read(latest[0])) if latest else None
 
     def may_have_images(self, bin_id: str) -> bool:
@@ -231,7 +248,23 @@ class BinFiles(ABC):
         raw = self._tree(bin_id).bins.get(bin_id)
         return raw is not None and all((raw.hdr, raw.adc, raw.roi))
 
+    @cached_property
+    def summaries(self) -> Summaries:
+        """The summaries of the archive."""
+        return Summaries(self._summary_paths(), self._read)
+
+    @property
+    def _of_summaries(self) -> bool:
+        """Whether the class scores are those of summaries."""
+        return self.scores_format == SUMMARY
+
+    @staticmethod
+    def _found(of_bin: Mapping[str, str], bin_id: str) -> list[str]:
+        return [of_bin[bin_id]] if bin_id in of_bin else []
+
     def _features(self, bin_id: str) -> list[str]:
+        if self._of_summaries:  # they have no ROIs that the features could be of
+            return self._found(self.summaries.sizes_of_bin, bin_id)
         return self._latest(bin_id, "features")
 
     def _latest(self, bin_id: str, kind: str) -> list[str]:

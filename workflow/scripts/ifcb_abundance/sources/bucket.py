@@ -22,7 +22,17 @@ from ifcb_abundance.raw.tree import EXCLUDED, RawBin, RawTree, index_files
 from ifcb_abundance.sources.bin_files import BinFiles, FileOptions
 from ifcb_abundance.sources.network_source import NetworkSource
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
-from ifcb_abundance.sources.score_files import AUTO, ScoreFiles, chosen, detect, index_scores
+from ifcb_abundance.sources.score_files import (
+    AUTO,
+    NAMES,
+    STORED_AS,
+    SUMMARY,
+    ScoreFiles,
+    chosen,
+    detect,
+    index_scores,
+    is_summary,
+)
 
 if TYPE_CHECKING:
     from ifcb_abundance.sources.s3 import S3Client
@@ -76,6 +86,8 @@ class BucketSource(NetworkSource, BinFiles):
 
     def would_tell(self, bin_id: str, told: str) -> bool:
         """Whether it may be the address of the bin's scores here, or is the reason for none. Makes no request."""
+        if is_summary(told):
+            return False  # which bins it has, and with which counts, only reading it tells
         forms = index_scores([told]).get(bin_id, {})
         here = told.startswith(f"{self.address}/") and bool(forms) and self.scores_format in (AUTO, *forms)
         return here or told == self.missing_reason(bin_id)
@@ -98,6 +110,8 @@ class BucketSource(NetworkSource, BinFiles):
         return self._year(parse_bin_id(bin_id).time.year).tree
 
     def _scores(self, bin_id: str) -> Sequence[str]:
+        if self._of_summaries:
+            return self._found(self.summaries.of_bin, bin_id)
         return self._year(parse_bin_id(bin_id).time.year).scores.get(bin_id, [])
 
     def _all_scores(self, bins: Collection[str]) -> ScoreFiles:
@@ -107,6 +121,34 @@ class BucketSource(NetworkSource, BinFiles):
             for year in sorted(years):
                 paths += self._list(f"{year:04d}/") if f"{year:04d}" in self._folders else []
         return index_scores(paths)
+
+    def _summary_paths(self) -> list[str]:
+        with self._listing:
+            below = [path for path in self._top if path.endswith("/")]
+            names = [path[len(self.address) + 1 :] for path in below]
+            folders = [name for name in names if name[:-1].lower() not in EXCLUDED]
+            return sorted(filter(is_summary, [*self._top, *(path for name in folders for path in self._list(name))]))
+
+    @cached_property
+    def _of_summaries(self) -> bool:
+        """See BinFiles. With `auto` they are taken where there is no list of bins and no file of a bin's scores."""
+        if self.raw or self.scores_format not in (AUTO, SUMMARY):
+            return False
+        if self.scores_format == AUTO:
+            with self._listing:
+                if self._has_list or not (summaries := self._summary_paths()):
+                    return False
+                listed = (path for found in self._listed.values() if isinstance(found, list) for path in found)
+                if index_scores(listed):
+                    return False
+                log.info(f"class scores: {counted(len(summaries), 'summary file')} (source.scores_format: auto)")
+        self._form = SUMMARY
+        return True
+
+    @property
+    def _has_list(self) -> bool:
+        with self._listing:
+            return f"{self.address}/metadata.csv" in self._top
 
     def _year(self, year: int) -> _Year:
         """The files of all bins whose id has that year."""
@@ -127,8 +169,8 @@ class BucketSource(NetworkSource, BinFiles):
     def _form_of(self, index: ScoreFiles, where: str) -> str:
         """The form that the class scores of a year have: with `auto` it is known once the year was listed.
 
-        Raises RequestError for what `auto` cannot mean here: more than one form, and files of random forests, whose
-        precision has to be known before anything is listed.
+        Raises RequestError for what `auto` cannot mean here: more than one form, and forms whose scores are compared in
+        another precision, for that has to be known before anything is listed.
         """
         if self.scores_format != AUTO:
             return self.scores_format
@@ -136,11 +178,14 @@ class BucketSource(NetworkSource, BinFiles):
             form = detect(index, [], self.scores_version, where)
         except ConfigError as error:
             raise RequestError(str(error)) from None
-        if form == "mat" or (index and self._form not in (None, form)):
-            why = "are .mat files" if form == "mat" else f"have another form than those of other years ({self._form})"
-            raise RequestError(f"source.scores_format: auto: the class scores of {where} {why}. Set it to {form}")
-        self._form = form if index else self._form
-        return form
+        if index and self._form not in (None, form):
+            why = f"have another form than those of other years ({self._form})"
+        elif STORED_AS[form] != self.score_precision:
+            why = f"are *{NAMES[form]} files. They are compared as {STORED_AS[form]}, which a run has to know first"
+        else:
+            self._form = form if index else self._form
+            return form
+        raise RequestError(f"source.scores_format: auto: the class scores of {where} {why}. Set it to {form}")
 
     @cached_property
     def _others(self) -> dict[int, list[str]]:

@@ -3,9 +3,11 @@
 `summary_allTB*.mat` and `summary_biovol_allTB*.mat` have `filelistTB` (bins), `class2useTB` (labels, `unclassified`
 behind them), `mdateTB` (MATLAB's day numbers, UTC), `ml_analyzedTB` (mL), and counts of the shape (bins, labels):
 `classcountTB` of the winners whatever their score, `classcountTB_above_optthresh` at the classifier's own thresholds,
-`classcountTB_above_adhocthresh` at `adhocthresh`.
+`classcountTB_above_adhocthresh` at `adhocthresh`. `summary_biovol_allTB*.mat` has sums of the same shape beside each of
+them: `classbiovolTB*` (um3) and `classC_TB*` (pg C, by the rule of `biovol2carbon.m`).
 
-Source: ifcb-analysis (`classification/batch_classification/countcells_allTBnew_user_training.m`).
+Sources: ifcb-analysis (`classification/batch_classification/countcells_allTBnew_user_training.m`,
+`analyze_by_class/summarize_biovol_TBclassMVCO.m`).
 """
 
 import re
@@ -13,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,7 @@ MOST_BYTES = 2**28  # 20,000 bins of 150 classes have 72 MB
 WINNERS, OPT, ADHOC = "classcountTB", "classcountTB_above_optthresh", "classcountTB_above_adhocthresh"
 NEEDED = {"filelistTB": CELLS, "class2useTB": CELLS, "mdateTB": NUMERIC, "ml_analyzedTB": NUMERIC, WINNERS: NUMERIC}
 OTHERS = {OPT: NUMERIC, ADHOC: NUMERIC, "adhocthresh": NUMERIC}
+BIOVOLUME, CARBON = "classbiovolTB", "classC_TB"
 EPOCH, EPOCH_OF_MATLAB = datetime(1970, 1, 1, tzinfo=UTC), 719529  # the same day
 
 
@@ -51,6 +55,18 @@ class CountSummary:
         return {bin_id: row for row, bin_id in enumerate(self.bins)}
 
 
+@dataclass(frozen=True)
+class SizeSummary:
+    """The sums of a summary beside its counts; arrays of the shape (bins, classes and `unclassified`), NaN: not known.
+
+    biovolumes: um3. carbon: pg C. Both by the name of the array of counts that they are of.
+    """
+
+    counted: CountSummary
+    biovolumes: Mapping[str, NDArray[np.float64]]
+    carbon: Mapping[str, NDArray[np.float64]]
+
+
 @lru_cache(maxsize=4)
 def read_count_summary(body: bytes, origin: str) -> CountSummary:
     """Read a summary. Raises CatalogError, naming its origin, if it is none, is damaged or has a bin twice.
@@ -58,11 +74,44 @@ def read_count_summary(body: bytes, origin: str) -> CountSummary:
     It is asked for bin by bin, so the last few are kept.
     """
     try:
-        if not body.startswith(MATLAB):
-            raise ValueError("it is not a MATLAB file of level 5: save it with -v7")
-        return _summary(read_arrays(body, NEEDED | OTHERS, MOST_BYTES))
+        return _summary(_arrays(body, NEEDED | OTHERS))
     except Exception as error:  # a damaged file leads to whatever
         raise CatalogError(f"{origin}: not a summary of class counts ({error})") from None
+
+
+@lru_cache(maxsize=2)
+def read_size_summary(body: bytes, origin: str) -> SizeSummary:
+    """Read the biovolumes and the carbon of a summary too. Raises CatalogError as `read_count_summary` does."""
+    counted = read_count_summary(body, origin)
+    wanted = {name.replace(WINNERS, kind): NUMERIC for name in counted.counts for kind in (BIOVOLUME, CARBON)}
+    try:
+        arrays = _arrays(body, {"class2useTB": CELLS, **wanted})
+        found = {
+            kind: {
+                name: _sums(arrays[of], arrays["class2useTB"], len(counted.bins), of)
+                for name in counted.counts
+                if (of := name.replace(WINNERS, kind)) in arrays
+            }
+            for kind in (BIOVOLUME, CARBON)
+        }
+    except Exception as error:  # as above
+        raise CatalogError(f"{origin}: its sums of biovolume and carbon cannot be used ({error})") from None
+    return SizeSummary(counted, found[BIOVOLUME], found[CARBON])
+
+
+def _arrays(body: bytes, wanted: Mapping[str, set[int]]) -> dict[str, Any]:
+    if not body.startswith(MATLAB):
+        raise ValueError("it is not a MATLAB file of level 5: save it with -v7")
+    return read_arrays(body, wanted, MOST_BYTES)
+
+
+def _sums(table: NDArray[np.float64], labels: list[str], n_bins: int, name: str) -> NDArray[np.float64]:
+    """The sums of classes, and behind them those of `unclassified`; NaN if the summary has no such label."""
+    if table.shape != (n_bins, len(labels)) or (table < 0).any() or np.isinf(table).any():
+        raise ValueError(f"its {name} has the shape {table.shape}, or values that are no sums")
+    own = [i for i, label in enumerate(labels) if label != UNCLASSIFIED]
+    rest = table[:, labels.index(UNCLASSIFIED)] if UNCLASSIFIED in labels else np.full(n_bins, np.nan)
+    return np.column_stack([table[:, own], rest]).astype(np.float64)
 
 
 def _summary(arrays: Mapping[str, NDArray[np.float64]]) -> CountSummary:

@@ -1,6 +1,5 @@
 """The bins of a folder: it has lists of bins or their raw files, and class scores anywhere below it."""
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
@@ -8,8 +7,6 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Window
@@ -19,8 +16,6 @@ from ifcb_abundance.common.progress import TRAFFIC
 from ifcb_abundance.raw.images import ReadRange, open_roi
 from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.sources.bin_files import BinFiles, FileOptions
-from ifcb_abundance.sources.count_summary import CountSummary, read_count_summary
-from ifcb_abundance.sources.metadata_export import NEEDED, from_records, without_repeats
 from ifcb_abundance.sources.score_files import (
     AUTO,
     CLASS_CSV,
@@ -33,7 +28,6 @@ from ifcb_abundance.sources.score_files import (
 )
 from ifcb_abundance.sources.source_file import SourceFile
 
-EXPORTED = [*NEEDED, "tags"]
 LOOKED_AT = 100_000  # files that are searched for raw ones, for a hint
 
 
@@ -70,7 +64,6 @@ class DirectorySource(BinFiles):
         super().__init__(Path(path).as_posix(), {"path": str(path)}, options)
         self.path = Path(path)
         self._stamps: dict[str, list[str | int]] = {}
-        self._bodies: dict[str, bytes] = {}
         if self.raw:
             self.catalog_identity |= {"catalog": options.catalog, "raw_files": self._raw_files()}
 
@@ -78,7 +71,9 @@ class DirectorySource(BinFiles):
         """The archive's `metadata.csv`, or the deployments; summaries list their bins themselves."""
         if self.raw:
             return super().catalog_files()
-        return self._summaries if self._lists_itself else [str(self.path / "metadata.csv")]
+        if self.path.is_dir() and not self._has_list and self._of_summaries and self._summaries:
+            return self._summaries
+        return [str(self.path / "metadata.csv")]
 
     @cached_property
     def scores_format(self) -> str:
@@ -94,7 +89,7 @@ class DirectorySource(BinFiles):
         if not self.path.exists():  # the demo may still have to be made
             return []
         if self.scores_format == SUMMARY:
-            return self._summary_of.get(bin_id, [])
+            return self._found(self.summaries.of_bin, bin_id)
         paths = self._index.get(bin_id, {}).get(self.scores_format, [])
         return chosen(paths, self.scores_format, self.scores_version)
 
@@ -102,7 +97,7 @@ class DirectorySource(BinFiles):
         """See ScoreReader."""
         if not self.path.is_dir():
             return []
-        of_form = self._summary_of if self.scores_format == SUMMARY else self._index
+        of_form = self.summaries.of_bin if self.scores_format == SUMMARY else self._index
         there = sorted(bin_id for bin_id in of_form if len(self.scores_files(bin_id)) == 1)
         steps = max(min(most, len(there)) - 1, 1)
         few = dict.fromkeys(there[(len(there) - 1) * step // steps] for step in range(min(most, len(there))))
@@ -112,46 +107,11 @@ class DirectorySource(BinFiles):
     # --- summaries, which are files of many bins ---
 
     @property
-    def _lists_itself(self) -> bool:
-        """Whether the list of bins is that of summaries."""
-        is_there = (self.path / "metadata.csv").exists()
-        return not is_there and self.path.is_dir() and self.scores_format == SUMMARY and bool(self._summaries)
+    def _has_list(self) -> bool:
+        return (self.path / "metadata.csv").exists()
 
-    def list_bins(self, window: Window) -> pd.DataFrame:
-        """See BinFiles. Summaries have the time and the volume of their bins, and no position."""
-        if self.raw or not self._lists_itself:
-            return super().list_bins(window)
-        records = []
-        for path in self._summaries:
-            summary = self._read_summary(path)
-            for bin_id, time, volume in zip(summary.bins, summary.times, summary.ml_analyzed.tolist(), strict=True):
-                if self._summary_of[bin_id][0] == path:
-                    told = {"pid": bin_id, "sample_time": time.isoformat(sep=" "), "skip": "0"}
-                    records.append(dict.fromkeys(EXPORTED, "") | told | {"ml_analyzed": _text(volume)})
-        return without_repeats(from_records(records, self.address), self.address)
-
-    @cached_property
-    def _summary_of(self) -> dict[str, list[str]]:
-        """Bin id to the summary that has it. Of a year's two summaries the one without biovolumes counts."""
-        found: dict[str, list[str]] = {}
-        for path in sorted(self._summaries, key=lambda path: ("_biovol_" in path.rpartition("/")[2], path)):
-            for bin_id in self._read_summary(path).bins:
-                found.setdefault(bin_id, [path])
-        return found
-
-    def _read_summary(self, path: str) -> CountSummary:
-        return read_count_summary(self._whole(path), path)
-
-    def _whole(self, path: str) -> bytes:
-        """The bytes of a summary, which each of its bins asks for."""
-        if path not in self._bodies:
-            self._bodies[path] = Path(path).read_bytes()
-        return self._bodies[path]
-
-    def read_scores(self, bin_id: str) -> SourceFile | None:
-        """See BinFiles."""
-        files = self.scores_files(bin_id) if self.scores_format == SUMMARY else []
-        return SourceFile(files[0], self._whole(files[0])) if files else super().read_scores(bin_id)
+    def _summary_paths(self) -> list[str]:
+        return self._summaries if self.path.exists() else []
 
     def image_files(self, bin_id: str) -> list[str]:
         """The bin's raw files; none before the demo was made."""
@@ -160,7 +120,7 @@ class DirectorySource(BinFiles):
 
     def features_files(self, bin_id: str) -> list[str]:
         """The files with this bin's features of the highest version: one, or none if it has no features."""
-        return self._features(bin_id)
+        return self._features(bin_id) if self.path.exists() else []
 
     def blobs_files(self, bin_id: str) -> list[str]:
         """The files with this bin's blobs of the highest version: one, or none."""
@@ -172,7 +132,7 @@ class DirectorySource(BinFiles):
 
     def features_identity_of(self, bin_id: str) -> dict[str, Any]:
         """The same for the bin's features."""
-        return self._identity_of(self.features_files(bin_id) if self.path.exists() else [])
+        return self._identity_of(self.features_files(bin_id))
 
     def images_identity_of(self, bin_id: str) -> dict[str, Any]:
         """The same for the bin's images."""
@@ -282,10 +242,6 @@ class DirectorySource(BinFiles):
     @cached_property
     def _summaries(self) -> list[str]:
         return sorted(filter(is_summary, self._paths))
-
-
-def _text(volume: float) -> str:
-    return "" if math.isnan(volume) else repr(volume)
 
 
 def _lies_in(window: Window, bin_id: str) -> bool:

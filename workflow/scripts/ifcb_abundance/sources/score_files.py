@@ -70,6 +70,11 @@ def is_summary(path: str) -> bool:
     return _SUMMARY.fullmatch(path.rpartition("/")[2]) is not None
 
 
+def has_biovolumes(path: str) -> bool:
+    """Whether a summary is named like one that has biovolumes beside the counts."""
+    return "_biovol_" in path.rpartition("/")[2]
+
+
 def form_of(bin_id: str, address: str) -> str:
     """Tell the form of class scores from their address. What has another name is `csv`, as dashboards send it."""
     name = address.rpartition("/")[2]
