@@ -76,7 +76,7 @@ def why_no_validation(config: Config, source: Source) -> str:
         return "validation: the class scores are summaries, which have no ROIs that people could look at"
     if config.classify.rule != "winner" or config.classify.class_thresholds == FROM_SCORES:
         return (
-            "validation needs classify.rule: winner, and no classify.class_thresholds: from_scores, for it is about the "
+            "validation needs classify.rule: winner, and no classify.class_thresholds: from_scores: it is about the "
             "winner of each ROI"
         )
     return ""
