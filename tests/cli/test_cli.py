@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -58,7 +59,7 @@ def test_init_looks_at_a_dashboard_and_writes_a_config_that_passes(
     assert main(["init", dashboard.url, "--dataset", "bay"]) == 0
     printed = capsys.readouterr().out
     assert "has 2 datasets: bay, other" in printed
-    assert "bins:        7, 2024-04-15 to 2024-04-16 (UTC)" in printed  # the skipped one is not among them
+    assert "bins:        7 that are not flagged skip, 2024-04-15 to 2024-04-16 (UTC)" in printed
     assert "instruments: IFCB10, IFCB125" in printed
     assert re.search(r"label sets:  3 classes \w{8} in [23] bins\. The class table \w+ knows 3 of 3 labels", printed)
     assert "features:    none of 3 bins that were looked at" in printed
@@ -92,7 +93,7 @@ def test_init_asks_for_a_dataset_where_nobody_can_answer(
 
 
 def test_init_looks_at_a_folder(archive: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["init", str(archive), "--start", "2024-04-16", "--instruments", "125"]) == 0
+    assert main(["init", str(archive), "--start", "2024-04-16", "--instruments", "IFCB125"]) == 0
     printed = capsys.readouterr().out
     assert "bins:        8, 2024-04-15 to 2024-04-16" in printed
     assert "scores:      7 csv" in printed
@@ -113,7 +114,7 @@ def test_init_asks_at_most_five_questions(dashboard: Emulator, tmp_path: Path) -
         [*CLI, "init", dashboard.url], cwd=tmp_path, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     os.close(theirs)
-    os.write(ours, b"nowhere\nother\n2024-04-15\n\n125\nbay.yaml\n")
+    os.write(ours, b"nowhere\nother\n2024-04-15\n\nifcb125\nbay.yaml\n")
     printed = asking.communicate(timeout=60)[0].decode()
     os.close(ours)
     assert asking.returncode == 0, printed
@@ -165,6 +166,55 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
     other = Checkout(tmp_path / "other")
     other.run(yaml.safe_load(Path("my.yaml").read_text()))
     assert not differences(own, other.files("bay"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (
+            ["--start", "2024-05-01"],
+            "--start: '2024-05-01' cannot be used. Accepted: a UTC day YYYY-MM-DD, 2024-04-16 ",
+        ),
+        (["--end", "2023-04-16"], "--end: '2023-04-16' cannot be used. Accepted: a UTC day YYYY-MM-DD, 2024-04-15 or"),
+        (["--start", "2024-04-16", "--end", "2024-04-15"], "--start: '2024-04-16' cannot be used. Accepted: a UTC day"),
+        (["--start", "16.04.2024"], "--start: '16.04.2024' cannot be used. Accepted: a UTC day YYYY-MM-DD\n"),
+        (
+            ["--instruments", "IFCB9"],
+            "--instruments: IFCB9 cannot be used. Accepted: numbers or names, of IFCB10, ",
+        ),
+    ],
+)
+def test_init_refuses_what_is_not_there(
+    archive: Path, folder: Path, flags: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(archive), *flags]) == 1
+    assert told in capsys.readouterr().err
+    assert not list(folder.iterdir())
+
+
+def test_plan_of_a_window_without_bins_says_when_there_are_some(
+    archive: Path, dashboard: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    window = {"start": "2021-01-01", "end": "2021-01-02"}
+    for source in ({"kind": "dashboard", "url": dashboard.url}, {"kind": "directory", "path": str(archive)}):
+        Path("my.yaml").write_text(yaml.safe_dump({"dataset": "bay", "source": source, "select": window}))
+        assert main(["plan", "my.yaml"]) == 1
+        assert capsys.readouterr().err.endswith("There are bins from 2024-04-15 to 2024-04-16 (UTC).\n")
+
+
+def test_a_server_that_takes_no_connections_is_told_within_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run waits half a minute for it, in case that it comes back."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    window = {"start": "2024-04-15", "end": "2024-04-16"}
+    source = {"kind": "dashboard", "url": url, "backoff": 0.01}
+    Path("my.yaml").write_text(yaml.safe_dump({"dataset": "bay", "source": source, "select": window}))
+    for command in (["plan", "my.yaml"], ["init", url, "-o", "other.yaml"]):
+        assert main(command) == 1
+        told = capsys.readouterr().err
+        assert "takes no connections" in told
+        assert "(tried 3 times)" in told
+        assert "Check source.url" in told
 
 
 def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.CaptureFixture[str]) -> None:

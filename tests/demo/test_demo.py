@@ -145,7 +145,8 @@ def test_user_sees_progress_and_a_summary_on_terminal_and_in_the_log(demo_run: C
     expected = [
         f"class scores of bins: {asked} to read, 0 of {asked} are done already",
         f"class scores of bins: {asked} of {asked} done (100.0%)",
-        f"demo: 4 days (2024-04-15 to 2024-04-18, UTC), 60 classes\n  {statuses.sum()} bins: {statuses['used']} used",
+        "demo: 4 days (2024-04-15 to 2024-04-18, UTC), 59 classes beside unclassified\n",
+        f"\n  {statuses.sum()} bins: {statuses['used']} used",
         "results/demo/abundance_long.csv",
     ]
     log = min((demo_run.folder / ".snakemake" / "log").glob("*.log"))  # of the first run; others may have looked at it

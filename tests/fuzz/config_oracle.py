@@ -55,6 +55,13 @@ def a_whole_number(low: int, high: float = math.inf, null: bool = False) -> Any:
     return read
 
 
+def an_instrument(value: Any) -> Any:
+    """A number, or the name of an instrument with at most five digits."""
+    if isinstance(value, str) and value[:4].lower() == "ifcb" and re.fullmatch("[0-9]{1,5}", value[4:]):
+        return int(value[4:])
+    return a_whole_number(0)(value)
+
+
 def a_text(pattern: str = r"(?s).*", null: bool = False) -> Any:
     def read(value: Any) -> Any:
         value = None if value == "null" and isinstance(value, str) else value
@@ -141,7 +148,7 @@ KEYS = {
     "source.allow_empty": Key(a_flag, False),
     "select.start": Key(a_text(null=True), None),
     "select.end": Key(a_text(null=True), None),
-    "select.instruments": Key(a_list(a_whole_number(0)), []),
+    "select.instruments": Key(a_list(an_instrument), []),
     "select.sample_types": Key(a_list(a_text()), []),
     "select.exclude_tags": Key(a_list(a_text()), []),
     "select.exclude_bins": Key(a_list(a_text()), []),

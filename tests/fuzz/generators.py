@@ -645,7 +645,7 @@ RIGHT: dict[str, Sequence[Any]] = {
     "source.allow_empty": (False, True, "true", "FALSE", 1),
     "select.start": (DAY, "2024-02-15", None, BIN, "D20240215T000000_IFCB010", "IFCB5_2012_028_081515", *ODD_DAYS),
     "select.end": (NEXT_DAY, "2024-02-16", None, BIN, "D20240215T000000_IFCB010", "2024-02-15", BIN + "\n", *ODD_DAYS),
-    "select.instruments": ([], [10], ["10", 125], [10.0], (5,), ["\u0661"]),
+    "select.instruments": ([], [10], ["10", 125], [10.0], (5,), ["\u0661"], ["IFCB010", "ifcb5"], ["IFCB\u0661"]),
     "select.sample_types": ([], ["cast"], [7], ["=1", ""], ["null"]),
     "select.exclude_tags": ([], ["bad", "x y"], [True], [datetime.date(2024, 2, 15)]),
     "select.exclude_bins": ([], [BIN], ["../x"]),

@@ -121,7 +121,7 @@ def shown(page: Page, name: str) -> Rows:
     """What the points of the chart hold."""
     points = page.locator("#class-chart .points > *").evaluate_all("all => all.map(point => ({ ...point.dataset }))")
     fields = ("count", "mL", "value", "low", "high")
-    return {(each["day"], each["group"], name): tuple(float(each[field]) for field in fields) for each in points}
+    return {(each["day"], each["series"], name): tuple(float(each[field]) for field in fields) for each in points}
 
 
 def all_shown(page: Page) -> Rows:
@@ -209,7 +209,7 @@ def test_views_follow_the_days_chosen(page: Page) -> None:
 
 def test_a_point_shows_its_bins_and_images(page: Page) -> None:
     choose(page, "class:Akashiwo")
-    page.focus("#class-chart [data-day='2024-04-01'][data-group=IFCB10]")
+    page.focus("#class-chart [data-day='2024-04-01'][data-series=IFCB10]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     settled(page)
@@ -218,7 +218,7 @@ def test_a_point_shows_its_bins_and_images(page: Page) -> None:
     listed = page.locator("#point tbody tr").all_inner_texts()
     assert {row.split()[2] for row in listed} == of_point | {"D20240402T050000_IFCB010"}
     assert page.locator("#point .thumbnails img").count() == 2
-    page.locator("#class-chart [data-day='2024-04-04'][data-group=IFCB11]").click()
+    page.locator("#class-chart [data-day='2024-04-04'][data-series=IFCB11]").click()
     settled(page)
     assert "2024-04-04, IFCB11: 2 bins" in page.inner_text("#point h3")
     page.click("#point .close")
@@ -230,7 +230,7 @@ def test_the_address_is_a_link_to_the_view(page: Page, browser: Browser, runs: R
     choose(page, "group:diatom")
     threshold(page, 0.45)
     page.fill("#from", "2024-04-02")
-    page.select_option("#of-group", "IFCB11")
+    page.select_option("#of-series", "IFCB11")
     page.select_option("#axis", "log")
     settled(page)
     page.locator("#class-chart [data-day='2024-04-02']").click()
@@ -257,7 +257,7 @@ def test_the_selection_as_csv_and_as_config(page: Page, runs: Runs) -> None:
     threshold(page, 0.55)
     page.fill("#from", "2024-04-02")
     page.fill("#to", "2024-04-02")
-    page.select_option("#of-group", "IFCB10")
+    page.select_option("#of-series", "IFCB10")
     settled(page)
     files = {}
     for button in ("selection-csv", "selection-config"):
@@ -332,7 +332,7 @@ def test_firefox_draws_and_counts_the_same(page: Page, tmp_path: Path) -> None:
         browser.wait("document.documentElement.dataset.state === 'whole'")
         points = browser.run("[...document.querySelectorAll('.points > *')].map(point => ({ ...point.dataset }))")
         found = {
-            (each["day"], each["group"], "Skeletonema"): tuple(
+            (each["day"], each["series"], "Skeletonema"): tuple(
                 float(each[field]) for field in ("count", "mL", "value", "low", "high")
             )
             for each in points

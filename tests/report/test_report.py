@@ -64,7 +64,7 @@ def choose(page: Page, label: str) -> None:
 def drawn_points(page: Page, column: str = "value") -> dict[tuple[str, str], float]:
     """What the points of the chart hold: UTC day and group to a value."""
     points = page.locator("#class-chart .points > *").evaluate_all("all => all.map(point => ({ ...point.dataset }))")
-    return {(each["day"], each["group"]): float(each[column]) for each in points}
+    return {(each["day"], each["series"]): float(each[column]) for each in points}
 
 
 def show_table(page: Page, table: str) -> None:
@@ -136,16 +136,16 @@ def test_classes_can_be_searched_and_groups_chosen(page: Page) -> None:
         "class:Guinardia_striata",
     ]
     page.wait_for_selector("#class-chart[data-drawn=Guinardia_delicatula]")
-    page.select_option("#of-group", "IFCB902")
-    page.wait_for_function("!document.querySelector('#class-chart [data-group=IFCB901]')")
+    page.select_option("#of-series", "IFCB902")
+    page.wait_for_function("!document.querySelector('#class-chart [data-series=IFCB901]')")
     assert {group for _, group in drawn_points(page)} == {"IFCB902"}
-    page.select_option("#of-group", "")
+    page.select_option("#of-series", "")
 
 
 def test_a_zero_on_a_logarithmic_axis_is_its_upper_limit(page: Page, expected: Table) -> None:
     choose(page, "Margalefidinium")
     page.select_option("#axis", "log")
-    triangle = page.locator("#class-chart path[data-day='2024-04-15'][data-group=IFCB901]")
+    triangle = page.locator("#class-chart path[data-day='2024-04-15'][data-series=IFCB901]")
     triangle.wait_for()
     none_found = expected["2024-04-15", "IFCB901", "Margalefidinium"]
     assert drawn_points(page, "count")["2024-04-15", "IFCB901"] == none_found["count"] == 0
@@ -241,7 +241,7 @@ def test_unlike_the_demo(
         }
         for label in {row["class"] for row in written}:
             choose(page, label)
-            chosen = page.input_value("#of-group")
+            chosen = page.input_value("#of-series")
             rows = [row for row in written if row["class"] == label]
             # Of more groups than there are colours, one at a time is drawn.
             assert len(drawn_points(page)) == (1 if chosen else len(rows))

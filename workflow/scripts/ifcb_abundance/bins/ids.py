@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 # One expression for both styles, so that it can serve as a wildcard constraint (no capturing groups).
 # [0-9] and not \d, which is any script's digits.
@@ -10,6 +11,7 @@ PATTERN = "D[0-9]{8}T[0-9]{6}_IFCB[0-9]{1,5}|IFCB[0-9]{1,5}_[0-9]{4}_[0-9]{3}_[0
 
 _NEW = re.compile("(D([0-9]{4})([0-9]{2})([0-9]{2}))T([0-9]{2})([0-9]{2})([0-9]{2})_IFCB([0-9]{1,5})")
 _OLD = re.compile("(IFCB([0-9]{1,5})_([0-9]{4})_([0-9]{3}))_([0-9]{2})([0-9]{2})([0-9]{2})")
+_INSTRUMENT = re.compile("ifcb([0-9]{1,5})", re.IGNORECASE | re.ASCII)
 _TARGET = re.compile("(.+)_([0-9]{5}|[1-9][0-9]{5,8})")
 
 
@@ -60,6 +62,13 @@ def parse_bin_id(text: str) -> BinId:
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a bin id: its time does not exist ({error})") from None
     return BinId(text, int(instrument), time, f"{year}/{folder}")
+
+
+def as_number(instrument: Any) -> Any:
+    """The number of an instrument that is written as its name, `IFCB010` or `ifcb10`; anything else as it is."""
+    if isinstance(instrument, str) and (name := _INSTRUMENT.fullmatch(instrument)):
+        return int(name[1])
+    return instrument
 
 
 def bin_timestamp(bin_id: str) -> datetime:

@@ -8,7 +8,9 @@ import yaml
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import WORKFLOW, Config, resolve
 from ifcb_abundance.config.files import read_strictly
+from ifcb_abundance.config.model import Source
 
+RETRIES = 2  # of a request while somebody waits for the answer; a run is more patient
 OWN = WORKFLOW / "config" / "config.yaml"
 
 
@@ -19,3 +21,8 @@ def read(path: str | Path) -> Config:
     places = read_strictly([OWN, path])
     given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     return resolve(given, places)
+
+
+def while_looking(source: Source) -> Source:
+    """The config's source, for a look at it: a server that takes no connections is told within seconds."""
+    return source.model_copy(update={"retries": min(source.retries, RETRIES)})

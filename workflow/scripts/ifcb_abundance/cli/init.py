@@ -5,7 +5,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from ifcb_abundance.bins.ids import as_number
 from ifcb_abundance.classes.shipped import best_table, known_labels
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.common.atomic_write import atomic_write
@@ -24,6 +25,7 @@ from ifcb_abundance.scores.summary import label_set, read_score_file
 from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.open_source import open_source
 from ifcb_abundance.sources.protocols import Source
+from ifcb_abundance.sources.retry import RequestOptions
 from ifcb_abundance.sources.survey import Survey
 
 WEEK = timedelta(days=6)  # the first window that is suggested: a week is read in minutes
@@ -42,7 +44,7 @@ class Wishes:
     dataset: str | None = None
     start: str | None = None
     end: str | None = None
-    instruments: list[int] = field(default_factory=list)
+    instruments: list[str] = field(default_factory=list)
     output: str | None = None
     endpoint_url: str | None = None
     anonymous: bool = False
@@ -146,7 +148,7 @@ def _opened(written: dict[str, Any]) -> Source:
     """The source of a config that has no window yet."""
     days = {"start": "2006-01-01", "end": "2006-01-01"}
     config = resolve({**written, "select": days, "classify": {"class_table": None}})
-    return open_source(config.dataset, config.source)
+    return open_source(config.dataset, config_file.while_looking(config.source))
 
 
 def _as_found(found: Survey) -> dict[str, Any]:
@@ -164,7 +166,7 @@ def _dataset(wishes: Wishes, kind: str) -> str:
         name = re.sub("[^A-Za-z0-9_.-]+", "_", wishes.place.rstrip("/").rpartition("/")[2]).lstrip(".-") or "archive"
         name = f"{name}_archive" if name == "demo" else name
         return wishes.dataset or _ask(wishes, "Name of the dataset, and of its folder below results/", name)
-    names = DashboardSource("", wishes.place).datasets()
+    names = DashboardSource("", wishes.place, requests=RequestOptions(retries=config_file.RETRIES)).datasets()
     if not names:
         raise ConfigError(f"{wishes.place} has no dataset")
     listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
@@ -198,9 +200,10 @@ def _labels(source: Source, found: Survey) -> Labels:
 def _told(found: Survey, labels: Labels) -> list[str]:
     """What there is, a line each."""
     instruments = ", ".join(f"IFCB{number}" for number in found.instruments) or "unknown"
+    aside = "" if found.with_skipped else " that are not flagged skip"
     formats = ", ".join(f"{n:,} {name}" for name, n in found.score_files.items())
     return [
-        f"bins:        {found.bins:,}, {found.first} to {found.last} (UTC)",
+        f"bins:        {found.bins:,}{aside}, {found.first} to {found.last} (UTC)",
         f"instruments: {instruments}",
         *([f"scores:      {formats}"] if formats else []),
         f"label sets:  {labels.told()}",
@@ -210,34 +213,62 @@ def _told(found: Survey, labels: Labels) -> list[str]:
 
 
 def _select(wishes: Wishes, found: Survey) -> dict[str, Any]:
-    """The window and the instruments: what was said, or is answered."""
-
-    def day(text: str) -> str:
-        try:
-            date.fromisoformat(text)
-        except ValueError:
-            return "a UTC day YYYY-MM-DD"
-        return "" if len(text) == 10 else "a UTC day YYYY-MM-DD"
-
-    end = wishes.end or _ask(wishes, f"Last UTC day (there are bins until {found.last})", str(found.last), day)
-    if fault := day(end):
-        raise ConfigError(f"--end: {end!r} cannot be used. Accepted: {fault}")
-    week = max(found.first, date.fromisoformat(end) - WEEK)
-    begin = wishes.start or _ask(wishes, f"First UTC day (there are bins from {found.first})", str(week), day)
-    if fault := day(begin):
-        raise ConfigError(f"--start: {begin!r} cannot be used. Accepted: {fault}")
+    """The window and the instruments: what was said, or is answered. Both have to meet what is there."""
+    end = _day(wishes.end, "--end", found.first, date.max) or _ask(
+        wishes,
+        f"Last UTC day (there are bins until {found.last})",
+        str(found.last),
+        lambda text: _why_no_day(text, found.first, date.max),
+    )
+    latest = min(date.fromisoformat(end), found.last)
+    begin = _day(wishes.start, "--start", date.min, latest) or _ask(
+        wishes,
+        f"First UTC day (there are bins from {found.first})",
+        str(max(found.first, latest - WEEK)),
+        lambda text: _why_no_day(text, date.min, latest),
+    )
     select: dict[str, Any] = {"start": begin, "end": end}
-    instruments = list(wishes.instruments)
+    instruments = wishes.instruments
+    if fault := _why_no_instruments(instruments, found.instruments):
+        raise ConfigError(f"--instruments: {' '.join(instruments)} cannot be used. Accepted: {fault}")
     if not instruments and len(found.instruments) > 1:
-        numbers = " ".join(map(str, found.instruments))
         answer = _ask(
             wishes,
-            f"Instruments, of {numbers}",
+            f"Instruments, of {' '.join(map(str, found.instruments))}",
             "all",
-            lambda text: "" if text == "all" or set(text.split()) <= set(numbers.split()) else f"all, or of {numbers}",
+            lambda text: "" if text == "all" else _why_no_instruments(text.split(), found.instruments),
         )
-        instruments = [] if answer == "all" else [int(number) for number in answer.split()]
-    return {**select, **({"instruments": instruments} if instruments else {})}
+        instruments = [] if answer == "all" else answer.split()
+    return {**select, **({"instruments": [int(as_number(each)) for each in instruments]} if instruments else {})}
+
+
+def _day(given: str | None, flag: str, first: date, last: date) -> str | None:
+    """A day of the command line, checked; None if it was not given."""
+    if given and (fault := _why_no_day(given, first, last)):
+        raise ConfigError(f"{flag}: {given!r} cannot be used. Accepted: {fault}")
+    return given
+
+
+def _why_no_day(text: str, first: date, last: date) -> str:
+    """What is accepted, if the text is no day from the first to the last one; else nothing."""
+    why = "a UTC day YYYY-MM-DD"
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return why
+    if day < first:
+        return f"{why}, {first} or later: there is no bin before"
+    if day > last:
+        return f"{why}, {last} or earlier: the end of the window, or of what is there"
+    return "" if len(text) == 10 else why
+
+
+def _why_no_instruments(given: Sequence[str], there: Sequence[int]) -> str:
+    """What is accepted, if an instrument is not there; else nothing. there: empty if that is not known."""
+    numbers = [str(as_number(each)) for each in given]
+    if all(number.isdigit() and (not there or int(number) in there) for number in numbers):
+        return ""
+    return "numbers or names" + (f", of {', '.join(f'IFCB{number}' for number in there)}" if there else "")
 
 
 def _output(wishes: Wishes) -> Path:

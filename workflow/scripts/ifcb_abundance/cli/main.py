@@ -46,7 +46,8 @@ examples:
   ifcb-abundance run my.yaml --dry-run
   ifcb-abundance run my.yaml report --cores 2 --config 'classify={threshold: 0.5}'
 
-What begins with a dash is handed to Snakemake as it is.
+Without a target it makes what the config asks for; `ifcb-abundance targets` lists what else can be made. All from the
+first dash on is handed to Snakemake as it is.
 """
 OF_TARGETS = """\
 examples:
@@ -70,7 +71,9 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--dataset", help="name of the dataset; with a dashboard, one that it has")
     init.add_argument("--start", metavar="DAY", help="first UTC day, YYYY-MM-DD")
     init.add_argument("--end", metavar="DAY", help="last UTC day, YYYY-MM-DD")
-    init.add_argument("--instruments", metavar="N", nargs="+", type=int, help="numbers of instruments; without: all")
+    init.add_argument(
+        "--instruments", metavar="N", nargs="+", help="instruments, by number or name, as 10 or IFCB10; without: all"
+    )
     init.add_argument("-o", "--output", metavar="FILE", help="the config that is written (my.yaml)")
     init.add_argument("--endpoint-url", metavar="URL", help="of a bucket: an S3-compatible server")
     init.add_argument("--anonymous", action="store_true", help="of a bucket: a public one, without credentials")
@@ -83,11 +86,18 @@ def parser() -> argparse.ArgumentParser:
     _config(plan)
     plan.add_argument("--sample", metavar="N", type=int, default=5, help="bins whose class scores are read (5)")
 
-    run = commands.add_parser("run", help="run Snakemake with the config", epilog=OF_RUN, formatter_class=raw)
+    run = commands.add_parser(
+        "run",
+        help="run Snakemake with the config",
+        usage=f"{NAME} run [-h] my.yaml [TARGET ...] [OPTION ...]",
+        epilog=OF_RUN,
+        formatter_class=raw,
+    )
     _config(run)
-    run.add_argument(
+    rest = run.add_argument(
         "rest", metavar="TARGET|OPTION", nargs=argparse.REMAINDER, help="targets, then options of Snakemake"
     )
+    rest.required = False
 
     targets = commands.add_parser("targets", help="list what can be built", epilog=OF_TARGETS, formatter_class=raw)
     targets.add_argument("--files", action="store_true", help="list the tables too, which are targets by their path")

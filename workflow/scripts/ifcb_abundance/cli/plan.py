@@ -17,11 +17,11 @@ import yaml
 
 from ifcb_abundance.bins.layout import SUMMARY, Layout, of_bin
 from ifcb_abundance.bins.statuses import WANTED, ScoresStatus
-from ifcb_abundance.bins.window import months
+from ifcb_abundance.bins.window import Window, months
 from ifcb_abundance.catalog.listing import in_window
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.cli import config_file
-from ifcb_abundance.common.errors import ConfigError, ScoresError
+from ifcb_abundance.common.errors import ConfigError, NoBinsError, ScoresError, WorkflowInputError
 from ifcb_abundance.common.words import counted, sized
 from ifcb_abundance.config import MERGE, WORKFLOW, Config, why_no_source
 from ifcb_abundance.pooling.method import Method
@@ -88,19 +88,18 @@ def plan(path: str, most: int) -> int:
 
 
 def _lines(path: str, config: Config, most: int) -> Iterator[str]:
-    source = open_source(config.dataset, config.source)
+    source = open_source(config.dataset, config_file.while_looking(config.source))
     config = choices.settle(config, source)
     kept = Method.of(config, choices.cells_are_counted(source)).kept
     layout = Layout(config.dataset, None if config.shard == MERGE else config.shard, config.run)
-    bins = assess(in_window(source.list_bins(config.window), config.window), config.select)
+    bins = assess(_listed(source, config.window), config.select)
     wanted = list(bins["bin"][bins["status"] == WANTED])
     built = [bin_id for bin_id in wanted if _is_built(source, layout, bin_id, kept)]
     left = sorted(set(wanted) - set(built))
     sample = _read_sample(source, left or wanted, most, kept)
     network = source.same_for_all_bins
 
-    days = f"{bins['date'].min()} to {bins['date'].max()}, UTC" if len(bins) else "no day"
-    yield f"{path}: dataset {config.dataset}, {days}"
+    yield f"{path}: dataset {config.dataset}, {bins['date'].min()} to {bins['date'].max()}, UTC"
     others = bins["status"][bins["status"] != WANTED].value_counts()
     left_out = "".join(f", {n:,} {status}" for status, n in others.items())
     yield f"  bins      {len(bins):,} in the window: {len(wanted):,} wanted{left_out}"
@@ -113,6 +112,22 @@ def _lines(path: str, config: Config, most: int) -> Iterator[str]:
     yield f"  disk      {_disk(sample, len(left), len(wanted))}"
     yield from (f"  anew      {line}" for line in _anew(config, source, layout, bins, len(left)))
     yield f"Nothing was written. Next: ifcb-abundance run {path}"
+
+
+def _listed(source: Source, window: Window) -> pd.DataFrame:
+    """The bins of the window. Raises NoBinsError if there is none, and says on which days there are some."""
+    try:
+        bins = in_window(source.list_bins(window), window)
+        if bins.empty:
+            raise NoBinsError(f"no bin lies in the window, select.start {window.start} to select.end {window.end}")
+    except NoBinsError as error:
+        try:
+            found = source.survey()
+        except (WorkflowInputError, OSError):  # it is only for a hint
+            raise error from None
+        told = f"{str(error).rstrip('.')}. There are bins from {found.first} to {found.last} (UTC)."
+        raise NoBinsError(told) from None
+    return bins
 
 
 def _is_built(source: Source, layout: Layout, bin_id: str, kept: Kept) -> bool:

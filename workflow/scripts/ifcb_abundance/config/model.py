@@ -10,9 +10,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WrapValidator
 
 from ifcb_abundance.bins.deployments import Deployment, read_deployments
+from ifcb_abundance.bins.ids import as_number
 from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.classes.class_table import LabelTable, read_class_table
 from ifcb_abundance.classes.shipped import SHIPPED, shipped_table
@@ -41,10 +42,15 @@ ADDRESS = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$(?!\n)"
 LINE = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]{1,5000}$(?!\n)"  # as XML can hold it
 NAME_OF_FOLDER = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)"
 NAME = r"^[A-Za-z0-9._-]{1,100}$(?!\n)"
+INSTRUMENT = r"^[Ii][Ff][Cc][Bb][0-9]{1,5}$(?!\n)"
 
 Label = Annotated[str, Field(min_length=1)]
 # os.path's, since Path's fails where there is no home folder.
 FilePath = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+
+# A name is read as the number, so that both give the same results.
+_Number, _Name = Annotated[int, Field(ge=0)], Annotated[str, Field(pattern=INSTRUMENT)]
+Instrument = Annotated[int, Field(ge=0), BeforeValidator(as_number, json_schema_input_type=_Number | _Name)]
 
 
 class Source(Section):
@@ -213,8 +219,8 @@ class Select(Section):
         "a UTC day YYYY-MM-DD or a bin id, inclusive, by sample_time; null (not with a dashboard) for the archive's "
         "last",
     )
-    instruments: list[Annotated[int, Field(ge=0)]] = key(
-        [], "a list of instrument numbers, such as [10, 125]; [] for all"
+    instruments: list[Instrument] = key(
+        [], "a list of instrument numbers, such as [10, 125], or names, such as [IFCB10, IFCB125]; [] for all"
     )
     sample_types: list[str] = key(
         [],

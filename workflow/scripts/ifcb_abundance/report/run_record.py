@@ -19,6 +19,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common import version as project
 from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Config
 from ifcb_abundance.tables import table_files
 
@@ -179,7 +180,8 @@ def summary(path: str | Path) -> str:
     source = " ".join(str(part) for key, part in run["source"].items() if key != "raw_files")
     return (
         f"{run['dataset']}: {run['days']} day{'' if run['days'] == 1 else 's'} "
-        f"({run['first_day']} to {run['last_day']}, UTC){gaps}, {run['classes']} classes\n"
+        f"({run['first_day']} to {run['last_day']}, UTC){gaps}, "
+        f"{counted(max(run['classes'] - 1, 0), 'class')} beside {UNCLASSIFIED}\n"
         f"  {run['bins']} bin{'' if run['bins'] == 1 else 's'}: {statuses}\n"
         f"  source: {source}\n"
         f"  table:  {folder / 'abundance_long.csv'} ({run['rows']} rows, objects per mL)\n"

@@ -164,6 +164,7 @@ class DashboardSource(NetworkSource):
             looked_at=looked_at,
             features=f"{share(with_features, len(looked_at))} that were looked at",
             raw=f"{share(with_raw, len(looked_at))} that were looked at",
+            with_skipped=False,
         )
 
     def _first_day(self, newest: date) -> date | None:

@@ -12,7 +12,7 @@ LOOKED_AT = 3  # bins whose files are looked at
 class Survey:
     """What a source has.
 
-    bins: how many there are, those flagged skip aside where the source leaves them out. instruments: their numbers.
+    bins: how many there are. with_skipped: whether those flagged skip are among them. instruments: their numbers.
     first, last: UTC days. catalog: how bins are listed, as of `source.catalog`. score_files: how many class-scores
     files there are, by the format's name in the config; empty if only a request for each bin would tell. looked_at:
     a few bins to look at. features, raw: in words, which bins have them.
@@ -27,6 +27,7 @@ class Survey:
     score_files: Mapping[str, int] = field(default_factory=dict)
     features: str = ""
     raw: str = ""
+    with_skipped: bool = True
 
 
 def pick(bins: Sequence[str], most: int = LOOKED_AT) -> list[str]:

@@ -118,7 +118,7 @@ function seriesChart(time, series, { width, height, log, chosen, picked, label }
         `${digits.format(mark.low)} to ${digits.format(mark.high)}; ${mark.count} in ${digits.format(mark.mL)} mL`;
       const attributes = { fill: colour, role: "button", tabindex: -1, "aria-label": said, class: mark.key === picked ? "picked" : "" };
       for (const [key, value] of Object.entries(attributes)) point.setAttribute(key, value);
-      Object.assign(point.dataset, { day: isoDay(mark.time), group: name, key: mark.key });
+      Object.assign(point.dataset, { day: isoDay(mark.time), series: name, key: mark.key });
       for (const field of ["count", "mL", "value", "low", "high"]) point.dataset[field] = mark[field];
       points.append(point);
     }

@@ -50,7 +50,7 @@ async function prepareExplorer() {
     own: new Map(asRun),
     from: "",
     to: "",
-    group: series.length <= data.series_colours.length ? "" : (series[0]?.name ?? ""),
+    series: series.length <= data.series_colours.length ? "" : (series[0]?.name ?? ""),
     axis: "linear",
     limits: "",
     point: null,
@@ -80,7 +80,7 @@ async function prepareExplorer() {
       if (at > 0 && which >= 0 && number(text.slice(0, at)) !== null) state.own.set(which, number(text.slice(0, at)));
     }
     [state.from, state.to] = [day("from"), day("to")];
-    if (series.some((each) => each.name === asked.get("group"))) state.group = asked.get("group");
+    if (series.some((each) => each.name === asked.get("series"))) state.series = asked.get("series");
     if (asked.get("axis") === "log") state.axis = "log";
     if (asked.get("limits") === "widened") state.limits = "_dispersed";
     const [date, ...name] = (asked.get("point") ?? "").split(" ");
@@ -95,7 +95,7 @@ async function prepareExplorer() {
     if (!sameOwn()) for (const [i, threshold] of state.own) kept.append("own", `${threshold} ${classes[i].name}`);
     if (!sameOwn() && !state.own.size) kept.set("own", "");
     for (const name of ["from", "to"]) if (state[name]) kept.set(name, state[name]);
-    if (state.group !== usual.group) kept.set("group", state.group);
+    if (state.series !== usual.series) kept.set("series", state.series);
     if (state.axis === "log") kept.set("axis", "log");
     if (state.limits) kept.set("limits", "widened");
     if (state.point !== null) kept.set("point", `${data.keys.date[state.point]} ${series[data.keys.series[state.point]].name}`);
@@ -150,7 +150,7 @@ async function prepareExplorer() {
 
   // --- what is chosen
 
-  const shownSeries = () => series.flatMap((each, i) => (!state.group || each.name === state.group ? [i] : []));
+  const shownSeries = () => series.flatMap((each, i) => (!state.series || each.name === state.series ? [i] : []));
   const chosen = () => {
     if (!state.from && !state.to) return null;
     const [from, to] = [state.from ? Date.parse(state.from) : first, state.to ? Date.parse(state.to) : last];
@@ -169,7 +169,7 @@ async function prepareExplorer() {
       for (let at = first; at <= last; at += DAY) {
         marks.push((of.has(at) && markOf(thing, of.get(at))) || { time: at, value: null });
       }
-      return { name: series[i].name, colour: colourOf(state.group ? 0 : i), marks };
+      return { name: series[i].name, colour: colourOf(state.series ? 0 : i), marks };
     });
     const host = element("class-chart");
     const focused = host.contains(document.activeElement) ? document.activeElement.dataset.key : null;
@@ -223,7 +223,7 @@ async function prepareExplorer() {
         .flatMap((key) => binsOfKey.get(key) ?? [])
         .filter((bin) => ledger.status[bin] === "used" && ledger.latitude[bin] !== null && ledger.longitude[bin] !== null)
         .map((bin) => ({ lat: ledger.latitude[bin], lon: ledger.longitude[bin] }));
-      return { colour: colourOf(state.group ? 0 : i), places };
+      return { colour: colourOf(state.series ? 0 : i), places };
     });
     const all = shown.flatMap(({ places }) => places);
     // Both sides of the date line are one place.
@@ -316,7 +316,7 @@ async function prepareExplorer() {
       thing.threshold !== null && !thing.isGroup && `threshold ${thresholdOf(thing.number)}`,
     ].filter(Boolean);
     const total = known.reduce((sum, mark) => sum + mark.count, 0);
-    const daysOf = (some) => new Set(some.map(({ time }) => time)).size; // groups have days in common
+    const daysOf = (some) => new Set(some.map(({ time }) => time)).size; // series have days in common
     const days = daysOf(known);
     const zeros = days - daysOf(known.filter((mark) => mark.count > 0));
     const range = values.length
@@ -371,7 +371,7 @@ async function prepareExplorer() {
   const ownCsv = () => asCsv(["class", "threshold"], [...state.own].map(([i, threshold]) => [classes[i].name, threshold]));
 
   function selectionYaml(thing) {
-    const of = series.find((each) => each.name === state.group)?.select ?? {};
+    const of = series.find((each) => each.name === state.series)?.select ?? {};
     const select = [
       state.from && `  start: "${state.from}"`,
       state.to && `  end: "${state.to}"`,
@@ -400,7 +400,7 @@ async function prepareExplorer() {
     drawSeries(thing, element("class-chart").clientWidth);
     drawComposition(element("composition").clientWidth);
     sumUp(thing);
-    const span = JSON.stringify([state.from, state.to, state.group]);
+    const span = JSON.stringify([state.from, state.to, state.series]);
     if (span !== spanDrawn) {
       drawMap(element("map").clientWidth);
       followSpan();
@@ -428,7 +428,7 @@ async function prepareExplorer() {
       if (![...list.options].some((option) => option.value === thing.id)) fillList("");
       list.value = thing.id;
     }
-    for (const [id, value] of [["of-group", state.group], ["axis", state.axis], ["limits", state.limits]]) element(id).value = value;
+    for (const [id, value] of [["of-series", state.series], ["axis", state.axis], ["limits", state.limits]]) element(id).value = value;
     for (const [id, value] of [["from", state.from], ["to", state.to]]) if (element(id).value !== value) element(id).value = value;
     const single = !thing.isGroup && thing.number !== unclassified;
     const scope = element("threshold-for");
@@ -544,9 +544,9 @@ async function prepareExplorer() {
   }
 
   function handleControls() {
-    const ofGroup = element("of-group");
-    if (series.length <= data.series_colours.length) ofGroup.append(make("option", { value: "" }, series.length > 1 ? "all" : (series[0]?.name ?? "none")));
-    if (series.length > 1) for (const { name } of series) ofGroup.append(make("option", { value: name }, name));
+    const ofSeries = element("of-series");
+    if (series.length <= data.series_colours.length) ofSeries.append(make("option", { value: "" }, series.length > 1 ? "all" : (series[0]?.name ?? "none")));
+    if (series.length > 1) for (const { name } of series) ofSeries.append(make("option", { value: name }, name));
     const list = element("class-list");
     element("class-filter").addEventListener("input", (event) => {
       fillList(event.target.value.trim().toLowerCase());
@@ -561,7 +561,7 @@ async function prepareExplorer() {
       }
       change({ show: list.value });
     });
-    for (const [id, name] of [["of-group", "group"], ["axis", "axis"], ["limits", "limits"], ["from", "from"], ["to", "to"]]) {
+    for (const [id, name] of [["of-series", "series"], ["axis", "axis"], ["limits", "limits"], ["from", "from"], ["to", "to"]]) {
       element(id).addEventListener("change", (event) => change({ [name]: event.target.value }));
     }
     element("clear-span").addEventListener("click", () => change({ from: "", to: "" }));
