@@ -21,7 +21,10 @@ ML = 9.0  # of a day
 
 
 def write_seeded(folder: Path, days: int, first: str = "2010-03-20") -> dict[str, Path]:
-    """Write the tables that figures are drawn from: of one mooring, with two bins a day; some days lack."""
+    """Write the tables that figures are drawn from: of one mooring, with two bins a day; some days lack.
+
+    The label set has Mesodinium only after a tenth of the days.
+    """
     rng = np.random.default_rng(5)
     dates = pd.date_range(first, periods=days)
     dates = dates[rng.random(days) > 0.1]
@@ -38,6 +41,8 @@ def write_seeded(folder: Path, days: int, first: str = "2010-03-20") -> dict[str
     )
     per_ml = {"": abundance["count"], "_low": low, "_high": high, "_low_dispersed": low, "_high_dispersed": high}
     abundance = abundance.assign(**{f"objects_per_ml{name}": values / ML for name, values in per_ml.items()})
+    early = abundance["date"] < str(dates[len(dates) // 10].date())
+    abundance = abundance[~(early & (abundance["class"] == "Mesodinium"))]
     coverage = pd.DataFrame({"date": dates.strftime("%Y-%m-%d"), "instrument": "IFCB10", "n_expected": 3, "n_used": 2})
     for status in ("skipped", "filtered", "bad_volume", "no_scores", "failed"):
         coverage[f"n_{status}"] = int(status == "no_scores")

@@ -168,7 +168,7 @@ def test_the_heat_map_tells_zero_missing_and_not_assessed_apart(run: Run) -> Non
     [("Thalassiosira_TAG_external_detritus", 179.7), ("nanoplankton <10um", 109.1), ("Guinardia delicatula", 100.6)],
 )
 def test_labels_have_room_in_a_wide_font(label: str, in_dejavu: float) -> None:
-    assert in_dejavu < words.label_room(["mix", label], 300) < 1.25 * in_dejavu
+    assert in_dejavu < words.wide_width(label) < 1.2 * in_dejavu
 
 
 def test_each_has_a_colour_and_a_line_in_the_legend(run: Run) -> None:

@@ -38,6 +38,7 @@ rule draw_differences:
     conda:
         "../../envs/figures.yaml"
     params:
+        version=registry.VERSION,
         figure="differences",
         figure_options=asdict(FIGURE_OPTIONS),
     message:

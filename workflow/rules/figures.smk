@@ -57,7 +57,7 @@ for figure in [figure for figure in registry.FIGURES.values() if not figure.need
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=30,
         params:
-            version=4,  # raise it when figures look different, so that they are drawn again
+            version=registry.VERSION,
             figure=figure.name,
             figure_options=asdict(FIGURE_OPTIONS),
             coast=COAST if figure.name == "positions" else None,  # drawn again once there is a coast

@@ -139,7 +139,7 @@ def _lines(span: Span, options: FigureOptions, *, long: bool, highest: float) ->
     y_parts: dict[str, Any] = {
         "title": words.PER_ML,
         "scale": alt.Scale(type="sqrt", domain=[0, float(f"{top:.4g}")], nice=False),
-        "axis": parts.number_axis(values=words.nice_ticks(top)),
+        "axis": parts.number_axis(values=words.nice_ticks(top), labelOverlap=False),
     }
     y = alt.Y("value:Q", **y_parts)
     kinds = {"bin": OKABE_ITO[4], span.pooled: OKABE_ITO[1]}
@@ -160,11 +160,14 @@ def _lines(span: Span, options: FigureOptions, *, long: bool, highest: float) ->
     days = base.transform_filter("isValid(datum.end)").transform_calculate(what=f"'{span.pooled}'").encode(x2="end:T")
     points = (
         bins.transform_filter("isValid(datum.value) && (screen || datum.dot == 1)")
-        .mark_circle(size=5 if long else 14, opacity=0.6 if long else 1, clip=True)
+        .mark_circle(size=5 if long else 14, opacity=0.35 if long else 1, clip=True)
         .encode(y=y, color=key, tooltip=hover)
         .add_params(parts.zoom("x"))
     )
-    band = days.mark_rect(opacity=0.3, clip=True).encode(y=alt.Y("low:Q", **y_parts), y2="high:Q", color=key)
+    # The band is of the bins, so it has their colour.
+    band = days.mark_rect(opacity=0.4, clip=True).encode(
+        y=alt.Y("low:Q", **y_parts), y2="high:Q", color=alt.value(kinds["bin"])
+    )
     line = bins.mark_line(strokeWidth=0.7, clip=True).encode(y=y, color=key)
     means = days.mark_rule(strokeWidth=2, clip=True).encode(y=alt.Y("mean:Q", **y_parts), color=key, tooltip=of_day)
     layers = [points, band, means] if long else [line, points, means]

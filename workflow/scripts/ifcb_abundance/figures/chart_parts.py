@@ -21,6 +21,7 @@ from ifcb_abundance.figures.span import Span
 FIXED = "fixed"  # the name of a view that is not widened to fill the figure
 TRUE_TO_SCALE = "true_to_scale"  # the name of a view whose width and height belong together
 DIGITS = 4  # significant digits of numbers in a chart
+LAST_TICK = 0.85  # of a square-root scale, at most, as a share of its top
 
 # The scale of abundances through time: a bloom leaves the rest of the year visible, and unlike a log scale it has zero.
 SQUARE_ROOT = alt.Scale(type="sqrt", domainMin=0)
@@ -69,17 +70,42 @@ def panel_width(options: FigureOptions, left: float = 60, columns: int = 1, gap:
     return round((options.width - left - 24 - gap * (columns - 1)) / columns)
 
 
-def legend(options: FigureOptions, texts: Sequence[str], **more: Any) -> alt.Legend:
-    """Make a legend of squares, with as many columns as its longest text leaves room for."""
+def legend(options: FigureOptions, texts: Sequence[str], left: float = 60, **more: Any) -> alt.Legend:
+    """Make a legend of squares, with as many columns as its longest text leaves room for.
+
+    left: what axes take at the left of it, in pixels: a legend begins where the panel does.
+    """
+    room = options.width - left - 14
     longest = max((words.text_width(text) for text in texts), default=0)
-    columns = max(1, min(len(texts), int((options.width - 30) / (longest + 24))))
-    look: dict[str, Any] = {"symbolType": "square", "symbolOpacity": 1, "columns": columns} | more
-    return alt.Legend(**look)
+    columns = max(1, min(len(texts), int(room / (longest + 24))))
+    look: dict[str, Any] = {"symbolType": "square", "symbolOpacity": 1, "columns": columns}
+    return alt.Legend(**look | {"labelLimit": room - 20} | more)
+
+
+def label_axis(
+    options: FigureOptions, labels: Sequence[str], share: float = 0.45, **more: Any
+) -> tuple[alt.Axis, float]:
+    """Make an axis of labels, and say how many pixels it takes at the left of a panel, whatever font the viewer has.
+
+    share: of the figure's width that the labels take at most; the middle of longer ones is cut out.
+    """
+    short = words.shortened(labels, share * options.width)
+    room = max((words.wide_width(text) for text in short.values()), default=0) + 8
+    cut = {label: text for label, text in short.items() if text != label}
+    look: dict[str, Any] = {"grid": False, "ticks": False, "labelOverlap": False, "labelLimit": 0, "minExtent": room}
+    if cut:
+        look["labelExpr"] = f"({json.dumps(cut, ensure_ascii=False)})[datum.value] || datum.value"
+    return alt.Axis(**look | more), room
 
 
 def number_axis(**more: Any) -> alt.Axis:
     """Make an axis of numbers, small and large ones as powers of ten."""
     return alt.Axis(labelExpr=words.NUMBER, **more)
+
+
+def count_axis(width: float) -> alt.Axis:
+    """Make the x axis of numbers of things, with as many ticks as there is room for on `width` pixels."""
+    return number_axis(tickCount=max(2, int(width // 60)), tickMinStep=1)
 
 
 def no_class_to_show(options: FigureOptions, abundance: pd.DataFrame) -> str:
@@ -93,7 +119,7 @@ def time_axis(span: Span, width: float, name: str = "day (UTC)", field: str = "d
     """Make the x of a chart that is `width` pixels wide.
 
     In print there are as many ticks as their labels leave room for. On a screen a reader may zoom in, so they are found
-    anew, and within a day there are ticks too.
+    anew, and within a day there are ticks too. With fewer asked for than there are, every second one would be left out.
     """
     first, last = (milliseconds(day) for day in (span.first, span.days[-1] + pd.Timedelta(days=span.step)))
     ticks, form = span.ticks(width)
@@ -103,7 +129,7 @@ def time_axis(span: Span, width: float, name: str = "day (UTC)", field: str = "d
         title=name,
         labelExpr=f"screen ? {label} : utcFormat(datum.value, '{form}')",
         values=alt.ExprRef(expr=f"screen ? null : {at}"),
-        tickCount=min((span.last - span.first).days + 1, max(int(width // 90), 2)),
+        tickCount=max(len(at), min((span.last - span.first).days + 1, int(width // 90))),
         labelOverlap="greedy",
         labelFlush=False,
     )
@@ -148,6 +174,7 @@ class SideBySide:
 
     def to_dict(self) -> dict[str, Any]:
         """The Vega-Lite specification."""
+        lines = max(len(view["title"]["text"]) for view in self.views)  # titles are in the space between rows
         zoom = {
             "name": "zoom",
             "select": {"type": "interval", "encodings": ["x"]},
@@ -160,7 +187,7 @@ class SideBySide:
             "data": self.data.to_dict(),
             "concat": list(self.views),
             "columns": self.columns,
-            "spacing": {"row": 26, "column": self.gap},
+            "spacing": {"row": 26 + 12 * (lines - 1), "column": self.gap},
             "bounds": "flush",
             "params": [zoom],
         }
@@ -193,12 +220,15 @@ class Place:
 
 
 def abundance_axis(top: float, first: bool) -> dict[str, Any]:
-    """Describe a y from 0 to `top` (objects/mL) on a square-root scale; only the first of a row has a title."""
+    """Describe a y from 0 to `top` (objects/mL) on a square-root scale; only the first of a row has a title.
+
+    The last tick stays so far below the top that its label does not push the title of its panel up.
+    """
     return {
         "type": "quantitative",
         "title": words.PER_ML if first else None,
         "scale": {"type": "sqrt", "domain": [0, float(f"{top:.4g}")], "nice": False},
-        "axis": number_axis(values=words.nice_ticks(top), minExtent=34).to_dict(),
+        "axis": number_axis(values=words.nice_ticks(LAST_TICK * top), minExtent=34, labelOverlap=False).to_dict(),
     }
 
 

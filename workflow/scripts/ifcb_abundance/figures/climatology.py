@@ -19,6 +19,7 @@ PANELS_MOST = 12
 HEIGHT, GAP = 80, 48  # of a panel, and between two side by side, in pixels
 HEADROOM = 1.12  # the highest value stays so far below the frame
 DAYS_MOST = 62  # a longer year is pooled into weeks
+LAST_WEEK = 358  # the day of the year that begins the last week
 YEARS_LEAST = 3  # for a median and quartiles
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 BAND, MEDIAN = "from the first to the third quartile", "median of the years"
@@ -35,7 +36,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows = abundance[abundance["class"].isin(classes)]
     day = rows["day"].dt.day_of_year
     step = 1 if (span.last - span.first).days <= DAYS_MOST else 7
-    rows = rows.assign(year=rows["day"].dt.year, doy=(day - 1) // step * step + 1)
+    # The last day or two of a year are no week of their own.
+    doy = ((day - 1) // step * step + 1).clip(upper=LAST_WEEK if step > 1 else None)
+    rows = rows.assign(year=rows["day"].dt.year, doy=doy)
     rows = rows.groupby(["class", "year", "doy"], as_index=False)[["count", "ml_analyzed_total"]].sum()
     rows["value"] = rows["count"] / rows["ml_analyzed_total"]
     ends = (int(rows["doy"].min()), int(rows["doy"].max()) + step)
@@ -91,7 +94,7 @@ def _views(
         "type": "ordinal",
         "title": None,
         "scale": {"scheme": "viridis", "domain": [int(year) for year in years]},
-        "legend": {"symbolType": "stroke", "symbolStrokeWidth": 2, "columns": 6 if options.narrow else 12},
+        "legend": {"symbolType": "stroke", "symbolStrokeWidth": 2, "columns": 5 if options.narrow else 11},
     }
     x = _day_axis(ends, width)
     views = []

@@ -14,6 +14,8 @@ from ifcb_abundance.validation.labels import OTHER
 
 FURTHER = "further classes"
 CELL, SMALLEST_CELL = 20, 12  # pixels
+WITH_NUMBER, SLANTED = 17, 14  # pixels of a cell that a number fits in, and of one whose label may be slanted
+LABELS = 0.33  # of the width, at most
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -22,8 +24,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows = table_files.read("confusion", tables["confusion"])
     if rows.empty:
         return parts.message(options, head, f"{options.dataset}: people agreed on no ROI")
-    limit = 0.3 * options.width
-    most = min(options.top_classes, int((options.width - limit - 60) / SMALLEST_CELL) - 2)
+    most = min(options.top_classes, int((options.width * (1 - LABELS) - 60) / SMALLEST_CELL) - 2)
     classes = _most_frequent(rows, most)
     shown = rows[rows["true_class"].isin(classes)]
     predicted = shown["predicted_class"].where(shown["predicted_class"].isin([*classes, UNCLASSIFIED]), FURTHER)
@@ -38,15 +39,13 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     for key in keys:
         cells[key] = cells[key].map(names.shown)
     true, columns = [names.shown[name] for name in classes], [names.shown[name] for name in columns]
-    look: dict[str, Any] = {
-        "grid": False,
-        "ticks": False,
-        "labelOverlap": False,
-        "labelLimit": limit,
-        "labelFontStyle": names.style(),
-    }
-    layers = _cells(cells, true, columns, look, options.width / len(columns) > 24)
-    cell = max(SMALLEST_CELL, min(CELL, (options.width - limit - 60) / len(columns)))
+    y_axis, room = parts.label_axis(options, true, LABELS, labelFontStyle=names.style())
+    cell = min(CELL, (options.width - room - 60) / len(columns))
+    angle = -60 if cell >= SLANTED else -90
+    x_axis, _ = parts.label_axis(options, columns, LABELS, labelFontStyle=names.style(), labelAngle=angle, minExtent=0)
+    numbered = cell >= WITH_NUMBER
+    length = min(220, cell * len(columns))
+    layers = _cells(cells, (_scaled(columns, x_axis), _scaled(true, y_axis)), length, numbered)
     n_all = rows["true_class"].nunique()
     return layers.properties(
         width=cell * len(columns),
@@ -54,28 +53,32 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         title=parts.title(
             options,
             f"{head}, {options.dataset}",
-            "percent of the ROIs of a row, weighted; below 0.5 % without a number",
+            "percent of the ROIs of a row, weighted; below 0.5 % without a number"
+            if numbered
+            else "share of the ROIs of a row, weighted",
             f"{len(classes)} of {n_all} classes, those with the most ROIs" if len(classes) < n_all else "",
         ),
     )
 
 
-def _cells(cells: pd.DataFrame, true: list[str], columns: list[str], look: dict[str, Any], numbered: bool) -> Any:
-    """Cells coloured by their share of the row, with that share as a number where there is room."""
+def _scaled(classes: list[str], axis: alt.Axis) -> dict[str, Any]:
+    return {"scale": alt.Scale(domain=classes), "axis": axis}
+
+
+def _cells(cells: pd.DataFrame, axes: tuple[dict[str, Any], dict[str, Any]], length: float, numbered: bool) -> Any:
+    """Cells coloured by their share of the row, with that share as a number where there is room.
+
+    axes: scale and axis of x and of y. length: of the legend, in pixels.
+    """
     base = alt.Chart(parts.inline(cells)).encode(
-        x=alt.X(
-            "predicted_class:N",
-            title="predicted as",
-            scale=alt.Scale(domain=columns),
-            axis=alt.Axis(labelAngle=-60, **look),
-        ),
-        y=alt.Y("true_class:N", title="people say", scale=alt.Scale(domain=true), axis=alt.Axis(**look)),
+        x=alt.X("predicted_class:N", title="predicted as", **axes[0]),
+        y=alt.Y("true_class:N", title="people say", **axes[1]),
     )
     colour = alt.Fill(
         "share:Q",
         title="share of the row",
         scale=alt.Scale(scheme="blues", domain=[0, 1]),
-        legend=alt.Legend(format=".0%", gradientLength=220),
+        legend=alt.Legend(format=".0%", gradientLength=length, tickCount=3),
     )
     hover = [
         alt.Tooltip("true_class:N", title="people say"),
@@ -83,13 +86,14 @@ def _cells(cells: pd.DataFrame, true: list[str], columns: list[str], look: dict[
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("n_labels:Q", title="labelled ROIs"),
     ]
-    text = base.transform_filter("datum.share >= 0.005").mark_text(fontSize=9.6 if numbered else 0)
-    return alt.layer(
-        base.mark_rect(stroke="#eee").encode(fill=colour, tooltip=hover),
-        text.encode(
-            text=alt.Text("percent:N"), color=alt.condition("datum.share > 0.6", alt.value("white"), alt.value("black"))
-        ).transform_calculate(percent="round(100 * datum.share)"),
+    text = (
+        base.transform_filter("datum.share >= 0.005")
+        .transform_calculate(percent="round(100 * datum.share)")
+        .mark_text(fontSize=9.6)
+        .encode(text="percent:N", color=alt.condition("datum.share > 0.6", alt.value("white"), alt.value("black")))
     )
+    rects = base.mark_rect(stroke="#eee").encode(fill=colour, tooltip=hover)
+    return alt.layer(rects, *([text] if numbered else []))
 
 
 def _most_frequent(rows: pd.DataFrame, most: int) -> list[str]:

@@ -110,7 +110,8 @@ def _cells(coverage: pd.DataFrame, series: Sequence[str], days: pd.DatetimeIndex
     first_of_month = (cells["day"].dt.day == 1) | (cells["day"] == days[0])
     month = cells["day"].dt.month.map(lambda number: MONTHS[number - 1])
     # A window that begins at the end of a month would have two names in one place.
-    crowded = (cells["day"] == days[0]) & (cells["day"].dt.day > 18)
+    another = days[-1].to_period("M") != days[0].to_period("M")
+    crowded = (cells["day"] == days[0]) & (cells["day"].dt.day > 18) & another
     cells["month"] = month.where(first_of_month & ~crowded, "")
     return cells.drop(columns=[f"n_{status}" for status in STATUSES])
 

@@ -31,23 +31,25 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     of_all = rows["status"].value_counts()
     told = ", ".join(f"{of_all[name]:,} {name}" for name in COLOURS if name in of_all)
     groups = [*sorted(shown), *([OTHERS] if len(sizes) > GROUPS_MOST else [])]
+    axis, room = parts.label_axis(options, groups)
+    width = parts.panel_width(options, room)
     return (
         alt.Chart(parts.inline(counts))
         .mark_bar()
         .encode(
-            x=alt.X("n:Q", title="patches"),
-            y=alt.Y("group:N", title="group", sort=groups, axis=alt.Axis(labelLimit=0.4 * options.width)),
+            x=alt.X("n:Q", title="patches", axis=parts.count_axis(width)),
+            y=alt.Y("group:N", title=None, sort=groups, axis=axis),
             color=alt.Color(
                 "status:N",
                 title=None,
                 scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
-                legend=alt.Legend(symbolType="square"),
+                legend=parts.legend(options, list(COLOURS), room),
             ),
             order=alt.Order("order:Q"),
             tooltip=[alt.Tooltip("group:N"), alt.Tooltip("status:N"), alt.Tooltip("n:Q", title="patches")],
         )
         .properties(
-            width=parts.panel_width(options, 150),
+            width=width,
             height=alt.Step(16),
             title=parts.title(options, f"What became of the images, {options.dataset}", told),
         )

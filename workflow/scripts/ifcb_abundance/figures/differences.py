@@ -33,16 +33,22 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     order = list(shown["name"])
     long = shown.melt(["name", "why"], ["first", "second"], "run", "value").dropna(subset="value")
     long["run"] = long["run"].map(dict(names))
-    x = alt.X("value:Q", title=f"{words.PER_ML} over the window", scale=parts.SQUARE_ROOT, axis=parts.number_axis())
-    limit = 0.4 * options.width
-    room = words.label_room(order, limit)
-    axis = alt.Axis(labelFontStyle=names_of.style(), labelLimit=limit, minExtent=room)
+    axis, room = parts.label_axis(options, order, grid=True, labelFontStyle=names_of.style())
+    width = parts.panel_width(options, room)
+    top = long["value"].max() * 1.1 or 1  # the points stay off the frame
+    x = alt.X(
+        "value:Q",
+        title=f"{words.PER_ML} over the window",
+        scale=alt.Scale(type="sqrt", domain=[0, top], nice=False),
+        axis=parts.number_axis(values=words.nice_ticks(top), labelOverlap=False),
+    )
     y = alt.Y("name:N", title=None, sort=order, axis=axis)
     colour = alt.Color(
         "run:N",
         title=None,
         sort=list(names),
         scale=alt.Scale(domain=list(names), range=[OKABE_ITO[0], OKABE_ITO[1]]),
+        legend=parts.legend(options, list(names), room, symbolType="circle"),
     )
     hover = [
         alt.Tooltip("name:N", title="class"),
@@ -55,7 +61,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     points = base.mark_circle(size=60, opacity=1).encode(color=colour, tooltip=hover)
     note = f"{len(order)} of {counted(len(classes), 'class')} that differ, those that differ most; square-root scale"
     return alt.layer(joined, points).properties(
-        width=parts.panel_width(options, room),
+        width=width,
         height=alt.Step(16),
         title=parts.title(options, head, *_below(rows), note),
     )

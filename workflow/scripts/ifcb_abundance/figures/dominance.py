@@ -16,6 +16,7 @@ from ifcb_abundance.figures.span import Span
 CLASSES_MOST = 15  # rows of classes; the last one is of all further ones
 FURTHER = "further classes"
 ROW = 14  # pixels
+SHARES = [0.3, 0.6, 1]  # in the legend
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -67,12 +68,8 @@ def _dominating(living: pd.DataFrame) -> pd.DataFrame:
 def _panel(rows: pd.DataFrame, order: list[str], names: words.Names, span: Span, options: FigureOptions) -> Any:
     colours = group_colours([*options.groups, *rows["kind"]])
     kinds = [name for name in colours if name in set(rows["kind"])]
-    limit = 0.42 * options.width
-    room = words.label_room(order, limit)
+    axis, room = parts.label_axis(options, order, labelFontStyle=names.style())
     width = parts.panel_width(options, room)
-    axis = alt.Axis(
-        grid=False, ticks=False, labelOverlap=False, labelLimit=limit, labelFontStyle=names.style(), minExtent=room
-    )
     hover = [
         alt.Tooltip("what:N", title="class"),
         alt.Tooltip("kind:N", title="group of classes"),
@@ -91,14 +88,20 @@ def _panel(rows: pd.DataFrame, order: list[str], names: words.Names, span: Span,
                 "kind:N",
                 title=None,
                 scale=alt.Scale(domain=kinds, range=[colours[name] for name in kinds]),
-                legend=parts.legend(options, kinds),
+                legend=parts.legend(options, kinds, room),
             ),
             opacity=alt.Opacity(
                 "share:Q",
                 title="share",
                 scale=alt.Scale(domain=[0, 1], range=[0.2, 1]),
-                legend=alt.Legend(
-                    format=".0%", values=[0.25, 0.5, 0.75, 1], symbolType="square", columns=4, orient=options.below
+                legend=parts.legend(
+                    options,
+                    ["100%"] * len(SHARES),
+                    room,
+                    format=".0%",
+                    values=SHARES,
+                    symbolOpacity=alt.Undefined,  # it is what the legend shows
+                    orient="bottom",
                 ),
             ),
             tooltip=hover,

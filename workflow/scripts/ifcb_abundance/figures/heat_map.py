@@ -50,17 +50,15 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     drawn = pd.concat([found[columns], rest[columns]])
     data = parts.inline(drawn.assign(**{"class": drawn["class"].map(names.shown)}))
 
-    limit = 0.45 * options.width
     order = [names.shown[name] for name in classes]
-    room = words.label_room(order, limit)
-    axis = alt.Axis(
-        grid=False, ticks=False, labelOverlap=False, labelLimit=limit, labelFontStyle=names.style(), minExtent=room
-    )
+    axis, room = parts.label_axis(options, order, labelFontStyle=names.style())
     y = alt.Y("class:N", title=None, scale=alt.Scale(domain=order), axis=axis)
     width = parts.panel_width(options, room)
     base = alt.Chart().encode(x=parts.time_axis(span, width), x2="end:T", y=y)
     states = [state for state in COLOURS if state in set(rest["state"])]
-    layers = ([_states(base, states, options)] if states else []) + (
+    # Two legends side by side would take more room than there is above the cells.
+    legend = parts.legend(options, states, room, orient="bottom", symbolStrokeColor="#888", symbolStrokeWidth=0.8)
+    layers = ([_states(base, states, legend)] if states else []) + (
         [_values(base, found["value"], min(200, width))] if len(found) else []
     )
     cells = alt.layer(*layers).properties(width=width, height=ROW * len(classes))
@@ -95,13 +93,13 @@ def _values(base: alt.Chart, found: pd.Series, length: float) -> Any:
     )
 
 
-def _states(base: alt.Chart, states: Sequence[str], options: FigureOptions) -> Any:
+def _states(base: alt.Chart, states: Sequence[str], legend: alt.Legend) -> Any:
     """Colour the cells without an abundance above zero."""
     colour = alt.Color(
         "state:N",
         title=None,
         scale=alt.Scale(domain=states, range=[COLOURS[state] for state in states]),
-        legend=parts.legend(options, states, orient=options.below, symbolStrokeColor="#888", symbolStrokeWidth=0.8),
+        legend=legend,
     )
     return (
         base.transform_filter("!(datum.value > 0)")

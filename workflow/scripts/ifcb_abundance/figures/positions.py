@@ -126,29 +126,27 @@ def _tracks(places: pd.DataFrame, series: Sequence[str], *, with_names: bool) ->
     Colour is by the number of the day: a scale of times takes only a scheme's ends.
     """
     first, last = (parts.milliseconds(day) for day in (places["day"].min(), places["day"].max()))
-    colour: Any = alt.value(OKABE_ITO[0])
+    of_way: Any = alt.value(OKABE_ITO[0])
+    of_dots: Any = alt.value(OKABE_ITO[0])
     if first < last:
-        colour = alt.Color(
-            "time:Q",
-            title="day (UTC)",
-            scale=alt.Scale(scheme="viridis", domain=[first, last], nice=False),
-            legend=alt.Legend(
-                labelExpr="utcFormat(datum.value, '%Y-%m-%d')",
-                gradientLength=200,
-                values=[first, last],
-                type="gradient",
-            ),
+        look: dict[str, Any] = {"scheme": "viridis", "nice": False}
+        legend = alt.Legend(
+            labelExpr="utcFormat(datum.value, '%Y-%m-%d')", gradientLength=200, values=[first, last], type="gradient"
         )
+        of_way = alt.Color("time:Q", title="day (UTC)", scale=alt.Scale(domain=[first, last], **look), legend=legend)
+        # A millisecond more: channels of one domain share a legend, which has two symbols in place of a gradient.
+        of_dots = alt.Fill("time:Q", scale=alt.Scale(domain=[first, last + 1], **look), legend=None)
     base = alt.Chart().transform_filter("datum.moored == 0").transform_calculate(time="toNumber(datum.day)")
     way = base.transform_filter("isValid(datum.next_longitude)").mark_rule(strokeWidth=1.2, clip=True)
     dots = base.mark_point(
-        filled=True, size=30 if len(places) <= 500 else 12, opacity=1, clip=True, stroke="#333", strokeWidth=0.2
-    ).encode(color=colour, tooltip=_hover())
+        size=30 if len(places) <= 500 else 12, opacity=1, clip=True, stroke="#333", strokeWidth=0.2
+    ).encode(fill=of_dots, tooltip=_hover())
     if with_names:
-        scale = alt.Scale(domain=list(series), range=list(SHAPES[: len(series)]))
-        dots = dots.encode(shape=alt.Shape("series:N", title=None, scale=scale, legend=alt.Legend(columns=2)))
+        below = alt.Legend(columns=2, orient="bottom")  # above the map there is the scale of the time
+        shapes = alt.Scale(domain=list(series), range=list(SHAPES[: len(series)]))
+        dots = dots.encode(shape=alt.Shape("series:N", title=None, scale=shapes, legend=below))
     return [
-        way.encode(x2="next_longitude:Q", y2="next_latitude:Q", color=colour),
+        way.encode(x2="next_longitude:Q", y2="next_latitude:Q", color=of_way),
         dots.add_params(parts.zoom()),
     ]
 

@@ -27,7 +27,8 @@ SHOWN = {
     "focus": "edge sharpness",
     "ml_analyzed": "volume, mL",
 }
-MOST = 4000  # points of a panel; of more bins every n-th good one is shown, and all others
+MOST = 2000  # good bins in a panel; of more every n-th one is shown. Bins with other flags are all shown
+FEW = 500  # bins, whose points are large
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -44,17 +45,23 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     times = rows["sample_time"].dt.tz_localize(None)  # UTC, as in all tables
     span = Span(times.min().normalize(), times.max().normalize())
     rows = _thinned(rows).assign(flag=lambda frame: frame["flag"].astype("int64").map(lambda flag: FLAGS[flag][0]))
-    data = parts.inline(rows)
+    data = parts.inline(rows.sort_values("flag", kind="stable"))  # what is bad lies above what is good
     words = [word for word, _ in FLAGS.values() if word in counts]
     colours = alt.Scale(domain=words, range=[colour for word, colour in FLAGS.values() if word in words])
     width = parts.panel_width(options)
     time = parts.time_axis(span, width, "sample_time (UTC)", "sample_time")
     panels = [
         alt.Chart(width=width, height=70)
-        .mark_point(filled=True, size=14, opacity=0.8)
+        .mark_point(filled=True, size=14 if len(rows) <= FEW else 7, opacity=0.8)
         .encode(
             x=alt.X.from_dict(parts.Place(number, len(shown), 1).x(time)),
-            y=alt.Y(f"{name}:Q", title=SHOWN[name], scale=alt.Scale(zero=False)),
+            # The points stay off the frame, and the titles of all panels are level.
+            y=alt.Y(
+                f"{name}:Q",
+                title=SHOWN[name],
+                scale=alt.Scale(zero=False, nice=False, padding=5),
+                axis=parts.number_axis(tickCount=3, minExtent=34),
+            ),
             color=alt.Color("flag:N", title="flag", scale=colours),
             tooltip=[
                 alt.Tooltip("bin:N"),
@@ -66,7 +73,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         for number, name in enumerate(shown)
     ]
     told = ", ".join(f"{n:,} {str(word)[2:]}" for word, n in counts.items())
-    return alt.vconcat(*panels, data=data).properties(
+    return alt.vconcat(*panels, data=data, spacing=14).properties(
         title=parts.title(options, f"{head}, {options.dataset}", f"{told}; a point is a bin")
     )
 

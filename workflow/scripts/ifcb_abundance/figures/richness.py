@@ -16,6 +16,7 @@ from ifcb_abundance.figures.rows import main_series, read_abundance, read_covera
 from ifcb_abundance.figures.span import Span
 
 SIZES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+DOTS_MOST = 200  # with more days, only those without a neighbour are drawn as points too
 ENOUGH = 0.9  # of the days have that many ROIs
 
 
@@ -64,12 +65,15 @@ def rarefied(counts: pd.Series, totals: pd.Series, size: int) -> NDArray[np.floa
 
 
 def _per_day(counted: pd.DataFrame, size: int, span: Span) -> pd.DataFrame:
-    """The richness of each series and day of the span, NaN where it is not known."""
+    """The richness of each series and day of the span, NaN where it is not known; `dot` says which ones are points."""
     totals = counted.groupby(["series", "day"])["count"].transform("sum")
     chances = counted.assign(richness=rarefied(counted["count"], totals, size))
     richness = chances.groupby(["series", "day"])["richness"].sum(min_count=1)
     grid = pd.MultiIndex.from_product([counted["series"].unique(), span.days], names=["series", "day"])
-    return richness.reindex(grid).reset_index()
+    rows = richness.reindex(grid).reset_index()
+    there = rows["richness"].notna()
+    alone = ~(there.shift(1, fill_value=False) | there.shift(-1, fill_value=False))
+    return rows.assign(dot=(alone | (len(span.days) <= DOTS_MOST)).astype(int))
 
 
 def _lines(rows: pd.DataFrame, series: list[str], span: Span, options: FigureOptions) -> Any:
@@ -90,5 +94,7 @@ def _lines(rows: pd.DataFrame, series: list[str], span: Span, options: FigureOpt
     base = alt.Chart(parts.inline(rows)).encode(x=parts.time_axis(span, width), y=y, color=colour)
     hover = [parts.series_hover(), parts.day_hover(), alt.Tooltip("richness:Q", title="expected classes")]
     line = base.mark_line(strokeWidth=1.2, clip=True).add_params(parts.zoom("x"))
-    dots = base.transform_filter("isValid(datum.richness)").mark_circle(size=14, opacity=1, clip=True)
-    return alt.layer(line, dots.encode(tooltip=hover)).properties(width=width, height=170)
+    dots = base.transform_filter("isValid(datum.richness) && (screen || datum.dot)")
+    dots = dots.mark_circle(size=14, opacity=1, clip=True)
+    seen = alt.condition("datum.dot", alt.value(1), alt.value(0))
+    return alt.layer(line, dots.encode(tooltip=hover, opacity=seen)).properties(width=width, height=170)

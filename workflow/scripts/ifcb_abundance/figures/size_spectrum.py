@@ -18,6 +18,7 @@ from ifcb_abundance.tables import table_files
 
 SPECTRA = {ALL: "all objects", LIVING: "objects of living classes"}
 DROP_OFF = "size drop-off"
+HEIGHT = 240  # pixels
 COLOURS = dict(zip([*SPECTRA.values(), DROP_OFF], ("#0072B2", "#009E73", "#D55E00"), strict=True))
 
 
@@ -131,10 +132,11 @@ def _spectra(rows: pd.DataFrame, options: FigureOptions) -> Any:
     ]
     return alt.layer(
         mark.mark_rule(strokeDash=[5, 3], strokeWidth=1.5, clip=True),
-        mark.mark_text(align="left", baseline="top", dx=5)
-        .encode(y=alt.value(4), text="label:N")
+        # At the bottom: at the top the spectrum has its peak.
+        mark.mark_text(align="left", baseline="bottom", dx=5)
+        .encode(y=alt.value(HEIGHT - 4), text="label:N")
         .transform_calculate(label="format(datum.esd, '.3~g') + ' µm'"),
         points.mark_rule(opacity=0.5, clip=True).encode(y=y_low, y2="high:Q"),
         spectra.mark_line(strokeWidth=1.3, clip=True).encode(y=y).add_params(parts.zoom("x")),
         points.mark_circle(size=24, opacity=1, clip=True).encode(y=y, tooltip=hover),
-    ).properties(width=parts.panel_width(options), height=240)
+    ).properties(width=parts.panel_width(options), height=HEIGHT)

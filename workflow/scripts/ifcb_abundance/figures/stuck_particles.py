@@ -29,24 +29,21 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     names = words.names_of(sums.index, options)
     long["class"] = long["class"].map(names.shown)
     order = [names.shown[name] for name in sums.index]
+    axis, room = parts.label_axis(options, order, labelFontStyle=names.style())
+    width = parts.panel_width(options, room)
     colours = alt.Scale(domain=[STUCK, OTHERS], range=[OKABE_ITO[1], OKABE_ITO[0]])
     return (
         alt.Chart(parts.inline(long))
         .mark_bar()
         .encode(
-            x=alt.X("n:Q", title="ROIs that the class won"),
-            y=alt.Y(
-                "class:N",
-                title="class",
-                sort=order,
-                axis=alt.Axis(labelFontStyle=names.style(), labelLimit=0.4 * options.width),
-            ),
-            color=alt.Color("kind:N", title=None, scale=colours, legend=alt.Legend(symbolType="square")),
+            x=alt.X("n:Q", title="ROIs that the class won", axis=parts.count_axis(width)),
+            y=alt.Y("class:N", title=None, sort=order, axis=axis),
+            color=alt.Color("kind:N", title=None, scale=colours, legend=parts.legend(options, [STUCK, OTHERS], room)),
             order=alt.Order("kind:N", sort="descending"),
             tooltip=[alt.Tooltip("class:N"), alt.Tooltip("kind:N", title="ROIs"), alt.Tooltip("n:Q", title="number")],
         )
         .properties(
-            width=parts.panel_width(options, 150),
+            width=width,
             height=alt.Step(18),
             title=parts.title(
                 options, f"{head}, {options.dataset}", f"{int(sums['n_stuck'].sum()):,} ROIs, all days together"

@@ -28,7 +28,7 @@ DOTS_MOST = 62  # with more days, only those without a neighbour are drawn as po
 LIMITS = ("objects_per_ml_low_dispersed", "objects_per_ml_high_dispersed")
 HEIGHT, GAP = 72, 48  # of a panel, and between two side by side, in pixels
 FAR = 50  # times the highest value
-HEADROOM = 1.15  # the highest limit stays so far below the frame
+HEADROOM = 1.15  # the highest limit stays so far below the frame, and below the marks of missing days
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -79,12 +79,15 @@ def draw_classes(
     colour = _colour(series, states, options)
     highest = rows.groupby("rank")[["high", "value"]].max().max(axis=1).reindex(range(len(classes))).fillna(0)
     names, levels = words.names_of(classes, options), levels or {}
+    of_marks = 4 * (missing["line"].max() + 1) + 3 if len(missing) else 0  # pixels at the top of each panel
+    headroom = max(HEADROOM, 1 / (1 - of_marks / HEIGHT) ** 2)  # the scale is that of square roots
     panels = [
         _Panel(
             parts.Place(rank, len(classes), across),
             names.shown[name],
             names.style_of(name),
             highest[rank],
+            headroom,
             levels.get(name),
         )
         for rank, name in enumerate(classes)
@@ -139,18 +142,22 @@ def _colour(series: Sequence[str], states: set[str], options: FigureOptions) -> 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One class. highest: its highest value or limit. level: a value that is marked; both in objects/mL."""
+    """One class. highest: its highest value or limit. level: a value that is marked; both in objects/mL.
+
+    headroom: where the scale ends, as a multiple of the highest value.
+    """
 
     place: parts.Place
     name: str
     style: str
     highest: float
+    headroom: float
     level: float | None
 
     @property
     def top(self) -> float:
         """Where the scale ends. A level far above all values is not in the panel: they would lie on its ground."""
-        values = self.highest * HEADROOM
+        values = self.highest * self.headroom
         in_sight = self.level is not None and self.level <= FAR * max(values, 1e-9)
         return max(values, self.level * HEADROOM if in_sight and self.level else 0) or 1
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,7 @@ NUMBER = (
 )
 CHARACTER = 0.52  # the mean width of a character as a share of its size, of a font without serifs
 WIDTHS = {"ijl|": 0.3, " frt-.,()": 0.42, "_": 0.5, "MWmw<>%": 1.0}  # of characters that are far from the mean
-WIDER = 1.2  # a label in a wide font, as a share of its width where it is measured
-TICK = 8  # pixels between a label and the axis
+SHARES_OF_BEGINNING = (0.6, 0.35, 0.8, 0.15, 1)  # of a label whose middle is cut out
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,37 @@ def text_width(text: str, size: float = 10) -> float:
     return len(text) * CHARACTER * size
 
 
-def label_room(labels: Iterable[str], limit: float) -> float:
-    """Estimate the pixels that labels at the left of an axis take at most, whatever font the viewer has.
+def wide_width(text: str) -> float:
+    """Estimate the pixels that a label takes at most, whatever font the viewer has.
 
     An SVG leaves the choice among fonts without serifs to the viewer. Some are wider than the one that labels are
     measured with, so the widths of characters are those of DejaVu Sans, rounded up.
-
-    limit: where labels are cut, in pixels of the font that they are measured with.
     """
-    return min(WIDER * limit, max(10 * sum(map(_wide, label)) for label in labels)) + TICK
+    return 10 * sum(map(_wide, text))
+
+
+def shortened(labels: Iterable[str], limit: float) -> dict[str, str]:
+    """Cut the middle out of labels that are wider than a limit, so that they still differ from each other.
+
+    limit: in pixels, in a wide font. What two long labels share may be their beginning (`Guinardia_delicatula_TAG_`) or
+    their end (`_parasite`), so the part of the beginning that is kept is chosen for all labels together.
+    """
+    labels = list(dict.fromkeys(labels))
+    for share in SHARES_OF_BEGINNING:
+        short = {label: _without_middle(label, limit, share) for label in labels}
+        if len(set(short.values())) == len(labels):
+            return short
+    return {label: _without_middle(label, limit, SHARES_OF_BEGINNING[0]) for label in labels}
+
+
+def _without_middle(label: str, limit: float, share: float) -> str:
+    kept = len(label)
+    short = label
+    while kept > 2 and wide_width(short) > limit:
+        kept -= 1
+        begin = round(kept * share)
+        short = f"{label[:begin]}\N{HORIZONTAL ELLIPSIS}{label[len(label) - kept + begin :]}"
+    return short
 
 
 def _wide(character: str) -> float:
@@ -87,7 +109,13 @@ def _wide(character: str) -> float:
 
 def wrapped(text: str, width: float, size: float = 10) -> list[str]:
     """Break a text into lines that fit a width. width, size: in pixels."""
-    return textwrap.wrap(text, max(12, int(width / (CHARACTER * size))), break_long_words=True) or [""]
+    return _Wrapper(max(12, int(width / (CHARACTER * size)))).wrap(text) or [""]
+
+
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks lines at spaces, after hyphens between letters, and after the underscores of labels."""
+
+    wordsep_re = re.compile(r"([\t\n\x0b\x0c\r ]+)|(?<=[^\W\d_]-)(?=[^\W\d_])|(?<=_)(?=[^\W_])")
 
 
 def nice_ticks(high: float) -> list[float]:
