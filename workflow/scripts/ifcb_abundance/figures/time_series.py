@@ -157,9 +157,8 @@ class _Panel:
     @property
     def top(self) -> float:
         """Where the scale ends. A level far above all values is not in the panel: they would lie on its ground."""
-        values = self.highest * self.headroom
-        in_sight = self.level is not None and self.level <= FAR * max(values, 1e-9)
-        return max(values, self.level * HEADROOM if in_sight and self.level else 0) or 1
+        in_sight = self.level is not None and self.level <= FAR * max(self.highest, 1e-9)
+        return max(self.highest, self.level if in_sight and self.level else 0) * self.headroom or 1
 
 
 def _view(panel: _Panel, span: Span, width: float, colour: dict[str, Any], *, with_bars: bool) -> dict[str, Any]:
