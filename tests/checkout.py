@@ -17,8 +17,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "workflow", "profiles", "envs")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
-# To import the engine and the libraries takes longer than many a run. So a server imports them, but none of our
-# modules, and each run is a process that is forked from it.
+# To import the engine, the libraries and our modules takes longer than many a run. So a server imports them, and each
+# run is a process that is forked from it.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.preloaded"])
 
@@ -37,6 +37,10 @@ def _engine(arguments: Sequence[str], folder: Path, env: Mapping[str, str | None
     sys.path[:] = [str(folder), *(path for path in sys.path if Path(path).resolve() not in ours)]
     sys.argv = ["snakemake", *arguments]
     from snakemake.cli import main
+
+    from tests.preloaded import forget_ours_unless_same
+
+    forget_ours_unless_same(folder)
 
     main(list(arguments))
 

@@ -20,6 +20,8 @@ from tests.engine.test_surroundings import obey_permissions
 from tests.exports.test_exports import EXPORT
 from tests.s3_server import S3Server, flat
 
+# Each builds the demo from nothing, in 10 s of processor time or more.
+pytestmark = pytest.mark.slow
 # Nobody can make a folder in /proc, not even root.
 NO_HOME = {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": None, "XDG_CONFIG_HOME": None, "XDG_DATA_HOME": None}
 DEAD_PROXIES = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "all")}
