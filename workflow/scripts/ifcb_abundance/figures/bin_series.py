@@ -49,7 +49,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     if long:
         steps = steps.merge(_bands(bins, span), on=["series", "day"], how="left")
     bins = bins.assign(dot=_printed(bins, span).astype(int))
-    columns = ["series", "day", "end", "value", "dot", "mean", *(["low", "high"] if long else [])]
+    columns = ["series", "day", "end", "value", "dot", "mean", *(["low", "high", "part"] if long else [])]
     data = parts.inline(pd.concat([bins if long else with_gaps(bins), steps])[columns])
     lines = _lines(span, options, long=long, highest=float(max(bins["value"].max(), steps["mean"].max())))
     names = words.names_of([name], options)
@@ -90,11 +90,12 @@ def _read_bins(tables: Tables, options: FigureOptions, name: str, series: Sequen
 
 
 def _steps(abundance: pd.DataFrame, span: Span) -> pd.DataFrame:
-    """Give the objects/mL of each point of the span as `mean`."""
+    """Give the objects/mL of each point of the span as `mean`; `part` counts the stretches without a gap."""
     steps = abundance[abundance["day"] >= span.first]
     steps = steps.assign(day=span.start(steps["day"]))
     steps = steps.groupby(["series", "day"], as_index=False)[["count", "ml_analyzed_total"]].sum()
-    return with_ends(steps.assign(mean=steps["count"] / steps["ml_analyzed_total"]), span)
+    gap = steps.groupby("series")["day"].diff() != pd.Timedelta(days=span.step)
+    return with_ends(steps.assign(mean=steps["count"] / steps["ml_analyzed_total"], part=gap.cumsum()), span)
 
 
 def _bands(bins: pd.DataFrame, span: Span) -> pd.DataFrame:
@@ -157,7 +158,7 @@ def _lines(span: Span, options: FigureOptions, *, long: bool, highest: float) ->
     of_day = [parts.series_hover(), parts.day_hover(), alt.Tooltip("mean:Q", title=words.PER_ML)]
     base = alt.Chart().encode(x=parts.time_axis(span, width, "sample_time (UTC)"))
     bins = base.transform_filter("!isValid(datum.end)").transform_calculate(what="'bin'")
-    days = base.transform_filter("isValid(datum.end)").transform_calculate(what=f"'{span.pooled}'").encode(x2="end:T")
+    days = base.transform_filter("isValid(datum.end)").transform_calculate(what=f"'{span.pooled}'")
     points = (
         bins.transform_filter("isValid(datum.value) && (screen || datum.dot == 1)")
         .mark_circle(size=5 if long else 14, opacity=0.35 if long else 1, clip=True)
@@ -166,9 +167,13 @@ def _lines(span: Span, options: FigureOptions, *, long: bool, highest: float) ->
     )
     # The band is of the bins, so it has their colour.
     band = days.mark_rect(opacity=0.4, clip=True).encode(
-        y=alt.Y("low:Q", **y_parts), y2="high:Q", color=alt.value(kinds["bin"])
+        x2="end:T", y=alt.Y("low:Q", **y_parts), y2="high:Q", color=alt.value(kinds["bin"])
     )
     line = bins.mark_line(strokeWidth=0.7, clip=True).encode(y=y, color=key)
-    means = days.mark_rule(strokeWidth=2, clip=True).encode(y=alt.Y("mean:Q", **y_parts), color=key, tooltip=of_day)
+    mean = alt.Y("mean:Q", **y_parts)
+    if span.step == 1:
+        means = days.mark_rule(strokeWidth=2, clip=True).encode(x2="end:T", y=mean, color=key, tooltip=of_day)
+    else:  # a week is too narrow to be seen by itself
+        means = days.mark_line(strokeWidth=1.2, clip=True).encode(y=mean, color=key, detail="part:N", tooltip=of_day)
     layers = [points, band, means] if long else [line, points, means]
     return alt.layer(*layers).properties(width=width, height=150)

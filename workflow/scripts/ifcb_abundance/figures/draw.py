@@ -145,12 +145,13 @@ def _svg_of(spec: Mapping[str, Any]) -> str:
     """Draw a specification for print.
 
     Cells and bars have sharp edges and are at least a pixel wide. Smooth edges of narrower ones would mix with the
-    white behind them, so that a group of classes had another colour over twelve years than over four days.
+    white behind them, so that a group of classes had another colour over twelve years than over four days. Those that
+    one can see through stay as they are: where they overlap they would be darker.
     """
     svg = renumber_ids(vl_convert.vegalite_to_svg(for_paper(spec)))
     if spec.get("name") == parts.FIXED:  # its cells have gaps that would come and go
         return svg
-    svg = re.sub(r'(d="M[^h"]*)h0?\.\d+(v[^h"]*)h-0?\.\d+Z"', r'\1h1\2h-1Z"', svg)
+    svg = re.sub(r'(d="M[^h"]*)h0?\.\d+(v[^h"]*)h-0?\.\d+(Z" fill="[^"]*"/>)', r"\1h1\2h-1\3", svg)
     return svg.replace('<g class="mark-rect role-mark', '<g shape-rendering="crispEdges" class="mark-rect role-mark')
 
 

@@ -91,7 +91,9 @@ def _lines(rows: pd.DataFrame, series: list[str], span: Span, options: FigureOpt
         scale=alt.Scale(domain=series, range=list(OKABE_ITO[: len(series)])),
         legend=parts.legend(options, series),
     )
-    base = alt.Chart(parts.inline(rows)).encode(x=parts.time_axis(span, width), y=y, color=colour)
+    middle = f"toNumber(datum.day) + {span.step * 12 * 3600 * 1000}"
+    base = alt.Chart(parts.inline(rows)).transform_calculate(middle=middle)
+    base = base.encode(x=parts.time_axis(span, width, field="middle"), y=y, color=colour)
     hover = [parts.series_hover(), parts.day_hover(), alt.Tooltip("richness:Q", title="expected classes")]
     line = base.mark_line(strokeWidth=1.2, clip=True).add_params(parts.zoom("x"))
     dots = base.transform_filter("isValid(datum.richness) && (screen || datum.dot)")
