@@ -107,6 +107,29 @@ def test_events_occurrences_and_measurements(tmp_path: Path) -> None:
     assert second[0]["eventID"] == "demo:2024-04-16:IFCB10"
 
 
+def test_labels_that_are_one_taxon_are_one_occurrence(tmp_path: Path) -> None:
+    """By hand: 4 in 60 mL and 3 in 30 mL are 7 in 60 mL. The exact limits of 7 at 95 % are 2.814 and 14.423."""
+    one = {"Chaetoceros": (4, 60.0), "Chaetoceros, single cell": (3, 30.0), "Chaetoceros_didymus": (2, 60.0)}
+    none = {"Chaetoceros": (0, 60.0), "Chaetoceros, single cell": (0, 60.0)}
+    apart = {"Chaetoceros": (0, 60.0), "Chaetoceros, single cell": (5, 60.0)}
+    path = export(
+        tmp_path, [Day(f"2024-04-1{i}", {**day, "unclassified": (9, 60.0)}) for i, day in enumerate((one, none, apart))]
+    )
+    (_, first, measured), (_, second, _), (_, third, _) = records(path)
+    assert {
+        row["verbatimIdentification"]: (row["organismQuantity"], row["scientificNameID"][-6:]) for row in first
+    } == {
+        "Chaetoceros | Chaetoceros, single cell": ("7", "148985"),
+        "Chaetoceros_didymus": ("2", "149122"),
+    }
+    (taxon,) = (row["occurrenceID"] for row in first if row["organismQuantity"] == "7")
+    values = sorted(float(row["measurementValue"]) for row in measured if row["occurrenceID"] == taxon)
+    per_m3 = [7 / 60 * 1e6, 2.814 / 60 * 1e6, 14.423 / 60 * 1e6]
+    assert values == pytest.approx([7, 60, *sorted(per_m3)], rel=1e-3)
+    assert [(row["occurrenceStatus"], row["organismQuantity"]) for row in second] == [("absent", "0")]
+    assert [(row["occurrenceStatus"], row["organismQuantity"]) for row in third] == [("present", "5")]
+
+
 def test_what_obis_requires_is_in_every_record(tmp_path: Path) -> None:
     path = export(
         tmp_path,
