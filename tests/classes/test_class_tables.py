@@ -1,5 +1,6 @@
 """Shipped class tables, labels that are spelt otherwise, and labels that are merged."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,20 @@ def test_labels_match_where_it_is_unambiguous() -> None:
     assert table.matched("c-D") == "C_d"  # two rows that say the same
     assert table.matched("Pseudonitzschia_") == "Pseudo-nitzschia"
     assert LabelTable(rows).matched("pseudo nitzschia") is None
+
+
+@pytest.mark.skipif(not class_tables.SOURCES.exists(), reason="shared data is not there")
+def test_published_labels_that_differ_in_nothing_else() -> None:
+    """The labels of SMHI's network, and NODC's names of taxa, which have blanks in place of underscores."""
+    with (class_tables.SOURCES / "taxa_lookup_nodc.csv").open(encoding="utf-8-sig", newline="") as file:
+        names = {row["name"] for row in csv.DictReader(file)}
+    scores = class_tables.SOURCES.parent / "scores" / "D20220522T000439_IFCB134_class_scores.csv"
+    labels = scores.read_text().partition("\n")[0].split(",")[1:]
+    table = LabelTable(dict.fromkeys(names, ROW), loose=True)
+    matched = {label: row for label in labels if (row := table.matched(label))}
+    otherwise = {label: row for label, row in matched.items() if label != row}
+    assert (len(labels), len(matched), len(otherwise)) == (109, 48, 42)
+    assert all(label.replace("_", " ") == row for label, row in otherwise.items())
 
 
 @pytest.mark.parametrize("when", [BEFORE, AFTER])

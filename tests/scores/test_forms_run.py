@@ -118,7 +118,7 @@ def test_thresholds_and_cells_of_the_classifier_labels_and_casts(tmp_path: Path)
     how = config(archive, classify, abundance={"group_by": ["cast"], "period": "week"})
     assert "A_b): Bus, 2, diatom" in run.run(how, "check_labels")
     assert not (run.results("own") / "catalog.csv").exists()
-    run.run(how)
+    assert "the class table spells 1 label otherwise: 'a-B' is its 'A_b'" in run.run(how)
     table = run.table("own").set_index(["date", "class"])
     assert set(table["cast"]) == {1, 2}
     first = table.loc["2024-04-15"]

@@ -184,9 +184,18 @@ def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
 
 
 def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
-    """Warn of the labels that a class table lacks, and return them. They count, but in no group."""
-    known = as_table(table)
-    unlisted = sorted(label for label in set(labels) if known.matched(label) is None) if table else []
+    """Warn of the labels that a class table lacks, and return them. They count, but in no group.
+
+    Labels that it spells otherwise are named too.
+    """
+    known, labels = as_table(table), set(labels)
+    otherwise = {label: row for label in sorted(labels) if (row := known.matched(label)) not in (None, label)}
+    if otherwise:
+        log.info(
+            f"classify.match_labels: the class table spells {counted(len(otherwise), 'label')} otherwise: "
+            + ", ".join(f"{label!r} is its {row!r}" for label, row in otherwise.items())
+        )
+    unlisted = sorted(label for label in labels if known.matched(label) is None) if table else []
     if unlisted:
         log.warning(
             f"classify.class_table lacks {counted(len(unlisted), 'label')}, which are therefore in no group and "
