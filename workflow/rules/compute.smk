@@ -23,7 +23,7 @@ rule gather_images:
         logged(log[0], gather.gather_images, SOURCE, wildcards.bin, input[0], missing, output[0])
 
 
-# On a cluster each bin goes to a node: 2,000 images are a minute of a core.
+# On a cluster each bin goes to a node: 2,000 images are more than a minute of a core.
 rule compute_features:
     """Compute the features of a bin from its images."""
     input:

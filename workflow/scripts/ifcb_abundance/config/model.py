@@ -371,7 +371,7 @@ class Features(Section):
         None,
         "null, 'missing' or 'all': compute features from raw images, of bins that have class scores and no features, "
         "or of all that have class scores; null: read those that there are",
-        "It needs the package planktofeatures (`make stages`) and about 30 ms of a core for each image, a minute for "
+        "It needs the package planktofeatures (`make stages`) and about 40 ms of a core for each image, 80 s for "
         "2,000; see [Features where there are none](../docs/how-to/features.md#features-where-there-are-none)",
     )
     bins: bool = key(

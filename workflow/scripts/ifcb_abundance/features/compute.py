@@ -3,7 +3,7 @@
 The package planktofeatures computes them; it is optional, and its licence (LGPL) is its own. Of the bin in
 WHOI's tests it gives the same 31 features of each image as the file of ifcb-features, to nine digits.
 
-An image needs some 30 ms of one core. A bin is one job, which needs no network: what comes over the network is gathered
+An image needs some 40 ms of one core. A bin is one job, which needs no network: what comes over the network is gathered
 before (`gather.py`).
 """
 
