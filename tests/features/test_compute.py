@@ -13,6 +13,7 @@ from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.features.compute import COLUMNS, compute_features
 from ifcb_abundance.features.gather import gather_images
 from ifcb_abundance.features.summary import summarize_features
+from ifcb_abundance.images.extract import outline_png
 from ifcb_abundance.scores.summary import summarize_scores
 from ifcb_abundance.sources.directory import DirectorySource
 from tests.archives import bin_row, write_archive
@@ -129,6 +130,19 @@ def test_a_run_computes_what_is_missing_and_goes_on_where_it_stood(tmp_path: Pat
     assert long.loc[("IFCB5", "Akashiwo"), "biovolume_um3_per_ml"] == pytest.approx(golden, rel=1e-9)
     assert long.loc[("IFCB13", "Akashiwo"), "biovolume_um3_per_ml"] == pytest.approx(2 * 1000 / 2.0)
     assert "Nothing to be done" in run.run(config)
+
+    # Outlines are those of the computed blobs; the other bin has features, so no blobs of it were computed.
+    run.run(config | {"images": {"outlines": True}}, "images")
+    folder = run.results("own") / "images"
+    with zipfile.ZipFile(RAW / "golden" / f"{OLD}_blobs_v4.zip") as blobs:
+        pictures = {
+            name: np.asarray(Image.open(io.BytesIO(blobs.read(name))).convert("1")) for name in blobs.namelist()
+        }
+    with zipfile.ZipFile(folder / "2012" / "IFCB5_2012_028" / f"{OLD}.zip") as zipped:
+        outlines = {name: zipped.read(name) for name in zipped.namelist() if name.startswith("outlines/")}
+    assert outlines == {f"outlines/{name}": outline_png(blob) for name, blob in pictures.items()}
+    with zipfile.ZipFile(folder / "2013" / "D20130526" / f"{NEW}.zip") as zipped:
+        assert not [name for name in zipped.namelist() if name.startswith("outlines/")]
 
 
 @shared

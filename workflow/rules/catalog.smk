@@ -20,7 +20,3 @@ checkpoint list_catalog:
     run:
         empty = SHARD is not None
         logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, empty, METHOD.group_by)
-
-
-# The whole of shards has no list of bins to flag.
-include: "quality.smk"

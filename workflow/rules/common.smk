@@ -66,7 +66,7 @@ MAY_BE_EMPTY = CONFIG.source.allow_empty or SHARD not in (None, MERGE)
 RECORD_FAILURES = CONFIG.source.on_failure == "record"
 PERIOD = CONFIG.abundance.period
 FEATURES_WANTED = CONFIG.features.make
-QUALITY_WANTED = (CONFIG.quality.make or CONFIG.quality.exclude_bad) and SHARD is None
+QUALITY_WANTED = CONFIG.quality.make or CONFIG.quality.exclude_bad
 # A dashboard has the default path too, which it does not read.
 IS_DEMO = CONFIG.source.kind == "directory" and CONFIG.source.path == DEMO
 REPORT_WANTED = IS_DEMO if CONFIG.report.make is None else CONFIG.report.make

@@ -60,6 +60,16 @@ def all_days(table):
     return [table.part_in(RESULTS, date) for date in selection().days]
 
 
+def measured_quality(wildcards):
+    """What was measured of the quality of bins: a file for each day, or for each shard."""
+    if not SHARDS:
+        return [f"{RESULTS}/quality/{date}.csv" for date in all_listed().days]
+    parts = all_parts("quality")
+    if missing := [shard.name for shard, path in zip(SHARDS, parts) if not Path(path).exists()]:
+        raise ConfigError(f"quality: shard {missing[0]} has no flags of bins. Make all shards with quality.make: true")
+    return parts
+
+
 def all_parts(name):
     """The inputs of a merged table: its days, or its shards."""
     table = table_registry.TABLES[name]

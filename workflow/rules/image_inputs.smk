@@ -13,7 +13,18 @@ OF_CLASSES = {
     **({"from_scores": True} if METHOD.from_scores else {}),
 }
 OUTLINES = {"outlines": True} if CONFIG.images.outlines else {}
-EXTRACTION = extract_images.Extraction(METHOD, CONFIG.images.stitch, RECORD_FAILURES, **OUTLINES)
+COMPUTES_BLOBS = CONFIG.images.outlines and CONFIG.features.blobs and CONFIG.features.compute is not None
+
+
+def computed_blobs(bin_id):
+    """Where a bin's blobs are, if outlines are drawn and the run computes its blobs; else None."""
+    is_computed = COMPUTES_BLOBS and computed_of(bin_id) is not None
+    return of_bin(LAYOUT.computed, BLOBS, bin_id) if is_computed else None
+
+
+EXTRACTION = extract_images.Extraction(
+    METHOD, CONFIG.images.stitch, RECORD_FAILURES, **OUTLINES, computed_blobs=computed_blobs
+)
 EXAMPLES = examples.ExampleCriteria(
     classes=CONFIG.images.classes,
     bins=CONFIG.images.bins,
@@ -21,6 +32,8 @@ EXAMPLES = examples.ExampleCriteria(
     per_class=CONFIG.images.per_class,
     method=METHOD,
 )
+# What zips say of blobs, beside the outlines.
+OF_OUTLINES = {**OUTLINES, **({"blobs": "computed"} if COMPUTES_BLOBS else {})}
 # Checksums of inputs, as the OF_... of proofs.smk.
 OF_IMAGES = {
     "version": extract_images.VERSION,
@@ -31,7 +44,7 @@ OF_IMAGES = {
     "stitch": IMAGES["stitch"],
     "classes": IMAGES["classes"],
     "thresholds": OF_CLASSES if IMAGES["classes"] else None,
-    **OUTLINES,
+    **OF_OUTLINES,
 }
 OF_EXAMPLES = {
     "version": extract_images.VERSION,
@@ -40,7 +53,7 @@ OF_EXAMPLES = {
     "stitch": IMAGES["stitch"],
     "precision": METHOD.precision,
     "chosen": lambda wildcards: examples_of_bins()[wildcards.bin],
-    **OUTLINES,
+    **OF_OUTLINES,
 }
 
 
@@ -116,6 +129,8 @@ def ask_again_for_left_out():
 def image_files(wildcards, scores=True):
     """The local files that a bin's images, and their class scores, are read from."""
     blobs = SOURCE.blobs_files(wildcards.bin) if OUTLINES else []
+    if path := computed_blobs(wildcards.bin):
+        blobs = [*blobs, path]
     return SOURCE.image_files(wildcards.bin) + blobs + (SOURCE.scores_files(wildcards.bin) if scores else [])
 
 

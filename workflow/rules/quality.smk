@@ -31,7 +31,7 @@ rule measure_quality:
 checkpoint merge_quality:
     """Flag the quality of all bins."""
     input:
-        lambda wildcards: [f"{RESULTS}/quality/{date}.csv" for date in all_listed().days],
+        measured_quality,
     output:
         MERGED["quality"],
     log:
@@ -42,7 +42,7 @@ checkpoint merge_quality:
     message:
         "Flag the quality of all bins."
     run:
-        logged(log[0], quality.merge_quality, list(input), output[0])
+        logged(log[0], quality.merge_quality, list(input), output[0], bool(SHARDS))
 
 
 rule quality:

@@ -3,9 +3,10 @@
 Flags are those of QARTOD (IOOS, Manual for the Use of Real-Time Oceanographic Data Quality Control Flags): 1 pass,
 2 not evaluated, 3 suspect, 4 fail. A bin has a flag for each test and the worst of them as its own.
 
-Bounds and their sources are constants below. `iRfcb`: the values that its tutorial of quality control gives to `ifcb_psd`,
-which has no defaults; the method is that of the Kudela lab (psd.py; Hayashi et al. 2025). `California`: the script of the California IFCB network (IFCB_QC_share, Trautman 2023). `ours`:
-nobody has published a bound, so the flag is never worse than suspect, or it says what cannot be.
+Bounds and their sources are constants below. `iRfcb`: the values that its tutorial of quality control gives to
+`ifcb_psd`, which has no defaults; the method is that of the Kudela lab (psd.py; Hayashi et al. 2025). `California`: the
+script of the California IFCB network (IFCB_QC_share, Trautman 2023). `ours`: nobody has published a bound, so the flag
+is never worse than suspect, or it says what cannot be.
 """
 
 import logging
@@ -39,7 +40,7 @@ SHORT, LITTLE = (
     2.5,
 )  # seconds and mL: a run shorter than that with less than that is incomplete: bad (California)
 MOST_INHIBITED = 0.8  # of the run time: suspect above (ours: less than 1 of the syringe's 5 mL was looked at)
-# Per trigger: suspect below (iRfcb's missing cells, which are ROIs with features per line of the .adc; California has 0.9).
+# Per trigger: suspect below (iRfcb's missing cells: ROIs with features per line of the .adc; California has 0.9).
 FEWEST_IMAGES = 0.7
 FASTEST = 14.0  # triggers a second: suspect above (ours: a trigger takes 0.073 s at least)
 LARGEST_ML = 5.25  # mL: bad above, or at zero and below (the syringe holds 5)
@@ -236,9 +237,12 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else "unknown" if pd.isna(value) else f"{value:.4g}"
 
 
-def merge_quality(parts: list[str], path: str | Path) -> None:
-    """Judge the bins of all days, and write quality.csv. Logs how many have which flag."""
-    read = [table_files.read("quality_measured", part) for part in parts]
+def merge_quality(parts: list[str], path: str | Path, of_shards: bool = False) -> None:
+    """Judge the bins of all days, and write quality.csv. Logs how many have which flag.
+
+    of_shards: the parts are those of shards, whose bins are judged anew among all of them.
+    """
+    read = [table_files.read("quality" if of_shards else "quality_measured", part, list(MEASURED)) for part in parts]
     measured = pd.concat(read, ignore_index=True) if read else table_files.empty("quality_measured")
     judged = judge_quality(measured)
     table_files.write(judged, "quality", path)

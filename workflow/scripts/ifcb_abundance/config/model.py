@@ -277,8 +277,8 @@ class Classify(Section):
         "loose",
         "'loose' or 'exact': labels match the class table regardless of case, blanks, underscores and hyphens, where "
         "that is unambiguous, or letter by letter",
-        "Counts of classes do not depend on it; names, totals of groups and carbon do, for labels that are in the table "
-        "in another spelling only. See [Labels and class tables](../docs/how-to/class-tables.md)",
+        "Counts of classes do not depend on it. Names, totals of groups and carbon do, for labels that are in the "
+        "table in another spelling only. See [Labels and class tables](../docs/how-to/class-tables.md)",
     )
     score_precision: Literal["auto", Precision] = key(
         AUTO,

@@ -27,6 +27,7 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import NoRawFilesError, NoScoresError, RawFileError, ScoresError, quoted
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.raw.blobs import Blobs
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
 from ifcb_abundance.scores.decide import Kept
 from ifcb_abundance.scores.summary import RoiWinners, labels_of_rois, read_rois
@@ -50,15 +51,16 @@ Row = dict[str, Any]  # of the manifest
 class Extraction:
     """How images are extracted.
 
-    stitch: whether two overlapping images of one trigger are joined. outlines: whether those of blobs are added.
-    record_failures: whether a bin's failure becomes a
-    `problem` in its manifest in place of an error.
+    stitch: whether two overlapping images of one trigger are joined. record_failures: whether a bin's failure becomes a
+    `problem` in its manifest in place of an error. outlines: whether those of blobs are added. computed_blobs: where
+    the run has computed the blobs of a bin, None for one whose blobs the source is asked for.
     """
 
     method: Method
     stitch: bool
     record_failures: bool
     outlines: bool = False
+    computed_blobs: Callable[[str], str | None] = lambda bin_id: None  # noqa: ARG005
 
 
 def as_png(image: RoiImage) -> bytes:
@@ -236,7 +238,7 @@ def _write(
                 with source.open_images(bin_id) as images:
                     if images is None:
                         raise NoRawFilesError(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
-                    blobs = source.read_blobs(bin_id) if how.outlines else None
+                    blobs = _blobs(source, bin_id, how) if how.outlines else None
                     _add_images(archive, images, won, how, rows, blobs)
         except NoRawFilesError as error:
             if not (leave_out or how.record_failures):
@@ -250,6 +252,15 @@ def _write(
             log.error(f"{error}: recorded in {path}")
             rows.append({"problem": _plain(error)})
         _add(archive, MANIFEST, table_files.as_csv(_manifest(rows), "images", f"{path}: {MANIFEST}").encode())
+
+
+def _blobs(source: Source, bin_id: str, how: Extraction) -> Blobs | None:
+    """The blobs of a bin: those that were computed, if there are any, else those of the source."""
+    if path := how.computed_blobs(bin_id):
+        computed = Blobs(bin_id, Path(path).read_bytes(), path)
+        if len(computed):
+            return computed
+    return source.read_blobs(bin_id)
 
 
 def left_out(paths: Iterable[str | Path]) -> list[Path]:
