@@ -43,6 +43,12 @@ def features_path(bin_id):
     return of_bin(FEATURES, SUMMARY, bin_id)
 
 
+def computed_blobs(bin_id):
+    """Where a bin's blobs are, if outlines are drawn and the run computes its blobs; else None."""
+    is_computed = COMPUTES_BLOBS and computed_of(bin_id) is not None
+    return of_bin(LAYOUT.computed, BLOBS, bin_id) if is_computed else None
+
+
 def deleted_summaries(path_of, table, settled):
     """The missing summaries of days that exist: the day itself would not ask for them. A settled day lacks none."""
     there, wanted = Listing(), selection().wanted

@@ -16,12 +16,6 @@ OUTLINES = {"outlines": True} if CONFIG.images.outlines else {}
 COMPUTES_BLOBS = CONFIG.images.outlines and CONFIG.features.blobs and CONFIG.features.compute is not None
 
 
-def computed_blobs(bin_id):
-    """Where a bin's blobs are, if outlines are drawn and the run computes its blobs; else None."""
-    is_computed = COMPUTES_BLOBS and computed_of(bin_id) is not None
-    return of_bin(LAYOUT.computed, BLOBS, bin_id) if is_computed else None
-
-
 EXTRACTION = extract_images.Extraction(
     METHOD, CONFIG.images.stitch, RECORD_FAILURES, **OUTLINES, computed_blobs=computed_blobs
 )
@@ -32,7 +26,6 @@ EXAMPLES = examples.ExampleCriteria(
     per_class=CONFIG.images.per_class,
     method=METHOD,
 )
-# What zips say of blobs, beside the outlines.
 OF_OUTLINES = {**OUTLINES, **({"blobs": "computed"} if COMPUTES_BLOBS else {})}
 # Checksums of inputs, as the OF_... of proofs.smk.
 OF_IMAGES = {
