@@ -33,7 +33,7 @@ from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 from tests.raw.test_raw_run import BINS, ml_analyzed, write_csv, write_tree
-from tests.raw_files import keyed_header, picture, write_bin
+from tests.raw_files import keyed_header, picture, scores_h5, write_bin
 from tests.s3_server import Request, S3Server, error, flat
 from tests.scores.test_forms import needs_cases
 from tests.scores.test_forms_run import write_summaries
@@ -191,6 +191,24 @@ def test_summaries_of_a_bucket_are_read_as_those_of_a_folder(server: S3Server, t
     server.clear()
     named = opened(server, name, scores_format="summary")
     assert [len(named.list_bins(EVER)), len(server.keys), len(server.lists)] == [3, 2, 2]
+
+
+def test_auto_takes_what_lies_in_a_bucket_and_says_it(
+    server: S3Server, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    of = scores_h5(3, None, ["A", "B"], [1], [[0.25, 0.75]])
+    server.put(name, {f"h5/2024/{BIN}_class.h5": of, f"h5/2024/{LATER}_class.h5": of})
+    source = opened(server, f"{name}/h5", scores_format="auto")
+    assert [file.body for bin_id in (BIN, LATER) if (file := source.read_scores(bin_id))] == [of, of]
+    assert caplog.text.count("class scores: h5 (source.scores_format: auto)") == 1
+    # Forms that are compared in another precision have to be named, and a mixture is refused by name.
+    server.put(name, {f"mat/2024/{BIN}_class_v1.mat": b"", f"mixed/2024/{BIN}_class.h5": of})
+    server.put(name, {f"mixed/2024/{LATER}_class_scores.csv": b"pid,A\n"})
+    with pytest.raises(RequestError, match=r"_class_v1\.mat files.* compared as float64.*Set it to mat"):
+        opened(server, f"{name}/mat", scores_format="auto").read_scores(BIN)
+    with pytest.raises(RequestError, match=r"1 file \*_class_scores\.csv \(csv\), 1 file \*_class\.h5 \(h5\)"):
+        opened(server, f"{name}/mixed", scores_format="auto").read_scores(BIN)
 
 
 def test_credentials_of_the_environment_recheck_and_nothing_written_of_them(

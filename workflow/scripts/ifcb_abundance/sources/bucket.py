@@ -141,7 +141,7 @@ class BucketSource(NetworkSource, BinFiles):
                 listed = (path for found in self._listed.values() if isinstance(found, list) for path in found)
                 if index_scores(listed):
                     return False
-                log.info(f"class scores: {counted(len(summaries), 'summary file')} (source.scores_format: auto)")
+                log.info(f"class scores: {SUMMARY}, {counted(len(summaries), 'file')} (source.scores_format: auto)")
         self._form = SUMMARY
         return True
 
@@ -183,7 +183,9 @@ class BucketSource(NetworkSource, BinFiles):
         elif STORED_AS[form] != self.score_precision:
             why = f"are *{NAMES[form]} files. They are compared as {STORED_AS[form]}, which a run has to know first"
         else:
-            self._form = form if index else self._form
+            if index and self._form is None:
+                self._form = form
+                log.info(f"class scores: {form} (source.scores_format: auto)")
             return form
         raise RequestError(f"source.scores_format: auto: the class scores of {where} {why}. Set it to {form}")
 
