@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.io import loadmat, savemat
 
 from ifcb_abundance.common.errors import CatalogError, ConfigError, ScoresError
 from ifcb_abundance.scores.decide import Decision, Kept, More
@@ -22,7 +23,7 @@ from ifcb_abundance.scores.summary import (
     summarize_scores,
 )
 from ifcb_abundance.sources.bin_files import FileOptions
-from ifcb_abundance.sources.count_summary import read_count_summary
+from ifcb_abundance.sources.count_summary import SizeSummary, read_count_summary, read_size_summary
 from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.score_files import chosen, detect, index_scores
 from ifcb_abundance.sources.source_file import SourceFile
@@ -175,6 +176,27 @@ def test_counts_of_a_summary_are_those_of_its_thresholds(tmp_path: Path) -> None
             counts_of_summary(said, refused)
     with pytest.raises(CatalogError, match="here: not a summary"):
         read_count_summary(path.read_bytes()[:300], "here")
+
+
+@needs_cases
+def test_sums_of_a_summary_are_those_of_its_classes_and_of_the_rest(tmp_path: Path) -> None:
+    stored = {
+        name: value
+        for name, value in loadmat(CASES / "summary_mat" / "summary_allTB2024.mat").items()
+        if not name.startswith("__")
+    }
+
+    def sizes(**arrays: list[list[float]]) -> SizeSummary:
+        savemat(tmp_path / "made.mat", stored | {name: np.array(values) for name, values in arrays.items()})
+        return read_size_summary((tmp_path / "made.mat").read_bytes(), "made")
+
+    made = sizes(classbiovolTB=[[300, 500, 7], [0, np.nan, 5], [1, 0, 9]])
+    assert made.carbon == {}
+    assert list(made.biovolumes) == ["classcountTB"]
+    assert np.array_equal(made.biovolumes["classcountTB"], [[300, 500, 7], [0, np.nan, 5], [1, 0, 9]], equal_nan=True)
+    for wrong in ([[300, 500], [0, 1], [1, 0]], [[-1, 500, 7], [0, 1, 5], [1, 0, 9]]):
+        with pytest.raises(CatalogError, match="made: its sums of biovolume and carbon cannot be used"):
+            sizes(classbiovolTB=wrong)
 
 
 # --- rules ---
