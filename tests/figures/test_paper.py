@@ -15,6 +15,7 @@ from ifcb_abundance.figures.colours import GROUP_COLOURS, REST_COLOURS, group_co
 from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.figures.richness import rarefied, sample_size
 from ifcb_abundance.figures.span import Span
+from ifcb_abundance.report.explorer import pack_coast
 from tests.figures.seeded import CLASSES, write_seeded
 from tests.figures.test_figures import OF_BINS, texts
 
@@ -206,6 +207,22 @@ def test_coast_lines_are_those_that_reach_the_box(tmp_path: Path) -> None:
     lake = lines[lines["level"] == 2]
     assert [tuple(point) for point in lake[["longitude", "latitude"]].to_numpy()] == [(x - 360, y) for x, y in square]
     assert coast.coast_lines(files, (100, 101), (-50, -49), 0.001).empty
+
+
+def test_the_map_of_the_report_has_the_coast_around_the_bins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    island = [(289.0, 41.0), (290.0, 41.0), (290.0, 42.0), (289.0, 41.0)]
+    files = write_polygons(tmp_path / "coast", [(1, island), (1, [(10.0, 41.0), (11.0, 41.0), (11.0, 42.0)])])
+    monkeypatch.setattr(coast, "folder", lambda: files)
+    bins = pd.DataFrame({"longitude": [-70.5, np.nan, -70.6], "latitude": [41.3, np.nan, 41.5]})
+    packed = pack_coast(bins)
+    assert packed is not None
+    ((level, degrees),) = packed
+    assert level == 1
+    points = set(zip(degrees[::2], degrees[1::2], strict=True))
+    assert points == {(-71.0, 41.0), (-70.0, 41.0), (-70.0, 42.0)}
+    assert pack_coast(bins.assign(longitude=[-179.0, 0.0, 179.0])) is None  # both sides of the date line
+    monkeypatch.setattr(coast, "folder", lambda: None)
+    assert pack_coast(bins) is None
 
 
 def test_the_map_says_where_a_coast_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from ifcb_abundance.figures import coast
 from ifcb_abundance.report import page as report_page
 from tests.archives import bin_row, write_archive
 from tests.browser import chromium, opened
@@ -189,6 +190,8 @@ def test_views_follow_the_days_chosen(page: Page) -> None:
     assert (page.input_value("#from"), page.input_value("#to")) == ("2024-04-02", "2024-04-03")
     assert "4 used, 1 skipped" in page.inner_text("#bins-said")
     assert "4 used bins with a position" in page.inner_text("#map-said")
+    there = coast.folder() is not None  # an extra: without it the map says that it has no coast
+    assert ("coast: GSHHG" in page.inner_text("#map-said"), page.locator("#map .land").count() > 0) == (there, there)
     labels = page.locator("#map text").all_text_contents()
     assert {"41.3° N", "41.4° N", "41.5° N"} <= set(labels)  # the bins lie at 41.3 and 41.5, 70.5 and 70.6
     west = [float(label.split("°")[0]) for label in labels if label.endswith("° W")]

@@ -84,6 +84,7 @@ rule write_report:
         version=overview.VERSION,
         summaries=lambda wildcards: SUMMARIES,
         class_groups=FIGURE_OPTIONS.groups,
+        coast=COAST,  # written again once there is a coast
     message:
         "Write the report page."
     script:

@@ -11,12 +11,16 @@ import pandas as pd
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.class_table import LIVING_TOTAL, TRAITS
 from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.figures import coast
 from ifcb_abundance.figures.colours import OKABE_ITO, REST_COLOURS, group_colours
 from ifcb_abundance.figures.composition import kinds_of
 from ifcb_abundance.figures.rows import in_natural_order, series_of
 from ifcb_abundance.pooling.method import group_columns
 from ifcb_abundance.report.packing import pack
 from ifcb_abundance.report.scores import pack_scores
+
+# Of the map in the page, in degrees of latitude and width over height; chart.js draws it.
+LEAST_DEGREES, NARROWEST, WIDEST = 0.15, 1.0, 8.0
 
 
 def pack_explorer(
@@ -75,9 +79,34 @@ def pack_explorer(
         "keys": {"date": keys["date"].tolist(), "series": _positions(keys["series"], series)},
         "rows": {"key": _numbers(abundance, keys, columns).tolist(), "label": _positions(abundance["class"], names)},
         "bin_keys": of_bins[shown].tolist(),
+        "coast": pack_coast(bins[bins["status"] == BinStatus.USED]),
         "scores": {name: value for name, value in asdict(scores).items() if name != "packed"} if scores else None,
     }
     return {"explorer": pack(told), **({"scores": scores.packed} if scores else {})}
+
+
+def pack_coast(bins: pd.DataFrame) -> list[list[Any]] | None:
+    """The coast around the positions of bins: of each polygon its level and its longitudes and latitudes in turn.
+
+    It covers all that a map of these bins shows on any screen. None if there are no coast lines, or if the positions
+    lie on both sides of the date line.
+    """
+    files = coast.folder()
+    places = bins[["longitude", "latitude"]].dropna()
+    if files is None or places.empty or np.ptp(places["longitude"]) > 180:
+        return None
+    (west, south), (east, north) = places.min(), places.max()
+    narrow = max(np.cos(np.radians((south + north) / 2)), 0.05)
+    tall, wide = max(north - south, LEAST_DEGREES), max((east - west) * narrow, LEAST_DEGREES)
+    # The bins take nine tenths of the room for them, around which there is a margin.
+    half_tall, half_wide = max(tall, wide / NARROWEST) / 1.6, max(wide, tall * WIDEST) / 1.6 / narrow
+    lon, lat = (west + east) / 2, (south + north) / 2
+    box = (lon - half_wide, lon + half_wide), (max(lat - half_tall, -90.0), min(lat + half_tall, 90.0))
+    lines = coast.coast_lines(files, *box, half_tall / 200)
+    return [
+        [int(points["level"].iloc[0]), points[["longitude", "latitude"]].to_numpy().round(4).ravel().tolist()]
+        for _, points in lines.groupby("polygon")
+    ]
 
 
 def _groups(groups: pd.DataFrame) -> dict[str, Any]:

@@ -159,18 +159,29 @@ function roundTicks(middle, half) {
 }
 
 // places: of each series, its colour and the latitudes and longitudes of its bins.
-function mapChart(series, { width, height, label }) {
+// coast: of each polygon its level (1 land, 2 lake, 3 island, 4 pond) and its degrees east and north in turn, or null.
+function mapChart(series, { width, height, label, coast }) {
   const all = series.flatMap(({ places }) => places);
   const [west, east] = [Math.min(...all.map(({ lon }) => lon)), Math.max(...all.map(({ lon }) => lon))];
   const [south, north] = [Math.min(...all.map(({ lat }) => lat)), Math.max(...all.map(({ lat }) => lat))];
   const [lon, lat] = [(west + east) / 2, (south + north) / 2];
   const narrow = Math.max(Math.cos((lat * Math.PI) / 180), 0.05);
   const [wide, tall] = [width - MARGIN.left - 24, height - MARGIN.bottom - 24];
-  const scale = Math.min(wide / Math.max((east - west) * narrow, 0.02), tall / Math.max(north - south, 0.02)) * 0.9;
+  const least = coast ? 0.15 : 0.02;
+  const scale = Math.min(wide / Math.max((east - west) * narrow, least), tall / Math.max(north - south, least)) * 0.9;
   const x = (degrees) => MARGIN.left + wide / 2 + (degrees - lon) * narrow * scale;
   const y = (degrees) => 12 + tall / 2 - (degrees - lat) * scale;
   const chart = sheet(width, height, label);
   chart.setAttribute("role", "img");
+  const [left, end] = [MARGIN.left, width - 10];
+  const frame = { x: left, y: 6, width: end - left, height: height - MARGIN.bottom - 6 };
+  const land = drawn("svg", { ...frame, viewBox: Object.values(frame).join(" ") }); // what is outside of it is not seen
+  for (const [level, degrees] of coast ?? []) {
+    const points = [];
+    for (let i = 0; i < degrees.length; i += 2) points.push(`${x(degrees[i]).toFixed(1)} ${y(degrees[i + 1]).toFixed(1)}`);
+    land.append(drawn("path", { class: level % 2 ? "land" : "lake", d: `M${points.join("L")}Z` }));
+  }
+  chart.append(land);
   const place = (value, step, signs) => {
     const from = value > 180 ? value - 360 : value;
     const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));

@@ -228,8 +228,9 @@ async function prepareExplorer() {
     const all = shown.flatMap(({ places }) => places);
     // Both sides of the date line are one place.
     if (all.some(({ lon }) => lon < -90) && all.some(({ lon }) => lon > 90)) for (const each of all) if (each.lon < 0) each.lon += 360;
-    const said = `${thousands.format(all.length)} used bins with a position, ${spanText()}; no coast lines`;
-    element("map").replaceChildren(all.length ? mapChart(shown, { width, height: 260, label: said }) : "");
+    const { coast } = data;
+    const said = `${thousands.format(all.length)} used bins with a position, ${spanText()}; ${coast ? "coast: GSHHG" : "no coast lines"}`;
+    element("map").replaceChildren(all.length ? mapChart(shown, { width, height: 260, label: said, coast }) : "");
     element("map-said").textContent = said;
   }
 
