@@ -155,9 +155,9 @@ def test_images_and_features_are_those_of_the_directory(server: S3Server, tmp_pa
     here, there = Checkout(tmp_path / "here"), Checkout(tmp_path / "there")
     more = {"select": {"start": "2024-04-15", "end": "2024-04-15"}, "images": {"classes": ["Akashiwo"]}}
     of_disk = {"kind": "directory", "path": str(folder), "catalog": "raw"}
-    for target in ("features", "images", "montages"):
-        here.run({"dataset": "raw", "source": of_disk, **more}, target)
-        run(there, config(server, name, source={"anonymous": True}, **more), target)
+    targets = ("features", "images", "montages")
+    here.run({"dataset": "raw", "source": of_disk, **more}, *targets)
+    run(there, config(server, name, source={"anonymous": True}, **more), *targets)
     expected, found = here.files("raw"), there.files("raw")
     same = [path for path in expected if path.endswith((".zip", ".html", "biovolume_long.csv", "size_spectrum.csv"))]
     assert {Path(path).suffix for path in same} == {".zip", ".html", ".csv"}
