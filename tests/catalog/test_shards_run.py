@@ -1,5 +1,7 @@
 """Shards: a long window made year by year, or month by month, gives the tables of one run, byte for byte."""
 
+import json
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,29 @@ def test_an_archive_that_cannot_be_whole_says_which_shard(checkout: Checkout, ar
         assert "shard 2022 is complete" in printed
         assert BINS[16] in printed
         assert not (checkout.results("demo") / "abundance_long.csv").exists()
+
+
+def test_shards_end_with_an_archive_that_is_killed(checkout: Checkout, archive: Path) -> None:
+    """It can tell its shards nothing any more. The next run continues what they have begun."""
+    with Emulator({"demo": archive}, latency=0.7) as dashboard:
+        settings = of_window(dashboard.url, end="2021-12-31")
+        run = checkout.start(settings, "archive", "--cores", "1", start_new_session=True)
+        status = checkout.results("demo") / "shards" / "2021" / "status.json"
+        began = time.monotonic()
+        while not any("class_scores" in request.target for request in dashboard.requests):
+            assert time.monotonic() < began + 60
+            time.sleep(0.05)
+        run.kill()
+        run.communicate()
+        while not status.exists() or json.loads(status.read_text())["state"] != "stopped":
+            assert time.monotonic() < began + 60
+            time.sleep(0.05)
+        asked = [request.target for request in dashboard.requests if "class_scores" in request.target]
+        assert len(asked) < 8  # of 9 bins, of which one is skipped
+        checkout.run(settings, "archive")
+        again = [request.target for request in dashboard.requests if "class_scores" in request.target]
+        assert len(again) == len(set(again)) == 8
+        assert (checkout.results("demo") / "abundance_long.csv").exists()
 
 
 def test_a_shard_that_is_missing_or_of_another_config_is_named(checkout: Checkout, archive: Path) -> None:

@@ -5,6 +5,8 @@ The others run the workflow with an engine whose parts have changed.
 """
 
 # ruff: noqa: ARG001, ARG002 - stand-ins have the arguments of what they stand for
+import copy
+import logging
 import os
 import re
 import signal
@@ -13,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +40,41 @@ class Limiter:
     timespan = 1
 
 
+class Job:
+    """A job of the engine, with its rule."""
+
+    __slots__ = ("is_checkpoint", "name", "priority", *patches.WORKED_OUT, "_scheduler_resources")
+    jobid, output = 7, ("a.csv",)
+
+    def __init__(self, name: str = "bin", priority: int = 0, is_checkpoint: bool = False) -> None:
+        self.name, self.priority, self.is_checkpoint = name, priority, is_checkpoint
+        self._scheduler_resources: Any = {"_cores": 1}
+        for part in patches.WORKED_OUT:
+            setattr(self, part, "worked out")
+
+    @property
+    def rule(self) -> "Job":
+        return self
+
+    is_handover = False
+
+    def is_group(self) -> bool:
+        return False
+
+    def log_info(self, indent: bool = False, printshellcmd: bool = True) -> None:
+        logging.getLogger("ifcb-engine").info("all of it")
+
+
+class Reason:
+    def __init__(self) -> None:
+        self._missing_output, self._updated_input = {"a.csv"}, set[str]()
+
+
+class Guard:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
 class Scheduler:
     """The parts of the engine's scheduler that are patched, named as in Snakemake 9."""
 
@@ -45,6 +83,7 @@ class Scheduler:
         self._greedy_scheduler: Any = Greedy()
         self._job_selector = Greedy().select_jobs  # the engine has one of its own, and the chosen one
         self.keepgoing = True
+        self.subsample, self.resources = 50, {"_cores": 2}
         self.job_rate_limiter: Any = Limiter()
         self.failed: Any = set()
 
@@ -63,6 +102,19 @@ class Scheduler:
 class Dag:
     def __init__(self) -> None:
         self.forcefiles: Any = {"asked.csv"}
+        self._ready_jobs: Any = set()
+        self._running: Any = set()
+        self.jobs: list[Job] = []
+        self.why = Reason()
+
+    async def finish(self, job: Any, update_checkpoint_dependencies: bool = True) -> str:
+        return f"finished {job.name}"
+
+    def reason(self, job: Any) -> Reason:
+        return self.why
+
+    def needrun_jobs(self) -> list[Job]:
+        return self.jobs
 
     async def check_output_mtime(self, job: str, expanded_output: list[str]) -> None:
         raise AssertionError("times are compared")
@@ -133,6 +185,44 @@ def hold_back(scheduler: Any) -> bool:
     return patches.hold_back(scheduler, is_vain)
 
 
+class NamedOtherwise:
+    def __init__(self, method: str) -> None:
+        pass
+
+
+class MadeOtherwise(Guard):
+    def __new__(cls, name: str) -> "MadeOtherwise":  # noqa: ARG004
+        return super().__new__(cls)
+
+
+def offer(scheduler: Any) -> bool:
+    return patches.offer_first_jobs(scheduler, Dag())
+
+
+def release(dag: Any) -> bool:
+    return patches.release_what_is_worked_out(dag, Job)
+
+
+def release_of(job: Any) -> bool:
+    return patches.release_what_is_worked_out(Dag(), type(job))
+
+
+def skip_infos(job: Any) -> bool:
+    return patches.skip_job_infos(type(job), logging.getLogger("ifcb-engine"))
+
+
+def share(guard: Any) -> bool:
+    return patches.share_guards(type(guard))
+
+
+def look_up(func: Callable[..., Any]) -> list[str]:
+    LOOKED_UP.append(func)
+    return ["wildcards"]
+
+
+LOOKED_UP: list[Any] = []
+
+
 # --- parts that are there as we know them ---
 
 
@@ -170,6 +260,106 @@ def test_both_patches_of_the_scheduler_class() -> None:
     assert hold_back(scheduler)
     scheduler.failed.add("bin")
     assert (scheduler.open_jobs, scheduler.remaining_jobs) == (["day"], [])
+
+
+def test_the_first_jobs_of_each_rule_are_offered_by_priority() -> None:
+    dag, scheduler = Dag(), Scheduler()
+    bins = [Job("bin", priority=-n // 10) for n in range(100)]  # one job of priority 0, then ten of each
+    days = [Job("day", 1) for _ in range(3)]
+    dag._ready_jobs = set(bins)
+    assert patches.offer_first_jobs(scheduler, dag)
+    for day in days:
+        dag._ready_jobs.add(day)
+
+    def offered(rule: str) -> list[Job]:
+        jobs: list[Any] = scheduler.open_jobs
+        return [job for job in jobs if job.name == rule]
+
+    # As many as there are free cores, and some more in case that the first ones need what others have.
+    assert len(offered("bin")) == 2 + patches.SPARE_JOBS
+    assert sorted(-job.priority for job in offered("bin")) == [0, *[1] * 9]
+    assert offered("day") == days
+    # Jobs that start leave the set; one that failed comes back; all leave when the graph is built anew.
+    dag._ready_jobs -= {*bins[:1], *days[:2]}
+    assert sorted(-job.priority for job in offered("bin")) == [1] * 10
+    assert offered("day") == days[2:]
+    dag._ready_jobs.add(bins[0])
+    assert offered("bin")[0] is bins[0]
+    scheduler.resources["_cores"] = sys.maxsize  # of a cluster
+    assert len(offered("bin")) == 50
+    dag._ready_jobs.clear()
+    assert scheduler.open_jobs == []
+    # All jobs are offered sooner or later, each once.
+    dag._ready_jobs.update([*bins, *days])
+    done: list[Any] = []
+    while jobs := scheduler.open_jobs:
+        done += jobs[:3]
+        dag._ready_jobs -= set(jobs[:3])
+    assert sorted(map(id, done)) == sorted(map(id, [*bins, *days]))
+
+
+def test_only_what_is_read_is_logged_of_a_job_that_starts(caplog: pytest.LogCaptureFixture) -> None:
+    job, checkpoint = (type("Job", (Job,), {})(is_checkpoint=each) for each in (False, True))
+    logger = logging.getLogger("ifcb-engine")
+    job_class = type(job)
+    assert patches.skip_job_infos(job_class, logger)
+    with caplog.at_level("INFO", "ifcb-engine"):
+        job.log_info()
+        job_class.log_info(checkpoint)
+    record, whole = caplog.records
+    said = vars(record)
+    assert (said["event"].value, said["jobid"], said["rule_name"], said["output"]) == ("job_info", 7, "bin", ["a.csv"])
+    assert whole.message == "all of it"
+    # If a handler would print it, it gets all of it.
+    handler = logging.StreamHandler()
+    logger.addHandler(handler)
+    try:
+        assert not skip_infos(type("Job", (Job,), {})())
+        handler.addFilter(lambda record: getattr(record, "event", None) is None)
+        assert skip_infos(type("Job", (Job,), {})())
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_finished_jobs_give_up_what_is_worked_out_and_waiting_ones_after_a_checkpoint() -> None:
+    dag = Dag()
+    done, waiting, running = Job(), Job(), Job()
+    checkpoint = Job(is_checkpoint=True)
+    dag.jobs, dag._running = [done, waiting, running, checkpoint], {running}
+    assert release(dag)
+
+    def held(job: Job) -> bool:
+        values = {getattr(job, part) for part in patches.WORKED_OUT}
+        assert len(values) == 1
+        return values == {"worked out"}
+
+    with pytest.raises(StopIteration, match="finished bin"):
+        dag.finish(done).send(None)
+    assert [held(job) for job in dag.jobs] == [False, True, True, True]
+    assert done._scheduler_resources is None
+    assert (dag.why._missing_output, dag.why._updated_input) == ({"a.csv"}, None)
+    run_now(dag.finish(checkpoint))
+    assert [held(job) for job in dag.jobs] == [False, False, True, False]
+
+
+def test_lists_share_their_guards() -> None:
+    guards = type("Guard", (Guard,), {})
+    assert patches.share_guards(guards)
+    sort, index = guards("sort"), guards("index")
+    assert guards("sort") is sort
+    assert (sort.name, index.name) == ("sort", "index")
+    copied = copy.copy(index)
+    assert copied is not index
+    assert (copied.name, sort.name) == ("index", "sort")
+
+
+def test_arguments_of_functions_are_looked_up_once() -> None:
+    modules = SimpleNamespace(get_function_params=look_up), SimpleNamespace(get_function_params=look_up)
+    assert patches.remember_signatures(*modules)
+    LOOKED_UP.clear()
+    for module in (*modules, *modules):
+        assert module.get_function_params(is_vain) == ["wildcards"]
+    assert [is_vain] == LOOKED_UP
 
 
 def test_files_are_forced() -> None:
@@ -329,6 +519,24 @@ def list_jobs(self: Any) -> list[str]:
         (hold_back, without(Scheduler, "failed")),
         (hold_back, with_part(Scheduler, "open_jobs", list_jobs)),
         (hold_back, with_part(Scheduler, "failed", [])),
+        (offer, without(Scheduler, "open_jobs")),
+        (offer, without(Scheduler, "subsample")),
+        (offer, with_part(Scheduler, "subsample", None)),  # all jobs are to be weighed
+        (offer, without(Scheduler, "resources")),
+        (offer, with_part(Scheduler, "open_jobs", list_jobs)),
+        (lambda dag: patches.offer_first_jobs(Scheduler(), dag), with_part(Dag, "_ready_jobs", [])),
+        (lambda dag: patches.offer_first_jobs(Scheduler(), dag), without(Dag, "_ready_jobs")),
+        (release, without(Dag, "finish")),
+        (release, without(Dag, "reason")),
+        (release, without(Dag, "_running")),
+        (release, with_part(Dag, "finish", check_times)),
+        (release_of, type("Job", (), dict.fromkeys(patches.WORKED_OUT))()),
+        (skip_infos, type("Job", (), {})()),
+        (skip_infos, with_part(Job, "log_info", list_jobs)),
+        (share, NamedOtherwise("sort")),
+        (share, MadeOtherwise("sort")),
+        (patches.remember_signatures, SimpleNamespace()),
+        (patches.remember_signatures, SimpleNamespace(get_function_params=list_jobs)),
         (force, without(Dag, "forcefiles")),
         (force, with_part(Dag, "forcefiles", ["asked.csv"])),
         (patches.accept_any_time, without(Dag, "check_output_mtime")),
@@ -391,7 +599,8 @@ def tell(name):
 CHANGED = False
 if CHANGED:
     change(JobScheduler, "open_jobs", "remaining_jobs", "update_input_sizes")
-    change(DAG, "check_output_mtime")
+    change(DAG, "check_output_mtime", "finish")
+    change(Job, "log_info")
     change(PersistenceBase, "lock", "params_changed", "_filter_incomplete_keys", "_input")
     change(FilePersistence, "_record_path")
     Job.__init__ = lambda self, *args, _part=Job.__init__, **options: _part(self, *args, **options)
@@ -400,6 +609,9 @@ for name in (
     "skip_input_sizes",
     "skip_remaining_jobs",
     "skip_rate_limit",
+    "offer_first_jobs",
+    "skip_job_infos",
+    "release_what_is_worked_out",
     "hold_back",
     "accept_any_time",
     "leave_out_of_records",

@@ -76,6 +76,8 @@ rule record_run:
     log:
         f"{LOGS}/record_run.log",
     localrule: True
+    resources:
+        pooling=1,
     params:
         version=run_record.VERSION,
         settings=run_record.asked_of(SETTINGS),

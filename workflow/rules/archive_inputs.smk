@@ -2,6 +2,7 @@
 import math
 import shutil
 
+shard_runs.end_with_starter()
 # What says that a shard is made holds for this run alone: only the shard's own run knows whether it is up to date.
 MADE_BY_THIS_RUN = f".snakemake/archive/{STARTED:.0f}-{os.getpid()}"
 SHARD_MADE = ".snakemake/archive/{started}/{requests}/{shard}"

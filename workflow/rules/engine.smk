@@ -4,6 +4,8 @@ import logging
 import os
 from pathlib import Path
 
+from snakemake import common as engine_common, iocontainers, rules as engine_rules
+from snakemake.jobs import Job
 from snakemake.logging import logger
 from snakemake.script import PythonScript
 
@@ -17,6 +19,8 @@ from ifcb_abundance.engine.status import Status
 logging.getLogger("ifcb").parent = logger
 logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
 logger.addFilter(hooks.no_line_per_job)
+patches.remember_signatures(engine_common, engine_rules)
+patches.share_guards(iocontainers.AttributeGuard)
 patches.escape_python()
 # Each may use two threads of libraries, and 300 MB of memory; those that compute features use one.
 SCRIPT_PROCESSES = script_process.ScriptProcesses(
@@ -55,6 +59,9 @@ def tune_scheduler():
     patches.skip_input_sizes(workflow.scheduler)
     patches.skip_remaining_jobs(workflow.scheduler)
     patches.skip_rate_limit(workflow.scheduler)
+    patches.offer_first_jobs(workflow.scheduler, workflow.dag)
+    patches.skip_job_infos(Job, logger)
+    patches.release_what_is_worked_out(workflow.dag, Job)
     # A job that would ask a server that was given up; what can be built without the server still is.
     patches.hold_back(workflow.scheduler, lambda job: "dashboard" in job.scheduler_resources and SOURCE.given_up())
 

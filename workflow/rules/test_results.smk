@@ -16,6 +16,8 @@ rule test_results:
     log:
         f"{LOGS}/test_results.log",
     localrule: True
+    resources:
+        pooling=1,
     params:
         **({} if METHOD.rule == "winner" else {"rule": METHOD.rule}),
         version=invariants.VERSION,

@@ -6,7 +6,10 @@ returns False and changes nothing if not. A run is slower then, or refuses somet
 
 import ctypes
 import gc
+import heapq
 import inspect
+import itertools
+import logging
 import os
 import re
 import signal
@@ -15,13 +18,20 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from snakemake.logging import LogEvent
 
 from ifcb_abundance.common import stopping
 from ifcb_abundance.engine.lock import Claim
 from ifcb_abundance.engine.script_process import ScriptProcesses
 
+SPARE_JOBS = 8  # offered beyond the free cores: the first jobs may need what other jobs use up
+# Parts of a job, and of the reason for it, that are worked out when they are asked for.
+WORKED_OUT = ("_params", "_non_derived_params", "_resources", "_log", "_output_by_path")
+WORKED_OUT_WHY = ("_updated_input", "_updated_input_run", "_missing_output", "_incomplete_output")
 M_TOP_PAD = -2  # glibc's malloc.h
 # How many threads libraries of linear algebra use: the engine sets these for a script.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -94,6 +104,176 @@ def skip_rate_limit(scheduler: Any) -> bool:
     if getattr(scheduler, "job_rate_limiter", None) is None or not hasattr(scheduler.job_rate_limiter, "timespan"):
         return False
     scheduler.job_rate_limiter = None
+    return True
+
+
+class ReadyJobs(set[Any]):
+    """The engine's jobs that are ready, which also knows the first ones of each rule, by priority."""
+
+    def __init__(self, jobs: Iterable[Any] = ()) -> None:
+        super().__init__()
+        self._queues: defaultdict[str, list[tuple[float, int, Any]]] = defaultdict(list)
+        self._number = itertools.count()
+        self.update(jobs)
+
+    def add(self, job: Any) -> None:
+        """Add a job."""
+        super().add(job)
+        rule = "groups of jobs" if job.is_group() else job.name
+        heapq.heappush(self._queues[rule], (-job.priority, next(self._number), job))
+
+    def update(self, *jobs: Iterable[Any]) -> None:
+        """Add some jobs."""
+        for job in itertools.chain(*jobs):
+            self.add(job)
+
+    def clear(self) -> None:
+        """Remove all jobs."""
+        super().clear()
+        self._queues.clear()
+
+    def first(self, most: int) -> list[Any]:
+        """So many jobs of each rule, those of highest priority, and among equals those that were ready first."""
+        found: list[Any] = []
+        for queue in self._queues.values():
+            offered: list[tuple[float, int, Any]] = []
+            while queue and len(offered) < most:
+                entry = heapq.heappop(queue)
+                if entry[-1] in self:  # otherwise the job was started, and left the set
+                    offered.append(entry)
+            for entry in offered:
+                heapq.heappush(queue, entry)
+            found += [job for *_, job in offered]
+        return found
+
+
+def offer_first_jobs(scheduler: Any, dag: Any) -> bool:
+    """Offer to the scheduler the first ready jobs of each rule, some more than there are free cores, and not all.
+
+    It handles each job that it is offered, and then takes a sample of them. That is done each time that a job ends, so
+    without the patch a run of n bins takes n times n steps. It also finishes the days one after the other, which a
+    sample does not.
+    """
+    kind, sample = type(scheduler), getattr(scheduler, "subsample", None)
+    if not sample or not isinstance(getattr(kind, "open_jobs", None), property):
+        return False
+    if not isinstance(getattr(scheduler, "resources", {}).get("_cores"), int):
+        return False
+    if type(getattr(dag, "_ready_jobs", None)) is not set:
+        return False
+    ready = ReadyJobs(dag._ready_jobs)
+    dag._ready_jobs = ready
+
+    class Scheduler(kind):  # type: ignore[misc, valid-type]
+        @property
+        def open_jobs(self) -> list[Any]:
+            if dag._ready_jobs is not ready:
+                return super().open_jobs  # type: ignore[no-any-return]
+            return ready.first(min(sample, self.resources["_cores"] + SPARE_JOBS))  # type: ignore[no-any-return]
+
+    scheduler.__class__ = Scheduler
+    return True
+
+
+def skip_job_infos(job_class: Any, logger: logging.Logger) -> bool:
+    """Log of a job that starts only what `hooks.JobEvents` reads, if nobody would print the rest.
+
+    The engine formats the message of the rule, the reason and the lists of files of each job. The profile has them left
+    out (`quiet: rules`); then no handler of the logger takes the event.
+    """
+    whole = getattr(job_class, "log_info", None)
+    if not takes(whole, "self", "indent", "printshellcmd"):
+        return False
+    event = logger.makeRecord("", logging.INFO, "", 0, "", (), None, extra={"event": LogEvent.JOB_INFO})
+    if any(handler.filter(event) for handler in logger.handlers):
+        return False
+
+    def log_info(self: Any, indent: bool = False, printshellcmd: bool = True) -> None:
+        """Log that the job starts."""
+        if self.rule.is_checkpoint or self.rule.is_handover:  # the engine says something more of them
+            whole(self, indent, printshellcmd)  # type: ignore[misc]
+            return
+        said = {"jobid": self.jobid, "rule_name": self.rule.name, "output": list(map(str, self.output))}
+        logger.info("", extra={"event": LogEvent.JOB_INFO, **said})
+
+    job_class.log_info = log_info
+    return True
+
+
+def remember_signatures(*modules: Any) -> bool:
+    """Have the engine look up once which arguments a function of a rule takes, and not for each job.
+
+    modules: those of the engine that look it up.
+    """
+    look_up = getattr(modules[0], "get_function_params", None)
+    if not takes(look_up, "func") or any(getattr(each, "get_function_params", None) is not look_up for each in modules):
+        return False
+    remembered = lru_cache(maxsize=1000)(look_up)  # type: ignore[arg-type]
+    for module in modules:
+        module.get_function_params = remembered
+    return True
+
+
+def release_what_is_worked_out(dag: Any, job_class: Any) -> bool:
+    """Have jobs give up what the engine works out again when it is asked for it: params, resources, logs.
+
+    A job does so when it is finished. When a checkpoint has brought jobs into the graph, all do that are not running:
+    until they start nobody needs it, and then params and resources are worked out anew anyway. Without the patch a run
+    needs some kB more for each bin that it reads.
+    """
+    finish, reason = getattr(dag, "finish", None), getattr(dag, "reason", None)
+    if not isinstance(getattr(dag, "_running", None), set):
+        return False
+    if not takes(finish, "job", "update_checkpoint_dependencies") or not takes(reason, "job"):
+        return False
+    if not all(inspect.ismemberdescriptor(getattr(job_class, name, None)) for name in WORKED_OUT):
+        return False
+
+    def members(job: Any) -> list[Any]:
+        return list(job) if job.is_group() else [job]
+
+    def release(job: Any) -> None:
+        job._scheduler_resources = None
+        for name in WORKED_OUT:
+            setattr(job, name, None)
+        why = reason(job)  # type: ignore[misc]
+        for name in WORKED_OUT_WHY:
+            if not getattr(why, name, True):
+                setattr(why, name, None)
+
+    async def finish_and_release(job: Any, update_checkpoint_dependencies: bool = True) -> Any:
+        """Finish a job or a group of jobs."""
+        result = await finish(job, update_checkpoint_dependencies)  # type: ignore[misc]
+        jobs = members(job)
+        if any(each.is_checkpoint for each in jobs):
+            running = {each for started in dag._running for each in members(started)}
+            jobs = [each for each in dag.needrun_jobs() if each not in running]
+        for each in jobs:
+            release(each)
+        return result
+
+    dag.finish = finish_and_release
+    return True
+
+
+def share_guards(guard_class: Any) -> bool:
+    """Let all lists of files, wildcards and params share two objects that are equal in each of them.
+
+    They forbid to call the methods `sort` and `index`. Without it a job holds a dozen of them, 2 kB.
+    """
+    if not takes(guard_class, "name") or "__new__" in vars(guard_class):
+        return False
+    shared: dict[str, Any] = {}
+
+    def new(cls: Any, name: str | None = None) -> Any:
+        """The guard of a method; a new one for a copy, which gets its name later."""
+        if name is None:
+            return object.__new__(cls)
+        if name not in shared:
+            shared[name] = object.__new__(cls)
+        return shared[name]
+
+    guard_class.__new__ = new
     return True
 
 

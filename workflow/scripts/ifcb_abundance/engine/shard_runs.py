@@ -1,19 +1,27 @@
-"""Runs of shards, each a Snakemake of its own that another one starts and waits for."""
+"""Runs of shards, each a Snakemake of its own that another one starts and waits for.
+
+The run of a shard ends with the run that started it, even if that one is killed and can tell nobody. It reads from a
+pipe whose other end the starter holds and never writes to: so it reads the end as soon as the starter is gone.
+"""
 
 import logging
+import os
 import signal
 import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from ifcb_abundance.common import stopping
 from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.engine.script_process import PYTHON
 
 log = logging.getLogger("ifcb.shards")
 
 POLL, SAID = 0.5, 60.0  # seconds
+PIPE = "IFCB_ENDS_WITH_PIPE"  # environment variable: the number of the pipe in the run that was started
 
 
 def run(shard: str, arguments: Sequence[str], printed: str | Path | None = None) -> None:
@@ -23,21 +31,51 @@ def run(shard: str, arguments: Sequence[str], printed: str | Path | None = None)
     what it prints, of which the last line is told here once a minute; None prints all of it here. If this run is asked
     to stop, the other one is. Raises StateError, with the last lines that it printed, if it fails.
     """
-    command = [sys.executable, "-m", "snakemake", *arguments, f"shard={shard}"]
+    command = [PYTHON, "-m", "snakemake", *arguments, f"shard={shard}"]
     if printed is None:
-        if _wait(subprocess.Popen(command, start_new_session=True), lambda: None):
+        if _run(command, None, lambda: None):
             stopping.refuse_if_asked()
             raise StateError("the shards are made, but not merged: the message above says why")
         return
     file = Path(printed)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-        status = _wait(process, lambda: log.info(f"shard {shard}: {_last(file)}"))
+        status = _run(command, output, lambda: log.info(f"shard {shard}: {_last(file)}"))
     if status:
         stopping.refuse_if_asked()
         raise StateError(f"shard {shard} is not complete:\n{_last(file, 15)}\nAll that its run printed is in {file}")
     log.info(f"shard {shard} is complete")
+
+
+def end_with_starter() -> None:
+    """Have this run stop when the run that started it is gone; nothing if no other run has."""
+    pipe = os.environ.pop(PIPE, None)
+    if pipe is None:
+        return
+
+    def watch() -> None:
+        os.read(int(pipe), 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _run(command: Sequence[str], output: BinaryIO | None, say: Callable[[], None]) -> int:
+    """Start a run and wait for its end; returns its status."""
+    reads, held = os.pipe()  # neither is passed on to what this process starts, except here
+    try:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[reads],
+            env={**os.environ, PIPE: str(reads)},
+        )
+        return _wait(process, say)
+    finally:
+        os.close(reads)
+        os.close(held)
 
 
 def _wait(process: subprocess.Popen[bytes], say: Callable[[], None]) -> int:
