@@ -51,8 +51,15 @@ def test_the_first_status_stands_and_the_reason_is_told(tables: dict[str, Path],
     assert list(found.index) == ["bad.png", *(f"{name}.png" for name in NAMES)]
 
 
-def test_if_nothing_is_kept_it_is_said(tables: dict[str, Path], tmp_path: Path) -> None:
+def test_if_nothing_is_kept_it_is_said_and_what_was_kept_stays(tables: dict[str, Path], tmp_path: Path) -> None:
+    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
+    (tmp_path / "kept" / "gone.zip").write_bytes(b"of a group that is no more")
+    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
+    assert list(before) == ["..zip"]
     table = pd.read_csv(tables["filter"]).assign(informative=0)
     table.to_csv(tables["filter"], index=False)
-    with pytest.raises(RawFileError, match="nothing is kept: of the patches are 2 duplicate, 2 uninformative, 1 stuck"):
+    with pytest.raises(RawFileError, match="nothing is kept: the patches are 2 duplicate, 2 uninformative, 1 stuck"):
         curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before
+    assert before

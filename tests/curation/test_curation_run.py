@@ -141,6 +141,20 @@ def test_a_folder_of_one_image_is_curated(checkout: Checkout, tmp_path: Path) ->
     assert table(checkout, "curated")["status"].tolist() == ["kept"]
     assert table(checkout, "distance").empty
     assert "fewer than two kept images" in (checkout.results("mine") / "figures" / "duplicate_distance.svg").read_text()
+    before = made(checkout)
+    shutil.rmtree(checkout.results("mine") / "curation" / "kept")
+    checkout.run(config(tmp_path / "one"), TABLES[0])
+    assert made(checkout) == before
+    # If nothing can be used any more, the run fails each time, and the tables stay.
+    (tmp_path / "one" / "1.png").write_bytes(b"")
+    for _ in range(2):
+        assert "none of 1 image can be used" in checkout.run(config(tmp_path / "one"), TABLES[0], fails=True)
+        after = made(checkout)
+        assert [name for name in before if before[name] != after.get(name)] == [
+            "curation/clean/..zip",
+            "curation/cleaning/..csv",
+            "curation/patches/..csv",
+        ]
 
 
 def test_a_folder_without_an_image_fails(checkout: Checkout, tmp_path: Path) -> None:

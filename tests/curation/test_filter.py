@@ -1,12 +1,14 @@
 """The filter of uninformative patches: labels, statistics that learn, and the ResNet34."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.metrics import roc_auc_score
 
 from ifcb_abundance.common.errors import WorkflowInputError
@@ -131,6 +133,26 @@ def test_the_parameters_of_the_filter_can_be_read_and_give_its_scores(statistics
     assert np.abs(1 / (1 + np.exp(-logit)) - score).max() < 1e-6
     roc = pd.read_csv(folder / "roc.csv")
     assert roc_auc_of(roc) == pytest.approx(found["judgement"]["auc"], abs=1e-6)
+
+
+@needs_shared
+def test_a_threshold_that_keeps_nothing_fails_each_time_and_what_was_kept_stays(
+    statistics_run: tuple[Checkout, str], tmp_path: Path
+) -> None:
+    run = Checkout(tmp_path / "run", copied_from=statistics_run[0].folder)
+    config = yaml.safe_load((run.folder / "my.yaml").read_text())
+    target = "results/mine/curation/curated.csv"
+    run.run(config, target)
+    kept = {name: body for name, body in run.files("mine").items() if "/kept/" in name or name.endswith("curated.csv")}
+    assert len(kept) == 9
+    config["curation"]["filter"]["threshold"] = 1.0
+    for _ in range(2):
+        printed = run.run(config, target, fails=True)
+        assert re.search(r"nothing is kept: the patches are \d+ uninformative", printed)
+        assert kept.items() <= run.files("mine").items()
+    config["curation"]["filter"]["threshold"] = 0.5
+    run.run(config, target)
+    assert kept.items() <= run.files("mine").items()
 
 
 def roc_auc_of(roc: pd.DataFrame) -> float:
@@ -275,6 +297,30 @@ def test_a_filter_that_learns_from_another_group_scores_all_groups_anew(tmp_path
     shutil.rmtree(again.folder / "results")
     again.run(config, target)
     assert table.equals(pd.read_csv(again.results("mine") / "curation" / "filter.csv").set_index("patch")["score"])
+
+
+@needs_shared
+def test_other_weights_score_all_groups_anew_and_a_new_group_is_scored_alone(tmp_path: Path) -> None:
+    bodies = files_of("labelled_patches.zip")
+    run = Checkout(tmp_path / "run")
+    with (run.folder / "workflow/scripts/ifcb_abundance/curation/filter.py").open("a") as module:
+        module.write(QUICK)
+    options = {"model": "resnet34", "weights": str(tmp_path / "w.pth")}
+    config = {"dataset": "mine", "curation": {"folder": str(tmp_path / "images"), "filter": options}}
+
+    def scored_after(groups: str, weights: bytes) -> set[str]:
+        (tmp_path / "w.pth").write_bytes(weights)
+        for name in (name for name in bodies if name.startswith(groups)):
+            (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "images" / name).write_bytes(bodies[name])
+        before = run.stamps()
+        run.run(config, "results/mine/curation/filter.csv")
+        changed = {path for path, stamp in run.stamps().items() if before.get(path) != stamp}
+        return {Path(path).stem for path in changed if "curation/filter/" in path}
+
+    assert scored_after("g0", b"one") == {"g0"}
+    assert scored_after("g1", b"one") == {"g1"}
+    assert scored_after("g1", b"another") == {"g0", "g1"}
 
 
 def test_a_gpu_that_is_not_there_is_named() -> None:

@@ -171,6 +171,19 @@ def test_a_second_run_makes_nothing(exported: Checkout) -> None:
     assert exported.stamps() == before
 
 
+def test_what_is_said_of_the_dataset_is_new_in_each_file_once_it_is_in_the_config(
+    exported: Checkout, tmp_path: Path
+) -> None:
+    run = Checkout(tmp_path / "retold", copied_from=exported.folder)
+    of = {path.relative_to(run.folder): path.read_bytes() for path in (run.results("demo") / "exports").iterdir()}
+    assert len(of) == 4
+    creator = {**EXPORT["creator"], "name": "B. Other"}
+    run.run({"export": {**EXPORT, "creator": creator}, **NO_REPORT}, *map(str, of))
+    with xr.open_dataset(run.results("demo") / "exports" / "demo.nc") as dataset:
+        assert dataset.attrs["creator_name"] == "B. Other"
+    assert [path.name for path, body in of.items() if (run.folder / path).read_bytes() == body] == []
+
+
 def test_without_a_used_bin_there_is_a_message_and_no_file(checkout: Checkout) -> None:
     export = {**EXPORT, "formats": ["netcdf"]}
     nothing = {"source": {"allow_empty": True}, "select": {"ml_analyzed": {"at_most": 0.0001}}}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -278,6 +279,7 @@ def test_a_second_run_other_keys_and_new_labels_ask_for_nothing(served: Served) 
     assert made(criterion="f1") == {"thresholds.csv"}
     assert made(criterion="f1", rate_dispersion=0) == {"abundance_corrected.csv", "totals_corrected.csv"}
     write_labels(served.labels, LABELLED, 25)
+    os.utime(served.labels, (1_000_000_000,) * 2)  # a changed file is a changed file, whatever its time
     again = made(criterion="f1", rate_dispersion=0)
     assert {"all_labels.csv", "consensus.csv", "class_report.csv"} <= again
     assert not {"sample.csv", "draws.csv", "strata.parquet"} & again
@@ -290,6 +292,10 @@ def test_the_second_round_asks_about_other_rois(served: Served) -> None:
     assert len(second) > 0
     assert not set(second["roi"]) & labelled
     assert (second["inclusion_probability"] <= 1).all()
+    draws = served.run.results("own") / "validation" / "draws.csv"
+    before = draws.read_bytes()
+    served("sample_rois", round=2, seed=2)
+    assert draws.read_bytes() != before
 
 
 # --- labels of all kinds, and what is wrong with them ---

@@ -57,7 +57,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 def test_each_file_becomes_the_same_bytes_with_its_place(run: Checkout) -> None:
     rows = {row["volume"]: row for row in table(run, "volumes")}
-    assert {name for name, row in rows.items() if row["problem"]} == {"cut_off", "cut_short"}
+    broken = {"cut_off", "cut_short"}
+    assert {name for name, row in rows.items() if row["problem"]} == broken
+    folder = run.results("em") / "volumes"
+    made_of = {path.stem for part in ("patches", "pictures/patches", "kept") for path in (folder / part).iterdir()}
+    assert made_of == rows.keys() - broken
     same = ["nrrd_uint8", "nrrd_sitk", "nrrd_uint16", "mrc_int8", "mrc_uint16", "tif_imagej", "tif_ome"]
     for name in same:
         volume = open_volume(run.results("em") / "volumes" / "bytes" / f"{name}.nrrd")
@@ -129,6 +133,35 @@ def test_a_new_volume_leaves_the_others_alone(tmp_path: Path) -> None:
     assert [path.stat().st_mtime_ns for path in made_of_it] == before
     assert {row["volume"] for row in table(run, "volumes")} == {"nrrd_isotropic", "a b.c", "odd-LOC-0_1"}
     assert "Nothing to be done" in run.run(config(folder), "volumes"), printed
+
+
+def test_files_that_were_replaced_by_older_ones_are_met(tmp_path: Path) -> None:
+    """A list of flipbooks, and a volume that crops are taken of."""
+    noise = np.random.default_rng(3).integers(0, 256, (12, 20, 20), np.uint8)
+    files = {name: tmp_path / name for name in ("volume.nrrd", "list.csv", "of.csv")}
+    files["of.csv"].touch()
+    files["list.csv"].write_text(f"download_url,volume_name,crop_size\n{files['volume.nrrd']},own,12\n")
+    asked = {
+        "dataset": "em",
+        "samples": {"list": str(files["list.csv"]), "max_bytes": 12**3},
+        "volumes": {"patch_px": 16, "axes": [0], "flipbooks": {"of": str(files["of.csv"])}},
+    }
+    run = Checkout(tmp_path / "checkout")
+    found = []
+    for pixels, n_slice in ((noise, 4), (noise, 7), (255 - noise, 7)):
+        write_nrrd(files["volume.nrrd"], [pixels], pixels.shape, (10, 10, 10), (0, 0, 0))
+        os.utime(files["volume.nrrd"], (1_000_000_000 - int(pixels[0, 0, 0]),) * 2)
+        run.run(asked, "crops")
+        (crop,) = table(run, "crops")
+        files["of.csv"].write_text(f"patch\n{crop['crop']}-LOC-0_{n_slice:02d}_0-12_0-12\n")
+        os.utime(files["of.csv"], (1_000_000_000 - n_slice,) * 2)
+        run.run(asked, "flipbooks")
+        z, y, x = (slice(crop[f"{axis}0"], crop[f"{axis}1"]) for axis in "zyx")
+        np.testing.assert_array_equal(
+            array_of(run.results("em") / "volumes" / "crops" / f"{crop['crop']}.nrrd"), pixels[z, y, x]
+        )
+        found.append([row["centre"] for row in table(run, "flipbooks")])
+    assert found == [[4], [7], [7]]
 
 
 def test_crops_are_traced_back_to_the_array(tmp_path: Path) -> None:

@@ -89,13 +89,16 @@ rule read_graph:
     input:
         lambda wildcards: fetched_before(*files_of_graph(wildcards)),
     output:
-        nodes=f"{GRAPH}/nodes.parquet",
-        edges=f"{GRAPH}/edges.parquet",
-        graph=f"{GRAPH}/graph.json",
-        dangling=MERGED["dangling"],
-        html=f"{GRAPH}/scatter.html",
+        nodes=update(f"{GRAPH}/nodes.parquet"),
+        edges=update(f"{GRAPH}/edges.parquet"),
+        graph=update(f"{GRAPH}/graph.json"),
+        dangling=update(MERGED["dangling"]),
+        html=update(f"{GRAPH}/scatter.html"),
         svg=report(
-            f"{GRAPH}/scatter.svg", category="Graphs", caption="../report/graph.rst", labels={"graph": "{graph}"}
+            update(f"{GRAPH}/scatter.svg"),
+            category="Graphs",
+            caption="../report/graph.rst",
+            labels={"graph": "{graph}"},
         ),
     log:
         f"{LOGS}/read_graph/{{graph}}.log",

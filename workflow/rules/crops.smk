@@ -6,8 +6,9 @@
 checkpoint choose_boxes:
     """Choose the boxes of a dataset that become crops."""
     output:
-        boxes=f"{VOLUMES}/boxes/{{name}}.csv",
-        dataset=f"{VOLUMES}/datasets/{{name}}.csv",
+        # update: the old choice stays if the dataset cannot be read
+        boxes=update(f"{VOLUMES}/boxes/{{name}}.csv"),
+        dataset=update(f"{VOLUMES}/datasets/{{name}}.csv"),
     log:
         f"{LOGS}/choose_boxes/{{name}}.log",
     wildcard_constraints:

@@ -49,11 +49,12 @@ rule measure_distance:
 rule curate:
     """Say what becomes of each image, and pack the kept ones."""
     input:
+        kept_images,
         **{name: MERGED[name] for name in OF_CURATED},
         clean=of_all_groups("clean/{group}.zip"),
     output:
-        table=MERGED["curated"],
-        kept=directory(f"{CURATION}/kept"),
+        # The kept images are no output, and the table is updated: the old ones stay if nothing is kept.
+        update(MERGED["curated"]),
     log:
         f"{LOGS}/curate.log",
     params:
@@ -64,7 +65,7 @@ rule curate:
         from ifcb_abundance.curation import curate
 
         tables = {name: input[name] for name in OF_CURATED}
-        logged(log[0], curate.curate, tables, CLEAN, output.table, output.kept)
+        logged(log[0], curate.curate, tables, CLEAN, output[0], KEPT)
 
 
 rule pool_without_stuck:

@@ -35,7 +35,7 @@ rule merge_cleaning:
     input:
         of_all_groups("cleaning/{group}.csv"),
     output:
-        MERGED["cleaning"],
+        update(MERGED["cleaning"]),  # the old table stays if no image can be used
     log:
         f"{LOGS}/merge_cleaning.log",
     localrule: True

@@ -4,8 +4,9 @@
 rule train_filter:
     """Train the filter on labelled patches, and judge it."""
     input:
-        MERGED["patches"],
-        of_all_groups("clean/{group}.zip") if SCORED_BY_NETWORK and CONFIG.curation.filter.labels else [],
+        # Without labels nothing is learned: further groups leave the filter, and the scores of others, as they are.
+        patches=MERGED["patches"] if CONFIG.curation.filter.labels else [],
+        images=of_all_groups("clean/{group}.zip") if SCORED_BY_NETWORK and CONFIG.curation.filter.labels else [],
     output:
         model=update(f"{CURATION}/filter.json"),  # the old filter stays if labels cannot be used
         curve=update(MERGED["roc"]),
@@ -21,7 +22,15 @@ rule train_filter:
         from ifcb_abundance.curation import filter
 
         paths = (output.model, output.curve)
-        logged(log[0], filter.train_filter, input[0], f"{CURATION}/clean", filter_options(), threads, paths)
+        logged(
+            log[0],
+            filter.train_filter,
+            input.patches or None,
+            f"{CURATION}/clean",
+            filter_options(),
+            threads,
+            paths,
+        )
 
 
 rule score_patches:
@@ -29,7 +38,7 @@ rule score_patches:
     input:
         patches=f"{CURATION}/patches/{{group}}.csv",
         images=f"{CURATION}/clean/{{group}}.zip",
-        filter=filter_that_scores(f"{CURATION}/filter.json", CONFIG.curation.filter),
+        filter=f"{CURATION}/filter.json",
     output:
         f"{CURATION}/filter/{{group}}.csv",
     log:

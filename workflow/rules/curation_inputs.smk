@@ -2,7 +2,7 @@
 from functools import lru_cache
 
 CURATION = f"{TABLES}/curation"
-CLEAN = f"{CURATION}/clean"
+CLEAN, KEPT = f"{CURATION}/clean", f"{CURATION}/kept"
 OF_FOLDER = CONFIG.curation.folder is not None
 
 # What the rules of duplicates and stuck particles are made with.
@@ -89,6 +89,13 @@ def of_all_groups(pattern):
     return lambda wildcards: [f"{CURATION}/{pattern.format(group=group)}" for group in curated_groups(wildcards)]
 
 
+def kept_images(wildcards):
+    """Nothing. If the kept images are gone, the table that says what is kept is made again, and so are they."""
+    if workflow.is_main_process and Path(MERGED["curated"]).exists() and not Path(KEPT).is_dir():
+        DOUBT.make_again([MERGED["curated"]])
+    return []
+
+
 def identity_of(key, stage="curation"):
     """The checksum of a file that the filter of a stage names; None if it names none."""
     path = getattr(getattr(CONFIG, stage).filter, key)
@@ -104,12 +111,6 @@ def filter_options():
 
     options = CONFIG.curation.filter
     return FilterOptions(options.labels, options.model, options.weights, options.device)
-
-
-def filter_that_scores(path, options):
-    """A filter as an input of what it scores. options: the config's. With labels it learns anew from each group that is added;
-    without, the params tell when it is another one, and its age says nothing."""
-    return path if options.labels else ancient(path)
 
 
 OF_FILTER = {

@@ -133,6 +133,7 @@ def on_error():
     if workflow.touch:
         return
     CLAIM.hold()
+    records.doubt_restored(workflow)
     unfinished = {job.rule.name for job in workflow.dag.needrun_jobs()}
     if "list_catalog" in unfinished:
         # The engine has put back the list there was, and noted it as that of the window asked for now.

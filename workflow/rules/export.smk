@@ -33,7 +33,7 @@ rule export_netcdf:
     """Write abundance as NetCDF."""
     input:
         **OF_EXPORTS,
-        run=ancient(LAYOUT.run_record),  # only for the date of the catalog, which is an input itself
+        run=LAYOUT.run_record,  # not ancient: the engine does not look at params where an ancient input is made anew
     output:
         EXPORTS["netcdf"],
     log:
@@ -79,7 +79,7 @@ rule export_darwin_core:
     """Write abundance as a Darwin Core archive, for OBIS."""
     input:
         **OF_EXPORTS | ({"abundance": LAYOUT.export("_bins.csv")} if CONFIG.export.event == "bin" else {}),
-        run=ancient(LAYOUT.run_record),
+        run=LAYOUT.run_record,
     output:
         EXPORTS["darwin_core"],
     log:

@@ -99,6 +99,7 @@ rule build_flipbooks:
     params:
         version=lambda wildcards: volumes_version("flipbooks"),
         how=CONFIG.volumes.flipbooks.model_dump(),
+        of=[] if CONFIG.volumes.flipbooks.of == "kept" else stamp(CONFIG.volumes.flipbooks.of),
     message:
         "Build the flipbooks of {wildcards.source}."
     run:

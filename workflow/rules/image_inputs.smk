@@ -26,7 +26,8 @@ EXAMPLES = examples.ExampleCriteria(
     per_class=CONFIG.images.per_class,
     method=METHOD,
 )
-OF_OUTLINES = {**OUTLINES, **({"blobs": "computed"} if COMPUTES_BLOBS else {})}
+# The engine compares the values of params without their names: a second `True` beside `stitch` would say nothing.
+OF_OUTLINES = {"outlines": ["computed" if COMPUTES_BLOBS else "given"]} if OUTLINES else {}
 # Checksums of inputs, as the OF_... of proofs.smk.
 OF_IMAGES = {
     "version": extract_images.VERSION,

@@ -15,6 +15,7 @@ rule collect_labels:
     params:
         version=VERSIONS["labels"],
         zooniverse=OF_VALIDATION["zooniverse"],
+        files=stamps_of_labels,
     message:
         "Collect the labels that people gave."
     run:
@@ -53,6 +54,7 @@ rule agree_labels:
     localrule: True
     params:
         **OF_PEOPLE,
+        label_map=lambda wildcards: list(map(stamp, LABEL_MAPS)),
     message:
         "Find what people agree on."
     run:

@@ -10,9 +10,10 @@ rule list_store:
     input:
         meet_run,
     output:
-        inventory=OF_STORES["inventory"],
-        folders=OF_STORES["store_folders"],
-        formats=OF_STORES["store_formats"],
+        # update: the old list stays if the store cannot be listed
+        inventory=update(OF_STORES["inventory"]),
+        folders=update(OF_STORES["store_folders"]),
+        formats=update(OF_STORES["store_formats"]),
     log:
         f"{LOGS}/list_store/{{store}}.log",
     localrule: True
@@ -35,7 +36,7 @@ rule plan_fetch:
     input:
         OF_STORES["inventory"],
     output:
-        OF_STORES["plan"],
+        update(OF_STORES["plan"]),  # the old plan stays if the new one is over the budget
     log:
         f"{LOGS}/plan_fetch/{{store}}.log",
     localrule: True

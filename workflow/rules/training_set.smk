@@ -78,7 +78,7 @@ rule write_training_set:
         from ifcb_abundance.curation import training_set
 
         tables = tuple(input[:3])
-        logged(log[0], training_set.write_training_set, tables, f"{CURATION}/kept", card_facts(), SET)
+        logged(log[0], training_set.write_training_set, tables, KEPT, card_facts(), SET)
 
 
 rule find_leaks:

@@ -1,6 +1,8 @@
 # Which bins the rules of validation need, and which files with labels. This file has no rule.
 from functools import lru_cache
 
+from ifcb_abundance.common.folders import stamp
+
 
 def winners_path(bin_id):
     return of_bin(LAYOUT.rois, SUMMARY, bin_id)
@@ -70,6 +72,11 @@ def label_files(wildcards):
     """The files with labels, which are checked."""
     labels_given()
     return [*room("labels").found_files(LABELS), *filter(None, ZOONIVERSE)]
+
+
+def stamps_of_labels(wildcards):
+    """What tells the files with labels from others in their place. The demo's own are made by the run."""
+    return [] if LABELS == DEMO_LABELS else list(map(stamp, label_files(wildcards)))
 
 
 def labels_given(wildcards=None):

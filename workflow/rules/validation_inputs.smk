@@ -21,7 +21,8 @@ LABELLED = [MERGED["consensus"]] if VALIDATION.round == 2 else []
 OF_BANDS = {"version": VERSIONS["strata"], "bands": VALIDATION.score_bands, "precision": METHOD.precision}
 OF_DRAWS = {
     "version": VERSIONS["sample"],
-    **{name: OF_VALIDATION[name] for name in ("n_rois", "max_bins", "seed", "spread", "round")},
+    # As one value: the engine compares values without their names, and `seed: 1, round: 2` is not `seed: 2, round: 1`.
+    "wish": {name: OF_VALIDATION[name] for name in ("n_rois", "max_bins", "seed", "spread", "round")},
     "source": lambda wildcards: SOURCE.scores_identity,
 }
 OF_PEOPLE = {
@@ -34,8 +35,8 @@ OF_RATES = {
     "confidence": METHOD.confidence,
     "min_labels": VALIDATION.min_labels,
 }
-OF_THRESHOLDS = {**OF_RATES, **{name: OF_VALIDATION[name] for name in ("criterion", "target_precision", "seed")}}
-OF_COUNTS = {**OF_RATES, **{name: OF_VALIDATION[name] for name in ("bootstrap", "rate_dispersion", "seed")}}
+OF_THRESHOLDS = {**OF_RATES, "by": {name: OF_VALIDATION[name] for name in ("criterion", "target_precision", "seed")}}
+OF_COUNTS = {**OF_RATES, "bootstrap": {name: OF_VALIDATION[name] for name in ("bootstrap", "rate_dispersion", "seed")}}
 OF_SUBJECTS = {
     "version": VERSIONS["subjects"],
     "source": of_each_bin(lambda bin_id: SOURCE.images_identity_of(bin_id)),

@@ -4,8 +4,9 @@
 rule train_volume_filter:
     """Train the filter on labelled patches of volumes, and judge it."""
     input:
-        MERGED["volume_patches"],
-        of_volumes("patches/{volume}.zip") if VOLUMES_SCORED_BY_NETWORK and CONFIG.volumes.filter.labels else [],
+        # Without labels nothing is learned: further volumes leave the filter, and the scores of others, as they are.
+        patches=MERGED["volume_patches"] if CONFIG.volumes.filter.labels else [],
+        images=of_volumes("patches/{volume}.zip") if VOLUMES_SCORED_BY_NETWORK and CONFIG.volumes.filter.labels else [],
     output:
         model=f"{VOLUMES}/filter.json",
         curve=MERGED["volume_roc"],
@@ -21,7 +22,15 @@ rule train_volume_filter:
         from ifcb_abundance.curation import filter
 
         paths = (output.model, output.curve)
-        logged(log[0], filter.train_filter, input[0], f"{VOLUMES}/patches", volume_filter(), threads, paths)
+        logged(
+            log[0],
+            filter.train_filter,
+            input.patches or None,
+            f"{VOLUMES}/patches",
+            volume_filter(),
+            threads,
+            paths,
+        )
 
 
 rule score_volume_patches:
@@ -29,7 +38,7 @@ rule score_volume_patches:
     input:
         patches=f"{VOLUMES}/patches/{{volume}}.csv",
         images=f"{VOLUMES}/patches/{{volume}}.zip",
-        filter=filter_that_scores(f"{VOLUMES}/filter.json", CONFIG.volumes.filter),
+        filter=f"{VOLUMES}/filter.json",
     output:
         f"{VOLUMES}/filter/{{volume}}.csv",
     log:

@@ -1,5 +1,6 @@
 # The volumes that are cut, the datasets that crops are taken from, and the inputs of both. This file has no rule.
 from functools import lru_cache
+from ifcb_abundance.common.folders import stamp
 
 VOLUMES = LAYOUT.volumes
 OF_CROPS = CONFIG.volumes.folder is None  # then the volumes are the crops of the same config
@@ -58,15 +59,21 @@ def crop_to_read(wildcards):
 
 
 def identity_of_dataset(name):
-    """What is asked of a dataset; where it stands in the list does not matter."""
-    return str(replace(listed_datasets()[name], line=0))
+    """What is asked of a dataset; where it stands in the list does not matter. Of one on disk, which file it is too."""
+    dataset = listed_datasets()[name]
+    if "://" in dataset.url:
+        return [str(replace(dataset, line=0))]
+    from ifcb_abundance.stores.places import METADATA
+
+    of_array = [f"{dataset.url}/{each}" for each in (*METADATA, ".zattrs")]
+    return [str(replace(dataset, line=0)), *map(stamp, [dataset.url] if Path(dataset.url).is_file() else of_array)]
 
 
 def identity_of_crop(wildcards):
     """What a crop hangs on. Another seed or budget takes others, and does not read this one again."""
     name = chosen_crops()[wildcards.crop][0]
     told = table_files.read("sampled_datasets", f"{VOLUMES}/datasets/{name}.csv", ["rule", "low", "high"])
-    return [identity_of_dataset(name), *map(str, told.iloc[0])]
+    return [*identity_of_dataset(name), *map(str, told.iloc[0])]
 
 
 def of_datasets(pattern):
@@ -85,9 +92,15 @@ def volume_names():
     return sorted(chosen_crops() if OF_CROPS else listed_volumes())
 
 
+def usable_volumes():
+    """The names of the volumes without a problem; waits for them to be converted. The others get no file."""
+    rows = table_files.read("volumes", checkpoints.merge_volumes.get().output[0], ["volume", "problem"])
+    return sorted(rows.loc[rows["problem"] == "", "volume"])
+
+
 def of_volumes(pattern):
-    """The files of all volumes, likewise, with `{volume}`."""
-    return lambda wildcards: [f"{VOLUMES}/{pattern.format(volume=volume)}" for volume in volume_names()]
+    """The files of all volumes that can be used, likewise, with `{volume}`."""
+    return lambda wildcards: [f"{VOLUMES}/{pattern.format(volume=volume)}" for volume in usable_volumes()]
 
 
 def of_sources(pattern):
@@ -96,14 +109,14 @@ def of_sources(pattern):
     def files(wildcards):
         from ifcb_abundance.volumes.names import dataset_of
 
-        return [f"{VOLUMES}/{pattern.format(source=source)}" for source in sorted(set(map(dataset_of, volume_names())))]
+        return [f"{VOLUMES}/{pattern.format(source=each)}" for each in sorted(set(map(dataset_of, usable_volumes())))]
 
     return files
 
 
 def pictures_of_volumes(wildcards):
     """Pictures of the first volumes: thousands of crops would have thousands, and each can be asked for by name."""
-    return [f"{VOLUMES}/pictures/patches/{volume}.png" for volume in volume_names()[:50]]
+    return [f"{VOLUMES}/pictures/patches/{volume}.png" for volume in usable_volumes()[:50]]
 
 
 def file_of_volume(wildcards):

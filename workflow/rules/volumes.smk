@@ -34,12 +34,12 @@ rule convert_volume:
         logged(log[0], convert.convert_volume, wildcards.volume, input[0], *how)
 
 
-rule merge_volumes:
+checkpoint merge_volumes:
     """Join the rows of all volumes."""
     input:
-        of_volumes("converted/{volume}.csv"),
+        lambda wildcards: [f"{VOLUMES}/converted/{volume}.csv" for volume in volume_names()],
     output:
-        MERGED["volumes"],
+        update(MERGED["volumes"]),  # the old table stays if no volume can be used
     log:
         f"{LOGS}/merge_volumes.log",
     localrule: True
@@ -80,7 +80,6 @@ rule merge_slices:
     """Join the rows of the patches of all volumes."""
     input:
         of_volumes("patches/{volume}.csv"),
-        MERGED["volumes"],  # it stops the run if no volume can be used
     output:
         MERGED["volume_patches"],
     log:
@@ -91,7 +90,7 @@ rule merge_slices:
     run:
         from ifcb_abundance.tables.concatenate import join_parts
 
-        logged(log[0], join_parts, "volume_patches", input[:-1], output[0])
+        logged(log[0], join_parts, "volume_patches", input, output[0])
 
 
 rule group_volume_duplicates:

@@ -1,7 +1,6 @@
 """Say of each image and patch what became of it, and pack the kept ones."""
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ def curate(tables: Mapping[str, str | Path], clean: str | Path, path: str | Path
     """Write the table `curated`, and the zips of kept patches into the folder `kept`.
 
     tables: the paths of `cleaning`, `patches` and `duplicates`; also of `stuck` and `filter`, if they are made. clean:
-    the folder of the cleaned images. A group of which nothing is kept has no zip.
+    the folder of the cleaned images. A group of which nothing is kept has no zip. Raises RawFileError if nothing is
+    kept at all, and then changes no file.
     """
     patches = table_files.read("patches", tables["patches"], PLACE)
     rows = _statuses(tables, patches)
@@ -79,21 +79,25 @@ def _copied(row: Any) -> str:
 
 
 def _pack(patches: pd.DataFrame, rows: pd.DataFrame, clean: str | Path, folder: Path) -> None:
-    """Write the kept patches, a zip a group."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Write the kept patches, a zip a group, in place of those of an earlier choice."""
     chosen = rows["status"] == KEPT
     if not chosen.any():
         counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().items())
-        raise RawFileError(f"curation: nothing is kept: of the patches are {counts}")
+        raise RawFileError(f"curation: nothing is kept: the patches are {counts}")
+    folder.mkdir(parents=True, exist_ok=True)
     progress = Progress("kept patches packed", lambda: (int(chosen.sum()),) * 2)
     progress.begin()
     places = pd.Series(np.flatnonzero(chosen), index=patches.loc[chosen, "group"])
     whole = ~patches["image"].duplicated(keep=False) & (patches["patch"] == patches["image"])
+    written: set[Path] = set()
     with PatchImages(patches, zip_paths(clean, patches["group"])) as images:
         for group, of_group in places.groupby(level=0, sort=True):
-            with write_zip(folder / f"{file_name(str(group))}.zip") as out:
+            path = folder / f"{file_name(str(group))}.zip"
+            written.add(path)
+            with write_zip(path) as out:
                 for place in of_group:
                     png = images.png(place) if whole.iloc[place] else as_png(images.pixels(place))
                     out.add(patches["patch"].iloc[place], png)
             progress.step(len(of_group))
+    for path in set(folder.iterdir()) - written:
+        path.unlink()

@@ -224,7 +224,7 @@ def statistics(patches: pd.DataFrame) -> tuple[list[str], Floats]:
 
 
 def train_filter(
-    patches_csv: str | Path,
+    patches_csv: str | Path | None,
     clean: str | Path,
     options: FilterOptions,
     threads: int,
@@ -232,7 +232,8 @@ def train_filter(
 ) -> None:
     """Train the filter, if there are labels, and judge it.
 
-    clean: the folder with the zips of cleaned images. paths: of filter.json and roc.csv.
+    patches_csv: None without labels. clean: the folder with the zips of cleaned images. paths: of filter.json and
+    roc.csv.
     """
     trained, curve = Filter(VERSION), table_files.empty("roc")
     if options.filters:
@@ -241,6 +242,7 @@ def train_filter(
         if weights_sum:
             _open_network(options.weights or "", weights_sum, options.device)  # what is wrong with it is said first
     if options.labels:
+        assert patches_csv is not None
         patches = table_files.read("patches", patches_csv, table_files.columns("patches"))
         labels, unknown = read_labels(options.labels, patches, f"{options.key}.labels")
         labelled = patches.set_index("patch", drop=False).loc[labels.index]

@@ -114,6 +114,19 @@ def note_start(workflow: Any, jobid: int) -> None:
                 workflow.persistence.started(job)
 
 
+def doubt_restored(workflow: Any) -> None:
+    """Have the next run make again what jobs that failed were to update.
+
+    The engine puts the old files back, and notes them as made from what the config says now: without this the next run
+    would take them for right.
+    """
+    from snakemake.io import is_flagged
+
+    for job in workflow.scheduler.failed:
+        if any(is_flagged(path, "update") for path in job.output):
+            workflow.persistence.started(job)
+
+
 def _lists_records(store: Any) -> bool:
     """Whether the engine keeps its records as files, and says by the known names where."""
     folders = getattr(store, "_metadata_path", None), getattr(store, "_incomplete_path", None)
