@@ -14,6 +14,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ifcb_abundance.curation import classes_won
+from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.scores.decide import More
+from ifcb_abundance.scores.summary import RoiWinners, best_scores
 from tests.checkout import Checkout
 from tests.curation.data import SHARED, needs_shared, particle, rows_of, save
 
@@ -231,6 +235,37 @@ def test_abundance_without_stuck_particles(bins_run: tuple[Checkout, dict[str, b
         assert (found.loc[unchanged, f"{name}_{limit}"] == whole.loc[unchanged, f"objects_per_ml_{limit}"]).all()
     after = run.files("own")
     assert {name: after[name] for name in before} == before  # the tables of the main job stay as they are
+
+
+@needs_shared
+def test_stuck_particles_of_merged_labels_are_those_of_the_class_that_they_become(
+    bins_run: tuple[Checkout, dict[str, bytes]], tmp_path: Path
+) -> None:
+    stuck = pd.DataFrame(rows_of("stuck_truth.csv")).query("stuck == '1'").groupby("class").size().to_dict()
+    assert len(stuck) == 2
+    rows = [f"{label},,,,,,pooled {when},{when}\n" for label, when in zip(stuck, ("before", "after"), strict=True)]
+    header = "label,scientific_name,aphia_id,living,group,harmful,synonym_of,merge\n"
+    (tmp_path / "merged.csv").write_text(header + "".join(rows))
+    run = Checkout(tmp_path / "run", copied_from=bins_run[0].folder)
+    source = {"kind": "directory", "path": str(bins_run[0].folder.parent / "stuck")}
+    config = {"dataset": "own", "source": source, "classify": {"class_table": str(tmp_path / "merged.csv")}}
+    run.run(config, "results/own/abundance_without_stuck.csv")
+    found = run.table("own", "abundance_without_stuck")
+    assert found.groupby("class")["n_stuck"].sum()[lambda n: n > 0].to_dict() == dict(
+        zip(("pooled before", "pooled after"), stuck.values(), strict=True)
+    )
+    printed = run.run(config, "validation", "-n", fails=True)
+    assert "validation needs a class table that merges no labels" in printed
+
+
+def test_a_roi_that_counts_for_several_classes_is_stuck_in_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.array([[0.8, 0.75], [0.1, 0.9], [0.2, 0.3]])
+    winners = RoiWinners(("a", "b"), np.array([2, 3, 5]), *best_scores(scores), More(scores=scores))
+    monkeypatch.setattr(classes_won, "scored_rois", lambda *_: winners)
+    source: Any = None
+    each = classes_won.classes_counted(source, "bin", Method(rule="each"))
+    assert each == {2: ["a", "b"], 3: ["b"], 5: ["unclassified"]}
+    assert classes_won.classes_counted(source, "bin", Method()) == {2: ["a"], 3: ["b"], 5: ["unclassified"]}
 
 
 @needs_shared

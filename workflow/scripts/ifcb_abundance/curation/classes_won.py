@@ -3,12 +3,15 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ifcb_abundance.bins.ids import add_target
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import NoScoresError
 from ifcb_abundance.images.extract import scored_rois
 from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.scores.decide import decide
 from ifcb_abundance.scores.summary import labels_of_rois
 from ifcb_abundance.sources.protocols import ScoreReader
 from ifcb_abundance.tables import table_files
@@ -26,6 +29,18 @@ def classes_won(source: ScoreReader, bin_id: str, method: Method) -> dict[int, s
     rois = scored_rois(source, bin_id, method.kept)
     names = labels_of_rois(rois, method.decision)
     return dict(zip(rois.rois.tolist(), names, strict=True))
+
+
+def classes_counted(source: ScoreReader, bin_id: str, method: Method) -> dict[int, list[str]]:
+    """Map the numbers of a bin's ROIs to all classes that they count for, [UNCLASSIFIED] if there is none.
+
+    By `classify.rule: each` a ROI may count for several. Otherwise like `classes_won`.
+    """
+    rois = scored_rois(source, bin_id, method.kept)
+    found: dict[int, list[str]] = {number: [] for number in rois.rois.tolist()}
+    for row, member in zip(*map(np.ndarray.tolist, decide(rois.classes, rois, method.decision)), strict=True):
+        found[int(rois.rois[row])].append(rois.classes[member])
+    return {number: names or [UNCLASSIFIED] for number, names in found.items()}
 
 
 def write_classes(source: ScoreReader, bin_id: str, method: Method, counted: str, path: str | Path) -> None:

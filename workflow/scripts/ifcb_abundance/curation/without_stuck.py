@@ -8,15 +8,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ifcb_abundance.bins.ids import parse_roi_id
+from ifcb_abundance.classes.class_table import AFTER, BEFORE
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.curation.classes_won import classes_won
+from ifcb_abundance.curation.classes_won import classes_counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.sources.protocols import ScoreReader
 from ifcb_abundance.tables import table_files
 
-VERSION = 1  # of the table: raise it so that it is made again
+VERSION = 2  # of the table: raise it so that it is made again
 TABLE = "abundance_without_stuck"
 
 
@@ -60,11 +62,16 @@ def _by_bin(source: ScoreReader, stuck: str | Path, bins: str | Path, method: Me
     progress.begin()
     found = {}
     for bin_id, of_bin in rois.groupby("bin", sort=True)["roi"]:
-        won = classes_won(source, str(bin_id), method)
-        # An image without scores was not counted either.
-        found[str(bin_id)] = Counter(won[n] for _, n in map(parse_roi_id, of_bin) if n in won)
+        classes = classes_counted(source, str(bin_id), method)
+        numbers = [n for _, n in map(parse_roi_id, of_bin) if n in classes]  # an image without scores was not counted
+        # In the table of bins those labels are merged that the class table merges before pooling.
+        found[str(bin_id)] = Counter(_merged(name, BEFORE, method) for n in numbers for name in classes[n])
         progress.step()
     return found
+
+
+def _merged(name: str, when: str, method: Method) -> str:
+    return name if name == UNCLASSIFIED else method.table.class_of(name, when)
 
 
 def _by_group(counts: dict[str, Counter[str]], bins: str | Path, method: Method) -> pd.DataFrame:
@@ -82,8 +89,13 @@ def _by_group(counts: dict[str, Counter[str]], bins: str | Path, method: Method)
                 f"bin {wrong}: its class scores are no longer those that were counted. Have the bin read again: delete "
                 "its scores summary, or see `snakemake recheck`"
             )
-        parts.append(rows.assign(date=rows["sample_time"].dt.strftime("%Y-%m-%d")))
+        names = {name: _merged(name, AFTER, method) for name in rows["class"].unique()}
+        parts.append(
+            rows.assign(date=rows["sample_time"].dt.strftime("%Y-%m-%d"), **{"class": rows["class"].map(names)})
+        )
     keys = ["date", *groups, "class"]
     table = pd.concat(parts) if parts else pd.DataFrame(columns=[*keys, "n_stuck"])
+    if table["n_stuck"].sum() != sum(map(Counter.total, counts.values())):
+        raise ScoresError("abundance_without_stuck: classes of stuck particles are not in bins_long.parquet")
     sums = pd.DataFrame(table.groupby(keys, as_index=False, dropna=False)["n_stuck"].sum())
     return sums[sums["n_stuck"] > 0]

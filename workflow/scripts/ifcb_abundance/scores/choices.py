@@ -79,6 +79,11 @@ def why_no_validation(config: Config, source: Source) -> str:
             "validation needs classify.rule: winner, and no classify.class_thresholds: from_scores: it is about the "
             "winner of each ROI"
         )
+    if config.class_table.merges:
+        return (
+            "validation needs a class table that merges no labels (classify.class_table, column synonym_of): it is "
+            "about the label that each ROI wins. Make it with such a table, in a run of its own (run: a name)"
+        )
     return ""
 
 
