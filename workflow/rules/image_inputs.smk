@@ -26,9 +26,8 @@ EXAMPLES = examples.ExampleCriteria(
     per_class=CONFIG.images.per_class,
     method=METHOD,
 )
-# The engine compares the values of params without their names: a second `True` beside `stitch` would say nothing.
+# No second `True` beside `stitch`: the engine compares the values of params without their names.
 OF_OUTLINES = {"outlines": ["computed" if COMPUTES_BLOBS else "given"]} if OUTLINES else {}
-# Checksums of inputs, as the OF_... of proofs.smk.
 OF_IMAGES = {
     "version": extract_images.VERSION,
     "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
