@@ -25,11 +25,19 @@ rule compare_runs:
         logged(log[0], comparison.compare, COMPARED, input.first, input.second, output[0])
 
 
+# Not the scripts of either run: the config may be that of both in turns.
+use rule bundle_scripts as bundle_scripts_of_comparison with:
+    output:
+        of_comparison("vega.js"),
+    log:
+        f"{LOGS}/figures/bundle_scripts_of_comparison.log",
+
+
 rule draw_differences:
     """Draw how two runs differ."""
     input:
         differences=rules.compare_runs.output[0],
-        scripts=rules.bundle_scripts.output[0],
+        scripts=rules.bundle_scripts_of_comparison.output[0],
     output:
         **{form: of_comparison(f"differences.{form}") for form in registry.FORMS},
     log:
@@ -40,7 +48,7 @@ rule draw_differences:
     params:
         version=registry.VERSION,
         figure="differences",
-        figure_options=asdict(FIGURE_OPTIONS),
+        figure_options=asdict(FIGURE_OPTIONS.of_dataset()),
     message:
         "Draw how two runs differ."
     script:

@@ -1,7 +1,7 @@
 """What figures need to know of the config."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +58,10 @@ class FigureOptions:
             groups=sorted({traits["group"] for traits in table.values()} - {""}),
             warning_levels={label: float(traits[WARNING]) for label, traits in table.items() if WARNING in traits},
         )
+
+    def of_dataset(self) -> "FigureOptions":
+        """Those without the keys by which one run of a dataset differs from another."""
+        return replace(self, group_by=(), one_class=None, confidence=0.95, accept_zero_position=False)
 
     def name_of(self, label: str) -> str:
         """The scientific name of a label, or nothing."""
