@@ -1,5 +1,6 @@
 """The progress of a run: each finished piece counts once, and reports come now and then and at the end."""
 
+import io
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,38 @@ def test_a_list_tells_files_and_rate(said: pytest.LogCaptureFixture, monkeypatch
     now = 8.0
     listed.add(2000, 0)
     assert said.messages == ["cells: listed: 2,000 files so far, 250 per second"]
+
+
+class Terminal(io.StringIO):
+    """Standard error that is a terminal, as far as can be asked."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_transfer_has_a_line_in_place_on_a_terminal(
+    said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(module.sys, "stderr", screen)
+    for _ in range(2):  # the line is given back each time
+        with Transfer("cells", 2, 4_000_000, interval=0) as transfer:
+            transfer.add(1, 1_000_000, before=True)
+            assert transfer._line is not None
+            transfer._line.refresh()
+            transfer.add(1, 3_000_000)
+            transfer._line.refresh()
+    with Transfer("cells: listed") as listed:
+        listed.add(2000, 0)
+        assert listed._line is not None
+        listed._line.refresh()
+    drawn = screen.getvalue()
+    assert "\n" not in drawn
+    assert "cells:  25%" in drawn
+    assert "1.00M/4.00M" in drawn
+    assert ", 1 of 2 files]" in drawn
+    assert "cells: listed: 2000 files [" in drawn
+    assert all(record.heartbeat for record in said.records)  # these are for the log file alone
 
 
 def test_a_log_has_a_heartbeat_also_while_nothing_gets_done(said: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from ifcb_abundance.common.errors import UnreachableError, WorkflowInputError, kind_of
 from ifcb_abundance.common.words import counted, sized
@@ -56,13 +56,14 @@ class _Line:
     def __init__(self) -> None:
         self._taken = threading.Lock()
 
-    def take(self, what: str, total: int, done: int) -> "tqdm[Any] | None":
-        """A line, if standard error is a terminal and its line is free."""
+    def take(self, what: str, total: int | None, done: int, **units: Any) -> "tqdm[Any] | None":
+        """A line, if standard error is a terminal and its line is free. units: as tqdm takes them."""
         if not (sys.stderr and sys.stderr.isatty() and self._taken.acquire(blocking=False)):
             return None
         from tqdm import tqdm
 
-        return tqdm(total=total, initial=done, desc=what, unit="", file=sys.stderr, dynamic_ncols=True, leave=False)
+        how = {"unit": "", **units, "file": sys.stderr, "dynamic_ncols": True, "leave": False}
+        return tqdm(total=total, initial=done, desc=what, **how)
 
     def give_back(self, line: "tqdm[Any]") -> None:
         """The line is free for others."""
@@ -197,18 +198,29 @@ class Progress:
 
 
 class Transfer:
-    """Counts files and bytes that were listed or copied, from any thread, and logs the count every `interval` seconds.
+    """Counts files and bytes that are listed or copied, from any thread: in a line that stays in place, or in a log.
 
-    files, size: how many there are in all, 0 if that is not known. interval: without it a few seconds on a terminal,
-    and a minute in a log.
+    To be used by `with`, which gives the terminal's line back. files, size: how many there are in all, 0 if that is not
+    known. interval: seconds between two lines of a log.
     """
 
-    def __init__(self, what: str, files: int = 0, size: int = 0, interval: float | None = None) -> None:
-        self.what, self.files, self.size = what, files, size
-        self.interval = (5.0 if sys.stderr and sys.stderr.isatty() else HEARTBEAT) if interval is None else interval
+    def __init__(self, what: str, files: int = 0, size: int = 0, interval: float = HEARTBEAT) -> None:
+        self.what, self.files, self.size, self.interval = what, files, size, interval
         self._lock = threading.Lock()
         self._done = self._bytes = self._before = 0
         self._started = self._said = time.monotonic()
+        self._line: tqdm[Any] | None = None
+
+    def __enter__(self) -> Self:
+        units = {"unit": "B", "unit_scale": True} if self.files else {"unit": " files"}
+        self._line = _LINE.take(self.what, self.size or None, 0, **units)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._line is not None:  # one without a total has no truth value
+                _LINE.give_back(self._line)
+                self._line = None
 
     def add(self, files: int, size: int, before: bool = False) -> None:
         """So much more is done. before: by an earlier run, so it says nothing about the rate."""
@@ -216,10 +228,20 @@ class Transfer:
             self._done += files
             self._bytes += size
             self._before += size if before else 0
+            if self._line is not None:
+                self._draw(self._line, size if self.files else files, before)
             now = time.monotonic()
             if now - self._said >= self.interval:
                 self._said = now
-                log.info(self._told(now - self._started))
+                log.info(self._told(now - self._started), extra={"heartbeat": self._line is not None})
+
+    def _draw(self, line: "tqdm[Any]", more: int, before: bool) -> None:
+        """The line draws itself a few times a second."""
+        if self.files:
+            line.set_postfix_str(f"{self._done:,} of {counted(self.files, 'file')}", refresh=False)
+        if before:
+            line.initial += more
+        line.update(more)
 
     def _told(self, seconds: float) -> str:
         if not self.files:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -228,13 +228,10 @@ def fetch_store(
         files, size = files + 1, size + found.size
         missing += places.missing_bytes([found])
     refuse_without_room(name, missing, places.folder)
-    fetch = Fetch(objects, places, Transfer(name, files, size), requests)
     log.info(f"{name}: {counted(files, 'file')}, {sized(size)}; {sized(missing)} of it to fetch")
-    try:
+    with Transfer(name, files, size) as progress, closing(Fetch(objects, places, progress, requests)) as fetch:
         _bring_all(fetch, judged.good(), requests, again)
         _write_tables(fetch, judged, fetched, refused)
-    finally:
-        fetch.close()
     shutil.rmtree(places.unfinished)
     seconds = time.monotonic() - started
     log.info(f"{name}: {counted(files, 'file')}, {sized(size)} are whole in {places.tree}, after {seconds:.1f} s")

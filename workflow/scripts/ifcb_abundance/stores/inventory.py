@@ -35,16 +35,16 @@ def list_store(
     name: of the store. again: the command that lists it again. Keys are written as they come. Raises RequestError.
     """
     census = Census(objects.address)
-    progress = Transfer(f"{name}: listed")
 
-    def seen() -> Iterator[list[StoredObject]]:
+    def seen(progress: Transfer) -> Iterator[list[StoredObject]]:
         for page in objects.pages():
             stopping.refuse_if_asked()
             census.count(page)
             progress.add(len(page), 0)
             yield page
 
-    write_objects(seen(), inventory, lambda: objects.is_one_file)
+    with Transfer(f"{name}: listed") as progress:
+        write_objects(seen(progress), inventory, lambda: objects.is_one_file)
     by_folder, by_format = census.folders(), census.formats()
     files, size = by_folder[""]
     write_folders(by_folder, folders)
