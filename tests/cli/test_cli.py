@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -200,6 +202,42 @@ def test_plan_of_a_window_without_bins_says_when_there_are_some(
         Path("my.yaml").write_text(yaml.safe_dump({"dataset": "bay", "source": source, "select": window}))
         assert main(["plan", "my.yaml"]) == 1
         assert capsys.readouterr().err.endswith("There are bins from 2024-04-15 to 2024-04-16 (UTC).\n")
+
+
+def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the places that people name, and of files that a spreadsheet has saved."""
+
+    def told(*command: str | Path) -> str:
+        main(list(map(str, command)))
+        return "".join(capsys.readouterr())
+
+    def planned(place: Path, **select: Any) -> str:
+        source = {"kind": "directory", "path": str(place)}
+        Path("my.yaml").write_text(yaml.safe_dump({"dataset": "bay", "source": source, "select": select}))
+        return told("plan", "my.yaml")
+
+    assert told("init", archive / "metadata.csv", "-o", "x") == (
+        f"{archive / 'metadata.csv'}: it is a file. Give its folder: {archive}\n"
+    )
+    assert told("init", archive, "-o", str(folder)).endswith(
+        f"Give the name of a file with -o, such as -o {folder}/my.yaml\n"
+    )
+    assert "cannot be written (" in told("init", archive, "-o", "/proc/none/my.yaml")
+    empty = folder / "empty"
+    empty.mkdir()
+    assert planned(empty).startswith(f"source.path: {empty} has no metadata.csv. Accepted: ")
+    saved = folder / "saved"
+    shutil.copytree(archive, saved)
+    listed = (saved / "metadata.csv").read_text()
+    (saved / "metadata.csv").write_text(listed.replace("2024-04-15 03:00:00+00:00", "4/15/24 03:00"))
+    assert "; a spreadsheet may have rewritten it: export the file anew)" in planned(saved)
+    (saved / "metadata.csv").write_text(listed.replace(",", ";"))
+    assert "its columns are separated by semicolons; commas are needed" in planned(saved)
+    (saved / "metadata.csv").write_text(listed)
+    assert "No bin of the window is wanted: check select in my.yaml" in planned(saved, instruments=[9])
+    for scores in saved.rglob("*_class_scores.csv"):
+        scores.write_text(scores.read_text().replace(",", ";"))
+    assert re.search(r"has class scores\. bin \w+: .*separated by semicolons", planned(saved))
 
 
 def test_a_server_that_takes_no_connections_is_told_within_seconds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from ifcb_abundance.bins.ids import as_number
 from ifcb_abundance.classes.shipped import best_table, known_labels
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.common.errors import ConfigError, ScoresError
+from ifcb_abundance.common.errors import ConfigError, ScoresError, StateError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import resolve
 from ifcb_abundance.scores.summary import label_set, read_score_file
@@ -89,6 +89,7 @@ def init(wishes: Wishes) -> int:
     wishes = _without_page(wishes)
     kind, source_keys = _place(wishes)
     _opened({"dataset": "any", "source": source_keys})  # refuses an address that a run would refuse
+    known = None if wishes.asks and not wishes.output else _output(wishes)
     dataset = _dataset(wishes, kind)
     start = {"dataset": dataset, "source": source_keys}
     print(f"Looking at {wishes.place} ...", flush=True)
@@ -100,11 +101,14 @@ def init(wishes: Wishes) -> int:
     for line in _told(found, labels):
         print(f"  {line}")
     config = {**start, "select": _select(wishes, found)}
-    path = _output(wishes)
+    path = known or _output(wishes)
     text = _written(config, found, labels, wishes.place)
     _check(text)
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    try:
+        with atomic_write(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StateError(f"{path}: cannot be written ({error.strerror}). Give another place with -o") from None
     print(f"Wrote {path}. Next:\n  ifcb-abundance plan {path}    # what it will read, and how long it takes")
     print(f"  ifcb-abundance run {path}     # the same as: snakemake --cores 8 --configfile {path}")
     return 0
@@ -131,6 +135,8 @@ def _place(wishes: Wishes) -> tuple[str, dict[str, Any]]:
     if place.startswith("s3://"):
         keys = {"kind": "bucket", "path": place, "endpoint_url": wishes.endpoint_url, "anonymous": wishes.anonymous}
         return "bucket", {key: value for key, value in keys.items() if value}
+    if Path(place).is_file():
+        raise ConfigError(f"{place}: it is a file. Give its folder: {Path(place).parent}")
     if not Path(place).is_dir():
         if _BARE_ADDRESS.fullmatch(place):
             raise ConfigError(
@@ -274,6 +280,8 @@ def _why_no_instruments(given: Sequence[str], there: Sequence[int]) -> str:
 def _output(wishes: Wishes) -> Path:
     """The file to write. Raises ConfigError for one that is there."""
     path = Path(wishes.output or _ask(wishes, "Write the config to", "my.yaml"))
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder. Give the name of a file with -o, such as -o {path / 'my.yaml'}")
     if path.exists() and not wishes.force:
         raise ConfigError(f"{path} is there already, and is left as it is. Give another name with -o, or --force")
     return path

@@ -29,6 +29,7 @@ from ifcb_abundance.report import run_record
 from ifcb_abundance.scores import choices
 from ifcb_abundance.scores.decide import Kept
 from ifcb_abundance.scores.summary import proves_itself, summarize_scores
+from ifcb_abundance.sources.directory import why_no_list
 from ifcb_abundance.sources.open_source import open_source
 from ifcb_abundance.sources.protocols import Source
 
@@ -52,7 +53,7 @@ ANEW = {
 class Sample:
     """What the class scores of a few bins say of the others. sizes, seconds, kept: a number for each bin that has some.
 
-    sizes: bytes read. kept: bytes of its summary. classes: labels of the last one.
+    sizes: bytes read. kept: bytes of its summary. classes: labels of the last one. fault: of one that cannot be read.
     """
 
     asked: int
@@ -60,6 +61,7 @@ class Sample:
     seconds: Sequence[float]
     kept: Sequence[int]
     classes: int
+    fault: str = ""
 
     @property
     def share(self) -> float:
@@ -82,13 +84,16 @@ def plan(path: str, most: int) -> int:
             f"source.path: there is no folder {config.source.path}"
             + ("; a run of the demo makes it first" if config.dataset == "demo" else "")
         )
-    for line in _lines(path, config, most):
+    source = open_source(config.dataset, config_file.while_looking(config.source))
+    for needed in map(Path, source.catalog_files()):
+        if not needed.exists():
+            raise ConfigError(why_no_list(needed.parent))
+    for line in _lines(path, config, source, most):
         print(line)
     return 0
 
 
-def _lines(path: str, config: Config, most: int) -> Iterator[str]:
-    source = open_source(config.dataset, config_file.while_looking(config.source))
+def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str]:
     config = choices.settle(config, source)
     kept = Method.of(config, choices.cells_are_counted(source)).kept
     layout = Layout(config.dataset, None if config.shard == MERGE else config.shard, config.run)
@@ -111,7 +116,10 @@ def _lines(path: str, config: Config, most: int) -> Iterator[str]:
     yield f"  time      {_time(sample, len(left), config, network)}"
     yield f"  disk      {_disk(sample, len(left), len(wanted))}"
     yield from (f"  anew      {line}" for line in _anew(config, source, layout, bins, len(left)))
-    yield f"Nothing was written. Next: ifcb-abundance run {path}"
+    if wanted:
+        yield f"Nothing was written. Next: ifcb-abundance run {path}"
+    else:
+        yield f"Nothing was written. No bin of the window is wanted: check select in {path}, then plan again"
 
 
 def _listed(source: Source, window: Window) -> pd.DataFrame:
@@ -150,25 +158,30 @@ def _of_list(config: Config) -> str:
 def _read_sample(source: Source, bins: Sequence[str], most: int, kept: Kept) -> Sample:
     """Read the class scores of a few bins, the same ones each time, one after the other."""
     chosen = Random(0).sample(list(bins), min(most, len(bins)))
-    sizes, seconds, stored, classes = [], [], [], 0
+    sizes, seconds, stored, classes, fault = [], [], [], 0, ""
     for bin_id in chosen:
         began = time.monotonic()
-        with suppress(ScoresError), tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             summary = Path(folder, "summary.parquet")
-            made = summarize_scores(source, bin_id, summary, False, kept)
+            try:
+                made = summarize_scores(source, bin_id, summary, False, kept)
+            except ScoresError as error:
+                fault = str(error)
+                continue
             if made.status == ScoresStatus.READ:
                 sizes.append(made.bytes)
                 seconds.append(time.monotonic() - began)
                 stored.append(summary.stat().st_size)
                 classes = len(made.classes)
-    return Sample(len(chosen), sizes, seconds, stored, classes)
+    return Sample(len(chosen), sizes, seconds, stored, classes, fault)
 
 
 def _bytes(sample: Sample, left: int) -> str:
     if not left:
         return "none: all class scores are read already"
     if not sample.sizes:
-        return f"unknown: none of {counted(sample.asked, 'bin')} that were asked has class scores"
+        why = f". {sample.fault}" if sample.fault else ""
+        return f"unknown: none of {counted(sample.asked, 'bin')} that were asked has class scores{why}"
     expected = left * sample.share
     low, high = (expected * (statistics.fmean(sample.sizes) + side * _error(sample.sizes)) for side in (-1, 1))
     between = f" ({sized(max(low, 0))} to {sized(high)})" if len(sample.sizes) > 1 else ""

@@ -230,7 +230,8 @@ def _whole_number(text: str) -> int | None:
 
 def _utc_time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
-        raise ValueError("not a time such as 2024-02-15 00:07:00+00:00")
+        by_hand = "; a spreadsheet may have rewritten it: export the file anew" if re.search("[/.]", text[:10]) else ""
+        raise ValueError(f"not a time such as 2024-02-15 00:07:00+00:00{by_hand}")
     # Second 60, a leap second or one that was rounded up, is the first of the next minute: POSIX defines it so, and
     # PostgreSQL, which stores the dashboard's times, follows.
     sixtieth = text[16:19] == ":60"
