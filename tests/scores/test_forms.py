@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
@@ -226,6 +226,7 @@ def naive(scores: list[list[float]], decision: Decision) -> list[int]:
     st.sampled_from([0, 0.25, 0.5, 1]),
     st.dictionaries(st.sampled_from(CLASSES), st.sampled_from([0, 0.375, 0.75]), max_size=2),
 )
+@example([[0.5, 0.375, 0]], "above_own", 0.25, {CLASSES[0]: 0.75})  # the highest score does not reach its threshold
 def test_rules_count_as_they_say(scores: list[list[float]], rule: str, threshold: float, own: dict[str, float]) -> None:
     matrix = np.array(scores, dtype=float).reshape(-1, 3)
     decision = Decision(threshold, own, "float64", rule)  # type: ignore[arg-type]

@@ -261,3 +261,12 @@ def test_limits_of_totals_hold_the_truth() -> None:
         table = table[table["note"] == ""]
         held += table["true"].between(table["count_corrected_low"], table["count_corrected_high"]).tolist()
     assert 0.92 <= np.mean(held) <= 0.99
+
+
+def test_a_large_class_whose_rate_scatters_adds_to_the_variance_of_small_columns() -> None:
+    """By hand: of x = 1000 / 0.9, with rho 0.1, each column has 0.1 x^2 0.9 0.1 = 11,111.1 beside its own count."""
+    matrix = np.array([[0.9, 0.1], [0.0, 1.0]])
+    rates = correction.Rates(matrix, np.array([0, 1]), np.zeros((2, 1, 2)), None, np.array([0.1, 0.0]))
+    found, variance = correction.explain(np.array([[1000.0, 120.0]]), rates)
+    assert found[0] == pytest.approx([1000 / 0.9, 120 - 100 / 0.9])
+    assert variance[0] == pytest.approx([1000 + 1e5 / 9, 120 + 1e5 / 9])
