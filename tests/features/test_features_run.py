@@ -195,8 +195,8 @@ def test_a_directory_and_its_dashboard_give_the_same_tables(tmp_path: Path, arch
     pd.testing.assert_frame_equal(*told)
     used = sorted(set(BINS) - {SKIPPED, UNSCORED})
     assert asked(dashboard, "features") == used  # none of a bin that is not used
-    # Once for the counts, and once more for the class of each ROI, of a bin that has features.
-    assert asked(dashboard, "class_scores") == sorted([*used, UNSCORED, *(set(used) - {NONE})])
+    # Once, for the counts and for the class of each ROI.
+    assert asked(dashboard, "class_scores") == sorted([*used, UNSCORED])
     assert dashboard.most_at_once() <= 8
     described = json.loads((remote.results("own") / "datapackage.json").read_text())["resources"]
     assert {f"{table}.csv" for table in TABLES} <= {resource["path"] for resource in described}

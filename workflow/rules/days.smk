@@ -49,6 +49,11 @@ def computed_blobs(bin_id):
     return of_bin(LAYOUT.computed, BLOBS, bin_id) if is_computed else None
 
 
+def features_follow():
+    """Whether features are wanted too. They need the class of each ROI: then the scores are not read a second time."""
+    return FEATURES_WANTED or "features" in workflow.dag_settings.targets
+
+
 def deleted_summaries(path_of, table, settled):
     """The missing summaries of days that exist: the day itself would not ask for them. A settled day lacks none."""
     there, wanted = Listing(), selection().wanted

@@ -23,7 +23,16 @@ rule summarize_scores:
     message:
         "Read the class scores of bin {wildcards.bin}."
     run:
-        logged(log[0], scores.summarize_scores, SOURCE, wildcards.bin, output[0], RECORD_FAILURES, METHOD.kept)
+        logged(
+            log[0],
+            scores.summarize_scores,
+            SOURCE,
+            wildcards.bin,
+            output[0],
+            RECORD_FAILURES,
+            METHOD.kept,
+            features_follow(),
+        )
 
 
 rule check_labels:

@@ -40,6 +40,7 @@ from ifcb_abundance.features.compute import AT_SOURCE, FAILED, NOT_COMPUTED
 from ifcb_abundance.scores.decide import Kept
 from ifcb_abundance.scores.score_csv import MISSING
 from ifcb_abundance.scores.summary import (
+    HANDED_OVER,
     Provenance,
     RoiWinners,
     digest_of,
@@ -209,7 +210,7 @@ def summarize_features(
     summary: the bin's scores summary: a bin without class scores is not asked for. computed: the file of
     `compute.compute_features`, None where the source is asked. Features that are unavailable or
     unusable raise FeaturesError, or the bin is written down as `failed` with `record_failures`. kept: what the summary
-    holds beside the winners.
+    holds beside the winners. The scores of bins that are not in HANDED_OVER are read again.
     """
     said, _ = read_summary(summary)
     rois = RoiWinners((), np.empty(0, np.int64), np.empty(0), dict.fromkeys(PRECISIONS, np.empty(0, np.intp)))
@@ -224,7 +225,7 @@ def summarize_features(
                 provenance = _of_class_summary(said, file)
             else:
                 features = _addressed(file, lambda: read_features(bin_id, file.body))
-                rois = _read_same_scores(source, bin_id, said.sha256, kept)
+                rois = HANDED_OVER.take(bin_id, said.sha256) or _read_same_scores(source, bin_id, said.sha256, kept)
                 biovolume = biovolume_of(rois.rois, features)
                 provenance = FeaturesProvenance(
                     bin_id,

@@ -14,8 +14,9 @@ those of all classes, there is a row for each ROI, which is sufficient for every
 
 import json
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -142,19 +143,61 @@ def read_score_file(bin_id: str, file: SourceFile) -> tuple[tuple[str, ...], NDA
     return classes, scores
 
 
+class HandOver:
+    """Winners of the ROIs of bins whose scores were read a moment ago, for work that needs them next; for any thread.
+
+    They are kept by bin and by the checksum of the file, and taken once. Beyond `most` bytes the oldest go: then the
+    scores are read again.
+    """
+
+    def __init__(self, most: int = 32 << 20) -> None:
+        self._most, self._size = most, 0
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, str], tuple[RoiWinners, int]] = {}
+
+    def put(self, bin_id: str, digest: str, rois: RoiWinners) -> None:
+        """Keep the winners of a bin."""
+        arrays = [rois.rois, rois.score, *rois.winner.values(), rois.more.own, rois.more.cells, rois.more.scores]
+        size = sum(each.nbytes for each in arrays if each is not None)
+        with self._lock:
+            self._forget(bin_id, digest)
+            self._kept[bin_id, digest] = rois, size
+            self._size += size
+            while self._size > self._most:
+                self._forget(*next(iter(self._kept)))
+
+    def take(self, bin_id: str, digest: str) -> RoiWinners | None:
+        """The winners of a bin, if they are still here."""
+        with self._lock:
+            return self._forget(bin_id, digest)
+
+    def _forget(self, bin_id: str, digest: str) -> RoiWinners | None:
+        rois, size = self._kept.pop((bin_id, digest), (None, 0))
+        self._size -= size
+        return rois
+
+
+HANDED_OVER = HandOver()
+
+
 def read_rois(bin_id: str, file: SourceFile, kept: Kept = Kept()) -> RoiWinners:  # noqa: B008
     """Find the winning class of each ROI in a score file of any form. Raises ScoresError as `read_score_file` does.
 
     kept: what is read beside the winners.
     """
     classes, numbers, scores, more = _read_form(bin_id, file, kept)
+    more = replace(more, scores=scores if kept.all_scores else None)
+    return RoiWinners(classes, _as_integers(bin_id, numbers), *best_scores(scores), more)
+
+
+def _as_integers(bin_id: str, numbers: pa.ChunkedArray | NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers of ROIs. Raises ScoresError if one is too large."""
     if isinstance(numbers, pa.ChunkedArray):
         try:
-            numbers = numbers.cast(pa.int64()).to_numpy()
+            return numbers.cast(pa.int64()).to_numpy()  # type: ignore[no-any-return]
         except pa.ArrowInvalid as error:
             raise ScoresError(f"bin {bin_id}: its class scores have a ROI number that is too large") from error
-    more = replace(more, scores=scores if kept.all_scores else None)
-    return RoiWinners(classes, numbers, *best_scores(scores), more)
+    return numbers
 
 
 def labels_of_file(bin_id: str, file: SourceFile) -> tuple[str, ...]:
@@ -212,7 +255,10 @@ def _read_packed(bin_id: str, body: bytes, kept: Kept) -> Read:
     return classes, rois, scores, more
 
 
-def best_scores(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], dict[Precision, NDArray[np.intp]]]:
+Best = tuple[NDArray[np.float64], dict[Precision, NDArray[np.intp]]]
+
+
+def best_scores(scores: NDArray[np.float64]) -> Best:
     """Find each ROI's highest score and its class, in scores of the shape (ROIs, classes), NaN for missing ones.
 
     The highest valid score wins, the first class among equals, in each precision by itself; -1 without any.
@@ -235,12 +281,13 @@ def best_scores(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], dict[
     return top, keys
 
 
-def find_winners(scores: NDArray[np.float64], more: More | None = None) -> Winners:
+def find_winners(scores: NDArray[np.float64], more: More | None = None, best: Best | None = None) -> Winners:
     """Reduce scores of the shape (ROIs, classes), NaN for missing ones, to the winners of the ROIs.
 
     more: what is known of each ROI beside them. ROIs that differ in it are not put together; with all scores none are.
+    best: of `best_scores`, if it is known already.
     """
-    top, keys = best_scores(scores)
+    top, keys = best or best_scores(scores)
     more = more or More()
     if more.scores is not None:
         return Winners(top, keys, np.ones(len(top), dtype=np.int64), more)
@@ -374,11 +421,13 @@ def summarize_scores(
     path: str | Path,
     record_failures: bool,
     kept: Kept = Kept(),  # noqa: B008
+    hand_over: bool = False,
 ) -> Provenance:
     """Read a bin's class scores from the source and write its scores summary to `path`.
 
-    kept: what the summary holds beside the winners. A bin whose scores are unavailable raises ScoresError, or is
-    written down as `failed` with `record_failures`.
+    kept: what the summary holds beside the winners. hand_over: whether the winners of single ROIs are wanted next; they
+    are put into HANDED_OVER. A bin whose scores are unavailable raises ScoresError, or is written down as `failed` with
+    `record_failures`.
     """
     winners = find_winners(np.empty((0, 0)), _nothing(kept))
     address = ""
@@ -388,7 +437,7 @@ def summarize_scores(
             provenance = Provenance(bin_id, ScoresStatus.NO_SCORES, source.missing_reason(bin_id))
         else:
             address = file.address
-            provenance, winners = _summarized(bin_id, file, kept)
+            provenance, winners = _summarized(bin_id, file, kept, hand_over)
     except ScoresError as error:
         message = str(error) if not address or address in str(error) else f"{error} ({address})"
         if not record_failures:
@@ -406,13 +455,14 @@ def _nothing(kept: Kept) -> More:
     return More(scores=np.empty((0, 0))) if kept.all_scores else More()
 
 
-def _summarized(bin_id: str, file: SourceFile, kept: Kept) -> tuple[Provenance, Winners]:
+def _summarized(bin_id: str, file: SourceFile, kept: Kept, hand_over: bool) -> tuple[Provenance, Winners]:
     form = form_of(bin_id, file.address)
     if form == SUMMARY:
         return read_of_summary(bin_id, file), find_winners(np.empty((0, 0)))
-    classes, _, scores, more = _read_form(bin_id, file, kept)
+    classes, numbers, scores, more = _read_form(bin_id, file, kept)
     if kept.all_scores:
         more = replace(more, scores=scores)
+    best = best_scores(scores)
     provenance = Provenance(
         bin_id,
         ScoresStatus.READ,
@@ -422,7 +472,11 @@ def _summarized(bin_id: str, file: SourceFile, kept: Kept) -> tuple[Provenance, 
         stored=more.stored,
         winners_only=form == "class_csv",
     )
-    return provenance, find_winners(scores, more)
+    if hand_over:
+        with suppress(ScoresError):  # of numbers of ROIs, which counts do not need
+            rois = RoiWinners(classes, _as_integers(bin_id, numbers), *best, more)
+            HANDED_OVER.put(bin_id, provenance.sha256, rois)
+    return provenance, find_winners(scores, more, best)
 
 
 def read_of_summary(bin_id: str, file: SourceFile) -> Provenance:
