@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -67,8 +68,13 @@ def differences(found: Mapping[str, bytes], expected: Mapping[str, bytes]) -> di
 
 @cache
 def compile_modules() -> None:
-    """Compile our modules once: each checkout gets the compiled files too, and its runs do not compile them again."""
+    """Compile our modules and the files of rules once: each checkout gets what was compiled, and its runs need not."""
     compileall.compile_dir(ROOT / "workflow" / "scripts", quiet=1)
+    with TemporaryDirectory() as folder:
+        arguments = ["--list-rules", "--directory", folder]
+        process = FORKS.Process(target=_engine, args=(arguments, ROOT, {}, Path(folder, "printed.txt")))
+        process.start()
+        process.join(600)
 
 
 class Checkout:

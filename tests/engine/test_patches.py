@@ -9,13 +9,14 @@ import copy
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -140,6 +141,47 @@ class PythonScript:
 
     def execute_script(self, fname: str, edit: bool = False) -> None:
         self.alone.append(fname)
+
+
+# The engine's module `workflow`: it translates a file of rules, and runs what comes out. `parsed` are those it has.
+WORKFLOW = """
+def parse(path, workflow, linemap, overwrite_shellcmd=None, rulecount=0):
+    file = path.get_path_or_uri(secret_free=True)
+    parsed.append(file)
+    linemap.update({1: 4, 2: 5})
+    return f"FILE = {file!r}; COUNT = {rulecount}; {open(file).read()}\\ndef made(): return FILE", rulecount + 3
+
+
+class Workflow:
+    def __init__(self, rules=0):
+        self.rules = rules
+
+    def include(self, path):
+        code, count = parse(path, self, linemap=(lines := {}), rulecount=self.rules)
+        exec(compile(code, path.get_path_or_uri(secret_free=True), "exec"), made := {})
+        return made["FILE"], made["made"].__code__.co_filename, made["COUNT"], made["CLASS"], lines, count
+
+
+parsed = []
+"""
+
+
+def workflow_module(old: str = "", new: str = "") -> Any:
+    """The engine's module, or one that is otherwise."""
+    module = ModuleType("workflow")
+    exec(WORKFLOW.replace(old, new), vars(module))
+    return module
+
+
+def keep_translations(module: Any) -> bool:
+    return patches.keep_translations(module, Path("rules"))
+
+
+class ScriptModule:
+    """The engine's module `script`."""
+
+    def get_language(self, source_file: Any, source: str) -> str:
+        return f"language of {source_file.get_filename()}"
 
 
 class Persistence:
@@ -427,6 +469,72 @@ def test_our_scripts_share_a_python(tmp_path: Path) -> None:
     processes.close()
 
 
+def test_rules_are_translated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Again if the file, the number of rules before it, the engine or what was kept is another; not if it was moved."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    rules, elsewhere = (tmp_path / name / "bins.smk" for name in ("rules", "moved"))
+    for folder in ("rules", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "bins.smk").write_text("CLASS = 'Alexandrium'")
+    module = workflow_module()
+    assert patches.keep_translations(module, rules.parent)
+
+    def include(path: Path, before: int = 0) -> Any:
+        return module.Workflow(before).include(SourceFile(path))
+
+    def of(path: Path, before: int = 0, what: str = "Alexandrium") -> Any:
+        return str(path), str(path), before, what, {1: 4, 2: 5}, before + 3
+
+    for _start in range(3):
+        assert include(rules) == of(rules)
+    assert module.parsed == [str(rules)]
+
+    other = tmp_path / "other" / "bins.smk"  # not a folder of ours
+    assert [include(other), include(other)] == [of(other)] * 2
+    assert module.parsed == [str(rules), str(other), str(other)]
+
+    rules.parent.rename(elsewhere.parent)
+    moved = workflow_module()
+    for _module in range(2):  # a workflow may have this one as a module twice
+        assert patches.keep_translations(moved, elsewhere.parent)
+    assert moved.Workflow().include(SourceFile(elsewhere)) == of(elsewhere)
+    assert moved.parsed == []
+
+    module = moved
+    assert [include(elsewhere, 5), include(elsewhere, 5)] == [of(elsewhere, 5)] * 2
+    elsewhere.write_text("CLASS = 'Dinophysis'")
+    assert [include(elsewhere, 5), include(elsewhere, 5)] == [of(elsewhere, 5, "Dinophysis")] * 2
+    (kept,) = (elsewhere.parent / "__pycache__").iterdir()
+    for damaged in (b"", b"not ours", kept.read_bytes()[:-100]):
+        kept.write_bytes(damaged)
+        assert include(elsewhere, 5) == of(elsewhere, 5, "Dinophysis")
+    assert module.parsed == [str(elsewhere)] * 5
+    monkeypatch.setattr("snakemake.__version__", "10.0")
+    assert include(elsewhere, 5) == of(elsewhere, 5, "Dinophysis")
+    assert module.parsed == [str(elsewhere)] * 6
+
+
+def test_where_python_keeps_no_modules_no_translation_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "bins.smk").write_text("CLASS = 'Alexandrium'")
+    module = workflow_module()
+    patches.keep_translations(module, tmp_path)
+    found = {module.Workflow().include(SourceFile(tmp_path / "bins.smk"))[3] for _start in range(2)}
+    assert (found, len(module.parsed)) == ({"Alexandrium"}, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["bins.smk"]
+
+
+def test_the_reader_of_notebooks_is_not_imported_for_a_python_script() -> None:
+    scripts = ScriptModule()
+    assert patches.skip_notebooks(scripts)
+    files = [SimpleNamespace(get_filename=lambda name=name: name) for name in ("draw.py", "draw.R", "draw.ipynb")]
+    assert [scripts.get_language(file, "") for file in files] == [
+        "python",
+        "language of draw.R",
+        "language of draw.ipynb",
+    ]
+
+
 def test_sigterm_is_handled_in_a_thread_if_the_engine_handles_it() -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -543,6 +651,12 @@ def list_jobs(self: Any) -> list[str]:
         (patches.accept_any_time, with_part(Dag, "check_output_mtime", check_times)),
         (share_python, without(PythonScript, "execute_script")),
         (share_python, with_part(PythonScript, "execute_script", list_jobs)),
+        (keep_translations, workflow_module("def parse", "def translate")),
+        (keep_translations, workflow_module("linemap, overwrite_shellcmd", "lines, overwrite_shellcmd")),
+        (keep_translations, workflow_module("def include", "def add")),
+        (keep_translations, workflow_module("exec(compile(", "(run(code, ")),
+        (patches.skip_notebooks, without(ScriptModule, "get_language")),
+        (patches.skip_notebooks, with_part(ScriptModule, "get_language", list_jobs)),
         (lock_patch, without(Persistence, "lock")),
         (lock_patch, with_part(Persistence, "lock", lock_of_files)),
         (leave_out, without(Persistence, "_input")),
@@ -619,13 +733,31 @@ for name in (
 ):
     tell(name)
 """
+# The same for what is patched while the Snakefile is read.
+EARLIER = """
+import snakemake.script
+import snakemake.workflow
+
+for module, name in ((snakemake.script, "get_language"), (snakemake.workflow, "parse")):
+    part = getattr(module, name)
+    setattr(module, name, lambda *args, _part=part, **options: _part(*args, **options))
+
+
+include: "workflow/rules/checkout.smk"
+"""
 NAMES = re.findall(r'^    "(\w+)",$', LATER, re.MULTILINE)
 
 
 def engine(folder: Path, changed: bool) -> Checkout:
     run = Checkout(folder)
-    with (run.folder / "Snakefile").open("a") as file:
-        file.write(LATER.replace("CHANGED = False", f"CHANGED = {changed}"))
+    snakefile = run.folder / "Snakefile"
+    text = snakefile.read_text()
+    if changed:
+        first = 'include: "workflow/rules/checkout.smk"\n'
+        assert text.count(first) == 1
+        text = text.replace(first, EARLIER)
+        shutil.rmtree(run.folder / "workflow/rules/__pycache__", ignore_errors=True)
+    snakefile.write_text(text + LATER.replace("CHANGED = False", f"CHANGED = {changed}"))
     return run
 
 
@@ -661,6 +793,7 @@ def test_without_any_patch_the_results_are_the_same(tmp_path: Path, dashboard: E
         run.run(asked(dashboard))
         assert dashboard.requests == []
         files[changed] = cold, warm, run.files("demo")
+        assert not (changed and (run.folder / "workflow/rules/__pycache__").exists())
     assert patched == {False: dict.fromkeys(NAMES, "True"), True: dict.fromkeys(NAMES, "False")}
     assert files[True] == files[False]
     cold, warm, without_records = files[True]

