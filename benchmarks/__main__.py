@@ -148,11 +148,12 @@ def _cpu_ms(step: Callable[[], object], times: int = 50) -> float:
 
 
 def leave_out(rules: Path, patches: Iterable[str]) -> None:
-    """Take the calls of some of the functions of `engine/patches.py` out of a file of rules."""
+    """Take the calls of some of the functions of `engine/patches.py` out of the files of rules."""
+    files = [rules / name for name in ("checkout.smk", "engine.smk")]
     for patch in patches:
-        text, found = re.subn(rf"^    patches\.{patch}\(.*\)\n", "", rules.read_text(), flags=re.MULTILINE)
-        assert found == 1, patch
-        rules.write_text(text)
+        call = re.compile(rf"^ *patches\.{patch}\(.*\)\n", re.MULTILINE)
+        (calls,) = (file for file in files if call.search(file.read_text()))
+        calls.write_text(call.sub("", calls.read_text()))
 
 
 def settings(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
@@ -179,7 +180,7 @@ def settings(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
             )
         ):
             checkout = Checkout(folder / str(number), url, *archive.days(bins))
-            leave_out(checkout.folder / "workflow" / "rules" / "engine.smk", left_out)
+            leave_out(checkout.folder / "workflow" / "rules", left_out)
             cost = checkout.snakemake(*arguments)
             say(f"{what}: {cost.wall:.1f} s")
             rows.append({"setting": what, "bins": bins, **_per_bin(cost, bins)})

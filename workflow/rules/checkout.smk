@@ -41,4 +41,5 @@ SCRIPTS = (
 
 from ifcb_abundance.engine import patches
 
+patches.save_memory_work()
 patches.keep_translations(snakemake.workflow, CHECKOUT / "workflow" / "rules")

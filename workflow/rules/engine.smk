@@ -1,5 +1,4 @@
 # How a run begins and ends, and what the workflow changes in the engine: docs/engine.md. No rule is here.
-import gc
 import logging
 import os
 from pathlib import Path
@@ -56,7 +55,6 @@ def on_start():
 
 def tune_scheduler():
     """Reduce what the engine does for each job: `python -m benchmarks settings` measures it."""
-    patches.save_memory_work()
     patches.skip_input_sizes(workflow.scheduler)
     patches.skip_remaining_jobs(workflow.scheduler)
     patches.skip_rate_limit(workflow.scheduler)
@@ -119,7 +117,6 @@ def on_success():
         say_left_out()
         print_summary()
     say_where()
-    gc.freeze()  # spares the last search for garbage, which would look through the whole graph
 
 
 def on_error():

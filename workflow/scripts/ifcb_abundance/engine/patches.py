@@ -4,6 +4,7 @@ Each function first looks whether the part of the engine is there and takes the 
 returns False and changes nothing if not. A run is slower then, or refuses something, but its results are the same.
 """
 
+import atexit
 import ctypes
 import gc
 import heapq
@@ -95,8 +96,11 @@ def skip_notebooks(scripts: Any) -> bool:
 
 def save_memory_work() -> None:
     """Settings of Python and of the C library, not of the engine: less looking for garbage, memory kept for reuse."""
-    # The graph of jobs is large and lives as long as the run: looking through it for garbage finds none.
+    # What is imported, and the graph of jobs, are large and live as long as the run: looking through them for garbage
+    # finds none. At the end of the process it all goes anyway.
+    gc.freeze()
     gc.set_threshold(50_000, 50, 1000)
+    atexit.register(gc.freeze)
     # The memory for one bin's scores is kept for the next bin. By default glibc gives it back to the system and takes
     # it again page by page. Other systems have no such setting.
     with suppress(AttributeError, OSError, TypeError):
