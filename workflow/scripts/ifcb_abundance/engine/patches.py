@@ -65,9 +65,9 @@ def keep_translations(engine: Any, folder: Path) -> bool:
         file = str(path.get_path_or_uri(secret_free=True))
 
         def translate() -> Translation:
-            lines: dict[int, int] = {}
-            code, count = parse(path, workflow, lines, rulecount=rulecount)  # type: ignore[misc]
-            return compile_once(code, file, "exec"), lines, count - rulecount
+            # Into the engine's own map, which it reads if the code is no Python.
+            code, count = parse(path, workflow, linemap, rulecount=rulecount)  # type: ignore[misc]
+            return compile_once(code, file, "exec"), dict(linemap), count - rulecount
 
         if Path(file).parent != folder or overwrite_shellcmd is not None:
             return parse(path, workflow, linemap, overwrite_shellcmd, rulecount)  # type: ignore[misc, no-any-return]
