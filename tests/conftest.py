@@ -33,7 +33,7 @@ settings.load_profile("untimed")
 # A test file that imports one of these starts processes or servers.
 STARTERS = {"Checkout", "Emulator", "S3Server", "SNAKEMAKE", "Browser", "Bench", "subprocess", "multiprocessing"}
 # One that imports one of these draws with a browser's engine, simulates, or has others' tools check files.
-LONG = {"draw_figure", "ComplianceChecker", "simulate"}
+LONG = {"draw", "draw_figure", "for_paper", "ComplianceChecker", "simulate"}
 STATISTICS = pytest.StashKey[Counter[str]]()
 
 
