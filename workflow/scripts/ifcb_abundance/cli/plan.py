@@ -110,7 +110,7 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
     yield f"  bins      {len(bins):,} in the window: {len(wanted):,} wanted{left_out}"
     yield f"  built     class scores of {len(built):,} of {counted(len(wanted), 'wanted bin')}"
     if network:
-        features = f", and {2 * len(wanted):,} for features" if config.features.make else ""
+        features = f", and {len(wanted) + len(built):,} for features" if config.features.make else ""
         yield f"  requests  {_of_list(config)}, {len(left):,} for class scores{features}"
     yield f"  bytes     {_bytes(sample, len(left))}"
     yield f"  time      {_time(sample, len(left), config, network)}"

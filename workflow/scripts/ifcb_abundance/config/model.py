@@ -364,8 +364,8 @@ class Features(Section):
         "true or false: whether each run reads features and makes their tables. You can ask for them by name at any "
         "time",
         "They are `biovolume_long.csv`, `biovolume_groups.csv`, `size_spectrum.csv` and `features_ledger.csv`. Each "
-        "used bin takes one more request, and one for its class scores again. By name: `snakemake --cores 8 features`; "
-        "see [Biovolume, carbon and sizes](../docs/how-to/features.md)",
+        "used bin takes one more request, and one for its class scores if the run has not just read them. By name: "
+        "`snakemake --cores 8 features`; see [Biovolume, carbon and sizes](../docs/how-to/features.md)",
     )
     compute: Literal["missing", "all"] | None = key(
         None,
