@@ -1,10 +1,11 @@
 # How a run begins and ends, and what the workflow changes in the engine: docs/engine.md. No rule is here.
 import logging
 import os
+import sys
 from pathlib import Path
 
 import snakemake.script
-from snakemake import common as engine_common, iocontainers, rules as engine_rules
+from snakemake import common as engine_common, rules as engine_rules
 from snakemake.jobs import Job
 from snakemake.logging import logger
 
@@ -19,7 +20,7 @@ logging.getLogger("ifcb").parent = logger
 logging.raiseExceptions = False  # a log file that cannot be written, on a full disk, is no reason for a traceback
 logger.addFilter(hooks.no_line_per_job)
 patches.remember_signatures(engine_common, engine_rules)
-patches.share_guards(iocontainers.AttributeGuard)
+patches.share_guards(getattr(sys.modules.get("snakemake.iocontainers"), "AttributeGuard", None))
 patches.escape_python()
 # Each may use two threads of libraries, and 300 MB of memory; those that compute features use one.
 SCRIPT_PROCESSES = script_process.ScriptProcesses(
