@@ -1,10 +1,13 @@
 """The threshold sweep: for each class and each threshold from 0 to 1 by 0.05, how many of its winners it would keep."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
@@ -47,10 +50,20 @@ def write_part(kept: Mapping[tuple[str, ...], NDArray[np.int64]], path: str | Pa
     total: Kept = {}
     for classes, counts in kept.items():
         _add(total, classes, counts)
-    columns = [str(threshold) for threshold in THRESHOLDS]
-    rows = pd.DataFrame.from_dict(total, orient="index", columns=columns).sort_index()
+    classes = sorted(total)
+    counts = np.array([total[name] for name in classes], dtype=np.int64).reshape(len(classes), len(THRESHOLDS))
+    empty = _empty_part(bool(classes))
+    rows = pa.Table.from_arrays([*map(pa.array, counts.T), pa.array(classes)], schema=empty.schema) if classes else empty
     with atomic_write(path) as unfinished:
-        rows.rename_axis("class").to_parquet(unfinished, compression="zstd")
+        pq.write_table(rows, unfinished, compression="zstd")
+
+
+@cache
+def _empty_part(of_some_class: bool) -> pa.Table:
+    """A part without its rows, as pandas makes it of classes and their counts."""
+    rows = {"any": [0] * len(THRESHOLDS)} if of_some_class else {}
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=[str(threshold) for threshold in THRESHOLDS])
+    return pa.Table.from_pandas(frame.rename_axis("class")).slice(0, 0)
 
 
 def _read_part(part: str | Path) -> pd.DataFrame:

@@ -4,9 +4,11 @@ A cruise, a tag or another text from elsewhere may begin like a formula of sprea
 before it. Whoever reads a table here, or from Parquet, gets the text itself.
 """
 
+import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ TABLES = yaml.CSafeLoader(SCHEMAS.read_text(encoding="utf-8")).get_single_data()
 for _table in TABLES.values():
     if "extends" in _table:
         _table["fields"] = [*TABLES[_table["extends"]]["fields"], *_table["fields"]]
+ROWS_AT_ONCE = 10_000  # that a CSV file is written in
 CONTROL = re.compile(r"[\x00-\x1f]")
 DTYPES = {"string": "str", "date": "str", "datetime": "str", "number": "float64", "integer": "Int64"}
 ARROW = {
@@ -77,17 +80,28 @@ def as_csv(frame: pd.DataFrame, table: str, where: str) -> str:
 
 
 def _to_csv(frame: pd.DataFrame, table: str, file: Path | io.StringIO) -> None:
-    times = {
-        c: frame[c].map(pd.Timestamp.isoformat, na_action="ignore") for c in frame.select_dtypes("datetimetz").columns
-    }
-    # Where one is missing pandas makes numbers with a point of whole ones.
     entries = schema(table)
-    whole = {
-        c: frame[c].astype("Int64")
-        for c in frame.columns
-        if entries[c]["type"] == "integer" and not pd.api.types.is_integer_dtype(frame[c])
-    }
-    cells(frame, table).assign(**times, **whole).to_csv(file, index=False, lineterminator="\n")
+    # csv.writer alone takes a third of the time that pandas takes to write the few hundred rows of a day with it.
+    with nullcontext(file) if isinstance(file, io.StringIO) else file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(frame.columns)
+        for start in range(0, len(frame), ROWS_AT_ONCE):
+            rows = frame.iloc[start : start + ROWS_AT_ONCE]
+            writer.writerows(zip(*(_texts_of(rows[name], entries[name]["type"]) for name in frame.columns), strict=True))
+
+
+def _texts_of(values: pd.Series, kind: str) -> list[Any]:
+    """The values of a column as `csv.writer` takes them, and writes numbers so that nothing is lost; empty if missing."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return ["" if pd.isna(time) else time.isoformat() for time in values]
+    if kind == "integer" and not pd.api.types.is_integer_dtype(values):
+        values = values.astype("Int64")  # where one is missing, pandas makes numbers with a point of whole ones
+    cells = values.tolist()
+    if not (isinstance(values.dtype, np.dtype) and values.dtype.kind == "i"):
+        cells = ["" if cell is None or cell is pd.NA or cell != cell else cell for cell in cells]
+    if kind == "string" and (changed := _changed(set(cells), guarded)):
+        cells = [changed.get(cell, cell) for cell in cells]
+    return cells
 
 
 def cells(frame: pd.DataFrame, table: str) -> pd.DataFrame:
@@ -294,10 +308,10 @@ def _wrong(values: Iterable[Any], rules: Mapping[str, Any]) -> list[Any]:
 
 def _is_right(value: Any, rules: Mapping[str, Any]) -> bool:
     """Tell whether a text or a time obeys the rules. A missing one counts as empty."""
-    if pd.isna(value) or value == "":
+    if not isinstance(value, str) and pd.isna(value):
         value = ""
-        if rules.get("required"):
-            return False
+    if value == "" and rules.get("required"):
+        return False
     if rules.get("no control characters") and isinstance(value, str) and CONTROL.search(value):
         return False
     if "pattern" in rules and not re.fullmatch(rules["pattern"], value):
