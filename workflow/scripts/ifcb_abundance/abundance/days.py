@@ -26,12 +26,14 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.core import BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import (
+    Counts,
     Provenance,
-    count_by,
+    Stack,
+    count_bins,
     counts_of_summary,
     label_set,
     read_provenance,
-    read_summary,
+    read_summaries,
 )
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
@@ -91,24 +93,36 @@ class _Summaries(NamedTuple):
 
 
 def _read_summaries(summaries: Sequence[str | Path], method: Method) -> _Summaries:
-    read = _Summaries({}, {}, {})
-    for path in summaries:
-        provenance, winners = read_summary(path)
-        read.provenance[provenance.bin] = provenance
-        if provenance.status != ScoresStatus.READ:
-            continue
-        classes = provenance.classes
-        try:
-            if provenance.counts:
-                found, n_rois = counts_of_summary(provenance, method.decision), provenance.n_rois
-            else:
-                found, n_rois = count_by(classes, winners, method.decision), int(winners.n_rois.sum())
-                kept = sweep.count_kept(classes, winners, method.precision)
-                read.kept[classes] = read.kept.get(classes, 0) + kept
-        except ScoresError as error:
-            raise ScoresError(f"bin {provenance.bin}: {error}") from None
-        read.found[provenance.bin] = values_of_bin(classes, found, n_rois, winners.more.thresholds, method)
+    provenance, stacks = read_summaries(summaries)
+    read = _Summaries({said.bin: said for said in provenance}, {}, {})
+    for stack in stacks:
+        classes, winners = stack.said[0].classes, stack.winners
+        for said, found, n_rois in zip(stack.said, *_counts(stack, method), strict=True):
+            read.found[said.bin] = values_of_bin(classes, found, n_rois, winners.more.thresholds, method)
+        if not stack.said[0].counts:
+            kept = sweep.count_kept(classes, winners, method.precision)
+            read.kept[classes] = read.kept.get(classes, 0) + kept
     return read
+
+
+def _counts(stack: Stack, method: Method) -> tuple[list[Counts], list[int]]:
+    """What each bin has of each class, and how many ROIs it has. Raises ScoresError, naming the bin."""
+    said = stack.said[0]
+    if said.counts:
+        return [_counted_before(each, method) for each in stack.said], [each.n_rois for each in stack.said]
+    try:
+        found = count_bins(said.classes, stack.winners, method.decision, stack.bin_of_row, len(stack.said))
+    except ScoresError as error:
+        raise ScoresError(f"bin {said.bin}: {error}") from None
+    n_rois = np.bincount(stack.bin_of_row, weights=stack.winners.n_rois, minlength=len(stack.said))
+    return found, n_rois.astype(np.int64).tolist()
+
+
+def _counted_before(said: Provenance, method: Method) -> Counts:
+    try:
+        return counts_of_summary(said, method.decision)
+    except ScoresError as error:
+        raise ScoresError(f"bin {said.bin}: {error}") from None
 
 
 def _with_outcome(
