@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from pandas.api.extensions import ExtensionArray
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
@@ -29,15 +30,26 @@ def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues], columns: Sequen
     """
     used = used.sort_values(["sample_time", "bin"], ignore_index=True)
     of_bins = [found[bin_id] for bin_id in used["bin"]]
-    repeats = [len(of_bin.classes) for of_bin in of_bins]
-    rows = used.loc[np.repeat(used.index, repeats), of_bin_columns(columns)].reset_index(drop=True)
-    rows["class"] = pd.Series([name for of_bin in of_bins for name in of_bin.classes], dtype="str")
-    rows["count"] = np.array([n for of_bin in of_bins for n in of_bin.values[COUNT].tolist()], dtype="int64")
+    of_row = np.repeat(np.arange(len(used)), [len(of_bin.classes) for of_bin in of_bins])
+    rows = pd.DataFrame({name: used[name].array.take(of_row) for name in of_bin_columns(columns)}, copy=False)
+    rows["class"] = _labels_of_rows([of_bin.classes for of_bin in of_bins])
+    rows["count"] = np.concatenate([np.empty(0), *(of_bin.values[COUNT] for of_bin in of_bins)]).astype("int64")
     rows["objects_per_ml"] = rows["count"] / rows["ml_analyzed"]
     for name in set(columns) & set(of_bins[0].values) if of_bins else ():
         rows[name] = np.concatenate([of_bin.values[name] for of_bin in of_bins])
-    wanted = table_files.columns("bins_long", columns)
-    return rows.reindex(columns=wanted)
+    return rows.reindex(columns=table_files.columns("bins_long", columns))
+
+
+def _labels_of_rows(label_sets: Sequence[tuple[str, ...]]) -> ExtensionArray:
+    """The labels of all bins, one after the other. There are many bins, and few label sets."""
+    starts: dict[tuple[str, ...], int] = {}
+    labels: list[str] = []
+    for classes in label_sets:
+        if classes not in starts:
+            starts[classes] = len(labels)
+            labels += classes
+    places = [np.arange(starts[classes], starts[classes] + len(classes)) for classes in label_sets]
+    return pd.array(labels, dtype="str").take(np.concatenate([np.empty(0, np.intp), *places]))
 
 
 def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:

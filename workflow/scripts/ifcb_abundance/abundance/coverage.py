@@ -1,6 +1,7 @@
 """Coverage: how much of a day was sampled and used, so that a day that lacks bins never looks like a full one."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,20 +25,23 @@ def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: 
 
 def _row(group: BinGroup, cut: bool, tolerance_km: float) -> dict[str, object]:
     keys, bins = group
-    used = bins[bins["status"] == BinStatus.USED]
-    of_status = bins["status"].value_counts()
-    counts = {f"n_{status}": int(of_status.get(status, 0)) for status in BinStatus}
+    status = bins["status"].to_numpy(object)
+    used = status == BinStatus.USED
+    of_status = Counter(status.tolist())
+    counts = {f"n_{status}": of_status[status] for status in BinStatus}
     eligible = len(bins) - counts["n_skipped"] - counts["n_filtered"]
-    spread = greatest_distance_km(used["latitude"].to_numpy(), used["longitude"].to_numpy())
+    times = bins["sample_time"][used]
+    latitude, longitude = (bins[axis].to_numpy("float64")[used] for axis in ("latitude", "longitude"))
+    spread = greatest_distance_km(latitude, longitude)
     return {
         **keys,
         "n_expected": len(bins),
         **counts,
-        "first_sample_time": used["sample_time"].min(),
-        "last_sample_time": used["sample_time"].max(),
-        "hours_covered": int(used["sample_time"].dt.hour.nunique()),
-        "ml_analyzed_total": math.fsum(used["ml_analyzed"]),
-        "n_positions": int((used["latitude"].notna() & used["longitude"].notna()).sum()),
+        "first_sample_time": times.min(),
+        "last_sample_time": times.max(),
+        "hours_covered": len(set(times.dt.hour)),
+        "ml_analyzed_total": math.fsum(bins["ml_analyzed"].to_numpy()[used]),
+        "n_positions": int((~np.isnan(latitude) & ~np.isnan(longitude)).sum()),
         "position_spread_km": spread,
         "moving": "" if np.isnan(spread) else "yes" if spread > tolerance_km else "no",
         "complete": "yes" if counts["n_used"] == eligible > 0 and not cut else "no",

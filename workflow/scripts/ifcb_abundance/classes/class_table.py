@@ -180,7 +180,7 @@ def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
         else known.traits_of(label) or (not_living if label.lower() in NOT_LIVING and not known.matched(label) else {})
         for label in labels
     ]
-    return pd.DataFrame(rows, columns=list(TRAITS), dtype="str").fillna("")
+    return pd.DataFrame({trait: [row.get(trait, "") for row in rows] for trait in TRAITS}, dtype="str")
 
 
 def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
