@@ -10,17 +10,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
+from ifcb_abundance.bins.statuses import ScoresStatus
 from ifcb_abundance.common.errors import CatalogError, ConfigError, ScoresError
 from ifcb_abundance.scores.decide import Decision, Kept, More
 from ifcb_abundance.scores.summary import (
+    Provenance,
     RoiWinners,
+    count_bins,
     count_by,
     counts_of_summary,
     find_winners,
     labels_of_rois,
     read_rois,
+    read_summaries,
     read_summary,
     summarize_scores,
+    write_summary,
 )
 from ifcb_abundance.sources.bin_files import FileOptions
 from ifcb_abundance.sources.count_summary import SizeSummary, read_count_summary, read_size_summary
@@ -251,3 +256,24 @@ def test_a_summary_keeps_what_was_asked_for_and_nothing_else(tmp_path: Path) -> 
     _, plain = read_summary(tmp_path / "plain")
     with pytest.raises(ScoresError, match="not kept"):
         count_by(CLASSES, plain, Decision(0.5, {}, "float64", "each"))
+
+
+def test_bins_are_counted_together_as_each_alone(tmp_path: Path) -> None:
+    scores = {"A": SCORES, "B": np.empty((0, 3)), "C": SCORES[::-1]}
+    decision = Decision(0.5, {}, "float64")
+    for keep_all in (False, True):
+        for name, of_bin in scores.items():
+            winners = find_winners(of_bin, More(scores=of_bin) if keep_all else None)
+            write_summary(Provenance(name, ScoresStatus.READ, classes=CLASSES), winners, tmp_path / name)
+        said, stacks = read_summaries([tmp_path / name for name in scores])
+        assert [each.bin for each in said] == ["A", "B", "C"]
+        found = {
+            each.bin: counts.counts.tolist()
+            for stack in stacks
+            for each, counts in zip(
+                stack.said,
+                count_bins(CLASSES, stack.winners, decision, stack.bin_of_row, len(stack.said)),
+                strict=True,
+            )
+        }
+        assert found == {name: naive(of_bin.tolist(), decision)[:-1] for name, of_bin in scores.items()}

@@ -127,7 +127,10 @@ def n_rois_of(pooled: Pooled) -> int:
 def with_optional(rows: pd.DataFrame, pooled: Pooled, method: Method) -> pd.DataFrame:
     """Add the threshold of each class, and the columns that the config asks for, to the rows of abundance_long."""
     names = list(pooled.columns)
-    thresholds = [_threshold(name, method) for name in names[:-1]]
+    if method.table.merges:
+        thresholds = [_threshold(name, method) for name in names[:-1]]
+    else:
+        thresholds = [method.class_thresholds.get(name, method.threshold) for name in names[:-1]]
     if method.from_scores:
         thresholds, mixed = _own_thresholds(pooled)
         rows = rows.assign(thresholds_mixed=mixed)
@@ -140,11 +143,7 @@ def with_optional(rows: pd.DataFrame, pooled: Pooled, method: Method) -> pd.Data
 
 def _threshold(name: str, method: Method) -> float:
     """The threshold of a class; NaN if the labels that are merged into it have different ones."""
-    labels = {name}
-    if method.table.merges:
-        labels = {
-            label for label in (*method.table, *method.class_thresholds) if method.merged(label) == name
-        } or labels
+    labels = {label for label in (*method.table, *method.class_thresholds) if method.merged(label) == name} or {name}
     needed = {method.class_thresholds.get(label, method.threshold) for label in labels}
     return needed.pop() if len(needed) == 1 else np.nan
 

@@ -48,12 +48,14 @@ def write_part(kept: Mapping[tuple[str, ...], NDArray[np.int64]], path: str | Pa
     kept: label set to the sum of `count_kept` over its bins.
     """
     total: Kept = {}
-    for classes, counts in kept.items():
-        _add(total, classes, counts)
+    for label_set, of_set in kept.items():
+        _add(total, label_set, of_set)
     classes = sorted(total)
     counts = np.array([total[name] for name in classes], dtype=np.int64).reshape(len(classes), len(THRESHOLDS))
     empty = _empty_part(bool(classes))
-    rows = pa.Table.from_arrays([*map(pa.array, counts.T), pa.array(classes)], schema=empty.schema) if classes else empty
+    rows = (
+        pa.Table.from_arrays([*map(pa.array, counts.T), pa.array(classes)], schema=empty.schema) if classes else empty
+    )
     with atomic_write(path) as unfinished:
         pq.write_table(rows, unfinished, compression="zstd")
 
@@ -66,19 +68,27 @@ def _empty_part(of_some_class: bool) -> pa.Table:
     return pa.Table.from_pandas(frame.rename_axis("class")).slice(0, 0)
 
 
-def _read_part(part: str | Path) -> pd.DataFrame:
-    """Read a day's part, or the merged table of many days, in the same shape."""
+def _read_part(part: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Read a day's part, or the merged table of many days: the classes, and the counts of the shape of `count_kept`."""
     if Path(part).suffix == ".parquet":
-        return pd.read_parquet(part)
-    return table_files.read("threshold_sweep", part).pivot(index="class", columns="threshold", values="count")
+        rows = pq.ParquetFile(part).read(use_threads=False)
+        if not len(rows):
+            return (), np.empty((0, len(THRESHOLDS)), np.int64)
+        *counts, classes = rows.columns
+        return tuple(classes.to_pylist()), np.column_stack([column.to_numpy() for column in counts])
+    table = table_files.read("threshold_sweep", part).pivot(index="class", columns="threshold", values="count")
+    return tuple(table.index), table.to_numpy(np.int64)
 
 
 def merge_parts(parts: Iterable[str | Path], path: str | Path) -> None:
     """Write the sum of the parts, of days or merged ones. The share of a class that never won is empty."""
     total: Kept = {}
+    sums: dict[tuple[str, ...], NDArray[np.int64]] = {}  # days mostly have the same classes
     for part in parts:
-        rows = _read_part(part)
-        _add(total, rows.index, rows.to_numpy())
+        names, rows = _read_part(part)
+        sums[names] = sums[names] + rows if names in sums else rows
+    for of_classes, rows in sums.items():
+        _add(total, of_classes, rows)
     classes = sorted(total)
     counts = np.array([total[name] for name in classes], dtype=np.int64).reshape(len(classes), len(THRESHOLDS))
     winners = np.where(counts[:, :1] > 0, counts[:, :1], np.nan)  # all of them reach 0

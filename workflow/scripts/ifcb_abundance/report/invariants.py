@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ifcb_abundance.bins.statuses import BinStatus
@@ -145,13 +147,16 @@ def _bins(abundance: pd.DataFrame, bins: str | Path, method: Method) -> Iterator
     days = abundance.groupby(["date", "class"])["count"].sum()
     file, parts = pq.ParquetFile(bins), []
     for number in range(file.num_row_groups):
-        day = file.read_row_group(number, columns=["sample_time", "class", "count"], use_threads=False).to_pandas()
-        if method.table.merges:
-            day["class"] = day["class"].map(lambda name: method.table.class_of(name, AFTER))
-        parts.append(day.groupby([day["sample_time"].dt.normalize(), "class"])["count"].sum())
+        rows = file.read_row_group(number, columns=["sample_time", "class", "count"], use_threads=False)
+        dates = pc.floor_temporal(rows.column("sample_time"), unit="day").cast(pa.timestamp("s", "UTC"))
+        summed = rows.set_column(0, "date", dates).group_by(["date", "class"], use_threads=False)
+        parts.append(summed.aggregate([("count", "sum")]))
     found = days.iloc[:0]
     if parts:
-        found = pd.concat(parts).groupby(level=[0, 1]).sum()
+        rows = pa.concat_tables(parts).to_pandas()
+        if method.table.merges:
+            rows["class"] = rows["class"].map(lambda name: method.table.class_of(name, AFTER))
+        found = rows.groupby(["date", "class"])["count_sum"].sum()
         found.index = found.index.set_levels(found.index.levels[0].strftime("%Y-%m-%d"), level=0)
     yield from _same(days, found, "abundance_long", "count", "counts in bins_long")
 

@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -114,8 +116,11 @@ def record_run(
 
 def _read_times(bins: pd.DataFrame, folder: Path) -> dict[str, str]:
     """Map bins to the time at which their scores were read (UTC), which is the time of their summaries."""
-    paths = {bin_id: Path(of_bin(folder, SUMMARY, bin_id)) for bin_id in bins["bin"]}
-    return {bin_id: _utc(path.stat().st_mtime) for bin_id, path in paths.items() if path.exists()}
+    times = {}
+    for bin_id in bins["bin"].tolist():
+        with suppress(FileNotFoundError, NotADirectoryError):
+            times[bin_id] = _utc(os.stat(of_bin(folder, SUMMARY, bin_id)).st_mtime)
+    return times
 
 
 def _utc(timestamp: float) -> str:

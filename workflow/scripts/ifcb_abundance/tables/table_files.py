@@ -87,7 +87,9 @@ def _to_csv(frame: pd.DataFrame, table: str, file: Path | io.StringIO) -> None:
         writer.writerow(frame.columns)
         for start in range(0, len(frame), ROWS_AT_ONCE):
             rows = frame.iloc[start : start + ROWS_AT_ONCE]
-            writer.writerows(zip(*(_texts_of(rows[name], entries[name]["type"]) for name in frame.columns), strict=True))
+            writer.writerows(
+                zip(*(_texts_of(rows[name], entries[name]["type"]) for name in frame.columns), strict=True)
+            )
 
 
 def _texts_of(values: pd.Series, kind: str) -> list[Any]:
