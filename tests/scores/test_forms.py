@@ -259,7 +259,7 @@ def test_a_summary_keeps_what_was_asked_for_and_nothing_else(tmp_path: Path) -> 
 
 
 def test_bins_are_counted_together_as_each_alone(tmp_path: Path) -> None:
-    scores = {"A": SCORES, "B": np.empty((0, 3)), "C": SCORES[::-1]}
+    scores = {"A": np.array(SCORES), "B": np.empty((0, 3)), "C": np.array(SCORES[::-1])}
     decision = Decision(0.5, {}, "float64")
     for keep_all in (False, True):
         for name, of_bin in scores.items():

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -119,7 +118,7 @@ def _read_times(bins: pd.DataFrame, folder: Path) -> dict[str, str]:
     times = {}
     for bin_id in bins["bin"].tolist():
         with suppress(FileNotFoundError, NotADirectoryError):
-            times[bin_id] = _utc(os.stat(of_bin(folder, SUMMARY, bin_id)).st_mtime)
+            times[bin_id] = _utc(Path(of_bin(folder, SUMMARY, bin_id)).stat().st_mtime)
     return times
 
 

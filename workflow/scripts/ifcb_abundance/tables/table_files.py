@@ -93,7 +93,7 @@ def _to_csv(frame: pd.DataFrame, table: str, file: Path | io.StringIO) -> None:
 
 
 def _texts_of(values: pd.Series, kind: str) -> list[Any]:
-    """The values of a column as `csv.writer` takes them, and writes numbers so that nothing is lost; empty if missing."""
+    """The values of a column for `csv.writer`, which writes numbers so that nothing is lost; empty where missing."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return ["" if pd.isna(time) else time.isoformat() for time in values]
     if kind == "integer" and not pd.api.types.is_integer_dtype(values):
