@@ -76,8 +76,8 @@ class Web:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Web]:
-    """Serve a folder over HTTP with ranges, and as the buckets of Google's JSON API."""
+def served(folder: Path, broken: str | None = None) -> Iterator[Web]:
+    """Serve a folder over HTTP with ranges, and as the buckets of Google's JSON API. broken: paths with it fail."""
     web: Web
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,6 +86,9 @@ def served(folder: Path) -> Iterator[Web]:
             path = urlsplit(self.path).path
             if path.startswith("/storage/v1/b/"):
                 path = path.partition("/o/")[2]
+            if broken and broken in path:
+                self.send_error(503)
+                return
             file = folder / unquote(path).lstrip("/")
             if not file.is_file():
                 self.send_error(404)

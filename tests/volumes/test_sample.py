@@ -1,6 +1,7 @@
 """Crops lie where they say, and the same seed takes the same ones."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ import zarr
 from numpy.typing import NDArray
 
 from ifcb_abundance.common.errors import ConfigError
-from ifcb_abundance.stores.places import ArrayError
+from ifcb_abundance.stores.places import ArrayError, UnreachableError
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.dataset_list import Dataset, read_datasets
 from ifcb_abundance.volumes.files import open_volume
 from ifcb_abundance.volumes.names import parse_crop
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from ifcb_abundance.volumes.sample import choose_boxes, open_scale, sample_volume
-from tests.stores.array_files import write_n5
+from tests.stores.array_files import served, write_n5
 from tests.volumes.made import LIST, made, recorded
 
 
@@ -194,6 +195,17 @@ def test_boxes_of_padding_are_left_out_and_all_crops_get_one_range(tmp_path: Pat
     right = rows.loc[~left, "crop"].iloc[0]
     pixels, _ = crop(tmp_path, dataset, right)
     assert pixels.min() == 0  # scale 0 has zeros that scale 1 lacks
+
+
+def test_a_fault_of_the_server_is_not_taken_for_the_last_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ifcb_abundance.stores.places._RETRIES", {"max_retries": 1, "initial_delay": "1ms"})
+    local = padded(tmp_path)
+    with served(tmp_path) as web:
+        assert list(boxes(tmp_path, replace(local, url=f"{web.url}/padded.zarr"))["status"]) == list(
+            boxes(tmp_path, local)["status"]
+        )
+    with served(tmp_path, broken="/1/") as web, pytest.raises(UnreachableError, match=r"/padded.zarr/1.*503"):
+        boxes(tmp_path, replace(local, url=f"{web.url}/padded.zarr"))
 
 
 def test_what_is_no_padding_is_counted_in_every_box(tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ class ClosedError(ArrayError):
     """A file that this user may not read; buckets that may not be listed say the same of files that are not there."""
 
 
+class UnreachableError(ArrayError):
+    """A server does not answer, or answers with a fault, so nobody can say whether a file is there."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder. url: s3://, gs://, http(s):// or a path, also with `precomputed://`, `n5://` or `zarr://` before it.
@@ -137,7 +141,7 @@ class Place:
     def read(self, name: str) -> bytes | None:
         """Read a file of the folder; None if it is not there.
 
-        Raises ArrayError if nobody can say, ClosedError if the server refuses to.
+        Raises UnreachableError if nobody can say, ClosedError if the server refuses to.
         """
         library = tensorstore()
         try:
@@ -146,7 +150,7 @@ class Place:
         except Exception as error:  # tensorstore raises any kind
             if re.search(r"http[_ ]response[_ ]code='?404|NOT_FOUND|Not a directory", str(error)):
                 return None
-            kind = ClosedError if "PERMISSION_DENIED" in str(error) else ArrayError
+            kind = ClosedError if "PERMISSION_DENIED" in str(error) else UnreachableError
             raise kind(f"{self.address}/{name}: {why(error)}{self._advice(error)}") from None
         return found.value if found.state == "value" else None
 

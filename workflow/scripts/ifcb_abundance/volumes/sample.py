@@ -24,7 +24,7 @@ from ifcb_abundance.curation.grey import scale_numbers
 from ifcb_abundance.stores.array_metadata import Told
 from ifcb_abundance.stores.arrays import OpenArray, open_array
 from ifcb_abundance.stores.boxes import Exact, Grid, IndexBox, exact, floats
-from ifcb_abundance.stores.places import ArrayError, Place
+from ifcb_abundance.stores.places import ArrayError, Place, UnreachableError
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import join_parts
 from ifcb_abundance.volumes.dataset_list import Dataset
@@ -131,7 +131,10 @@ class Overview:
 
 
 def open_overview(dataset: Dataset) -> Overview:
-    """Open a dataset at the scale of its crops, and at the coarsest one at which a box has 2 voxels along each axis."""
+    """Open a dataset at the scale of its crops, and at the coarsest one at which a box has 2 voxels along each axis.
+
+    Scales end where one cannot be read. Raises UnreachableError where a server has a fault, which says nothing of them.
+    """
     fine = coarse = open_scale(dataset, dataset.mip)
     number = dataset.mip
     if dataset.crop and isinstance(fine, OpenArray):
@@ -140,6 +143,8 @@ def open_overview(dataset: Dataset) -> Overview:
         for scale in range(dataset.mip + 1, last + 1):
             try:
                 other = open_scale(dataset, scale)
+            except UnreachableError:
+                raise
             except ArrayError:
                 break
             ratios = [a / b for a, b in zip(other.grid.voxel, fine.grid.voxel, strict=True)]
