@@ -47,11 +47,14 @@ def _engine(arguments: Sequence[str], folder: Path, env: Mapping[str, str | None
 
 
 def files_below(results: Path) -> dict[str, bytes]:
-    """Every result of a dataset by relative path, but run.json and status.json, which say when and how a run ended."""
+    """Every result of a dataset by relative path, but run.json and status.json, which say when and how a run ended.
+
+    Nor the engine's empty files in folders, whose time alone says something.
+    """
     return {
         str(path.relative_to(results)): path.read_bytes()
         for path in sorted(results.rglob("*"))
-        if path.is_file() and path.name not in ("run.json", "status.json")
+        if path.is_file() and path.name not in ("run.json", "status.json", ".snakemake_timestamp")
     }
 
 

@@ -1,10 +1,10 @@
-"""Files are either complete or absent."""
+"""Files and folders are either complete or absent."""
 
 from pathlib import Path
 
 import pytest
 
-from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.common.atomic_write import atomic_folder, atomic_write
 
 
 def test_the_name_is_taken_at_the_end(tmp_path: Path) -> None:
@@ -35,3 +35,21 @@ def test_nothing_written_is_an_error_not_an_empty_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "table.csv"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_there_once_it_is_whole_and_holds_nothing_older(tmp_path: Path) -> None:
+    path = tmp_path / "kept" / "volume"
+    stopped = path.with_name(".volume.part")
+    stopped.mkdir(parents=True)
+    (stopped / "of_a_run_that_was_killed").touch()
+    path.mkdir()
+    (path / "old").touch()
+    with atomic_folder(path) as unfinished:
+        (unfinished / "a").write_text("1")
+        assert [each.name for each in path.iterdir()] == ["old"]
+    assert [each.name for each in path.iterdir()] == ["a"]
+    with pytest.raises(ValueError, match="half"), atomic_folder(path) as unfinished:  # noqa: PT012
+        (unfinished / "b").touch()
+        raise ValueError("half")
+    assert [each.name for each in path.iterdir()] == ["a"]
+    assert list(path.parent.iterdir()) == [path]

@@ -1,7 +1,8 @@
-"""Write a file so that it is either complete or absent."""
+"""Write a file or a folder so that it is either complete or absent."""
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,3 +41,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, which takes the place of `path` if the block raises nothing.
+
+    The engine does not look for unfinished outputs of jobs behind a checkpoint, so it would take a part for the whole.
+    """
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.part")  # a fixed name, so that a retry removes it
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.replace(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

@@ -8,7 +8,6 @@ instruments with different pixel sizes.
 import json
 import logging
 import re
-import shutil
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import pandas as pd
 
 from ifcb_abundance.bins.ids import parse_bin_id, parse_roi_id
 from ifcb_abundance.bins.pixel_size import PixelSizes, pixels_of
+from ifcb_abundance.common.atomic_write import atomic_folder
 from ifcb_abundance.common.errors import RawFileError, TableError
 from ifcb_abundance.tables import table_files
 
@@ -113,28 +113,27 @@ def draw_montages(
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    shutil.rmtree(folder, ignore_errors=True)  # from an earlier config
-    Path(folder).mkdir(parents=True)
-    for name, file in names.items():
-        of_class = table[table["class"] == name]
-        given = {"label": _shown(name), "threshold": float(of_class["threshold"].iloc[0])}
-        of_kinds = {kind: list(map(_with_png, of_kind)) for kind, of_kind in tiles.get(name, {}).items()}
-        picture = engine.get_template("montage.svg.j2").render(
-            **given, **_laid_out(of_kinds, _one_size(of_kinds, pixels_per_um))
-        )
-        Path(folder, f"{file}.svg").write_text(picture, encoding="utf-8")
-        page = engine.get_template("montage.html.j2").render(
-            **given,
-            picture=picture,
-            n_bins=of_class["bin"].nunique(),
-            problems=[text for bin_id, text in problems if bin_id in set(of_class["bin"])],
-        )
-        Path(folder, f"{file}.html").write_text(page, encoding="utf-8")
-    shown = [{"label": _shown(name), "file": file} for name, file in names.items()]
-    overall = engine.get_template("montages.html.j2").render(montages=shown)
-    Path(folder, f"{INDEX_PAGE}.html").write_text(overall, encoding="utf-8")
-    index = [{"class": name, "name": file} for name, file in names.items()]
-    Path(folder, INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    with atomic_folder(folder) as unfinished:
+        for name, file in names.items():
+            of_class = table[table["class"] == name]
+            given = {"label": _shown(name), "threshold": float(of_class["threshold"].iloc[0])}
+            of_kinds = {kind: list(map(_with_png, of_kind)) for kind, of_kind in tiles.get(name, {}).items()}
+            picture = engine.get_template("montage.svg.j2").render(
+                **given, **_laid_out(of_kinds, _one_size(of_kinds, pixels_per_um))
+            )
+            Path(unfinished, f"{file}.svg").write_text(picture, encoding="utf-8")
+            page = engine.get_template("montage.html.j2").render(
+                **given,
+                picture=picture,
+                n_bins=of_class["bin"].nunique(),
+                problems=[text for bin_id, text in problems if bin_id in set(of_class["bin"])],
+            )
+            Path(unfinished, f"{file}.html").write_text(page, encoding="utf-8")
+        shown = [{"label": _shown(name), "file": file} for name, file in names.items()]
+        overall = engine.get_template("montages.html.j2").render(montages=shown)
+        Path(unfinished, f"{INDEX_PAGE}.html").write_text(overall, encoding="utf-8")
+        index = [{"class": name, "name": file} for name, file in names.items()]
+        Path(unfinished, INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def read_montages(folder: str | Path) -> list[tuple[str, str]]:

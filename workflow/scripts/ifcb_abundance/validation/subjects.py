@@ -16,7 +16,7 @@ from PIL import Image
 
 from ifcb_abundance.bins.ids import parse_roi_id
 from ifcb_abundance.common import proof
-from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.common.atomic_write import atomic_folder, atomic_write
 from ifcb_abundance.common.errors import NoRawFilesError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.images.extract import EPOCH, as_png
@@ -61,24 +61,23 @@ def write_subjects(zips: Iterable[str | Path], rois: Sequence[str], dataset: str
     zips: those of `cut_subjects` of the ROIs' bins. An image above LARGEST is scaled down. Raises NoRawFilesError if no
     ROI has an image.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     wanted, written, scaled = set(rois), set(), []
-    for path in zips:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if (roi := name.removesuffix(".png")) not in wanted:
-                    continue
-                body, smaller = fitting(archive.read(name))
-                (folder / name).write_bytes(body)
-                written.add(roi)
-                scaled += [roi] * smaller
-    if not written:
-        raise NoRawFilesError(
-            f"subject_set: none of {counted(len(rois), 'ROI')} has an image in the source. sample.csv lists them"
-        )
-    there = [roi for roi in rois if roi in written]
-    (folder / MANIFEST).write_text(manifest(there, dataset), encoding="utf-8")
+    with atomic_folder(folder) as unfinished:
+        for path in zips:
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    if (roi := name.removesuffix(".png")) not in wanted:
+                        continue
+                    body, smaller = fitting(archive.read(name))
+                    (unfinished / name).write_bytes(body)
+                    written.add(roi)
+                    scaled += [roi] * smaller
+        if not written:
+            raise NoRawFilesError(
+                f"subject_set: none of {counted(len(rois), 'ROI')} has an image in the source. sample.csv lists them"
+            )
+        there = [roi for roi in rois if roi in written]
+        (unfinished / MANIFEST).write_text(manifest(there, dataset), encoding="utf-8")
     _tell(there, [roi for roi in rois if roi not in written], scaled)
 
 

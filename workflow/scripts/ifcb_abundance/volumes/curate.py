@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.common.atomic_write import atomic_folder, atomic_write
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.curation.zips import OpenZips
 from ifcb_abundance.tables import table_files
@@ -40,14 +40,13 @@ def write_kept(curated: str | Path, dataset: str, zips: str | Path, folder: str 
     import tifffile
 
     names = kept_of(curated, dataset)
-    Path(folder).mkdir(parents=True, exist_ok=True)
     progress = Progress(f"kept patches of {dataset}", lambda: (len(names), len(names)))
     progress.begin()
-    with OpenZips() as archives:
+    with OpenZips() as archives, atomic_folder(folder) as unfinished:
         for name in names:
             pixels = archives.pixels(Path(zips) / f"{parse_patch(name).volume}.zip", name)
-            with atomic_write(Path(folder) / f"{name}.tiff") as unfinished:
-                tifffile.imwrite(unfinished, pixels, metadata=None, software="")
+            with atomic_write(unfinished / f"{name}.tiff") as file:
+                tifffile.imwrite(file, pixels, metadata=None, software="")
             progress.step()
 
 
