@@ -31,7 +31,7 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --ignore=tests/fuzz \
 	    -m "not slow and not smoke and not torch and not process and not long and not hypothesis"
 
-test: .venv/installed-dev ## pass the tests (16 min on 2 cores)
+test: .venv/installed-dev ## pass the tests (12 min on 2 cores)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz (18 min)
@@ -48,7 +48,7 @@ smoke: .venv/installed-dev ## demo, dashboard, resume and shards with the oldest
 	.venv/smoke/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'snakemake<10'
 	$(BIN)/python -m pytest -m smoke tests/engine/test_smoke.py
 
-torch: .venv/installed-dev ## pass the tests that need torch, in an environment with it (5 GB; 15 min)
+torch: .venv/installed-dev ## pass the tests that need torch, in an environment with it (5 GB; 10 min)
 	$(BIN)/python -m venv .venv/torch
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	    > $$(echo .venv/torch/lib/python*/site-packages)/pinned.pth
