@@ -1,12 +1,13 @@
 """Statistics that tests count: printed at the end of a run, and written to a page of the docs with `--statistics`."""
 
 import fcntl
+import gc
 import os
 import re
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if names & vars(item.module).keys():  # type: ignore[attr-defined]
                 item.add_marker(marker)
     items.sort(key=lambda item: item.get_closest_marker("process") is None)
+
+
+def pytest_collection_finish() -> None:
+    """No test needs to search the modules and the tests themselves for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """What is written here need not outlast a power cut; tests/common/test_atomic_write.py asks for it where it counts.
+
+    It is thousands of files, for each of which a disk takes milliseconds.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

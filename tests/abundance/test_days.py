@@ -210,7 +210,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("day")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12)  # each pools two or three days
 @given(days(), st.data())
 def test_the_order_of_bins_changes_no_byte(
     folder: Path, day: tuple[list[Row], list[Rois]], data: st.DataObject
@@ -226,7 +226,7 @@ def test_the_order_of_bins_changes_no_byte(
     assert turned.ledger == straight.ledger
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12)  # each pools two or three days
 @given(days(), st.data())
 def test_two_parts_of_a_day_add_up(folder: Path, day: tuple[list[Row], list[Rois]], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(day[0])))
@@ -245,7 +245,7 @@ def test_two_parts_of_a_day_add_up(folder: Path, day: tuple[list[Row], list[Rois
     assert set(whole.column("n_rois").values()) == {sum(len(rows) for _, rows in day[1])}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12)  # each pools two or three days
 @given(days(), VOLUMES)
 def test_a_bin_without_hits_dilutes_exactly_by_its_volume(
     folder: Path, day: tuple[list[Row], list[Rois]], volume: float

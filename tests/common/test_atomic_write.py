@@ -1,5 +1,6 @@
 """Files and folders are either complete or absent."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ def test_the_name_is_taken_at_the_end(tmp_path: Path) -> None:
         unfinished.write_text("whole")
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_contents_are_on_the_disk_before_the_name_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.csv"
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.exists())))
+    with atomic_write(path) as unfinished:
+        unfinished.write_text("whole")
+    assert synced == [(path.stat().st_ino, False)]
 
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit])

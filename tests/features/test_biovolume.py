@@ -227,7 +227,7 @@ def test_pixels_scale_volumes_with_their_cube(of_rois: list[float], pixels: floa
     assert esd(cubic_um(biovolume, pixels * times)) * times == pytest.approx(esd(cubic_um(biovolume, pixels)), rel=1e-9)
 
 
-@settings(max_examples=40)  # each pools two days
+@settings(max_examples=12)  # each pools two days
 @given(st.lists(volumes, min_size=1, max_size=12), st.data())
 def test_how_rois_are_spread_over_bins_changes_no_sum(
     tmp_path_factory: pytest.TempPathFactory, of_rois: list[float], data: st.DataObject

@@ -30,12 +30,12 @@ def _root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @every_target
 def test_a_few_inputs_by_seed(name: str) -> None:
-    tally.add(name, "seeded", [seeded(name, 0, TARGETS[name].cases // 80)])
+    tally.add(name, "seeded", [seeded(name, 0, TARGETS[name].cases // 200)])
 
 
 @every_target
 def test_a_few_inputs_by_hypothesis(name: str) -> None:
-    tally.add(name, "explored", [explored(name, 0, 150)])
+    tally.add(name, "explored", [explored(name, 0, 60)])
 
 
 def test_every_key_of_the_config_has_an_oracle_and_values_to_try() -> None:

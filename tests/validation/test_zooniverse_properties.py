@@ -88,7 +88,7 @@ REDUCERS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("extractor", "entry", "reducer", "keywords"), REDUCERS, ids=[row[2] for row in REDUCERS])
 @given(rows=votes(), chance=st.randoms(use_true_random=False), which=st.sampled_from(["first", "last", "all"]))
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_the_order_of_rows_changes_nothing(
     extractor: str, entry: Any, reducer: str, keywords: Any, rows: Any, chance: random.Random, which: str
 ) -> None:
@@ -107,7 +107,7 @@ def test_the_order_of_rows_changes_nothing(
 
 
 @given(rows=votes())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_each_person_has_one_vote(rows: Any) -> None:
     """Counted here another way: of each person the earliest answer, whoever has no name as often as they come."""
     with folder() as here:
@@ -154,7 +154,7 @@ def begun(here: Path, arguments: list[object], subjects: int) -> None:
 
 
 @given(rows=votes(3), late=votes(), data=st.data())
-@settings(max_examples=40, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # to shrink an example takes minutes
+@settings(max_examples=16, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # to shrink an example takes minutes
 def test_cut_anywhere_and_gone_on_with(rows: Any, late: Any, data: st.DataObject) -> None:
     """The journal is cut, loses a byte or is mixed up; votes and subjects come; it is stopped once more, or not."""
     extractor, entry, reducer, keywords = REDUCERS[4]
@@ -296,6 +296,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(JSON) | st.dictionaries(st.text(), JSON))
+@settings(max_examples=40)
 def test_lists_come_back(made: Any) -> None:
     cell = cells.written(made)
     frame = pd.DataFrame({"data.a": [cell, None, "text"], "data.b": [repr(made), "1", "x"], "data.text": [cell] * 3})
@@ -372,7 +373,7 @@ def ended(here: Path, *arguments: object) -> bool:
 
 @pytest.mark.parametrize("extractor", KINDS)
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_no_annotation_ends_it(extractor: str, data: st.DataObject) -> None:
     entry, reducer, keywords = KINDS[extractor]
     good = [classification(0, []), classification(1, [])]
@@ -398,7 +399,7 @@ def test_no_annotation_ends_it(extractor: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("extractor", KINDS)
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_no_cell_ends_reduce(extractor: str, data: st.DataObject) -> None:
     entry, reducer, keywords = KINDS[extractor]
     del entry
