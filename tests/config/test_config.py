@@ -221,7 +221,8 @@ def test_likewise_on_the_command_line(checkout: Checkout, tmp_path: Path) -> Non
     assert "--config: dataset: 001 is read as 1. Accepted: " in printed
     advised = re.search(r"--config '(dataset=.*)'", printed)[1]
     assert not (checkout.folder / "results").exists()
-    # As a job of its own, which reads the config anew, as on a cluster.
+    # The last job is a process of its own, which reads the config anew, as on a cluster.
+    checkout.run(None, "results/001/daily/2024-04-01.csv", "--config", advised, source)
     checkout.run(None, "results/001/abundance_long.csv", "--config", advised, source, "--workflow-profile", "none")
     assert checkout.table("001")["count"].sum() == 1
     assert "--config: dataset is given twice" in checkout.run(None, "--config", "dataset=a", "dataset=b", fails=True)

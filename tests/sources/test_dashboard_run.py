@@ -97,7 +97,7 @@ def test_cap_on_requests_in_flight_is_the_profiles(checkout: Checkout, archive: 
 
 def test_the_cap_holds_for_jobs_in_processes_of_their_own(checkout: Checkout, tmp_path: Path) -> None:
     """As on a cluster, where no job knows of the others' requests. What asks for nothing is done in this process."""
-    bins = [f"D20240401T{hour:02d}0000_IFCB010" for hour in range(5)]
+    bins = [f"D20240401T{hour:02d}0000_IFCB010" for hour in range(3)]
     scores = {b: (["A", "B"], [[0.9, 0.1]]) for b in bins}
     archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], scores)
     summaries = [f"results/demo/bins/2024/D20240401/{b}.parquet" for b in bins]
@@ -112,7 +112,7 @@ def test_the_cap_holds_for_jobs_in_processes_of_their_own(checkout: Checkout, tm
         dashboard.clear()
         checkout.run(settings)
         assert asked_bins(dashboard) == []
-    assert checkout.table("demo").set_index("class")["count"].to_dict() == {"A": 5, "B": 0, "unclassified": 0}
+    assert checkout.table("demo").set_index("class")["count"].to_dict() == {"A": 3, "B": 0, "unclassified": 0}
 
 
 def test_grown_window_asks_for_the_new_bins_only(checkout: Checkout, archive: Path) -> None:
@@ -710,12 +710,12 @@ def test_filters_that_match_nothing_are_warned_of(checkout: Checkout, archive: P
 
 
 def test_requests_that_queue_at_one_worker_are_no_overload(checkout: Checkout, tmp_path: Path) -> None:
-    bins = [f"D20240401T{hour:02d}0000_IFCB010" for hour in range(24)]
+    bins = [f"D20240401T{hour:02d}0000_IFCB010" for hour in range(16)]
     archive = write_archive(tmp_path / "archive", [bin_row(b) for b in bins], dict.fromkeys(bins, (["A"], [[0.9]])))
-    with Emulator({"demo": archive}, latency=0.4, workers=1) as dashboard:
+    with Emulator({"demo": archive}, latency=0.3, workers=1) as dashboard:
         printed = checkout.run(config(dashboard, "2024-04-01", "2024-04-01"))
         waited = [r.finished - r.started for r in dashboard.requests if SCORES in r.target and r.finished]
-        assert max(waited) > 7 * 0.4
+        assert max(waited) > 7 * 0.3
         assert dashboard.most_at_once() == 8
     assert "overloaded" not in printed
 
