@@ -49,7 +49,9 @@ def test_pages_load_nothing_and_hold_the_description(demo_run: Checkout, figure:
     assert '"url"' not in json.dumps(spec)
 
 
-def test_figures_are_drawn_when_asked_for_by_name_or_by_the_config(checkout: Checkout, archive: dict[str, str]) -> None:
+def test_figures_are_drawn_when_asked_for_and_moved_when_the_config_changes(
+    checkout: Checkout, archive: dict[str, str]
+) -> None:
     config = {"dataset": "own", "source": archive}
     checkout.run(config)
     assert not (checkout.results("own") / "figures").exists()
@@ -58,6 +60,9 @@ def test_figures_are_drawn_when_asked_for_by_name_or_by_the_config(checkout: Che
     before = checkout.stamps()
     assert "Nothing to be done" in checkout.run(config)
     assert checkout.stamps() == before
+    unknown = config | {"report": {"class": "Dinofisis"}}
+    printed = checkout.run(unknown, "results/own/figures/bin_series.svg")
+    assert "report.class: 'Dinofisis' is in no label set" in printed
     checkout.run(config | {"report": {"make": True, "class": "Dinophysis", "top_classes": 1}})
     assert drawn(checkout, "own") == {f"{figure}.{form}" for figure in FIGURES for form in FORMS}
     folder = checkout.results("own") / "figures"
@@ -65,11 +70,7 @@ def test_figures_are_drawn_when_asked_for_by_name_or_by_the_config(checkout: Che
     assert "Dinophysis" not in (folder / "heat_map.svg").read_text()  # drawn again, for another number of classes
     assert "none of the 1 used bins has a position" in (folder / "positions.svg").read_text()
 
-
-def test_figures_of_an_earlier_config_are_moved(checkout: Checkout, archive: dict[str, str]) -> None:
-    config = {"dataset": "own", "source": archive, "report": {"make": True, "class": "Dinofisis"}}
-    assert "report.class: 'Dinofisis' is in no label set" in checkout.run(config)
-    others = {"dataset": "own", "source": archive, "classify": {"threshold": 0.5}}
+    others = config | {"classify": {"threshold": 0.5}}
     printed = checkout.run(others)
     assert "Moved to results/own/stale/" in printed
     assert f"report.html, figures/ ({len(FIGURES) * len(FORMS)} files), report/ (3 files)" in printed

@@ -385,8 +385,10 @@ def test_jobs_in_processes_of_their_own_make_the_same(checkout: Checkout, archiv
     config = on_disk(archive, classes=["Akashiwo"])
     checkout.run(config, "montages", "images")
     expected = checkout.files("own")
-    for name in ("montages", "examples", "images"):
+    # A job of each rule: each is a process that starts the engine anew.
+    for name in ("montages", "images"):
         shutil.rmtree(checkout.results("own") / name)
+    next((checkout.results("own") / "examples").rglob("*.zip")).unlink()
     for name in ("montages", "image_bins"):
         (checkout.results("own") / f"{name}.csv").unlink()
     resources = ("--resources", "dashboard=8", "pooling=1")
