@@ -4,14 +4,16 @@ All that is compared is measured in this one run, on this machine. Nothing here 
 """
 
 import argparse
+import os
 import re
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -20,7 +22,19 @@ from tests import slurm
 from tests.dashboard.__main__ import PLACEHOLDER
 from tests.dashboard.emulator import Emulator
 
-from benchmarks import archive, arrays, correction, curation, parsers, raw, report, stores, year_report, zooniverse
+from benchmarks import (
+    archive,
+    arrays,
+    correction,
+    curation,
+    parsers,
+    raw,
+    report,
+    shards,
+    stores,
+    year_report,
+    zooniverse,
+)
 from benchmarks.clients import DATASET
 from benchmarks.measure import ROOT, Checkout, Cost, dashboard, run
 
@@ -43,9 +57,10 @@ def main() -> None:
         "latency": latency,
         "size": size,
         "settings": settings,
-        "archive": whole_archive,
+        "archive": lambda options, folder: shards.measure(options, folder, say),
         "overload": overload,
         "cluster": on_a_cluster,
+        "cluster_archive": lambda options, folder: shards.measure_on_cluster(options, folder, say),
         "stores": lambda options, folder: stores.measure(options.keys, 2000, 0.05, folder, shutil.which("rclone")),
         "arrays": lambda options, folder: arrays.measure(options.nodes, folder),
         "zooniverse": lambda options, folder: zooniverse.measure(options.rows, folder, zooniverse.installed()),
@@ -62,10 +77,17 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.1, help="seconds before each answer")
     parser.add_argument("--rois", type=int, default=2000)
     parser.add_argument("--classes", type=int, default=150)
-    parser.add_argument("--repeats", type=int, default=3, help="of the comparison; medians are reported")
+    parser.add_argument("--repeats", type=int, default=3, help="of the comparison and of --sizes")
+    parser.add_argument(
+        "--server",
+        nargs="*",
+        choices=("shared", "own"),
+        default=["shared", "own"],
+        help="of the comparison: shares the cores with the clients, or has a core of its own",
+    )
     parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 5000, 22000], help="bins of one run")
     parser.add_argument("--settings-bins", type=int, default=3000, help="of each run with another setting")
-    parser.add_argument("--shards", type=int, nargs="*", default=[5, 14], help="of 22,000 bins each")
+    shards.add_options(parser)
     parser.add_argument("--nodes", type=int, nargs="*", default=[1_000_000, 10_000_000], help="of graphs")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of a store that is listed")
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000], help="of Zooniverse's exports")
@@ -84,19 +106,39 @@ def main() -> None:
 
 
 def clients(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
-    """The workflow, the walk and the bare client on the same bins."""
+    """The workflow, the walk and the bare client on the same bins, several times."""
     ids = archive.write_bins(folder / "archive", options.bins)
     size = archive.write_body(folder / "body", options.rois, options.classes)
     rows = []
-    with dashboard(folder / "archive", folder / "body", options.latency) as url:
-        for number in range(options.repeats):
-            for client in ("walk", "bare", "workflow"):
-                if client == "walk" and number:
-                    continue  # two minutes, and it varies least
-                cost = _read(client, url, ids, folder / f"{client}{number}")
-                say(f"{client}: {len(ids)} bins in {cost.wall:.1f} s")
-                rows.append({"client": client, **_per_bin(cost, len(ids)), "body_mb": size / 1e6})
-    return pd.DataFrame(rows).groupby("client", as_index=False).median()
+    for where in options.server:
+        own, others = _cores(where)
+        with dashboard(folder / "archive", folder / "body", options.latency, core=own) as server:
+            for number in range(options.repeats):
+                for client in ("walk", "bare", "workflow"):
+                    if client == "walk" and number:
+                        continue  # two minutes, and it varies least
+                    cost = _read(client, server.url, ids, folder / f"{where}-{client}{number}", others)
+                    say(f"{client}, server's cores {where}: {len(ids)} bins in {cost.wall:.1f} s")
+                    rows.append(
+                        {
+                            "server": where,
+                            "number": number,
+                            "client": client,
+                            **_per_bin(cost, len(ids)),
+                            "body_mb": size / 1e6,
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def _cores(server: str) -> tuple[int | None, list[int]]:
+    """The core of a server that has one of its own, and those for everything else; with a shared one, none is named."""
+    if server == "shared":
+        return None, []
+    *others, own = sorted(os.sched_getaffinity(0))
+    if not others:
+        raise SystemExit("clients: this machine has one core only. Measure with --server shared")
+    return own, others
 
 
 def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
@@ -114,8 +156,8 @@ def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
 
     (bin_id,) = archive.write_bins(folder / "archive", 1)
     archive.write_body(folder / "body", options.rois, options.classes)
-    with dashboard(folder / "archive", folder / "body", 0.0) as url:
-        source = DashboardSource(DATASET, url)
+    with dashboard(folder / "archive", folder / "body", 0.0) as server:
+        source = DashboardSource(DATASET, server.url)
         file = source.read_scores(bin_id)
         assert file
         classes, scores = read_score_file(bin_id, file)
@@ -162,7 +204,7 @@ def settings(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     archive.write_bins(folder / "archive", bins)
     archive.write_body(folder / "body", 3, options.classes)
     rows = []
-    with dashboard(folder / "archive", folder / "body", 0.0) as url:
+    with dashboard(folder / "archive", folder / "body", 0.0) as server:
         for number, (what, left_out, arguments) in enumerate(
             (
                 ("as shipped", (), []),
@@ -179,7 +221,7 @@ def settings(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
                 ("as shipped", (), []),  # once more: what was run before, and deleted, is felt in the first run
             )
         ):
-            checkout = Checkout(folder / str(number), url, *archive.days(bins))
+            checkout = Checkout(folder / str(number), server.url, *archive.days(bins))
             leave_out(checkout.folder / "workflow" / "rules", left_out)
             cost = checkout.snakemake(*arguments)
             say(f"{what}: {cost.wall:.1f} s")
@@ -195,8 +237,8 @@ def latency(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
         for client, bins in (("walk", 60), ("bare", 300), ("workflow", 300)):
             place = folder / f"{client}{seconds}"
             ids = archive.write_bins(place / "archive", bins)
-            with dashboard(place / "archive", folder / "body", seconds) as url:
-                cost = _read(client, url, ids, place / "run")
+            with dashboard(place / "archive", folder / "body", seconds) as server:
+                cost = _read(client, server.url, ids, place / "run")
             say(f"{client} at {seconds * 1000:.0f} ms: {bins / cost.wall:.1f} bins per second")
             rows.append({"latency_ms": seconds * 1000, "client": client, "bins": bins, **_per_bin(cost, bins)})
     return pd.DataFrame(rows)
@@ -206,56 +248,15 @@ def size(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     """One run of ever more bins with small bodies: the first, one more, and one with another threshold."""
     rows = []
     archive.write_body(folder / "body", 3, options.classes)
-    for bins in options.sizes:
-        place = folder / str(bins)
-        ids = archive.write_bins(place / "archive", bins)
-        with dashboard(place / "archive", folder / "body", 0.0) as url:
-            checkout = Checkout(place / "run", url, *archive.days(bins))
-            for what, arguments in (
-                ("cold", []),
-                ("up to date", []),
-                ("another threshold", ["--config", "classify={threshold: 0.5}"]),
-            ):
+    for bins, number in product(options.sizes, range(options.repeats)):
+        place = folder / f"{bins}-{number}"
+        archive.write_bins(place / "archive", bins)
+        with dashboard(place / "archive", folder / "body", 0.0) as server:
+            checkout = Checkout(place / "run", server.url, *archive.days(bins))
+            for what, arguments in (("cold", ()), ("up to date", ()), ("another threshold", shards.ANOTHER_THRESHOLD)):
                 cost = checkout.snakemake(*arguments)
                 say(f"{bins} bins, {what}: {cost.wall:.1f} s, {cost.memory:.0f} MB")
-                rows.append({"bins": len(ids), "run": what, **_per_bin(cost, bins), "files": _files(checkout)})
-        shutil.rmtree(place)
-    return pd.DataFrame(rows)
-
-
-def whole_archive(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
-    """An archive of many shards: one is built, its tables are copied for the others, and all are put together."""
-    bins = 365 * 60
-    rows = []
-    archive.write_body(folder / "body", 3, options.classes)
-    ids = archive.write_bins(folder / "archive", bins)
-    with dashboard(folder / "archive", folder / "body", 0.0) as url:
-        window = ("2010-01-01", f"{2009 + max(options.shards)}-12-31")
-        checkout = Checkout(folder / "run", url, *window)
-        cold = checkout.snakemake("--config", "shard=2010")
-        say(f"a shard of {len(ids)} bins: {cold.wall:.0f} s, {cold.memory:.0f} MB")
-        files = _files(checkout)
-        for shards in options.shards:
-            last = 2009 + shards
-            archive.copy_shards(checkout.folder / "results" / DATASET / "shards", 2010, last)
-            config = (checkout.folder / "my.yaml").read_text().replace(window[1], f"{last}-12-31")
-            (checkout.folder / "my.yaml").write_text(config)
-            archive.set_window(checkout.folder / "results" / DATASET / "shards", f"{last}-12-31")
-            window = (window[0], f"{last}-12-31")
-            merged = checkout.snakemake("--config", "shard=merge")
-            say(f"{shards} shards put together in {merged.wall:.0f} s, {merged.memory:.0f} MB")
-            rows.append(
-                {
-                    "bins": shards * bins,
-                    "shards": shards,
-                    "shard_s": cold.wall,
-                    "merge_s": merged.wall,
-                    "total_s": shards * cold.wall + merged.wall,
-                    "shard_mb": cold.memory,
-                    "merge_mb": merged.memory,
-                    "files": shards * files,
-                }
-            )
+                rows.append({"bins": bins, "run": what, **_per_bin(cost, bins), "files": checkout.files()})
     return pd.DataFrame(rows)
 
 
@@ -338,11 +339,11 @@ def _bodies(path: Path) -> Callable[[str], bytes]:
     return lambda bin_id: body.replace(PLACEHOLDER.encode(), bin_id.encode())
 
 
-def _read(client: str, url: str, ids: list[str], folder: Path) -> Cost:
+def _read(client: str, url: str, ids: list[str], folder: Path, cores: Collection[int] = ()) -> Cost:
     if client == "workflow":
         # The folder is removed when all is measured: after many files were deleted, ext4 is slow to make new ones.
-        return Checkout(folder, url, *archive.days(len(ids))).snakemake()
-    return run([sys.executable, "-m", "benchmarks.clients", client, url, ids[0], ids[-1]])
+        return Checkout(folder, url, *archive.days(len(ids))).snakemake(cores=cores)
+    return run([sys.executable, "-m", "benchmarks.clients", client, url, ids[0], ids[-1]], cores=cores)
 
 
 def _per_bin(cost: Cost, bins: int) -> dict[str, float]:
@@ -353,10 +354,6 @@ def _per_bin(cost: Cost, bins: int) -> dict[str, float]:
         "cpu_ms_per_bin": cost.cpu / bins * 1e3,
         "peak_mb": cost.memory,
     }
-
-
-def _files(checkout: Checkout) -> int:
-    return sum(path.is_file() for top in ("results", ".snakemake") for path in (checkout.folder / top).rglob("*"))
 
 
 def say(text: str) -> None:

@@ -1,13 +1,17 @@
 """Write the page docs/benchmarks.md and its plots from the measured rows."""
 
+import math
 import os
 import platform
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "ifcb", "font.size": 10, "axes.spines.top": False}
@@ -19,9 +23,15 @@ NAMES = {"walk": "walk, as the notebook", "bare": "bare client, the limit", "wor
 
 
 def write_page(folder: Path) -> None:
-    """Write the page beside `folder`, from the tables in it."""
+    """Write the page beside `folder`, from the tables in it and people's remarks on them, `{table}.txt`."""
     tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
-    sections = [_head(), *(section(tables[name], folder) for name, section in SECTIONS.items() if name in tables)]
+    sections = [_head()]
+    for name, section in SECTIONS.items():
+        if name in tables:
+            sections.append(section(tables[name], folder))
+            remarks = folder / f"{name}.txt"
+            if remarks.exists():
+                sections.append(remarks.read_text(encoding="utf-8"))
     folder.with_suffix(".md").write_text("\n".join(sections), encoding="utf-8")
 
 
@@ -38,14 +48,13 @@ Numbers that are compared were measured side by side in one run. With another ma
 """
 
 
+def _spread(values: pd.Series, digits: int = 1) -> str:
+    """The median, and if there are several values, the least and the greatest."""
+    middle, least, most = (f"{value:.{digits}f}" for value in (values.median(), values.min(), values.max()))
+    return middle if len(values) == 1 else f"{middle} ({least} to {most})"
+
+
 def _clients(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
-    wall = table.set_index("client")["wall_s"]
-    shown = table.set_index("client").loc[["walk", "bare", "workflow"]]
-    rows = [
-        f"| {NAMES[name]} | {row.wall_s:.1f} | {row.bins_per_s:.1f} | {row.ms_per_bin:.1f} | {row.cpu_ms_per_bin:.1f} "
-        f"| {row.peak_mb:.0f} | {wall['walk'] / row.wall_s:.1f} | {row.wall_s / wall['bare']:.2f} |"
-        for name, row in shown.iterrows()
-    ]
     bins = round(table["bins_per_s"].iloc[0] * table["wall_s"].iloc[0])
     return "\n".join(
         [
@@ -54,21 +63,44 @@ def _clients(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
             f"{bins} bins, 60 a day; a body of {table['body_mb'].iloc[0]:.1f} MB each; 8 connections. `walk` asks for",
             "each next bin, then reads a day's scores with eight workers and pandas. `bare` has eight threads and the",
             "fastest parser, and keeps nothing: no summary, no checksum, no table. Times are of whole processes.",
+            "Where there were several runs, this is the median, with the least and the greatest; `walk` ran once.",
             "",
-            "| | time, s | bins per s | ms per bin | processor, ms per bin | peak memory, MB "
-            "| times as fast as the walk | time, over the limit's |",
-            "|---|---|---|---|---|---|---|---|",
-            *rows,
-            "",
+            *(line for server, rows in table.groupby("server", sort=False) for line in _beside(str(server), rows)),
         ]
     )
+
+
+def _beside(server: str, table: pd.DataFrame) -> list[str]:
+    """The table of the clients, where the server shares their cores or has its own."""
+    wall = table.pivot(index="number", columns="client", values="wall_s")
+    walk = wall["walk"].dropna().median()
+    rows = [
+        f"| {NAMES[client]} | {_spread(runs['wall_s'])} | {runs['bins_per_s'].median():.1f} "
+        f"| {runs['ms_per_bin'].median():.1f} | {_spread(runs['cpu_ms_per_bin'])} | {runs['peak_mb'].median():.0f} "
+        f"| {_spread(walk / runs['wall_s'])} | {_spread((wall[client] / wall['bare']).dropna(), 2)} |"
+        for client, runs in ((client, table[table["client"] == client]) for client in NAMES)
+    ]
+    where = {
+        "shared": "The server shares the cores with the clients:",
+        "own": "The server has a core of its own, and the clients have the others:",
+    }
+    return [
+        where[server],
+        "",
+        "| | time, s | bins per s | ms per bin | processor, ms per bin | peak memory, MB "
+        "| times as fast as the walk | time, over the limit's |",
+        "|---|---|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def _budget(table: pd.DataFrame, folder: Path) -> str:
     rows = [f"| {row.step} | {row.cpu_ms:.1f} |" for row in table.itertuples()]
     clients = folder / "clients.csv"
     if clients.exists():
-        whole = pd.read_csv(clients).set_index("client")["cpu_ms_per_bin"]["workflow"]
+        runs = pd.read_csv(clients)
+        whole = runs.loc[(runs["client"] == "workflow") & (runs["server"] == "shared"), "cpu_ms_per_bin"].median()
         rows.append(
             f"| engine, start of the process, tables: the rest of the whole | {whole - table['cpu_ms'].sum():.1f} |"
         )
@@ -148,23 +180,25 @@ def _latency(table: pd.DataFrame, folder: Path) -> str:
 
 def _size(table: pd.DataFrame, folder: Path) -> str:
     figure, (time, memory) = plt.subplots(1, 2, figsize=(8.4, 3.4))
-    for (run, rows), marker in zip(table.groupby("run", sort=False), "osD", strict=True):
-        time.plot(rows["bins"], rows["wall_s"], marker=marker, label=run)
-        memory.plot(rows["bins"], rows["peak_mb"], marker=marker, label=run)
     archive = folder / "archive.csv"
+    shards = pd.read_csv(archive) if archive.exists() else pd.DataFrame(columns=[*table.columns, "together_mb"])
+    middle = table.groupby(["run", "bins"], sort=False)[["wall_s", "peak_mb"]].median().reset_index()
+    for (run, rows), marker, colour in zip(middle.groupby("run", sort=False), "osD", COLOURS.values(), strict=True):
+        of_shards = shards[shards["run"] == run]
+        time.plot(rows["bins"], rows["wall_s"], marker=marker, color=colour, label=run)
+        time.plot(of_shards["bins"], of_shards["wall_s"], marker=marker, color=colour, linestyle="--", mfc="white")
+        memory.plot(rows["bins"], rows["peak_mb"], marker=marker, color=colour)
+        memory.plot(of_shards["bins"], of_shards["peak_mb"], marker=marker, color=colour, linestyle="--", mfc="white")
     if archive.exists():
-        shards = pd.read_csv(archive)
-        time.plot(shards["bins"], shards["total_s"], marker="*", linestyle="--", label="in shards, cold")
-        memory.plot(
-            shards["bins"], shards[["shard_mb", "merge_mb"]].max(axis=1), marker="*", linestyle="--", label="in shards"
-        )
+        time.plot([], [], color="0.4", linestyle="--", label="in shards")
     time.set(xscale="log", yscale="log", xlabel="bins", ylabel="time, s")
     memory.set(xscale="log", xlabel="bins", ylabel="peak memory, MB", ylim=(0, None))
     time.legend(frameon=False, fontsize=8)
     _save(figure, folder / "size.svg")
     rows = [
-        f"| {row.bins:,} | {row.run} | {row.wall_s:.1f} | {row.ms_per_bin:.1f} | {row.peak_mb:.0f} | {row.files:,} |"
-        for row in table.itertuples()
+        f"| {bins:,} | {run} | {_spread(runs['wall_s'])} | {_spread(runs['ms_per_bin'])} "
+        f"| {runs['peak_mb'].median():.0f} | {runs['files'].max():,} |"
+        for (bins, run), runs in table.groupby(["bins", "run"], sort=False)  # type: ignore[misc]
     ]
     return "\n".join(
         [
@@ -184,19 +218,22 @@ def _size(table: pd.DataFrame, folder: Path) -> str:
 
 def _archive(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
     rows = [
-        f"| {row.bins:,} | {row.shards} | {row.shard_s:.0f} | {row.merge_s:.0f} "
-        f"| {row.total_s / 60:.0f} | {max(row.shard_mb, row.merge_mb):.0f} | {row.files:,} |"
+        f"| {row.bins:,} | {row.shards} | {row.run} | {row.wall_s:,.0f} | {row.wall_s / row.bins * 1e3:.1f} "
+        f"| {row.cpu_s / row.bins * 1e3:.1f} | {row.server_cpu_s / row.bins * 1e3:.1f} | {row.peak_mb:.0f} "
+        f"| {row.together_mb:.0f} | {row.requests:,} | {row.files:,} |"
         for row in table.itertuples()
     ]
     return "\n".join(
         [
             "## A whole archive in shards",
             "",
-            "Years of 21,900 bins. One shard was built, its tables were copied for the other years, and all were",
-            "merged. The total time is that of all shards, one after the other, and of the merge.",
+            "`snakemake archive`, whole: a year is a shard, each a run of its own, as many at a time as there are",
+            "cores; then they are merged. The bodies are small, and the server answers at once. Its own processor time",
+            "comes on top, on the same cores. Peak memory is that of the largest process, and that of all together.",
             "",
-            "| bins | shards | a shard, cold, s | merge, s | total, min | peak memory, MB | files |",
-            "|---|---|---|---|---|---|---|",
+            "| bins | shards | run | time, s | ms per bin | processor, ms per bin | server's, ms per bin "
+            "| peak memory, MB | all together, MB | requests | files |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
             *rows,
             "",
         ]
@@ -246,6 +283,68 @@ def _cluster(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
             "",
         ]
     )
+
+
+def _cluster_archive(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
+    def shown(value: float) -> str:
+        return "" if np.isnan(value) else f"{value:.0f}"
+
+    rows = [
+        f"| {row.how} | {row.shards} | {row.bins:,} | {row.jobs} | {row.wall_s:.0f} | {shown(row.wait_s)} "
+        f"| {shown(row.shard_s)} | {shown(row.shards_s)} | {shown(row.merge_wait_s)} | {shown(row.merge_s)} |"
+        for row in table.itertuples()
+    ]
+    arrays = table[table["how"] == "one job array"].sort_values("bins")
+    model, largest = ArrayModel.of(arrays.iloc[:-1]), arrays.iloc[-1]
+    predicted = model.time(largest.shards, largest.bins, largest.at_once)
+    archive = model.time(14, 21_900, 14)
+    return "\n".join(
+        [
+            "### Shards as one job array",
+            "",
+            "An archive on the same SLURM, as one job array of shards and a job that merges them",
+            "([how](archive.md#shards-on-a-cluster)), and in other ways. The node has two cores, so two shards run at",
+            "a time. Small bodies, and a server that answers at once, on the same machine. SLURM tells whole seconds.",
+            "",
+            "| how | shards | bins of each | jobs on nodes | time, s | wait for the first, s | a shard, s "
+            "| all shards, s | wait for the merge, s | merge, s |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "The model of [a whole archive](archive.md#shards-on-a-cluster), fitted to all arrays but the largest:",
+            f"{model.waits:.1f} s to submit and to wait, {model.start:.1f} s to start a shard,",
+            f"{model.ms_per_bin:.1f} ms per bin, and {model.merge_start:.1f} s and {model.merge_ms_per_bin:.2f} ms per",
+            f"bin to merge. For the largest it predicts {predicted:.0f} s, and {largest.wall_s:.0f} s were measured",
+            f"({predicted / largest.wall_s - 1:+.0%}). For 14 shards of 21,900 bins, all at a time, it gives",
+            f"{archive / 60:.0f} min and the wait in the queue.",
+            "",
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class ArrayModel:
+    """What a job array of shards takes: seconds, and milliseconds per bin."""
+
+    waits: float
+    start: float
+    ms_per_bin: float
+    merge_start: float
+    merge_ms_per_bin: float
+
+    @classmethod
+    def of(cls, runs: pd.DataFrame) -> Self:
+        """Fitted by least squares to runs of several sizes."""
+        slope, start = np.polyfit(runs["bins"], runs["shard_s"], 1)
+        merge_slope, merge_start = np.polyfit(runs["bins"] * runs["shards"], runs["merge_s"], 1)
+        waits = float((runs["submit_s"] + runs["wait_s"] + runs["merge_wait_s"]).mean())
+        return cls(waits, float(start), float(slope) * 1e3, float(merge_start), float(merge_slope) * 1e3)
+
+    def time(self, shards: int, bins: int, at_once: int) -> float:
+        """Seconds for shards of so many bins, of which some run at a time."""
+        rounds = math.ceil(shards / at_once)
+        of_shards = rounds * (self.start + bins * self.ms_per_bin / 1e3)
+        return self.waits + of_shards + self.merge_start + shards * bins * self.merge_ms_per_bin / 1e3
 
 
 def _zooniverse(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
@@ -403,6 +502,7 @@ SECTIONS = {
     "archive": _archive,
     "overload": _overload,
     "cluster": _cluster,
+    "cluster_archive": _cluster_archive,
     "zooniverse": _zooniverse,
     "stores": _stores,
     "curation": _curation,

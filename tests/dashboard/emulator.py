@@ -93,10 +93,12 @@ class Emulator:
         with self._lock:
             return list(self._log)
 
-    def clear(self) -> None:
-        """Forget the requests."""
+    def clear(self) -> int:
+        """Forget the requests; returns how many there were."""
         with self._lock:
+            forgotten = len(self._log)
             self._log.clear()
+        return forgotten
 
     def reload(self) -> None:
         """Read the archives again: bins and scores added or changed since are served from now on."""

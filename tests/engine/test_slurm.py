@@ -1,5 +1,9 @@
 """Runs on a real SLURM of one node, on loopback, that the tests start themselves."""
 
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +11,8 @@ from typing import Any
 import pytest
 
 from ifcb_abundance.demo.archive import write_demo_archive
-from tests.checkout import Checkout
+from tests.archives import bin_row, write_archive
+from tests.checkout import ROOT, Checkout
 from tests.dashboard.emulator import Emulator
 from tests.slurm import PROFILE, cluster, submitted, why_not
 from tests.sources.test_dashboard_run import config
@@ -96,3 +101,44 @@ def test_an_error_of_ours_on_a_node_is_told_here_once(checkout: Checkout) -> Non
     printed = checkout.run(TABLES_ONLY, *PROFILE, fails=True)
     assert printed.count("broken on purpose") == 1
     assert "\nbroken on purpose\n" in printed
+
+
+@pytest.mark.usefixtures("slurm")
+def test_an_archive_is_one_job_array_of_shards(checkout: Checkout, tmp_path: Path) -> None:
+    """With the commands of docs/archive.md, and by Snakemake: the tables are those of one run of the window."""
+    bins = [f"D{day}T120000_IFCB010" for day in ("20211230", "20211231", "20220101")]
+    scores = {bin_id: (["Akashiwo"], [[0.9], [0.1]]) for bin_id in bins}
+    archive = write_archive(tmp_path / "archive", [bin_row(bin_id) for bin_id in bins], scores)
+    with Emulator({"demo": archive}) as dashboard:
+        select = {"start": "2021-12-30", "end": "2022-01-01"}
+        settings = {"dataset": "demo", "source": {"kind": "dashboard", "url": dashboard.url}, "select": select}
+        whole = Checkout(tmp_path / "whole")
+        whole.run(settings)
+        expected = whole.files("demo")
+        dashboard.clear()
+
+        shutil.copy(whole.folder / "my.yaml", checkout.folder)
+        (commands,) = re.findall(r"```bash\n(shards=.*?)```", (ROOT / "docs" / "archive.md").read_text(), re.DOTALL)
+        for documented, here in (
+            ("'snakemake", f"'{sys.executable} -m snakemake"),
+            ("mvco.yaml", "my.yaml"),
+            ("=0-13%8", "=0-1%8"),
+            ("2006 +", "2021 +"),
+            ("sbatch --dependency", "sbatch --wait --dependency"),
+        ):
+            assert documented in commands
+            commands = commands.replace(documented, here)
+        done = subprocess.run(["bash", "-euc", commands], cwd=checkout.folder, capture_output=True, text=True)
+        assert not done.returncode, [path.read_text() for path in checkout.folder.glob("slurm-*.out")]
+        assert {name for name, body in checkout.files("demo").items() if expected.get(name, body) != body} == set()
+        assert expected.keys() <= checkout.files("demo").keys()
+        assert len([r for r in dashboard.requests if "class_scores" in r.target]) == 3
+
+        # Up to date: Snakemake submits the shards once more, which ask nothing, and merges them here.
+        dashboard.clear()
+        arguments = ("archive", *PROFILE, "--slurm-array-jobs", "make_shard", "--configfile", "my.yaml")
+        printed, status = checkout.call(*arguments)  # without --cores, as documented
+        assert status == 0, printed
+        assert "Submitted array job" in printed
+        assert submitted(checkout.folder) == {"make_shard": 2}
+        assert dashboard.requests == []

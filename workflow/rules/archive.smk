@@ -40,4 +40,4 @@ rule archive:
     message:
         "Merge all shards."
     run:
-        logged(log[0], shard_runs.run, MERGE, run_of_shard(workflow.cores or 1, 1))
+        logged(log[0], shard_runs.run, MERGE, run_of_shard(workflow.resource_settings.cores or 1, 1))

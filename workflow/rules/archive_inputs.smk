@@ -1,5 +1,4 @@
 # Which shards `archive` makes, and with which command. This file has no rule.
-import math
 import shutil
 
 shard_runs.end_with_starter()
@@ -19,7 +18,7 @@ def requests_of_each(n_shards):
         requests, places = min(requests, workflow.cores), min(workflow.cores, os.cpu_count() or 1)
     if CONFIG.source.max_requests_per_second:  # each would make as many
         places = 1
-    return math.ceil(requests / min(places, n_shards))
+    return max(1, requests // min(places, n_shards))
 
 
 def all_shards(wildcards):
