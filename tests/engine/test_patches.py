@@ -6,6 +6,7 @@ The others run the workflow with an engine whose parts have changed.
 
 # ruff: noqa: ARG001, ARG002 - stand-ins have the arguments of what they stand for
 import copy
+import inspect
 import logging
 import os
 import re
@@ -69,6 +70,61 @@ class Job:
 class Reason:
     def __init__(self) -> None:
         self._missing_output, self._updated_input = {"a.csv"}, set[str]()
+
+
+class RuleOfEngine:
+    """A rule of the engine: its environment, and what its jobs make of it."""
+
+    def __init__(self, environment: str | None = None) -> None:
+        self.environment = environment
+
+    @property
+    def conda_env(self) -> str | None:
+        return self.environment
+
+    def expand_conda_env(self, wildcards: Any, params: Any = None, input: Any = None) -> str | None:
+        return self.environment
+
+
+class NewJob:
+    """A job of the engine when it is made, with its sets, and what is worked out for it when it is asked."""
+
+    def __init__(
+        self,
+        rule: RuleOfEngine | None = None,
+        dag: Any = None,
+        wildcards_dict: Any = None,
+        format_wildcards: Any = None,
+        targetfile: Any = None,
+        groupid: Any = None,
+    ) -> None:
+        self.rule, self.asked = rule or RuleOfEngine(), list[str]()
+        self.temp_output, self.protected_output = {"a.tmp"}, set[str]()
+
+    @property
+    def conda_env_spec(self) -> str | None:
+        self.asked.append("params")
+        return self.rule.expand_conda_env({})
+
+    def products(self, include_logfiles: bool = True) -> list[str]:
+        self.asked.append(f"logs: {include_logfiles}")
+        return ["a.csv"]
+
+
+class NewDag:
+    def __init__(self) -> None:
+        self.job_cache: dict[Any, Any] = {}
+
+    def cache_job(self, job: Any) -> None:
+        for path in job.products():
+            self.job_cache[job.rule, path] = job
+
+
+class OtherDag(NewDag):
+    """One that keeps jobs elsewhere."""
+
+    def cache_job(self, job: Any) -> None:
+        self.jobs = [job]
 
 
 class Guard:
@@ -257,6 +313,26 @@ def share(guard: Any) -> bool:
     return patches.share_guards(type(guard))
 
 
+def skip_environments(job: Any) -> bool:
+    return patches.skip_environments(type(job), RuleOfEngine)
+
+
+def skip_environments_of(rule: Any) -> bool:
+    return patches.skip_environments(type("NewJob", (NewJob,), {}), type(rule))
+
+
+def skip_logs(dag: Any) -> bool:
+    return patches.skip_logs_of_waiting_jobs(type(dag), NewJob)
+
+
+def skip_logs_of(job: Any) -> bool:
+    return patches.skip_logs_of_waiting_jobs(type("NewDag", (NewDag,), {}), type(job))
+
+
+def share_sets(job: Any) -> bool:
+    return patches.share_empty_sets(type(job))
+
+
 def look_up(func: Callable[..., Any]) -> list[str]:
     LOOKED_UP.append(func)
     return ["wildcards"]
@@ -393,6 +469,33 @@ def test_lists_share_their_guards() -> None:
     copied = copy.copy(index)
     assert copied is not index
     assert (copied.name, sort.name) == ("index", "sort")
+
+
+def test_params_are_not_worked_out_for_a_rule_without_an_environment() -> None:
+    job_class = type("NewJob", (NewJob,), {})
+    assert patches.skip_environments(job_class, RuleOfEngine)
+    without_one, with_one = job_class(), job_class(RuleOfEngine("figures.yaml"))
+    assert (without_one.conda_env_spec, without_one.asked) == (None, [])
+    assert (with_one.conda_env_spec, with_one.asked) == ("figures.yaml", ["params"])
+
+
+def test_a_job_is_found_by_what_it_makes_without_its_logs() -> None:
+    dag, job = type("NewDag", (NewDag,), {})(), NewJob()
+    assert skip_logs(dag)
+    dag.cache_job(job)
+    assert dag.job_cache == {(job.rule, "a.csv"): job}
+    assert job.asked == ["logs: False"]
+
+
+def test_jobs_share_an_empty_set() -> None:
+    job_class = type("NewJob", (NewJob,), {})
+    assert patches.share_empty_sets(job_class)
+    first, second = job_class(), job_class(targetfile="a.csv")
+    assert first.protected_output is second.protected_output
+    assert not first.protected_output
+    assert first.temp_output == second.temp_output == {"a.tmp"}
+    assert not hasattr(first, "touch_output")  # what the engine has not made stays so
+    assert patches.takes(job_class, *list(inspect.signature(NewJob).parameters))  # the records ask what a job takes
 
 
 def test_arguments_of_functions_are_looked_up_once() -> None:
@@ -602,6 +705,10 @@ async def check_times(self: Any, job: str) -> None:
     pass
 
 
+def made_of_rule(self: Any, rule: Any = None) -> None:
+    pass
+
+
 def list_jobs(self: Any) -> list[str]:
     return ["bin"]
 
@@ -643,6 +750,16 @@ def list_jobs(self: Any) -> list[str]:
         (skip_infos, with_part(Job, "log_info", list_jobs)),
         (share, NamedOtherwise("sort")),
         (share, MadeOtherwise("sort")),
+        (skip_environments, type("NewJob", (), {})()),
+        (skip_environments, with_part(NewJob, "conda_env_spec", list_jobs)),
+        (skip_environments_of, without(RuleOfEngine, "expand_conda_env")),
+        (skip_environments_of, with_part(RuleOfEngine, "conda_env", list_jobs)),
+        (skip_logs, without(NewDag, "cache_job")),
+        (skip_logs, with_part(NewDag, "cache_job", list_jobs)),
+        (skip_logs, OtherDag()),
+        (skip_logs_of, with_part(NewJob, "products", list_jobs)),
+        (share_sets, type("NewJob", (), {})()),
+        (share_sets, with_part(NewJob, "__init__", made_of_rule)),
         (patches.remember_signatures, SimpleNamespace()),
         (patches.remember_signatures, SimpleNamespace(get_function_params=list_jobs)),
         (force, without(Dag, "forcefiles")),
@@ -717,7 +834,6 @@ if CHANGED:
     change(Job, "log_info")
     change(PersistenceBase, "lock", "params_changed", "_filter_incomplete_keys", "_input")
     change(FilePersistence, "_record_path")
-    Job.__init__ = lambda self, *args, _part=Job.__init__, **options: _part(self, *args, **options)
     patches.skip_rate_limit = lambda scheduler: False  # what it needs cannot be renamed here
 for name in (
     "skip_input_sizes",
@@ -737,8 +853,17 @@ for name in (
 EARLIER = """
 import snakemake.script
 import snakemake.workflow
+from snakemake.dag import DAG
+from snakemake.jobs import Job
+from snakemake.rules import Rule
 
-for module, name in ((snakemake.script, "get_language"), (snakemake.workflow, "parse")):
+for module, name in (
+    (snakemake.script, "get_language"),
+    (snakemake.workflow, "parse"),
+    (DAG, "cache_job"),
+    (Rule, "expand_conda_env"),
+    (Job, "__init__"),
+):
     part = getattr(module, name)
     setattr(module, name, lambda *args, _part=part, **options: _part(*args, **options))
 

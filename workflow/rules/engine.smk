@@ -6,6 +6,7 @@ from pathlib import Path
 
 import snakemake.script
 from snakemake import common as engine_common, rules as engine_rules
+from snakemake.dag import DAG
 from snakemake.jobs import Job
 from snakemake.logging import logger
 
@@ -21,6 +22,9 @@ logging.raiseExceptions = False  # a log file that cannot be written, on a full 
 logger.addFilter(hooks.no_line_per_job)
 patches.remember_signatures(engine_common, engine_rules)
 patches.share_guards(getattr(sys.modules.get("snakemake.iocontainers"), "AttributeGuard", None))
+patches.skip_environments(Job, engine_rules.Rule)
+patches.skip_logs_of_waiting_jobs(DAG, Job)
+patches.share_empty_sets(Job)
 patches.escape_python()
 # Each may use two threads of libraries, and 300 MB of memory; those that compute features use one.
 SCRIPT_PROCESSES = script_process.ScriptProcesses(

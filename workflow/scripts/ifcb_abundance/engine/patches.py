@@ -19,7 +19,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -35,7 +35,9 @@ SPARE_JOBS = 8  # offered beyond the free cores: the first jobs may need what ot
 # Parts of a job, and of the reason for it, that are worked out when they are asked for.
 WORKED_OUT = ("_params", "_non_derived_params", "_resources", "_log", "_output_by_path")
 WORKED_OUT_WHY = ("_updated_input", "_updated_input_run", "_missing_output", "_incomplete_output")
-M_TOP_PAD = -2  # glibc's malloc.h
+M_TOP_PAD, M_ARENA_MAX = -2, -8  # glibc's malloc.h
+# Sets of a job that are empty but for rules with temporary files, pipes and the like.
+MOSTLY_EMPTY = ("temp_output", "protected_output", "touch_output", "pipe_or_service_output", "_queue_input")
 # How many threads libraries of linear algebra use: the engine sets these for a script.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -102,9 +104,16 @@ def save_memory_work() -> None:
     gc.set_threshold(50_000, 50, 1000)
     atexit.register(gc.freeze)
     # The memory for one bin's scores is kept for the next bin. By default glibc gives it back to the system and takes
-    # it again page by page. Other systems have no such setting.
+    # it again page by page. It also keeps some for each thread: four stores are enough for all, since Python is mostly
+    # in one of them at a time. pyarrow uses the same stores, in place of those of its own. Other systems have no such
+    # settings.
     with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(M_TOP_PAD, 64 << 20)
+        library = ctypes.CDLL(None)
+        library.mallopt(M_TOP_PAD, 64 << 20)
+        library.mallopt(M_ARENA_MAX, 4)
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read when pyarrow is imported
+        if arrow := sys.modules.get("pyarrow"):  # by the engine's executor for SLURM
+            arrow.set_memory_pool(arrow.system_memory_pool())
 
 
 def skip_input_sizes(scheduler: Any) -> bool:
@@ -305,6 +314,63 @@ def release_what_is_worked_out(dag: Any, job_class: Any) -> bool:
         return result
 
     dag.finish = finish_and_release
+    return True
+
+
+def skip_environments(job_class: Any, rule_class: Any) -> bool:
+    """Keep jobs of rules without an environment from working out their params, to see that they have none.
+
+    The engine asks each job when it enters the graph, so without the patch all jobs hold their params until they start.
+    """
+    environment = getattr(job_class, "conda_env_spec", None)
+    if not isinstance(environment, property) or not isinstance(getattr(rule_class, "conda_env", None), property):
+        return False
+    if not takes(getattr(rule_class, "expand_conda_env", None), "self", "wildcards", "params", "input"):
+        return False
+    work_out = environment.fget
+
+    def own(self: Any) -> Any:
+        return None if self.rule.conda_env is None else work_out(self)  # type: ignore[misc]
+
+    job_class.conda_env_spec = property(own)
+    return True
+
+
+def skip_logs_of_waiting_jobs(dag_class: Any, job_class: Any) -> bool:
+    """Keep jobs from working out their logs when they enter the graph, only to be found by them.
+
+    Nothing asks for a log as an input, and if it did, the job would be found by its wildcards.
+    """
+    cache = getattr(dag_class, "cache_job", None)
+    if not takes(cache, "self", "job") or not takes(getattr(job_class, "products", None), "self", "include_logfiles"):
+        return False
+    if "job_cache" not in cache.__code__.co_names:  # type: ignore[union-attr]
+        return False
+
+    def cache_job(self: Any, job: Any) -> None:
+        """Let the job be found by what it makes."""
+        for path in job.products(include_logfiles=False):
+            self.job_cache[job.rule, path] = job
+
+    dag_class.cache_job = cache_job
+    return True
+
+
+def share_empty_sets(job_class: Any) -> bool:
+    """Let jobs share one empty set. Without it each job holds five, 1 kB. They are filled only when a job is made."""
+    make = getattr(job_class, "__init__", None)
+    if not takes(make, "self", "rule", "dag", "wildcards_dict", "format_wildcards", "targetfile", "groupid"):
+        return False
+    empty: frozenset[Any] = frozenset()
+
+    @wraps(make)  # type: ignore[arg-type]
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)  # type: ignore[misc]
+        for name in MOSTLY_EMPTY:
+            if getattr(self, name, None) == empty:
+                setattr(self, name, empty)
+
+    job_class.__init__ = init
     return True
 
 
