@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ifcb_abundance.abundance.days import merge_abundance, pool_abundance, reshape_abundance
+from ifcb_abundance.bins.statuses import WANTED
 from ifcb_abundance.catalog.selection import assess
+from ifcb_abundance.common import workers
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.config import Select
 from ifcb_abundance.pooling.method import Method
@@ -134,6 +136,20 @@ def test_a_missing_summary_is_an_error_naming_the_bin(tmp_path: Path) -> None:
     with pytest.raises(ScoresError, match=r"2 bin.*D20240215T000000_IFCB010"):
         pool_abundance(assess(records([a_bin(0), a_bin(7)]), Select()), [], Method(), False, day_files(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def test_another_process_pools_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.os, "cpu_count", lambda: 2)
+    rows = [a_bin(0), a_bin(1, 12), a_bin(2, skip=1), a_bin(3), a_bin(4)]
+    here = pool(tmp_path, rows, [rois(2, A=1, B=3), rois(B=2, C=0), "", "no_scores", "failed"])
+    bins, there = assess(records(rows), Select()), day_files(tmp_path / "there")
+    summaries = [tmp_path / f"{bin_id}.parquet" for bin_id in bins["bin"][bins["status"] == WANTED]]
+    pool_abundance(bins, summaries, Method(), False, there, processes=2)
+    assert {name: Path(path).read_bytes() for name, path in there.items()} == here.bytes
+    summaries[0].write_bytes(b"torn")
+    with pytest.raises(ScoresError, match=f"^{summaries[0]}: not a scores summary"):
+        pool_abundance(bins, summaries, Method(), False, day_files(tmp_path / "torn"), processes=2)
+    assert not (tmp_path / "torn").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ifcb_abundance.abundance.sweep import count_kept, merge_parts, write_part
+from ifcb_abundance.abundance.sweep import count_kept, merge_parts, part_of
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.scores.summary import Provenance, find_winners, read_summary, write_summary
 from ifcb_abundance.tables import table_files
@@ -25,7 +25,7 @@ def sweep(summaries: list[Path], precision: Precision, path: Path) -> None:
             of_bin = count_kept(provenance.classes, winners, precision)
             kept[provenance.classes] = kept.get(provenance.classes, 0) + of_bin
         parts.append(path.with_name(f"{day}.part.parquet"))
-        write_part(kept, parts[-1])
+        parts[-1].write_bytes(part_of(kept))
     merge_parts(parts, path)
 
 

@@ -1,10 +1,13 @@
 """Work in several processes: in order, with its errors, and with workers that stay or are gone."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ifcb_abundance.common import workers
@@ -61,3 +64,31 @@ def test_a_worker_that_is_gone_is_named() -> None:
     with pytest.raises(StateError, match="fewer --cores"):
         list(workers.in_order(os._exit, [3, 3], 2))
     assert len(list(workers.in_order(own_id, range(5), 2))) == 5
+
+
+KILLED = """
+import os, signal
+from tests.common.test_workers import own_id, workers
+workers.os.cpu_count = lambda: 2
+for _, worker in workers.in_order(own_id, [0], 2):
+    print(worker, flush=True)
+    os.kill(worker, signal.SIGINT)
+    os.kill(worker, signal.SIGTERM)
+print(*next(workers.in_order(own_id, [0], 2)), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_ends_with_a_process_that_is_killed_and_not_before() -> None:
+    """Who stops a run may tell all its processes: the run ends what it has begun."""
+    package = str(Path(workers.__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), package])}
+    killed = subprocess.run([sys.executable, "-c", KILLED], env=environment, stdout=subprocess.PIPE, text=True)
+    first, _, second = map(int, killed.stdout.split())
+    assert first == second
+    try:
+        worker = psutil.Process(first)
+        if worker.status() != psutil.STATUS_ZOMBIE:  # where nobody reaps it
+            worker.wait(20)
+    except psutil.NoSuchProcess:
+        pass

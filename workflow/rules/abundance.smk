@@ -28,6 +28,7 @@ rule pool_abundance:
             params.cut,
             by_name(output),
             stated(OF_DAY, wildcards),
+            processes_for_days(),
         )
 
 
@@ -77,7 +78,7 @@ rule record_run:
         f"{LOGS}/record_run.log",
     localrule: True
     resources:
-        pooling=1,
+        pooling=ALONE,
     params:
         version=run_record.VERSION,
         settings=run_record.asked_of(SETTINGS),

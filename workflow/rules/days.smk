@@ -1,9 +1,15 @@
 # The bins of the catalog by day, and the inputs of days. This file has no rule.
+import os
 from functools import lru_cache
 
 from ifcb_abundance.common.folders import Listing
 
 from ifcb_abundance.catalog.selection import Selection
+
+# What a job takes of the resource `pooling` if no day is to be pooled beside it: all that the profile gives, or more.
+ALONE = 3
+MANY_DAYS = 20  # to pool so many takes as long as to start two processes for it
+POOLED = {"days": 0}  # so far, or MANY_DAYS as soon as it is known that there are as many to pool
 
 
 def selection():
@@ -33,6 +39,13 @@ def bins_of_day(wildcards):
 def read_of_day(wildcards, path_of):
     """The table of a day's bins, and the files that the bins are read from."""
     return bins_of_day(wildcards), list(map(path_of, selection().wanted[wildcards.date]))
+
+
+def processes_for_days():
+    """How many processes pool the days of this run; with one, it is this process."""
+    POOLED["days"] += 1
+    at_once = min(workflow.cores or 1, os.cpu_count() or 1, workflow.scheduler.global_resources.get("pooling", 2))
+    return min(2, at_once) if POOLED["days"] > MANY_DAYS else 1
 
 
 def summary_path(bin_id):

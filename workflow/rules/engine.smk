@@ -56,6 +56,7 @@ def on_start():
     patches.accept_any_time(workflow.dag)
     hooks.keep_line_in_place(logger)
     STATUS.begin()
+    POOLED["days"] = min(jobs_of("pool_abundance"), MANY_DAYS)
 
 
 def tune_scheduler():

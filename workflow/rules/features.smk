@@ -50,7 +50,7 @@ rule pool_biovolume:
     priority: 1
     localrule: True
     resources:
-        pooling=1,
+        pooling=ALONE,
     params:
         **recorded(OF_DAYS_FEATURES, features=lambda wildcards: features_read(wildcards.date)),
     message:
@@ -104,7 +104,7 @@ rule tabulate_bins:
     priority: 1
     localrule: True
     resources:
-        pooling=1,
+        pooling=ALONE,
     params:
         **recorded(OF_DAYS_FEATURES, features=lambda wildcards: features_read(wildcards.date)),
     message:

@@ -20,7 +20,7 @@ rule reshape_abundance:
         f"{LOGS}/reshape_abundance.log",
     retries: 2
     resources:
-        pooling=1,
+        pooling=ALONE,
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
     message:

@@ -17,7 +17,7 @@ rule test_results:
         f"{LOGS}/test_results.log",
     localrule: True
     resources:
-        pooling=1,
+        pooling=ALONE,
     params:
         **({} if METHOD.rule == "winner" else {"rule": METHOD.rule}),
         version=invariants.VERSION,

@@ -52,9 +52,12 @@ def _labels_of_rows(label_sets: Sequence[tuple[str, ...]]) -> ExtensionArray:
     return pd.array(labels, dtype="str").take(np.concatenate([np.empty(0, np.intp), *places]))
 
 
-def write_part(rows: pd.DataFrame, path: str | Path, stated: str = "") -> None:
-    """Check the rows against their schema and write them as a Parquet file of their own. stated: the day's proof."""
-    table_files.write_parquet(rows, "bins_long", path, {proof.KEY: stated})
+def part_of(rows: pd.DataFrame, where: str, stated: str = "") -> bytes:
+    """Check the rows against their schema and return them as a Parquet file of their own.
+
+    where: what the message of an error calls it. stated: the day's proof.
+    """
+    return table_files.as_parquet(rows, "bins_long", where, {proof.KEY: stated})
 
 
 def merge_parts(parts: Sequence[str | Path], path: str | Path, columns: Sequence[str] = ()) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ifcb_abundance.abundance import sweep
-from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, write_part
+from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, part_of
 from ifcb_abundance.abundance.bin_values import merge_labels, n_rois_of, share_labels, values_of_bin, with_optional
 from ifcb_abundance.abundance.coverage import cover
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
@@ -23,6 +23,7 @@ from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.common.words import counted
+from ifcb_abundance.common.workers import in_order
 from ifcb_abundance.pooling.core import BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import (
@@ -55,14 +56,37 @@ def pool_abundance(
     cut: bool,
     files: Mapping[str, str],
     made_of: str = "",
+    processes: int = 1,
 ) -> None:
     """Pool the bins of one UTC day and write the day's part of the merged tables.
 
     bins: all bins of the day, as `selection.assess` returns them. summaries: the scores summaries of those that were
     asked for. cut: the window begins or ends within the day. files: where the parts go, by the names of the tables in
-    the registry. made_of: a checksum of the settings, for the proof. Raises ScoresError if a summary is missing or
+    the registry. made_of: a checksum of the settings, for the proof. processes: how many processes pool the days of
+    this run; with more than one, they are other processes than this one. Raises ScoresError if a summary is missing or
     damaged.
     """
+    # Only this process writes: one that is killed leaves none behind that goes on writing.
+    (parts,) = in_order(_parts_of_day, [_Day(bins, summaries, method, cut, files, made_of)], processes)
+    for name, content in parts.items():
+        with atomic_write(files[name]) as unfinished:
+            unfinished.write_bytes(content)
+
+
+class _Day(NamedTuple):
+    """The arguments of `pool_abundance`, as another process gets them."""
+
+    bins: pd.DataFrame
+    summaries: Sequence[str | Path]
+    method: Method
+    cut: bool
+    files: Mapping[str, str]
+    made_of: str
+
+
+def _parts_of_day(day: _Day) -> dict[str, bytes]:
+    """Pool the bins of a day. Returns what its files hold, by name; the last one has the proof of all."""
+    bins, summaries, method, cut, files, made_of = day
     read = _read_summaries(summaries, method)
     wanted = bins["status"] == WANTED
     missing = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in read.provenance]
@@ -72,16 +96,18 @@ def pool_abundance(
     bins = _with_outcome(bins, read.provenance, labels)
     used = bins[bins["status"] == BinStatus.USED]
     abundance, groups = pool(used, read.found, method)
-    table_files.write(abundance, "abundance_long", files["abundance"])
-    table_files.write(groups, "groups_long", files["groups"])
-    table_files.write(bins[table_files.columns("ledger")], "ledger", files["ledger"])
-    coverage = cover(bins, method.group_columns, cut, method.position_tolerance_km)
-    table_files.write(coverage, "coverage", files["coverage"])
-    sweep.write_part(read.kept, files["sweep"])
-    # The last one, with the proof of all.
+    tables = {
+        "abundance": (abundance, "abundance_long"),
+        "groups": (groups, "groups_long"),
+        "ledger": (bins[table_files.columns("ledger")], "ledger"),
+        "coverage": (cover(bins, method.group_columns, cut, method.position_tolerance_km), "coverage"),
+    }
+    parts = {name: table_files.as_csv(*table, files[name]).encode() for name, table in tables.items()}
+    parts["sweep"] = sweep.part_of(read.kept)
     said = [read.provenance[bin_id].stated() for bin_id in sorted(bins.loc[wanted, "bin"])]
-    stated = proof.statement(proof.digest(made_of, said), _others(files))
-    write_part(bin_rows(used, read.found, method.bin_columns), files["bins"], stated)
+    stated = proof.statement(proof.digest(made_of, said), parts)
+    parts["bins"] = part_of(bin_rows(used, read.found, method.bin_columns), files["bins"], stated)
+    return parts
 
 
 class _Summaries(NamedTuple):

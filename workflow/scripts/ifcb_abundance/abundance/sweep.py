@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.scores.summary import Winners
 from ifcb_abundance.tables import table_files
@@ -42,8 +41,8 @@ def _add(total: Kept, names: Iterable[str], rows: NDArray[np.int64]) -> None:
             total[name] = total.get(name, 0) + row
 
 
-def write_part(kept: Mapping[tuple[str, ...], NDArray[np.int64]], path: str | Path) -> None:
-    """Write a day's part: a row per class, a column per threshold, as Parquet.
+def part_of(kept: Mapping[tuple[str, ...], NDArray[np.int64]]) -> bytes:
+    """Return a day's part as a Parquet file: a row per class, a column per threshold.
 
     kept: label set to the sum of `count_kept` over its bins.
     """
@@ -56,8 +55,7 @@ def write_part(kept: Mapping[tuple[str, ...], NDArray[np.int64]], path: str | Pa
     rows = (
         pa.Table.from_arrays([*map(pa.array, counts.T), pa.array(classes)], schema=empty.schema) if classes else empty
     )
-    with atomic_write(path) as unfinished:
-        pq.write_table(rows, unfinished, compression="zstd")
+    return table_files.parquet_bytes(rows)
 
 
 @cache

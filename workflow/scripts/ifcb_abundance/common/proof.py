@@ -39,19 +39,22 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"no checksum of {type(value).__name__}")
 
 
-def checksums(files: Mapping[str, str | Path]) -> dict[str, str]:
-    """The sha256 of each of the files, by the names given; empty for one that is not there."""
+def checksums(files: Mapping[str, str | Path | bytes]) -> dict[str, str]:
+    """The sha256 of each of the files, or contents, by the names given; empty for a file that is not there."""
     found = {}
-    for name, path in files.items():
+    for name, file in files.items():
+        if isinstance(file, bytes):
+            found[name] = sha256(file).hexdigest()
+            continue
         try:
-            with Path(path).open("rb") as body:
+            with Path(file).open("rb") as body:
                 found[name] = file_digest(body, "sha256").hexdigest()
         except OSError:
             found[name] = ""
     return found
 
 
-def statement(made_of: str, files: Mapping[str, str | Path] | None = None) -> str:
+def statement(made_of: str, files: Mapping[str, str | Path | bytes] | None = None) -> str:
     """The proof of one or several files: the checksum of what they were made from, and of the other files' contents."""
     return json.dumps({KEY: made_of, "sha256": checksums(files or {})}, sort_keys=True)
 

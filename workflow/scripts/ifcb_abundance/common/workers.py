@@ -26,6 +26,7 @@ Result = TypeVar("Result")
 # What comes back from a worker that is gone.
 GONE = (EOFError, BrokenPipeError, pickle.UnpicklingError)
 PACKAGES = Path(__file__).parents[2]
+PYTHON = sys.executable  # as it is before the engine room escapes it for a shell
 _own = threading.local()  # of a thread: its worker
 
 
@@ -64,7 +65,7 @@ def _ask(work: Callable[[Piece], Result], piece: Piece) -> Result:
     worker: subprocess.Popen[bytes] | None = getattr(_own, "worker", None)
     if worker is None or worker.poll() is not None:
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGES), os.environ.get("PYTHONPATH", "")])}
-        command = [sys.executable, "-P", "-c", f"from {__name__} import serve; serve()"]
+        command = [PYTHON, "-P", "-c", f"from {__name__} import serve; serve()"]
         worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
         _own.worker = worker
     assert worker.stdin
@@ -86,7 +87,9 @@ def _ask(work: Callable[[Piece], Result], piece: Piece) -> Result:
 
 def serve() -> None:
     """Work on the pieces that come through standard input until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    # Who stops a run may tell all of its processes. The one that started this one decides, and this one ends with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     while (asked := _next(sys.stdin.buffer)) is not None:

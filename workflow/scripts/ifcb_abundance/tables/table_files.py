@@ -217,12 +217,32 @@ def write_parquet(frame: pd.DataFrame, table: str, path: str | Path, stated: Map
 
     stated: what the file says of itself. Raises TableError if the frame does not agree with the schema.
     """
-    check(frame, table, str(path))
-    rows = pa.Table.from_pandas(frame, arrow_schema(table, [str(name) for name in frame]), preserve_index=False)
-    if stated:
-        rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **stated})
+    rows = _to_arrow(frame, table, str(path), stated)
     with atomic_write(path) as unfinished:
         pq.write_table(rows, unfinished, compression="zstd")
+
+
+def as_parquet(frame: pd.DataFrame, table: str, where: str, stated: Mapping[str, str] | None = None) -> bytes:
+    """Return what `write_parquet` would write. where: what the message of an error calls it."""
+    return parquet_bytes(_to_arrow(frame, table, where, stated))
+
+
+def _to_arrow(frame: pd.DataFrame, table: str, where: str, stated: Mapping[str, str] | None) -> pa.Table:
+    check(frame, table, where)
+    # With one thread, since pyarrow starts new ones for each table.
+    rows = pa.Table.from_pandas(
+        frame, arrow_schema(table, [str(name) for name in frame]), preserve_index=False, nthreads=1
+    )
+    if stated:
+        rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **stated})
+    return rows
+
+
+def parquet_bytes(rows: pa.Table) -> bytes:
+    """Return rows as a Parquet file."""
+    content = pa.BufferOutputStream()
+    pq.write_table(rows, content, compression="zstd")
+    return content.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def convert(table: str, path: str | Path, parquet: str | Path) -> None:
