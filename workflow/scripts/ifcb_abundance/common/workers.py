@@ -5,6 +5,7 @@ that input does, so that nothing goes on when this process is killed. `multiproc
 here all of the engine, into each worker, and leave the workers behind.
 """
 
+import gc
 import os
 import pickle
 import signal
@@ -90,6 +91,7 @@ def serve() -> None:
     # Who stops a run may tell all of its processes. The one that started this one decides, and this one ends with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    gc.set_threshold(50_000, 50, 1000)  # what is imported is no garbage: to look for it took 5 % of the time
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     while (asked := _next(sys.stdin.buffer)) is not None:
