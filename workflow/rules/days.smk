@@ -44,8 +44,9 @@ def read_of_day(wildcards, path_of):
 def processes_for_days():
     """How many processes pool the days of this run; with one, it is this process."""
     POOLED["days"] += 1
-    at_once = min(workflow.cores or 1, os.cpu_count() or 1, workflow.scheduler.global_resources.get("pooling", 2))
-    return min(2, at_once) if POOLED["days"] > MANY_DAYS else 1
+    cores = workflow.resource_settings.cores or workflow.resource_settings.local_cores or 1
+    at_once = min(2, cores, os.cpu_count() or 1, workflow.scheduler.global_resources.get("pooling", 2))
+    return at_once if POOLED["days"] > MANY_DAYS else 1
 
 
 def summary_path(bin_id):
