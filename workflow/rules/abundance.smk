@@ -20,16 +20,9 @@ rule pool_abundance:
     message:
         "Pool the bins of {wildcards.date}."
     run:
-        logged(
-            log[0],
-            abundance.pool_abundance,
-            *read_of_day(wildcards, summary_path),
-            METHOD,
-            params.cut,
-            by_name(output),
-            stated(OF_DAY, wildcards),
-            processes_for_days(),
-        )
+        read, of = read_of_day(wildcards, summary_path), stated(OF_DAY, wildcards)
+        how = METHOD, params.cut, by_name(output), of, processes_for_days()
+        logged(log[0], abundance.pool_abundance, *read, *how)
 
 
 # What merge_abundance needs beside the files.
