@@ -20,9 +20,7 @@ rule pool_abundance:
     message:
         "Pool the bins of {wildcards.date}."
     run:
-        read, of = read_of_day(wildcards, summary_path), stated(OF_DAY, wildcards)
-        how = METHOD, params.cut, by_name(output), of, processes_for_days()
-        logged(log[0], abundance.pool_abundance, *read, *how)
+        logged(log[0], abundance.pool_abundance, *day_to_pool(wildcards, params.cut, output))
 
 
 # What merge_abundance needs beside the files.

@@ -49,6 +49,12 @@ def processes_for_days():
     return at_once if POOLED["days"] > MANY_DAYS else 1
 
 
+def day_to_pool(wildcards, cut, output):
+    """The arguments of `pool_abundance`."""
+    read, of = read_of_day(wildcards, summary_path), stated(OF_DAY, wildcards)
+    return *read, METHOD, cut, by_name(output), of, processes_for_days()
+
+
 def summary_path(bin_id):
     return of_bin(SUMMARIES, SUMMARY, bin_id)
 
