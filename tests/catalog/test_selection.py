@@ -25,8 +25,8 @@ def catalog(*rows: dict[str, Any]) -> pd.DataFrame:
     return from_records(texts, "here")
 
 
-def fate(criteria: Select, second: int = 0, **columns: Any) -> tuple[str, str]:
-    row = assess(catalog(bin_row(f"D20240215T00000{second}_IFCB010", **columns)), criteria).iloc[0]
+def fate(criteria: Select, **columns: Any) -> tuple[str, str]:
+    row = assess(catalog(bin_row("D20240215T000000_IFCB010", **columns)), criteria).iloc[0]
     return row["status"], row["reason"]
 
 
@@ -36,26 +36,33 @@ GROUNDS = {
     "instrument": ({"ifcb": 125}, "filtered", "select.instruments: IFCB125"),
     "sample_type": ({"sample_type": "beads"}, "filtered", "select.sample_types: 'beads'"),
     "tag": ({"tag1": "good;worse"}, "filtered", "select.exclude_tags: worse"),
-    "bin": ({"second": 1}, "filtered", "select.exclude_bins"),
+    "bin": ({}, "filtered", "select.exclude_bins"),
     "volume": ({"ml_analyzed": 5.3}, "bad_volume", "select.ml_analyzed"),
 }
 
 
 @pytest.mark.parametrize("include_skipped", [False, True])
 def test_the_first_ground_stands_in_all_combinations(include_skipped: bool) -> None:
-    criteria = Select(**{**vars(STRICT), "include_skipped": include_skipped})
-    for size in range(len(GROUNDS) + 1):
-        for given in itertools.combinations(GROUNDS, size):
-            columns = {"sample_type": "cast"}
-            for ground in given:
-                columns |= GROUNDS[ground][0]
-            status, reason = fate(criteria, **columns)
-            standing = [ground for ground in given if not (include_skipped and ground == "skip")]
-            if not standing:
-                assert (status, reason) == (WANTED, "")
-            else:
-                assert status == GROUNDS[standing[0]][1]
-                assert GROUNDS[standing[0]][2] in reason
+    sizes = range(len(GROUNDS) + 1)
+    combinations = [given for size in sizes for given in itertools.combinations(GROUNDS, size)]
+    ids = [f"D20240215T{n // 60:02}{n % 60:02}00_IFCB010" for n in range(len(combinations))]
+    excluded = [bin_id for bin_id, given in zip(ids, combinations, strict=True) if "bin" in given]
+    criteria = Select(**{**vars(STRICT), "include_skipped": include_skipped, "exclude_bins": excluded})
+    rows = []
+    for bin_id, given in zip(ids, combinations, strict=True):
+        columns = {"sample_type": "cast"}
+        for ground in given:
+            columns |= GROUNDS[ground][0]
+        rows.append(bin_row(bin_id, **columns))
+    assessed = assess(catalog(*rows), criteria)
+    assert assessed["bin"].tolist() == ids
+    for given, status, reason in zip(combinations, assessed["status"], assessed["reason"], strict=True):
+        standing = [ground for ground in given if not (include_skipped and ground == "skip")]
+        if not standing:
+            assert (status, reason) == (WANTED, "")
+        else:
+            assert status == GROUNDS[standing[0]][1]
+            assert GROUNDS[standing[0]][2] in reason
 
 
 @pytest.mark.parametrize(

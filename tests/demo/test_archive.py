@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import shutil
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,13 @@ def digests(folder: Path) -> dict[str, str]:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "resources" / "demo"
     write_demo_archive(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("other")
+    write_demo_archive(folder, seed=7)
     return folder
 
 
@@ -91,11 +99,10 @@ def only(case: str) -> str:
 # --- bytes
 
 
-def test_same_seed_same_bytes_other_seed_other_bytes(archive: Path, tmp_path: Path) -> None:
-    write_demo_archive(tmp_path / "again")
-    write_demo_archive(tmp_path / "other", seed=7)
-    expected, other = digests(archive), digests(tmp_path / "other")
-    assert digests(tmp_path / "again") == expected
+def test_same_seed_same_bytes_other_seed_other_bytes(archive: Path, other_seed: Path, tmp_path: Path) -> None:
+    write_demo_archive(tmp_path)
+    expected, other = digests(archive), digests(other_seed)
+    assert digests(tmp_path) == expected
     assert other.keys() == expected.keys()
     same = {name for name in expected if other[name] == expected[name]}
     # A header has nothing random, nor has that of a raw bin of which the volume is not.
@@ -112,16 +119,16 @@ def test_files_of_bins_have_the_time_of_the_bin(archive: Path) -> None:
     assert set(times.values()) == {datetime(2024, 4, 15, 5, 37, 38, tzinfo=UTC).timestamp()}
 
 
-def test_writes_over_what_an_earlier_run_left(archive: Path, tmp_path: Path) -> None:
-    write_demo_archive(tmp_path, seed=7)
+def test_writes_over_what_an_earlier_run_left(archive: Path, other_seed: Path, tmp_path: Path) -> None:
+    shutil.copytree(other_seed, tmp_path, dirs_exist_ok=True)
     left = tmp_path / "2024/D20240415" / f"{AWKWARD['no_scores'][0]}_class_scores.csv"
     left.write_text("pid,bead\n")
     write_demo_archive(tmp_path)
     assert digests(tmp_path) == digests(archive)
 
 
-def test_no_metadata_unless_all_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_demo_archive(tmp_path)
+def test_no_metadata_unless_all_is_written(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(archive, tmp_path, dirs_exist_ok=True)
     calls = iter(range(50))
 
     def fail_late(*_: object) -> list[object]:

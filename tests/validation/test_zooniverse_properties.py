@@ -226,9 +226,9 @@ def test_killed_for_real(tmp_path: Path) -> None:
     """The process is killed by the system, again and again, until it is done."""
     chance = random.Random(5)
     rows = []
-    for number in range(4000):
+    for number in range(2000):
         marks = [{"x": chance.gauss(9, 3), "y": chance.gauss(9, 3), "tool": 0, "frame": 0, "details": []}]
-        rows.append({**classification(number, [answer(marks, "T2")]), "subject_ids": number % 800})
+        rows.append({**classification(number, [answer(marks, "T2")]), "subject_ids": number % 400})
     write_csv(tmp_path / "c.csv", rows)
     config = extractor_config(tmp_path, point_extractor_by_frame=[{"task": "T2"}])
     run(tmp_path, "extract", "c.csv", config, "-o", "x")
@@ -239,10 +239,10 @@ def test_killed_for_real(tmp_path: Path) -> None:
     undisturbed = shutil.move(table, tmp_path / "undisturbed.csv")
     kept = tmp_path / ".point_reducer_hdbscan_x.csv.stream"
     killed = 0
-    for attempt in range(4):
+    for attempt in range(3):
         process = subprocess.Popen([sys.executable, COMMAND, *arguments, "-s"], cwd=tmp_path, stdout=subprocess.DEVNULL)
         before = kept.stat().st_size if kept.exists() else 0
-        while process.poll() is None and not (kept.exists() and kept.stat().st_size > before + 20_000 * attempt):
+        while process.poll() is None and not (kept.exists() and kept.stat().st_size > before + 10_000 * attempt):
             time.sleep(0.005)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
