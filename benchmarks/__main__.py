@@ -126,6 +126,7 @@ def clients(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
                             "client": client,
                             **_per_bin(cost, len(ids)),
                             "body_mb": size / 1e6,
+                            "latency_ms": options.latency * 1e3,
                         }
                     )
     return pd.DataFrame(rows)

@@ -97,14 +97,16 @@ def _beside(server: str, table: pd.DataFrame) -> list[str]:
 
 def _budget(table: pd.DataFrame, folder: Path) -> str:
     rows = [f"| {row.step} | {row.cpu_ms:.1f} |" for row in table.itertuples()]
+    limits = []
     clients = folder / "clients.csv"
     if clients.exists():
         runs = pd.read_csv(clients)
-        whole = runs.loc[(runs["client"] == "workflow") & (runs["server"] == "shared"), "cpu_ms_per_bin"].median()
-        rows.append(
-            f"| engine, start of the process, tables: the rest of the whole | {whole - table['cpu_ms'].sum():.1f} |"
-        )
+        of_workflow = runs[(runs["client"] == "workflow") & (runs["server"] == "shared")]
+        whole, latency = of_workflow["cpu_ms_per_bin"].median(), of_workflow["latency_ms"].median()
+        rest, parse = whole - table["cpu_ms"].sum(), table.set_index("step")["cpu_ms"]["parse"]
+        rows.append(f"| engine, start of the process, tables: the rest of the whole | {rest:.1f} |")
         rows.append(f"| **whole** | **{whole:.1f}** |")
+        limits = _what_limits(whole, parse, rest, latency / 8)
     return "\n".join(
         [
             "## Where a bin's time goes",
@@ -115,8 +117,23 @@ def _budget(table: pd.DataFrame, folder: Path) -> str:
             "|---|---|",
             *rows,
             "",
+            *limits,
         ]
     )
+
+
+def _what_limits(whole: float, parse: float, rest: float, network: float) -> list[str]:
+    """Whether network, parser or engine limits; all in ms per bin, `network` of eight connections that wait."""
+    cores = os.cpu_count() or 1
+    of_processor = f"the processor limits, the {'parser' if parse > rest else 'engine'} most of all"
+    return [
+        f"What limits: eight connections that only waited would bring a bin every {network:.1f} ms. The workflow needs",
+        f"{whole:.1f} ms of processor time for it, {parse:.1f} in the parser and {rest:.1f} in the engine and what is",
+        f"done once; the server needs its own. So on {cores} cores",
+        f"{of_processor if whole / cores > network else 'the network limits'}. With small bodies the parser has little",
+        "to do, and the engine limits.",
+        "",
+    ]
 
 
 def _parsers(table: pd.DataFrame, folder: Path) -> str:  # noqa: ARG001
