@@ -65,7 +65,7 @@ pictures: .venv/installed-dev ## draw the pictures of README and vignettes from 
 test-statistics: .venv/installed-dev ## pass all tests, and write docs/test-statistics.md (30 min)
 	$(BIN)/python -m pytest -m "not smoke and not torch" --statistics=docs/test-statistics.md
 
-bench: .venv/installed-dev ## measure, and write docs/benchmarks.md (2 hours)
+bench: .venv/installed-dev ## measure, and write docs/benchmarks.md (120 min)
 	$(BIN)/python -m benchmarks
 
 config-docs: .venv/installed ## write the config's schema, and the table of keys in config/README.md, from the model (5 s)
