@@ -127,7 +127,7 @@ def end(process: subprocess.Popen[str]) -> str:
 def wait_until(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Wait until it is so, or the run has ended."""
     while process.poll() is None and not there():
-        time.sleep(0.004)
+        time.sleep(0.01)  # to look takes a few milliseconds of a core that the run needs
 
 
 def is_locked(run: Checkout) -> bool:

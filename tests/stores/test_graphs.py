@@ -334,6 +334,7 @@ def test_the_scatter_plots_show_a_seeded_choice_or_one_neuron(tmp_path: Path) ->
         graph_of(tmp_path, nodes, [], neuron=9)
 
 
+@pytest.mark.long
 def test_the_page_turns_without_a_network(tmp_path: Path) -> None:
     read = skeleton(tmp_path, NML)
     with chromium() as browser, opened(browser, read.folder / "html.html") as page:

@@ -170,6 +170,7 @@ def test_reliability_is_per_band() -> None:
     ]
 
 
+@pytest.mark.long
 def test_limits_hold_the_truth_of_a_population() -> None:
     """The labels of a stratified sample, over and over: Wilson's limits hold the rates of all ROIs."""
     rng = np.random.default_rng(5)

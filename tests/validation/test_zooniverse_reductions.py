@@ -144,6 +144,7 @@ def test_an_ellipse_of_two_deviations() -> None:
     assert farthest[0] - 10 == pytest.approx(farthest[1] - 20)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_shape_is_drawn(tmp_path: Path, shape: str) -> None:
     sizes = {"x": 50, "y": 60, "x1": 10, "y1": 20, "x2": 30, "y2": 40}
