@@ -84,7 +84,7 @@ def test_figures_are_drawn_when_asked_for_and_moved_when_the_config_changes(
 
 def test_the_demo_without_figures(tmp_path: Path) -> None:
     run = Checkout(tmp_path)
-    run.run(None, "--config", "report={make: false}")
+    run.run(None, "--config", "report={make: false}", "select={start: 2024-04-15, end: 2024-04-15}")
     assert not (run.results("demo") / "figures").exists()
 
 
