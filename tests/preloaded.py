@@ -18,7 +18,8 @@ MODULES = (
     *("docutils.parsers.rst.languages.en", "pygments.formatters.html", "pygments.lexers"),
     *("jinja2", "jsonschema", "packaging.version", "platformdirs", "smart_open", "yte"),
     # libraries
-    *("pandas.core.methods.to_dict", "pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet", "scipy.special", "scipy.stats"),
+    *("pandas.core.methods.to_dict", "pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet"),
+    *("scipy.special", "scipy.stats"),
     *("PIL.Image", "PIL.PngImagePlugin", "boto3", "pydantic", "requests", "tenacity"),
 )
 ROOT = Path(__file__).parents[1]

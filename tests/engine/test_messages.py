@@ -103,6 +103,7 @@ def test_a_script_of_its_own_process_is_told_once_though_it_is_tried_three_times
         printed = checkout.run(settings, "results/own/figures/coverage_calendar.svg", *arguments, fails=True)
         assert_plain(printed)
         assert printed.count("table coverage, column date") == 1
+        assert "column date" in (checkout.folder / "logs/own/figures/coverage_calendar.log").read_text()
         assert "1 job failed." in printed
     printed = checkout.run(settings, "results/own/report.html", fails=True)
     assert_plain(printed)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -86,25 +85,3 @@ def test_the_demo_without_figures(tmp_path: Path) -> None:
     run = Checkout(tmp_path)
     run.run(None, "--config", "report={make: false}", "select={start: 2024-04-15, end: 2024-04-15}")
     assert not (run.results("demo") / "figures").exists()
-
-
-def test_a_table_that_cannot_be_read_is_told_without_a_traceback(checkout: Checkout, archive: dict[str, str]) -> None:
-    config = {"dataset": "own", "source": archive}
-    checkout.run(config)
-    coverage = checkout.results("own") / "coverage.csv"
-    coverage.write_text(coverage.read_text().replace("2024-04-01,", ","))
-    printed = checkout.run(config, "results/own/figures/coverage_calendar.svg", fails=True)
-    assert "table coverage, column date" in printed
-    assert "Traceback" not in printed
-    assert "column date" in (checkout.folder / "logs/own/figures/coverage_calendar.log").read_text()
-
-
-def test_the_report_of_the_engine_holds_the_figures(demo_run: Checkout) -> None:
-    demo_run.run(None, "--report", "report.zip")
-    with zipfile.ZipFile(demo_run.folder / "report.zip") as report:
-        held = {Path(name).name for name in report.namelist() if "/data/" in name}
-        page = report.read("report/report.html").decode()
-    (demo_run.folder / "report.zip").unlink()
-    assert held >= {f"{figure}.{form}" for figure in FIGURES for form in ("svg", "html")}
-    assert "White is zero: the class was looked for and not found." in page
-    assert "The band is the 95 % interval" in page

@@ -471,10 +471,10 @@ def test_a_bin_of_the_demo_by_name_before_there_is_a_demo(checkout: Checkout, cl
     assert {row["class"] for row in rows} == {"" if classes == "[]" else "Guinardia_delicatula"}
 
 
-def test_the_demo_has_montages_when_they_are_asked_for(checkout: Checkout) -> None:
-    checkout.run(None, "--config", "report={make: false}")
+def test_the_demo_has_montages_when_they_are_asked_for(tmp_path: Path, demo_run: Checkout) -> None:
+    checkout = Checkout(tmp_path / "demo", copied_from=demo_run.folder)
     assert not list(checkout.results("demo").glob("montages*")) + list(checkout.results("demo").glob("image*"))
-    checkout.run(None, "montages", "--config", "report={make: false}")
+    checkout.run(None, "montages")
     table = checkout.table("demo", "montages")
     assert table["class"].nunique() == 20
     assert set(table["bin"].str[:9]) == {"D20240418"}

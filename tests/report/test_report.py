@@ -262,7 +262,12 @@ def test_the_engines_own_report(browser: Browser, demo_run: Checkout, tmp_path: 
     if form == "zip":
         with zipfile.ZipFile(tmp_path / "own.zip") as archive:
             archive.extractall(tmp_path)
+            held = {Path(name).name for name in archive.namelist() if "/data/" in name}
         path = tmp_path / "own" / "report.html"
+        assert held >= {f"{figure}.{form}" for figure in FIGURES for form in ("svg", "html")}
+        captions = path.read_text()
+        assert "White is zero: the class was looked for and not found." in captions
+        assert "The band is the 95 % interval" in captions
     with opened(browser, path, viewport={"width": 1280, "height": 600}) as page:
         heading = page.locator("h1", has_text="Plankton abundance")
         heading.wait_for()
