@@ -3,7 +3,6 @@ import os
 from functools import lru_cache
 
 from ifcb_abundance.common.folders import Listing
-
 from ifcb_abundance.catalog.selection import Selection
 
 # What a job takes of the resource `pooling` if no day is to be pooled beside it: all that the profile gives, or more.

@@ -100,7 +100,6 @@ PROGRESS = {
     "cut_patches": Progress("groups of images cut", lambda: jobs_to_do("cut_patches")),
 }
 
-
 # Beside the tables, for whoever watches; and once a second it lets the counts be told again.
 STATUS = Status(
     f"{TABLES}/status.json", {"dataset": CONFIG.dataset, "run": CONFIG.run, "shard": LAYOUT.shard}, PROGRESS.values()
