@@ -4,6 +4,7 @@ Our modules are among it: those that the files of rules import. A checkout whose
 """
 
 import gc
+import os
 import re
 import sys
 from contextlib import suppress
@@ -61,3 +62,4 @@ with suppress(Exception):
     import_module("snakemake.cli").get_argument_parser()  # finds the engine's plugins, once
 gc.collect()
 gc.freeze()  # no run searches all of this for garbage
+os.fsync = lambda _: None  # as in conftest.py; runs that are killed are processes of their own
