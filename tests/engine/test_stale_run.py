@@ -226,6 +226,19 @@ def test_shards_and_what_they_are_put_together_to(checkout: Checkout, dashboard:
     assert stale(checkout) == {"bins_long.csv.gz"}
 
 
+def test_what_hangs_on_tables_that_come_out_the_same_comes_back(checkout: Checkout, dashboard: Emulator) -> None:
+    """An archive makes each table anew that one run has made, and with the same data each is the same."""
+    on_request = ("results/demo/bins_long.csv.gz", "montages")
+    checkout.run(settings(dashboard), *on_request, "all")
+    before = checkout.files("demo")
+    printed = checkout.run(settings(dashboard), "archive")
+    assert "Back from results/demo/stale/, since the data is the same, byte for byte: " in printed
+    after = {name: body for name, body in checkout.files("demo").items() if not name.startswith("shards/")}
+    assert after == before
+    asked = (on_request[0], "results/demo/montages", "--config", "shard=merge")
+    assert "Nothing to be done" in checkout.run(settings(dashboard), "-n", *asked)
+
+
 MERGED = {
     *("abundance_long.csv", "groups_long.csv", "coverage.csv"),
     *("ledger.csv", "bins_long.parquet", "threshold_sweep.csv"),

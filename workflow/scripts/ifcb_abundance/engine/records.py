@@ -195,12 +195,50 @@ def out_of_date(workflow: Any, outputs: Mapping[str, Any], vouched: bool, over: 
         late |= found
 
 
+def unchanged(
+    workflow: Any, outputs: Mapping[str, Any], gone: Iterable[str], right: Iterable[str], made: Callable[[str], float]
+) -> list[str]:
+    """Those of `gone`, files of `outputs`, of `main_outputs`, that would be the same if they were made again.
+
+    They have a record with the params and inputs of now, and nothing that they are made from is newer. right: files
+    that were found so before, and are there. made: when a file was made, or the one that it replaced if that was the
+    same.
+    """
+    checked = getattr(getattr(workflow, "checkpoints", None), "created_output", None)
+    if isinstance(checked, set):  # so that the inputs that hang on them are known
+        checked.update(right)
+    rule_of = {path: outputs[path] for path in gone if path in outputs}
+    jobs = {rule: job_of(workflow, rule, {}) for rule in set(rule_of.values())}
+    of = {path: jobs[rule] for path, rule in rule_of.items()}
+    same = {path for path, job in of.items() if not _made_of_others(workflow, job, path)}
+    known = set(right)
+
+    def is_right(path: str) -> bool:
+        return all(str(each) in same or os.path.lexists(each) for each in of[path].output) and all(
+            str(each) in same | known or (os.path.lexists(each) and (each.is_ancient or made(str(each)) <= made(path)))
+            for each in of[path].input
+        )
+
+    while late := {path for path in same if not is_right(path)}:
+        same -= late
+    return sorted(same)
+
+
+def _made_of_others(workflow: Any, job: Any, path: str) -> bool:
+    """Whether a file has no record, or one of other params or other inputs than those of `job`."""
+    return (
+        made_otherwise(workflow, job, path, lambda: True)
+        or not patches.takes(getattr(workflow.persistence, "input_changed", None), "job", "file")
+        or bool(workflow.persistence.input_changed(job, file=next(each for each in job.output if each == path)))
+    )
+
+
 def _is_late(path: str, inputs: Iterable[Any], late: set[str]) -> bool:
-    made = _made(path)
-    return any(str(each) in late or (not each.is_ancient and _made(str(each)) > made) for each in inputs)
+    made = time_made(path)
+    return any(str(each) in late or (not each.is_ancient and time_made(str(each)) > made) for each in inputs)
 
 
-def _made(path: str) -> float:
+def time_made(path: str) -> float:
     """When a file was made, or a folder as a whole, as the engine notes it; endless for one that is not there."""
     stamp = Path(path, ".snakemake_timestamp")
     try:

@@ -1,12 +1,15 @@
 """Results that are no longer those of the config and data at hand: moved to `stale/` until their like is made anew."""
 
+import filecmp
 import os
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.engine import records
 
 STALE = "stale"
 NAMED = 16  # folders and files in a message
@@ -31,6 +34,32 @@ def put_aside(paths: Iterable[str | Path], results: str | Path) -> list[str]:
             raise StateError(f"{path} is of an earlier config and cannot be moved to {there} ({error})") from error
         moved.append(name.as_posix())
     return moved
+
+
+def time_made(path: str, results: str | Path, moved: Collection[str], replaced: Collection[str]) -> float:
+    """When a file was made that is right still, if what it is made from is the same as before.
+
+    moved, replaced: paths below the folder `results` that this run has put aside. A file that was made anew is as old
+    as the one that it replaced, if it is the same, byte for byte.
+    """
+    name = os.path.relpath(path, results)
+    aside = Path(results, STALE, name)
+    same = name in replaced and Path(path).is_file() and aside.is_file() and filecmp.cmp(path, aside, shallow=False)
+    return records.time_made(str(aside if same or name in moved else path))
+
+
+def bring_back(paths: Iterable[str], results: str | Path) -> list[str]:
+    """Move files and folders from `stale/` back to where they were, as if they were made now; returns their names."""
+    back, now = [], time.time_ns()
+    for path in paths:
+        name = os.path.relpath(path, results)
+        aside = Path(results, STALE, name)
+        stamp = aside / ".snakemake_timestamp"
+        with suppress(OSError):  # then it stays aside
+            os.utime(stamp if stamp.exists() else aside, ns=(now, now))
+            aside.rename(path)
+            back.append(name)
+    return back
 
 
 def drop_replaced(results: str | Path) -> None:
