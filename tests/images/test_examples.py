@@ -128,6 +128,30 @@ def test_the_class_has_its_own_threshold_and_precision(tmp_path: Path) -> None:
     assert shown(table) == {"top": [(1, 0.7, 1), (1, 0.69999, 1), (1, 0.5, 1)], "missed": [(1, 0.4, 1)]}
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_class_that_labels_are_merged_into_shows_all_of_them(tmp_path: Path, when: str) -> None:
+    """Each ROI by its label's threshold, the nearest to it first: 0.52 is nearer to 0.5 than 0.75 is to 0.7."""
+    table = {"Akashiwo": {"group": "dinoflagellate"}, "detritus": {"synonym_of": "Akashiwo", "merge": when}}
+    method = replace(METHOD, class_table=table, class_thresholds={"detritus": 0.5})
+    scores = {
+        bin_id(1): [(0.9, 0.0), (0.0, 0.95), (0.75, 0.0), (0.0, 0.52), (0.69, 0.0)],
+        bin_id(2): [(0.0, 0.98), (0.0, 0.45), (0.0, 0.55)],
+    }
+    for asked in (["Akashiwo"], ["detritus"], ["detritus", "Akashiwo"]):
+        found = choose(tmp_path, scores, classes=asked, method=method)
+        columns = ["kind", "class", "threshold", "bin", "score"]
+        assert [(k, name, t, int(b[10:12]), s) for k, name, t, b, s in found[columns].itertuples(index=False)] == [
+            ("top", "detritus", 0.5, 2, 0.98),
+            ("top", "detritus", 0.5, 1, 0.95),
+            ("top", "Akashiwo", 0.7, 1, 0.9),
+            ("top", "Akashiwo", 0.7, 1, 0.75),
+            ("reached", "detritus", 0.5, 1, 0.52),
+            ("reached", "detritus", 0.5, 2, 0.55),
+            ("missed", "Akashiwo", 0.7, 1, 0.69),
+            ("missed", "detritus", 0.5, 2, 0.45),
+        ]
+
+
 def test_only_bins_that_may_have_images_and_that_are_asked_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -146,6 +146,24 @@ def test_real_images_are_those_that_ifcbkit_gives(checkout: Checkout, tmp_path: 
 # --- what is asked for ---
 
 
+def test_images_of_a_class_are_those_of_all_labels_that_are_merged_into_it(checkout: Checkout, archive: Path) -> None:
+    (archive / "classes.csv").write_text(
+        "label,scientific_name,aphia_id,living,group,harmful,synonym_of,merge\n"
+        "Akashiwo,,,yes,,,,\nDitylum,,,yes,,,Akashiwo,before\ndetritus,,,no,,,,\n"
+    )
+    config = on_disk(archive, classes=["Akashiwo"]) | {"classify": {"class_table": str(archive / "classes.csv")}}
+    checkout.run(config, "images", "montages")
+    (picture,) = (checkout.results("own") / "montages").glob("*.svg")
+    assert picture.stem == "Akashiwo"
+    wins = {(bin_id, n): row.index(max(row)) for bin_id, rows in SCORES.items() for n, row in enumerate(rows, 2)}
+    of_class = {each for each, label in wins.items() if label < 2}
+    assert set(re.findall(r'data-roi="(\S+)"', picture.read_text())) == {f"{b}_{n:05d}" for b, n in of_class}
+    assert "labels: Akashiwo, Ditylum" in picture.read_text()
+    found = {roi for body in zips(checkout).values() for roi in unzipped(body)[0]}
+    reached = {(bin_id, n) for bin_id, n in of_class if max(SCORES[bin_id][n - 2]) >= 0.7}
+    assert found == {f"{bin_id}_{n:05d}" for bin_id, n in reached}
+
+
 def test_one_bin_by_name_asks_for_its_raw_files_alone(checkout: Checkout, archive: Path) -> None:
     with Emulator({"own": archive}) as dashboard:
         checkout.run(served(dashboard), zip_of(BINS[0]))

@@ -1,20 +1,20 @@
 # The inputs of images of bins and of the examples of montages, and the choice of bins. This file has no rule.
 from functools import lru_cache
 
-from ifcb_abundance.images import examples
-from ifcb_abundance.images import extract as extract_images
+from ifcb_abundance.images import examples, extract as extract_images
 
 IMAGES = SETTINGS["images"]
+OF_MERGING = {"class_table": CLASS_TABLE_SHA256} if METHOD.table.merges else {}  # images of a class: of all its labels
 OF_CLASSES = {
     "threshold": METHOD.threshold,
     "class_thresholds": METHOD.class_thresholds,
     "precision": METHOD.precision,
     **({"rule": METHOD.rule} if METHOD.rule != "winner" else {}),
     **({"from_scores": True} if METHOD.from_scores else {}),
+    **OF_MERGING,
 }
 OUTLINES = {"outlines": True} if CONFIG.images.outlines else {}
 COMPUTES_BLOBS = CONFIG.images.outlines and CONFIG.features.blobs and CONFIG.features.compute is not None
-
 
 EXTRACTION = extract_images.Extraction(
     METHOD, CONFIG.images.stitch, RECORD_FAILURES, **OUTLINES, computed_blobs=computed_blobs

@@ -17,13 +17,14 @@ checkpoint list_images:
         f"{LOGS}/list_images.log",
     localrule: True
     params:
+        **OF_MERGING,
         version=extract_images.VERSION,
         classes=IMAGES["classes"],
         bins=IMAGES["bins"],
     message:
         "List the bins whose images are wanted."
     run:
-        logged(log[0], extract_images.list_images, SOURCE, input[0], IMAGES["classes"], IMAGES["bins"], output[0])
+        logged(log[0], extract_images.list_images, SOURCE, input[0], params.classes, params.bins, output[0], METHOD)
 
 
 rule extract_images:
@@ -43,16 +44,8 @@ rule extract_images:
     message:
         "Extract the images of bin {wildcards.bin}."
     run:
-        logged(
-            log[0],
-            extract_images.extract_images,
-            SOURCE,
-            wildcards.bin,
-            output[0],
-            IMAGES["classes"],
-            EXTRACTION,
-            **of_zip(wildcards),
-        )
+        of = (IMAGES["classes"], EXTRACTION)
+        logged(log[0], extract_images.extract_images, SOURCE, wildcards.bin, output[0], *of, **of_zip(wildcards))
 
 
 rule images:
@@ -137,7 +130,7 @@ rule draw_montages:
     message:
         "Draw the montages of classes."
     run:
-        logged(log[0], montages.draw_montages, input.chosen, input.examples, PIXELS, output[0])
+        logged(log[0], montages.draw_montages, input.chosen, input.examples, PIXELS, output[0], METHOD.merged)
 
 
 rule montages:

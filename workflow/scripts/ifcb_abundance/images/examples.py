@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import BinStatus
@@ -35,11 +34,13 @@ KINDS = table_files.schema("montages")["kind"]["constraints"]["enum"]
 
 
 class Held(NamedTuple):
-    """ROIs of a class in a bin that have the same score."""
+    """ROIs of a label in a bin that have the same score. threshold: the label's."""
 
     bin: str
     score: float
     n_rois: int
+    label: str
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,19 @@ def choose_examples(
     counts = table_files.read("abundance_long", abundance, ["class", "count", "ml_analyzed_total", "living"])
     warn_of_unknown(criteria.bins, used, criteria.classes, set(counts["class"]))
     within = _bins_with_images(source, used, criteria.bins)
-    wanted = [name for name in criteria.classes or top_classes(counts, criteria.top) if name != UNCLASSIFIED]
+    classes = map(criteria.method.merged, criteria.classes or top_classes(counts, criteria.top))
+    wanted = [name for name in dict.fromkeys(classes) if name != UNCLASSIFIED]
     n = criteria.per_class
     most = {"top": n, "reached": n - n // 2, "missed": n // 2}
     rows = list(_choose(summaries, within, wanted, most, criteria.method))
-    without = sorted(set(wanted) - {row["class"] for row in rows})
+    without = sorted(set(wanted) - {criteria.method.merged(row["class"]) for row in rows})
     if without:
         log.warning(f"no montage of classes that won no ROI: {quoted(without)}")
     chosen = pd.DataFrame(rows, columns=table_files.columns("montages")).astype(
         {"class": "str", "kind": "str", "bin": "str", "threshold": float, "score": float, "n_rois": "int64"}
     )
     table_files.write(chosen, "montages", path)
-    log.info(f"classes in montages: {chosen['class'].nunique()}; bins: {chosen['bin'].nunique()} of {len(within)}")
+    log.info(f"classes in montages: {len(wanted) - len(without)}; bins: {chosen['bin'].nunique()} of {len(within)}")
 
 
 def _bins_with_images(source: ImageReader, used: Sequence[str], bins: Sequence[str]) -> list[str]:
@@ -130,7 +132,7 @@ def _choose(
     best: dict[tuple[str, str], list[Held]] = {(name, kind): [] for name in classes for kind in KINDS}
     for bin_id in bins:
         labels, winners = _read(summaries, bin_id)
-        for name in set(classes) & set(labels):
+        for name in set(classes) & set(_by_class(labels, method)):
             for kind, held in _held(bin_id, labels, winners, name, method).items():
                 found = best[name, kind]
                 found += _first(held, depth[kind])
@@ -138,10 +140,10 @@ def _choose(
                     best[name, kind] = _best(found, kind, depth[kind])
     chosen: set[str] = set()
     for name in classes:
-        taken: dict[tuple[str, float], int] = {}
+        taken: dict[tuple[str, float, str], int] = {}
 
-        def left(held: Iterable[Held], taken: Mapping[tuple[str, float], int] = taken) -> list[Held]:
-            rest = (each._replace(n_rois=each.n_rois - taken.get(each[:2], 0)) for each in held)
+        def left(held: Iterable[Held], taken: Mapping[tuple[str, float, str], int] = taken) -> list[Held]:
+            rest = (e._replace(n_rois=e.n_rois - taken.get((e.bin, e.score, e.label), 0)) for e in held)
             return [each for each in rest if each.n_rois > 0]
 
         for kind, n in most.items():
@@ -149,10 +151,9 @@ def _choose(
             chosen |= set(of_kind)
             # Now all ROIs of these bins, so that there are enough if the best ones are in more bins than BINS_MOST.
             held = [each for bin_id in of_kind for each in _held(bin_id, *_read(summaries, bin_id), name, method)[kind]]
-            for bin_id, score, n_rois in _first(_sorted(left(held), kind), n):
-                taken[bin_id, score] = taken.get((bin_id, score), 0) + n_rois
-                threshold = method.class_thresholds.get(name, method.threshold)
-                row = (name, threshold, kind, bin_id, score, n_rois)
+            for bin_id, score, n_rois, label, threshold in _first(_sorted(left(held), kind), n):
+                taken[bin_id, score, label] = taken.get((bin_id, score, label), 0) + n_rois
+                row = (label, threshold, kind, bin_id, score, n_rois)
                 yield dict(zip(table_files.columns("montages"), row, strict=True))
 
 
@@ -161,23 +162,38 @@ def _read(summaries: str | Path, bin_id: str) -> tuple[tuple[str, ...], Winners]
     return provenance.classes, winners
 
 
-def _held(bin_id: str, labels: Sequence[str], winners: Winners, name: str, method: Method) -> dict[str, list[Held]]:
+def _by_class(labels: tuple[str, ...], method: Method) -> dict[str, list[str]]:
+    """Map classes to the labels that are merged into each: the label itself, as a rule."""
+    found: dict[str, list[str]] = {}
+    for label in labels:
+        found.setdefault(method.merged(label), []).append(label)
+    return found
+
+
+def _held(bin_id: str, labels: tuple[str, ...], winners: Winners, name: str, method: Method) -> dict[str, list[Held]]:
     """List the ROIs of a class in a bin by kind, the best first."""
-    of_class = winners.winner[method.precision] == labels.index(name)
-    score, n_rois = winners.score[of_class], winners.n_rois[of_class]
-    needed = np.array(method.class_thresholds.get(name, method.threshold)).astype(method.precision)
-    reached = score.astype(method.precision) >= needed
-
-    def of(these: NDArray[np.bool_], kind: str) -> list[Held]:
-        pairs = zip(score[these].tolist(), n_rois[these].tolist(), strict=True)
-        return _sorted((Held(bin_id, *pair) for pair in pairs), kind)
-
-    return {kind: of(~reached if kind == "missed" else reached, kind) for kind in KINDS}
+    found: dict[str, list[Held]] = {kind: [] for kind in KINDS}
+    for label in _by_class(labels, method).get(name, ()):
+        of_label = winners.winner[method.precision] == labels.index(label)
+        score, n_rois = winners.score[of_label], winners.n_rois[of_label]
+        threshold = method.class_thresholds.get(label, method.threshold)
+        reached = score.astype(method.precision) >= np.array(threshold).astype(method.precision)
+        for kind, held in found.items():
+            these = ~reached if kind == "missed" else reached
+            pairs = zip(score[these].tolist(), n_rois[these].tolist(), strict=True)
+            held += [Held(bin_id, *pair, label, threshold) for pair in pairs]
+    return {kind: _sorted(held, kind) for kind, held in found.items()}
 
 
 def _sorted(held: Iterable[Held], kind: str) -> list[Held]:
-    """Sort the best first: lowest scores for `reached`, highest for the others; equal scores in the order of bins."""
-    return sorted(held, key=lambda each: (each.score if kind == "reached" else -each.score, each.bin))
+    """Sort the best first: for `top` the highest scores, for others the nearest to the threshold; then by bin."""
+
+    def order(each: Held) -> tuple[float, float, str]:
+        sign = 1 if kind == "reached" else -1
+        beyond = each.score if kind == "top" else each.score - each.threshold  # labels of a class may differ in it
+        return sign * beyond, sign * each.score, each.bin
+
+    return sorted(held, key=order)
 
 
 def _first(held: Iterable[Held], most: int) -> Iterator[Held]:

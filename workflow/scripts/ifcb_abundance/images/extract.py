@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from ifcb_abundance.bins.ids import add_target
+from ifcb_abundance.classes.class_table import BEFORE
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import NoRawFilesError, NoScoresError, RawFileError, ScoresError, quoted
@@ -95,7 +96,12 @@ def outline_png(blob: NDArray[np.bool_]) -> bytes:
 
 
 def list_images(
-    source: Source, bins_long: str | Path, classes: Sequence[str], bins: Sequence[str], path: str | Path
+    source: Source,
+    bins_long: str | Path,
+    classes: Sequence[str],
+    bins: Sequence[str],
+    path: str | Path,
+    method: Method = Method(),  # noqa: B008
 ) -> None:
     """List the used bins that images are made of: those of `bins` (all, if empty) with a ROI of one of `classes`.
 
@@ -105,13 +111,16 @@ def list_images(
     """
     parts = []
     met: set[str] = set()
+    before = {method.table.class_of(name, BEFORE): name for name in classes}  # as the table has them
     file = pq.ParquetFile(bins_long)
     for day in range(file.num_row_groups):
         rows = file.read_row_group(day, columns=["bin", "class", "count"], use_threads=False).to_pandas()
         met |= set(rows["class"])
-        of_classes = rows["count"].where(rows["class"].isin(classes), 0) if classes else rows["count"]
+        wanted = {name for name in set(rows["class"]) if is_of(name, classes, method)} | before.keys()
+        of_classes = rows["count"].where(rows["class"].isin(wanted), 0) if classes else rows["count"]
         parts.append(of_classes.groupby(rows["bin"], sort=False).sum())
     n_rois = pd.concat(parts) if parts else pd.Series(dtype="int64")
+    met |= {before[name] for name in met & before.keys()} | set(map(method.merged, met))
     warn_of_unknown(bins, n_rois.index, classes, met)
     kept = n_rois[(n_rois > 0) | (not classes)]
     if bins:
@@ -127,6 +136,11 @@ def list_images(
         kept = kept[there]
     table = pd.DataFrame({"bin": kept.index.astype("str"), "n_rois": kept.to_numpy("int64")})
     table_files.write(table, "image_bins", path)
+
+
+def is_of(label: str, classes: Sequence[str], method: Method) -> bool:
+    """Whether a label is one of the classes, or is merged into one."""
+    return label in classes or method.merged(label) in classes
 
 
 def warn_of_unknown(bins: Sequence[str], used: Sequence[str] | pd.Index, classes: Sequence[str], met: set[str]) -> None:
@@ -166,7 +180,7 @@ def extract_images(
         rois = scored_rois(source, bin_id, method.kept)
         names = labels_of_rois(rois, method.decision)
         found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
-        return {number: (name, score) for number, name, score in found if name in classes}
+        return {number: (name, score) for number, name, score in found if is_of(name, classes, method)}
 
     _write(source, bin_id, path, won if classes else None, how, leave_out, made_of)
 

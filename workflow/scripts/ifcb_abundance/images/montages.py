@@ -10,7 +10,7 @@ import logging
 import re
 import zipfile
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +27,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.montages")
 
-VERSION = 2  # of how montages look: raise it so that they are drawn again
+VERSION = 3  # of how montages look: raise it so that they are drawn again
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
 INDEX_PAGE = "index"  # the page that shows all of them; no class has files of this name
@@ -58,7 +58,8 @@ UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\u
 class Tile:
     """An image of a montage. width, height: pixels of the camera. x, y: where it is in the picture, upper left.
 
-    path: of the zip that has it. png: its file in base64, once it is needed; outline: that of its blob, or empty.
+    label, threshold: that it won, and needs. path: of the zip that has it. png: its file in base64, once it is needed;
+    outline: that of its blob, or empty.
     """
 
     roi: str
@@ -66,6 +67,8 @@ class Tile:
     stitched: str
     width: int
     height: int
+    label: str = ""
+    threshold: float = 0
     path: str = ""
     png: str = ""
     outline: str = ""
@@ -87,17 +90,22 @@ class Section:
 
 
 def draw_montages(
-    chosen: str | Path, examples: Sequence[str | Path], pixels_per_um: PixelSizes, folder: str | Path
+    chosen: str | Path,
+    examples: Sequence[str | Path],
+    pixels_per_um: PixelSizes,
+    folder: str | Path,
+    class_of: Callable[[str], str] = str,
 ) -> None:
     """Write the montages into a folder: a picture (SVG) and a page (HTML) for each class, an INDEX and an INDEX_PAGE.
 
     Raises RawFileError if the source had no raw files of any of the bins.
 
-    chosen: the table `montages`. examples: the zips of its bins' images. pixels_per_um: by instrument. Nothing of a
-    label becomes part of a name as it is: see `file_names`.
+    chosen: the table `montages`. examples: the zips of its bins' images. pixels_per_um: by instrument. class_of:
+    label to the class that it is merged into. Nothing of a label becomes part of a name as it is: see `file_names`.
     """
     table = table_files.read("montages", chosen)
-    tiles, problems = _read(table, examples)
+    merged = table["class"].map(class_of)
+    tiles, problems = _read(table, examples, class_of)
     without = {bin_id for bin_id, text in problems if text.startswith(LEFT_OUT)}
     if examples and len(without) == len(examples):
         zips = Path(examples[0]).parents[2]
@@ -109,14 +117,19 @@ def draw_montages(
         log.warning(
             f"montages: {len(without)} of {len(examples)} chosen bins have no raw files in the source: excluded"
         )
-    names = file_names(list(dict.fromkeys(table["class"])))
+    names = file_names(list(dict.fromkeys(merged)))
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     with atomic_folder(folder) as unfinished:
         for name, file in names.items():
-            of_class = table[table["class"] == name]
-            given = {"label": _shown(name), "threshold": float(of_class["threshold"].iloc[0])}
+            of_class = table[merged == name]
+            labels = list(dict.fromkeys(of_class["class"]))
+            given = {
+                "label": _shown(name),
+                "threshold": _thresholds(of_class["threshold"]),
+                "labels": [] if labels == [name] else sorted(map(_shown, labels)),
+            }
             of_kinds = {kind: list(map(_with_png, of_kind)) for kind, of_kind in tiles.get(name, {}).items()}
             picture = engine.get_template("montage.svg.j2").render(
                 **given, **_laid_out(of_kinds, _one_size(of_kinds, pixels_per_um))
@@ -158,13 +171,19 @@ def file_names(labels: Sequence[str]) -> dict[str, str]:
     return names
 
 
+def _thresholds(of_labels: pd.Series) -> str:
+    """The threshold of a class, or those of the labels that are merged into it."""
+    low, high = float(of_labels.min()), float(of_labels.max())
+    return str(low) if low == high else f"{low} to {high}, by label"
+
+
 def _shown(label: str) -> str:
     plain = UNSEEN.sub("?", label)
     return plain if len(plain) <= LONGEST_LABEL else f"{plain[:LONGEST_LABEL]}..."
 
 
 def _read(
-    table: pd.DataFrame, examples: Sequence[str | Path]
+    table: pd.DataFrame, examples: Sequence[str | Path], class_of: Callable[[str], str]
 ) -> tuple[dict[str, dict[str, list[Tile]]], list[tuple[str, str]]]:
     """Map class and kind to tiles in the order shown; also list bins with their problems."""
     held: dict[tuple[str, str, float], list[Tile]] = {}
@@ -176,13 +195,15 @@ def _read(
             if row["problem"]:
                 problems.append((bin_id, row["problem"]))
                 continue
-            tile = Tile(row["roi"], row["score"], row["stitched"], row["width"], row["height"], str(path))
+            size = row["width"], row["height"]
+            tile = Tile(row["roi"], row["score"], row["stitched"], *size, row["class"], path=str(path))
             held.setdefault((row["class"], bin_id, row["score"]), []).append(tile)
     tiles: dict[str, dict[str, list[Tile]]] = {}
     for row in table.to_dict("records"):
         of_score = held.get((row["class"], row["bin"], row["score"]), [])
         shown, of_score[:] = of_score[: row["n_rois"]], of_score[row["n_rois"] :]
-        tiles.setdefault(row["class"], {}).setdefault(row["kind"], []).extend(shown)
+        of_class = tiles.setdefault(class_of(row["class"]), {})
+        of_class.setdefault(row["kind"], []).extend(replace(tile, threshold=row["threshold"]) for tile in shown)
     return tiles, problems
 
 
