@@ -1,6 +1,7 @@
 """Figures can be read in one column of a page: nothing is cut, and nothing lies on anything else."""
 
 import re
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,24 @@ def test_titles_of_panels_in_a_row_are_level(tmp_path: Path) -> None:
     heights = [places[view["title"]["text"][0]] for view in spec["concat"]]
     assert len(heights) == 6
     assert heights[0::2] == pytest.approx(heights[1::2])
+
+
+@pytest.mark.parametrize(("width", "panels"), [(85, 8), (119, 8), (120, 20), (180, 20)])
+def test_time_series_of_many_classes_fit_on_a_page(tmp_path: Path, width: int, panels: int) -> None:
+    tables = write_seeded(tmp_path / "tables", 4)
+    table = pd.read_csv(tables["abundance"], keep_default_na=False)
+    template = table[table["class"] == "Guinardia_delicatula"]
+    many = [template.assign(**{"class": f"class_{n:02d}", "living": "yes"}) for n in range(20)]
+    pd.concat([table[table["class"] == "unclassified"], *many]).to_csv(tables["abundance"], index=False)
+    spec, svg = picture("time_series", tables, replace(options(width), top_classes=20))
+    assert len(spec["concat"]) == panels
+    wide, tall = draw.size_of(svg)
+    assert tall / wide * width < 280  # mm: A4 has 297
+    said = " ".join(spec["title"]["subtitle"])
+    assert ("12 more of report.top_classes do not fit on a page: set report.width_mm to 120 or more" in said) == (
+        panels < 20
+    )
+    assert overlapping(svg) == []
 
 
 def test_a_limit_is_not_below_the_marks_of_missing_days(tmp_path: Path) -> None:

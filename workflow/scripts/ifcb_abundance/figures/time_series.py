@@ -26,7 +26,9 @@ from ifcb_abundance.figures.span import Span
 
 DOTS_MOST = 62  # with more days, only those without a neighbour are drawn as points too
 LIMITS = ("objects_per_ml_low_dispersed", "objects_per_ml_high_dispersed")
-HEIGHT, GAP = 72, 48  # of a panel, and between two side by side, in pixels
+HEIGHT, LOW = 72, 64  # of a panel, in pixels: the lower ones, with more than ROWS, have just room for the title of y
+GAP = 62  # between two side by side, in pixels: room for the ends of two dates
+ROWS = 8
 FAR = 50  # times the highest value
 HEADROOM = 1.15  # the highest limit stays so far below the frame, and below the marks of missing days
 
@@ -39,10 +41,13 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     head = "Daily abundance per class"
     coverage, span = read_coverage(tables, options)
     abundance = read_abundance(tables, options, span, "living", *LIMITS)
-    classes = top_classes(abundance, options.top_classes)
+    every = top_classes(abundance, options.top_classes)
+    classes = every[:ROWS] if options.narrow else every
     if span is None or not classes:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     told = [f"{head}, {options.dataset}", parts.classes_note(classes)]
+    if more := len(every) - len(classes):
+        told.append(f"{more} more of report.top_classes do not fit on a page: set report.width_mm to 120 or more")
     return draw_classes(abundance, coverage, span, classes, options, told)
 
 
@@ -80,7 +85,8 @@ def draw_classes(
     highest = rows.groupby("rank")[["high", "value"]].max().max(axis=1).reindex(range(len(classes))).fillna(0)
     names, levels = words.names_of(classes, options), levels or {}
     of_marks = 4 * (missing["line"].max() + 1) + 3 if len(missing) else 0  # pixels at the top of each panel
-    headroom = max(HEADROOM, 1 / (1 - of_marks / HEIGHT) ** 2)  # the scale is that of square roots
+    height = HEIGHT if len(classes) <= ROWS * across else LOW
+    headroom = max(HEADROOM, 1 / (1 - of_marks / height) ** 2)  # the scale is that of square roots
     panels = [
         _Panel(
             parts.Place(rank, len(classes), across),
@@ -92,7 +98,7 @@ def draw_classes(
         )
         for rank, name in enumerate(classes)
     ]
-    views = [_view(panel, span, width, colour, with_bars=bool(states)) for panel in panels]
+    views = [_view(panel, span, (width, height), colour, with_bars=bool(states)) for panel in panels]
     return parts.SideBySide(views, parts.inline(drawn), across, GAP, title)
 
 
@@ -161,8 +167,11 @@ class _Panel:
         return max(self.highest, self.level if in_sight and self.level else 0) * self.headroom or 1
 
 
-def _view(panel: _Panel, span: Span, width: float, colour: dict[str, Any], *, with_bars: bool) -> dict[str, Any]:
-    """Describe the panel of a class."""
+def _view(
+    panel: _Panel, span: Span, size: tuple[float, float], colour: dict[str, Any], *, with_bars: bool
+) -> dict[str, Any]:
+    """Describe the panel of a class. size: width and height in pixels."""
+    width, height = size
     lines = [_abundances(panel, span, width, colour)]
     if panel.level is not None and panel.level <= panel.top:
         y = {"field": "level", **parts.abundance_axis(panel.top, panel.place.first)}
@@ -172,7 +181,7 @@ def _view(panel: _Panel, span: Span, width: float, colour: dict[str, Any], *, wi
     return {
         "title": parts.panel_title(panel.name, panel.style, width),
         "width": width,
-        "height": HEIGHT,
+        "height": height,
         "transform": [{"filter": f"datum.rank == {panel.place.number}"}],
         "layer": [{"layer": lines}, *bars],
         "resolve": {"scale": {"y": "independent"}},
