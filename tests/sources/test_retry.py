@@ -64,6 +64,25 @@ def test_a_server_that_is_silent_is_given_up_after_three_requests_in_a_row() -> 
     assert server.requests == 9
 
 
+def test_while_somebody_waits_a_server_that_never_answered_is_given_up_when_it_is_silent() -> None:
+    def silence() -> Iterator[RequestError]:
+        fault = NoConnectionError("http://x/bin: silent", "http://x is silent", "Check it", ENOUGH, silent=True)
+        return itertools.repeat(fault)
+
+    retrier = impatient()
+    retrier.hasty = True
+    server = Server(retrier, silence())
+    with pytest.raises(UnreachableError, match=r"^http://x is silent: nothing more is asked of it in this run\. Check"):
+        retrier.retry(server.send)
+    assert server.requests == 1
+    retrier = impatient()
+    retrier.hasty = True
+    assert retrier.retry(Server(retrier, iter([None])).send) == "answer"
+    server = Server(retrier, silence())
+    with pytest.raises(UnreachableError, match="tried 3 times"):
+        retrier.retry(server.send)
+
+
 def test_what_cannot_get_better_is_not_tried_again() -> None:
     retrier = impatient()
     server = Server(retrier, refusing(0))

@@ -8,7 +8,9 @@ import yaml
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import WORKFLOW, Config, resolve
 from ifcb_abundance.config.files import read_strictly
-from ifcb_abundance.config.model import Source
+from ifcb_abundance.sources.network_source import NetworkSource
+from ifcb_abundance.sources.open_source import open_source
+from ifcb_abundance.sources.protocols import Source
 
 RETRIES = 2  # of a request while somebody waits for the answer; a run is more patient
 OWN = WORKFLOW / "config" / "config.yaml"
@@ -23,6 +25,10 @@ def read(path: str | Path) -> Config:
     return resolve(given, places)
 
 
-def while_looking(source: Source) -> Source:
-    """The config's source, for a look at it: a server that takes no connections is told within seconds."""
-    return source.model_copy(update={"retries": min(source.retries, RETRIES)})
+def open_to_look(config: Config) -> Source:
+    """Open the config's source for a look at it: a server that takes no connections is told soon."""
+    told = config.source.model_copy(update={"retries": min(config.source.retries, RETRIES)})
+    source = open_source(config.dataset, told)
+    if isinstance(source, NetworkSource):
+        source.retrier.hasty = True
+    return source

@@ -23,7 +23,6 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import resolve
 from ifcb_abundance.scores.summary import label_set, read_score_file
 from ifcb_abundance.sources.dashboard import DashboardSource
-from ifcb_abundance.sources.open_source import open_source
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.sources.retry import RequestOptions
 from ifcb_abundance.sources.survey import Survey
@@ -154,7 +153,7 @@ def _opened(written: dict[str, Any]) -> Source:
     """The source of a config that has no window yet."""
     days = {"start": "2006-01-01", "end": "2006-01-01"}
     config = resolve({**written, "select": days, "classify": {"class_table": None}})
-    return open_source(config.dataset, config_file.while_looking(config.source))
+    return config_file.open_to_look(config)
 
 
 def _as_found(found: Survey) -> dict[str, Any]:
@@ -172,7 +171,9 @@ def _dataset(wishes: Wishes, kind: str) -> str:
         name = re.sub("[^A-Za-z0-9_.-]+", "_", wishes.place.rstrip("/").rpartition("/")[2]).lstrip(".-") or "archive"
         name = f"{name}_archive" if name == "demo" else name
         return wishes.dataset or _ask(wishes, "Name of the dataset, and of its folder below results/", name)
-    names = DashboardSource("", wishes.place, requests=RequestOptions(retries=config_file.RETRIES)).datasets()
+    dashboard = DashboardSource("", wishes.place, requests=RequestOptions(retries=config_file.RETRIES))
+    dashboard.retrier.hasty = True
+    names = dashboard.datasets()
     if not names:
         raise ConfigError(f"{wishes.place} has no dataset")
     listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

@@ -30,7 +30,6 @@ from ifcb_abundance.scores import choices
 from ifcb_abundance.scores.decide import Kept
 from ifcb_abundance.scores.summary import proves_itself, summarize_scores
 from ifcb_abundance.sources.directory import why_no_list
-from ifcb_abundance.sources.open_source import open_source
 from ifcb_abundance.sources.protocols import Source
 
 OF_TABLES = 60  # bytes of tables per used bin and class, measured with the demo
@@ -84,7 +83,7 @@ def plan(path: str, most: int) -> int:
             f"source.path: there is no folder {config.source.path}"
             + ("; a run of the demo makes it first" if config.dataset == "demo" else "")
         )
-    source = open_source(config.dataset, config_file.while_looking(config.source))
+    source = config_file.open_to_look(config)
     for needed in map(Path, source.catalog_files()):
         if not needed.exists():
             raise ConfigError(why_no_list(needed.parent))

@@ -57,15 +57,18 @@ class NoConnectionError(TransientError):
 
     server: what the server does, for any request. advice: what to do about it. enough: a server that has not answered
     yet is given up after so many requests in a row, each with all its tries; 0: at once, without another try.
-    for_good: a server that has answered is given up at once too.
+    for_good: a server that has answered is given up at once too. silent: nothing answered, for as long as one waits.
     """
 
-    def __init__(self, message: str, server: str, advice: str, enough: int, for_good: bool = False) -> None:
+    def __init__(
+        self, message: str, server: str, advice: str, enough: int, for_good: bool = False, silent: bool = False
+    ) -> None:
         super().__init__(message, kind="no connection to the server")
         self.server = server
         self.advice = advice
         self.enough = enough
         self.for_good = for_good
+        self.silent = silent
 
 
 class UnreachableError(WorkflowInputError):

@@ -55,8 +55,8 @@ def no_connection(
     faults = list(_chain(error))
     innermost, why = faults[-1], reason(error)
 
-    def told(does: str, advice: str, enough: int, for_good: bool = False, because: str = why) -> NoConnectionError:
-        return NoConnectionError(f"{name}: {why}", f"{server} {does} ({because})", advice, enough, for_good)
+    def told(does: str, advice: str, enough: int, because: str = why, **more: bool) -> NoConnectionError:
+        return NoConnectionError(f"{name}: {why}", f"{server} {does} ({because})", advice, enough, **more)
 
     def met(kind: type[Exception]) -> bool:
         return any(isinstance(fault, kind) for fault in faults)
@@ -84,7 +84,7 @@ def no_connection(
         return told("takes no connections", advice, 1, because=because)
     if met(exceptions.ConnectTimeoutError):
         advice = f"The server is down, or a firewall is in the way. {network}"
-        return told("does not answer when it is asked for a connection", advice, ENOUGH)
+        return told("does not answer when it is asked for a connection", advice, ENOUGH, silent=True)
     return None
 
 

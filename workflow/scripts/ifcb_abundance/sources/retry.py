@@ -47,13 +47,15 @@ class Retrier:
     """Sends the requests of any number of threads to one server.
 
     A server that takes no connections is given up; NoConnectionError says when. From then on every request fails at
-    once, also one that waits for its next try. given_up: the sentence that says so, empty until then.
+    once, also one that waits for its next try. given_up: the sentence that says so, empty until then. hasty: somebody
+    waits, so a server that has never answered is given up the first time that it is silent.
     """
 
     def __init__(self, options: RequestOptions) -> None:
         self.options = options
         self.limiter = AdaptiveConcurrencyLimiter(options.max_requests_per_second)
         self.given_up = ""
+        self.hasty = False
         self._lock = threading.Lock()
         self._stop_waiting = threading.Event()
         self._answered = False
@@ -139,7 +141,8 @@ class Retrier:
                 raise UnreachableError(self.given_up)
             return send(slot)
         except NoConnectionError as error:
-            if error.for_good or not (error.enough or self._answered):
+            at_once = not error.enough or (self.hasty and error.silent)
+            if error.for_good or (at_once and not self._answered):
                 raise self._give_up(error) from error
             raise
         except TransientError as error:
