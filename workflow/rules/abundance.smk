@@ -48,6 +48,7 @@ rule merge_abundance:
         f"{LOGS}/merge_abundance.log",
     localrule: True
     params:
+        version=abundance.MERGED_VERSION,
         record_failures=RECORD_FAILURES,
         allow_empty=MAY_BE_EMPTY,
     message:

@@ -2,6 +2,9 @@
 # what differs and why; on request:
 #
 #   snakemake compare --cores 1 --configfile my.yaml --config 'compare=[a, b]'
+from ifcb_abundance.abundance import comparison
+
+
 include: "compare_inputs.smk"
 
 
@@ -16,12 +19,11 @@ rule compare_runs:
         f"{LOGS}/compare_runs.log",
     localrule: True
     params:
+        version=comparison.VERSION,
         runs=COMPARED,
     message:
         "Compare two runs."
     run:
-        from ifcb_abundance.abundance import comparison
-
         logged(log[0], comparison.compare, COMPARED, input.first, input.second, output[0])
 
 

@@ -10,6 +10,8 @@ rule merge_catalogs:
     log:
         f"{LOGS}/merge_catalogs.log",
     localrule: True
+    params:
+        version=abundance.MERGED_VERSION,
     message:
         "Merge the catalogs of all shards."
     run:

@@ -23,6 +23,8 @@ rule reshape_abundance:
         pooling=ALONE,
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
+    params:
+        version=abundance.MERGED_VERSION,
     message:
         "Write abundance with a column per class, and as Parquet."
     run:
@@ -93,6 +95,7 @@ rule pool_periods:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
     params:
+        version=periods.VERSION,
         method=asdict(replace(METHOD, class_table={})),
         class_table=CLASS_TABLE_SHA256,
     message:
@@ -114,6 +117,7 @@ rule pool_distance:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
     params:
+        version=periods.VERSION,
         km=CONFIG.abundance.pool_km,
         method=asdict(replace(METHOD, class_table={})),
         class_table=CLASS_TABLE_SHA256,

@@ -15,6 +15,7 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 
 Row = dict[str, Any]
+VERSION = 1  # of the table: raise it so that it is made again
 OF_ITSELF = {"run", "compare"}  # keys of the config that say which run this is
 WINDOW = ""  # as a date: the sum over all days
 

@@ -16,6 +16,7 @@ from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 
 # pandas' names; weeks begin on Monday (ISO 8601). A bin is a span of its own.
+VERSION = 1  # of the meaning of the tables: raise it so that they are pooled again
 STARTS = {"hour": "h", "week": "W", "month": "M", "bin": None}
 
 
