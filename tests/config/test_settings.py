@@ -537,6 +537,7 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(key: str, hint: str) -> No
         ("source:\nkind: bucket", "kind: unknown key. It belongs to source: indent it below that line. Accepted"),
         ("select:\nstart: 2024-01-01", "start: unknown key. It belongs to select: indent it below that line."),
         ("threshold: 0.5", "threshold: unknown key. It belongs to classify: write classify: {threshold: ...}."),
+        ("abundance: {class_table: x}", "abundance.class_table: unknown key. Did you mean classify.class_table?"),
         (
             "dataset: mvco\nsource: {kind: dashboard, url: 'http://a.example'}\nselect: {start: 2024-01-01}",
             "select.end: null (not set) cannot be used. With a dashboard, give both select.start and select.end.",

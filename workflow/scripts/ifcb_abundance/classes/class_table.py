@@ -199,6 +199,6 @@ def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:
     if unlisted:
         log.warning(
             f"classify.class_table lacks {counted(len(unlisted), 'label')}, which are therefore in no group and "
-            "no total: " + quoted(unlisted)
+            f"no total: {quoted(unlisted)}. A class table of your own can have them"
         )
     return unlisted

@@ -103,6 +103,9 @@ def _unknown_key(path: list[str], given: Mapping[str, Any]) -> str:
     hint = _slip_of_yaml(path[-1], given, known)
     if not hint and (close := difflib.get_close_matches(path[-1], list(known), n=1)):
         hint = f" Did you mean {'.'.join([*path[:-1], close[0]])}?"
+    if not hint and len(path) > 1:
+        others = [name for name, info in fields(Config).items() if path[-1] in fields(section_of(info))]
+        hint = f" Did you mean {others[0]}.{path[-1]}?" if len(others) == 1 else ""
     return f"{'.'.join(path)}: unknown key.{hint} Accepted here: {', '.join(known)}"
 
 

@@ -174,7 +174,10 @@ def _not_yaml(name: str, error: yaml.MarkedYAMLError) -> str:
     marks = [mark.line + 1 for mark in (error.context_mark, error.problem_mark) if mark]
     lines = " to ".join(f"{line}" for line in dict.fromkeys(marks))
     said = ": ".join(part for part in (error.context, error.problem) if part)
-    return f"{name}, line {lines}: not YAML: {said}. Look for a quote, bracket or colon that is missing, or for a tab"
+    return (
+        f"{name}, line {lines}: not YAML: {said}. Look for a quote, bracket or colon that is missing, for a tab, or "
+        "for a line that is not indented like those beside it"
+    )
 
 
 def _shown(path: Path) -> str:

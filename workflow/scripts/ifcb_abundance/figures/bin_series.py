@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import altair as alt
@@ -34,7 +35,11 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     if span is None or name is None:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     if name not in set(abundance["class"]):
-        log.warning(f"report.class: {name!r} is in no label set of the used bins, so bin_series has nothing to show")
+        close = get_close_matches(name, set(abundance["class"]), n=1)
+        log.warning(
+            f"report.class: {name!r} is in no label set of the used bins, so bin_series has nothing to show"
+            + (f". Did you mean {close[0]!r}?" if close else "")
+        )
         return parts.message(
             options, head, f"{options.dataset}: the class {name!r} is in no label set of the used bins"
         )

@@ -132,7 +132,11 @@ class DashboardSource(NetworkSource):
         """The names of the server's datasets. Raises RequestError, CatalogError if the answer does not list them."""
         names = (self._json("/api/list_datasets") or {}).get("datasets")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise CatalogError(f"{self.url}/api/list_datasets does not list datasets: is this a dashboard's address?")
+            asked = f"{self.url}/api/list_datasets"
+            raise CatalogError(
+                f"{asked} does not list datasets: is {self.url} a dashboard's address? A dataset's name, or a page, is "
+                "no part of it"
+            )
         return names
 
     def survey(self) -> Survey:
