@@ -32,7 +32,7 @@ MISSING = ["", "nan", "NaN", "NA"]  # a score that is not there
 
 def read_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, NDArray[np.float64]]:
     """Read the label set, the ROI numbers as they are written, and the scores of a `{bin}_class_scores.csv`."""
-    if not body.strip():
+    if not body or body.isspace():
         raise ScoresError(f"bin {bin_id}: not class scores: the file is empty")
     start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
     header = body[: start - 1] if start else body
@@ -66,14 +66,24 @@ def read_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray
         raise ScoresError(f"bin {bin_id}: its class scores cannot be read: what follows the header is not a row")
     pids = table.column(0)
     numbers = _check_rois(bin_id, pids)
-    scores = np.empty((table.num_rows, len(classes)))
-    filled = 0
-    for batch in table.to_batches():
-        columns = pa.RecordBatch.from_arrays(batch.columns[1:], batch.schema.names[1:])
-        scores[filled : filled + batch.num_rows] = columns.to_tensor(null_to_nan=True, row_major=True)
-        filled += batch.num_rows
+    batches = table.to_batches()
+    if len(batches) == 1:  # as of most bins: nothing is copied
+        scores = _scores_of(batches[0])
+    else:
+        scores = np.empty((table.num_rows, len(classes)))
+        filled = 0
+        for batch in batches:
+            scores[filled : filled + batch.num_rows] = _scores_of(batch)
+            filled += batch.num_rows
     check_range(bin_id, classes, scores, lambda row: str(pids[row]))
     return classes, numbers, scores
+
+
+def _scores_of(batch: pa.RecordBatch) -> NDArray[np.float64]:
+    """The scores in rows of Arrow whose first column is the ROI, NaN where one is missing; not to be written to."""
+    columns = pa.RecordBatch.from_arrays(batch.columns[1:], batch.schema.names[1:])
+    scores: NDArray[np.float64] = columns.to_tensor(null_to_nan=True, row_major=True).to_numpy()
+    return scores
 
 
 def _check_separators(bin_id: str, header: str) -> None:

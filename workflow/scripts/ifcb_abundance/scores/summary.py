@@ -580,15 +580,18 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path, ma
     table = table.select([*first, *(name for name in MORE if name in table.column_names)])
     said = json.dumps(provenance.stated())
     table = table.replace_schema_metadata({"ifcb": said, proof.KEY: proof.statement(made_of)})
+    # Into memory first: a file is written to in many small pieces, which takes half as long again.
+    whole = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        whole,
+        compression="lz4",
+        use_dictionary=[name for name in table.column_names if name.startswith(("class", "own"))],
+        write_statistics=False,
+        write_page_checksum=True,
+    )
     with atomic_write(path) as unfinished:
-        pq.write_table(
-            table,
-            unfinished,
-            compression="lz4",
-            use_dictionary=[name for name in table.column_names if name.startswith(("class", "own"))],
-            write_statistics=False,
-            write_page_checksum=True,
-        )
+        unfinished.write_bytes(whole.getvalue())
 
 
 def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
