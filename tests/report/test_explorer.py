@@ -52,7 +52,7 @@ class Runs:
             "source": {"kind": "directory", "path": str(folder / "archive")},
             "classify": {"class_table": "config/classes.csv"},
         }
-        self.checkout.run(self.config | {"classify": {**self.config["classify"], "threshold": 0.7}})
+        self.tables(0.7)
         results = self.checkout.results("mvco")
         # Images as the montages of the page have them, without the files of an instrument.
         tiles = "".join(f'<g data-roi="{bin_id}_00002" data-score="0.9"><image href="data:,"/></g>' for bin_id in BINS)
@@ -74,8 +74,8 @@ class Runs:
     def tables(self, threshold: float, **classify: Any) -> Rows:
         """What a run with a threshold says, by day, instrument, and class or group."""
         config = {**self.config, "classify": {**self.config["classify"], "threshold": threshold, **classify}}
+        self.checkout.run(config)
         names = {"abundance_long": "class", "groups_long": "group"}
-        self.checkout.run(config, *(f"results/mvco/{table}.csv" for table in names))
         found: Rows = {}
         for table, name in names.items():
             rows = self.checkout.table("mvco", table).rename(

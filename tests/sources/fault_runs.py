@@ -82,7 +82,7 @@ def once(make: Callable[[Any], Any]) -> property:
 class Bench:
     """The runs behind the matrix, each made when it is first asked for.
 
-    Those with one fault each are made beside all else, three at a time, since they wait more than they work: on entry
+    Those with one fault each are made one after the other beside all else, which waits more than it works: on entry
     for the `cases` that will be asked for.
     """
 
@@ -90,7 +90,7 @@ class Bench:
         self.folder = folder
         self.made: dict[Callable[[Any], Any], Future[Any]] = {}
         self._chosen = [case for case in cases if case.runs in ALONE]
-        self._beside = ThreadPoolExecutor(3)
+        self._beside = ThreadPoolExecutor(1)
         self._alone: dict[str, Future[Seen]] = {}
         volumes = dict.fromkeys([*BINS, MIDNIGHT, NO_SCORE, NO_ROI, LAST], "2.5") | {NO_VOLUME: ""}
         self.archive = write_archive(
