@@ -20,6 +20,7 @@ import yaml
 
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.cli.main import main, parser
+from ifcb_abundance.cli.run import arguments
 from ifcb_abundance.cli.targets import check
 from ifcb_abundance.common.errors import ConfigError
 from tests.archives import bin_row, write_archive
@@ -270,6 +271,22 @@ def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.
     assert "there is no such file. `ifcb-abundance init` writes one" in capfd.readouterr().err
 
 
+def test_two_options_for_config_files_become_one() -> None:
+    """Of two, Snakemake reads the last one alone."""
+    rest = ["sample_rois", "-n", "--configfile", "a.yaml", "b.yaml", "--cores", "2", "--configfiles=c.yaml"]
+    where = arguments("my.yaml", [])[2:-2]
+    files = ["--configfile", "my.yaml", "a.yaml", "b.yaml", "c.yaml"]
+    assert arguments("my.yaml", rest) == ["sample_rois", *where, *files, "-n", "--cores", "2"]
+
+
+def test_words_of_run_in_another_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "my.yaml").touch()
+    assert main(["run", "figures", "my.yaml", "-n"]) == 1
+    assert capsys.readouterr().err.endswith("before the targets: ifcb-abundance run my.yaml figures\n")
+    assert main(["run", "--configfile", "my.yaml", "figures"]) == 2
+    assert "config stands first and without --configfile, then targets" in capsys.readouterr().err
+
+
 def test_words_that_are_targets() -> None:
     check(["all", "report", "recheck", "write_report", "draw_heat_map", "results/bay/ledger.csv", "ledger.csv"])
     with pytest.raises(ConfigError, match=r"^xyzzy: no such target\. `ifcb-abundance targets` lists them\.$"):
@@ -280,6 +297,7 @@ def test_targets_are_those_of_the_rules(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["targets", "--files"]) == 0
     listed = dict(re.findall(r"^  (\S+) +(\S.*)$", capsys.readouterr().out, re.MULTILINE))
     assert listed["all"] == "Build all results that the config asks for: the default."
+    assert {"sample_rois", "subject_set", "validation_plan"} <= set(listed)
     assert {"figures", "report", "montages", "features", "validation", "curation", "recheck", "fetch"} <= set(listed)
     assert "summarize_scores" not in listed
     assert listed["bins_long.csv.gz"].startswith("Write the table of bins as CSV")

@@ -67,6 +67,15 @@ def test_a_target_after_the_config_file_is_told_from_a_key(checkout: Checkout) -
     assert "unknown key" not in printed
 
 
+def test_slips_of_the_command_line_are_told(checkout: Checkout) -> None:
+    printed = checkout.run(None, "-n", "results/demo/figures/heatmap.svg", fails=True)
+    assert "Did you mean results/demo/figures/heat_map.svg?" in printed
+    given = [f"--configfile={name}" for name in ("config/config.yaml", "config/config.yaml")]
+    printed = checkout.run(None, "-n", *given, fails=True)
+    assert "--configfile is given twice" in printed
+    assert "Traceback" not in printed
+
+
 def test_an_archive_that_is_not_there_is_refused(checkout: Checkout) -> None:
     printed = checkout.run({"dataset": "mine", "source": {"kind": "directory", "path": "elsewhere"}}, fails=True)
     assert "source.path: there is no folder elsewhere" in printed
@@ -259,7 +268,7 @@ def make_run(checkout: Checkout, config: str, right: bool = False) -> str:
         ),
         ("select:\n  end: 2024-13-01\n", "typed.yaml, line 3: select.end: 2024-13-01 does not exist (month must be in"),
         ("source: {path: 'x}\n", "typed.yaml, line 2 to 3: not YAML: while scanning a quoted scalar"),
-        ("select:\n\tstart: x\n", "typed.yaml, line 3: not YAML: while scanning for the next token"),
+        ("select:\n\tstart: x\n", "typed.yaml, line 3: not YAML: the line has a tab. Indent with blanks"),
         ("source: {path: x}\nselect: {instrument: [10]}", "typed.yaml, line 3: select.instrument: unknown key"),
         ("", "source.path: 'resources/demo' is the demo's"),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ifcb_abundance.common.errors import ConfigError
-from ifcb_abundance.config.files import in_quotes, read_strictly
+from ifcb_abundance.config.files import in_quotes, read_strictly, refuse_second_option
 
 
 def refused(*texts: str, folder: Path) -> list[str]:
@@ -123,7 +123,7 @@ def test_what_is_as_it_is_written(tmp_path: Path, text: str) -> None:
             "0.yaml, line 2 to 4: not YAML: while scanning a quoted scalar: found unexpected end of",
         ),
         ("a: [1\nb: 1\n", "0.yaml, line 1 to 2: not YAML: while parsing a flow sequence"),
-        ("a:\n\tb: 1\n", "0.yaml, line 2: not YAML: while scanning for the next token: found character '\\t'"),
+        ("a:\n\tb: 1\n", "0.yaml, line 2: not YAML: the line has a tab. Indent with blanks"),
         ("a: 1\nb: c: 1\n", "0.yaml, line 2: not YAML: mapping values are not allowed here"),
         ("a: *x\n", "0.yaml, line 1: not YAML: found undefined alias 'x'"),
         ("? [a]\n: 1\n", "0.yaml, line 1: not YAML: while constructing a mapping: found unhashable key"),
@@ -155,6 +155,14 @@ def test_a_result_that_is_taken_for_a_config_file(tmp_path: Path, monkeypatch: p
         read_strictly(["config.yaml", "my.yaml", tmp_path / "results" / "x" / "run.json"])
     (line,) = str(error.value).splitlines()[1:]
     assert line.startswith("  results/x/run.json: a result, not a config file. --configfile takes every word after it")
+
+
+def test_config_files_of_two_options_are_refused() -> None:
+    """The engine would read the last one alone."""
+    refuse_second_option(["--cores", "2", "--configfile", "a.yaml", "b.yaml"])
+    for again in (["--configfile", "b.yaml"], ["--configfile=b.yaml"], ["--configfiles", "b.yaml"]):
+        with pytest.raises(ConfigError, match=r"given twice, .* --configfile my\.yaml sample\.yaml"):
+            refuse_second_option(["--configfile", "a.yaml", *again])
 
 
 def test_a_knot_of_anchors_is_looked_through_once(tmp_path: Path) -> None:

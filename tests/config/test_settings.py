@@ -548,6 +548,12 @@ def test_slips_of_yaml_are_told_with_what_was_meant(text: str, told: str) -> Non
     assert told in "\n".join(faults(yaml.safe_load(text)))
 
 
+def test_a_decimal_comma_on_the_command_line_is_told() -> None:
+    """The engine reads `--config` as texts, so what stands after the comma has an empty one."""
+    (line,) = faults(config(classify={"threshold": "0", "5": ""}))
+    assert line.startswith("classify.5: unknown key. A comma ends a value: write decimals with a point, such as 0.5.")
+
+
 def test_two_unknown_keys_are_both_told() -> None:
     told = "".join(faults(config(classify__treshold=1, classify__precision=2)))
     assert "classify.treshold: unknown" in told

@@ -1,4 +1,5 @@
 # The config, the source and the paths. The only file that reads `config`.
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ def read_config():
     entries, parsed = workflow.config_settings.config_args or [], workflow.config_settings.config
     places = {}
     if workflow.is_main_process:  # otherwise the run that started this job has checked already
+        config_files.refuse_second_option(sys.argv[1:])
         given = workflow.overwrite_configfiles
         own = workflow.configfiles[len(given) :]
         places = config_files.read_strictly([*own, *given], entries, parsed)
@@ -43,6 +45,9 @@ def read_config():
 # From here on an error is one sentence, without the file and line of a rule.
 logger.addFilter(engine_log.SENTENCES)
 engine_log.SENTENCES.of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
+engine_log.SENTENCES.targets = lambda: [
+    name for rule in workflow.rules for name in (rule.name, *map(str, rule.output)) if "{" not in name
+]
 
 CONFIG = resolve(*read_config())
 WITHOUT_SOURCE = why_no_source(CONFIG)  # then stages that read no bin can be made, and all else is refused

@@ -49,6 +49,9 @@ examples:
 Without a target it makes what the config asks for; `ifcb-abundance targets` lists what else can be made. All from the
 first dash on is handed to Snakemake as it is.
 """
+ORDER_OF_RUN = """\
+The config stands first and without --configfile, then targets, then options:
+  ifcb-abundance run my.yaml figures --cores 8"""
 OF_TARGETS = """\
 examples:
   ifcb-abundance targets
@@ -111,7 +114,11 @@ def _config(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status. An error that a user can mend is one message."""
-    given = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["run"] and words[1:] and words[1].startswith("-") and words[1] not in ("-h", "--help"):
+        print(ORDER_OF_RUN, file=sys.stderr)
+        return 2
+    given = parser().parse_args(words)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         return _command(given)

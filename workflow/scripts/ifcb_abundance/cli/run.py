@@ -10,8 +10,9 @@ from itertools import takewhile
 from pathlib import Path
 
 from ifcb_abundance.cli import config_file, targets
-from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.common.errors import ConfigError, StateError
 from ifcb_abundance.config import WORKFLOW
+from ifcb_abundance.config.files import CONFIG_OPTIONS
 
 CORES = ("--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile")
 # What a folder has that is a clone of the workflow.
@@ -23,6 +24,7 @@ def run(config: str, rest: Sequence[str]) -> int:
 
     rest: targets, and options of Snakemake. Raises ConfigError, also for an unknown target; StateError without a clone.
     """
+    _refuse_swapped(config, rest)
     config_file.read(config)
     if not any(word.split("=")[0] in ("--snakefile", "-s") for word in rest):
         targets.check(takewhile(lambda word: not word.startswith("-"), rest))
@@ -39,10 +41,45 @@ def run(config: str, rest: Sequence[str]) -> int:
 
 
 def arguments(config: str, rest: Sequence[str]) -> list[str]:
-    """The arguments of Snakemake. Targets stand before --configfile, which takes every word after it for a file."""
+    """The arguments of Snakemake. Targets stand before --configfile, which takes every word after it for a file.
+
+    Files of a --configfile in `rest` go behind the config: of two such options Snakemake reads the last one alone.
+    """
+    rest, others = _without_config_files(rest)
     cores = [] if any(word.split("=")[0] in CORES or word[:2] in ("-c", "-j") for word in rest) else ["--cores", "8"]
     first = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
-    return [*rest[:first], *cores, *_where(config), "--configfile", config, *rest[first:]]
+    return [*rest[:first], *cores, *_where(config), "--configfile", config, *others, *rest[first:]]
+
+
+def _without_config_files(rest: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words without --configfile and its files, and these files."""
+    others: list[str] = []
+    files: list[str] = []
+    of_option = False
+    for word in rest:
+        option, equals, first = word.partition("=")
+        if option in CONFIG_OPTIONS:
+            files += [first] if equals else []
+            of_option = True
+        elif word.startswith("-"):
+            others.append(word)
+            of_option = False
+        else:
+            (files if of_option else others).append(word)
+    return others, files
+
+
+def _refuse_swapped(config: str, rest: Sequence[str]) -> None:
+    """Raise ConfigError if a target stands where the config should, and the config behind it."""
+    if Path(config).exists():
+        return
+    words = list(takewhile(lambda word: not word.startswith("-"), rest))
+    if files := [word for word in words if word.endswith((".yaml", ".yml", ".json"))]:
+        named = [config, *(word for word in words if word != files[0])]
+        raise ConfigError(
+            f"{config}: there is no such file. The config stands before the targets: "
+            f"ifcb-abundance run {shlex.join([files[0], *named])}"
+        )
 
 
 def _where(config: str) -> list[str]:

@@ -14,11 +14,15 @@ _RULE = re.compile(r'^(?:rule|checkpoint) (\w+):\n    """(.+?)"""\n((?:(?: .*)?\
 _NAME = re.compile(r'^ *(?:rule|checkpoint) (\w+):$|^ +name:\n +f?"(.+)"$', re.MULTILINE)
 
 
+# Rules that make files themselves and that people ask for by name.
+BY_NAME = ("sample_rois", "subject_set", "validation_plan")
+
+
 def rules() -> Iterator[tuple[str, str, bool]]:
-    """Yield each rule: its name, what it does, and whether it makes files itself. Others gather what others make."""
+    """Yield each rule: its name, what it does, and whether it only makes files. Others are targets by their name."""
     for text in _texts():
         for name, says, body in _RULE.findall(text):
-            yield name, says, "\n    output:\n" in f"\n{body}"
+            yield name, says, name not in BY_NAME and "\n    output:\n" in f"\n{body}"
 
 
 def check(words: Iterable[str]) -> None:

@@ -111,7 +111,7 @@ def _unknown_key(path: list[str], given: Mapping[str, Any]) -> str:
 
 def _slip_of_yaml(key: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     """What to do about an unknown key that comes of a comma, a point or an indent. known: the keys of its section."""
-    if re.fullmatch("[0-9]{1,18}", key) and given[key] is None:  # {threshold: 0,5}
+    if re.fullmatch("[0-9]{1,18}", key) and given[key] in (None, ""):  # {threshold: 0,5}; --config has "" for null
         return " A comma ends a value: write decimals with a point, such as 0.5."
     section, *below = key.split(".")
     if below and section in known:

@@ -13,6 +13,7 @@ from ifcb_abundance.config.faults import refusal
 
 NAMES = {"dataset", "run"}  # keys whose numbers are texts
 DAYS = {"select.start", "select.end"}  # keys for which YAML's reading of a day is right
+CONFIG_OPTIONS = ("--configfile", "--configfiles")
 # YAML 1.1 takes 010 for 8, 1_0 for 10, 1:30 for 90 and 0x10 for 16.
 _ODD_NUMBER = re.compile(r"[+-]?0[0-9A-Za-z_].*|.*[_:].*")
 _KIND = "tag:yaml.org,2002:"
@@ -48,6 +49,18 @@ def read_strictly(
     if wrong := [name for name, of_one in faults.items() if of_one]:
         raise refusal(*(fault for name in wrong for fault in faults[name]), files=", ".join(wrong))
     return places
+
+
+def refuse_second_option(command_line: Sequence[str]) -> None:
+    """Raise ConfigError if --configfile is given twice: the engine reads the files of the last one alone.
+
+    command_line: the words after `snakemake`.
+    """
+    if sum(word.partition("=")[0] in CONFIG_OPTIONS for word in command_line) > 1:
+        raise refusal(
+            "--configfile is given twice, and Snakemake would read only the last one. Write all files after one "
+            "--configfile; a later file wins: --configfile my.yaml sample.yaml"
+        )
 
 
 def in_quotes(entries: Sequence[str], parsed: Mapping[str, Any]) -> dict[str, str]:
@@ -173,6 +186,8 @@ def _not_yaml(name: str, error: yaml.MarkedYAMLError) -> str:
     """Where a file stops being YAML. The context is where what is not closed, such as a quote, began."""
     marks = [mark.line + 1 for mark in (error.context_mark, error.problem_mark) if mark]
     lines = " to ".join(f"{line}" for line in dict.fromkeys(marks))
+    if r"'\t'" in (error.problem or ""):
+        return f"{name}, line {marks[-1]}: not YAML: the line has a tab. Indent with blanks"
     said = ": ".join(part for part in (error.context, error.problem) if part)
     return (
         f"{name}, line {lines}: not YAML: {said}. Look for a quote, bracket or colon that is missing, for a tab, or "

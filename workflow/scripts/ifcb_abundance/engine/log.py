@@ -4,10 +4,11 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any
 
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import MissingRuleException, WorkflowError
 from snakemake.logging import LogEvent
 
 from ifcb_abundance.common.errors import WorkflowInputError
@@ -29,6 +30,7 @@ class Sentences(logging.Filter):
         super().__init__()
         self.of_one_job = False  # the process does one job for another one, which reads the job's log
         self.summed_up = False  # the workflow has said itself that the run is not complete
+        self.targets: Callable[[], Iterable[str]] = tuple  # rules and files that can be asked for by name
         self._told: set[str] = set()
         self._jobs: set[str] = set()  # those that ended with an error of ours
         self._lock = threading.Lock()
@@ -51,6 +53,12 @@ class Sentences(logging.Filter):
         error = cause(sys.exc_info()[1])
         if isinstance(error, WorkflowInputError):
             return not (self.of_one_job and error.in_log) and self._tell(record, str(error))
+        if isinstance(error, MissingRuleException) and (
+            asked := re.search(r"No rule to produce (\S+)", str(record.msg))
+        ):
+            close = get_close_matches(asked[1], self.targets(), n=1)
+            record.msg = f"{record.msg}" + (f"\nDid you mean {close[0]}?" if close else "")
+            return True
         if getattr(error, "returncode", None) == TOLD:
             return False  # of a script's process: its job's error follows
         if sentence := _of_input_function(str(record.msg)):
