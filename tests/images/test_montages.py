@@ -107,7 +107,7 @@ def test_a_picture_holds_each_image_once_where_its_score_belongs(tmp_path: Path)
             "Just missed the threshold: unclassified",
             ids[4],
         ]
-        assert texts.count("0.9 (threshold 0.7)") == 5
+        assert texts.count("0.9") == 5
         # The line of the threshold is between those that reached it and those that missed it.
         (line,) = (float(path.get("d", "").split("H")[0].split()[1]) for path in root.iter(f"{SVG}path"))
         places = [
@@ -172,8 +172,8 @@ def test_images_do_not_overlap_and_are_within_the_picture(size: tuple[int, int])
         (
             tile.x,
             tile.y,
-            tile.x + max(tile.width * laid_out["scale"], 165),
-            tile.y + tile.height * laid_out["scale"] + 25,
+            tile.x + max(tile.width * laid_out["scale"], 205),
+            tile.y + tile.height * laid_out["scale"] + 33,
         )
         for section in laid_out["sections"]
         for tile in section.tiles
@@ -200,6 +200,46 @@ def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
     page = (tmp_path / "montages" / "Akashiwo.html").read_text()
     assert f"ROI {NEW}_00003: the .roi ends within its image" in page
     assert page.count("<image") == 2
+
+
+def test_a_class_without_raw_files_says_so_and_takes_no_room(tmp_path: Path) -> None:
+    folder = made(tmp_path, ("Akashiwo",))
+    table = pd.read_csv(tmp_path / "montages.csv")
+    others = [NEW.replace("T", f"T0{n}")[:16] + NEW[16:] for n in (1, 2)]
+    more = [("Ditylum", 0.7, kind, bin_id, 0.9, 9) for bin_id in others for kind in ("top", "reached")]
+    rows = pd.concat([table[table["kind"] != "missed"], pd.DataFrame(more, columns=table.columns)])
+    table_files.write(rows, "montages", tmp_path / "montages.csv")
+    zips = [tmp_path / f"{NEW}.zip"]
+    for bin_id in others:
+        zips.append(tmp_path / f"{bin_id}.zip")
+        with zipfile.ZipFile(zips[0]) as archive:
+            header = archive.read("manifest.csv").decode().splitlines()[0]
+        row = dict.fromkeys(header.split(","), "") | {"problem": f"left out: bin {bin_id}: no raw files"}
+        with zipfile.ZipFile(zips[-1], "w") as archive:
+            archive.writestr("manifest.csv", f"{header}\n{','.join(row.values())}\n")
+    montages.draw_montages(tmp_path / "montages.csv", zips, {"default": 3.4}, folder)
+    lacking = "no picture: the 2 chosen bins have no raw files"
+    texts, heights = {}, {}
+    for name in ("Akashiwo", "Ditylum"):
+        root = ElementTree.parse(folder / f"{name}.svg").getroot()
+        texts[name], heights[name] = [text.text for text in root.iter(f"{SVG}text")], float(root.get("height", ""))
+    assert texts["Ditylum"] == ["Ditylum", lacking]
+    assert heights["Ditylum"] < 80
+    assert "Just missed the threshold: unclassified: none" in texts["Akashiwo"]
+    assert lacking in (folder / "Ditylum.html").read_text()
+    index = (folder / "index.html").read_text()
+    assert index.count("2 of 3 chosen bins have no raw files") == 1
+    assert f'<a href="Ditylum.html">Ditylum</a>: {lacking}' in index
+    assert "Ditylum.svg" not in index
+    assert "Akashiwo.svg" in index
+
+
+@pytest.mark.parametrize(
+    ("score", "missed", "says"),
+    [(0.99951171875, False, "0.9995"), (0.69, True, "0.69"), (0.69998, True, "under 0.7"), (0.69998, False, "0.7")],
+)
+def test_scores_have_four_digits(score: float, missed: bool, says: str) -> None:
+    assert montages.Tile("a", score, "", 1, 1, threshold=0.7, missed=missed).says == says
 
 
 def test_the_same_images_give_the_same_files_and_earlier_ones_go(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Draw montages: per class a picture of its top-scoring ROIs, and of those on either side of its threshold.
 
 A picture is an SVG that holds its images, so that it needs no other file; a page around it says how they were
-chosen. All images of a picture have one scale. The bar is in um, or in pixels if the picture has images of
+chosen. All images of a picture have one scale. The bars are in um, or all in pixels if a picture has images of
 instruments with different pixel sizes.
 """
 
@@ -10,7 +10,7 @@ import logging
 import re
 import zipfile
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +27,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.montages")
 
-VERSION = 3  # of how montages look: raise it so that they are drawn again
+VERSION = 4  # of how montages look: raise it so that they are drawn again
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
 INDEX_PAGE = "index"  # the page that shows all of them; no class has files of this name
@@ -42,11 +42,12 @@ KINDS = {
 
 # Of the picture, in pixels of the screen.
 WIDTH = 1080
-NARROWEST = 170  # the id of a ROI has to fit below its image
+NARROWEST = 208  # the id of a ROI has to fit below its image
 TALLEST = 400
 GAP = 10
-TEXT = 28
+TEXT = 36
 HEADING = 34
+NOTE = 22
 BARS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # lengths that the bar may have, in um or pixels of the camera
 LONGEST_BAR = 160
 LONGEST_LABEL = 100
@@ -74,6 +75,13 @@ class Tile:
     outline: str = ""
     x: float = 0
     y: float = 0
+    missed: bool = False
+
+    @property
+    def says(self) -> str:
+        """The score with four digits. One that missed the threshold does not look as if it had reached it."""
+        text = f"{self.score:.4g}"
+        return f"under {text}" if self.missed and float(text) >= self.threshold > self.score else text
 
 
 @dataclass(frozen=True)
@@ -107,17 +115,11 @@ def draw_montages(
     merged = table["class"].map(class_of)
     tiles, problems = _read(table, examples, class_of)
     without = {bin_id for bin_id, text in problems if text.startswith(LEFT_OUT)}
-    if examples and len(without) == len(examples):
-        zips = Path(examples[0]).parents[2]
-        raise RawFileError(
-            "montages: none of the bins that were chosen has raw files (.hdr, .adc, .roi) in the "
-            f"source, so there are no images to show. To ask for them again, delete {zips}"
-        )
-    if without:
-        log.warning(
-            f"montages: {len(without)} of {len(examples)} chosen bins have no raw files in the source: excluded"
-        )
+    _warn_of_lack(without, examples)
     names = file_names(list(dict.fromkeys(merged)))
+    sizes = {name: _one_size(tiles[name], pixels_per_um) for name in names if any(tiles.get(name, {}).values())}
+    in_pixels = None in sizes.values()
+    shown = []
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -128,12 +130,13 @@ def draw_montages(
             given = {
                 "label": _shown(name),
                 "threshold": _thresholds(of_class["threshold"]),
+                "varied": of_class["threshold"].nunique() > 1,
                 "labels": [] if labels == [name] else sorted(map(_shown, labels)),
             }
             of_kinds = {kind: list(map(_with_png, of_kind)) for kind, of_kind in tiles.get(name, {}).items()}
-            picture = engine.get_template("montage.svg.j2").render(
-                **given, **_laid_out(of_kinds, _one_size(of_kinds, pixels_per_um))
-            )
+            notes = _notes(of_class, of_kinds, without)
+            laid_out = _laid_out(of_kinds, None if in_pixels else sizes.get(name), notes)
+            picture = engine.get_template("montage.svg.j2").render(**given, **laid_out)
             Path(unfinished, f"{file}.svg").write_text(picture, encoding="utf-8")
             page = engine.get_template("montage.html.j2").render(
                 **given,
@@ -142,8 +145,10 @@ def draw_montages(
                 problems=[text for bin_id, text in problems if bin_id in set(of_class["bin"])],
             )
             Path(unfinished, f"{file}.html").write_text(page, encoding="utf-8")
-        shown = [{"label": _shown(name), "file": file} for name, file in names.items()]
-        overall = engine.get_template("montages.html.j2").render(montages=shown)
+            shown.append({"label": given["label"], "file": file, "note": "" if name in sizes else notes[0]})
+        overall = engine.get_template("montages.html.j2").render(
+            montages=shown, n_bins=len(examples), n_without=len(without)
+        )
         Path(unfinished, f"{INDEX_PAGE}.html").write_text(overall, encoding="utf-8")
         index = [{"class": name, "name": file} for name, file in names.items()]
         Path(unfinished, INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
@@ -169,6 +174,48 @@ def file_names(labels: Sequence[str]) -> dict[str, str]:
             plain = re.sub("[^A-Za-z0-9_-]+", "_", label)[:60]
             names[label] = f"{plain}-{sha256(label.encode()).hexdigest()[:8]}".lstrip("-_")
     return names
+
+
+def _warn_of_lack(without: Collection[str], examples: Sequence[str | Path]) -> None:
+    """Count the bins that have no raw files. Raises RawFileError if all lack them."""
+    if examples and len(without) == len(examples):
+        zips = Path(examples[0]).parents[2]
+        raise RawFileError(
+            "montages: none of the bins that were chosen has raw files (.hdr, .adc, .roi) in the "
+            f"source, so there are no images to show. To ask for them again, delete {zips}"
+        )
+    if without:
+        log.warning(
+            f"montages: {len(without)} of {len(examples)} chosen bins have no raw files in the source: excluded"
+        )
+
+
+def _notes(of_class: pd.DataFrame, tiles: Mapping[str, Sequence[Tile]], without: Collection[str]) -> list[str]:
+    """Say why kinds of images of a class have no picture, or that all have none.
+
+    of_class: its rows of the table `montages`. without: bins that have no raw files.
+    """
+    if not any(tiles.values()):
+        return [_reason(set(of_class["bin"]), without)]
+    return [
+        f"{heading}: {_reason(set(of_class.loc[of_class['kind'] == kind, 'bin']), without)}"
+        for kind, heading in KINDS.items()
+        if not tiles.get(kind)
+    ]
+
+
+def _reason(bins: Collection[str], without: Collection[str]) -> str:
+    """Say why there is no picture of images that were chosen from some bins."""
+    if not bins:
+        return "none"
+    n = len(set(bins) & set(without))
+    if n == len(bins):
+        return (
+            "no picture: the chosen bin has no raw files"
+            if n == 1
+            else (f"no picture: the {n} chosen bins have no raw files")
+        )
+    return f"no picture: the images could not be read ({n} of the {len(bins)} chosen bins have no raw files)"
 
 
 def _thresholds(of_labels: pd.Series) -> str:
@@ -203,7 +250,9 @@ def _read(
         of_score = held.get((row["class"], row["bin"], row["score"]), [])
         shown, of_score[:] = of_score[: row["n_rois"]], of_score[row["n_rois"] :]
         of_class = tiles.setdefault(class_of(row["class"]), {})
-        of_class.setdefault(row["kind"], []).extend(replace(tile, threshold=row["threshold"]) for tile in shown)
+        of_class.setdefault(row["kind"], []).extend(
+            replace(tile, threshold=row["threshold"], missed=row["kind"] == "missed") for tile in shown
+        )
     return tiles, problems
 
 
@@ -233,16 +282,23 @@ def _one_size(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: PixelSizes) ->
     return found.pop() if len(found) == 1 else None
 
 
-def _laid_out(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: float | None) -> dict[str, Any]:
-    """Lay out a picture: rows that are filled from the left, and a bar above them."""
+def _laid_out(
+    tiles: Mapping[str, Sequence[Tile]], pixels_per_um: float | None, notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Lay out a picture: rows that are filled from the left, and a bar above them. Kinds without images take no room.
+
+    notes: lines on what is not shown.
+    """
     sizes = [(tile.width, tile.height) for of_kind in tiles.values() for tile in of_kind]
     scale = min([2.0, *(WIDTH / width for width, _ in sizes), *(TALLEST / height for _, height in sizes)])
     sections = []
-    y: float = HEADING + 30
+    y: float = HEADING + (30 if sizes else 0) + NOTE * len(notes)
     for kind, heading in KINDS.items():
+        if not tiles.get(kind):
+            continue
         placed: list[Tile] = []
         top = y + HEADING
-        for row in _rows(tiles.get(kind, ()), scale):
+        for row in _rows(tiles[kind], scale):
             height = max(tile.height for tile in row) * scale
             x: float = 0
             for tile in row:
@@ -250,15 +306,16 @@ def _laid_out(tiles: Mapping[str, Sequence[Tile]], pixels_per_um: float | None) 
                 x += max(tile.width * scale, NARROWEST) + GAP
             top += height + TEXT + GAP
         sections.append(Section(heading, placed, y + 20, y if kind == "missed" else None))
-        y = top if placed else y + HEADING + TEXT
+        y = top
     unit = (pixels_per_um or 1) * scale
     bar = max((bar for bar in BARS if bar * unit <= LONGEST_BAR), default=BARS[0])
     return {
         "sections": sections,
+        "notes": [(HEADING + (30 if sizes else 0) + NOTE * i + 14, note) for i, note in enumerate(notes)],
         "width": WIDTH,
         "height": round(y + GAP),
         "scale": scale,
-        "bar": round(bar * unit, 2),
+        "bar": round(bar * unit, 2) if sizes else 0,
         "bar_says": f"{bar} \u00b5m (at {pixels_per_um:g} pixels per \u00b5m)" if pixels_per_um else f"{bar} pixels",
     }
 
