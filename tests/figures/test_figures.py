@@ -174,7 +174,7 @@ def test_labels_have_room_in_a_wide_font(label: str, in_dejavu: float) -> None:
 def test_each_has_a_colour_and_a_line_in_the_legend(run: Run) -> None:
     svg = run.svg("heat_map")
     assert {ZERO, NOT_ASSESSED, NO_DATA, "objects mL⁻¹ (log scale)"} <= texts(svg)
-    assert {'fill="#ffffff"', 'fill="#CC79A7"', 'fill="#d9d9d9"'} <= set(re.findall(r'fill="#[0-9A-Fa-f]{6}"', svg))
+    assert {'fill="#ffffff"', 'fill="#F7A1C4"', 'fill="#d9d9d9"'} <= set(re.findall(r'fill="#[0-9A-Fa-f]{6}"', svg))
 
 
 def test_lines_break_at_gaps_and_zeros_are_points(run: Run) -> None:

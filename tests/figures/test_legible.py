@@ -90,6 +90,21 @@ def test_figures_of_a_few_days_can_be_read(tmp_path: Path, figure: str, width: i
     assert (outside(svg), overlapping(svg)) == ([], [])
 
 
+def test_a_narrow_heat_map_has_two_days_and_tells_low_from_missing(tmp_path: Path) -> None:
+    found = texts(picture("heat_map", write_seeded(tmp_path / "tables", 4), options(85))[1])
+    assert {"03-20", "03-22"} <= found
+    assert {"0: looked for, none found", "not assessed: in no label set", "no data: no used bin"} <= found
+
+
+def test_the_height_of_a_bar_is_the_share_of_the_dominating_class(tmp_path: Path) -> None:
+    spec, svg = picture("dominance", write_seeded(tmp_path / "tables", 4), options(180))
+    shares = list(pd.read_csv(StringIO(spec["data"]["values"]))["share"])
+    heights = [float(high) for high in re.findall(r'd="M[^h"]*h[\d.]+v([\d.]+)h[^"]*" fill="#E69F00"', svg)]
+    assert [high / heights[0] for high in heights[:4]] == pytest.approx(
+        [share / shares[0] for share in shares], rel=0.01
+    )
+
+
 def test_the_middle_of_long_labels_is_cut_and_they_still_differ() -> None:
     short = words.shortened(LONG, 130)
     assert short["mix"] == "mix"

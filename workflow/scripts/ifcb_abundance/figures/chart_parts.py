@@ -23,9 +23,6 @@ TRUE_TO_SCALE = "true_to_scale"  # the name of a view whose width and height bel
 DIGITS = 4  # significant digits of numbers in a chart
 LAST_TICK = 0.85  # of a square-root scale, at most, as a share of its top
 
-# The scale of abundances through time: a bloom leaves the rest of the year visible, and unlike a log scale it has zero.
-SQUARE_ROOT = alt.Scale(type="sqrt", domainMin=0)
-
 alt.data_transformers.consolidate_datasets = False  # data stay where they are used
 
 
@@ -124,7 +121,8 @@ def time_axis(span: Span, width: float, name: str = "day (UTC)", field: str = "d
     first, last = (milliseconds(day) for day in (span.first, span.days[-1] + pd.Timedelta(days=span.step)))
     ticks, form = span.ticks(width)
     at = [milliseconds(day) for day in ticks]
-    label = "utcFormat(datum.value, datum.value % 86400000 ? '%m-%d %H:%M' : '%Y-%m-%d')"
+    of_day = "utcFormat(datum.value, datum.value % 86400000 ? '%m-%d %H:%M' : '%Y-%m-%d')"
+    label = f"(datum.value >= {last} ? '' : {of_day})"  # the day after the last one is not in the window
     axis = alt.Axis(
         title=name,
         labelExpr=f"screen ? {label} : utcFormat(datum.value, '{form}')",

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 
-PURPLE, GREY = "#CC79A7", "#d9d9d9"
+PINK, GREY = "#F7A1C4", "#d9d9d9"  # pink: neither viridis nor a group of classes has it
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#000000")
 OTHER_GROUPS, NO_GROUP, NOT_LIVING = "further groups", "no group in the class table", "not living"
 REST_COLOURS = {OTHER_GROUPS: "#4d4d4d", NO_GROUP: "#808080", NOT_LIVING: "#b3b3b3", UNCLASSIFIED: "#e0e0e0"}

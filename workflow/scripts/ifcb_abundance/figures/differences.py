@@ -5,6 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures import words
@@ -21,7 +22,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows = table_files.read("differences", tables["differences"])
     names = rows.loc[(rows["what"] == "config") & (rows["name"] == "run"), ["first", "second"]].iloc[0]
     head = f"{options.dataset}: {names['first']} and {names['second']}"
-    classes = rows[(rows["what"] == "abundance") & (rows["date"] == "")].copy()
+    classes = rows[(rows["what"] == "abundance") & (rows["date"] == "") & (rows["name"] != UNCLASSIFIED)].copy()
     if classes.empty:
         return parts.message(options, head, "no abundance differs")
     for run in ("first", "second"):
@@ -59,7 +60,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     base = alt.Chart(parts.inline(long)).encode(x=x, y=y)
     joined = base.mark_line(color="#bbb", strokeWidth=2).encode(detail="name:N")
     points = base.mark_circle(size=60, opacity=1).encode(color=colour, tooltip=hover)
-    note = f"{len(order)} of {counted(len(classes), 'class')} that differ, those that differ most; square-root scale"
+    note = f"{len(order)} of {counted(len(classes), 'class')} beside unclassified that differ, those that differ most"
+    note += "; square-root scale"
     return alt.layer(joined, points).properties(
         width=width,
         height=alt.Step(16),

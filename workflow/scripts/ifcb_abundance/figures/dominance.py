@@ -16,7 +16,7 @@ from ifcb_abundance.figures.span import Span
 CLASSES_MOST = 15  # rows of classes; the last one is of all further ones
 FURTHER = "further classes"
 ROW = 14  # pixels
-SHARES = [0.3, 0.6, 1]  # in the legend
+DAYS_MOST = 62  # bars of more days have no outline, which would hide them
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -47,8 +47,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             options,
             f"{head}, {options.dataset}",
             f"{span}; a bar is a {span.pooled}: the share of the most abundant class in all ROIs of classes that live "
-            "or may live, darker where it is larger (Berger and Parker 1970)",
-            "in the row of that class, in the colour of its group; no bar: no such ROI, or no used bin",
+            "or may live (Berger and Parker 1970)",
+            "in the row of that class, in the colour of its group, as high as the row for 100 %; no bar: no such ROI, or no used bin",
             parts.series_note(series, coverage["series"].nunique()),
         )
     )
@@ -79,7 +79,7 @@ def _panel(rows: pd.DataFrame, order: list[str], names: words.Names, span: Span,
     ]
     return (
         alt.Chart()
-        .mark_rect(clip=True)
+        .mark_bar(clip=True, stroke="#555", strokeWidth=0.4 if len(span.days) <= DAYS_MOST else 0)
         .encode(
             x=parts.time_axis(span, width),
             x2="end:T",
@@ -90,20 +90,7 @@ def _panel(rows: pd.DataFrame, order: list[str], names: words.Names, span: Span,
                 scale=alt.Scale(domain=kinds, range=[colours[name] for name in kinds]),
                 legend=parts.legend(options, kinds, room),
             ),
-            opacity=alt.Opacity(
-                "share:Q",
-                title="share",
-                scale=alt.Scale(domain=[0, 1], range=[0.2, 1]),
-                legend=parts.legend(
-                    options,
-                    ["100%"] * len(SHARES),
-                    room,
-                    format=".0%",
-                    values=SHARES,
-                    symbolOpacity=alt.Undefined,  # it is what the legend shows
-                    orient="bottom",
-                ),
-            ),
+            size=alt.Size("share:Q", scale=alt.Scale(domain=[0, 1], range=[0, ROW]), legend=None),
             tooltip=hover,
         )
         .add_params(parts.zoom("x"))

@@ -9,7 +9,7 @@ import pandas as pd
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures import words
-from ifcb_abundance.figures.colours import GREY, PURPLE
+from ifcb_abundance.figures.colours import GREY, PINK
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import (
     NO_DATA,
@@ -24,7 +24,7 @@ from ifcb_abundance.figures.rows import (
 
 ROW = 14  # pixels
 ZERO = "0: looked for, none found"
-COLOURS = {ZERO: "#ffffff", NOT_ASSESSED: PURPLE, NO_DATA: GREY}
+COLOURS = {ZERO: "#ffffff", NOT_ASSESSED: PINK, NO_DATA: GREY}
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -55,12 +55,12 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     y = alt.Y("class:N", title=None, scale=alt.Scale(domain=order), axis=axis)
     width = parts.panel_width(options, room)
     base = alt.Chart().encode(x=parts.time_axis(span, width), x2="end:T", y=y)
-    states = [state for state in COLOURS if state in set(rest["state"])]
+    states = list(COLOURS)  # all of them: a reader could take what is low for what is missing
     # Two legends side by side would take more room than there is above the cells.
     legend = parts.legend(options, states, room, orient="bottom", symbolStrokeColor="#888", symbolStrokeWidth=0.8)
-    layers = ([_states(base, states, legend)] if states else []) + (
-        [_values(base, found["value"], min(200, width))] if len(found) else []
-    )
+    layers = [_states(base, states, legend)]
+    if len(found):
+        layers.append(_values(base, found["value"], min(200, width)))
     cells = alt.layer(*layers).properties(width=width, height=ROW * len(classes))
     return parts.panels(cells, data, series).properties(
         title=parts.title(

@@ -6,6 +6,8 @@ import pandas as pd
 
 DAYS_MOST = 1100  # a longer window is pooled into weeks: its days would be narrower than a line
 
+# Days without their year, where two whole dates do not fit: the title has the year.
+SHORT = tuple((f"{days}D", "%m-%d", 38) for days in (1, 2, 5, 10, 14))
 # How often there may be ticks, how they are written, and the pixels that one of them takes.
 TICKS = (
     *((f"{days}D", "%Y-%m-%d", 76) for days in (1, 2, 5, 10, 14)),
@@ -49,10 +51,10 @@ class Span:
     def ticks(self, width: float) -> tuple[list[pd.Timestamp], str]:
         """The days of ticks that leave room for their labels on an axis of so many pixels, and how to write them."""
         end = self.days[-1] + pd.Timedelta(days=self.step)
-        for every, form, room in TICKS:
+        for every, form, room in (*TICKS, *SHORT):
             days = [day for day in pd.date_range(self.first, end, freq=every, inclusive="left") if day >= self.first]
-            if len(days) and (len(days) - 1) * room <= width * (days[-1] - days[0]) / (end - self.first):
-                return (days, form) if len(days) > 1 else ([self.first], "%Y-%m-%d")
+            if len(days) > 1 and (len(days) - 1) * room <= width * (days[-1] - days[0]) / (end - self.first):
+                return days, form
         return [self.first], "%Y-%m-%d"
 
     def __str__(self) -> str:

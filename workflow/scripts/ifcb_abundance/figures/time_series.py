@@ -11,7 +11,7 @@ from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.common.intervals import poisson_limits
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures import words
-from ifcb_abundance.figures.colours import GREY, OKABE_ITO, PURPLE
+from ifcb_abundance.figures.colours import GREY, OKABE_ITO, PINK
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import (
     NO_DATA,
@@ -134,7 +134,7 @@ def _missing_days(rows: pd.DataFrame, span: Span, series: Sequence[str]) -> pd.D
 
 
 def _colour(series: Sequence[str], states: set[str], options: FigureOptions) -> dict[str, Any]:
-    state_colours = {NOT_ASSESSED: PURPLE, NO_DATA: GREY}
+    state_colours = {NOT_ASSESSED: PINK, NO_DATA: GREY}
     shown = [state for state in state_colours if state in states]
     colours = [*OKABE_ITO[: len(series)], *(state_colours[state] for state in shown)]
     return {

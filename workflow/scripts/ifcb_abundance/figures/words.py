@@ -24,6 +24,7 @@ NUMBER = (
 )
 CHARACTER = 0.52  # the mean width of a character as a share of its size, of a font without serifs
 WIDTHS = {"ijl|": 0.3, " frt-.,()": 0.42, "_": 0.5, "MWmw<>%": 1.0}  # of characters that are far from the mean
+LEAST_GAP = 0.22  # between ticks of a square-root scale, as a share of it
 SHARES_OF_BEGINNING = (0.6, 0.35, 0.8, 0.15, 1)  # of a label whose middle is cut out
 
 
@@ -119,14 +120,16 @@ class _Wrapper(textwrap.TextWrapper):
 
 
 def nice_ticks(high: float) -> list[float]:
-    """Choose ticks of a square-root scale from 0 to `high`: zero, about a quarter of the last one, and the last one."""
+    """Choose ticks of a square-root scale from 0 to `high`: zero and one to four of 1, 2 or 5 times a power of ten."""
     if not high > 0:
         return [0, 1]
-    last = _nice_below(high)
-    return [0, _nice_below(last / 4 * 1.3), last]
-
-
-def _nice_below(value: float) -> float:
-    power = 10.0 ** math.floor(math.log10(value) + 1e-9)
-    digit = max(digit for digit in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8) if digit * power <= value * (1 + 1e-9))
-    return float(f"{digit * power:.3g}")
+    power = math.floor(math.log10(high))
+    round_ones = [float(f"{digit}e{power - down}") for down in range(3) for digit in (5, 2, 1)]
+    ticks: list[float] = []
+    place = math.inf  # as a share of the scale
+    for tick in round_ones:
+        at = math.sqrt(tick / high)
+        if at <= 1 + 1e-9 and place - at >= LEAST_GAP and at >= LEAST_GAP:
+            ticks.append(tick)
+            place = at
+    return [0, *reversed(ticks)]
