@@ -71,6 +71,7 @@ def test_bins_that_were_all_left_out_are_no_success_either(tmp_path: Path) -> No
     printed = run.run(of_directory(archive, select={"instruments": [11]}), fails=True)
     assert "Of 4 bins: 4 filtered" in printed
     assert f"{BINS[0]}: filtered: select.instruments: IFCB10" in printed
+    assert "select.instruments: no bin of the instruments that it names can be used; there are IFCB10\n" in printed
 
 
 def test_a_bucket_says_the_same(tmp_path: Path) -> None:

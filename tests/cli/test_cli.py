@@ -92,6 +92,12 @@ def test_init_asks_for_a_dataset_where_nobody_can_answer(
 ) -> None:
     assert main(["init", dashboard.url]) == 1
     assert capsys.readouterr().err == "--dataset: not given, and there are 2. Accepted: one of bay, other\n"
+    assert main(["init", dashboard.url, "--dataset", "bey"]) == 1
+    assert "--dataset: 'bey' is not there. Did you mean bay? Accepted: one of bay, other\n" in capsys.readouterr().err
+    dashboard.clear()
+    assert main(["init", dashboard.url, "--dataset", "bay", "--start", "2024-04-18", "--end", "2024-04-15"]) == 1
+    assert "the window ends before it starts" in capsys.readouterr().err
+    assert not dashboard.requests
     assert not list(folder.iterdir())
 
 
@@ -154,6 +160,8 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
     done = subprocess.run([*CLI, "run", "my.yaml"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "snakemake --cores 8 --configfile my.yaml"
+    assert "\nFigures and report: snakemake report --cores 8 --configfile my.yaml\n" in done.stderr
+    assert f"\n  source: {dashboard.url} bay\n" in done.stderr
     assert len(dashboard.requests) == 1 + 7
     own = checkout.files("bay")
 
@@ -179,7 +187,7 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
             "--start: '2024-05-01' cannot be used. Accepted: a UTC day YYYY-MM-DD, 2024-04-16 ",
         ),
         (["--end", "2023-04-16"], "--end: '2023-04-16' cannot be used. Accepted: a UTC day YYYY-MM-DD, 2024-04-15 or"),
-        (["--start", "2024-04-16", "--end", "2024-04-15"], "--start: '2024-04-16' cannot be used. Accepted: a UTC day"),
+        (["--start", "2024-04-16", "--end", "2024-04-15"], "or earlier: otherwise the window ends before it starts\n"),
         (["--start", "16.04.2024"], "--start: '16.04.2024' cannot be used. Accepted: a UTC day YYYY-MM-DD\n"),
         (
             ["--instruments", "IFCB9"],
@@ -235,7 +243,9 @@ def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pyt
     (saved / "metadata.csv").write_text(listed.replace(",", ";"))
     assert "its columns are separated by semicolons; commas are needed" in planned(saved)
     (saved / "metadata.csv").write_text(listed)
-    assert "No bin of the window is wanted: check select in my.yaml" in planned(saved, instruments=[9])
+    nothing_wanted = planned(saved, instruments=[9])
+    assert "No bin of the window is wanted: check select in my.yaml" in nothing_wanted
+    assert re.search(r"none: no bin of the window is wanted\. 4 bins: select\.instruments: IFCB\d+; ", nothing_wanted)
     for scores in saved.rglob("*_class_scores.csv"):
         scores.write_text(scores.read_text().replace(",", ";"))
     assert re.search(r"has class scores\. bin \w+: .*separated by semicolons", planned(saved))

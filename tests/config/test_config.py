@@ -137,7 +137,7 @@ def test_thresholds_per_class_and_a_warning_for_an_unknown_class(checkout: Check
     config = {"dataset": "mine", "source": {"kind": "directory", "path": str(archive)}}
     config["classify"] = {"class_thresholds": "thresholds.csv"}
     printed = checkout.run(config)
-    assert "no bin was classified by a label set with 'Akashivo'" in printed
+    assert "no bin was classified by a label set with 'Akashivo'; did you mean 'Akashiwo'?" in printed
     overview = (checkout.results("mine") / "overview.rst").read_text()
     assert "names 1 class for which no used bin was classified ('Akashivo')" in overview.replace("\\", "")
     table = checkout.table("mine").set_index("class")

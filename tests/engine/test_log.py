@@ -13,6 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.common.job_log import TOLD, logged
+from ifcb_abundance.engine.ending import how_to_report
 from ifcb_abundance.engine.log import NOT_COMPLETE, Sentences, count_failed
 
 
@@ -99,6 +100,15 @@ def test_the_process_of_one_job_leaves_to_the_other_what_its_log_has(said: list[
     fail_as_a_rule_does(in_log)
     fail_as_a_rule_does(not_in_log)
     assert said == ["bin B: no"]
+
+
+def test_the_command_for_figures_and_report_has_the_config_of_the_run() -> None:
+    here = Path.cwd()
+    told = how_to_report(str(here / "Snakefile"), [here / "my.yaml", "b.yaml"], ["classify={threshold: 0.5}"])
+    options = "--cores 8 --configfile my.yaml b.yaml --config 'classify={threshold: 0.5}'"
+    assert told == f"Figures and report: snakemake report {options}"
+    told = how_to_report(str(here / "clone" / "Snakefile"), [], [])
+    assert told == "Figures and report: snakemake report --snakefile clone/Snakefile --cores 8"
 
 
 def test_the_end_is_said_by_the_engine_unless_the_workflow_did(said: list[str], sentences: Sentences) -> None:

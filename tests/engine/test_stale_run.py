@@ -254,7 +254,7 @@ def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: E
         printed = checkout.run(slip, fails=True)
         assert not MERGED & there(checkout)
         assert {name: (checkout.results("demo") / "stale" / name).read_bytes() for name in MERGED} == before
-        assert "What is built is kept. Mend what the message above says" in printed
+        assert "What is built is kept. Fix what the message above says" in printed
         assert "goes on where" not in printed
         assert "on_failure" not in printed
         if not again:

@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.engine.folders import refuse_read_only
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout, differences
 from tests.conftest import Statistic
@@ -211,6 +213,17 @@ def read_only() -> Iterator[Callable[[Path], None]]:
     yield make
     for folder in made:
         set_permissions(folder, 0o755)
+
+
+def test_a_folder_of_somebody_else_is_told_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose chmod would be refused."""
+    owner = tmp_path.owner()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StateError, match=r"cannot be written to: give yourself the right to write \(chmod -R u\+w "):
+        refuse_read_only([tmp_path])
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(StateError, match=f"it belongs to {owner}, who alone can change that with chmod, or run in"):
+        refuse_read_only([tmp_path])
 
 
 def refused(run: Checkout, dashboard: Emulator, folder: str, **sections: Any) -> None:

@@ -221,7 +221,7 @@ def test_a_merge_of_features_that_is_refused_loses_no_table(checkout: Checkout, 
     assert not any((results / name).exists() for name in names)
     (line,) = (line for line in printed.splitlines() if line.startswith("Moved to results/own/stale/"))
     assert all(name in line for name in names)
-    assert "What is built is kept. Mend what the message above says" in printed
+    assert "What is built is kept. Fix what the message above says" in printed
     part.write_bytes(whole)
     checkout.run(asked)
     assert {name: (results / name).read_bytes() for name in names} == before

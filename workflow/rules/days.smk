@@ -133,17 +133,6 @@ def print_summary():
         logger.info(run_record.summary(LAYOUT.run_record))
 
 
-def say_where():
-    """Name the files that a reader opens first, if this run makes them."""
-    made = {str(path) for job in workflow.dag.jobs for path in job.output}
-    for says, path in (
-        ("The report, to look at and to send on", LAYOUT.report_page),
-        ("What differs between the two runs, and why", of_comparison("differences.csv")),
-    ):
-        if path in made:
-            logger.info(f"{says}: {path}")
-
-
 def after_recheck(wildcards):
     """All targets, once the source was read again."""
     checkpoints.reread_source.get()

@@ -32,6 +32,23 @@ def targets(wildcards=None):
     return tables + shown + [EXPORTS[name] for name in CONFIG.export.formats if whole]
 
 
+def say_where():
+    """Name the files that a reader opens first, if this run makes them."""
+    made = {str(path) for job in workflow.dag.jobs for path in job.output}
+    for says, path in (
+        ("The report, to look at and to send on", LAYOUT.report_page),
+        ("What differs between the two runs, and why", of_comparison("differences.csv")),
+    ):
+        if path in made:
+            logger.info(f"{says}: {path}")
+    all_is_asked = "all" in (workflow.dag_settings.targets or ["all"])
+    as_module = Path(workflow.main_snakefile) != CHECKOUT / "Snakefile"  # there, rules may have other names
+    unsaid = CONFIG.report.make is None and not IS_DEMO and TABLES == RESULTS
+    if all_is_asked and unsaid and not as_module and not Path(LAYOUT.report_page).exists():
+        configs, entries = workflow.overwrite_configfiles, workflow.config_settings.config_args or []
+        logger.info(ending.how_to_report(workflow.main_snakefile, configs, entries))
+
+
 def shown_figures():
     shown = registry.figure_names(FEATURES_WANTED, validation_wanted())
     shown += registry.OF_QUALITY if QUALITY_WANTED else []

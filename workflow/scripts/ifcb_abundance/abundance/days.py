@@ -315,6 +315,8 @@ def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str],
     first = bins.drop_duplicates("status")
     answered = bins.loc[bins["status"].isin([BinStatus.NO_SCORES, BinStatus.FAILED]), "bin"]
     kept = "".join(f"{of_bin(summaries, SUMMARY, bin_id)} ..." for bin_id in answered[:1])
+    key = "select.instruments: "
+    others = sorted({reason.removeprefix(key) for reason in bins["reason"] if reason.startswith(key)})
     return (
         f"no bin of the window has class scores that can be used, so all tables would be empty. "
         f"Of {counted(len(bins), 'bin')}: "
@@ -323,6 +325,11 @@ def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str],
         + (f"\n{instead(set(asked))}" if len(asked) else "")
         + (f"\nTo have the source asked again, delete the summaries of these bins: {kept}" if kept else "")
         + "\nIf tables without a row are right all the same, set source.allow_empty: true"
+        + (
+            f"\n{key}no bin of the instruments that it names can be used; there are {', '.join(others)}"
+            if others
+            else ""
+        )
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
@@ -48,8 +49,11 @@ def warn_of_unknown(labels: Iterable[str], class_thresholds: Mapping[str, float]
     """Warn of classes in `class_thresholds` that are not among the labels, and return them: likely misspelt."""
     unknown = sorted(set(class_thresholds) - set(labels))
     if unknown:
+        known = sorted(labels)
+        near = dict.fromkeys(close for name in unknown for close in get_close_matches(name, known, n=1))
         log.warning(
             f"classify.class_thresholds: no bin was classified by a label set with {quoted(unknown)}; "
-            f"the classes are: {quoted(sorted(labels))}"
+            + (f"did you mean {quoted(near)}? " if near else "")
+            + f"the classes are: {quoted(known)}"
         )
     return unknown

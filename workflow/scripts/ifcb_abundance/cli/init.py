@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -86,6 +87,7 @@ def init(wishes: Wishes) -> int:
     Raises ConfigError for a wish that cannot be right, and what the source raises.
     """
     wishes = _without_page(wishes)
+    _refuse_window(wishes)
     kind, source_keys = _place(wishes)
     _opened({"dataset": "any", "source": source_keys})  # refuses an address that a run would refuse
     known = None if wishes.asks and not wishes.output else _output(wishes)
@@ -124,6 +126,18 @@ def _without_page(wishes: Wishes) -> Wishes:
         path = at.path.rpartition("/")[0] if at.query else at.path
     datasets = parse_qs(at.query).get("dataset", [None])
     return replace(wishes, place=f"{at.scheme}://{at.netloc}{path}".rstrip("/"), dataset=wishes.dataset or datasets[0])
+
+
+def _refuse_window(wishes: Wishes) -> None:
+    """Raise ConfigError if the window that is given ends before it starts."""
+    given = wishes.start or "", wishes.end or ""
+    if any(_why_no_day(day, date.min, date.max) for day in given):
+        return  # the one that is there is checked when it is known what days there are
+    if given[0] > given[1]:
+        raise ConfigError(
+            f"--start: {given[0]!r} cannot be used. Accepted: a UTC day YYYY-MM-DD, {given[1]} or earlier: otherwise "
+            "the window ends before it starts"
+        )
 
 
 def _place(wishes: Wishes) -> tuple[str, dict[str, Any]]:
@@ -179,7 +193,9 @@ def _dataset(wishes: Wishes, kind: str) -> str:
     listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     print(f"{wishes.place} has {counted(len(names), 'dataset')}: {listed}")
     if wishes.dataset and wishes.dataset not in names:
-        raise ConfigError(f"--dataset: {wishes.dataset!r} is not there. Accepted: one of {listed}")
+        close = get_close_matches(wishes.dataset, names, n=1)
+        meant = f" Did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"--dataset: {wishes.dataset!r} is not there.{meant} Accepted: one of {listed}")
     if wishes.dataset or len(names) == 1:
         return wishes.dataset or names[0]
     if not wishes.asks:

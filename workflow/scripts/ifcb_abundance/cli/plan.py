@@ -111,7 +111,7 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
     if network:
         features = f", and {len(wanted) + len(built):,} for features" if config.features.make else ""
         yield f"  requests  {_of_list(config)}, {len(left):,} for class scores{features}"
-    yield f"  bytes     {_bytes(sample, len(left))}"
+    yield f"  bytes     {_bytes(sample, len(left)) if wanted else _why_none(bins)}"
     yield f"  time      {_time(sample, len(left), config, network)}"
     yield f"  disk      {_disk(sample, len(left), len(wanted))}"
     yield from (f"  anew      {line}" for line in _anew(config, source, layout, bins, len(left)))
@@ -173,6 +173,13 @@ def _read_sample(source: Source, bins: Sequence[str], most: int, kept: Kept) -> 
                 stored.append(summary.stat().st_size)
                 classes = len(made.classes)
     return Sample(len(chosen), sizes, seconds, stored, classes, fault)
+
+
+def _why_none(bins: pd.DataFrame) -> str:
+    """That no bin is wanted, and the reasons that most bins have."""
+    reasons = bins["reason"].value_counts()
+    told = "; ".join(f"{counted(n, 'bin')}: {reason}" for reason, n in reasons.head(3).items())
+    return f"none: no bin of the window is wanted. {told}" + ("; ..." if len(reasons) > 3 else "")
 
 
 def _bytes(sample: Sample, left: int) -> str:

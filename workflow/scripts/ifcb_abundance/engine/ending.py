@@ -1,9 +1,23 @@
 """What a run that failed says at its end: what is missing, what is kept, how to go on."""
 
+import os
+import shlex
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from ifcb_abundance.engine.log import count_failed, of_bins
+
+
+def how_to_report(snakefile: str, configs: Sequence[str | Path], entries: Sequence[str]) -> str:
+    """The command that makes figures and report with the config of this run.
+
+    snakefile, configs: paths of the Snakefile and of the config files. entries: what was given with `--config`.
+    """
+    at = os.path.relpath(snakefile)
+    command = ["snakemake", "report", *(["--snakefile", at] if at != "Snakefile" else []), "--cores", "8"]
+    command += ["--configfile", *map(os.path.relpath, configs)] if configs else []
+    return f"Figures and report: {shlex.join([*command, *(['--config', *entries] if entries else [])])}"
 
 
 def why_incomplete(failed: Collection[Any], failures: Sequence[str], unfinished: Collection[str], gave_up: bool) -> str:
@@ -23,7 +37,7 @@ def why_incomplete(failed: Collection[Any], failures: Sequence[str], unfinished:
     if not failures and not of_bins(failed):
         return (
             f"The run is not complete: {count_failed(failed)} What is built is kept. "
-            "Mend what the message above says, then run the same command again."
+            "Fix what the message above says, then run the same command again."
         )
     gone = (
         "the merged tables are gone until nothing is missing"

@@ -24,9 +24,21 @@ def refuse_read_only(folders: Iterable[Path]) -> None:
         if not os.access(there, os.W_OK | os.X_OK):
             missing = "" if there == folder else f", so {folder} cannot be made"
             raise StateError(
-                f"the folder {there} cannot be written to{missing}: give yourself the right to write "
-                f"(chmod -R u+w {there}), or run in a copy of the workflow on a disk where you have it"
+                f"the folder {there} cannot be written to{missing}: {_remedy(there)}, or run in a copy of the workflow "
+                "on a disk where you have the right to write"
             )
+
+
+def _remedy(folder: Path) -> str:
+    """What gives the right to write: one's own chmod, or that of the folder's owner."""
+    uid = folder.stat().st_uid
+    if uid == os.geteuid():
+        return f"give yourself the right to write (chmod -R u+w {folder})"
+    try:
+        name = folder.owner()
+    except KeyError:  # a user that this machine does not know
+        name = f"user {uid}"
+    return f"it belongs to {name}, who alone can change that with chmod"
 
 
 def take_from_the_future(folder: Path) -> None:

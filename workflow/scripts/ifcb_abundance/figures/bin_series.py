@@ -38,7 +38,11 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         close = get_close_matches(name, set(abundance["class"]), n=1)
         log.warning(
             f"report.class: {name!r} is in no label set of the used bins, so bin_series has nothing to show"
-            + (f". Did you mean {close[0]!r}?" if close else "")
+            + (
+                f". Did you mean {close[0]!r}? Set report.class to it"
+                if close
+                else ". Set it to a class of abundance_long.csv"
+            )
         )
         return parts.message(
             options, head, f"{options.dataset}: the class {name!r} is in no label set of the used bins"

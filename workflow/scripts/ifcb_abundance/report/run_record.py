@@ -30,6 +30,7 @@ RULES = {
     "each": "each class whose score reaches its own threshold (>=): a ROI may count for several classes",
 }
 VERSION = 1  # of what run.json holds: raise it so that it is written again
+SHOWN = ("url", "path", "endpoint_url", "dataset")  # keys of the source that the summary of a run shows
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
 
 
@@ -181,7 +182,7 @@ def summary(path: str | Path) -> str:
     statuses = ", ".join(f"{n} {status}" for status, n in run["bins_per_status"].items() if n)
     without = run["days"] - run["days_with_data"]
     gaps = f", {without} of them without a used bin" if without else ""
-    source = " ".join(str(part) for key, part in run["source"].items() if key != "raw_files")
+    source = " ".join(str(part) for key, part in run["source"].items() if key in SHOWN and part)
     return (
         f"{run['dataset']}: {run['days']} day{'' if run['days'] == 1 else 's'} "
         f"({run['first_day']} to {run['last_day']}, UTC){gaps}, "
