@@ -66,6 +66,17 @@ def test_a_worker_that_is_gone_is_named() -> None:
     assert len(list(workers.in_order(own_id, range(5), 2))) == 5
 
 
+def test_idle_workers_end_and_busy_ones_do_not() -> None:
+    first = workers.in_order(own_id, range(5), 2)
+    _, worker = next(first)
+    workers.end_if_idle()
+    assert psutil.pid_exists(worker)
+    assert [piece for piece, _ in first] == [1, 2, 3, 4]
+    workers.end_if_idle()
+    assert not psutil.pid_exists(worker)
+    assert worker not in {own for _, own in workers.in_order(own_id, range(5), 2)}
+
+
 KILLED = """
 import os, signal
 from tests.common.test_workers import own_id, workers

@@ -54,6 +54,7 @@ rule merge_abundance:
     message:
         "Merge the days into tables."
     run:
+        make_room()
         parts, merged = by_name(input), by_name(output)
         logged(log[0], abundance.merge_abundance, parts, input.catalog, METHOD, merged=merged, **OF_MERGED)
 
@@ -79,4 +80,5 @@ rule record_run:
     message:
         "Record how the results were made."
     run:
+        make_room()
         logged(log[0], run_record.record_run, facts_of_run(), *input, SUMMARIES, output[0])

@@ -12,7 +12,7 @@ from ifcb_abundance.features import biovolume
 from ifcb_abundance.catalog import listing as catalog
 from ifcb_abundance.config import MERGE, resolve, why_no_source
 from ifcb_abundance.config import files as config_files
-from ifcb_abundance.engine import log as engine_log
+from ifcb_abundance.engine import log as engine_log, memory
 from ifcb_abundance.features import summary as features
 from ifcb_abundance.figures import registry
 from ifcb_abundance.scores import summary as scores
@@ -40,6 +40,12 @@ def read_config():
         own = workflow.configfiles[len(given) :]
         places = config_files.read_strictly([*own, *given], entries, parsed)
     return {**config, **config_files.in_quotes(entries, parsed)}, places
+
+
+def make_room():
+    """Called before a job that works on the tables of all days."""
+    if POOLED["days"] > MANY_DAYS:
+        memory.make_room()
 
 
 # From here on an error is one sentence, without the file and line of a rule.

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -29,6 +30,9 @@ GONE = (EOFError, BrokenPipeError, pickle.UnpicklingError)
 PACKAGES = Path(__file__).parents[2]
 PYTHON = sys.executable  # as it is before the engine room escapes it for a shell
 _own = threading.local()  # of a thread: its worker
+_lock = threading.Lock()  # of what follows
+_workers: list[subprocess.Popen[bytes]] = []  # all that were started
+_calls = {"open": 0}  # of `in_order`
 
 
 def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece], processes: int) -> Iterator[Result]:
@@ -42,6 +46,8 @@ def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece], processes
         yield from map(work, pieces)
         return
     processes = min(processes, os.cpu_count() or 1)
+    with _lock:
+        _calls["open"] += 1
     pool = _pool(processes)
     waiting: deque[Future[Result]] = deque()
     try:
@@ -54,6 +60,21 @@ def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece], processes
     finally:
         for future in waiting:
             future.cancel()
+        with _lock:
+            _calls["open"] -= 1
+
+
+def end_if_idle() -> None:
+    """End all workers, unless results are awaited of one. A later call of `in_order` starts new ones."""
+    with _lock:
+        if _calls["open"]:
+            return
+        for worker in _workers:
+            assert worker.stdin
+            with suppress(BrokenPipeError):
+                worker.stdin.close()
+            worker.wait()
+        _workers.clear()
 
 
 @cache
@@ -69,6 +90,7 @@ def _ask(work: Callable[[Piece], Result], piece: Piece) -> Result:
         command = [PYTHON, "-P", "-c", f"from {__name__} import serve; serve()"]
         worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
         _own.worker = worker
+        _workers.append(worker)
     assert worker.stdin
     assert worker.stdout
     try:
