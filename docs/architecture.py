@@ -28,15 +28,12 @@ def layers() -> list[list[str]]:
 
 
 def room_imports() -> set[tuple[str, str]]:
-    """Pairs of rooms: a module of the first imports one of the second. Doors for users alone do not count."""
+    """Pairs of rooms: a module of the first imports one of the second, at a run and not for type checkers alone."""
     sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-    graph = grimp.build_graph(PACKAGE, cache_dir=None)
-    doors = {tuple(door.split(" -> ")) for door in house()["ignore_imports"]}
+    graph = grimp.build_graph(PACKAGE, cache_dir=None, exclude_type_checking_imports=True)
     found = set()
     for module in graph.modules:
         for other in graph.find_modules_directly_imported_by(module):
-            if (module, other) in doors:
-                continue
             rooms = [name.split(".")[1] for name in (module, other) if "." in name]
             if len(rooms) == 2 and rooms[0] != rooms[1]:
                 found.add((rooms[0], rooms[1]))

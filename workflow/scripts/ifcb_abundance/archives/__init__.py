@@ -2,5 +2,5 @@
 
 It uses sources and scores.
 
-Public: archive.open_archive and Archive.
+Public: archive.open_archive and Archive; aio, the names of `ifcb_abundance.raw`, awaitable.
 """

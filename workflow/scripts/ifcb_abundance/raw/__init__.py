@@ -8,7 +8,7 @@ volume.measure_volume, position.header_position, blobs.read_blobs.
 It is also what people import who want images and no workflow: `from ifcb_abundance import raw`, then
 `raw.open_archive(...)` and the functions below (docs/how-to/python.md). Each name is looked up in the module that does
 the work when it is first used, so that a run of the workflow does not pay for what it does not need. `raw.aio` has the
-same names, awaitable.
+same names, awaitable. Archives lie above this room, so nothing in it imports them: their names are only looked up.
 """
 
 from importlib import import_module
@@ -60,7 +60,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "aio":
-        return import_module("ifcb_abundance.raw.aio")
+        return import_module("ifcb_abundance.archives.aio")
     if name in _MODULES:
         return getattr(import_module(f"ifcb_abundance.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
