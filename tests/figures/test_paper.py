@@ -13,6 +13,7 @@ import pytest
 from ifcb_abundance.figures import coast, draw, pdf, words
 from ifcb_abundance.figures.colours import GROUP_COLOURS, REST_COLOURS, group_colours
 from ifcb_abundance.figures.options import FigureOptions
+from ifcb_abundance.figures.positions import _corner
 from ifcb_abundance.figures.richness import rarefied, sample_size
 from ifcb_abundance.figures.span import Span
 from ifcb_abundance.report.explorer import pack_coast
@@ -233,10 +234,25 @@ def test_the_map_of_the_report_has_the_coast_around_the_bins(tmp_path: Path, mon
     assert pack_coast(bins) is None
 
 
-def test_the_map_says_where_a_coast_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_and_the_caption_say_where_a_coast_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     tables = write_seeded(tmp_path / "tables", 20)
     monkeypatch.setattr(coast, "folder", lambda: None)
     svg = draw.fitted(draw.describe("positions", tables, options()), options().width)[1]
-    assert any("`make stages` installs" in text for text in texts(svg))
+    assert "`make stages` installs" in caplog.text
+    assert "make stages installs" in draw.caption("positions", options())
+    assert not any("make stages" in text for text in texts(svg))
     assert "IFCB10" in texts(svg)  # one mark with its name
     assert any(text.endswith(" km") for text in texts(svg))
+    assert 'fill="#0072B2"' in svg  # the mark has the colour of its line in other figures
+
+
+@pytest.mark.parametrize(
+    ("places", "corner"),
+    [([(0.5, 0.5)], (True, True)), ([(0.1, 0.1)], (False, True)), ([(0.1, 0.1), (0.9, 0.1)], (True, False))],
+)
+def test_the_scale_bar_keeps_off_the_bins(places: list[tuple[float, float]], corner: tuple[bool, bool]) -> None:
+    bins = pd.DataFrame([(-70 + x, 41 + y) for x, y in places], columns=["longitude", "latitude"])
+    assert _corner((-70, -69), (41, 42), bins) == corner

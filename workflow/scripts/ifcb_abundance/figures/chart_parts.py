@@ -341,6 +341,13 @@ def classes_note(classes: Sequence[str]) -> str:
     return f"{len(classes)} most abundant of the classes that live or may live"
 
 
+def page_note(n_more: int) -> str:
+    """Say how many classes of the config a narrow figure leaves out, if it does."""
+    if n_more <= 0:
+        return ""
+    return f"{n_more} more of report.top_classes do not fit on a page: set report.width_mm to 120 or more"
+
+
 def percent(share: float) -> str:
     """Write a share from 0 to 1 in percent."""
     return f"{100 * share:g} %"

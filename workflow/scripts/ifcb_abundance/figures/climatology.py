@@ -15,8 +15,8 @@ from ifcb_abundance.figures import words
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import read_abundance, read_coverage
 
-PANELS_MOST = 12
-HEIGHT, GAP = 80, 48  # of a panel, and between two side by side, in pixels
+PANELS_MOST, NARROW_MOST = 12, 8  # in a narrow figure, where they stand one below the other
+HEIGHT, LOW, GAP = 80, 60, 48  # of a panel, of one in a narrow figure, and between two side by side, in pixels
 HEADROOM = 1.12  # the highest value stays so far below the frame
 DAYS_MOST = 62  # a longer year is pooled into weeks
 LAST_WEEK = 358  # the day of the year that begins the last week
@@ -30,7 +30,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     head = "Climatology"
     _, span = read_coverage(tables, options)
     abundance = read_abundance(tables, options, None, "living")
-    classes = top_classes(abundance, min(options.top_classes, PANELS_MOST))
+    every = top_classes(abundance, min(options.top_classes, PANELS_MOST))
+    classes = every[:NARROW_MOST] if options.narrow else every
     if span is None or not classes:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     rows = abundance[abundance["class"].isin(classes)]
@@ -55,6 +56,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         f"grey: {BAND} of {len(years)} years; black: their median"
         if len(middle)
         else f"{counted(len(years), 'year')}: a median and quartiles need {YEARS_LEAST}",
+        parts.page_note(len(every) - len(classes)),
     )
     across = 1 if options.narrow or len(classes) == 1 else 2
     views = _views(rows, classes, years, ends, options, across)
@@ -105,7 +107,7 @@ def _views(
             {
                 "title": parts.panel_title(names.shown[name], names.style_of(name), width),
                 "width": width,
-                "height": HEIGHT,
+                "height": LOW if options.narrow else HEIGHT,
                 "transform": [{"filter": f"datum.rank == {rank}"}],
                 "encoding": {"x": place.x(x)},
                 "layer": _layers(rank, axis, colour, "q1" in rows),

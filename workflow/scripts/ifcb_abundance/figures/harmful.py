@@ -7,7 +7,7 @@ from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures import words
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import read_abundance, read_coverage
-from ifcb_abundance.figures.time_series import LIMITS, draw_classes
+from ifcb_abundance.figures.time_series import LIMITS, ROWS, draw_classes
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -18,7 +18,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     harmful = abundance[abundance["harmful"] == "yes"]
     sums = harmful.groupby("class")[["count", "ml_analyzed_total"]].sum()
     mean = (sums["count"] / sums["ml_analyzed_total"]).sort_values(ascending=False, kind="stable")
-    classes = [str(name) for name in mean.index[: options.top_classes]]
+    every = [str(name) for name in mean.index[: options.top_classes]]
+    classes = every[:ROWS] if options.narrow else every
     if span is None or not classes:
         return parts.message(
             options, head, f"{options.dataset}: no class of the class table that is harmful was looked for"
@@ -34,7 +35,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     note = (
         "dashed: warning level of the class table: " + "; ".join(told)
         if told
-        else ("no warning level: the class table has none (column warning_cells_per_ml)")
+        else ("no warning level: the class table has none")
     )
     title = [f"{head}, {options.dataset}", f"{counted(len(mean), 'class')} that the class table calls harmful", note]
+    title.append(parts.page_note(len(every) - len(classes)))
     return draw_classes(abundance, coverage, span, classes, options, title, levels)

@@ -1,7 +1,8 @@
 """Map of where the used bins were sampled: the tracks of ships, the places of moorings, and the coast."""
 
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -15,6 +16,8 @@ from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import SERIES_MOST, in_natural_order, series_of
 from ifcb_abundance.tables import table_files
+
+log = logging.getLogger("ifcb.positions")
 
 PLACES_MOST = 4000  # points of the map
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
@@ -53,6 +56,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     x = _degrees("longitude", (west, east), "(datum.value > 180 ? datum.value - 360 : datum.value)", "WE")
     y = _degrees("latitude", (south, north), "datum.value", "SN")
     moored = [name for name in series if _extent_km(bins[bins["series"] == name]) <= MOORED_KM]
+    if files is None:
+        log.info(coast.HOW_TO_GET)
     layers = [] if files is None else _coast(coast.coast_lines(files, *frame[:2], (north - south) / height / 3))
     sailing = bins[~bins["series"].isin(moored)]
     rows = []
@@ -61,8 +66,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         layers += _tracks(rows[0], [name for name in series if name not in moored], with_names=len(series) > 1)
     if moored:
         rows.append(_mooring_rows(bins[bins["series"].isin(moored)]))
-        layers += _moorings()
-    layers += _scale_bar(frame)
+        colours = dict(zip(series, OKABE_ITO, strict=False))
+        layers += _moorings({name: colours[name] for name in moored}, (west + east) / 2)
+    layers += _scale_bar(frame, bins)
     data = parts.inline(pd.concat(rows), digits=9)
     return alt.layer(*(layer.encode(x=x, y=y) for layer in layers), data=data).properties(
         name=parts.TRUE_TO_SCALE,
@@ -73,8 +79,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             f"{head}, {options.dataset}",
             f"{len(bins):,} of {len(used):,} used bins"
             + (f" ({len(used) - len(bins):,} without a position or not shown)" if len(bins) < len(used) else ""),
-            f"{bins['day'].min()} to {bins['day'].max()} (UTC); "
-            + (coast.HOW_TO_GET if files is None else "coast: GSHHG, full resolution"),
+            f"{bins['day'].min()} to {bins['day'].max()} (UTC)"
+            + ("" if files is None else "; coast: GSHHG, full resolution"),
             parts.series_note(series, n_series),
         ),
     )
@@ -172,21 +178,39 @@ def _mooring_rows(bins: pd.DataFrame) -> pd.DataFrame:
     return places.assign(day=pd.to_datetime(places["day"]), label=names.where(first, ""), moored=1)
 
 
-def _moorings() -> list[Any]:
+def _moorings(colours: Mapping[str, str], middle: float) -> list[Any]:
+    """Draw a mark for each mooring, with its name on the side that has more room. middle: longitude of the map's."""
     base = alt.Chart().transform_filter("datum.moored == 1")
-    text = base.transform_filter("datum.label").mark_text(align="left", dx=9, dy=-7, clip=False).encode(text="label:N")
-    mark = base.mark_point(filled=True, size=90, opacity=1, color=OKABE_ITO[1], stroke="#333", strokeWidth=0.5)
-    return [mark.encode(tooltip=_hover()), text]
+    layers = []
+    for name, colour in colours.items():
+        mark = base.mark_point(filled=True, size=90, opacity=1, color=colour, stroke="#333", strokeWidth=0.5)
+        layers.append(mark.transform_filter(alt.datum.series == name).encode(tooltip=_hover()))
+    named = base.transform_filter("datum.label").encode(text="label:N")
+    right = named.mark_text(align="left", dx=9, dy=-7).transform_filter(f"datum.longitude <= {middle}")
+    left = named.mark_text(align="right", dx=-9, dy=-7).transform_filter(f"datum.longitude > {middle}")
+    return [*layers, right, left]
 
 
-def _scale_bar(frame: tuple[tuple[float, float], tuple[float, float], tuple[int, int]]) -> list[Any]:
-    """Draw a bar of a round number of km at the bottom left, true at the middle latitude."""
+def _corner(west_east: tuple[float, float], south_north: tuple[float, float], bins: pd.DataFrame) -> tuple[bool, bool]:
+    """Choose the corner of a map that has the fewest bins: whether it is at the left, and whether at the bottom."""
+    x = (bins["longitude"] - west_east[0]) / (west_east[1] - west_east[0])
+    y = (bins["latitude"] - south_north[0]) / (south_north[1] - south_north[0])
+    corners = [(True, True), (False, True), (True, False), (False, False)]
+    return min(corners, key=lambda at: int(((x < 0.42 if at[0] else x > 0.58) & (y < 0.2 if at[1] else y > 0.8)).sum()))
+
+
+def _scale_bar(
+    frame: tuple[tuple[float, float], tuple[float, float], tuple[int, int]], bins: pd.DataFrame
+) -> list[Any]:
+    """Draw a bar of a round number of km in a corner that has few of the bins, true at the middle latitude."""
     (west, east), (south, north), _ = frame
     per_degree = KM_PER_DEGREE * max(math.cos(math.radians((south + north) / 2)), 0.05)
     third = (east - west) * per_degree / 3
     power = 10.0 ** math.floor(math.log10(third))
     length = max(digit for digit in (1, 2, 5) if digit * power <= third) * power
-    left, up = west + (east - west) * 0.03, south + (north - south) * 0.04
+    at_left, at_bottom = _corner(*frame[:2], bins)
+    left = west + (east - west) * 0.03 if at_left else east - (east - west) * 0.03 - length / per_degree
+    up = south + (north - south) * (0.04 if at_bottom else 0.88)
     bar = pd.DataFrame(
         {"longitude": [left], "latitude": [up], "end": [left + length / per_degree], "text": [f"{length:g} km"]}
     )

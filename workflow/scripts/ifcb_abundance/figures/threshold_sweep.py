@@ -13,13 +13,15 @@ from ifcb_abundance.figures.rows import read_abundance
 from ifcb_abundance.tables import table_files
 
 GAP = 18  # pixels between panels
+NARROW_MOST = 12  # panels of a narrow figure
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
     """Draw a panel per class with the share of the ROIs it wins that each threshold keeps, and the threshold in use."""
     head = "What each threshold keeps"
     abundance = read_abundance(tables, options, None, "living", "threshold")
-    classes = top_classes(abundance, options.top_classes)
+    every = top_classes(abundance, options.top_classes)
+    classes = every[:NARROW_MOST] if options.narrow else every
     if not classes:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     sweep = table_files.read("threshold_sweep", tables["sweep"])
@@ -55,6 +57,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
                 f"{head}, {options.dataset}",
                 "share of the n ROIs that a class wins whose score reaches the threshold; dashed: the threshold in use",
                 f"{parts.classes_note(classes)}, all bins together",
+                parts.page_note(len(every) - len(classes)),
             )
         )
     )

@@ -29,6 +29,7 @@ LIMITS = ("objects_per_ml_low_dispersed", "objects_per_ml_high_dispersed")
 HEIGHT, LOW = 72, 64  # of a panel, in pixels: the lower ones, with more than ROWS, have just room for the title of y
 GAP = 62  # between two side by side, in pixels: room for the ends of two dates
 ROWS = 8
+NARROW_ROWS, NARROW_LOW = 6, 58  # more panels in one column are lower, so that a page of 230 mm holds them
 FAR = 50  # times the highest value
 HEADROOM = 1.15  # the highest limit stays so far below the frame, and below the marks of missing days
 
@@ -46,8 +47,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     if span is None or not classes:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     told = [f"{head}, {options.dataset}", parts.classes_note(classes)]
-    if more := len(every) - len(classes):
-        told.append(f"{more} more of report.top_classes do not fit on a page: set report.width_mm to 120 or more")
+    told.append(parts.page_note(len(every) - len(classes)))
     return draw_classes(abundance, coverage, span, classes, options, told)
 
 
@@ -85,7 +85,10 @@ def draw_classes(
     highest = rows.groupby("rank")[["high", "value"]].max().max(axis=1).reindex(range(len(classes))).fillna(0)
     names, levels = words.names_of(classes, options), levels or {}
     of_marks = 4 * (missing["line"].max() + 1) + 3 if len(missing) else 0  # pixels at the top of each panel
-    height = HEIGHT if len(classes) <= ROWS * across else LOW
+    if options.narrow:
+        height = HEIGHT if len(classes) <= NARROW_ROWS else NARROW_LOW
+    else:
+        height = HEIGHT if len(classes) <= ROWS * across else LOW
     headroom = max(HEADROOM, 1 / (1 - of_marks / height) ** 2)  # the scale is that of square roots
     panels = [
         _Panel(

@@ -5,7 +5,7 @@ async function drawAll() {
   const dark = (yes) => {
     document.documentElement.classList.toggle("dark", yes);
     document.documentElement.classList.toggle("light", !yes);
-    element("theme")?.setAttribute("aria-pressed", yes);
+    if (element("theme")) element("theme").textContent = yes ? "Light" : "Dark";
   };
   dark(theme.matches);
   theme.addEventListener("change", (event) => dark(event.matches));
