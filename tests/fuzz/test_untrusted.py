@@ -97,6 +97,7 @@ OF_STRINGS = {"query", "eval"}  # of a DataFrame: they run what they are given
 ALLOWED = {
     # One call of the C library, with numbers of ours, tells it how to keep memory; our own rules become code.
     "patches.py": {"ctypes", "compile"},
+    "memory.py": {"ctypes"},  # one call of the C library, to give memory back
     "translations.py": {"marshal"},  # what our own rules became, kept beside them as Python keeps modules
     "script_process.py": {"subprocess", "Popen"},  # starts Python for our own scripts
     "run.py": {"subprocess", "Popen"},  # starts Snakemake, without a shell
