@@ -54,9 +54,8 @@ rule merge_abundance:
     message:
         "Merge the days into tables."
     run:
-        make_room()
         parts, merged = by_name(input), by_name(output)
-        logged(log[0], abundance.merge_abundance, parts, input.catalog, METHOD, merged=merged, **OF_MERGED)
+        on_all_days(log[0], abundance.merge_abundance, parts, input.catalog, METHOD, merged=merged, **OF_MERGED)
 
 
 rule record_run:
@@ -80,5 +79,4 @@ rule record_run:
     message:
         "Record how the results were made."
     run:
-        make_room()
-        logged(log[0], run_record.record_run, facts_of_run(), *input, SUMMARIES, output[0])
+        on_all_days(log[0], run_record.record_run, facts_of_run(), *input, SUMMARIES, output[0])

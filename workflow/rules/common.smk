@@ -42,10 +42,11 @@ def read_config():
     return {**config, **config_files.in_quotes(entries, parsed)}, places
 
 
-def make_room():
-    """Called before a job that works on the tables of all days."""
+def on_all_days(path, work, *args, **more):
+    """`logged`, for work on the tables of all days: after many days were pooled, memory is given back before it."""
     if POOLED["days"] > MANY_DAYS:
         memory.make_room()
+    return logged(path, work, *args, **more)
 
 
 # From here on an error is one sentence, without the file and line of a rule.

@@ -28,8 +28,7 @@ rule reshape_abundance:
     message:
         "Write abundance with a column per class, and as Parquet."
     run:
-        make_room()
-        logged(log[0], abundance.reshape_abundance, input[0], METHOD, *output)
+        on_all_days(log[0], abundance.reshape_abundance, input[0], METHOD, *output)
 
 
 # On request: snakemake results/{dataset}/bins_long.csv.gz

@@ -24,6 +24,6 @@ rule test_results:
     message:
         "Test the finished tables against each other."
     run:
-        make_room()
-        tables, columns = {name: input[name] for name in TESTED}, METHOD.group_columns
-        logged(log[0], invariants.write_test_results, tables, input.get("period"), columns, output[0], METHOD)
+        tables = {name: input[name] for name in TESTED}
+        period, columns = input.get("period"), METHOD.group_columns
+        on_all_days(log[0], invariants.write_test_results, tables, period, columns, output[0], METHOD)
