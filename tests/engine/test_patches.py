@@ -5,6 +5,7 @@ The others run the workflow with an engine whose parts have changed.
 """
 
 # ruff: noqa: ARG001, ARG002 - stand-ins have the arguments of what they stand for
+import asyncio
 import copy
 import inspect
 import logging
@@ -15,7 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -505,6 +506,29 @@ def test_arguments_of_functions_are_looked_up_once() -> None:
     for module in (*modules, *modules):
         assert module.get_function_params(is_vain) == ["wildcards"]
     assert [is_vain] == LOOKED_UP
+
+
+def test_a_task_that_never_ends_does_not_keep_a_run_from_its_end() -> None:
+    closed: list[int] = []
+
+    async def lost() -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    async def begin(work: Callable[[], Any]) -> None:
+        asyncio.get_running_loop().create_task(work())
+        await asyncio.sleep(0)
+
+    runners = {1: asyncio.Runner(), 2: asyncio.Runner()}
+    runners[1].run(begin(lost))
+    runners[2].run(begin(lambda: asyncio.sleep(60)))
+    workflow = SimpleNamespace(_async_runners=runners, tear_down=lambda: closed.extend(runners))
+    assert patches.end_lost_tasks(workflow)
+    workflow.tear_down()
+    assert closed == [2]
+    runners[2].close()
+    assert not patches.end_lost_tasks(SimpleNamespace(tear_down=lambda: None))
 
 
 def test_files_are_forced() -> None:

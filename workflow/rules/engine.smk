@@ -11,9 +11,7 @@ from snakemake.jobs import Job
 from snakemake.logging import logger
 
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.engine import ending, folders, hooks, patches
-from ifcb_abundance.engine import log as engine_log
-from ifcb_abundance.engine import script_process
+from ifcb_abundance.engine import ending, folders, hooks, log as engine_log, patches, script_process
 from ifcb_abundance.engine.status import Status
 
 # What modules log goes to the terminal and the run's log file.
@@ -61,6 +59,7 @@ def on_start():
 
 def tune_scheduler():
     """Reduce what the engine does for each job: `python -m benchmarks settings` measures it."""
+    patches.end_lost_tasks(workflow)
     patches.skip_input_sizes(workflow.scheduler)
     patches.skip_remaining_jobs(workflow.scheduler)
     patches.skip_rate_limit(workflow.scheduler)

@@ -4,6 +4,7 @@ Each function first looks whether the part of the engine is there and takes the 
 returns False and changes nothing if not. A run is slower then, or refuses something, but its results are the same.
 """
 
+import asyncio
 import atexit
 import ctypes
 import gc
@@ -500,6 +501,31 @@ def tell_jobs_to_stop() -> bool:
                 before(signum, frame)
 
             signal.signal(number, tell)
+    return True
+
+
+def end_lost_tasks(workflow: Any) -> bool:
+    """Have the end of a run wait for two seconds, and not for ever, for tasks that were cancelled.
+
+    Ctrl-C can come between two steps of an event loop. The step that was to come is lost then, and its task never ends.
+    """
+    runners, tear_down = getattr(workflow, "_async_runners", None), getattr(workflow, "tear_down", None)
+    if not isinstance(runners, dict) or not takes(tear_down):
+        return False
+
+    def leave_lost_tasks() -> None:
+        for thread, runner in list(runners.items()):
+            loop = getattr(runner, "_loop", None)
+            tasks = asyncio.all_tasks(loop) if loop else set()
+            for task in tasks:
+                task.cancel()
+            if tasks and loop.run_until_complete(asyncio.wait(tasks, timeout=2.0))[1]:
+                for task in tasks:
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                del runners[thread]  # so it is not closed; the process ends anyway
+        tear_down()  # type: ignore[misc]
+
+    workflow.tear_down = leave_lost_tasks
     return True
 
 
