@@ -515,8 +515,10 @@ def end_lost_tasks(workflow: Any) -> bool:
 
     def leave_lost_tasks() -> None:
         for thread, runner in list(runners.items()):
-            loop = getattr(runner, "_loop", None)
-            tasks = asyncio.all_tasks(loop) if loop else set()
+            loop: asyncio.AbstractEventLoop | None = getattr(runner, "_loop", None)
+            if loop is None:
+                continue
+            tasks = asyncio.all_tasks(loop)
             for task in tasks:
                 task.cancel()
             if tasks and loop.run_until_complete(asyncio.wait(tasks, timeout=2.0))[1]:
