@@ -12,6 +12,7 @@ from snakemake.logging import logger
 
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.engine import ending, folders, hooks, log as engine_log, patches, script_process
+from ifcb_abundance.engine.ahead import asks_server
 from ifcb_abundance.engine.status import Status
 
 # What modules log goes to the terminal and the run's log file.
@@ -22,6 +23,7 @@ patches.remember_signatures(engine_common, engine_rules)
 patches.share_guards(getattr(sys.modules.get("snakemake.iocontainers"), "AttributeGuard", None))
 patches.skip_environments(Job, engine_rules.Rule)
 patches.skip_logs_of_waiting_jobs(DAG, Job)
+patches.skip_empty_logs(DAG)
 patches.share_empty_sets(Job)
 patches.escape_python()
 # Each may use two threads of libraries, and 300 MB of memory; those that compute features use one.
@@ -67,7 +69,7 @@ def tune_scheduler():
     patches.skip_job_infos(Job, logger)
     patches.release_what_is_worked_out(workflow.dag, Job)
     # A job that would ask a server that was given up; what can be built without the server still is.
-    patches.hold_back(workflow.scheduler, lambda job: "dashboard" in job.scheduler_resources and SOURCE.given_up())
+    patches.hold_back(workflow.scheduler, lambda job: asks_server(job.scheduler_resources) and SOURCE.given_up())
 
 
 def jobs_of(rule):

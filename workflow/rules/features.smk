@@ -16,8 +16,9 @@ rule summarize_features:
         f"{LOGS}/summarize_features/{{folder}}/{{bin}}.log",
     priority: priority_of_day
     localrule: True
+    threads: READING[0]
     resources:
-        dashboard=1,
+        **READING[1],
     params:
         version=features.version_of(METHOD.kept),
         source=of_each_bin(lambda bin_id: SOURCE.features_identity_of(bin_id)),

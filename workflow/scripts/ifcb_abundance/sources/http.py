@@ -1,6 +1,5 @@
 """The HTTP client. It reads only (GET), and checks that answers are data: not an HTML page, empty or truncated."""
 
-import io
 import threading
 import zlib
 from urllib.parse import urlsplit
@@ -61,15 +60,16 @@ class HttpClient:
         most = self.retrier.options.max_body
         gzipped = response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
         unpacker = zlib.decompressobj(wbits=31) if gzipped else None
-        body = io.BytesIO()
+        pieces, size = [], 0
         for piece in response.raw.stream(PIECE, decode_content=False):
             TRAFFIC.add(len(piece))
-            body.write(unpacker.decompress(piece, most + 1 - body.tell()) if unpacker else piece)
-            if body.tell() > most:
+            pieces.append(unpacker.decompress(piece, most + 1 - size) if unpacker else piece)
+            size += len(pieces[-1])
+            if size > most:
                 raise too_large(address, most / 1e6, "source.max_body_mb")
         if unpacker and (not unpacker.eof or unpacker.unused_data):
             raise EOFError("the compressed answer is truncated")
-        return body.getvalue()
+        return b"".join(pieces)
 
 
 def _check(response: requests.Response, address: str, body: bytes, ends: tuple[bytes, ...]) -> None:
