@@ -42,7 +42,7 @@ class Source:
 )
 def test_some_more_bins_than_requests(cores: int, dashboard: int, requests: int, bins: int) -> None:
     workflow, source = Workflow(cores, dashboard), Source()
-    threads, resources = read_ahead(workflow, source)  # type: ignore[arg-type]
+    threads, resources = read_ahead(workflow, source)
     assert (threads, resources) == (0, {"reading": 1})
     assert (source.most, workflow.registered) == (requests, {"reading": bins})
     assert asks_server({**resources, "mem_mb": 100})
@@ -78,7 +78,7 @@ class Otherwise(Workflow):
 )
 def test_a_core_and_a_request_for_each_bin_otherwise(workflow: Any, over_network: bool) -> None:
     source = Source(over_network)
-    assert read_ahead(workflow, source) == (1, {"dashboard": 1})  # type: ignore[arg-type]
+    assert read_ahead(workflow, source) == (1, {"dashboard": 1})
     assert not workflow.registered
     assert source.most is None or not over_network
     assert asks_server({"dashboard": 1})

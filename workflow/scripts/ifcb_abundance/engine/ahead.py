@@ -5,16 +5,22 @@ requests may be under way, the server would have nothing to do while they parse,
 So the source itself counts the requests, and there are some more jobs.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 from ifcb_abundance.engine.patches import takes
-from ifcb_abundance.sources.protocols import Source
 
 RESOURCE = "reading"
 MOST_AHEAD = 4  # jobs more than requests; each keeps a body in memory, and the engine has five threads more than cores
 
 
-def read_ahead(workflow: Any, source: Source) -> tuple[int, dict[str, int]]:
+class CountsRequests(Protocol):
+    """What is asked of a source here."""
+
+    def limit_requests(self, most: int) -> bool:
+        """See sources.protocols.Source."""
+
+
+def read_ahead(workflow: Any, source: CountsRequests) -> tuple[int, dict[str, int]]:
     """Let some more bins be read at a time than requests are under way; return threads and resources of such a job.
 
     Requests stay limited by the resource `dashboard`, and by the number of cores. Nothing changes for local files, for
