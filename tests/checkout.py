@@ -1,12 +1,12 @@
 """Run the workflow as a user does: `snakemake` as a process, from the root of a checkout of its own."""
 
 import compileall
-import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,35 +15,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from tests.warm import WarmPopen
+
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "workflow", "profiles", "envs")
+SCRIPTS = Path("workflow", "scripts")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
-# To import the engine, the libraries and our modules takes longer than many a run. So a server imports them, and each
-# run is a process that is forked from it.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.preloaded"])
-
-
-def _engine(arguments: Sequence[str], folder: Path, env: Mapping[str, str | None], output: Path) -> None:
-    """What `python -m snakemake` does, in a process that was forked."""
-    with output.open("wb", buffering=0) as printed:
-        for stream in (1, 2):
-            os.dup2(printed.fileno(), stream)
-    sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
-    os.chdir(folder)
-    os.environ |= {"NO_COLOR": "1"} | {name: value for name, value in env.items() if value is not None}
-    for name in [name for name, value in env.items() if value is None]:
-        os.environ.pop(name, None)
-    ours = (ROOT, ROOT / "workflow" / "scripts")  # the checkout has its own
-    sys.path[:] = [str(folder), *(path for path in sys.path if Path(path).resolve() not in ours)]
-    sys.argv = ["snakemake", *arguments]
-    from snakemake.cli import main
-
-    from tests.preloaded import forget_ours_unless_same
-
-    forget_ours_unless_same(folder)
-
-    main(list(arguments))
 
 
 def files_below(results: Path) -> dict[str, bytes]:
@@ -75,9 +52,37 @@ def compile_modules() -> None:
     compileall.compile_dir(ROOT / "workflow" / "scripts", quiet=1)
     with TemporaryDirectory() as folder:
         arguments = ["--list-rules", "--directory", folder]
-        process = FORKS.Process(target=_engine, args=(arguments, ROOT, {}, Path(folder, "printed.txt")))
-        process.start()
-        process.join(600)
+        WarmPopen([*SNAKEMAKE, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait(600)
+
+
+class SharedScripts:
+    """A copy of our modules, whose files checkouts share: there are hundreds, and a run writes none."""
+
+    def __init__(self) -> None:
+        compile_modules()
+        self._temporary = TemporaryDirectory(prefix="scripts-")
+        self.folder = Path(self._temporary.name, "scripts")
+        shutil.copytree(ROOT / SCRIPTS, self.folder, ignore=shutil.ignore_patterns("*.pyc.*"))
+        self._stamps = self._now()
+
+    def _now(self) -> dict[Path, tuple[int, int]]:
+        found = {path: path.stat() for path in self.folder.rglob("*.py")}
+        return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()}
+
+    def check(self) -> None:
+        assert self._now() == self._stamps, "a test has changed a file that checkouts share: see Checkout.module"
+
+
+@cache
+def _scripts() -> SharedScripts:
+    return SharedScripts()
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # on another disk
+        shutil.copy2(source, target)
 
 
 class Checkout:
@@ -88,14 +93,23 @@ class Checkout:
         if copied_from:
             shutil.copytree(copied_from, folder, symlinks=True)  # times of files stay
             return
-        compile_modules()
+        _scripts().check()
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("*.pyc.*"))
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("scripts", "*.pyc.*"))
             else:
                 folder.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, folder / part)
+        shutil.copytree(_scripts().folder, folder / SCRIPTS, copy_function=_link)
+
+    def module(self, path: str) -> Path:
+        """A module of the package that is this checkout's alone, so that it may be changed."""
+        found = self.folder / SCRIPTS / "ifcb_abundance" / path
+        text = found.read_bytes()
+        found.unlink()
+        found.write_bytes(text)
+        return found
 
     def command(self, config: Mapping[str, Any] | None, *arguments: str) -> list[str]:
         command = [*SNAKEMAKE, "--cores", "8", *arguments]
@@ -103,6 +117,11 @@ class Checkout:
             (self.folder / "my.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
             command += ["--configfile", "my.yaml"]
         return command
+
+    @staticmethod
+    def _variables(env: Mapping[str, str | None] | None) -> dict[str, str]:
+        variables = {**os.environ, "NO_COLOR": "1", **(env or {})}
+        return {name: value for name, value in variables.items() if value is not None}
 
     def start(
         self,
@@ -115,14 +134,13 @@ class Checkout:
 
         options: of subprocess.Popen.
         """
-        variables = {**os.environ, "NO_COLOR": "1", **(env or {})}
         return subprocess.Popen(
             self.command(config, *arguments),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={name: value for name, value in variables.items() if value is not None},
+            env=self._variables(env),
             **options,
         )
 
@@ -144,13 +162,20 @@ class Checkout:
     def call(self, *arguments: str, env: Mapping[str, str | None] | None = None) -> tuple[str, int | None]:
         """What the engine printed in a forked process, and its exit status; None after ten minutes."""
         output = self.folder.with_name(f"{self.folder.name}.printed")
-        process = FORKS.Process(target=_engine, args=(arguments, self.folder, env or {}, output))
-        process.start()
-        process.join(600)
-        status = process.exitcode
-        if status is None:
+        with output.open("wb") as printed:
+            process = WarmPopen(
+                [*SNAKEMAKE, *arguments],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                env=self._variables(env),
+            )
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(600)
+        if process.returncode is None:
             process.kill()
-        return output.read_text(encoding="utf-8", errors="replace"), status
+        return output.read_text(encoding="utf-8", errors="replace"), process.returncode
 
     def results(self, dataset: str) -> Path:
         return self.folder / "results" / dataset

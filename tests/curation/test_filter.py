@@ -285,7 +285,7 @@ def test_a_filter_that_learns_from_another_group_scores_all_groups_anew(tmp_path
             (tmp_path / "images" / name).write_bytes(bodies[name])
 
     run = Checkout(tmp_path / "run")
-    with (run.folder / "workflow/scripts/ifcb_abundance/curation/filter.py").open("a") as module:
+    with run.module("curation/filter.py").open("a") as module:
         module.write(QUICK)
     add({"g0", "g1", "g2", "g3"})
     target = "results/mine/curation/filter.csv"
@@ -303,7 +303,7 @@ def test_a_filter_that_learns_from_another_group_scores_all_groups_anew(tmp_path
 def test_other_weights_score_all_groups_anew_and_a_new_group_is_scored_alone(tmp_path: Path) -> None:
     bodies = files_of("labelled_patches.zip")
     run = Checkout(tmp_path / "run")
-    with (run.folder / "workflow/scripts/ifcb_abundance/curation/filter.py").open("a") as module:
+    with run.module("curation/filter.py").open("a") as module:
         module.write(QUICK)
     options = {"model": "resnet34", "weights": str(tmp_path / "w.pth")}
     config = {"dataset": "mine", "curation": {"folder": str(tmp_path / "images"), "filter": options}}

@@ -118,7 +118,7 @@ BUG = """    from ifcb_abundance.common.errors import WorkflowInputError
 
 
 def break_function(checkout: Checkout, module: str, line: str) -> None:
-    path = checkout.folder / "workflow" / "scripts" / "ifcb_abundance" / module
+    path = checkout.module(module)
     text = path.read_text()
     assert text.count(line) == 1
     path.write_text(text.replace(line, BUG + line))

@@ -90,7 +90,7 @@ def add_bin(run: Checkout) -> None:
 
 
 def raise_version(run: Checkout) -> None:
-    path = run.folder / "workflow/scripts/ifcb_abundance/scores/summary.py"
+    path = run.module("scores/summary.py")
     text, found = re.subn(r"^VERSION = \d+", "VERSION = 999", path.read_text(), flags=re.MULTILINE)
     assert found == 1
     path.write_text(text)

@@ -38,7 +38,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def break_reshape(checkout: Checkout, condition: str, error: str = "RuntimeError") -> None:
     """Have the rule that goes to a node fail there."""
-    module = checkout.folder / "workflow" / "scripts" / "ifcb_abundance" / "abundance" / "days.py"
+    module = checkout.module("abundance/days.py")
     start = '    index = table_files.columns("abundance_wide", method.group_by)\n'
     broken = f'    if {condition}:\n        raise {error}("broken on purpose")\n'
     text = module.read_text()
