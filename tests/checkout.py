@@ -128,13 +128,14 @@ class Checkout:
         config: Mapping[str, Any] | None,
         *arguments: str,
         env: Mapping[str, str | None] | None = None,
+        popen: type[subprocess.Popen[str]] = subprocess.Popen,
         **options: Any,
     ) -> subprocess.Popen[str]:
         """Start a run, with other environment variables (None: not set); its output is merged into one text.
 
-        options: of subprocess.Popen.
+        popen: WarmPopen, where the processes that the run starts need not be its children. options: of popen.
         """
-        return subprocess.Popen(
+        return popen(
             self.command(config, *arguments),
             cwd=self.folder,
             stdout=subprocess.PIPE,

@@ -52,9 +52,8 @@ def statuses(archive: Path) -> dict[str, str]:
 def winner(labels: list[str], scores: list[float], threshold: float, precision: type = np.float16) -> str:
     """The class of one ROI."""
     best, label = -1.0, "unclassified"
-    for name, score in zip(labels, scores, strict=True):
-        rounded = float(precision(score))
-        if not np.isnan(score) and rounded > best:
+    for name, rounded in zip(labels, np.array(scores, precision).tolist(), strict=True):
+        if rounded > best:  # NaN is not
             best, label = rounded, name
     return label if best >= float(precision(threshold)) else "unclassified"
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.archives import bin_row, write_archive
 from tests.checkout import PARTS, ROOT, SNAKEMAKE, Checkout
+from tests.warm import WarmPopen
 
 PROFILE = ("--workflow-profile", str(ROOT / "profiles" / "default"))
 OUTER = """
@@ -54,22 +55,24 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def snakemake(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run(
+def snakemake(folder: Path, *arguments: str, env: dict[str, str] | None = None, cold: bool = False) -> str:
+    """A run that must succeed; returns what it printed. cold: as a new Python, and not one that is forked."""
+    run = (subprocess.Popen if cold else WarmPopen)(
         [*SNAKEMAKE, "--cores", "8", *arguments],
         cwd=folder,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
         env={**os.environ, **(env or {})},
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    printed: str = run.communicate(timeout=600)[0]
+    assert run.returncode == 0, printed
+    return printed
 
 
 def test_another_workflow_builds_on_the_tables(tmp_path: Path, demo_run: Checkout) -> None:
     (tmp_path / "Snakefile").write_text(OUTER.format(snakefile=f'"{ROOT}/Snakefile"'))
-    snakemake(tmp_path, *PROFILE)
+    snakemake(tmp_path, *PROFILE, cold=True)
     expected = (demo_run.results("demo") / "abundance_long.csv").read_bytes()
     assert (tmp_path / "results" / "demo" / "abundance_long.csv").read_bytes() == expected
     assert int((tmp_path / "rows.txt").read_text()) == expected.count(b"\n")
@@ -120,13 +123,10 @@ def test_two_modules_count_their_own_bins(tmp_path: Path) -> None:
         write_archive(tmp_path / name, [bin_row(bin_id) for bin_id in bins[:number]], scores)
     (tmp_path / "Snakefile").write_text(TWO.format(root=ROOT))
     (tmp_path / "config.yaml").write_text(OUTER_CONFIG)
-    command = [*SNAKEMAKE, "--cores", "4", "--workflow-profile", str(ROOT / "profiles" / "default")]
-    command += ["--configfile", "config.yaml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    said = re.findall(r"class scores of bins: (.*)", done.stderr)
+    printed = snakemake(tmp_path, *PROFILE, "--configfile", "config.yaml")
+    said = re.findall(r"class scores of bins: (.*)", printed)
     assert {"5 to read, 0 of 5 are done already", "3 to read, 0 of 3 are done already"} <= set(said)
-    shares = [float(share) for share in re.findall(r"done \(([0-9.]+)%\)", done.stderr)]
+    shares = [float(share) for share in re.findall(r"done \(([0-9.]+)%\)", printed)]
     assert sorted(shares)[-2:] == [100.0, 100.0]
     assert max(shares) <= 100
     for name, number in {"north": 5, "south": 3}.items():
@@ -145,7 +145,7 @@ def test_a_workflow_that_is_fetched_from_github(tmp_path: Path, repository: Path
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
     # Rules in this process, scripts, and what their templates, captions and schemas are read from.
-    snakemake(tmp_path, *PROFILE, "count_rows", "results/demo/report.html", env=env)
+    snakemake(tmp_path, *PROFILE, "count_rows", "results/demo/report.html", env=env, cold=True)
     for name in ("abundance_long.csv", "report.html", "figures/heat_map.svg"):
         made = (tmp_path / "results" / "demo" / name).read_bytes()
         assert made == (demo_run.results("demo") / name).read_bytes()

@@ -34,6 +34,7 @@ from tests.sources.fault_matrix import (
     STAYING_RETRIES,
     Case,
 )
+from tests.warm import WarmPopen
 
 TIMEOUT = 1.0
 BACKOFF = 0.05
@@ -140,7 +141,7 @@ class Bench:
         slow = Fault("_class_scores", "stall", times=None)  # no scores before the server has gone
         with Door(self.dashboard) as door:
             printed = watched(
-                checkout.start(self.config(retries=PASSING_RETRIES)),
+                checkout.start(self.config(retries=PASSING_RETRIES), popen=WarmPopen),
                 ("export_metadata.*Connection refused.*trying again", door.deafen),
                 (f"export_metadata.*{CONNECT_TIMEOUT}.*trying again", lambda: door.open([slow])),
                 (r"catalog: \d+ bins, ", door.close),
@@ -155,7 +156,7 @@ class Bench:
         checkout = self._checkout("walking")
         with Door(self.dashboard) as door:
             printed = watched(
-                checkout.start(self.config(retries=PASSING_RETRIES, catalog="walk")),
+                checkout.start(self.config(retries=PASSING_RETRIES, catalog="walk"), popen=WarmPopen),
                 ("/api/.*Connection refused.*trying again", door.deafen),
                 (f"/api/.*{CONNECT_TIMEOUT}.*trying again", lambda: door.open(faults_of("walking"))),
             )
@@ -226,7 +227,8 @@ class Bench:
                 printed = checkout.run(asked, "--rerun-triggers", "mtime", fails=True)
             else:
                 door.open([Fault("_class_scores", "stall", times=None)])
-                printed = watched(checkout.start(asked), (r"catalog: \d+ bins, ", getattr(door, shut)), fails=True)
+                run = checkout.start(asked, popen=WarmPopen)
+                printed = watched(run, (r"catalog: \d+ bins, ", getattr(door, shut)), fails=True)
             assert len(re.findall("nothing more is asked of it", printed)) == 1
             assert not (checkout.results("demo") / "ledger.csv").exists()
             requests = [r for r in dashboard.requests if case.runs == "away"]

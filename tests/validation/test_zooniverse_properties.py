@@ -36,6 +36,7 @@ from tests.validation.zoo import (
     values,
     write_csv,
 )
+from tests.warm import WarmPopen
 
 ANSWERS = ["Yes", "No", "I can't tell", None]
 
@@ -240,7 +241,7 @@ def test_killed_for_real(tmp_path: Path) -> None:
     kept = tmp_path / ".point_reducer_hdbscan_x.csv.stream"
     killed = 0
     for attempt in range(3):
-        process = subprocess.Popen([sys.executable, COMMAND, *arguments, "-s"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        process = WarmPopen([sys.executable, COMMAND, *arguments, "-s"], cwd=tmp_path, stdout=subprocess.DEVNULL)
         before = kept.stat().st_size if kept.exists() else 0
         while process.poll() is None and not (kept.exists() and kept.stat().st_size > before + 10_000 * attempt):
             time.sleep(0.005)
