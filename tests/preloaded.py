@@ -54,6 +54,7 @@ def forget_ours_unless_same(folder: Path) -> None:
             del sys.modules[name]
 
 
+import_module("tests.warm")  # what each fork begins with
 sys.path.insert(0, str(PACKAGE.parent))
 for module in (*MODULES, *of_rules()):
     with suppress(ImportError):

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from multiprocessing import connection, forkserver, reduction, resource_tracker
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ FREE = 200  # descriptors from here on are not in use
 SERVER: Any = forkserver._forkserver
 TRACKER: Any = resource_tracker._resource_tracker
 SERVER.set_forkserver_preload(["tests.preloaded"])
+PATH = [path for path in sys.path if path]  # before a checkout is added
 _checkout: list[str] = []  # of a process that was forked: the folder whose modules it has
 
 
@@ -35,7 +37,7 @@ class WarmPopen(subprocess.Popen[Any]):
     In such a process subprocess.Popen is this one, too. It is no child of the process that starts it.
     """
 
-    _status: int | None = None  # the descriptor that says how it ended; None if it is an ordinary child
+    _status: FileIO | None = None  # says how it ended; None if it is an ordinary child
 
     def _execute_child(self, args: Any, executable: Any, preexec_fn: Any, *others: Any) -> None:
         """Start it. The arguments are those of Python 3.11 to 3.13."""
@@ -55,11 +57,12 @@ class WarmPopen(subprocess.Popen[Any]):
             start_new_session,
             _checkout[0] if _checkout else str(folder),
         )
-        self._status, writes = SERVER.connect_to_new_process([*streams, *pass_fds])
+        reads, writes = SERVER.connect_to_new_process([*streams, *pass_fds])
+        self._status = FileIO(reads)
         with os.fdopen(writes, "wb") as pipe:
-            reduction.dump({}, pipe)
+            reduction.dump({"sys_path": [str(ROOT), *PATH]}, pipe)
             reduction.dump(task, pipe)
-        self.pid = forkserver.read_signed(self._status)
+        self.pid = forkserver.read_signed(reads)
         self._child_created = True
         self._close_pipe_fds(stdin, write_in, read_out, stdout, read_err, stderr)  # type: ignore[attr-defined]
 
@@ -67,11 +70,15 @@ class WarmPopen(subprocess.Popen[Any]):
         """Its id and how it ended, as os.waitpid has them."""
         if self._status is None:
             return super()._try_wait(wait_flags)  # type: ignore[misc,no-any-return]
-        if wait_flags == os.WNOHANG and not connection.wait([self._status], 0):
+        if wait_flags == os.WNOHANG and not connection.wait([self._status.fileno()], 0):
             return 0, 0
-        code = forkserver.read_signed(self._status)
-        os.close(self._status)
+        code = forkserver.read_signed(self._status.fileno())
         return self.pid, code << 8 if code >= 0 else -code
+
+    def _wait(self, timeout: float | None) -> int:
+        if self._status is not None and self.returncode is None and timeout is not None:
+            timeout = 9.0 if connection.wait([self._status.fileno()], timeout) else 0.0
+        return super()._wait(timeout)  # type: ignore[misc,no-any-return]
 
     def _internal_poll(self, *arguments: Any, **named: Any) -> int | None:
         if self._status is None:
@@ -162,7 +169,9 @@ class Task:
             os.dup2(descriptor, number)
             os.close(descriptor)
         sys.stdin = os.fdopen(0, closefd=False)
-        sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
+        sys.stdout, sys.stderr = (
+            os.fdopen(number, "w", buffering=1, errors="backslashreplace", closefd=False) for number in (1, 2)
+        )
 
     def _run(self) -> None:
         first, *rest = self.arguments
