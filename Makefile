@@ -5,6 +5,9 @@ BIN := .venv/bin
 # The oldest Snakemake that the workflow may be run with. pyproject.toml says below which version the newest has to be.
 OLDEST := $(shell sed -n 's/^min_version("\(.*\)")$$/\1/p' Snakefile)
 
+# Tests wait for servers and for disks, so there is one worker more than there are processors; each takes 750 MB.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+
 # Compiled modules are kept, whatever the shell says: otherwise each process of the tests would compile them again.
 export PYTHONDONTWRITEBYTECODE =
 
@@ -32,7 +35,7 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	    -m "not slow and not smoke and not torch and not process and not long and not hypothesis"
 
 test: .venv/installed-dev ## pass the tests (12 min on 2 cores)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz (18 min)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(SLOW)
