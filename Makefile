@@ -34,7 +34,7 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --ignore=tests/fuzz \
 	    -m "not slow and not smoke and not torch and not process and not long and not hypothesis"
 
-test: .venv/installed-dev ## pass the tests (12 min on 2 cores)
+test: .venv/installed-dev ## pass the tests (10 min on 2 cores)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz (18 min)
