@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -121,19 +120,12 @@ class NewDag:
         for path in job.products():
             self.job_cache[job.rule, path] = job
 
-    async def handle_log(self, job: Any) -> None:
-        for path in job.log:
-            path.touch_or_create()
-
 
 class OtherDag(NewDag):
     """One that keeps jobs elsewhere."""
 
     def cache_job(self, job: Any) -> None:
         self.jobs = [job]
-
-    async def handle_log(self, job: Any) -> None:
-        self.logs = job.log
 
 
 class Guard:
@@ -338,10 +330,6 @@ def skip_logs_of(job: Any) -> bool:
     return patches.skip_logs_of_waiting_jobs(type("NewDag", (NewDag,), {}), type(job))
 
 
-def skip_empty(dag: Any) -> bool:
-    return patches.skip_empty_logs(type(dag))
-
-
 def share_sets(job: Any) -> bool:
     return patches.share_empty_sets(type(job))
 
@@ -498,15 +486,6 @@ def test_a_job_is_found_by_what_it_makes_without_its_logs() -> None:
     dag.cache_job(job)
     assert dag.job_cache == {(job.rule, "a.csv"): job}
     assert job.asked == ["logs: False"]
-
-
-def test_a_log_that_nobody_wrote_is_made_only_to_be_stored_elsewhere() -> None:
-    dag, made = type("NewDag", (NewDag,), {})(), list[str]()
-    assert skip_empty(dag)
-    for where in ("here", "elsewhere"):
-        path = SimpleNamespace(is_storage=where == "elsewhere", touch_or_create=partial(made.append, where))
-        run_now(dag.handle_log(SimpleNamespace(log=[path])))
-    assert made == ["elsewhere"]
 
 
 def test_jobs_share_an_empty_set() -> None:
@@ -803,9 +782,6 @@ def list_jobs(self: Any) -> list[str]:
         (skip_logs, with_part(NewDag, "cache_job", list_jobs)),
         (skip_logs, OtherDag()),
         (skip_logs_of, with_part(NewJob, "products", list_jobs)),
-        (skip_empty, without(NewDag, "handle_log")),
-        (skip_empty, with_part(NewDag, "handle_log", list_jobs)),
-        (skip_empty, OtherDag()),
         (share_sets, type("NewJob", (), {})()),
         (share_sets, with_part(NewJob, "__init__", made_of_rule)),
         (patches.remember_signatures, SimpleNamespace()),

@@ -22,7 +22,6 @@ patches.remember_signatures(engine_common, engine_rules)
 patches.share_guards(getattr(sys.modules.get("snakemake.iocontainers"), "AttributeGuard", None))
 patches.skip_environments(Job, engine_rules.Rule)
 patches.skip_logs_of_waiting_jobs(DAG, Job)
-patches.skip_empty_logs(DAG)
 patches.share_empty_sets(Job)
 patches.escape_python()
 # Each may use two threads of libraries, and 300 MB of memory; those that compute features use one.

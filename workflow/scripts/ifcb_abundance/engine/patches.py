@@ -357,21 +357,6 @@ def skip_logs_of_waiting_jobs(dag_class: Any, job_class: Any) -> bool:
     return True
 
 
-def skip_empty_logs(dag_class: Any) -> bool:
-    """Leave no empty log of a job that had nothing to say. Without the patch each bin leaves one."""
-    handle = getattr(dag_class, "handle_log", None)
-    if not takes(handle, "self", "job") or "touch_or_create" not in handle.__code__.co_names:  # type: ignore[union-attr]
-        return False
-
-    async def handle_log(self: Any, job: Any) -> None:
-        """Make sure that there is a log only where it has to be stored elsewhere."""
-        if any(path.is_storage for path in job.log):
-            await handle(self, job)  # type: ignore[misc]
-
-    dag_class.handle_log = handle_log
-    return True
-
-
 def share_empty_sets(job_class: Any) -> bool:
     """Let jobs share one empty set. Without it each job holds five, 1 kB. They are filled only when a job is made."""
     make = getattr(job_class, "__init__", None)
