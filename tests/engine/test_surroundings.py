@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from ifcb_abundance.common.errors import StateError
-from ifcb_abundance.engine.folders import refuse_read_only
+from ifcb_abundance.engine.folders import refuse_read_only, take_from_the_future
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout, differences
 from tests.conftest import Statistic
@@ -224,6 +224,20 @@ def test_a_folder_of_somebody_else_is_told_with_its_owner(tmp_path: Path, monkey
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(StateError, match=f"it belongs to {owner}, who alone can change that with chmod, or run in"):
         refuse_read_only([tmp_path])
+
+
+def test_files_from_the_future_are_dated_now_beside_one_that_is_gone_when_it_is_looked_at(tmp_path: Path) -> None:
+    """As another shard's unfinished file is: listed, then renamed. A link to nowhere is like that."""
+    ahead, long_ago = tmp_path / "folder" / "ahead", tmp_path / "folder" / "old"
+    for path, seconds in ((ahead, 1e6), (long_ago, -1e6)):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+        os.utime(path, (time.time() + seconds,) * 2)
+    os.utime(ahead.parent, (time.time() + 1e6,) * 2)
+    (tmp_path / ".part").symlink_to("nowhere")
+    take_from_the_future(tmp_path)
+    assert max(path.stat().st_mtime for path in (ahead, ahead.parent)) <= time.time()
+    assert long_ago.stat().st_mtime < time.time() - 1e6 + 60
 
 
 def refused(run: Checkout, dashboard: Emulator, folder: str, **sections: Any) -> None:

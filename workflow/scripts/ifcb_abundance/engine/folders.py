@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ifcb_abundance.common.errors import StateError
@@ -42,8 +43,14 @@ def _remedy(folder: Path) -> str:
 
 
 def take_from_the_future(folder: Path) -> None:
-    """Give files that were made before the clock was set back the present time."""
+    """Give files that were made before the clock was set back the present time.
+
+    Shards share the folder, so another run may rename or delete a file meanwhile.
+    """
     now = time.time()
-    for path in folder.rglob("*"):
-        if path.stat().st_mtime > now:
-            os.utime(path, (now, now))
+    for top, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(top, name)
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime > now:
+                    os.utime(path, (now, now))
