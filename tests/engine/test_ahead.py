@@ -16,9 +16,9 @@ class Workflow:
 
     def __init__(self, cores: int | None = 8, dashboard: int | None = 8, nodes: int | None = None) -> None:
         given = {"_cores": cores, "dashboard": dashboard, "_nodes": nodes}
-        self.global_resources = {
-            name: SimpleNamespace(value=number) for name, number in given.items() if number or name[0] == "_"
-        }
+        self.global_resources = {name: SimpleNamespace(value=number) for name, number in given.items()}
+        if dashboard is None:
+            del self.global_resources["dashboard"]
         self.registered: dict[str, int] = {}
 
     def register_resource(self, name: str, value: int) -> None:
@@ -69,6 +69,7 @@ class Otherwise(Workflow):
     [
         (Workflow(), False),
         (Workflow(dashboard=None), True),
+        (Workflow(dashboard=0), True),
         (Workflow(cores=None, nodes=3), True),
         (Workflow(nodes=3), True),
         (InAJob(), True),

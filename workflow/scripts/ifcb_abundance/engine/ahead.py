@@ -30,7 +30,7 @@ def read_ahead(workflow: Any, source: CountsRequests) -> tuple[int, dict[str, in
     cores, requests, nodes = (_number(workflow, name) for name in ("_cores", "dashboard", "_nodes"))
     in_threads = getattr(workflow.execution_settings, "use_threads", False)  # there are no settings if nothing is run
     here = workflow.is_main_process and nodes is None and in_threads
-    if not here or cores is None or requests is None:
+    if not here or not cores or not requests:  # with none of `dashboard` the engine says what is wrong
         return 1, {"dashboard": 1}
     if not takes(getattr(workflow, "register_resource", None), "name", "value"):
         return 1, {"dashboard": 1}
