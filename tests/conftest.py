@@ -106,14 +106,6 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _small_pictures() -> Iterator[None]:
-    """A PNG of 300 dots per inch takes longer than all else of a figure; tests/figures/test_paper.py asks for some."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ifcb_abundance.figures.draw.DOTS_PER_INCH", 50)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def _signals_of_a_terminal() -> None:
     """What is started in the background, or by nohup, ignores signals, and so would all runs that the tests start."""
     for sign in (signal.SIGINT, signal.SIGHUP):

@@ -61,8 +61,6 @@ for module in (*MODULES, *of_rules()):
         import_module(module)
 with suppress(Exception):
     import_module("snakemake.cli").get_argument_parser()  # finds the engine's plugins, once
-with suppress(ImportError):
-    import_module("ifcb_abundance.figures.draw").DOTS_PER_INCH = 50  # type: ignore[attr-defined]  # as in conftest.py
 gc.collect()
 gc.freeze()  # no run searches all of this for garbage
 os.fsync = lambda _: None  # as in conftest.py; runs that are killed are processes of their own
