@@ -44,6 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[STATISTICS] = Counter()
+    # Slow tests compare runs that start cold, which draw as a user's do, with warm ones.
+    os.environ["IFCB_TESTS_DPI"] = "50" if "not slow" in config.option.markexpr else "300"
     # The emulated dashboard is on loopback, where a user's proxy does not reach. Tests about proxies set their own.
     for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[variable]
@@ -102,6 +104,14 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_pictures() -> Iterator[None]:
+    """A PNG of 300 dots per inch takes longer than all else of a figure; tests/figures/test_paper.py asks for some."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ifcb_abundance.figures.draw.DOTS_PER_INCH", int(os.environ["IFCB_TESTS_DPI"]))
         yield
 
 

@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 MODULES = (
     "snakemake.cli",
@@ -61,6 +62,9 @@ for module in (*MODULES, *of_rules()):
         import_module(module)
 with suppress(Exception):
     import_module("snakemake.cli").get_argument_parser()  # finds the engine's plugins, once
+with suppress(ImportError, KeyError):  # as in conftest.py
+    draw: Any = import_module("ifcb_abundance.figures.draw")
+    draw.DOTS_PER_INCH = int(os.environ["IFCB_TESTS_DPI"])
 gc.collect()
 gc.freeze()  # no run searches all of this for garbage
 os.fsync = lambda _: None  # as in conftest.py; runs that are killed are processes of their own

@@ -20,6 +20,7 @@ from ifcb_abundance.report.explorer import pack_coast
 from tests.figures.seeded import CLASSES, write_seeded
 from tests.figures.test_figures import OF_BINS, texts
 
+DOTS_PER_INCH = draw.DOTS_PER_INCH  # before conftest.py makes it small
 DRAWN = [name for name, figure in OF_BINS.items() if not figure.needs_features and "quality" not in figure.tables]
 NAMES = {label: name for label, (name, *_) in CLASSES.items() if name}
 
@@ -39,8 +40,9 @@ def window(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("figure", DRAWN)
 def test_text_is_from_7_to_9_pt_at_the_width_of_a_column(
-    window: tuple[dict[str, Path], int], figure: str, tmp_path: Path
+    window: tuple[dict[str, Path], int], figure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(draw, "DOTS_PER_INCH", DOTS_PER_INCH)
     tables, width = window
     (tmp_path / "vega.js").write_text("")
     files = {form: tmp_path / f"{figure}.{form}" for form in ("svg", "png", "pdf")}
