@@ -185,33 +185,3 @@ def test_nothing_goes_before_the_time_that_the_server_asked_for() -> None:
         refused_at = time.monotonic()
     later = requests.begin().started
     assert later - refused_at >= 0.29
-
-
-def test_no_more_than_the_most_at_a_time() -> None:
-    requests = AdaptiveConcurrencyLimiter()
-    requests.most = 8
-    assert at_once(requests) == 8
-    time.sleep(2 * concurrency.LINGER)
-    with in_flight(requests, 4) as began:
-        requests.refused(began[0], None)
-    time.sleep(2 * concurrency.LINGER)
-    assert at_once(requests) == 2
-
-
-def test_with_a_most_the_server_has_a_moment_to_note_that_a_request_is_over() -> None:
-    requests = AdaptiveConcurrencyLimiter()
-    requests.most = 2
-    over: list[float] = []
-    began: list[float] = []
-
-    def call(_: int) -> None:
-        began.append(requests.begin().started)
-        over.append(time.monotonic())
-        requests.end()
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(call, range(12)))
-    assert len(began) == 12
-    # The third begins no sooner than a moment after the first is over, the fourth after the second, and so on.
-    pairs = zip(sorted(over), sorted(began)[2:], strict=False)
-    assert all(after - before >= concurrency.LINGER - 1e-6 for before, after in pairs)

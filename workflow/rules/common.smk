@@ -13,7 +13,6 @@ from ifcb_abundance.catalog import listing as catalog
 from ifcb_abundance.config import MERGE, resolve, why_no_source
 from ifcb_abundance.config import files as config_files
 from ifcb_abundance.engine import log as engine_log, memory
-from ifcb_abundance.engine.ahead import read_ahead
 from ifcb_abundance.features import summary as features
 from ifcb_abundance.figures import registry
 from ifcb_abundance.scores import summary as scores
@@ -62,7 +61,6 @@ WITHOUT_SOURCE = why_no_source(CONFIG)  # then stages that read no bin can be ma
 SOURCE = open_source(CONFIG.dataset, CONFIG.source, WITHOUT_SOURCE)
 # `auto` becomes what it means, for the record and for all comparisons.
 ASKED, CONFIG = CONFIG, choices.settle(CONFIG, SOURCE)
-READING = read_ahead(workflow, SOURCE)  # threads and resources of a job that reads a bin
 SETTINGS = CONFIG.as_written()
 WINDOW = CONFIG.window
 METHOD = Method.of(CONFIG, choices.cells_are_counted(SOURCE))

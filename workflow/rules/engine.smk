@@ -11,7 +11,7 @@ from snakemake.jobs import Job
 from snakemake.logging import logger
 
 from ifcb_abundance.common.progress import Progress
-from ifcb_abundance.engine import ahead, ending, folders, hooks, log as engine_log, patches, script_process
+from ifcb_abundance.engine import ending, folders, hooks, log as engine_log, patches, script_process
 from ifcb_abundance.engine.status import Status
 
 # What modules log goes to the terminal and the run's log file.
@@ -67,7 +67,7 @@ def tune_scheduler():
     patches.skip_job_infos(Job, logger)
     patches.release_what_is_worked_out(workflow.dag, Job)
     # A job that would ask a server that was given up; what can be built without the server still is.
-    patches.hold_back(workflow.scheduler, lambda job: ahead.asks_server(job.scheduler_resources) and SOURCE.given_up())
+    patches.hold_back(workflow.scheduler, lambda job: "dashboard" in job.scheduler_resources and SOURCE.given_up())
 
 
 def jobs_of(rule):

@@ -16,9 +16,8 @@ rule summarize_features:
         f"{LOGS}/summarize_features/{{folder}}/{{bin}}.log",
     priority: priority_of_day
     localrule: True
-    threads: READING[0]
     resources:
-        **READING[1],
+        dashboard=1,
     params:
         version=features.version_of(METHOD.kept),
         source=of_each_bin(lambda bin_id: SOURCE.features_identity_of(bin_id)),

@@ -15,9 +15,8 @@ rule summarize_scores:
         f"{LOGS}/summarize_scores/{{folder}}/{{bin}}.log",
     priority: priority_of_day
     localrule: True
-    threads: READING[0]
     resources:
-        **READING[1],
+        dashboard=1,
     params:
         version=scores.version_of(METHOD.kept),
         source=of_each_bin(lambda bin_id: SOURCE.scores_identity_of(bin_id)),

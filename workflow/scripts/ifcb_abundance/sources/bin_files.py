@@ -98,10 +98,6 @@ class BinFiles(ABC):
         version = {"scores_version": self.scores_version} if self.scores_version is not None else {}
         return {**self._identity, **form, **version}
 
-    def limit_requests(self, most: int) -> bool:  # noqa: ARG002
-        """False: there is no server."""
-        return False
-
     def given_up(self) -> str:
         """Empty: files are always there. See Source.given_up."""
         return ""

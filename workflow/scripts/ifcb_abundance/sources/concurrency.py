@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections import deque
 from typing import NamedTuple
 
 from ifcb_abundance.common.words import counted
@@ -13,8 +12,6 @@ log = logging.getLogger("ifcb.concurrency")
 SLOW = 3.0  # times as long as answers usually take: the server is overloaded
 UNNOTICED = 1.0  # seconds: an answer this fast is never slow
 MEMORY = 0.05  # weight of the latest answer in the running means
-# Seconds. We may have the last byte of an answer before the server has noted that it sent it.
-LINGER = 0.01
 
 
 class Slot(NamedTuple):
@@ -30,21 +27,18 @@ class Slot(NamedTuple):
 class AdaptiveConcurrencyLimiter:
     """Limits how many requests one process has in flight to one server.
 
-    There is no limit while the server keeps up: the callers decide, or `most` does, which is infinite at first. The
-    limit is halved when the server refuses a request (HTTP 429, 502, 503, 504, no answer), or begins an answer much
-    later than usual. Each round of good answers raises it by one. per_second: the most requests per second; None is no
-    limit.
+    There is no limit while the server keeps up: the callers decide (the profile's `dashboard` resource). The limit is
+    halved when the server refuses a request (HTTP 429, 502, 503, 504, no answer), or begins an answer much later than
+    usual. Each round of good answers raises it by one. per_second: the most requests per second; None is no limit.
 
     A server with one worker queues requests: when eight go together, the last answer takes eight times as long as the
     answer to a single request. That does not count as slow.
     """
 
     def __init__(self, per_second: float | None = None) -> None:
-        self.most = float("inf")
         self._pause = 0.0 if per_second is None else 1.0 / per_second
         self._change = threading.Condition()
         self._in_flight = 0
-        self._lingering: deque[float] = deque()  # when the latest requests are over for the server too
         self._limit = float("inf")
         self._before = 0  # requests in flight before the first limit
         self._limited_at = 0.0
@@ -55,24 +49,17 @@ class AdaptiveConcurrencyLimiter:
     def begin(self) -> Slot:
         """Wait until a request may go. Each call needs one of `end`."""
         with self._change:
-            while (wait := self._not_before - (now := time.monotonic())) > 0 or not self._has_room(now):
-                wait = max(wait, self._lingering[0] - now if self._lingering else 0.0)
+            while (wait := self._not_before - time.monotonic()) > 0 or self._in_flight + 1 > self._limit:
                 self._change.wait(wait if wait > 0 else None)
+            now = time.monotonic()
             self._not_before = now + self._pause
             self._in_flight += 1
             return Slot(now, self._in_flight)
-
-    def _has_room(self, now: float) -> bool:
-        while self._lingering and self._lingering[0] <= now:
-            self._lingering.popleft()
-        return self._in_flight + 1 <= self._limit and self._in_flight + len(self._lingering) + 1 <= self.most
 
     def end(self) -> None:
         """A request is over, whether it succeeded or failed."""
         with self._change:
             self._in_flight -= 1
-            if self.most < float("inf"):
-                self._lingering.append(time.monotonic() + LINGER)
             self._change.notify_all()
 
     def answered(self, slot: Slot) -> None:

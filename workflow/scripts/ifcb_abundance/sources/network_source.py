@@ -43,11 +43,6 @@ class NetworkSource:
 
     retrier: Retrier
 
-    def limit_requests(self, most: int) -> bool:
-        """See Source.limit_requests."""
-        self.retrier.limiter.most = most
-        return True
-
     def given_up(self) -> str:
         """Why the server is not asked any more; empty as long as it is. See Source.given_up."""
         return self.retrier.given_up

@@ -20,10 +20,6 @@ class NoSource:
     def __init__(self, why: str) -> None:
         self.why = why
 
-    def limit_requests(self, most: int) -> bool:  # noqa: ARG002
-        """False: there is no server."""
-        return False
-
     def given_up(self) -> str:
         """Empty: there is no server."""
         return ""

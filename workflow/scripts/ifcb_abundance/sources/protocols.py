@@ -130,8 +130,5 @@ class Source(BinCatalog, ScoreReader, FeatureReader, ImageReader, Protocol):
     def survey(self) -> Survey:
         """Look what there is, for whoever has no config yet. Raises NoBinsError if there is no bin."""
 
-    def limit_requests(self, most: int) -> bool:
-        """Have at most so many requests under way at a time from now on. False if the source makes none."""
-
     def given_up(self) -> str:
         """Why this process asks the server for nothing more; empty as long as it does, or if there is no server."""
