@@ -193,3 +193,10 @@ def test_the_oldest_snakemake_is_the_one_that_the_gate_runs() -> None:
     assert f"pip install --quiet --disable-pip-version-check snakemake=={oldest}" in told
     assert "\nmake smoke\n" in (ROOT / ".ci" / "run").read_text()
     assert "- run: .ci/run\n" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+
+
+def test_results_say_what_a_run_fills_them_with() -> None:
+    """The folder stands in a fresh clone; what runs make in it is not committed."""
+    told = (ROOT / "results" / "README.md").read_text()
+    for name in ("abundance_long.csv", "coverage.csv", "ledger.csv", "catalog.csv", "run.json"):
+        assert f"`{name}`" in told
