@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.curation import filter, resnet
 from ifcb_abundance.curation.weights import WeightsError
-from ifcb_abundance.curation.zips import as_png, write_zip
+from ifcb_abundance.curation.zips import Packed, as_png, write_zip
 from tests.checkout import Checkout
 from tests.curation.data import SHARED, files_of, needs_shared, rows_of
 from tests.curation.torch_files import resnet34_weights, write_state_dict
@@ -179,7 +181,10 @@ def test_the_resnet_scores_as_torch_does(tmp_path: Path, weights_file: Path) -> 
     options = {"model": "resnet34", "weights": str(weights_file), "threshold": 0.572, "device": "cpu"}
     config = {"dataset": "mine", "curation": {"folder": str(tmp_path / "images"), "filter": options}}
     run = Checkout(tmp_path / "run")
-    run.run(config, "results/mine/curation/filter.csv")
+    printed = run.run(config, "results/mine/curation/filter.csv")
+    assert "the ResNet34 runs on the CPU" in printed
+    config["curation"]["filter"]["device"] = "auto"  # type: ignore[index]
+    assert "Nothing to be done" in run.run(config, "results/mine/curation/filter.csv")
     table = pd.read_csv(run.results("mine") / "curation" / "filter.csv").set_index("patch")
     expected = pd.Series({name: of["pillow_bilinear"]["score"] for name, of in oracle["scores"].items()})
     assert len(expected) == len(table) == 8
@@ -228,6 +233,19 @@ def test_patches_come_back_in_their_order_from_any_number_of_threads(parallel: b
     assert features.shape == (13, resnet.FEATURES)
     assert steps == [4, 4, 4, 1]
     assert resnet.run_network(network, lambda _: np.zeros((1, 1), np.uint8), 0, 3)[0].shape == (0, resnet.FEATURES)
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_files_are_decoded_elsewhere_and_come_back_in_their_order(parallel: bool) -> None:
+    network = Doubled()
+    network.parallel = parallel
+    n = resnet.FEW + 50  # more than one process decodes alone
+    pictures = [np.random.default_rng(number).integers(0, 256, (9, 7), np.uint8) for number in range(n)]
+    files = [Packed(as_png(pixels), slice(2, 8), slice(1, 4)) for pixels in pictures]
+    _, logits = resnet.run_network(network, files.__getitem__, n, 2)
+    expected = resnet.run_network(network, lambda number: pictures[number][2:8, 1:4], n, 2)[1]
+    assert logits.tolist() == expected.tolist()
+    assert len(set(logits.tolist())) > n / 2
 
 
 def test_with_labels_the_last_layer_is_trained_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +341,25 @@ def test_other_weights_score_all_groups_anew_and_a_new_group_is_scored_alone(tmp
     assert scored_after("g1", b"another") == {"g0", "g1"}
 
 
-def test_a_gpu_that_is_not_there_is_named() -> None:
-    with pytest.raises(WorkflowInputError, match=r"device: gpu: torch (is not installed|finds none)"):
-        resnet.chosen_device("gpu")
-    assert resnet.chosen_device("auto") == "cpu"
+@pytest.mark.parametrize(
+    ("installed", "finds", "why"),
+    [
+        ([], False, "torch is not installed"),
+        (["torch"], True, "torchvision is not installed"),
+        (["torch", "torchvision"], False, "torch finds none"),
+        (["torch", "torchvision"], True, None),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_named(
+    installed: list[str], finds: bool, why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("torch", "torchvision"):
+        module = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: finds))
+        monkeypatch.setitem(sys.modules, name, module if name in installed else None)  # type: ignore[arg-type]
+    if why:
+        with pytest.raises(WorkflowInputError, match=f"curation.filter.device: gpu: {why}. Use auto or cpu"):
+            resnet.chosen_device("gpu")
+    else:
+        assert resnet.chosen_device("gpu") == "gpu"
+    assert resnet.chosen_device("auto") == ("cpu" if why else "gpu")
+    assert resnet.chosen_device("cpu") == "cpu"

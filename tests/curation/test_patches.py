@@ -17,6 +17,7 @@ from ifcb_abundance.curation.listing import Group, ImageFile
 from ifcb_abundance.curation.patch_images import PLACE, PatchImages
 from ifcb_abundance.curation.patches import describe, patch_name, tiles
 from ifcb_abundance.curation.statistics import measure
+from ifcb_abundance.curation.zips import Packed
 from ifcb_abundance.tables import table_files
 from tests.curation.data import SHARED, files_of, needs_shared, particle, pixels_of, rows_of, save
 
@@ -127,7 +128,13 @@ def test_a_group_is_cut_hashed_and_measured(tmp_path: Path) -> None:
     assert row["mean"] == pytest.approx(part.mean())
     with PatchImages(table[PLACE], {"g": paths[0]}) as images:
         assert (images.pixels(4) == part).all()
+        assert (images.packed(4) == part).all()  # it is decoded, for other patches are cut from the same image
         assert (pixels_of(images.png(6)) == pictures["b.png"]).all()
+    with PatchImages(table[PLACE].iloc[4:5], {"g": paths[0]}) as images:
+        packed = images.packed(0)
+        assert isinstance(packed, Packed)
+        assert (packed.pixels() == part).all()
+        assert (images.pixels(0) == part).all()
 
 
 def test_all_columns_are_described() -> None:

@@ -336,7 +336,7 @@ def _run(
         progress.begin()
 
     with PatchImages(patches, zip_paths(clean, patches["group"])) as images:
-        return resnet.run_network(network, images.pixels, len(patches), threads, progress.step)
+        return resnet.run_network(network, images.packed, len(patches), threads, progress.step)
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ifcb_abundance.curation.patches import Tile
-from ifcb_abundance.curation.zips import OpenZips, file_name, from_png
+from ifcb_abundance.curation.zips import OpenZips, Packed, file_name
 
 DECODED = 1 << 27  # pixels of images that are kept for their next patch
 
@@ -54,14 +54,19 @@ class PatchImages:
 
     def pixels(self, place: int) -> NDArray[np.uint8]:
         """The (height, width) pixels of a patch."""
+        found = self.packed(place)
+        return found.pixels() if isinstance(found, Packed) else found
+
+    def packed(self, place: int) -> NDArray[np.uint8] | Packed:
+        """A patch as a file and its place in it; or its pixels, if more patches are cut from the same image."""
         path, patch, image = self._zips[self._groups[place]], self._patches[place], self._images[place]
+        tile = Tile(*self._tiles[place].tolist())
         with self._lock:
-            name = patch if self._open.holds(path, patch) else image
-            if name == image and self._is_cut:
-                return Tile(*self._tiles[place].tolist()).of(self._decode(path, image))
-            png = self._open.png(path, name)
-        pixels = from_png(png)
-        return pixels if name == patch else Tile(*self._tiles[place].tolist()).of(pixels)
+            if self._open.holds(path, patch) and patch != image:
+                return Packed(self._open.png(path, patch), slice(None), slice(None))
+            if self._is_cut:
+                return tile.of(self._decode(path, image))
+            return Packed(self._open.png(path, image), slice(tile.y0, tile.y1), slice(tile.x0, tile.x1))
 
     def _decode(self, path: str | Path, image: str) -> NDArray[np.uint8]:
         """Decode an image that is cut into patches, or take it from those that were decoded last."""

@@ -4,8 +4,9 @@ The network is built from its weights as an ONNX graph. Each batch normalization
 it. Source of the architecture: He et al. 2016, and the names and shapes of torchvision's `resnet34`.
 """
 
+import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -15,13 +16,18 @@ from PIL import Image
 
 from ifcb_abundance.common.errors import WorkflowInputError, quoted
 from ifcb_abundance.common.extras import needed
+from ifcb_abundance.common.workers import in_order
 from ifcb_abundance.curation.weights import Weights, WeightsError
+from ifcb_abundance.curation.zips import Packed
+
+log = logging.getLogger("ifcb.curation")
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 SIDE = 224  # pixels of a patch as the network sees it
 FEATURES = 512
+FEW = 256  # patches that are not worth a worker
 BLOCKS = {1: 3, 2: 4, 3: 6, 4: 3}  # residual blocks of each layer
 WIDTHS = {1: 64, 2: 128, 3: 256, 4: 512}  # channels
 EPSILON = 1e-5  # of torch's batch normalization
@@ -154,7 +160,8 @@ def resized(pixels: Pixels) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
-Load = Callable[[int], Pixels]  # the number of a patch to its pixels, of any size; called from several threads
+# The number of a patch to its pixels, of any size, or to its file; called from several threads.
+Load = Callable[[int], Pixels | Packed]
 Batch = tuple[Floats, Floats]  # features (n, 512) and logits (n)
 
 
@@ -162,7 +169,7 @@ class Network(Protocol):
     """The network, ready to run."""
 
     batch: int  # patches that it is given at a time
-    parallel: bool  # whether several threads may run it at a time
+    parallel: bool  # whether it is run in as many threads as there are cores
 
     def __call__(self, pixels: Pixels) -> Batch:
         """Return features (n, 512) and logits (n) of patches (n, 1, 224, 224)."""
@@ -193,7 +200,7 @@ class OnnxNetwork:
 class TorchNetwork:
     """The network in torch, on `cuda` or `cpu`, in float32: in bfloat16 scores would differ by more than 1e-3."""
 
-    batch, parallel = 256, False
+    batch, parallel = 64, False
 
     def __init__(self, weights: Weights, device: str) -> None:
         import torch
@@ -202,38 +209,59 @@ class TorchNetwork:
         self._body = torch_network(weights).to(device).eval()
         self._head, self._body.fc = self._body.fc, torch.nn.Identity()
         self._mean, self._std = (torch.tensor(each, device=device).reshape(1, 3, 1, 1) for each in (MEAN, STD))
-        # Tensor cores would round the products to 10 bits.
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     def __call__(self, pixels: Pixels) -> Batch:
-        """Return features (n, 512) and logits (n) of patches (n, 1, 224, 224)."""
-        with self._torch.inference_mode():
-            given = self._torch.from_numpy(pixels).to(self._device).float() / 255
-            features = self._body((given - self._mean) / self._std)
-            return features.cpu().numpy(), self._head(features)[:, 0].cpu().numpy()
+        """Return features (n, 512) and logits (n) of patches (n, 1, 224, 224).
+
+        Raises WorkflowInputError if the GPU has too little memory.
+        """
+        try:
+            with self._torch.inference_mode():
+                given = self._torch.from_numpy(pixels).to(self._device).float() / 255
+                features = self._body((given - self._mean) / self._std)
+                return features.cpu().numpy(), self._head(features)[:, 0].cpu().numpy()
+        except self._torch.cuda.OutOfMemoryError:
+            raise WorkflowInputError(
+                f"the memory of the GPU is full: the ResNet34 takes about 1 GB for {self.batch} patches at a time. End "
+                "what else runs there, or hide the GPU from this run with CUDA_VISIBLE_DEVICES=''"
+            ) from None
+
+
+def decoded(patches: Sequence[Pixels | Packed]) -> Pixels:
+    """Return the pixels (n, 1, 224, 224) of patches. Workers call it."""
+    found = (patch.pixels() if isinstance(patch, Packed) else patch for patch in patches)
+    return np.stack([resized(pixels) for pixels in found])[:, None]
 
 
 def open_network(weights: Weights, device: str) -> Network:
     """Return the network on the device: `cpu`, `gpu` or `auto`."""
-    return TorchNetwork(weights, "cuda") if chosen_device(device) == "gpu" else OnnxNetwork(weights)
+    if chosen_device(device) == "cpu":
+        log.info("curation: the ResNet34 runs on the CPU")
+        return OnnxNetwork(weights)
+    import torch
+
+    log.info(f"curation: the ResNet34 runs on the GPU, {torch.cuda.get_device_name()}")
+    return TorchNetwork(weights, "cuda")
 
 
 def run_network(
     network: Network, load: Load, n: int, threads: int, step: Callable[[int], None] = lambda _: None
 ) -> Batch:
-    """Return the features and logits of n patches. Patches are read and decoded in threads, before they are needed.
+    """Return the features and logits of n patches. Patches are read and decoded before they are needed.
 
+    threads: for a network that is not parallel, processes: threads of one Python decode for a GPU no faster than one.
     step: called with the number of patches after each batch.
     """
 
-    def loaded(first: int) -> Pixels:
-        return np.stack([resized(load(number)) for number in range(first, min(first + network.batch, n))])[:, None]
+    def given(first: int) -> list[Pixels | Packed]:
+        return [load(number) for number in range(first, min(first + network.batch, n))]
 
     starts = range(0, n, network.batch)
     if network.parallel:
-        batches = _ahead(lambda first: network(loaded(first)), starts, threads)
+        batches = _ahead(lambda first: network(decoded(given(first))), starts, threads)
     else:
-        batches = map(network, _ahead(loaded, starts, threads))
+        # The next batch is on its way when one is done.
+        batches = _ahead(network, in_order(decoded, map(given, starts), threads if n > FEW else 1), 2)
     features, logits = [np.empty((0, FEATURES), np.float32)], [np.empty(0, np.float32)]
     for some_features, some_logits in batches:
         features.append(some_features)
@@ -242,24 +270,27 @@ def run_network(
     return np.concatenate(features), np.concatenate(logits)
 
 
-def chosen_device(device: str) -> str:
-    """Return `cpu` or `gpu`. Raises WorkflowInputError if `device` is `gpu` and there is none."""
+def chosen_device(device: str, key: str = "curation.filter.device") -> str:
+    """Return `cpu` or `gpu`. Raises WorkflowInputError, naming `key`, if `device` is `gpu` and there is none."""
     if device == "cpu":
         return "cpu"
+    why = _why_no_gpu()
+    if device == "gpu" and why:
+        raise WorkflowInputError(f"{key}: gpu: {why}. Use auto or cpu, or install torch and torchvision for it")
+    return "cpu" if why else "gpu"
+
+
+def _why_no_gpu() -> str:
+    """Return why the network cannot run on a GPU; empty if it can."""
     try:
         import torch
-    except ImportError:
-        why = "torch is not installed"
-    else:
-        if torch.cuda.is_available():
-            return "gpu"
-        why = "torch finds none"
-    if device == "gpu":
-        raise WorkflowInputError(f"curation.filter.device: gpu: {why}. Use auto or cpu, or install torch for it")
-    return "cpu"
+        import torchvision  # noqa: F401
+    except ImportError as error:
+        return f"{error.name} is not installed" if error.name else str(error)
+    return "" if torch.cuda.is_available() else "torch finds none"
 
 
-def _ahead(work: Callable[[int], Any], items: Iterable[int], threads: int) -> Iterator[Any]:
+def _ahead(work: Callable[[Any], Any], items: Iterable[Any], threads: int) -> Iterator[Any]:
     """Map in threads, in order; few results are in memory at a time."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Any]] = deque()
@@ -272,10 +303,13 @@ def _ahead(work: Callable[[int], Any], items: Iterable[int], threads: int) -> It
 
 
 def torch_network(weights: Weights) -> Any:
-    """Return torchvision's ResNet34 with these weights."""
+    """Return torchvision's ResNet34 with these weights. On a GPU it gives, and learns, the same each time."""
     import torch
     from torchvision.models import resnet34
 
+    # Tensor cores would round the products to 10 bits.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
     model = resnet34(weights=None, num_classes=len(weights["fc.bias"]))
     model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()}, strict=False)
     return model

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 def train(options: argparse.Namespace, say: Callable[[str], object]) -> None:
     """Train as the options say, and write weights, how well they do, and the curve."""
     torch = needs_torch()
-    device = "cuda" if resnet.chosen_device(options.device) == "gpu" else "cpu"
+    device = "cuda" if resnet.chosen_device(options.device, "--device") == "gpu" else "cpu"
     torch.manual_seed(options.seed)
     images, truth, groups = read_images(options.folder, options.labels, options.threads)
     held_out = hold_out(truth, groups, options.seed)

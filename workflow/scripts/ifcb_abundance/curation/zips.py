@@ -39,6 +39,18 @@ def from_png(body: bytes) -> NDArray[np.uint8]:
         return np.asarray(image)
 
 
+class Packed(NamedTuple):
+    """A part of an image that is not decoded yet: the PNG file of the image, and the part's rows and columns in it."""
+
+    png: bytes
+    rows: slice
+    columns: slice
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Decode it."""
+        return from_png(self.png)[self.rows, self.columns]
+
+
 class ImageZip:
     """A zip that images are added to, one after the other."""
 
