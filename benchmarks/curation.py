@@ -3,7 +3,8 @@
 `python -m benchmarks.curation` measures and prints; `python -m benchmarks curation` also writes the page. Each number
 is that of a process of its own, on one core: processor time is what to compare where other work runs beside. `--python`
 names the Python of an environment with imagededup and faiss-cpu. On a machine with a GPU, and torch in that
-environment, the filter is measured on it too, beside a plain loop over one batch; there the clock counts.
+environment, the filter is measured on it too, beside a plain loop over one batch; there the clock counts, and
+`--cores` says how many processes decode.
 """
 
 import argparse
@@ -146,17 +147,20 @@ def _network_of(device: str) -> Any:
 
 
 def _filter(folder: Path, n: int, cores: int, device: str) -> Callable[[], object]:
+    from ifcb_abundance.common.workers import end_if_idle
     from ifcb_abundance.curation import resnet
+    from ifcb_abundance.curation.patch_images import PatchImages
 
-    files = sorted((folder / "images").iterdir())
+    table = pd.read_csv(folder / "cleaning.csv", dtype={"image": str})
+    table = table.rename(columns={"height": "y1", "width": "x1"}).assign(patch=table["image"], y0=0, x0=0)
+    images = PatchImages(table, {"g": folder / "clean.zip"})
     network = _network_of(device)
 
-    def load(number: int) -> resnet.Pixels:
-        with Image.open(files[number % len(files)]) as image:
-            return np.asarray(image)
+    def load(number: int) -> Any:
+        return images.packed(number % len(table))
 
-    resnet.run_network(network, load, min(n, network.batch), cores)  # to warm up
-    return lambda: resnet.run_network(network, load, n, cores)
+    resnet.run_network(network, load, min(n, network.batch if network.parallel else 2000), cores)  # to warm up
+    return lambda: (resnet.run_network(network, load, n, cores), end_if_idle())
 
 
 def filter_onnxruntime(folder: Path, n: int, cores: int) -> Callable[[], object]:
@@ -264,7 +268,8 @@ def measure(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
                 if done.returncode:
                     raise RuntimeError(f"{program} ended with {done.returncode}:\n{done.stderr[-3000:]}")
                 found = json.loads(done.stdout.splitlines()[-1])
-                rows.append({"what": what, "program": program, "n": n, **found})
+                name = f"{program}, {options.cores} cores" if "GPU" in program else program
+                rows.append({"what": what, "program": name, "n": n, **found})
                 print(f"{what}: {program}: {n:,} in {found['cpu_s']:.1f} s of processor time", flush=True)
                 if n == most.get(program):
                     break
@@ -281,7 +286,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=8000, help="that are hashed")
     parser.add_argument("--hashes", type=int, nargs="*", default=[200_000, 1_000_000], help="that are grouped")
     parser.add_argument("--filtered", type=int, default=96, help="images that the ResNet34 scores")
-    parser.add_argument("--cores", type=int, default=1, help="threads that read and decode for a GPU; else leave it")
+    parser.add_argument("--cores", type=int, default=1, help="processes that decode for a GPU; else leave it")
     parser.add_argument("--python", default=sys.executable, help="Python of an environment with what is compared")
 
 
