@@ -1,9 +1,9 @@
 """Fine-tune a ResNet34 to tell informative patches from uninformative ones, in torch.
 
-As volume-em/cem-dataset does it (`train_patch_classifier.py`): layers 1 to 3 stay as they are, layer4 and a new last
-layer are trained with Adam at 1e-3, on patches that are flipped, blurred, and changed in light and noise, by amounts
-that do not make an informative patch uninformative. Unlike there, whole groups are held out, the first weights come
-from a file, and a seed makes a run repeatable.
+As volume-em/cem-dataset does it (`train_patch_classifier.py`): layers 1 to 3 keep their weights, though their batch
+normalization follows the patches. layer4 and a new last layer are trained with Adam at 1e-3, on patches that are
+flipped, blurred, and changed in light and noise, by amounts that do not make an informative patch uninformative. Unlike
+there, whole groups are held out, the first weights come from a file, and a seed makes a run repeatable.
 """
 
 import argparse
