@@ -1,8 +1,11 @@
 """Install programs of Debian that some tests need, where apt works."""
 
+import fcntl
 import shutil
 import subprocess
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +13,15 @@ import pytest
 def install(name: str, *packages: str) -> str | None:
     """The path of a program, installed with its packages if it is not there; None if that cannot be."""
     get = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    # A machine that is new has no list of packages yet.
-    for command in (get, ["apt-get", "update"], get):
-        if not shutil.which(name):
-            with suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(command, capture_output=True, timeout=180)
+    if path := shutil.which(name):
+        return path
+    with (Path(tempfile.gettempdir()) / "apt-of-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # apt fails while another test has it install something
+        # A machine that is new has no list of packages yet.
+        for command in (get, ["apt-get", "update"], get):
+            if not shutil.which(name):
+                with suppress(OSError, subprocess.TimeoutExpired):
+                    subprocess.run(command, capture_output=True, timeout=180)
     return shutil.which(name)
 
 
