@@ -31,7 +31,7 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy workflow/scripts/ifcb_abundance
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --ignore=tests/fuzz \
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/fuzz \
 	    -m "not slow and not smoke and not torch and not process and not long and not hypothesis"
 
 test: .venv/installed-dev ## pass the tests (10 min on 2 cores)
