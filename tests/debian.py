@@ -1,6 +1,7 @@
 """Install programs of Debian that some tests need, where apt works."""
 
 import fcntl
+import os
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +16,8 @@ def install(name: str, *packages: str) -> str | None:
     get = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     if path := shutil.which(name):
         return path
-    with (Path(tempfile.gettempdir()) / "apt-of-tests.lock").open("w") as lock:
+    # Of each user, who may not open another's file in a shared folder.
+    with (Path(tempfile.gettempdir()) / f"apt-of-tests-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # apt fails while another test has it install something
         # A machine that is new has no list of packages yet.
         for command in (get, ["apt-get", "update"], get):
