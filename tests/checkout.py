@@ -55,27 +55,28 @@ def compile_modules() -> None:
         WarmPopen([*SNAKEMAKE, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait(600)
 
 
-class SharedScripts:
-    """A copy of our modules, whose files checkouts share: there are hundreds, and a run writes none."""
+class SharedWorkflow:
+    """A copy of our rules and modules, whose files checkouts share: there are hundreds, and a run writes none."""
 
     def __init__(self) -> None:
         compile_modules()
-        self._temporary = TemporaryDirectory(prefix="scripts-")
-        self.folder = Path(self._temporary.name, "scripts")
-        shutil.copytree(ROOT / SCRIPTS, self.folder, ignore=shutil.ignore_patterns("*.pyc.*"))
+        self._temporary = TemporaryDirectory(prefix="workflow-")
+        self.folder = Path(self._temporary.name, "workflow")
+        shutil.copytree(ROOT / "workflow", self.folder, ignore=shutil.ignore_patterns("*.pyc.*"))
         self._stamps = self._now()
 
     def _now(self) -> dict[Path, tuple[int, int]]:
-        found = {path: path.stat() for path in self.folder.rglob("*.py")}
+        files = (path for path in self.folder.rglob("*.*") if path.suffix != ".pyc")
+        found = {path: path.stat() for path in (self.folder / "Snakefile", *files)}
         return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()}
 
     def check(self) -> None:
-        assert self._now() == self._stamps, "a test has changed a file that checkouts share: see Checkout.module"
+        assert self._now() == self._stamps, "a test has changed a file that checkouts share: see Checkout.own"
 
 
 @cache
-def _scripts() -> SharedScripts:
-    return SharedScripts()
+def _workflow() -> SharedWorkflow:
+    return SharedWorkflow()
 
 
 def _link(source: str, target: str) -> None:
@@ -93,23 +94,24 @@ class Checkout:
         if copied_from:
             shutil.copytree(copied_from, folder, symlinks=True)  # times of files stay
             return
-        _scripts().check()
+        _workflow().check()
+        shutil.copytree(_workflow().folder, folder / "workflow", copy_function=_link)
         for part in PARTS:
-            source = ROOT / part
-            if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("scripts", "*.pyc.*"))
-            else:
-                folder.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, folder / part)
-        shutil.copytree(_scripts().folder, folder / SCRIPTS, copy_function=_link)
+            if part != "workflow":
+                copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+                copy(ROOT / part, folder / part)
 
-    def module(self, path: str) -> Path:
-        """A module of the package that is this checkout's alone, so that it may be changed."""
-        found = self.folder / SCRIPTS / "ifcb_abundance" / path
+    def own(self, path: str) -> Path:
+        """A file of the workflow that is this checkout's alone, so that it may be changed."""
+        found = self.folder / path
         text = found.read_bytes()
         found.unlink()
         found.write_bytes(text)
         return found
+
+    def module(self, path: str) -> Path:
+        """A module of the package, likewise."""
+        return self.own(f"{SCRIPTS}/ifcb_abundance/{path}")
 
     def command(self, config: Mapping[str, Any] | None, *arguments: str) -> list[str]:
         command = [*SNAKEMAKE, "--cores", "8", *arguments]

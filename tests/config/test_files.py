@@ -132,7 +132,8 @@ def test_what_is_as_it_is_written(tmp_path: Path, text: str) -> None:
         ("", "0.yaml: there are no keys in it."),
         ("- a\n", "0.yaml: there are no keys in it."),
         ("\x00", "0.yaml: not YAML: unacceptable character"),
-        ("[" * 5000, "0.yaml: not YAML: "),
+        ("[" * 4000, "0.yaml: not YAML: "),
+        ("[" * 100_000, "0.yaml: not YAML: "),
     ],
 )
 def test_what_is_no_config_file(tmp_path: Path, text: str, told: str) -> None:

@@ -37,7 +37,7 @@ def test_what_snakedeploy_deploys_makes_the_same(checkout: Checkout, tmp_path: P
     table = "results/own/abundance_long.csv"
     deployed = Checkout(tmp_path / "deployed")
     (deployed.folder / "Snakefile").unlink()
-    (deployed.folder / "workflow" / "Snakefile").write_text(DEPLOYED.format(checkout.folder))
+    deployed.own("workflow/Snakefile").write_text(DEPLOYED.format(checkout.folder))
     for each in (checkout, deployed):
         each.run(config, table)
     assert (deployed.folder / table).read_bytes() == (checkout.folder / table).read_bytes()

@@ -122,26 +122,26 @@ def read_class_table(path: str | Path | None, loose: bool = False) -> LabelTable
     from ifcb_abundance.tables import table_files
 
     try:
-        table = pd.DataFrame(read_columns(Path(path).read_bytes()), dtype="str")
-        if "source" not in table:
-            table["source"] = ""
-        table_files.check(table, "class_table", str(path))
+        columns = read_columns(Path(path).read_bytes())
+        n_rows = len(next(iter(columns.values()), ()))
+        columns.setdefault("source", [""] * n_rows)
+        table_files.check(pd.DataFrame(columns, dtype="str"), "class_table", str(path))
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}") from None
     except (OSError, ValueError, TableError) as error:
         raise ConfigError(f"{path} cannot be read as a class table ({error})") from None
-    if LIVING_TOTAL in set(table["group"]):
+    if LIVING_TOTAL in columns["group"]:
         raise ConfigError(f"{path}: a group cannot be called {LIVING_TOTAL!r}: that is the total of what lives")
-    formulas = [text for column in table for text in table[column] if is_formula(text)]
+    formulas = [text for column in columns.values() for text in column if is_formula(text)]
     if formulas:
         raise ConfigError(
             f"{path}: {formulas[0]!r} cannot be used: in the results spreadsheets would run it as a formula"
         )
-    more = [name for name in OPTIONAL if name in table]
+    more = [name for name in OPTIONAL if name in columns]
     rows = {
-        str(row["label"]): {trait: str(row[trait]) for trait in TRAITS}
-        | {name: row[name] for name in more if row[name]}
-        for row in table.to_dict("records")
+        label: {trait: columns[trait][row] for trait in TRAITS}
+        | {name: columns[name][row] for name in more if columns[name][row]}
+        for row, label in enumerate(columns["label"])
     }
     _check_optional(rows, path)
     return LabelTable(rows, loose)

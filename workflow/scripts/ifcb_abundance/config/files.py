@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ DAYS = {"select.start", "select.end"}  # keys for which YAML's reading of a day 
 CONFIG_OPTIONS = ("--configfile", "--configfiles")
 # YAML 1.1 takes 010 for 8, 1_0 for 10, 1:30 for 90 and 0x10 for 16.
 _ODD_NUMBER = re.compile(r"[+-]?0[0-9A-Za-z_].*|.*[_:].*")
+MOST_LEVELS = 5000
 _KIND = "tag:yaml.org,2002:"
 
 
@@ -82,7 +84,7 @@ def _faults_of_file(path: str | Path, places: dict[str, str]) -> Iterator[str]:
         return
     try:
         # JSON, which the engine takes too, may be indented with tabs; within its texts there are none.
-        node = yaml.compose(text.replace("\t", " ") if text.lstrip().startswith("{") else text, Loader=yaml.SafeLoader)
+        node = _nodes_of(text.replace("\t", " ") if text.lstrip().startswith("{") else text)
     except yaml.MarkedYAMLError as error:
         yield _not_yaml(name, error)
         return
@@ -99,6 +101,17 @@ def _faults_of_file(path: str | Path, places: dict[str, str]) -> Iterator[str]:
             SafeConstructor().construct_document(node)
         except yaml.MarkedYAMLError as error:  # such as a key that is a list
             yield _not_yaml(name, error)
+
+
+def _nodes_of(text: str) -> Node | None:
+    """What yaml.compose returns and raises for a file. libyaml takes a twentieth of its time, where all is well.
+
+    libyaml does not limit how deep it goes, and ends the process if that is too deep for its stack.
+    """
+    if sum(map(text.count, "[{-?:")) < MOST_LEVELS:  # each level has one of these
+        with suppress(yaml.YAMLError):
+            return yaml.compose(text, Loader=yaml.CSafeLoader)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _faults_of_entries(entries: Sequence[str], parsed: Mapping[str, Any], places: dict[str, str]) -> Iterator[str]:
@@ -152,7 +165,7 @@ def _faults(
     elif isinstance(node, SequenceNode):
         for value in node.value:
             yield from _faults(value, keys, name, places, met, key)
-    elif isinstance(node, ScalarNode) and node.style is None and (fault := _misread(node, key)):
+    elif isinstance(node, ScalarNode) and not node.style and (fault := _misread(node, key)):
         yield f"{where}: {key}: {fault}"
 
 

@@ -69,12 +69,12 @@ def keep_translations(engine: Any, folder: Path) -> bool:
 
         def translate() -> Translation:
             # Into the engine's own map, which it reads if the code is no Python.
-            code, count = parse(path, workflow, linemap, rulecount=rulecount)  # type: ignore[misc]
-            return compile_once(code, file, "exec"), dict(linemap), count - rulecount
+            code, count = parse(path, workflow, linemap)  # type: ignore[misc]
+            return compile_once(code, file, "exec"), dict(linemap), count
 
         if Path(file).parent != folder or overwrite_shellcmd is not None:
             return parse(path, workflow, linemap, overwrite_shellcmd, rulecount)  # type: ignore[misc, no-any-return]
-        code, lines, count = translation_of(Path(file), rulecount, translate)
+        code, lines, count = translation_of(Path(file), translate)
         linemap.update(lines)
         return code, rulecount + count
 

@@ -16,19 +16,21 @@ from types import CodeType
 
 import snakemake
 
-# Its code, the line in the file of each of its lines, and how many rules there are.
+# Its code, the line in the file of each of its lines, and how many rules it has.
 Translation = tuple[CodeType, dict[int, int], int]
 
 
-def translation_of(rules: Path, number: int, translate: Callable[[], Translation]) -> Translation:
+def translation_of(rules: Path, translate: Callable[[], Translation]) -> Translation:
     """Return what was kept of a file of rules, or else translate it and keep that.
 
-    number: how many rules there are in the files before it; the engine writes it into the code of rules without a name.
-    What is kept is good for these bytes of the file, this number, this version of the engine and this Python. The file
-    may have moved since. Nothing is kept where Python keeps no modules either, or where nothing can be written.
+    translate: how to translate it as if no file came before it. The engine numbers the functions of rules that get
+    their names in a loop, such as `draw_heat_map`, from one file to the next; it does not look for them by number.
+
+    What is kept is good for these bytes of the file, this version of the engine and this Python. The file may have
+    moved since. Nothing is kept where Python keeps no modules either, or where nothing can be written.
     """
     kept = Path(cache_from_source(str(rules)))
-    versions = f"{number} {snakemake.__version__} {MAGIC_NUMBER.hex()}\n"
+    versions = f"{snakemake.__version__} {MAGIC_NUMBER.hex()}\n"
     made_of = sha256(versions.encode() + rules.read_bytes()).digest()
     # There may be nothing, another program's file, or a part of ours.
     with suppress(OSError, EOFError, ValueError, TypeError):
