@@ -133,6 +133,7 @@ def test_what_is_as_it_is_written(tmp_path: Path, text: str) -> None:
         ("- a\n", "0.yaml: there are no keys in it."),
         ("\x00", "0.yaml: not YAML: unacceptable character"),
         ("[" * 4000, "0.yaml: not YAML: "),
+        ("a: " + "[" * 4000 + "]" * 4000, "0.yaml: not YAML: "),
         ("[" * 100_000, "0.yaml: not YAML: "),
     ],
 )

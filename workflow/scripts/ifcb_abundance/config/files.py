@@ -17,7 +17,7 @@ DAYS = {"select.start", "select.end"}  # keys for which YAML's reading of a day 
 CONFIG_OPTIONS = ("--configfile", "--configfiles")
 # YAML 1.1 takes 010 for 8, 1_0 for 10, 1:30 for 90 and 0x10 for 16.
 _ODD_NUMBER = re.compile(r"[+-]?0[0-9A-Za-z_].*|.*[_:].*")
-MOST_LEVELS = 5000
+MOST_LEVELS = 5000  # for which libyaml's stack is enough
 _KIND = "tag:yaml.org,2002:"
 
 
@@ -85,6 +85,7 @@ def _faults_of_file(path: str | Path, places: dict[str, str]) -> Iterator[str]:
     try:
         # JSON, which the engine takes too, may be indented with tabs; within its texts there are none.
         node = _nodes_of(text.replace("\t", " ") if text.lstrip().startswith("{") else text)
+        faults = list(_faults(node, (), name, places, set())) if isinstance(node, MappingNode) else []
     except yaml.MarkedYAMLError as error:
         yield _not_yaml(name, error)
         return
@@ -94,7 +95,6 @@ def _faults_of_file(path: str | Path, places: dict[str, str]) -> Iterator[str]:
     if not isinstance(node, MappingNode):
         yield f"{name}: there are no keys in it. Accepted: keys and values, such as dataset: mvco"
         return
-    faults = list(_faults(node, (), name, places, set()))
     yield from faults
     if not faults:
         try:
