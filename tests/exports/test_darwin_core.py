@@ -9,8 +9,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from dwca.darwincore.terms import TERMS
 from dwca.read import DwCAReader
-from metapype.eml import validate
-from metapype.model import metapype_io
 
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.exports.darwin_core import export_darwin_core
@@ -178,6 +176,10 @@ def test_the_descriptor_keeps_to_the_text_guide(tmp_path: Path) -> None:
 
 
 def test_the_metadata_is_eml(tmp_path: Path) -> None:
+    # Imported here: its library for logs looks up each module, which takes a second while tests are collected.
+    from metapype.eml import validate
+    from metapype.model import metapype_io
+
     with zipfile.ZipFile(export(tmp_path, [Day("2024-04-15", CLASSES), Day("2024-05-01", CLASSES)])) as archive:
         text = archive.read("eml.xml").decode()
     complaints: list[tuple[object, str, object]] = []

@@ -136,16 +136,23 @@ BAD = {
     "empty": b"",
     "signature": b"\x89HDF\r\n\x1a\n",
     "header": b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\x01IM",
-    "too large": b"\x89HDF\r\n\x1a\n" + b"\0" * MOST_BYTES,
 }
+
+
+def refused(body: bytes) -> None:
+    with pytest.raises(ScoresError, match=f"bin {BIN}: ") as error:
+        read_score_file(BIN, SourceFile("a.mat" if body.startswith(b"MATLAB") else "a.h5", body))
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 600
 
 
 @pytest.mark.parametrize("why", BAD)
 def test_what_is_not_class_scores_is_refused(why: str) -> None:
-    with pytest.raises(ScoresError, match=f"bin {BIN}: ") as error:
-        read_score_file(BIN, SourceFile("a.mat" if BAD[why].startswith(b"MATLAB") else "a.h5", BAD[why]))
-    assert str(error.value).isprintable()
-    assert len(str(error.value)) < 600
+    refused(BAD[why])
+
+
+def test_what_is_too_large_is_refused() -> None:
+    refused(b"\x89HDF\r\n\x1a\n" + b"\0" * MOST_BYTES)
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])

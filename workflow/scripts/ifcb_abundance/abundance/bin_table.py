@@ -1,6 +1,7 @@
 """The bin-level table: one row per used bin and class, zero counts included, as Parquet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,17 +62,27 @@ def part_of(rows: pd.DataFrame, where: str, stated: str = "") -> bytes:
 
 
 def merge_parts(parts: Sequence[str | Path], path: str | Path, columns: Sequence[str] = ()) -> None:
-    """Merge the parts, a day or more each, into one Parquet file. One row group, a day, is in memory at a time.
+    """Merge the parts, a day or more each, into one Parquet file.
 
+    A row group is a day. A thread reads the next one while one is written, so two are in memory at a time.
     columns: as of `bin_rows`.
     """
+    days = _read_days(parts)
     with (
         atomic_write(path) as unfinished,
         pq.ParquetWriter(unfinished, table_files.arrow_schema("bins_long", columns), compression="zstd") as writer,
+        ThreadPoolExecutor(max_workers=1) as reader,
     ):
-        for part in map(pq.ParquetFile, parts):
-            for day in range(part.num_row_groups):
-                writer.write_table(part.read_row_group(day, use_threads=False))
+        following = reader.submit(next, days, None)
+        while (day := following.result()) is not None:
+            following = reader.submit(next, days, None)
+            writer.write_table(day)
+
+
+def _read_days(parts: Sequence[str | Path]) -> Iterator[pa.Table]:
+    for part in map(pq.ParquetFile, parts):
+        for day in range(part.num_row_groups):
+            yield part.read_row_group(day, use_threads=False)
 
 
 def labels_of(table: str | Path, bins: Sequence[str]) -> dict[str, set[str]]:
