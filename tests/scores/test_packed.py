@@ -139,20 +139,23 @@ BAD = {
 }
 
 
-def refused(body: bytes) -> None:
+def refusal_of(body: bytes) -> str:
     with pytest.raises(ScoresError, match=f"bin {BIN}: ") as error:
         read_score_file(BIN, SourceFile("a.mat" if body.startswith(b"MATLAB") else "a.h5", body))
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 600
+    return str(error.value)
 
 
 @pytest.mark.parametrize("why", BAD)
 def test_what_is_not_class_scores_is_refused(why: str) -> None:
-    refused(BAD[why])
+    refusal_of(BAD[why])
 
 
 def test_what_is_too_large_is_refused() -> None:
-    refused(b"\x89HDF\r\n\x1a\n" + b"\0" * MOST_BYTES)
+    body = of_version(3).ljust(MOST_BYTES, b"\0")
+    assert read_packed(BIN, body)[2].tolist() == SCORES
+    assert "have 67,108,865 bytes, more than any bin's" in refusal_of(body + b"\0")
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
