@@ -2,12 +2,18 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from ifcb_abundance.bins.window import Window
+from ifcb_abundance.config.model import Select
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
+from ifcb_abundance.recheck import reread
+from ifcb_abundance.sources.directory import DirectorySource
 from tests import reference
 from tests.checkout import Checkout, differences
 from tests.comparing import assert_equals_reference
@@ -105,6 +111,41 @@ def test_scores_that_changed_in_place_are_found_when_all_are_asked_for(
         dashboard.clear()
         run.run(config(dashboard, recheck={"scores": "all", "days": 30}), "recheck")
         assert asked_bins(dashboard) == []
+
+
+def test_what_is_read_anew_never_lies_among_the_results(
+    archive: Path, run: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies beside them for a moment, hidden: a run that is killed then adds no file that someone would take for one.
+
+    The stand-ins look at the results when the new file has been written and has not replaced the old one yet.
+    """
+    results, seen = run.results("demo"), []
+
+    def then_look(write: Callable[..., Any]) -> Callable[..., Any]:
+        def written(*args: Any, **kwargs: Any) -> Any:
+            made = write(*args, **kwargs)
+            seen.append([path for path in results.rglob("*.fresh") if not path.name.startswith(".")])
+            assert list(results.rglob("*.fresh"))
+            return made
+
+        return written
+
+    for name in ("list_catalog", "summarize_scores"):
+        monkeypatch.setattr(reread, name, then_look(getattr(reread, name)))
+    summaries = {path.stem: str(path) for path in (results / "bins").rglob("*.parquet")}
+    reread.recheck(
+        DirectorySource(str(archive)),
+        reread.Recheck(Window(None, None), Select(), "all", None),
+        summaries.__getitem__,
+        results / "catalog.csv",
+        results / "ledger.csv",
+        results / "changes.csv",
+        workers=1,
+    )
+    assert len(seen) > 100
+    assert seen == [[]] * len(seen)
+    assert not list(results.rglob("*.fresh"))
 
 
 def test_a_server_that_is_down_costs_nothing(archive: Path, run: Checkout, built: tuple[Path, Checkout, int]) -> None:

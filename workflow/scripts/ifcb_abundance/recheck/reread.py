@@ -58,7 +58,7 @@ def recheck(
     if not Path(ledger).exists():
         raise CatalogError(f"{ledger} does not exist: there is nothing to recheck before a first run")
     before = table_files.read("catalog", catalog)
-    fresh = Path(f"{catalog}.fresh")
+    fresh = _fresh(catalog)
     try:
         list_catalog(source, asked.window, fresh)
         after = table_files.read("catalog", fresh)
@@ -84,6 +84,11 @@ def recheck(
     ):
         return
     table_files.write(table, "changes", changes)
+
+
+def _fresh(path: str | Path) -> Path:
+    """Where a file is written before it replaces `path`: hidden, so that a run that is killed leaves no result more."""
+    return Path(path).with_name(f".{Path(path).name}.fresh")
 
 
 def _bins_to_read(ledger: pd.DataFrame, catalog: pd.DataFrame, asked: Recheck) -> list[str]:
@@ -131,7 +136,7 @@ def _texts(catalog: pd.DataFrame) -> pd.DataFrame:
 def _reread(source: Source, bin_id: str, path: str, kept: Kept) -> tuple[str, str, str, str] | None:
     """Read the scores of a bin again; give its row of changes if they differ."""
     before, _ = read_summary(path)
-    fresh = Path(f"{path}.fresh")
+    fresh = _fresh(path)
     try:
         after = summarize_scores(source, bin_id, fresh, record_failures=False, kept=kept)
         if (after.status, after.sha256) == (before.status, before.sha256):
