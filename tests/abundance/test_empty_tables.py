@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tests.archives import bin_row, write_archive, write_scores
 from tests.checkout import Checkout
 from tests.dashboard.emulator import Emulator
@@ -72,6 +74,26 @@ def test_bins_that_were_all_left_out_are_no_success_either(tmp_path: Path) -> No
     assert "Of 4 bins: 4 filtered" in printed
     assert f"{BINS[0]}: filtered: select.instruments: IFCB10" in printed
     assert "select.instruments: no bin of the instruments that it names can be used; there are IFCB10\n" in printed
+    assert json.loads((run.results("own") / "status.json").read_text())["state"] == "failed"
+
+
+def test_a_key_that_excludes_every_bin_is_told_before_what_is_there_is_touched(tmp_path: Path) -> None:
+    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
+    write_archive(archive, [bin_row(bin_id) for bin_id in BINS], dict.fromkeys(BINS, SCORES))
+    run.run(of_directory(archive))
+    before = run.stamps()
+    wrong = of_directory(archive, select={"instruments": [11]})
+    for arguments in ((), ("--dry-run",)):
+        printed = run.run(wrong, *arguments, fails=True)
+        assert f"Of 4 bins: 4 filtered\n  {BINS[0]}: filtered: select.instruments: IFCB10\n" in printed
+        assert run.stamps() == before
+    # A part of a day is no table of the run: it is made, and says of each bin what became of it.
+    run.run(wrong, "results/own/ledger/2024-04-15.csv")
+    ledger = pd.read_csv(run.results("own") / "ledger" / "2024-04-15.csv")
+    assert ledger["status"].tolist() == ["filtered"] * 2
+    wrong["source"] |= {"allow_empty": True}
+    run.run(wrong)
+    assert run.table("own", "ledger")["status"].tolist() == ["filtered"] * 4
 
 
 def test_a_bucket_says_the_same(tmp_path: Path) -> None:

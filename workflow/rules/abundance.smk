@@ -1,4 +1,5 @@
 # Needs the catalog and the bins' summaries. Makes the day's parts, then the merged tables and run.json.
+from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.report import run_record
 
 
@@ -31,10 +32,17 @@ OF_MERGED = {
 }
 
 
+def days_to_merge(name):
+    """The parts of a merged table. That every bin is left out is told before any work, if the list of bins is there."""
+    if OF_MERGED["instead"] and not SHARDS and not STATUS.begun and not any(selection().wanted.values()):
+        raise ScoresError(abundance.why_nothing_used(selection().bins, OF_MERGED["instead"], SUMMARIES))
+    return all_parts(name)
+
+
 rule merge_abundance:
     """Merge the parts of days into the tables of abundance, coverage and bins."""
     input:
-        **{name: lambda wildcards, name=name: all_parts(name) for name in OF_DAYS},
+        **{name: lambda wildcards, name=name: days_to_merge(name) for name in OF_DAYS},
         catalog=MERGED["catalog"],
     output:
         **{name: MERGED[name] for name in OF_DAYS if name != "coverage"},

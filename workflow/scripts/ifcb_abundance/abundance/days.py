@@ -297,7 +297,7 @@ def merge_abundance(
                 f"{merged['ledger']}: {counted(len(bins), 'bin')}, {catalog} has {len(listed)}; not in both: {odd}"
             )
         if instead and not (bins["status"] == BinStatus.USED).any():
-            raise ScoresError(_nothing_used(bins, instead, summaries))
+            raise ScoresError(why_nothing_used(bins, instead, summaries))
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
         merged_labels = {method.merged(label): label for label in method.class_thresholds}
         warn_of_unknown(
@@ -308,8 +308,11 @@ def merge_abundance(
         sweep.merge_parts(parts["sweep"], merged["sweep"])
 
 
-def _nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: str | Path) -> str:
-    """Explain why there is no abundance: what became of the bins, one of each kind, and what the source has instead."""
+def why_nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: str | Path) -> str:
+    """Explain why there is no abundance: what became of the bins, one of each kind, and what the source has instead.
+
+    bins: their `bin`, `status` and `reason`. instead, summaries: as for `merge_abundance`.
+    """
     counts = bins["status"].value_counts(sort=False)
     asked = bins.loc[bins["status"] == BinStatus.NO_SCORES, "bin"]
     first = bins.drop_duplicates("status")

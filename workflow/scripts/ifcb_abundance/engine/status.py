@@ -37,9 +37,14 @@ class Status:
         self._thread: threading.Thread | None = None
         self._before: tuple[bytes, int] | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether the run has begun its work."""
+        return self._thread is not None
+
     def begin(self) -> None:
         """The run begins its work. Called again, it does nothing."""
-        if self._thread is None:
+        if not self.begun:
             self._started = datetime.now(UTC)
             with suppress(OSError):
                 self._before = self.path.read_bytes(), self.path.stat().st_mtime_ns
