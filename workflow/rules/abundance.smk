@@ -1,5 +1,4 @@
 # Needs the catalog and the bins' summaries. Makes the day's parts, then the merged tables and run.json.
-from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.report import run_record
 
 
@@ -30,13 +29,6 @@ OF_MERGED = {
     "summaries": SUMMARIES,
     "instead": None if MAY_BE_EMPTY else SOURCE.scores_instead,
 }
-
-
-def days_to_merge(name):
-    """The parts of a merged table. That every bin is left out is told before any work, if the list of bins is there."""
-    if OF_MERGED["instead"] and not SHARDS and not STATUS.begun and not any(selection().wanted.values()):
-        raise ScoresError(abundance.why_nothing_used(selection().bins, OF_MERGED["instead"], SUMMARIES))
-    return all_parts(name)
 
 
 rule merge_abundance:

@@ -2,6 +2,7 @@
 import os
 from functools import lru_cache
 
+from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.folders import Listing
 from ifcb_abundance.catalog.selection import Selection
 
@@ -104,6 +105,13 @@ def all_parts(name):
     """The inputs of a merged table: its days, or its shards."""
     table = table_registry.TABLES[name]
     return [table.merged_in(shard) for shard in SHARDS] or all_days(table)
+
+
+def days_to_merge(name):
+    """The parts of a merged table. That every bin is left out is told before any work, if the list of bins is there."""
+    if OF_MERGED["instead"] and not SHARDS and not STATUS.begun and not any(selection().wanted.values()):
+        raise ScoresError(abundance.why_nothing_used(selection().bins, OF_MERGED["instead"], SUMMARIES))
+    return all_parts(name)
 
 
 def priority_of_day(wildcards):
