@@ -13,13 +13,18 @@ from ifcb_abundance.bins.window import Window
 from ifcb_abundance.config.model import Select
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
 from ifcb_abundance.recheck import reread
+from ifcb_abundance.recheck.found_changes import FoundChanges
+from ifcb_abundance.scores.summary import read_provenance
 from ifcb_abundance.sources.directory import DirectorySource
 from tests import reference
+from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout, differences
 from tests.comparing import assert_equals_reference
 from tests.dashboard.emulator import Emulator
 from tests.sources.fault_runs import quiet_port
 from tests.sources.test_dashboard_run import EXPORT, asked_bins, config, targets
+
+BINS = [f"D202404{day}T{hour:02d}0000_IFCB010" for day in (15, 16) for hour in (3, 15)]
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +151,99 @@ def test_what_is_read_anew_never_lies_among_the_results(
     assert len(seen) > 100
     assert seen == [[]] * len(seen)
     assert not list(results.rglob("*.fresh"))
+
+
+def own(archive: Path, **sections: Any) -> dict[str, Any]:
+    source = {"kind": "directory", "path": str(archive), "scores_format": "csv"}
+    return {"dataset": "own", "source": source, "recheck": {"scores": "all"}, **sections}
+
+
+def own_archive(folder: Path, **columns: Any) -> Path:
+    rows = [bin_row(bin_id, **columns) for bin_id in BINS]
+    return write_archive(folder, rows, dict.fromkeys(BINS, (["Akashiwo"], [[0.9]])))
+
+
+def own_changes(run: Checkout) -> list[list[str]]:
+    table = pd.read_csv(run.results("own") / "changes.csv", dtype=str, keep_default_na=False)
+    return table.to_numpy().tolist()  # type: ignore[no-any-return]
+
+
+def test_a_column_that_only_some_bins_have_comes_and_goes(tmp_path: Path) -> None:
+    archive, run = own_archive(tmp_path / "archive"), Checkout(tmp_path / "checkout")
+    run.run(own(archive))
+    # The bins were listed before anybody grouped by it, and nothing is listed anew for that.
+    grouped = own(archive, abundance={"group_by": ["cast"]})
+    printed = run.run(grouped)
+    assert "list_catalog" not in printed
+    assert run.table("own")["cast"].isna().all()
+    assert run.table("own")["n_bins"].unique().tolist() == [2]
+    run.run(grouped, "recheck")
+    assert own_changes(run) == []
+    own_archive(archive, cast="7")
+    for settings in (grouped, own(archive)):
+        run.run(settings, "recheck")
+    assert own_changes(run) == []  # of the second; the first is looked at next
+    assert set(run.table("own", "catalog")["cast"]) == {7}
+    own_archive(archive)
+    run.run(own(archive), "recheck")
+    assert own_changes(run) == [[bin_id, "cast", "7", ""] for bin_id in BINS]
+    own_archive(archive, cast="8")
+    run.run(own(archive), "recheck")
+    assert own_changes(run) == [[bin_id, "cast", "", "8"] for bin_id in BINS]
+
+
+def test_a_summary_that_was_deleted_or_damaged_does_not_keep_others_from_being_read(tmp_path: Path) -> None:
+    archive, run = own_archive(tmp_path / "archive"), Checkout(tmp_path / "checkout")
+    run.run(own(archive))
+    summaries = {path.stem: path for path in (run.results("own") / "bins").rglob("*.parquet")}
+    for bin_id in BINS[1:]:
+        next(archive.rglob(f"{bin_id}_class_scores.csv")).write_text(f"pid,Akashiwo\n{bin_id}_00002,0.1\n")
+    summaries[BINS[0]].unlink()
+    run.run(own(archive), "recheck")
+    assert [[bin_id, column] for bin_id, column, _, _ in own_changes(run)] == [[b, "scores"] for b in BINS[1:]]
+    assert run.table("own").set_index(["date", "class"])["count"].to_dict() == {
+        ("2024-04-15", "Akashiwo"): 1,
+        ("2024-04-15", "unclassified"): 1,
+        ("2024-04-16", "Akashiwo"): 0,
+        ("2024-04-16", "unclassified"): 2,
+    }
+    counts = (run.results("own") / "abundance_long.csv").read_bytes()
+    summaries[BINS[1]].write_bytes(b"no summary")
+    run.run(own(archive), "recheck")
+    assert own_changes(run) == []
+    assert read_provenance(summaries[BINS[1]])
+    assert (run.results("own") / "abundance_long.csv").read_bytes() == counts
+
+
+def test_a_shard_without_a_bin_can_be_rechecked(tmp_path: Path) -> None:
+    archive, run = own_archive(tmp_path / "archive"), Checkout(tmp_path / "checkout")
+    config = own(archive, select={"start": "2024-03-01", "end": "2024-04-30"})
+    run.run(config, "--config", "shard=2024-03")
+    run.run(config, "recheck", "--config", "shard=2024-03")
+    assert pd.read_csv(run.results("own") / "shards" / "2024-03" / "changes.csv").empty
+
+
+def test_what_an_interrupted_recheck_has_found_is_told_by_the_next_one(tmp_path: Path) -> None:
+    changes = tmp_path / "changes.csv"
+    first = FoundChanges(changes)
+    first.note([(BINS[0], "ml_analyzed", "2.5", "3.5"), (BINS[1], "bin", "", "listed"), (BINS[2], "tags", "", "a")])
+    first.note([(BINS[0], "scores", "no_scores", "12ab")])
+    with (tmp_path / ".changes.csv.found").open("a") as file:
+        file.write(f'["{BINS[3]}", "sco')  # it was killed while it wrote
+    second = FoundChanges(changes)
+    second.note([])
+    second.note([(BINS[0], "ml_analyzed", "3.5", "4.5"), (BINS[0], "latitude", "1", "2"), (BINS[2], "tags", "a", "")])
+    second.note([(BINS[3], "scores", "no_scores", "34cd")])
+    assert second.all() == [
+        (BINS[0], "ml_analyzed", "2.5", "4.5"),
+        (BINS[0], "latitude", "1", "2"),
+        (BINS[1], "bin", "", "listed"),
+        (BINS[0], "scores", "no_scores", "12ab"),
+        (BINS[3], "scores", "no_scores", "34cd"),
+    ]
+    second.discard()
+    assert FoundChanges(changes).all() == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_server_that_is_down_costs_nothing(archive: Path, run: Checkout, built: tuple[Path, Checkout, int]) -> None:

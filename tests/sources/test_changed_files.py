@@ -117,3 +117,36 @@ def test_an_archive_behind_links_with_a_circle_and_endings_in_capitals(tmp_path:
     assert set(run.table("own", "ledger")["status"]) == {"used"}
     assert run.table("own", "catalog")["n_images"].tolist() == [3, 3, 3, 3]
     assert counts(run, "Akashiwo") == [4, 4]
+
+
+def test_a_file_that_cannot_be_read_is_of_one_bin_and_not_of_the_run(tmp_path: Path) -> None:
+    """A link that leads nowhere, and a file that the disk cannot read: Linux gives this error for its own memory."""
+    archive, run = make_archive(tmp_path / "archive"), Checkout(tmp_path / "checkout")
+    bad = {
+        archive / BINS[0][:9] / f"{BINS[0]}_class_scores.csv": ("/proc/self/mem", "Input/output error"),
+        archive / BINS[2][:9] / f"{BINS[2]}_class_scores.csv": (archive / "gone", "No such file or directory"),
+        archive / BINS[3][:9] / f"{BINS[3]}_features.csv": (archive / "gone", "No such file or directory"),
+    }
+    good = {path: path.read_text() for path in bad}
+    for path, (target, _) in bad.items():
+        path.unlink()
+        path.symlink_to(target)
+    source: dict[str, Any] = {"kind": "directory", "path": str(archive)}
+    config = {"dataset": "own", "source": source, "features": {"make": True}}
+    printed = run.run(config, fails=True)
+    for path, (_, why) in bad.items():
+        assert f"bin {path.name[:24]}: {path}: cannot be read ({why})\n" in printed
+    assert "Traceback" not in printed
+    assert {path.stem for path in (run.results("own") / "bins").rglob("*.parquet")} == {BINS[1], BINS[3]}
+
+    run.run({**config, "source": {**source, "on_failure": "record"}})
+    ledger = run.table("own", "ledger").set_index("bin")
+    assert ledger["status"].to_dict() == dict(zip(BINS, ("failed", "used", "failed", "used"), strict=True))
+    assert ledger.at[BINS[0], "reason"].endswith("cannot be read (Input/output error)")
+    assert run.table("own", "features_ledger").set_index("bin").at[BINS[3], "status"] == "failed"
+
+    for path, text in good.items():
+        replace(path, text)
+    run.run({**config, "source": {**source, "on_failure": "record"}})
+    assert run.table("own", "ledger")["status"].tolist() == ["used"] * 4
+    assert run.table("own", "features_ledger")["status"].tolist() == ["read"] * 4

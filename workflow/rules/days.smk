@@ -29,7 +29,7 @@ def all_listed():
 
 @lru_cache(maxsize=2)
 def read_selection(path, changed, quality=None, judged=None):
-    return Selection(path, CONFIG.select, quality)
+    return Selection(path, CONFIG.select, quality, METHOD.group_by)
 
 
 def bins_of_day(wildcards):

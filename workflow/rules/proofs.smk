@@ -55,7 +55,8 @@ def scores_of_bin(wildcards):
     """The local files that a scores summary is made from. A summary without a record must prove itself."""
     path = f"{SUMMARIES}/{SUMMARY.format(**wildcards)}"
     DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path, METHOD.kept))
-    return SOURCE.scores_files(wildcards.bin)
+    # For a link that leads nowhere the engine would refuse the whole run. Without it, the bin's job tells of it.
+    return list(filter(os.path.exists, SOURCE.scores_files(wildcards.bin)))
 
 
 def features_of_bin(wildcards):
@@ -63,7 +64,7 @@ def features_of_bin(wildcards):
     of_scores, path = summary_path(wildcards.bin), features_path(wildcards.bin)
     computed = computed_of(wildcards.bin)
     DOUBT.proven([path], lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path, computed, METHOD.kept))
-    return SOURCE.features_files(wildcards.bin) if computed is None else computed
+    return list(filter(os.path.exists, SOURCE.features_files(wildcards.bin))) if computed is None else computed
 
 
 def computed_of(bin_id):

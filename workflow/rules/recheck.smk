@@ -5,7 +5,15 @@ from datetime import datetime, timezone
 
 from ifcb_abundance.recheck import reread as recheck
 
-RECHECK = recheck.Recheck(WINDOW, CONFIG.select, CONFIG.recheck.scores, CONFIG.recheck.days, METHOD.kept)
+RECHECK = recheck.Recheck(
+    WINDOW,
+    CONFIG.select,
+    CONFIG.recheck.scores,
+    CONFIG.recheck.days,
+    METHOD.kept,
+    may_be_empty=SHARD is not None,
+    group_by=METHOD.group_by,
+)
 
 
 checkpoint reread_source:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.bins.positions import only_positions
 from ifcb_abundance.bins.statuses import WANTED, BinStatus
+from ifcb_abundance.catalog.listing import OPTIONAL
 from ifcb_abundance.catalog.quality import bad_bins
 from ifcb_abundance.config import Select
 from ifcb_abundance.tables import table_files
@@ -89,11 +90,15 @@ class Selection:
     path: Path
     criteria: Select
     quality: Path | None = None  # the table of flags, if bad bins are left out
+    group_by: Sequence[str] = ()
 
     @cached_property
     def bins(self) -> pd.DataFrame:
         """Return all bins, as `assess` does, without those that are bad."""
-        bins = assess(table_files.read("catalog", self.path), self.criteria)
+        catalog = table_files.read("catalog", self.path)
+        # The list may be older than the wish to group by such a column. No bin has one, otherwise it would be there.
+        lacking = [name for name in OPTIONAL if name in self.group_by and name not in catalog]
+        bins = assess(catalog.assign(**dict.fromkeys(lacking, "")), self.criteria)
         return without_bad(bins, bad_bins(self.quality)) if self.quality else bins
 
     @cached_property

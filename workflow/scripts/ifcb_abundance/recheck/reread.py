@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -17,8 +17,9 @@ from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Select
+from ifcb_abundance.recheck.found_changes import Change, FoundChanges
 from ifcb_abundance.scores.decide import Kept
-from ifcb_abundance.scores.summary import read_summary, summarize_scores
+from ifcb_abundance.scores.summary import read_provenance, summarize_scores
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.tables import table_files
 
@@ -30,7 +31,7 @@ class Recheck:
     """What is read again.
 
     which: "no_scores" for bins that had none, or "all". days: only bins of the last days (sample_time, UTC); None for
-    all bins. kept: what scores summaries hold beside the winners.
+    all bins. kept: what scores summaries hold beside the winners. may_be_empty, group_by: as for `list_catalog`.
     """
 
     window: Window
@@ -38,6 +39,8 @@ class Recheck:
     which: str
     days: int | None
     kept: Kept = field(default_factory=Kept)
+    may_be_empty: bool = False
+    group_by: Sequence[str] = ()
 
 
 def recheck(
@@ -57,33 +60,34 @@ def recheck(
     """
     if not Path(ledger).exists():
         raise CatalogError(f"{ledger} does not exist: there is nothing to recheck before a first run")
+    found = FoundChanges(changes)
     before = table_files.read("catalog", catalog)
     fresh = _fresh(catalog)
     try:
-        list_catalog(source, asked.window, fresh)
+        list_catalog(source, asked.window, fresh, asked.may_be_empty, asked.group_by)
         after = table_files.read("catalog", fresh)
+        found.note(_catalog_changes(before, after))
         if fresh.read_bytes() != Path(catalog).read_bytes() or _last_day_is_over(before, catalog):
             fresh.replace(catalog)
     finally:
         fresh.unlink(missing_ok=True)
-    rows = list(_catalog_changes(before, after))
 
     bins = _bins_to_read(table_files.read("ledger", ledger), after, asked)
     log.info(f"recheck: asking again for the scores of {len(bins)} bins")
     with ThreadPoolExecutor(workers) as pool:
-        for number, row in enumerate(pool.map(lambda b: _reread(source, b, summary_path(b), asked.kept), bins), 1):
-            rows += [row] if row else []
+        reread = pool.map(lambda bin_id: _reread(source, bin_id, summary_path(bin_id), asked.kept, found), bins)
+        for number, _ in enumerate(reread, 1):
             if number % 100 == 0:
                 log.info(f"recheck: {number} of {len(bins)} bins asked for again")
     if gone := source.given_up():
         log.warning(f"recheck: {gone}. The scores read before of bins that were not read again are kept")
+    rows = found.all()
     log.info(f"recheck: {counted(len(rows), 'change')}, listed in {changes}")
     table = table_files.empty("changes") if not rows else pd.DataFrame(rows, columns=table_files.columns("changes"))
-    if Path(changes).exists() and Path(changes).read_text(encoding="utf-8") == table_files.as_csv(
-        table, "changes", str(changes)
-    ):
-        return
-    table_files.write(table, "changes", changes)
+    text = table_files.as_csv(table, "changes", str(changes))
+    if not (Path(changes).exists() and Path(changes).read_text(encoding="utf-8") == text):
+        table_files.write(table, "changes", changes)
+    found.discard()
 
 
 def _fresh(path: str | Path) -> Path:
@@ -114,15 +118,17 @@ def _last_day_is_over(listed: pd.DataFrame, catalog: str | Path) -> bool:
     return datetime.fromtimestamp(Path(catalog).stat().st_mtime, UTC).date() <= last < datetime.now(UTC).date()
 
 
-def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Change]:
     """List the changes: bin, column, value before and value after, written as in catalog.csv."""
     old, new = (_texts(table) for table in (before, after))
+    columns = old.columns.union(new.columns, sort=False)  # a cast is a column only where a bin has one
+    old, new = (table.reindex(columns=columns, fill_value="") for table in (old, new))
     for bin_id in old.index.union(new.index):
         if bin_id not in old.index or bin_id not in new.index:
             there = ("", "listed") if bin_id in new.index else ("listed", "")
             yield str(bin_id), "bin", *there
             continue
-        for column in old.columns:
+        for column in columns:
             was, is_now = str(old.at[bin_id, column]), str(new.at[bin_id, column])
             if was != is_now:
                 yield str(bin_id), column, was, is_now
@@ -133,19 +139,21 @@ def _texts(catalog: pd.DataFrame) -> pd.DataFrame:
     return pd.read_csv(written, dtype="str", keep_default_na=False).set_index("bin")
 
 
-def _reread(source: Source, bin_id: str, path: str, kept: Kept) -> tuple[str, str, str, str] | None:
-    """Read the scores of a bin again; give its row of changes if they differ."""
-    before, _ = read_summary(path)
-    fresh = _fresh(path)
+def _reread(source: Source, bin_id: str, path: str, kept: Kept, found: FoundChanges) -> None:
+    """Read the scores of a bin again; if they differ, note the change and replace the summary.
+
+    One that was deleted or is damaged is replaced too. There is nothing to compare with, so no change to tell of.
+    """
+    before, fresh = read_provenance(path), _fresh(path)
     try:
         after = summarize_scores(source, bin_id, fresh, record_failures=False, kept=kept)
-        if (after.status, after.sha256) == (before.status, before.sha256):
-            return None
-        fresh.replace(path)
+        if before is None:
+            fresh.replace(path)
+        elif (after.status, after.sha256) != (before.status, before.sha256):
+            found.note([(bin_id, "scores", before.sha256 or before.status, after.sha256 or after.status)])
+            fresh.replace(path)
     except (ScoresError, UnreachableError) as error:
-        if str(error) != source.given_up():  # which is said once for all bins
+        if before and str(error) != source.given_up():  # which is said once for all bins
             log.warning(f"{error}; the scores read before are kept")
-        return None
     finally:
         fresh.unlink(missing_ok=True)
-    return bin_id, "scores", before.sha256 or before.status, after.sha256 or after.status

@@ -10,7 +10,7 @@ from typing import Any
 
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Window
-from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.common.errors import RawFileError, RequestError
 from ifcb_abundance.common.folders import below, stamp
 from ifcb_abundance.common.progress import TRAFFIC
 from ifcb_abundance.raw.images import ReadRange, open_roi
@@ -197,7 +197,10 @@ class DirectorySource(BinFiles):
         return [Path(path).as_posix() for path in self.scores_files(bin_id)]
 
     def _read(self, path: str) -> bytes:
-        body = Path(path).read_bytes()
+        try:
+            body = Path(path).read_bytes()
+        except OSError as error:
+            raise RequestError(f"{path}: cannot be read ({error.strerror})") from error
         TRAFFIC.add(len(body))
         return body
 
