@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ifcb_abundance.common.errors import NoBinsError
 from ifcb_abundance.raw.tree import find_raw
+from ifcb_abundance.sources.bin_files import FileOptions
 from ifcb_abundance.sources.bucket import BucketSource
 from ifcb_abundance.sources.directory import DirectorySource
 
@@ -107,3 +108,11 @@ def test_a_bin_has_the_files_that_it_has_on_disk(paths: set[str], prefix: str) -
 def parts(path: str) -> tuple[list[str], str]:
     *folders, name = path.split("/")
     return folders, name
+
+
+def test_a_leap_second_is_of_the_year_that_its_id_says() -> None:
+    bins = ["D20161231T235960_IFCB010", "D20170101T000001_IFCB010"]
+    keys = {f"p/{bin_id[1:5]}/{bin_id}_class_scores.csv" for bin_id in bins}
+    bucket = BucketSource("s3://b/p", files=FileOptions(scores_format="csv"))
+    bucket._client._opened = Boto(keys)
+    assert [path for bin_id in bins for path in bucket._scores(bin_id)] == [f"s3://b/{key}" for key in sorted(keys)]

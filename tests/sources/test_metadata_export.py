@@ -353,3 +353,20 @@ def test_a_table_of_headers_has_volumes_of_look_times() -> None:
     assert "cast" not in row
     with pytest.raises(CatalogError, match=r"here: .*no_bin"):
         read_export(b"filename\nno_bin\n", "here")
+
+
+def test_columns_that_mean_the_same_agree_or_are_refused() -> None:
+    row = "D20240301T010203_IFCB206,2024-03-01,2024-03-01 01:02:03"
+    for names, cells, told in [
+        ("lat,latitude", "41.5,41.6", "columns latitude, lat mean the same, and one bin has '41.6', '41.5' in them"),
+        ("cruise,Cruise", "EN1,EN1", "more than one column cruise"),
+        ("niskin,bottle", "3,b", "columns niskin, bottle mean the same"),
+    ]:
+        with pytest.raises(CatalogError, match=f"^list: {told}"):
+            read_export(f"filename,date,timestamp,{names}\n{row},{cells}\n".encode(), "list")
+    # The same number, an empty cell, coordinates of a map beside degrees; a time beside a day; one flag is enough.
+    more = "lat,latitude,depth,dep,x,longitude,skip,bad,id\n"
+    rows = read_export(f"filename,date,timestamp,{more}{row},41.50,41.5,,7,612000.5,-70.5,no,yes,1\n".encode(), "list")
+    (found,) = rows[["bin", "latitude", "longitude", "depth", "skip"]].to_numpy().tolist()
+    assert found == ["D20240301T010203_IFCB206", 41.5, -70.5, 7, 1]
+    assert rows["sample_time"][0] == pd.Timestamp("2024-03-01 01:02:03", tz="UTC")

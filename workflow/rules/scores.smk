@@ -1,6 +1,9 @@
 # Needs the source. Makes one scores summary per bin asked for: every large download. On request, before a long run:
 #
 #   snakemake check_labels
+from functools import partial
+
+from ifcb_abundance.catalog.selection import list_wanted
 from ifcb_abundance.scores import label_check
 
 
@@ -45,6 +48,7 @@ rule check_labels:
     message:
         "Check the labels of the class scores against the class table."
     run:
-        named = CONFIG.classify.class_table or "null"
-        found = logged(log[0], label_check.check_labels, SOURCE, WINDOW, CONFIG.class_table, named)
+        wanted = partial(list_wanted, SOURCE, WINDOW, CONFIG.select)
+        table, named = CONFIG.class_table, CONFIG.classify.class_table or "null"
+        found = logged(log[0], label_check.check_labels, SOURCE, wanted, table, named)
         print(found, flush=True)

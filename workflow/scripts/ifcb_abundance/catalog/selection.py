@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.bins.positions import only_positions
 from ifcb_abundance.bins.statuses import WANTED, BinStatus
-from ifcb_abundance.catalog.listing import OPTIONAL
+from ifcb_abundance.bins.window import Window
+from ifcb_abundance.catalog.listing import OPTIONAL, in_window
 from ifcb_abundance.catalog.quality import bad_bins
 from ifcb_abundance.config import Select
+from ifcb_abundance.sources.protocols import BinCatalog
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.selection")
@@ -65,6 +67,12 @@ def assess(catalog: pd.DataFrame, criteria: Select) -> pd.DataFrame:
         "ml_analyzed " + volume.astype(str) + f" mL is not in {bounds}",
     )
     return assessed
+
+
+def list_wanted(source: BinCatalog, window: Window, criteria: Select) -> list[str]:
+    """Ask the source for its bins, and list those of the window that may be asked for scores, in order."""
+    bins = assess(in_window(source.list_bins(window), window), criteria)
+    return list(bins[bins["status"] == WANTED].sort_values(["sample_time", "bin"])["bin"])
 
 
 def without_bad(assessed: pd.DataFrame, bad: Mapping[str, str]) -> pd.DataFrame:

@@ -1,27 +1,29 @@
 """Say which labels of a data set the class table matches to what, before a long run: `snakemake check_labels`."""
 
 import logging
+from collections.abc import Callable, Sequence
 
-from ifcb_abundance.bins.window import Window
 from ifcb_abundance.classes.class_table import AFTER, BEFORE, LabelTable
 from ifcb_abundance.classes.shipped import known_labels
 from ifcb_abundance.common.errors import RequestError, ScoresError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.summary import labels_of_file
-from ifcb_abundance.sources.protocols import Source
+from ifcb_abundance.sources.protocols import ScoreReader
+from ifcb_abundance.sources.source_file import SourceFile
 
 log = logging.getLogger("ifcb.labels")
 
 LOOKED_AT, TRIED = 5, 20  # bins whose labels are looked at, and bins that are asked for scores at most
 
 
-def check_labels(source: Source, window: Window, table: LabelTable, named: str) -> str:
+def check_labels(source: ScoreReader, wanted: Callable[[], Sequence[str]], table: LabelTable, named: str) -> str:
     """Return what a class table makes of the labels of a few bins, from the first to the last, as lines of text.
 
-    named: the table's name or path. Reads the list of bins and a few score files, and writes nothing. Raises
-    ScoresError if no bin has scores.
+    wanted: lists the bins that may be asked for scores, in order; called only if the source cannot tell which have
+    them. named: the table's name or path. Reads a few score files, and writes nothing. Raises ScoresError if no bin has
+    scores.
     """
-    labels, n_bins, n_sets = _labels(source, window)
+    labels, n_bins, n_sets = _labels(source, wanted)
     lines = [f"{counted(len(labels), 'label')} in {counted(n_sets, 'label set')} of {counted(n_bins, 'bin')} looked at"]
     unknown = []
     for label in labels:
@@ -43,22 +45,29 @@ def check_labels(source: Source, window: Window, table: LabelTable, named: str) 
     return "\n".join(lines)
 
 
-def _labels(source: Source, window: Window) -> tuple[list[str], int, int]:
+def _labels(source: ScoreReader, wanted: Callable[[], Sequence[str]]) -> tuple[list[str], int, int]:
     """The labels of a few bins, sorted; how many bins were looked at, and how many label sets they have."""
+    sets: list[tuple[str, ...]] = []
     found = source.some_scores(LOOKED_AT)
-    sets: list[tuple[str, ...]] = [labels_of_file(bin_id, file) for bin_id, file in found or ()]
-    if found is None:
-        bins = list(source.list_bins(window).sort_values(["sample_time", "bin"])["bin"])
-        step = max(len(bins) // TRIED, 1)
-        for bin_id in bins[::step][:TRIED]:
-            if len(sets) == LOOKED_AT:
-                break
-            try:
-                file = source.read_scores(str(bin_id))
-            except (RequestError, ScoresError) as error:
-                log.warning(f"{error}")
-                continue
-            sets += [labels_of_file(str(bin_id), file)] if file else []
+    if found is not None:
+        files = dict(found)
+        for bin_id in files:
+            sets += _labels_of(bin_id, files.get)
+    else:
+        bins = wanted()
+        for bin_id in bins[:: max(len(bins) // TRIED, 1)][:TRIED]:
+            if len(sets) < LOOKED_AT:
+                sets += _labels_of(bin_id, source.read_scores)
     if not sets:
         raise ScoresError("no bin that was looked at has class scores, so there is no label to check")
     return sorted({label for labels in sets for label in labels}), len(sets), len(set(map(frozenset, sets)))
+
+
+def _labels_of(bin_id: str, read: Callable[[str], SourceFile | None]) -> list[tuple[str, ...]]:
+    """The labels of a bin; none, with a warning, if it has no scores that can be used."""
+    try:
+        file = read(bin_id)
+        return [labels_of_file(bin_id, file)] if file else []
+    except (RequestError, ScoresError) as error:
+        log.warning(f"{error}")
+        return []

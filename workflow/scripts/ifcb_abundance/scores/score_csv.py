@@ -9,7 +9,6 @@ import csv
 import io
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -20,8 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from ifcb_abundance.classes.labels import odd_labels
 from ifcb_abundance.common.errors import ScoresError
-from ifcb_abundance.common.strict_csv import is_formula, miscounted, number, read_columns, refuse_other_separators
+from ifcb_abundance.common.strict_csv import miscounted, number, read_columns, refuse_other_separators
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.additions import NONE, cells_of, own_classes
 from ifcb_abundance.scores.decide import More
@@ -112,15 +112,9 @@ def _odd_line(rows: bytes, names: Sequence[str]) -> str:
     return ""
 
 
-@lru_cache(maxsize=64)  # bins share their label set
-def _odd_labels(classes: tuple[str, ...]) -> list[str]:
-    met = Counter(classes)
-    return sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
-
-
 def check_labels(bin_id: str, classes: Sequence[str]) -> None:
     """Raise ScoresError for labels that cannot be told apart, or cannot stand in a table."""
-    if odd := _odd_labels(tuple(classes)):
+    if odd := odd_labels(tuple(classes)):
         raise ScoresError(
             f"bin {bin_id}: class labels that are empty or duplicate, hold control characters or begin like a "
             f"spreadsheet formula: {odd}"

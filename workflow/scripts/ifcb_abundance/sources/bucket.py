@@ -45,6 +45,11 @@ YEAR = re.compile("[0-9]{4}")
 _OF_A_BIN = re.compile(f"(?s:.*)/(?=(?:D([0-9]{{4}})|IFCB[0-9]+_([0-9]{{4}})_))(?:{PATTERN})[._][^/]+")
 
 
+def _year_of(bin_id: str) -> int:
+    """The year in a bin's id. The time of a leap second may lie in the next one."""
+    return int(parse_bin_id(bin_id).folder[:4])
+
+
 @dataclass(frozen=True)
 class _Year:
     """The files of a year's bins: raw files and products, and class scores of the wanted format by bin."""
@@ -107,15 +112,15 @@ class BucketSource(NetworkSource, BinFiles):
         return dict(sorted((bin_id, raw) for tree in trees for bin_id, raw in tree.bins.items()))
 
     def _tree(self, bin_id: str) -> RawTree:
-        return self._year(parse_bin_id(bin_id).time.year).tree
+        return self._year(_year_of(bin_id)).tree
 
     def _scores(self, bin_id: str) -> Sequence[str]:
         if self._of_summaries:
             return self._found(self.summaries.of_bin, bin_id)
-        return self._year(parse_bin_id(bin_id).time.year).scores.get(bin_id, [])
+        return self._year(_year_of(bin_id)).scores.get(bin_id, [])
 
     def _all_scores(self, bins: Collection[str]) -> ScoreFiles:
-        years = {parse_bin_id(bin_id).time.year for bin_id in bins}
+        years = {_year_of(bin_id) for bin_id in bins}
         with self._listing:
             paths = [path for of_year in self._others.values() for path in of_year]
             for year in sorted(years):

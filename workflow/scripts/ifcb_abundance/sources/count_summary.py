@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifcb_abundance.bins.ids import PATTERN
-from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.classes.labels import UNCLASSIFIED, odd_labels
 from ifcb_abundance.common.errors import CatalogError
 from ifcb_abundance.common.matlab import CELLS, MATLAB, NUMERIC, read_arrays
 
@@ -122,6 +122,8 @@ def _summary(arrays: Mapping[str, NDArray[np.float64]]) -> CountSummary:
     if len(bins) < len(found) or len(set(bins)) < len(bins):
         raise ValueError("filelistTB has a bin twice, or a name that is no bin")
     labels = list(arrays["class2useTB"])
+    if odd := odd_labels(tuple(labels)):
+        raise ValueError(f"class2useTB has labels that are empty or duplicate, or cannot stand in a table: {odd}")
     shape = (len(bins), len(labels))
     own = [i for i, label in enumerate(labels) if label != UNCLASSIFIED]
     counts = {name: _whole(arrays[name], shape, name) for name in (WINNERS, OPT, ADHOC) if name in arrays}

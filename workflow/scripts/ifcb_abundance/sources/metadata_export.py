@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,6 +37,7 @@ OTHER_NAMES = {
     "n_images": ("n_images",),
     "skip": ("skip", "bad"),
 }
+ALL_NAMES = {name for names in OTHER_NAMES.values() for name in names}
 SKIPPED = {
     **dict.fromkeys(("skip", "yes", "y", "true", "t", "1"), "1"),
     **dict.fromkeys(("", "noskip", "no", "n"), "0"),
@@ -95,6 +97,9 @@ def _as_export(columns: Mapping[str, list[str]], origin: str) -> dict[str, list[
     What a list does not have is empty: a time is that in the bin's id, a bin is not skipped. Of a table of headers the
     volume is the look time times the flow. Raises CatalogError for two columns that mean the same.
     """
+    twice = [name for name, n in Counter(map(str.lower, columns)).items() if n > 1 and name in ALL_NAMES]
+    if twice:
+        raise CatalogError(f"{origin}: more than one column {', '.join(twice)}. Leave one of each")
     lower: dict[str, list[str]] = {name.lower(): cells for name, cells in columns.items()}
     bins = next((name for name in OTHER_NAMES["pid"] if name in lower), None)
     if bins is None:
@@ -102,16 +107,39 @@ def _as_export(columns: Mapping[str, list[str]], origin: str) -> dict[str, list[
     found: dict[str, list[str]] = {}
     for name, others in OTHER_NAMES.items():
         there = [other for other in others if other in lower]
-        found[name] = list(lower[there[0]]) if there else [""] * len(lower[bins])
+        there = [other for other in there if len(other) > 1] or there[:1]  # x beside longitude may be in metres
+        rows = zip(*(lower[other] for other in there), strict=True) if there else [("",)] * len(lower[bins])
+        found[name] = [_one_of(name, there, row, origin) for row in rows]
     found["pid"] = [_bin_of(text, origin) for text in found["pid"]]
     stamps = (parse_bin_id(pid).time.isoformat(sep=" ") for pid in found["pid"])
     found["sample_time"] = [text or stamp for text, stamp in zip(found["sample_time"], stamps, strict=True)]
     found["ifcb"] = [re.sub("^IFCB0*(?=[0-9])", "", text.strip(), flags=re.IGNORECASE) for text in found["ifcb"]]
-    found["skip"] = [SKIPPED.get(text.strip().lower(), text) for text in found["skip"]]
     if not any(found["ml_analyzed"]) and {"runtime", "inhibittime"} <= set(lower):
         pairs = zip(lower["runtime"], lower["inhibittime"], strict=True)
         found["ml_analyzed"] = [_looked_at(run, inhibit) for run, inhibit in pairs]
     return {**found, **{name: cells for name, cells in lower.items() if re.fullmatch("tag[0-9]+", name)}}
+
+
+def _one_of(name: str, there: Sequence[str], row: Sequence[str], origin: str) -> str:
+    """What the columns that are `there` say of a bin. A day may stand beside a time; one flag of two is enough."""
+    if name == "pid":  # others may number the rows
+        return row[0]
+    if name == "skip":
+        row = sorted((SKIPPED.get(cell.strip().lower(), cell) for cell in row), reverse=True)
+    said = list(filter(None, row))
+    if name not in ("sample_time", "ifcb", "skip") and len(set(map(_as_number, said))) > 1:
+        raise CatalogError(
+            f"{origin}: columns {', '.join(there)} mean the same, and one bin has {', '.join(map(repr, row))} in them. "
+            "Leave one of them"
+        )
+    return said[0] if said else ""
+
+
+def _as_number(cell: str) -> float | str:
+    try:
+        return number(cell)
+    except ValueError:
+        return cell.strip()
 
 
 def _bin_of(text: str, origin: str) -> str:
