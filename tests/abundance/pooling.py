@@ -35,7 +35,7 @@ CLASSES = {
 
 
 def a_bin(number: int, instrument: int = 10, day: str = "20240215", **columns: Any) -> Row:
-    return bin_row(f"D{day}T0000{number:02d}_IFCB{instrument:03d}", **columns)
+    return bin_row(f"D{day}T0000{number:02d}_IFCB{instrument:03d}", **{"n_images": "", **columns})
 
 
 def rois(unclassified: int = 0, /, **hits: int) -> Rois:

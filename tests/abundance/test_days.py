@@ -203,6 +203,14 @@ def test_positions(tmp_path: Path, places: list[tuple[str, str]], mean: tuple[fl
     assert found == pytest.approx(mean, nan_ok=True)
 
 
+@pytest.mark.parametrize("n_bins", range(2, 12))
+def test_the_mean_of_one_place_is_this_place_to_the_last_digit(tmp_path: Path, n_bins: int) -> None:
+    """Otherwise a mooring has several places: 3 times -123.3917, by 3, is -123.39169999999999."""
+    bins = [a_bin(n, latitude="37.7083", longitude="-123.3917") for n in range(n_bins)]
+    day = pool(tmp_path, bins, [rois(A=1)] * n_bins)
+    assert (day.column("latitude")["A"], day.column("longitude")["A"]) == (37.7083, -123.3917)
+
+
 # --- what must hold for any day ---
 
 VOLUMES = st.floats(0.001, 5.25)

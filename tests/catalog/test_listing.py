@@ -83,7 +83,9 @@ def test_an_end_before_the_start_is_told_by_sample_time(tmp_path: Path) -> None:
     assert listed(tmp_path, [*FIVE[:4], moved], start=AFTER, end=BEFORE) == [AFTER, BEFORE]
 
 
-@pytest.mark.parametrize(("bins", "spans"), [(FIVE, "2024-02-17 00:00:00"), ([], "nothing")])
+@pytest.mark.parametrize(
+    ("bins", "spans"), [(FIVE, "2024-02-17 00:00:00"), ([], "nothing: the list itself has no bin")]
+)
 def test_an_empty_window_is_an_error_that_says_what_there_is(
     tmp_path: Path, bins: list[dict[str, Any]], spans: str
 ) -> None:

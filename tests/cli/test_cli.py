@@ -277,6 +277,10 @@ def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.
     assert main(["run", "my.yaml", "figurs"]) == 1
     meant = "figurs: no such target. Did you mean figures? `ifcb-abundance targets` lists them.\n"
     assert capfd.readouterr() == ("", meant)
+    assert main(["run", "my.yaml", "other.yaml"]) == 1
+    assert "A second config goes with --configfile: --configfile other.yaml\n" in capfd.readouterr().err
+    assert main(["run", "my.yaml", "--config", "classify.threshold=0.5"]) == 1
+    assert "Write it so: --config 'classify={threshold: 0.5}'\n" in capfd.readouterr().err
     assert main(["run", "none.yaml"]) == 1
     assert "there is no such file. `ifcb-abundance init` writes one" in capfd.readouterr().err
 

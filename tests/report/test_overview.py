@@ -207,6 +207,20 @@ def test_more_scores_than_images(tmp_path: Path, n_images: object, warns: bool) 
     assert bool(said) == warns
 
 
+def test_fewer_scores_than_images(tmp_path: Path) -> None:
+    """Two ROIs of each bin have scores. A day with a bin of which the list has no number of images is left alone."""
+    days = [
+        ([a_bin(0, n_images=2), a_bin(1, n_images=5)], [rois(A=2)] * 2),
+        ([a_bin(0, day="20240216", n_images=2)], [rois(A=2)]),
+        ([a_bin(0, day="20240217", n_images=9), a_bin(1, day="20240217", n_images="")], [rois(A=2)] * 2),
+    ]
+    said = [text for text in looked_over(a_run(tmp_path / "run", *days)).warnings if "class scores than images" in text]
+    (warning,) = said
+    assert warning.startswith(
+        "Fewer class scores than images: 3 of 7 images have none, in used bins of 1 UTC day (2024-02-15). "
+    )
+
+
 def test_files_that_are_not_all_right_and_volumes_that_are_far_apart_are_named(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", ([a_bin(n) for n in range(4)], [rois(A=1)] * 3 + ["no_scores"]))
     catalog = pd.read_csv(run / "catalog.csv", dtype={"volume_note": "str"})

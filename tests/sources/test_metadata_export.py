@@ -370,3 +370,10 @@ def test_columns_that_mean_the_same_agree_or_are_refused() -> None:
     (found,) = rows[["bin", "latitude", "longitude", "depth", "skip"]].to_numpy().tolist()
     assert found == ["D20240301T010203_IFCB206", 41.5, -70.5, 7, 1]
     assert rows["sample_time"][0] == pd.Timestamp("2024-03-01 01:02:03", tz="UTC")
+
+
+def test_rows_that_a_spreadsheet_left_empty_are_none() -> None:
+    body = b"filename,ml_analyzed\nD20240301T010203_IFCB206,2.5\n,\n , \n"
+    assert read_export(body, "list")["bin"].tolist() == ["D20240301T010203_IFCB206"]
+    with pytest.raises(CatalogError, match="list: '' is not a bin id"):
+        read_export(body.replace(b"\n,\n", b"\n,2.5\n"), "list")

@@ -64,7 +64,8 @@ def _list_bins(source: BinCatalog, window: Window) -> pd.DataFrame:
     rows = source.list_bins(window)
     inside = in_window(rows, window)
     if inside.empty:
-        known = f"{rows['sample_time'].min()} to {rows['sample_time'].max()}" if len(rows) else "nothing"
+        spans = f"{rows['sample_time'].min()} to {rows['sample_time'].max()}"
+        known = spans if len(rows) else "nothing: the list itself has no bin"
         raise NoBinsError(
             f"no bin has its sample_time in the window, select.start {window.start} to select.end {window.end} "
             f"(UTC, inclusive); what was listed spans {known}"

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shlex
 import sys
 import tempfile
 from collections import Counter
@@ -110,8 +111,9 @@ def init(wishes: Wishes) -> int:
             unfinished.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StateError(f"{path}: cannot be written ({error.strerror}). Give another place with -o") from None
-    print(f"Wrote {path}. Next:\n  ifcb-abundance plan {path}    # what it will read, and how long it takes")
-    print(f"  ifcb-abundance run {path}     # the same as: snakemake --cores 8 --configfile {path}")
+    named = shlex.quote(str(path))
+    print(f"Wrote {path}. Next:\n  ifcb-abundance plan {named}    # what it will read, and how long it takes")
+    print(f"  ifcb-abundance run {named}     # the same as: snakemake --cores 8 --configfile {named}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """`ifcb-abundance run`: Snakemake with the profile, its command printed first."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -25,6 +26,7 @@ def run(config: str, rest: Sequence[str]) -> int:
     rest: targets, and options of Snakemake. Raises ConfigError, also for an unknown target; StateError without a clone.
     """
     _refuse_swapped(config, rest)
+    _refuse_dots(rest)
     config_file.read(config)
     if not any(word.split("=")[0] in ("--snakefile", "-s") for word in rest):
         targets.check(takewhile(lambda word: not word.startswith("-"), rest))
@@ -71,15 +73,28 @@ def _without_config_files(rest: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _refuse_swapped(config: str, rest: Sequence[str]) -> None:
     """Raise ConfigError if a target stands where the config should, and the config behind it."""
-    if Path(config).exists():
-        return
     words = list(takewhile(lambda word: not word.startswith("-"), rest))
-    if files := [word for word in words if word.endswith((".yaml", ".yml", ".json"))]:
+    files = [word for word in words if word.endswith((".yaml", ".yml")) and not word.startswith("results/")]
+    if Path(config).exists():
+        if files:
+            raise ConfigError(f"{files[0]}: no target. A second config goes with --configfile: --configfile {files[0]}")
+        return
+    if files:
         named = [config, *(word for word in words if word != files[0])]
         raise ConfigError(
             f"{config}: there is no such file. The config stands before the targets: "
             f"ifcb-abundance run {shlex.join([files[0], *named])}"
         )
+
+
+def _refuse_dots(rest: Sequence[str]) -> None:
+    """Raise ConfigError for an entry such as classify.threshold=0.5, which Snakemake meets with a traceback."""
+    for word in rest:
+        if found := re.fullmatch(r"(\w+)\.(\w+)=(.*)", word):
+            section, key, value = found.groups()
+            raise ConfigError(
+                f"{word}: --config takes whole sections. Write it so: --config '{section}={{{key}: {value}}}'"
+            )
 
 
 def _where(config: str) -> list[str]:

@@ -143,7 +143,7 @@ def _warnings(
         )
     yield from _on_label_sets(config, ledger, tables["catalog"], bins)
     yield from _on_classes(config, group_by, abundance)
-    n_rois = int(abundance.drop_duplicates(["date", *group_by])["n_rois"].sum())
+    n_rois = abundance.drop_duplicates(["date", *group_by]).groupby("date")["n_rois"].sum()
     yield from _on_bins(config, ledger, tables["catalog"], n_rois)
     if "features_ledger" in tables:
         yield from _on_features(tables["features_ledger"])
@@ -303,8 +303,10 @@ def _on_features(account: pd.DataFrame) -> Iterable[str]:
         )
 
 
-def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, n_rois: int) -> Iterable[str]:
-    """Warn of bins that counted and perhaps should not. n_rois: of the used bins, by their class scores."""
+def _on_bins(
+    config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, n_rois: pd.Series
+) -> Iterable[str]:
+    """Warn of bins that counted and perhaps should not. n_rois: of the used bins of UTC days, by their scores."""
     used = _used(ledger, catalog)
     yield from _on_positions(config, used)
     yield from _on_volumes(used)
@@ -312,12 +314,7 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
     yield from _on_disagreements(used)
     if config["select"]["include_skipped"]:
         yield "Bins that the operator flagged as skipped may count: select.include_skipped is true."
-    listed = used["n_images"].sum()
-    if used["n_images"].notna().all() and n_rois > listed:
-        yield (
-            f"More images have class scores ({n_rois:,}) than the used bins have images ({listed:,}): do "
-            "the scores belong to these bins, and to images only?"
-        )
+    yield from _on_images(ledger, used, n_rois)
     said = used["sample_type"].where(used["sample_type"] != used["tags"], "") + ";" + used["tags"]
     said = said.str.strip(";")
     odd = said.str.contains(_NOT_PLANKTON)
@@ -325,6 +322,27 @@ def _on_bins(config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFr
         yield (
             f"Perhaps no plankton, by sample type or tag ({_some(said[odd])}): {counted(int(odd.sum()), 'bin')} that "
             f"counted ({_some(used.loc[odd, 'bin'])}). select.sample_types and select.exclude_tags exclude such bins."
+        )
+
+
+def _on_images(ledger: pd.DataFrame, used: pd.DataFrame, n_rois: pd.Series) -> Iterable[str]:
+    """Compare the images of days with those that have class scores, where the list of bins has the number of images."""
+    days = used["bin"].map(ledger.set_index("bin")["date"])
+    known = used["n_images"].notna().groupby(days).all()
+    images = used["n_images"].groupby(days).sum()[known].astype("int64")
+    scored = n_rois.reindex(images.index, fill_value=0)
+    if len(images) == len(n_rois) and scored.sum() > images.sum():
+        yield (
+            f"More images have class scores ({scored.sum():,}) than the used bins have images ({images.sum():,}): do "
+            "the scores belong to these bins, and to images only?"
+        )
+    fewer = images.index[scored < images]
+    if len(fewer):
+        lacking = int((images - scored)[fewer].sum())
+        yield (
+            f"Fewer class scores than images: {lacking:,} of {images[fewer].sum():,} images have none, in used bins of "
+            f"{counted(len(fewer), 'UTC day')} ({_some(fewer)}). A file of scores may have been cut off, or is of "
+            "fewer images; the two halves of an image, of which old instruments have some, have one score."
         )
 
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import compress
 from typing import Any
 
 import pandas as pd
@@ -69,6 +70,9 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
         columns = read_columns(body)
     except ValueError as error:  # not CSV, not UTF-8
         raise CatalogError(f"{origin}: not a metadata export ({error})") from None
+    filled = [any(map(str.strip, row)) for row in zip(*columns.values(), strict=True)]
+    if not all(filled):  # a spreadsheet leaves rows without a value behind
+        columns = {name: list(compress(cells, filled)) for name, cells in columns.items()}
     # A dashboard writes nothing in place of a missing text, so a cruise called NA is one.
     missing_in = NUMBERS if "pid" in columns else set(columns)
     columns |= {name: [_known(cell) for cell in cells] for name, cells in columns.items() if name in missing_in}
