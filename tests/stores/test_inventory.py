@@ -3,6 +3,8 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -147,3 +149,23 @@ def test_bytes_in_words() -> None:
         *("0 bytes", "1 byte", "999 bytes", "1 kB", "1.23 kB", "999 kB", "1 MB", "1.7 TB")
     ]
     assert sized_exactly(1_234_567) == "1,234,567 bytes (1.23 MB)"
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "says"),
+    [
+        ("/proc/self/mem", RequestError, r"/proc/self/mem: cannot be read \(Input/output error\)"),  # from byte 0 on
+        (__file__, OSError, r"\[Errno 28\] No space left on device"),
+    ],
+)
+def test_a_file_that_breaks_off_is_named_and_a_sink_that_fails_is_not_taken_for_one(
+    path: str, error: type[Exception], says: str
+) -> None:
+    def take(_: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    objects = opened(path)
+    ((found,),) = objects.pages()
+    sink: Any = SimpleNamespace(size=0, take=take)
+    with pytest.raises(error, match=f"^{says}$"):
+        objects.copy(found, sink)

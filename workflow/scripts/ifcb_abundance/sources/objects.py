@@ -168,23 +168,10 @@ class FolderObjects:
     def copy(self, found: StoredObject, sink: "Sink") -> bool:
         """See Objects."""
         path = Path(self.address) if self.is_one_file else Path(self.address, found.key)
-        changed = RequestError(f"{path}: it has changed since it was listed", CHANGED)
-        try:
-            with path.open("rb") as file:
-                file.seek(sink.size)
-                while True:
-                    if _etag(os.fstat(file.fileno())) != found.etag:
-                        raise changed
-                    if not (piece := file.read(PIECE)):
-                        break
-                    sink.take(piece)
-        except OSError as error:
-            if error.filename != str(path):  # of what is written
-                raise
-            kind = GONE if isinstance(error, FileNotFoundError) else ""
-            raise RequestError(f"{path}: cannot be read ({error.strerror})", kind) from None
+        for piece in _pieces(path, found.etag, sink.size):
+            sink.take(piece)
         if sink.size != found.size:
-            raise changed
+            raise _changed(path)
         return False
 
     def given_up(self) -> str:
@@ -243,6 +230,25 @@ def _of_file(key: str, found: os.stat_result) -> StoredObject:
 
 def _etag(found: os.stat_result) -> str:
     return f"{found.st_size:x}-{found.st_mtime_ns:x}"
+
+
+def _changed(path: Path) -> RequestError:
+    return RequestError(f"{path}: it has changed since it was listed", CHANGED)
+
+
+def _pieces(path: Path, etag: str, start: int) -> Iterator[bytes]:
+    """Read a file from there on. Raises RequestError, which names it: what an OSError of a read says has no name."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            while _etag(os.fstat(file.fileno())) == etag:
+                if not (piece := file.read(PIECE)):
+                    return
+                yield piece
+    except OSError as error:
+        kind = GONE if isinstance(error, FileNotFoundError) else ""
+        raise RequestError(f"{path}: cannot be read ({error.strerror})", kind) from None
+    raise _changed(path)
 
 
 def _nothing(top: str, steps: Sequence[str], names_in: Callable[[str], list[str]]) -> str:
