@@ -21,12 +21,7 @@ EXPORTS = {
     "seabass": LAYOUT.export(".sb"),
     "erddap": LAYOUT.export("_erddap.xml"),
 }
-OF_EXPORTS = {
-    "abundance": MERGED["abundance"],
-    "coverage": MERGED["coverage"],
-    "catalog": MERGED["catalog"],
-    "ledger": MERGED["ledger"],
-}
+OF_EXPORTS = {name: MERGED[name] for name in ("abundance", "coverage", "catalog", "ledger")}
 
 
 rule export_netcdf:
@@ -67,6 +62,7 @@ rule pool_bins_of_export:
     resources:
         mem_mb=4000,
     params:
+        version=periods.VERSION,
         method=asdict(replace(METHOD, class_table={})),
         class_table=CLASS_TABLE_SHA256,
     message:
