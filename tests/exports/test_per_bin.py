@@ -48,6 +48,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 def test_an_event_per_bin(run: Checkout) -> None:
+    (log,) = (run.folder / "logs").rglob("export_darwin_core.log")
+    assert "1 of 3 bins are excluded for want of a position" in log.read_text()
     with DwCAReader(run.results("own") / "exports" / "own_darwin_core.zip") as archive:
         events = [{term.rpartition("/")[2]: value for term, value in row.data.items()} for row in archive]
         occurrences = [

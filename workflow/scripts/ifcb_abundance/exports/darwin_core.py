@@ -101,8 +101,9 @@ def export_darwin_core(
     If the table of abundance is per bin, each used bin is an event.
 
     Occurrences are the classes that are living taxa with a name and an AphiaID, as OBIS demands; a warning names the
-    others, and days without a position. tables, run: the tables of a run and its run.json; only the time of the catalog
-    is used from it. precision: the precision in which scores were compared. Raises TableError if nothing is left.
+    others, and days or bins without a position. tables, run: the tables of a run and its run.json, of which only the
+    time of the catalog is used. precision: the precision in which scores were compared. Raises TableError if nothing is
+    left.
     Source: Darwin Core text guide (TDWG), the OBIS manual (Event core, Occurrence and extended measurements), and
     Martin-Cabrera et al. 2022, plankton imaging data management, doi:10.25607/OBP-1742.
     """
@@ -111,7 +112,9 @@ def export_darwin_core(
     without_place = events["latitude"].isna() | events["longitude"].isna()
     named = dataset.rows["taxon"] & (dataset.rows["aphia_id"] != "")
     left_out = sorted(set(dataset.rows.loc[~named, "class"]))
-    warn_of_excluded(log, publication.dataset, "Darwin Core", "a position", int(without_place.sum()), len(events))
+    warn_of_excluded(
+        log, tables, publication.dataset, "Darwin Core", "a position", int(without_place.sum()), len(events)
+    )
     nameless = sorted(set(dataset.rows.loc[dataset.rows["taxon"] & ~named, "class"]))
     if nameless:
         log.warning(

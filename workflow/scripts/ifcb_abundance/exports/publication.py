@@ -190,10 +190,12 @@ def text_of(number: float) -> str:
     return np.format_float_positional(number, trim="-")
 
 
-def warn_of_excluded(log: Logger, dataset: str, export: str, lacking: str, without: int, of: int) -> None:
-    """Warn of days and groups that an export excludes because they lack what the repository demands."""
+def warn_of_excluded(
+    log: Logger, tables: Tables, dataset: str, export: str, lacking: str, without: int, of: int
+) -> None:
+    """Warn of days and groups, or bins, that an export excludes because they lack what the repository demands."""
+    why = f"days and groups are excluded because none of their bins has {lacking}"
+    if tables.per_bin:
+        why = f"bins are excluded for want of {lacking}"
     if without:
-        log.warning(
-            f"{export} export of {dataset}: {without} of {of} days and groups are excluded because none of their bins "
-            f"has {lacking}"
-        )
+        log.warning(f"{export} export of {dataset}: {without} of {of} {why}")

@@ -44,7 +44,7 @@ def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publica
     placed = dataset.events[["latitude", "longitude", "depth_low"]].notna().all(axis="columns")
     events = dataset.events[placed].sort_values(["first_sample_time", "event"])
     without = int((~placed).sum())
-    warn_of_excluded(log, publication.dataset, "SeaBASS", "a position and a depth", without, len(placed))
+    warn_of_excluded(log, tables, publication.dataset, "SeaBASS", "a position and a depth", without, len(placed))
     if events.empty:
         raise TableError(
             f"{tables.abundance}: no day has both a position and a depth, so there is nothing for SeaBASS. Have them "
