@@ -163,9 +163,9 @@ def test_a_run_leaves_out_what_is_bad(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", rows, {bin_id: (["Akashiwo"], [[0.9]]) for bin_id in bins})
     lines = adc(*[new_line(at, at, at * 10, at * 0.1, (1, 1, 2, 2), 0) for at in range(1, 9)])
     for bin_id in (bins[0], beads, wet, broken):
-        (archive / f"{bin_id}.hdr").write_bytes(
-            keyed_header(runTime=1200.0, inhibitTime=12.0, humidity=99.5 if bin_id == wet else 5, temperature=20)
-        )
+        said = {"humidity": 99.5 if bin_id == wet else 5, "temperature": 20}
+        said |= {"runType": "NORMAL\tor\0so"} if bin_id == bins[0] else {}  # no table holds such characters
+        (archive / f"{bin_id}.hdr").write_bytes(keyed_header(runTime=1200.0, inhibitTime=12.0, **said))
         (archive / f"{bin_id}.adc").write_bytes(lines if bin_id != broken else b"no triggers\n")
         (archive / f"{bin_id}.roi").write_bytes(bytes(range(4)) * 2)
     config = {"dataset": "own", "source": {"kind": "directory", "path": str(archive)}}
@@ -190,6 +190,7 @@ def test_a_run_leaves_out_what_is_bad(tmp_path: Path) -> None:
         if table[name].notna().any()
     ]
     assert table["flag"].to_dict() == {bins[0]: 1, beads: 4, wet: 4, absent: 1, broken: 1}
+    assert table.loc[bins[0], "run_type"] == "NORMAL or so"
     assert table.loc[absent, "note"] == "the source has no raw files of it"
     assert "none of its 1 lines can be read" in table.loc[broken, "note"]
     run.run(config | {"quality": {"exclude_bad": True}})

@@ -22,6 +22,7 @@ import pandas as pd
 from ifcb_abundance.bins.statuses import WANTED
 from ifcb_abundance.common.errors import RawFileError, RequestError, UnreachableError
 from ifcb_abundance.common.strict_csv import number
+from ifcb_abundance.common.words import printable
 from ifcb_abundance.raw.header import Header
 from ifcb_abundance.raw.images import ReadRange, image_of
 from ifcb_abundance.raw.triggers import TriggerTable
@@ -71,7 +72,7 @@ def _row(source: Source, of_bin: Mapping[Any, Any], with_images: bool) -> dict[s
     try:
         header, triggers = source.read_raw(bin_id)
         row |= {**_of_header(header), **_of_triggers(header, triggers)} if header and triggers else {}
-        row["run_type"] = row["run_type"] or (header.setting("runType") if header else "")
+        row["run_type"] = row["run_type"] or (printable(header.setting("runType")) if header else "")
         row["note"] = "" if header and triggers else "the source has no raw files of it"
         if with_images and triggers and triggers.rois:
             with source.open_images(bin_id) as images:
@@ -80,7 +81,7 @@ def _row(source: Source, of_bin: Mapping[Any, Any], with_images: bool) -> dict[s
         raise
     except (RawFileError, RequestError) as error:
         log.warning(f"quality: {error}")
-        row["note"] = "".join(c if c.isprintable() else " " for c in str(error))
+        row["note"] = printable(str(error))
     return row
 
 

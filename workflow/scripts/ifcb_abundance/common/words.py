@@ -1,4 +1,4 @@
-"""Words in messages that depend on a number."""
+"""Words in messages and tables: those that depend on a number, and what a file says."""
 
 
 def counted(n: int, what: str) -> str:
@@ -19,3 +19,8 @@ def sized(n: float) -> str:
 def sized_exactly(n: int) -> str:
     """A number of bytes, and the same in the unit that suits it: `1,234 bytes (1.23 kB)`."""
     return counted(n, "byte") + (f" ({sized(n)})" if n >= 1000 else "")
+
+
+def printable(text: str) -> str:
+    """Text of a file, which may hold any characters, as a cell of a table."""
+    return "".join(c if c.isprintable() else " " for c in text)

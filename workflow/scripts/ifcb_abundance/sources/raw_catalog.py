@@ -11,6 +11,7 @@ from ifcb_abundance.bins.deployments import Deployment, deployed
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.progress import Progress
+from ifcb_abundance.common.words import printable
 from ifcb_abundance.raw.position import header_position
 from ifcb_abundance.raw.tree import RawBin, ReadStart, read_raw_bin, read_start
 from ifcb_abundance.raw.volume import FastRuns, measure_volume
@@ -77,17 +78,12 @@ def _row(raw: RawBin, deployments: Sequence[Deployment], read: ReadStart, fast_r
     if not place:
         place_of_header = header_position(header, bin_id.time)
         row |= {name: getattr(place_of_header, name) for name in ("latitude", "longitude", "depth")}
-        row["position_note"] = _plain(place_of_header.note)
+        row["position_note"] = printable(place_of_header.note)
     return row | {
-        "sample_type": _plain(header.setting("sampleType")),
+        "sample_type": printable(header.setting("sampleType")),
         "ml_analyzed": volume.ml_analyzed,
         "n_images": len(triggers.rois),
         "volume_method": volume.volume_method,
         "volume_disagreement": volume.volume_disagreement,
-        "volume_note": _plain("; ".join(notes)),
+        "volume_note": printable("; ".join(notes)),
     }
-
-
-def _plain(text: str) -> str:
-    """Text of a header, which may hold any characters, as a cell of a table."""
-    return "".join(c if c.isprintable() else " " for c in text)
