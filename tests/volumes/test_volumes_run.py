@@ -133,6 +133,16 @@ def test_a_new_volume_leaves_the_others_alone(tmp_path: Path) -> None:
     assert [path.stat().st_mtime_ns for path in made_of_it] == before
     assert {row["volume"] for row in table(run, "volumes")} == {"nrrd_isotropic", "a b.c", "odd-LOC-0_1"}
     assert "Nothing to be done" in run.run(config(folder), "volumes"), printed
+    names = [row["patch"] for row in table(run, "patches")]
+    assert len(names) == 3 * 18 + 2 * (6 + 20 + 20)  # a patch a slice along each axis
+    known = tmp_path / "labels.csv"
+    known.write_text(
+        "".join(["image,label\n", *(f"{name},{'good' if n % 2 else 'bad'}\n" for n, name in enumerate(names))])
+    )
+    printed = run.run(config(folder, {"filter": {"labels": str(known)}}), "volumes")
+    assert re.search(r"volumes\.filter: AUC 0\.\d{3} on groups that it was not trained on", printed)
+    assert re.search(r"volumes\.filter: \d+ of 146 patches are informative", printed)
+    assert "curation" not in printed
 
 
 def test_files_that_were_replaced_by_older_ones_are_met(tmp_path: Path) -> None:

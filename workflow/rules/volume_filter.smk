@@ -76,5 +76,5 @@ rule filter_volume_patches:
     run:
         from ifcb_abundance.curation import filter
 
-        how = (input.parts, params.threshold, output[0])
+        how = (input.parts, params.threshold, output[0], volume_filter().key)
         logged(log[0], filter.filter_patches, input.patches, input.filter, *how)

@@ -113,7 +113,7 @@ rule group_volume_duplicates:
     run:
         from ifcb_abundance.curation import duplicates
 
-        how = duplicates.DuplicateRule(within="group", **params.rule)
+        how = duplicates.DuplicateRule(within="group", key="volumes.duplicates", **params.rule)
         folder = Path(input.images).parent
         logged(log[0], duplicates.group_duplicates, input.rows, folder, how, output[0])
 

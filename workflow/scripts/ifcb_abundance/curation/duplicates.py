@@ -178,7 +178,7 @@ def _by_query(pairs: Pairs) -> "list[tuple[int, NDArray[np.int64], NDArray[np.ui
 
 @dataclass(frozen=True)
 class DuplicateRule:
-    """When a patch is a copy of another: the config's `curation.duplicates`.
+    """When a patch is a copy of another: what the config says under `key`.
 
     distance: bits of the hashes that may differ. confirm: the least correlation; None if the hash decides. within:
     `all`, or `group` if only patches of one group are compared. seed: of the order.
@@ -188,6 +188,7 @@ class DuplicateRule:
     confirm: float | None
     within: str
     seed: int
+    key: str = "curation.duplicates"
 
 
 def group_duplicates(patches: str | Path, clean: str | Path, rule: DuplicateRule, path: str | Path) -> None:
@@ -215,7 +216,7 @@ def group_duplicates(patches: str | Path, clean: str | Path, rule: DuplicateRule
             grouping.exemplar[places] = np.where(found.kept, -1, places[found.exemplar])
     _write(table, names, grouping, path)
     dropped = int((~grouping.kept).sum())
-    log.info(f"curation: {dropped:,} of {counted(len(table), 'patch')} are copies of another")
+    log.info(f"{rule.key}: {dropped:,} of {counted(len(table), 'patch')} are copies of another")
 
 
 def _pixels(images: PatchImages, places: NDArray[np.int64], i: int) -> NDArray[np.uint8]:

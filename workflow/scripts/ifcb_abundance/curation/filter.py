@@ -144,7 +144,7 @@ def read_labels(path: str | Path, patches: pd.DataFrame, key: str) -> tuple[pd.S
 
 def fit(values: Floats, labels: Truth, names: list[str]) -> Regression:
     """Train a logistic regression on rows of features."""
-    linear_model = needed("sklearn.linear_model", "scikit-learn", "curation.filter")
+    linear_model = needed("sklearn.linear_model", "scikit-learn", "Training a filter of patches")
     centre, scale = values.mean(axis=0), values.std(axis=0)
     scale[scale < 1e-9] = 1.0  # a feature that never changes
     model = linear_model.LogisticRegression(C=STRENGTH, max_iter=10_000, tol=1e-8, class_weight="balanced")
@@ -182,7 +182,7 @@ def judge(values: Floats, labels: Truth, groups: npt.NDArray[Any], names: list[s
 
 def curve_of(scores: Floats, labels: Truth) -> tuple[float, pd.DataFrame]:
     """Return the area under the curve of scores, and the curve itself (table `roc`)."""
-    metrics = needed("sklearn.metrics", "scikit-learn", "curation.filter")
+    metrics = needed("sklearn.metrics", "scikit-learn", "Training a filter of patches")
     false_rate, true_rate, cuts = metrics.roc_curve(labels, scores)
     cuts[0] = np.nan  # infinite: nothing is informative
     n_true, n_false = labels.sum(), (~labels).sum()
@@ -202,7 +202,7 @@ def curve_of(scores: Floats, labels: Truth) -> tuple[float, pd.DataFrame]:
 
 def _folds(values: Floats, labels: Truth, groups: npt.NDArray[Any]) -> tuple[str, list[tuple[Any, Any]]]:
     """Return what is dealt to folds, and for each fold the rows to train on and those to hold out."""
-    selection = needed("sklearn.model_selection", "scikit-learn", "curation.filter")
+    selection = needed("sklearn.model_selection", "scikit-learn", "Training a filter of patches")
     n_folds = min(FOLDS, len(set(groups[labels])), len(set(groups[~labels])))
     if n_folds > 1:
         folds = list(selection.StratifiedGroupKFold(n_folds).split(values, labels, groups))
@@ -262,18 +262,18 @@ def train_filter(
             judgement=judgement,
             regression=fit(values, truth, names),
         )
-        _say(judgement)
+        _say(judgement, options.key)
     table_files.write(curve, "roc", paths[1])
     with atomic_write(paths[0]) as unfinished:
         unfinished.write_text(json.dumps(asdict(trained), indent=1) + "\n", encoding="utf-8")
 
 
-def _say(judgement: Judgement) -> None:
+def _say(judgement: Judgement, key: str) -> None:
     if judgement.judged_by == "group":
-        log.info(f"curation.filter: AUC {judgement.auc:.3f} on groups that it was not trained on")
+        log.info(f"{key}: AUC {judgement.auc:.3f} on groups that it was not trained on")
     else:
         log.warning(
-            "curation.filter: too few groups have labels to judge the filter on groups that it was not trained on; "
+            f"{key}: too few groups have labels to judge the filter on groups that it was not trained on; "
             + ("it was not judged" if judgement.auc is None else f"on other patches its AUC is {judgement.auc:.3f}")
         )
 
@@ -305,12 +305,17 @@ def score_patches(
 
 
 def filter_patches(
-    patches_csv: str | Path, filter_json: str | Path, parts: Sequence[str | Path], threshold: float, path: str | Path
+    patches_csv: str | Path,
+    filter_json: str | Path,
+    parts: Sequence[str | Path],
+    threshold: float,
+    path: str | Path,
+    key: str = FilterOptions.key,
 ) -> None:
     """Decide which patches are informative: the table `filter`.
 
-    parts: of `filter_scores`, all of them; none if the statistics score. Where nothing is filtered all are informative,
-    and none has a score.
+    parts: of `filter_scores`, all of them; none if the statistics score. key: of the config, for messages. Where
+    nothing is filtered all are informative, and none has a score.
     """
     patches = table_files.read("patches", patches_csv, table_files.columns("patches"))
     trained = read_filter(filter_json)
@@ -322,7 +327,7 @@ def filter_patches(
         scores = resnet.sigmoid(trained.regression.logits(statistics(patches)[1])).round(DECIMALS)
     informative = (scores >= threshold) | np.isnan(scores)
     if trained.model:
-        log.info(f"curation.filter: {int(informative.sum()):,} of {counted(len(patches), 'patch')} are informative")
+        log.info(f"{key}: {int(informative.sum()):,} of {counted(len(patches), 'patch')} are informative")
     table = pd.DataFrame({"patch": patches["patch"], "score": scores, "informative": informative.astype(int)})
     table_files.write(table, "filter", path)
 

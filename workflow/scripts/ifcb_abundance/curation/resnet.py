@@ -87,7 +87,7 @@ def build_graph(weights: Weights) -> bytes:
 
     It takes `pixels` (n, 1, 224, 224; uint8) and gives `features` (n, 512) and `logit` (n, 1), both float32.
     """
-    onnx = needed("onnx", "onnx", "curation.filter.model: resnet34")
+    onnx = needed("onnx", "onnx", "Scoring with a ResNet34")
     helper, types = onnx.helper, onnx.TensorProto
     model = helper.make_model(
         helper.make_graph([], "resnet34", [], []), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
@@ -184,7 +184,7 @@ class OnnxNetwork:
     batch, parallel = 16, True
 
     def __init__(self, weights: Weights) -> None:
-        onnxruntime = needed("onnxruntime", "onnxruntime", "curation.filter.model: resnet34")
+        onnxruntime = needed("onnxruntime", "onnxruntime", "Scoring with a ResNet34")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
