@@ -144,6 +144,20 @@ def test_a_new_volume_leaves_the_others_alone(tmp_path: Path) -> None:
     assert re.search(r"volumes\.filter: \d+ of 146 patches are informative", printed)
     assert "curation" not in printed
 
+    # What is gone leaves nothing behind; of what is broken now, its row stays, which says so, and an empty file.
+    run.run(config(folder), "flipbooks")
+    (folder / "a b.c.nrrd").unlink()
+    (folder / "odd-LOC-0_1.nrrd").write_bytes(b"NRRD0004\n")
+    run.run(config(folder), *TARGETS)
+    left = [str(path.relative_to(own)) for path in own.rglob("*") if re.match("a b.c|odd-", path.name)]
+    assert sorted(left) == ["bytes/odd-LOC-0_1.nrrd", "converted/odd-LOC-0_1.csv"]
+    assert {row["volume"] for row in table(run, "curated")} == {"nrrd_isotropic"}
+    aside = run.results("em") / "stale" / "volumes"
+    assert all((aside / name / "a b.c").is_dir() for name in ("kept", "flipbooks"))
+    write_nrrd(folder / "a b.c.nrrd", [noise], (6, 20, 20), (10, 10, 10), (0, 0, 0))
+    run.run(config(folder), *TARGETS)
+    assert list((own / "kept" / "a b.c").glob("*.tiff"))
+
 
 def test_files_that_were_replaced_by_older_ones_are_met(tmp_path: Path) -> None:
     """A list of flipbooks, and a volume that crops are taken of."""

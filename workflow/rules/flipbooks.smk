@@ -127,6 +127,7 @@ rule merge_flipbooks:
         from ifcb_abundance.volumes import flipbooks
 
         logged(log[0], flipbooks.merge_flipbooks, input, output[0])
+        stale.put_aside(of_other_flipbooks(VOLUMES, input), RESULTS)
 
 
 rule flipbooks:

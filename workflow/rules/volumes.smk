@@ -2,6 +2,7 @@
 # which are kept, on request:
 #
 #   snakemake --cores 8 volumes
+from ifcb_abundance.volumes.leftovers import of_other_flipbooks, of_other_volumes
 
 
 include: "volume_inputs.smk"
@@ -49,6 +50,7 @@ checkpoint merge_volumes:
         from ifcb_abundance.volumes import convert
 
         logged(log[0], convert.merge_volumes, input, output[0])
+        stale.put_aside(of_other_volumes(VOLUMES, output[0]), RESULTS)
 
 
 rule cut_slices:
