@@ -242,6 +242,19 @@ def test_bad_input_is_a_sentence(checkout: Checkout, volumes: dict[str, Any], sa
     assert not (checkout.results("em") / "volumes").exists()
 
 
+def test_a_list_of_which_no_box_is_taken_is_a_sentence(checkout: Checkout, tmp_path: Path) -> None:
+    write_nrrd(tmp_path / "v.nrrd", [np.zeros((12, 20, 20), np.uint8)], (12, 20, 20), (10, 10, 10), (0, 0, 0))
+    (tmp_path / "list.csv").write_text(f"download_url,volume_name,crop_size\n{tmp_path / 'v.nrrd'},padding,12\n")
+    asked = {"dataset": "em", "samples": {"list": str(tmp_path / "list.csv")}}
+    checkout.run(asked, "crops")
+    printed = checkout.run(asked, "volumes", fails=True)
+    assert "volumes: no box of the datasets in samples.list was taken; the files in results/em/volumes/boxes" in printed
+    assert "Lower samples.filled, correct padding_value in samples.list" in printed
+    assert "Traceback" not in printed
+    (reason,) = {row["reason"] for row in table(checkout, "boxes")}
+    assert reason == "less than 0.7 of it is no padding"
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment(tmp_path: Path, run: Checkout) -> None:
     checkout = Checkout(tmp_path / "checkout")

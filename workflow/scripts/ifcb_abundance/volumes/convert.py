@@ -138,7 +138,12 @@ def extremes(blocks: Slices) -> tuple[float, float]:
 
 
 def merge_volumes(parts: Sequence[str | Path], path: str | Path) -> None:
-    """Join the rows of the table `volumes`. Raises RawFileError if no volume can be used."""
+    """Join the rows of the table `volumes`. Raises RawFileError if there is no volume, or none can be used."""
+    if not parts:
+        raise RawFileError(
+            f"volumes: no box of the datasets in samples.list was taken; the files in {Path(path).with_name('boxes')} "
+            "say why. Lower samples.filled, correct padding_value in samples.list, or choose another crop_size there"
+        )
     rows = pd.concat([table_files.read("volumes", part) for part in parts], ignore_index=True)
     broken = rows[rows["problem"] != ""]
     told = "; ".join(f"{file}: {problem}" for file, problem in broken[["file", "problem"]].head(NAMED).to_numpy())
