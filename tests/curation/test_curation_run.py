@@ -136,6 +136,11 @@ def test_order_and_cores_change_no_byte_and_a_new_group_is_cleaned_alone(
     shutil.rmtree(tmp_path / "images" / "new")
     other.run(config(tmp_path / "images"), *TABLES)
     assert made(other) == made(run)  # nothing of a group that is gone is left
+    curation = other.results("mine") / "curation"
+    for break_off in ((curation / "kept" / "one.zip").unlink, lambda: (curation / "curated.csv").write_text("group\n")):
+        break_off()
+        other.run(config(tmp_path / "images"), *TABLES)
+        assert made(other) == made(run)
 
 
 def test_a_folder_of_one_image_is_curated(checkout: Checkout, tmp_path: Path) -> None:

@@ -90,9 +90,12 @@ def of_all_groups(pattern):
 
 
 def kept_images(wildcards):
-    """Nothing. If the kept images are gone, the table that says what is kept is made again, and so are they."""
-    if workflow.is_main_process and Path(MERGED["curated"]).exists() and not Path(KEPT).is_dir():
-        DOUBT.make_again([MERGED["curated"]])
+    """Nothing. If kept images are gone, the table that says what is kept is made again, and so are they."""
+    if workflow.is_main_process and Path(MERGED["curated"]).exists():
+        from ifcb_abundance.curation import curate
+
+        if not curate.is_packed(MERGED["curated"], KEPT):
+            DOUBT.make_again([MERGED["curated"]])
     return []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ifcb_abundance.common.errors import RawFileError
+from ifcb_abundance.common.errors import RawFileError, TableError
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
@@ -47,6 +47,16 @@ def curate(tables: Mapping[str, str | Path], clean: str | Path, path: str | Path
     n = table["status"].value_counts()
     left = ", ".join(f"{n[status]:,} {status}" for status in n.index if status != KEPT) or "nothing left out"
     log.info(f"curation: {n[KEPT]:,} of {counted(len(table), 'patch')} are kept, in {kept} ({left})")
+
+
+def is_packed(curated: str | Path, folder: str | Path) -> bool:
+    """Whether each group with kept patches has its zip in the folder; no, if the table `curated` cannot be read."""
+    try:
+        rows = table_files.read("curated", curated, ["group", "status"])
+    except TableError:
+        return False
+    groups = rows.loc[rows["status"] == KEPT, "group"].unique()
+    return all(Path(folder, f"{file_name(group)}.zip").exists() for group in groups)
 
 
 def _statuses(tables: Mapping[str, str | Path], patches: pd.DataFrame) -> pd.DataFrame:
