@@ -166,3 +166,24 @@ def test_a_run_over_a_network_gives_the_same(tmp_path: Path) -> None:
     ledger = pd.read_csv(run.results("own") / "features_ledger.csv").set_index("bin")
     assert ledger.loc[OLD, "address"] == f"results/own/computed/2012/IFCB5_2012_028/{OLD}_features_v4.csv"
     assert ledger.loc[NEW, "address"] == f"{dashboard.url}/own/{NEW}_features.csv"
+
+
+def test_what_is_computed_over_a_network_follows_the_config_there_and_back(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", [bin_row(NEW, ml_analyzed=2.5)], {})
+    write_bin(archive, NEW, [(1, 0, 0, picture(40, 40))])
+    (archive / f"{NEW}_class_scores.csv").write_text(f"pid,{','.join(LABELS)}\n{NEW}_00001,0.9,0.1\n")
+    (archive / f"{NEW}_features.csv").write_text("roi_number,Biovolume\n1,39304\n")  # 1000 um3 at 3.4 pixels a um
+    run = Checkout(tmp_path / "checkout")
+    with Emulator({"own": archive}) as dashboard:
+        source = {"kind": "dashboard", "url": dashboard.url, "retries": 0, "backoff": 0}
+        select = {"start": "2013-05-26", "end": "2013-05-26"}
+        addresses, volumes = [], []
+        for compute in ("missing", "all", "missing"):
+            features = {"make": True, "compute": compute}
+            run.run({"dataset": "own", "source": source, "select": select, "features": features})
+            addresses.append(run.table("own", "features_ledger")["address"].item())
+            volumes.append(run.table("own", "biovolume_long").set_index("class")["biovolume_um3_per_ml"]["Akashiwo"])
+    there = f"{dashboard.url}/own/{NEW}_features.csv"
+    assert addresses == [there, f"results/own/computed/2013/D20130526/{NEW}_features_v4.csv", there]
+    assert volumes[::2] == pytest.approx([1000 / 2.5] * 2)
+    assert volumes[1] != pytest.approx(1000 / 2.5)

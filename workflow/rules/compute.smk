@@ -45,6 +45,8 @@ rule compute_features:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
+        # What is computed of a folder's bin is the same for both; over a network it may be that nothing is.
+        **({"compute": CONFIG.features.compute} if CONFIG.source.kind != "directory" else {}),
         version=compute.VERSION,
         source=of_each_bin(lambda bin_id: SOURCE.images_identity_of(bin_id)),
         record_failures=RECORD_FAILURES,
