@@ -15,6 +15,7 @@ from ifcb_abundance.config import Select
 from ifcb_abundance.features.biovolume import pool_biovolume
 from ifcb_abundance.features.summary import FeaturesProvenance, write_features_summary
 from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.scores.decide import More
 from ifcb_abundance.scores.summary import Provenance, RoiWinners, best_scores, find_winners, write_summary
 from ifcb_abundance.sources.metadata_export import from_records
 from tests.archives import bin_row
@@ -141,7 +142,8 @@ def pool_features(
             continue
         labels, rows = ((), []) if isinstance(given, str) else given
         matrix = np.array(rows, dtype=float).reshape(len(rows), len(labels))
-        rois_of = RoiWinners(tuple(labels), np.arange(1, len(rows) + 1), *best_scores(matrix))
+        more = More(scores=matrix if Method(**method).kept.all_scores else None)
+        rois_of = RoiWinners(tuple(labels), np.arange(1, len(rows) + 1), *best_scores(matrix), more)
         volume = volumes[i] if volumes else [1000.0 * (n + 1) for n in range(len(rows))]
         status = FeaturesStatus("not_used" if isinstance(given, str) else volume if isinstance(volume, str) else "read")
         said = FeaturesProvenance(row["pid"], status, "" if status == "read" else f"reason: {status}")

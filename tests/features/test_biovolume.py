@@ -182,6 +182,15 @@ def test_missing_is_not_zero(tmp_path: Path) -> None:
     assert day.spectrum == []
 
 
+def test_a_roi_of_several_classes_is_one_of_the_bin(tmp_path: Path) -> None:
+    """By hand: each score is 0.05 or more, so each of the 3 ROIs counts for A, C and D. One has no biovolume."""
+    volumes = [[1000.0, math.nan, 8.0]]
+    day = pool_features(tmp_path, [a_bin(1)], [rois(A=1, C=1, D=1)], volumes, **TABLE, rule="each", threshold=0.05)
+    assert day.column("count") == {"A": 3, "C": 3, "D": 3, "unclassified": 0}
+    (account,) = day.ledger.values()
+    assert (account["n_rois"], account["n_measured"]) == ("3", "2")
+
+
 def test_bins_without_features_are_in_the_account_and_nowhere_else(tmp_path: Path) -> None:
     bins = [a_bin(1), a_bin(2), a_bin(3), a_bin(4), a_bin(5, skip=1)]
     scores: list[Rois | str] = [rois(A=1), rois(A=1), rois(A=1, B=1), "no_scores", rois(A=9)]

@@ -52,7 +52,7 @@ from ifcb_abundance.tables.registry import made_by
 
 log = logging.getLogger("ifcb.biovolume")
 
-VERSION = 2  # of the meaning of the daily tables: raise it when they have to be pooled again
+VERSION = 3  # of the meaning of the daily tables: raise it when they have to be pooled again
 DIATOM = "diatom"  # the group of the class table
 LARGE_DIATOM = 3000.0  # um3
 # Of log10 C = intercept + slope log10 V: small diatoms, large ones, others.
@@ -87,13 +87,14 @@ PARTS = made_by("merge_biovolume")  # the tables that are merged from days
 class Tally:
     """The sums of one bin per class, the volume (um3) of each measured object, and that of each living one.
 
-    sums: count, n_measured, biovolume (um3) and carbon (pg, NaN for a class that is not known to live). n_measured: of
-    all objects; those of a class summary are in no array.
+    sums: count, n_measured, biovolume (um3) and carbon (pg, NaN for a class that is not known to live). n_rois,
+    n_measured: of all objects, each once, of however many classes it is; those of a class summary are in no array.
     """
 
     sums: BinValues
     objects: NDArray[np.float64]
     living: NDArray[np.float64]
+    n_rois: int
     n_measured: int
 
 
@@ -163,7 +164,7 @@ def tally(
     }
     once = np.unique(row[measured], return_index=True)[1]  # a ROI may count for more than one class
     lives = np.unique(row[measured][living[code_of]])
-    return Tally(BinValues(tuple(names), sums), known[once], volume[lives], len(once))
+    return Tally(BinValues(tuple(names), sums), known[once], volume[lives], len(volume), len(once))
 
 
 def tally_of_summary(said: FeaturesProvenance, method: Method, how: CarbonMethod) -> Tally:
@@ -189,7 +190,7 @@ def tally_of_summary(said: FeaturesProvenance, method: Method, how: CarbonMethod
         "carbon": np.where(has_carbon, summed(np.where(measured > 0, picograms, 0.0)), np.nan),
     }
     none = np.empty(0)
-    return Tally(BinValues(tuple(names), sums), none, none, int(measured.sum()))
+    return Tally(BinValues(tuple(names), sums), none, none, int(counts.sum()), int(measured.sum()))
 
 
 def _tally_of(
@@ -331,7 +332,7 @@ def _account(
         "bytes": said.bytes if found else None,
         "biovolume_column": said.column,
         "pixels_per_um": None if said.counts else pixels_of(str(bin_row["instrument"]), sizes),
-        "n_rois": int(found.sums.values[COUNT].sum()) if found else None,
+        "n_rois": found.n_rois if found else None,
         "n_measured": found.n_measured if found else None,
         "n_rois_without_scores": said.n_rois_without_scores if found else None,
     }
