@@ -57,7 +57,25 @@ def test_numbers_of_a_small_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"features": {"make": True}}, "(Menden-Deuer and Lessard 2000)"),
+        (
+            {"features": {"make": True}},
+            "Biovolumes are those of the feature files (Moberg and Sosik 2012), at 3.4 pixels per µm unless an "
+            "instrument has its own value. Carbon is computed from biovolume (Menden-Deuer and Lessard 2000).\n",
+        ),
+        (
+            {"features": {"make": True, "carbon_rule": "ifcb_analysis"}},
+            "as ifcb-analysis does (biovol2carbon.m): diatoms of less than 3,000 µm³ have the equation of other",
+        ),
+        (
+            {"features": {"make": True, "carbon_rule": "irfcb_legacy"}},
+            "as iRfcb's vol2C_lgdiatom does: diatoms of any size have the equation of large diatoms.\n",
+        ),
+        (
+            {"features": {"make": True, "carbon": "per_cell"}},
+            "(Menden-Deuer and Lessard 2000). For carbon, an image is as many equal cells as it shows, or one cell",
+        ),
+        ({"features": {"make": True, "compute": "missing"}}, "without such a file, computed with planktofeatures"),
+        ({"features": {"make": True, "compute": "all"}}, "Biovolumes are computed with planktofeatures, version 4"),
         ({"select": {"start": "2024-02-15", "instruments": [10]}}, "time (2024-02-15 to the last bin, UTC, inclusive)"),
         ({"source": {"kind": "dashboard", "url": "https://x.org"}}, "the data set mvco at https://x.org"),
     ],

@@ -9,10 +9,10 @@ from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Config
-from ifcb_abundance.config.model import FROM_SCORES
+from ifcb_abundance.config.model import FROM_SCORES, Features
 from ifcb_abundance.report import run_record
 
-VERSION = 1  # of the text: raise it so that it is written again
+VERSION = 2  # of the text: raise it so that it is written again
 THRESHOLDS_SHOWN = 20
 HALF = {"float16": "half", "float32": "single", "float64": "double"}
 LEFT_OUT = {
@@ -157,11 +157,27 @@ def _abundance(run: Mapping[str, Any]) -> Iterator[str]:
     if config["abundance"]["period"] != "day":
         yield f"The same was done per {config['abundance']['period']}."
     if config["features"]["make"]:
-        yield (
-            "Biovolumes are those of the feature files (Moberg and Sosik 2012), at "
-            f"{config['features']['pixels_per_um']['default']} pixels per µm unless an instrument has its own value. "
-            "Carbon is computed from biovolume (Menden-Deuer and Lessard 2000)."
-        )
+        yield from _features(Config(**config).features)
+
+
+def _features(features: Features) -> Iterator[str]:
+    computed = "computed with planktofeatures, version 4 of WHOI's features (Moberg and Sosik 2012)"
+    volumes = {
+        None: "those of the feature files (Moberg and Sosik 2012)",
+        "missing": f"those of the feature files or, for bins with raw images and without such a file, {computed}",
+        "all": f"{computed}, from the raw images of all bins that have them",
+    }[features.compute]
+    size = features.pixels_per_um.default
+    yield f"Biovolumes are {volumes}, at {size} pixels per µm unless an instrument has its own value."
+    rule = {
+        "menden_deuer_lessard_2000": "",
+        "ifcb_analysis": " as ifcb-analysis does (biovol2carbon.m): diatoms of less than 3,000 µm³ have the equation "
+        "of other protists, larger ones that of large diatoms",
+        "irfcb_legacy": " as iRfcb's vol2C_lgdiatom does: diatoms of any size have the equation of large diatoms",
+    }[features.carbon_rule]
+    yield f"Carbon is computed from biovolume (Menden-Deuer and Lessard 2000){rule}."
+    if features.carbon == "per_cell":
+        yield "For carbon, an image is as many equal cells as it shows, or one cell where that is not known."
 
 
 def _software(run: Mapping[str, Any]) -> Iterator[str]:
