@@ -14,6 +14,7 @@ import pytest
 import vl_convert
 
 from ifcb_abundance.abundance.days import merge_abundance
+from ifcb_abundance.classes.class_table import AFTER, BEFORE, LabelTable
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.features.biovolume import merge_biovolume
 from ifcb_abundance.figures import bin_series, positions, span, time_series, words
@@ -272,6 +273,41 @@ def test_the_sweep_has_the_threshold_in_use(tmp_path: Path) -> None:
         "B  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0)": "0.8",
     }
     assert "never wins" in texts(run.svg("threshold_sweep"))
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+def test_labels_that_are_one_class_are_added_up(tmp_path: Path, when: str) -> None:
+    """By hand: in 2 mL each, 3 ROIs of `c one` and 1 of B, spelt as `b`, then 2 of C: 4 and 2 of the class `big`. Of
+    their scores 0.9, 0.9, 0.9, 0.3, 0.9 and 0.62, the threshold 0.35 keeps five, and 0.65 four."""
+    one = {"synonym_of": "big", "merge": when}
+    table = LabelTable(
+        {"C_one": CLASSES["B"] | one, "B": CLASSES["B"] | one, "C": CLASSES["B"] | one, "big": CLASSES["B"]}, loose=True
+    )
+    first = (["c one", "b", "Other"], [[0.9, 0, 0]] * 3 + [[0, 0.3, 0.1]])
+    second = (["C", "Other"], [[0.9, 0], [0.62, 0.1]])
+    run = Run(tmp_path, [[(a_bin(1), first), (a_bin(2), second)]], class_table=table, threshold=0.25)
+    merged = {"merged": table.merged_labels(), "merged_spellings": table.merged_spellings()}
+    rows = run.rows("threshold_sweep", **merged)
+    assert {row["panel"].replace("\N{NO-BREAK SPACE}", "") for row in rows} == {"big  (n=6)", "Other  (n=0)"}
+    kept = {float(row["threshold"]): row for row in rows if row["panel"].startswith("big")}
+    assert [(kept[at]["count"], kept[at]["share_kept"]) for at in (0, 0.35, 0.65, 0.95)] == [
+        ("6", "1"), ("5", "0.8333"), ("4", "0.6667"), ("0", "0")
+    ]  # fmt: skip
+    assert {row["in_use"] for row in rows if row["in_use"]} == {"0.25"}
+    values = [(row["day"][-3:-1], row["value"]) for row in run.rows("bin_series", **merged) if not row["end"]]
+    assert values == [("01", "2"), ("02", "1")]
+    assert run.rows("bin_series", one_class="Other", **merged)[0]["value"] == "0"
+
+
+def test_where_labels_are_matched_letter_by_letter_no_other_spelling_is_merged() -> None:
+    rows = {"b": CLASSES["B"] | {"synonym_of": "a"}, "a": CLASSES["A"]}
+    for loose, names in ((False, ["a", "a", "B", "A"]), (True, ["a", "a", "a", "a"])):
+        table = LabelTable(rows, loose)
+        merged = {"merged": table.merged_labels(), "merged_spellings": table.merged_spellings()}
+        options = FigureOptions("here", (), 20, None, 0.95, **merged)  # type: ignore[arg-type]
+        assert [options.class_of(label) for label in ("a", "b", "B", "A")] == names
+        assert [table.merged(label) for label in ("a", "b", "B", "A")] == names
+    assert LabelTable(CLASSES).merged_labels() == {}
 
 
 def test_the_map_has_used_bins_with_a_position(tmp_path: Path) -> None:

@@ -83,6 +83,22 @@ class LabelTable(dict[str, dict[str, str]]):
             return said["synonym_of"]
         return row if row is not None and row in self._targets(when) else label
 
+    def merged(self, label: str) -> str:
+        """The class that a label is merged into, before or after pooling."""
+        return self.class_of(self.class_of(label, BEFORE), AFTER)
+
+    def merged_labels(self) -> dict[str, str]:
+        """The class of each label of the table, by `merged`; empty if none is merged."""
+        return {label: self.merged(label) for label in self} if self.merges else {}
+
+    def merged_spellings(self) -> dict[str, str]:
+        """The class of labels that the table spells otherwise, by their plain spelling, if it has other labels too."""
+        if not self.loose:
+            return {}
+        targets = self._targets(BEFORE) | self._targets(AFTER)
+        of_several = {row for row in self if row in targets or self[row].get("synonym_of")}
+        return {spelling: self.merged(row) for spelling, row in self._by_spelling.items() if row in of_several}
+
     @cached_property
     def merges(self) -> bool:
         """Whether any label is merged into another class."""

@@ -87,15 +87,28 @@ def default_class(abundance: pd.DataFrame, options: FigureOptions) -> str | None
 
 def _read_bins(tables: Tables, options: FigureOptions, name: str, series: Sequence[str]) -> pd.DataFrame:
     """Read the objects/mL of a class in each bin as `value`; `day` is the time of the sample (UTC)."""
-    columns = ["sample_time", *options.group_by, "objects_per_ml"]
-    bins: pd.DataFrame = pq.read_table(tables["bins"], columns=columns, filters=[("class", "==", name)]).to_pandas()
+    columns = ["bin", "sample_time", *options.group_by, "count", "ml_analyzed"]
+    labels = _labels_of(tables, options, name)
+    bins: pd.DataFrame = pq.read_table(tables["bins"], columns=columns, filters=[("class", "in", labels)]).to_pandas()
+    if len(labels) > 1:
+        bins["count"] = bins.groupby("bin")["count"].transform("sum")
+        bins = bins.drop_duplicates("bin")
+    bins["value"] = bins["count"] / bins["ml_analyzed"]
     for column in set(options.group_by) - {"depth"}:
         bins[column] = bins[column].fillna("")
     bins["series"] = series_of(bins, options.group_by)
     bins = bins[bins["series"].isin(series)].sort_values(["series", "sample_time"], kind="stable")
-    bins = bins.rename(columns={"sample_time": "day", "objects_per_ml": "value"})[["series", "day", "value"]]
+    bins = bins.rename(columns={"sample_time": "day"})[["series", "day", "value"]]
     bins["day"] = bins["day"].dt.tz_localize(None)
     return bins
+
+
+def _labels_of(tables: Tables, options: FigureOptions, name: str) -> list[str]:
+    """The labels of a class: the table of bins keeps those apart that are merged after pooling."""
+    if not options.merged:
+        return [name]
+    there = pq.read_table(tables["bins"], columns=["class"])["class"].unique().to_pylist()
+    return [label for label in there if options.class_of(label) == name]
 
 
 def _steps(abundance: pd.DataFrame, span: Span) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ifcb_abundance.classes.class_table import WARNING, plain
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.config import Config
 
 Tables = Mapping[str, str | Path]
@@ -23,7 +24,8 @@ class FigureOptions:
     class of `bin_series`, None for the most abundant. confidence: of the intervals, from 0 to 1. accept_zero_position:
     whether 0,0 is a position. width_mm: of the printed figure, in mm. font: a family, or "" for any without serifs.
     names: the scientific name of each label that has one. groups: all groups of the class table. warning_levels:
-    the cells/mL of each label from which on there is a warning.
+    the cells/mL of each label from which on there is a warning. merged, merged_spellings: the class of each label and
+    plain spelling, if the class table merges any, as `LabelTable` gives them.
     """
 
     dataset: str
@@ -37,6 +39,8 @@ class FigureOptions:
     names: Mapping[str, str] = field(default_factory=dict)
     groups: Sequence[str] = ()
     warning_levels: Mapping[str, float] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)
+    merged_spellings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config, group_by: Sequence[str]) -> "FigureOptions":
@@ -57,6 +61,8 @@ class FigureOptions:
             names={label: traits["scientific_name"] for label, traits in table.items() if traits["scientific_name"]},
             groups=sorted({traits["group"] for traits in table.values()} - {""}),
             warning_levels={label: float(traits[WARNING]) for label, traits in table.items() if WARNING in traits},
+            merged=config.class_table.merged_labels(),
+            merged_spellings=config.class_table.merged_spellings(),
         )
 
     def of_dataset(self) -> "FigureOptions":
@@ -66,6 +72,12 @@ class FigureOptions:
     def name_of(self, label: str) -> str:
         """The scientific name of a label, or nothing."""
         return self.names.get(label) or self.names.get(plain(label), "")
+
+    def class_of(self, label: str) -> str:
+        """The class that a label is merged into, else the label."""
+        if label == UNCLASSIFIED:
+            return label
+        return self.merged.get(label) or self.merged_spellings.get(plain(label), label)
 
     def warning_level(self, label: str) -> float | None:
         """The cells/mL of a label from which on there is a warning, if there are any."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
-from ifcb_abundance.classes.class_table import AFTER, BEFORE, ClassTable, LabelTable, as_table
+from ifcb_abundance.classes.class_table import ClassTable, LabelTable, as_table
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config import AUTO, Config
 from ifcb_abundance.config.model import FROM_SCORES, GroupColumn, Rule
@@ -82,7 +82,7 @@ class Method:
 
     def merged(self, label: str) -> str:
         """The class that a label is merged into, before or after pooling."""
-        return self.table.class_of(self.table.class_of(label, BEFORE), AFTER)
+        return self.table.merged(label)
 
     @property
     def optional_columns(self) -> list[str]:
