@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from ifcb_abundance.classes.class_table import AFTER, BEFORE, LabelTable, read_class_table
 from ifcb_abundance.figures import coast
+from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.report import page as report_page
 from tests.archives import bin_row, write_archive
 from tests.browser import chromium, opened
@@ -26,6 +29,7 @@ BINS = [f"D2024040{day}T0{hour}0000_IFCB01{n}" for day in (1, 2, 4) for hour in 
 THRESHOLDS = (0, 0.3, 0.55, 0.6999, 0.7001, 0.95, 1)
 OWN = {"Akashiwo": 0.4, "detritus": 0.9}
 ROW = ("date", "instrument", "name", "count", "ml_analyzed_total", "objects_per_ml", "low", "high")
+MERGING = "label,scientific_name,aphia_id,living,group,harmful,synonym_of,merge"
 Rows = dict[tuple[str, str, str], tuple[float, ...]]
 
 
@@ -63,13 +67,23 @@ class Runs:
         self.page = folder / "report.html"
         self.write_page(self.page, results / "bins", folder / "montages")
 
-    def write_page(self, page: Path, summaries: Path, montages: Path | None = None) -> None:
-        """Write the report without figures, which take longest and are tested with the demo."""
+    def write_page(
+        self, page: Path, summaries: Path, montages: Path | None = None, table: LabelTable | None = None
+    ) -> None:
+        """Write the report without figures, which take longest and are tested with the demo. table: if it merges."""
         results, scripts = self.checkout.results("mvco"), page.parent / "vega.js"
         scripts.touch()
         tables = {name: results / f"{name}.csv" for name in report_page.READ[:5]}
         files = (results / "run.json", tables, [], scripts, results / "bins_long.parquet", summaries, montages)
-        report_page.write_report(report_page.ReportInputs(*files), page, {})
+        merged = (table.merged_labels(), table.merged_spellings()) if table else ({}, {})
+        options = FigureOptions("mvco", (), 0, None, 0.95, merged=merged[0], merged_spellings=merged[1])
+        report_page.write_report(report_page.ReportInputs(*files, options), page, {})
+
+    def copied(self, folder: Path) -> "Runs":
+        """The same with a checkout of its own, for runs of another method."""
+        other = copy(self)
+        other.checkout = Checkout(folder / "checkout", self.checkout.folder)
+        return other
 
     def tables(self, threshold: float, **classify: Any) -> Rows:
         """What a run with a threshold says, by day, instrument, and class or group."""
@@ -166,6 +180,56 @@ def test_thresholds_of_single_classes(page: Page, runs: Runs) -> None:
     settled(page)
     assert page.locator("#own-thresholds button").count() == 0
     assert page.is_disabled("#as-run")
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+def test_thresholds_of_classes_that_are_merged(browser: Browser, runs: Runs, tmp_path: Path, when: str) -> None:
+    """For all classes, and of a merged one alone: then the page's file names its labels, as a run asks for them."""
+    rows = ["Chaetoceros,,,yes,diatom,,big,W", "Skeletonema,,,yes,diatom,,big,W", "big,,,yes,diatom,,,"]
+    runs = runs.copied(tmp_path)
+    own = runs.checkout.folder / "merging.csv"
+    own.write_text("\n".join([MERGING, *rows, ""]).replace("W", when))
+    runs.tables(0.7, class_table="merging.csv")
+    runs.write_page(tmp_path / "page.html", runs.checkout.results("mvco") / "bins", table=read_class_table(own))
+    with opened(browser, tmp_path / "page.html") as page:
+        page.wait_for_selector("html[data-state=whole]")
+        for value in (0, 0.55):
+            threshold(page, value)
+            assert_same(all_shown(page), runs.tables(value, class_table="merging.csv"))
+        choose(page, "class:big")
+        page.select_option("#threshold-for", "one")
+        threshold(page, 0.9)
+        with page.expect_download() as download:
+            page.click("#own-csv")
+        (runs.checkout.folder / "own.csv").write_bytes(download.value.path().read_bytes())
+        asked = {"class_table": "merging.csv", "class_thresholds": "own.csv"}
+        assert_same(all_shown(page), runs.tables(0.55, **asked))
+    runs.write_page(tmp_path / "page.html", runs.checkout.results("mvco") / "bins", table=read_class_table(own))
+    with opened(browser, tmp_path / "page.html") as page:
+        page.wait_for_selector("html[data-state=whole]")
+        assert page.is_enabled("#threshold")
+    (runs.checkout.folder / "own.csv").write_text("class,threshold\nSkeletonema,0.3\n")
+    expected = runs.tables(0.7, **asked)
+    runs.write_page(tmp_path / "page.html", runs.checkout.results("mvco") / "bins", table=read_class_table(own))
+    assert_fixed(browser, tmp_path / "page.html", "labels that are merged into big have different ones", expected)
+
+
+def assert_fixed(browser: Browser, path: Path, why: str, expected: Rows) -> None:
+    """The page has no slider and says why; what it shows is what the run says."""
+    with opened(browser, path) as page:
+        page.wait_for_selector("html[data-state=whole]")
+        assert page.is_disabled("#threshold")
+        note = f"Thresholds cannot be moved: {why}, and the page has the run's counts only."
+        assert page.inner_text("#threshold-note") == note
+        assert_same(all_shown(page), expected)
+
+
+@pytest.mark.parametrize("rule", ["each", "above_own"])
+def test_rules_that_need_all_scores_have_no_slider(browser: Browser, runs: Runs, tmp_path: Path, rule: str) -> None:
+    runs = runs.copied(tmp_path)
+    expected = runs.tables(0.1, rule=rule)
+    runs.write_page(tmp_path / "page.html", runs.checkout.results("mvco") / "bins")
+    assert_fixed(browser, tmp_path / "page.html", f"classify.rule: {rule} needs the scores of all classes", expected)
 
 
 def test_the_slider_moves_with_the_keyboard(page: Page) -> None:

@@ -4,14 +4,17 @@ import gzip
 import json
 import re
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from ifcb_abundance.report import page as report_page
+from ifcb_abundance.scores.summary import find_winners, read_summary, write_summary
 from tests.abundance.pooling import a_bin, rois
 from tests.report.reported import a_report, a_run
 
@@ -88,6 +91,28 @@ def test_classes_of_the_explorer(run: Path) -> None:
         ("B", 0, "yes", 0.7),
         ("unclassified", 1, "", None),
     ]
+
+
+def test_thresholds_are_fixed_where_the_highest_scores_do_not_give_the_counts(run: Path) -> None:
+    told = json.loads(unpacked(a_report(run))["explorer"])
+    assert told["scores"]
+    assert told["fixed"] == ""
+    table = run / "abundance_long.csv"
+    header, *lines = table.read_text().splitlines()
+    table.write_text("\n".join([f"{header},thresholds_mixed", *(f"{line},no" for line in lines), ""]))
+    record = json.loads((run / "run.json").read_text())
+    classify = record["config"]["classify"] | {"class_thresholds": "from_scores"}
+    (run / "run.json").write_text(json.dumps(record | {"config": record["config"] | {"classify": classify}}))
+    told = json.loads(unpacked(a_report(run))["explorer"])
+    assert told["scores"] is None
+    assert told["fixed"] == "the classifier's own are used (classify.class_thresholds: from_scores)"
+    (run / "run.json").write_text(json.dumps(record))
+    for path in (run / "bins").rglob("*.parquet"):  # as of a class summary: counts, and no score
+        said = replace(read_summary(path)[0], counts={"classcountTB": [1, 2]}, n_rois=3)
+        write_summary(said, find_winners(np.empty((0, 0))), path)
+    told = json.loads(unpacked(a_report(run))["explorer"])
+    assert told["scores"] is None
+    assert told["fixed"] == "the class scores are counts per bin"
 
 
 def test_the_same_inputs_give_the_same_bytes(run: Path) -> None:

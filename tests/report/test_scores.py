@@ -65,7 +65,7 @@ def at_threshold(found: packed_scores.PackedScores, precision: Precision, thresh
         edge = np.cumsum(steps[at : at + size])
         counts.append(int(n_rois[at : at + size][edge >= least].sum()))
         at += size
-    return np.array(counts).reshape(len(CLASSES), 2).tolist()
+    return np.array(counts).reshape(-1, 2).tolist()
 
 
 @pytest.mark.parametrize("precision", ["float16", "float32", "float64"])
@@ -95,6 +95,22 @@ def test_what_is_too_large_is_counted_in_steps(
     coarsest = packed_scores.pack_scores(bins, 2, folder, CLASSES, "float16", [0.6347])
     assert coarsest
     assert coarsest.step == packed_scores.STEPS[-1]
+
+
+def test_labels_that_are_one_class_are_counted_together(archive: tuple[Path, list[NDArray[np.float64]]]) -> None:
+    """A and C become B or a class of another name: its counts are the sums of theirs, label by label."""
+    folder, scores = archive
+    bins = pd.DataFrame({"bin": BINS, "key": KEYS})
+    for name in ("B", "both"):
+        one_of = {"A": name, "B": "B", "C": name}
+        left = ["B"] if name == "B" else ["B", "both"]
+        found = packed_scores.pack_scores(bins, 2, folder, left, "float16", [0.7], one_of.__getitem__)
+        assert found
+        assert found.labels == {"B": {"B": ["A", "B", "C"]}, "both": {"both": ["A", "C"]}}[name]
+        for threshold in (0, 0.5, 0.7, 0.9):
+            of_a, of_b, of_c = np.array(counted(scores, "float16", threshold))
+            expected = [of_a + of_b + of_c] if name == "B" else [of_b, of_a + of_c]
+            assert at_threshold(found, "float16", threshold) == np.array(expected).tolist(), threshold
 
 
 def test_without_a_summary_there_are_none(archive: tuple[Path, list[NDArray[np.float64]]]) -> None:

@@ -83,7 +83,7 @@ rule write_report:
     params:
         version=overview.VERSION,
         summaries=lambda wildcards: SUMMARIES,
-        class_groups=FIGURE_OPTIONS.groups,
+        figure_options=OF_FIGURES,
         coast=COAST,  # written again once there is a coast
     message:
         "Write the report page."

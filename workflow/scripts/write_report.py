@@ -1,6 +1,7 @@
 """Write the report, and its tables as pages of their own."""
 
 from ifcb_abundance.common.job_log import scripted
+from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.report.page import READ, TITLES, ReportInputs, write_report
 
 given, made = snakemake.input, snakemake.output
@@ -12,6 +13,6 @@ inputs = ReportInputs(
     given.bins,
     snakemake.params.summaries,
     given.get("montages"),
-    snakemake.params.class_groups,
+    FigureOptions(**snakemake.params.figure_options),
 )
 scripted(snakemake.log[0], write_report, inputs, made.page, {name: made[name] for name in TITLES})

@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.class_table import LIVING_TOTAL, TRAITS
 from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.config.model import FROM_SCORES
 from ifcb_abundance.figures import coast
 from ifcb_abundance.figures.colours import OKABE_ITO, REST_COLOURS, group_colours
 from ifcb_abundance.figures.composition import kinds_of
+from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.figures.rows import in_natural_order, series_of
 from ifcb_abundance.pooling.method import group_columns
 from ifcb_abundance.report.packing import pack
-from ifcb_abundance.report.scores import pack_scores
+from ifcb_abundance.report.scores import PackedScores, pack_scores
+from ifcb_abundance.scores.summary import read_provenance
 
 # Of the map in the page, in degrees of latitude and width over height; chart.js draws it.
 LEAST_DEGREES, NARROWEST, WIDEST = 0.15, 1.0, 8.0
@@ -30,13 +34,13 @@ def pack_explorer(
     bins: pd.DataFrame,
     shown: pd.Index,
     summaries: str | Path,
-    class_groups: Sequence[str] = (),
+    options: FigureOptions,
 ) -> dict[str, str]:
     """Pack the data of the explorer, by the names that the page gives to its packs.
 
     run: the record. abundance, groups: abundance_long and groups_long of the days in the page. bins: the ledger with
     the group columns of the catalog. shown: of which bins the page has the row. summaries: the folder of
-    the scores summaries. class_groups: all groups of the class table.
+    the scores summaries. options: those of the figures, for what the class table says.
 
     A key is the number of a group of bins of one day, in the order of the table. Numbers of rows, keys, classes, groups
     and series count from 0; -1 is none.
@@ -54,12 +58,11 @@ def pack_explorer(
     names = [each["name"] for each in classes]
     of_bins = _numbers(bins, keys, columns)
     used = bins[["bin"]].assign(key=of_bins)[(bins["status"] == BinStatus.USED) & (of_bins >= 0)]
-    thresholds = {config["classify"]["threshold"], *abundance["threshold"].dropna().unique()}
     counted = [name for name in names if name != UNCLASSIFIED]
-    scores = pack_scores(used, len(keys), summaries, counted, config["classify"]["score_precision"], thresholds)
+    scores, fixed = _scores(config["classify"], abundance, used, len(keys), summaries, counted, options)
     kind, named = kinds_of(abundance)
     kinds = [name for name in (*named, *REST_COLOURS) if name in set(kind)]
-    colours = group_colours([*class_groups, *named])
+    colours = group_colours([*options.groups, *named])
     of_class = dict(zip(abundance["class"], kind, strict=True))
     told = {
         "dataset": run["dataset"],
@@ -80,9 +83,51 @@ def pack_explorer(
         "rows": {"key": _numbers(abundance, keys, columns).tolist(), "label": _positions(abundance["class"], names)},
         "bin_keys": of_bins[shown].tolist(),
         "coast": pack_coast(bins[bins["status"] == BinStatus.USED]),
-        "scores": {name: value for name, value in asdict(scores).items() if name != "packed"} if scores else None,
+        "fixed": fixed,
+        "scores": _told_of(scores, options.merged) if scores else None,
     }
     return {"explorer": pack(told), **({"scores": scores.packed} if scores else {})}
+
+
+def _scores(
+    classify: Mapping[str, Any],
+    abundance: pd.DataFrame,
+    used: pd.DataFrame,
+    n_keys: int,
+    summaries: str | Path,
+    counted: Sequence[str],
+    options: FigureOptions,
+) -> tuple[PackedScores | None, str]:
+    """Pack the scores of the counted classes, or None and why the thresholds of the page are fixed."""
+    if fixed := _why_fixed(classify, abundance, used["bin"], summaries):
+        return None, fixed
+    thresholds = {classify["threshold"], *abundance["threshold"].dropna().unique()}
+    precision = classify["score_precision"]
+    scores = pack_scores(used, n_keys, summaries, counted, precision, thresholds, options.class_of)
+    return scores, "" if scores else "scores summaries of this run were deleted"
+
+
+def _why_fixed(classify: Mapping[str, Any], abundance: pd.DataFrame, used: pd.Series, summaries: str | Path) -> str:
+    """Say why the highest scores of ROIs do not give the counts at other thresholds; empty if they do."""
+    rule = classify.get("rule", "winner")
+    if rule != "winner":
+        return f"classify.rule: {rule} needs the scores of all classes"
+    if classify["class_thresholds"] == FROM_SCORES:
+        return "the classifier's own are used (classify.class_thresholds: from_scores)"
+    mixed = abundance.loc[abundance["threshold"].isna() & (abundance["class"] != UNCLASSIFIED), "class"]
+    if len(mixed):
+        return f"labels that are merged into {mixed.iloc[0]} have different ones"
+    said = read_provenance(of_bin(summaries, SUMMARY, used.iloc[0])) if len(used) else None
+    return "the class scores are counts per bin" if said and said.counts else ""
+
+
+def _told_of(scores: PackedScores, merged: Mapping[str, str]) -> dict[str, Any]:
+    """What the page needs to unpack scores, and the labels whose thresholds are that of a class."""
+    labels = {
+        name: sorted({*labels, *(label for label, of in merged.items() if of == name)})
+        for name, labels in scores.labels.items()
+    }
+    return {**{name: value for name, value in asdict(scores).items() if name != "packed"}, "labels": labels}
 
 
 def pack_coast(bins: pd.DataFrame) -> list[list[Any]] | None:

@@ -13,6 +13,7 @@ import yaml
 
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.images.montages import TEMPLATES as MONTAGE_TEMPLATES
 from ifcb_abundance.images.montages import read_montages
 from ifcb_abundance.report.explorer import pack_explorer
@@ -50,6 +51,8 @@ TITLES = {
     "ledger": "Ledger: what became of each bin, and why",
 }
 
+NOTHING_MERGED = FigureOptions(dataset="", group_by=(), top_classes=0, one_class=None, confidence=0.95)
+
 
 @dataclass(frozen=True)
 class ReportInputs:
@@ -58,7 +61,7 @@ class ReportInputs:
     run: its run.json. tables: the CSV files that `overview.look_over` takes and groups_long, by their names. figures:
     Vega-Lite specifications (JSON) that hold their data. scripts: Vega, Vega-Lite and Vega-Embed as one module that
     sets `vegaEmbed`. bins_long: the Parquet file, for the overview. summaries: the folder of the scores summaries.
-    montages: their folder, if there are any. class_groups: all groups of the class table, for their colours.
+    montages: their folder, if there are any. options: those of the figures, for what the class table says.
     """
 
     run: str | Path
@@ -68,7 +71,7 @@ class ReportInputs:
     bins_long: str | Path
     summaries: str | Path
     montages: str | Path | None = None
-    class_groups: Sequence[str] = ()
+    options: FigureOptions = NOTHING_MERGED
 
 
 def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[str, str | Path]) -> None:
@@ -117,7 +120,7 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
             bins,
             shown_bins.index,
             inputs.summaries,
-            inputs.class_groups,
+            inputs.options,
         ),
         vega=pack(Path(inputs.scripts).read_text(encoding="utf-8")),
     )

@@ -5,7 +5,7 @@ them, and the winner is the one in that precision, so a count in the page is exa
 hold every score, they are counted between steps, and the counts at the steps are exact.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ class PackedScores:
 
     edges: how many different scores there are, or thresholds that a score reaches. cells: classes times keys.
     entries: how many cells and edges have a ROI. packed: as counts.js unpacks it: edges, then entries per cell, then of
-    each entry the number of its edge less that of the entry before it in its cell, and its ROIs.
+    each entry the number of its edge less that of the entry before it in its cell, and its ROIs. labels: those that
+    were won, of each class that others than its own name are merged into.
     """
 
     step: float
@@ -54,6 +55,25 @@ class PackedScores:
     cells: int
     entries: int
     packed: str
+    labels: Mapping[str, Sequence[str]]
+
+
+class _Places:
+    """The number of the class of a label, -1 for one that is not counted; and which labels it was asked for."""
+
+    def __init__(self, classes: Sequence[str], class_of: Callable[[str], str]) -> None:
+        self._place = {name: i for i, name in enumerate(classes)}
+        self._class_of = class_of
+        self._labels: dict[str, set[str]] = {}
+
+    def __call__(self, label: str) -> int:
+        name = self._class_of(label)
+        self._labels.setdefault(name, set()).add(label)
+        return self._place.get(name, -1)
+
+    def merged(self) -> dict[str, list[str]]:
+        """The labels of each class that has another label than its own name."""
+        return {name: sorted(labels) for name, labels in sorted(self._labels.items()) if labels != {name}}
 
 
 def pack_scores(
@@ -63,23 +83,27 @@ def pack_scores(
     classes: Sequence[str],
     precision: Precision,
     thresholds: Iterable[float],
+    class_of: Callable[[str], str] = str,
 ) -> PackedScores | None:
     """Read the scores of bins and pack them as finely as the page can hold them.
 
     bins: used bins with the columns `bin` and `key`, one of `n_keys` whole numbers from 0. classes: those that are
-    counted. thresholds: those of the run, which the page can count at however coarse its steps are. Returns None if a
-    summary was deleted.
+    counted. thresholds: those of the run, which the page can count at however coarse its steps are. class_of: gives the
+    class that a label is merged into, all labels of which have the same threshold. Returns None if a summary was
+    deleted.
     """
     paths = [of_bin(summaries, SUMMARY, bin_id) for bin_id in bins["bin"]]
     if not all(map(Path.exists, map(Path, paths))):
         return None
     edges = [_edges(step, precision, thresholds) for step in STEPS]
-    level, won = _read(bins.assign(path=paths), {name: i for i, name in enumerate(classes)}, precision, edges)
-    packed = _packed(won, STEPS[level], len(classes), n_keys)
+    places = _Places(classes, class_of)
+    level, won = _read(bins.assign(path=paths), places, precision, edges)
+    shape = (len(classes), n_keys)
+    packed = _packed(won, STEPS[level], shape, places.merged())
     while len(packed.packed) > MOST_BYTES and level < len(STEPS) - 1:
         level += 1
         won = _coarsened(won, edges[level])
-        packed = _packed(won, STEPS[level], len(classes), n_keys)
+        packed = _packed(won, STEPS[level], shape, places.merged())
     return packed
 
 
@@ -92,13 +116,13 @@ def _edges(step: float, precision: Precision, thresholds: Iterable[float]) -> Sc
 
 
 def _read(
-    bins: pd.DataFrame, position: dict[str, int], precision: Precision, edges: Sequence[Scores | None]
+    bins: pd.DataFrame, place: Callable[[str], int], precision: Precision, edges: Sequence[Scores | None]
 ) -> tuple[int, Won]:
     """Read the winners of bins, day by day, as finely as MOST_ENTRIES allows: by the first of `edges` that does."""
     parts: list[Won] = []
     level = n_entries = 0
     for key, paths in bins.groupby("key", sort=True)["path"]:
-        label, score, n = _winners(paths, position, precision)
+        label, score, n = _winners(paths, place, precision)
         order = np.lexsort((score, label))
         part = _coarsened(Won(np.full(len(label), key), label[order], score[order], n[order]), edges[level])
         parts.append(part)
@@ -121,11 +145,11 @@ def _coarsened(won: Won, edges: Scores | None) -> Won:
     return Won(won.key[starts], won.label[starts], score[starts], _sums(won.n, starts))
 
 
-def _winners(paths: Iterable[str], position: dict[str, int], precision: Precision) -> tuple[Ints, Scores, Ints]:
+def _winners(paths: Iterable[str], place: Callable[[str], int], precision: Precision) -> tuple[Ints, Scores, Ints]:
     """Read the classes won, by their numbers, the scores and how many ROIs, of a group of bins."""
     names, won = read_wins(paths, precision)
     encoded = names.dictionary_encode()
-    number = np.array([*(position.get(name, -1) for name in encoded.dictionary.to_pylist()), -1], dtype=np.int64)
+    number = np.array([*map(place, encoded.dictionary.to_pylist()), -1], dtype=np.int64)
     label = number[encoded.indices.fill_null(len(number) - 1).to_numpy()]  # -1 of a ROI without a score is the last one
     counted = label >= 0
     score, n = (won.column(name).to_numpy()[counted] for name in ("score", "n_rois"))
@@ -143,7 +167,8 @@ def _sums(n: Ints, starts: Ints) -> Ints:
     return np.add.reduceat(n, starts) if len(starts) else n
 
 
-def _packed(won: Won, step: float, n_classes: int, n_keys: int) -> PackedScores:
+def _packed(won: Won, step: float, shape: tuple[int, int], labels: Mapping[str, Sequence[str]]) -> PackedScores:
+    n_classes, n_keys = shape
     cell = won.label * n_keys + won.key
     edges, edge = np.unique(won.score, return_inverse=True)
     difference = np.diff(edge, prepend=0)
@@ -154,4 +179,4 @@ def _packed(won: Won, step: float, n_classes: int, n_keys: int) -> PackedScores:
         planes(edges.astype(np.float64)),
         *(planes(each.astype(np.uint32)) for each in (sizes, difference, won.n)),
     ]
-    return PackedScores(step, len(edges), len(sizes), len(edge), pack_bytes(b"".join(arrays)))
+    return PackedScores(step, len(edges), len(sizes), len(edge), pack_bytes(b"".join(arrays)), labels)

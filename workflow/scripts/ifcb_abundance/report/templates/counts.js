@@ -22,7 +22,7 @@ function unplane(bytes, start, n, width) {
 }
 
 // The scores of a page: per class and key (a group of bins of a day), how many ROIs won at which edge or above.
-async function unpackScores({ edges, cells, entries, step }, precision, nKeys) {
+async function unpackScores({ edges, cells, entries, step, labels }, precision, nKeys) {
   const bytes = new Uint8Array(await unpackBytes("scores"));
   let start = 0;
   const next = (n, width, Kind) => new Kind(unplane(bytes, (start += n * width) - n * width, n, width));
@@ -47,6 +47,7 @@ async function unpackScores({ edges, cells, entries, step }, precision, nKeys) {
   };
   return {
     step,
+    labels: new Map(Object.entries(labels)), // of each class that has others than its name
     edgeOf: (threshold) => search(edge, 0, edges, rounded[precision](threshold)),
     // How many ROIs a class (by its place among the packed ones) won in a key at an edge or above.
     reached: (place, key, least) => {

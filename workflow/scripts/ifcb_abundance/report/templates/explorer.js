@@ -62,7 +62,7 @@ async function prepareExplorer() {
     if (!scores?.step || within === data.threshold || [...asRun.values()].includes(within)) return within;
     return Number((Math.round(within / scores.step) * scores.step).toFixed(3));
   };
-  const thresholdOf = (i) => state.own.get(i) ?? state.all;
+  const thresholdOf = (i) => (scores ? (state.own.get(i) ?? state.all) : classes[i].threshold);
   const sameOwn = () => state.own.size === asRun.size && [...asRun].every(([i, threshold]) => state.own.get(i) === threshold);
 
   function readAddress() {
@@ -369,7 +369,8 @@ async function prepareExplorer() {
     return asCsv(names, rows);
   }
 
-  const ownCsv = () => asCsv(["class", "threshold"], [...state.own].map(([i, threshold]) => [classes[i].name, threshold]));
+  const labelsOf = (i) => scores?.labels.get(classes[i].name) ?? [classes[i].name];
+  const ownCsv = () => asCsv(["class", "threshold"], [...state.own].flatMap(([i, threshold]) => labelsOf(i).map((label) => [label, threshold])));
 
   function selectionYaml(thing) {
     const of = series.find((each) => each.name === state.series)?.select ?? {};
@@ -444,6 +445,7 @@ async function prepareExplorer() {
     element("own-thresholds").replaceChildren(
       ...[...state.own].map(([i, own]) => {
         const drop = make("button", { type: "button", title: "Use the threshold of all classes" }, `${classes[i].name} ${own} ×`);
+        drop.disabled = !scores;
         drop.setAttribute("aria-label", `${classes[i].name} has a threshold of its own, ${own}: drop it`);
         drop.addEventListener("click", () => {
           state.own.delete(i);
@@ -583,7 +585,7 @@ async function prepareExplorer() {
       element("threshold-number").step = scores.step;
     }
     element("threshold-note").textContent = !scores
-      ? "Thresholds cannot be moved: scores summaries of this run were deleted, and the page has the run's counts only."
+      ? `Thresholds cannot be moved: ${data.fixed}, and the page has the run's counts only.`
       : `Each count is that of a run with these thresholds. ${scores.step ? `This page can count in steps of ${scores.step}.` : "Any threshold can be entered."}`;
     for (const id of ["threshold", "threshold-number", "threshold-for"]) element(id).disabled = !scores;
     const thing = () => thingOf.get(state.show);
