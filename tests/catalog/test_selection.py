@@ -123,3 +123,11 @@ def test_days_and_wanted_bins_of_a_catalog_file(tmp_path: Path) -> None:
     }
     assert list(selection.days["2024-02-17"]["status"]) == ["skipped"]
     assert len(selection.bins) == 4
+
+
+def test_what_no_bin_has_is_named_beside_what_there_is(caplog: pytest.LogCaptureFixture) -> None:
+    rows = [bin_row("D20240215T000000_IFCB010"), bin_row("D20240215T010000_IFCB010", tag1="beads")]
+    assess(catalog(rows[0]), Select(exclude_tags=["beeds"]))
+    assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are none at all"
+    assess(catalog(*rows), Select(exclude_tags=["beeds"]))
+    assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are 'beads'"

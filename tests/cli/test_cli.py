@@ -283,6 +283,8 @@ def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.
     assert "Write it so: --config 'classify={threshold: 0.5}'\n" in capfd.readouterr().err
     assert main(["run", "none.yaml"]) == 1
     assert "there is no such file. `ifcb-abundance init` writes one" in capfd.readouterr().err
+    assert main(["run", str(archive)]) == 1
+    assert f"{archive}: a folder, not a config. `ifcb-abundance init {archive}` writes" in capfd.readouterr().err
 
 
 def test_two_options_for_config_files_become_one() -> None:

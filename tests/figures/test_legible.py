@@ -232,3 +232,14 @@ def test_corrected_series_break_at_gaps_and_are_pooled(tmp_path: Path, monkeypat
     assert list(pooled["day"]) == ["2024-02-01"]  # a span of seven days
     for name in ("value", "low", "high"):  # the days have the same volume
         assert pooled[name].iloc[0] == pytest.approx(single[name].mean(), rel=1e-3)
+
+
+def test_thresholds_of_single_classes_hide_no_key_that_holds_for_all(tmp_path: Path) -> None:
+    keys = [*(f"class_thresholds.class {i}" for i in range(9)), "classify.threshold"]
+    rows = [("config", key, "0.3", "0.9", "", "") for key in keys] + [("abundance", "A", "10", "1", "", "")]
+    columns = ["what", "name", "first", "second", "date", "why"]
+    pd.DataFrame(rows, columns=columns).assign(difference="").to_csv(tmp_path / "differences.csv", index=False)
+    spec = draw.describe("differences", {"differences": tmp_path / "differences.csv"}, options())
+    said = str(spec)
+    assert "classify.threshold: 0.3 and 0.9" in said
+    assert "more keys of the config" in said

@@ -18,6 +18,8 @@ OWN = WORKFLOW / "config" / "config.yaml"
 
 def read(path: str | Path) -> Config:
     """Read a config file strictly. Raises ConfigError, with a line for each fault."""
+    if Path(path).is_dir():
+        raise ConfigError(f"{path}: a folder, not a config. `ifcb-abundance init {path}` writes a config for its bins")
     if not Path(path).is_file():
         raise ConfigError(f"{path}: there is no such file. `ifcb-abundance init` writes one")
     places = read_strictly([OWN, path])

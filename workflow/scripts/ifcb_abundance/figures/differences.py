@@ -72,6 +72,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
 def _below(rows: pd.DataFrame) -> list[str]:
     """What differs beside the abundance, a line each."""
     config = rows[(rows["what"] == "config") & (rows["name"] != "run")]
+    of_classes = config["name"].str.contains("class_thresholds.", regex=False)
+    config = pd.concat([config[~of_classes], config[of_classes]])  # they may be many, and hide what holds for all
     lines = [f"{row['name']}: {row['first']} and {row['second']}" for row in config.head(KEYS).to_dict("records")]
     if len(config) > KEYS:
         lines.append(f"and {counted(len(config) - KEYS, 'more key')} of the config")
