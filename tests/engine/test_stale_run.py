@@ -245,11 +245,14 @@ MERGED = {
 }
 
 
-def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: Emulator) -> None:
+def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
     checkout.run(settings(dashboard))
     before = {name: (checkout.results("demo") / name).read_bytes() for name in MERGED}
+    without_scores = "D20240403T030000_IFCB010"
+    write_archive(archive, [bin_row(b) for b in (*BINS, without_scores)], dict.fromkeys(BINS, (CLASSES, ROWS)))
+    dashboard.reload()
     slip = settings(dashboard)
-    slip["select"]["instruments"] = [11]
+    slip["select"] |= {"start": "2024-04-03", "end": "2024-04-03"}
     for again in (False, True):  # the second run finds them in stale/, and leaves them there
         printed = checkout.run(slip, fails=True)
         assert not MERGED & there(checkout)

@@ -236,7 +236,7 @@ def test_corrected_series_break_at_gaps_and_are_pooled(tmp_path: Path, monkeypat
 
 def test_thresholds_of_single_classes_hide_no_key_that_holds_for_all(tmp_path: Path) -> None:
     keys = [*(f"class_thresholds.class {i}" for i in range(9)), "classify.threshold"]
-    rows = [("config", key, "0.3", "0.9", "", "") for key in keys] + [("abundance", "A", "10", "1", "", "")]
+    rows = [("config", key, "0.3", "0.9", "", "") for key in ("run", *keys)] + [("abundance", "A", "10", "1", "", "")]
     columns = ["what", "name", "first", "second", "date", "why"]
     pd.DataFrame(rows, columns=columns).assign(difference="").to_csv(tmp_path / "differences.csv", index=False)
     spec = draw.describe("differences", {"differences": tmp_path / "differences.csv"}, options())

@@ -87,13 +87,13 @@ def default_class(abundance: pd.DataFrame, options: FigureOptions) -> str | None
 
 def _read_bins(tables: Tables, options: FigureOptions, name: str, series: Sequence[str]) -> pd.DataFrame:
     """Read the objects/mL of a class in each bin as `value`; `day` is the time of the sample (UTC)."""
-    columns = ["bin", "sample_time", *options.group_by, "count", "ml_analyzed"]
     labels = _labels_of(tables, options, name)
+    columns = ["sample_time", *options.group_by, "objects_per_ml", *(["bin"] if len(labels) > 1 else [])]
     bins: pd.DataFrame = pq.read_table(tables["bins"], columns=columns, filters=[("class", "in", labels)]).to_pandas()
+    bins = bins.rename(columns={"objects_per_ml": "value"})
     if len(labels) > 1:
-        bins["count"] = bins.groupby("bin")["count"].transform("sum")
+        bins["value"] = bins.groupby("bin")["value"].transform("sum")
         bins = bins.drop_duplicates("bin")
-    bins["value"] = bins["count"] / bins["ml_analyzed"]
     for column in set(options.group_by) - {"depth"}:
         bins[column] = bins[column].fillna("")
     bins["series"] = series_of(bins, options.group_by)

@@ -221,23 +221,24 @@ class BinFiles(ABC):
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """Read the bin's class scores; None without a file. Raises ScoresError if there is more than one."""
-        with _told_of(bin_id, ScoresError):
-            files = self._scores(bin_id)
-            if self._of_summaries:
+        files = self._scores(bin_id)
+        if self._of_summaries:
+            with _told_of(bin_id, ScoresError):
                 return self.summaries.file(files[0]) if files else None
-            if len(files) > 1:
-                raise ScoresError(
-                    f"bin {bin_id}: more than one class-scores file: {', '.join(files)}. Leave one of them, or choose "
-                    "a version that their names or folders say with source.scores_version"
-                )
+        if len(files) > 1:
+            raise ScoresError(
+                f"bin {bin_id}: more than one class-scores file: {', '.join(files)}. Leave one of them, or choose a "
+                "version that their names or folders say with source.scores_version"
+            )
+        with _told_of(bin_id, ScoresError):
             return SourceFile(files[0], self._read(files[0])) if files else None
 
     def read_features(self, bin_id: str) -> SourceFile | None:
         """Read the bin's features of the highest version; None without a file. Raises FeaturesError for two of them."""
+        latest = self._features(bin_id)
+        if len(latest) > 1:
+            raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
         with _told_of(bin_id, FeaturesError):
-            latest = self._features(bin_id)
-            if len(latest) > 1:
-                raise FeaturesError(f"bin {bin_id}: more than one features file: {', '.join(latest)}")
             if self._of_summaries:
                 return self.summaries.file(latest[0]) if latest else None
             return SourceFile(latest[0], self._read(latest[0])) if latest else None
