@@ -130,4 +130,4 @@ def test_what_no_bin_has_is_named_beside_what_there_is(caplog: pytest.LogCapture
     assess(catalog(rows[0]), Select(exclude_tags=["beeds"]))
     assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are none at all"
     assess(catalog(*rows), Select(exclude_tags=["beeds"]))
-    assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are 'beads'"
+    assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are '', 'beads'"

@@ -87,7 +87,7 @@ def without_bad(assessed: pd.DataFrame, bad: Mapping[str, str]) -> pd.DataFrame:
 def _warn_of_unknown(key: str, named: Sequence[str], known: pd.Series) -> None:
     unknown = sorted(set(named) - set(known))
     if unknown:
-        there = ", ".join(map(repr, sorted(set(known) - {""})[:20])) or "none at all"
+        there = ", ".join(map(repr, sorted(set(known))[:20])) if any(known) else "none at all"
         log.warning(f"select.{key}: no bin of the window has {', '.join(unknown)}; there are {there}")
 
 
