@@ -48,7 +48,6 @@ rule check_labels:
     message:
         "Check the labels of the class scores against the class table."
     run:
-        wanted = partial(list_wanted, SOURCE, WINDOW, CONFIG.select)
-        table, named = CONFIG.class_table, CONFIG.classify.class_table or "null"
-        found = logged(log[0], label_check.check_labels, SOURCE, wanted, table, named)
+        wanted, named = partial(list_wanted, SOURCE, WINDOW, CONFIG.select), CONFIG.classify.class_table or "null"
+        found = logged(log[0], label_check.check_labels, SOURCE, wanted, CONFIG.class_table, named)
         print(found, flush=True)
