@@ -38,6 +38,9 @@ rule summarize_scores:
         )
 
 
+WANTED_OF_SOURCE = partial(list_wanted, SOURCE, WINDOW, CONFIG.select)
+
+
 rule check_labels:
     """Print which labels the class table matches to what."""
     log:
@@ -48,6 +51,6 @@ rule check_labels:
     message:
         "Check the labels of the class scores against the class table."
     run:
-        wanted, named = partial(list_wanted, SOURCE, WINDOW, CONFIG.select), CONFIG.classify.class_table or "null"
-        found = logged(log[0], label_check.check_labels, SOURCE, wanted, CONFIG.class_table, named)
+        named = CONFIG.classify.class_table or "null"
+        found = logged(log[0], label_check.check_labels, SOURCE, WANTED_OF_SOURCE, CONFIG.class_table, named)
         print(found, flush=True)
