@@ -74,9 +74,9 @@ def test_a_group_that_is_called_as_the_total_is_refused(tmp_path: Path) -> None:
 
 def test_traits_are_joined_by_label_and_unlisted_labels_keep_their_place() -> None:
     found = traits(["C", "x", "Detritus", "A"], CLASSES)
-    assert found["living"].tolist() == ["yes", "", "no", "yes"]
-    assert found["group"].tolist() == ["dinoflagellate", "", "", "diatom"]
-    assert found["scientific_name"].tolist() == ["C sp.", "", "", "A sp."]
+    assert found["living"] == ["yes", "", "no", "yes"]
+    assert found["group"] == ["dinoflagellate", "", "", "diatom"]
+    assert found["scientific_name"] == ["C sp.", "", "", "A sp."]
 
 
 def test_labels_that_a_table_lacks_are_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -114,7 +114,7 @@ def test_not_living_is_what_the_list_says(rows: dict[str, dict[str, str]]) -> No
     assert {label for label, row in rows.items() if row["living"] == "no"} == NOT_LIVING
     # Said of these labels without a table too; of `mix` and `unknown` nothing is said then.
     assert NOT_LIVING <= NOT_LIVING_ANYWHERE
-    assert traits([*NOT_LIVING, "mix", "unknown"], {})["living"].tolist() == ["no"] * len(NOT_LIVING) + ["", ""]
+    assert traits([*NOT_LIVING, "mix", "unknown"], {})["living"] == ["no"] * len(NOT_LIVING) + ["", ""]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pandas.api.extensions import ExtensionArray
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.pooling.core import COUNT, BinValues
+from ifcb_abundance.pooling.core import COUNT, BinValues, Columns
 from ifcb_abundance.tables import table_files
 
 
@@ -32,13 +32,16 @@ def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues], columns: Sequen
     used = used.sort_values(["sample_time", "bin"], ignore_index=True)
     of_bins = [found[bin_id] for bin_id in used["bin"]]
     of_row = np.repeat(np.arange(len(used)), [len(of_bin.classes) for of_bin in of_bins])
-    rows = pd.DataFrame({name: used[name].array.take(of_row) for name in of_bin_columns(columns)}, copy=False)
+    count = np.concatenate([np.empty(0), *(of_bin.values[COUNT] for of_bin in of_bins)])
+    rows: Columns = {name: used[name].array.take(of_row) for name in of_bin_columns(columns)}
     rows["class"] = _labels_of_rows([of_bin.classes for of_bin in of_bins])
-    rows["count"] = np.concatenate([np.empty(0), *(of_bin.values[COUNT] for of_bin in of_bins)]).astype("int64")
-    rows["objects_per_ml"] = rows["count"] / rows["ml_analyzed"]
+    rows["count"] = count.astype("int64")
+    rows["objects_per_ml"] = count / rows["ml_analyzed"]
     for name in set(columns) & set(of_bins[0].values) if of_bins else ():
         rows[name] = np.concatenate([of_bin.values[name] for of_bin in of_bins])
-    return rows.reindex(columns=table_files.columns("bins_long", columns))
+    nothing = np.full(len(count), np.nan)
+    in_order = table_files.columns("bins_long", columns)
+    return pd.DataFrame({name: rows.get(name, nothing) for name in in_order}, copy=False)
 
 
 def _labels_of_rows(label_sets: Sequence[tuple[str, ...]]) -> ExtensionArray:

@@ -7,12 +7,11 @@ are kept apart in the table of bins, and are one class in the tables of days.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ifcb_abundance.classes.class_table import BEFORE
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.pooling.core import COUNT, BinValues, Floats, Pooled
+from ifcb_abundance.pooling.core import COUNT, BinValues, Columns, Floats, Pooled
 from ifcb_abundance.pooling.method import CELL_SUM, LIMITS, N_ROIS, THRESHOLD, UNCOUNTED, Method
 from ifcb_abundance.scores.summary import Counts, Provenance
 
@@ -124,8 +123,9 @@ def n_rois_of(pooled: Pooled) -> int:
     return int(pooled.total(N_ROIS)[-1] if N_ROIS in pooled.values else pooled.count.sum())
 
 
-def with_optional(rows: pd.DataFrame, pooled: Pooled, method: Method) -> pd.DataFrame:
-    """Add the threshold of each class, and the columns that the config asks for, to the rows of abundance_long."""
+def optional_columns(of_classes: Columns, pooled: Pooled, method: Method) -> Columns:
+    """Return the threshold of each class, and the columns that the config asks for, of the rows of abundance_long."""
+    columns: Columns = {}
     names = list(pooled.columns)
     if method.table.merges:
         thresholds = [_threshold(name, method) for name in names[:-1]]
@@ -133,12 +133,12 @@ def with_optional(rows: pd.DataFrame, pooled: Pooled, method: Method) -> pd.Data
         thresholds = [method.class_thresholds.get(name, method.threshold) for name in names[:-1]]
     if method.from_scores:
         thresholds, mixed = _own_thresholds(pooled)
-        rows = rows.assign(thresholds_mixed=mixed)
+        columns["thresholds_mixed"] = mixed
     if method.rule != "winner":
-        rows = rows.assign(rule=method.rule)
+        columns["rule"] = method.rule
     if method.cells:
-        rows = rows.assign(**_cells_per_ml(rows, pooled, method))
-    return rows.assign(threshold=[*thresholds, np.nan])
+        columns |= _cells_per_ml(of_classes, pooled, method)
+    return {**columns, "threshold": [*thresholds, np.nan]}
 
 
 def _threshold(name: str, method: Method) -> float:
@@ -159,7 +159,7 @@ def _own_thresholds(pooled: Pooled) -> tuple[list[float], list[str]]:
     return thresholds, [*mixed, "yes" if "yes" in mixed else "no"]
 
 
-def _cells_per_ml(rows: pd.DataFrame, pooled: Pooled, method: Method) -> dict[str, NDArray[np.float64]]:
+def _cells_per_ml(of_classes: Columns, pooled: Pooled, method: Method) -> dict[str, NDArray[np.float64]]:
     """Cells per mL and the limits of objects per mL times the cells per image; NaN where these are not known."""
     count, cells = pooled.count, pooled.total(CELL_SUM)
     known = (~np.isnan(pooled.values[CELL_SUM])).any(axis=0) & (pooled.total(UNCOUNTED) == 0)
@@ -167,5 +167,5 @@ def _cells_per_ml(rows: pd.DataFrame, pooled: Pooled, method: Method) -> dict[st
     per_image = np.where(count > 0, cells / np.where(count > 0, count, 1.0), per_image)
     columns = {"cells_per_ml": np.where(known, cells / pooled.ml_analyzed, np.nan)}
     for name in LIMITS:
-        columns[name.replace("objects", "cells")] = np.where(known, rows[name].to_numpy() * per_image, np.nan)
+        columns[name.replace("objects", "cells")] = np.where(known, of_classes[name] * per_image, np.nan)
     return columns

@@ -20,7 +20,7 @@ def cover(bins: pd.DataFrame, group_by: Sequence[str], cut: bool, tolerance_km: 
     moving if two used bins are more than `tolerance_km` apart.
     """
     rows = [_row(group, cut, tolerance_km) for group in group_bins(bins, group_by)]
-    return join_groups([pd.DataFrame(rows)], "coverage", group_by)
+    return join_groups([{name: [row[name] for row in rows] for name in rows[0]}] if rows else [], "coverage", group_by)
 
 
 def _row(group: BinGroup, cut: bool, tolerance_km: float) -> dict[str, object]:

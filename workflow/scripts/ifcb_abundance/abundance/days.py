@@ -1,7 +1,7 @@
 """Abundance: the bins of a day pooled per group and class, days merged, every bin accounted for."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.abundance import sweep
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, part_of
-from ifcb_abundance.abundance.bin_values import merge_labels, n_rois_of, share_labels, values_of_bin, with_optional
+from ifcb_abundance.abundance.bin_values import merge_labels, n_rois_of, optional_columns, share_labels, values_of_bin
 from ifcb_abundance.abundance.coverage import cover
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import WANTED, BinStatus, ScoresStatus
@@ -24,7 +24,7 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.common.workers import in_order
-from ifcb_abundance.pooling.core import BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
+from ifcb_abundance.pooling.core import BinValues, Columns, Floats, Pooled, group_bins, join_groups, pool_bins, tabulate
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import (
     Counts,
@@ -95,7 +95,8 @@ def _parts_of_day(day: _Day) -> dict[str, bytes]:
         raise ScoresError(f"no scores summary of {counted(len(missing), 'bin')}, the first is {missing[0]}")
     labels = share_labels(read.provenance, read.found, method)
     bins = _with_outcome(bins, read.provenance, labels)
-    used = bins[bins["status"] == BinStatus.USED]
+    is_used = bins["status"] == BinStatus.USED
+    used = bins if is_used.all() else bins[is_used]  # to take all rows takes a millisecond or two
     abundance, groups = pool(used, read.found, method)
     tables = {
         "abundance": (abundance, "abundance_long"),
@@ -159,12 +160,14 @@ def _with_outcome(
 
     labels: the label sets of bins whose score files do not have theirs.
     """
-    wanted = bins["status"] == WANTED
+    before = list(zip(bins["status"], bins["reason"], strict=True))
     nothing = Provenance("", ScoresStatus.NO_SCORES)
     outcome = [provenance.get(bin_id, nothing) for bin_id in bins["bin"]]
+    known = zip(before, outcome, strict=True)
+    after = [(OUTCOME[each.status], each.reason) if was[0] == WANTED else was for was, each in known]
     return bins.assign(
-        status=bins["status"].where(~wanted, [OUTCOME[each.status] for each in outcome]),
-        reason=bins["reason"].where(~wanted, [each.reason for each in outcome]),
+        status=[status for status, _ in after],
+        reason=[reason for _, reason in after],
         address=[each.address for each in outcome],
         sha256=[each.sha256 for each in outcome],
         bytes=pd.array([each.bytes or None for each in outcome], dtype="Int64"),
@@ -202,59 +205,57 @@ def pool(used: pd.DataFrame, found: Mapping[str, BinValues], method: Method) -> 
     for keys, bins in group_bins(used.sort_values("bin"), method.group_columns):
         of_bins = [merge_labels(found[bin_id], AFTER, method) for bin_id in bins["bin"]]
         pooled = pool_bins(of_bins, bins["ml_analyzed"].to_numpy())
-        placed = bins[bins["latitude"].notna() & bins["longitude"].notna()]
+        latitude, longitude = bins["latitude"].to_numpy(), bins["longitude"].to_numpy()
+        placed = ~np.isnan(latitude) & ~np.isnan(longitude)
         shared = {
             **keys,
-            "latitude": _mean(placed["latitude"]),
-            "longitude": _mean(_unwrapped(placed["longitude"])),
+            "latitude": _mean(latitude[placed]),
+            "longitude": _mean(_unwrapped(longitude[placed])),
             "n_bins": len(bins),
             "n_rois": n_rois_of(pooled),
         }
         of_classes, of_groups = tabulate(
             pooled, method.class_table, lambda per, _: _concentrations(per, method.confidence)
         )
-        classes.append(with_optional(of_classes.assign(**shared), pooled, method))
-        groups.append(of_groups.assign(**shared))
+        classes.append({**of_classes, **shared, **optional_columns(of_classes, pooled, method)})
+        groups.append({**of_groups, **shared})
     return (
         join_groups(classes, "abundance_long", method.table_columns),
         join_groups(groups, "groups_long", method.group_columns),
     )
 
 
-def _concentrations(pooled: Pooled, confidence: float) -> pd.DataFrame:
+def _concentrations(pooled: Pooled, confidence: float) -> Columns:
     """Compute the columns of counts and concentrations, a row per class or group of classes."""
     count, total = pooled.count.astype(int), pooled.ml_analyzed
     low, high = pooled.limits(confidence)
     wide_low, wide_high = pooled.dispersed_limits(confidence)
-    return pd.DataFrame(
-        {
-            "count": count,
-            "ml_analyzed_total": total,
-            "objects_per_ml": count / total,
-            "objects_per_ml_low": low / total,
-            "objects_per_ml_high": high / total,
-            "objects_per_L": count / total * 1000,
-            "n_bins_assessed": pooled.n_bins,
-            "dispersion": pooled.dispersion,
-            "objects_per_ml_low_dispersed": wide_low / total,
-            "objects_per_ml_high_dispersed": wide_high / total,
-        }
-    )
+    return {
+        "count": count,
+        "ml_analyzed_total": total,
+        "objects_per_ml": count / total,
+        "objects_per_ml_low": low / total,
+        "objects_per_ml_high": high / total,
+        "objects_per_L": count / total * 1000,
+        "n_bins_assessed": pooled.n_bins,
+        "dispersion": pooled.dispersion,
+        "objects_per_ml_low_dispersed": wide_low / total,
+        "objects_per_ml_high_dispersed": wide_high / total,
+    }
 
 
-def _mean(degrees: Iterable[float]) -> float:
-    known = [value for value in degrees if not math.isnan(value)]
-    if not known:
+def _mean(degrees: Floats) -> float:
+    if not len(degrees):
         return math.nan
-    mean = math.fsum(known) / len(known)
+    mean = math.fsum(degrees) / len(degrees)
     # To a hundredth of a millimetre: the mean of equal positions is this position, and not 2e-14 degrees beside it.
     return round(mean - 360 if mean > 180 else mean, 10)
 
 
-def _unwrapped(longitudes: pd.Series) -> pd.Series:
+def _unwrapped(longitudes: Floats) -> Floats:
     """Count longitudes on beyond 180 degrees where they lie on both sides of it, so that they can be averaged."""
-    if longitudes.max() - longitudes.min() > 180:
-        return longitudes.where(longitudes >= 0, longitudes + 360)
+    if len(longitudes) and longitudes.max() - longitudes.min() > 180:
+        return np.where(longitudes >= 0, longitudes, longitudes + 360)
     return longitudes
 
 

@@ -8,15 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ConfigError, TableError, quoted
 from ifcb_abundance.common.strict_csv import is_formula, number, read_columns
 from ifcb_abundance.common.words import counted
-
-if TYPE_CHECKING:  # its import takes longer than all that a config has to read, so only what makes a table imports it
-    import pandas as pd
 
 log = logging.getLogger("ifcb.class_table")
 
@@ -133,6 +129,7 @@ def read_class_table(path: str | Path | None, loose: bool = False) -> LabelTable
     """
     if path is None:
         return LabelTable(loose=loose)
+    # These take longer to import than all that a config without a class table has to read.
     import pandas as pd
 
     from ifcb_abundance.tables import table_files
@@ -183,10 +180,8 @@ def _check_optional(rows: Mapping[str, Mapping[str, str]], path: str | Path) -> 
             )
 
 
-def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
-    """Look up the traits of labels, a row each in the order given; empty where the table does not have the label."""
-    import pandas as pd
-
+def traits(labels: Iterable[str], table: ClassTable) -> dict[str, list[str]]:
+    """Look up the traits of labels, in the order given; empty where the table does not have the label."""
     not_living = {"living": "no"}
     # What is unclassified is of no class, whatever a table says of a label of that name.
     known = as_table(table)
@@ -196,7 +191,12 @@ def traits(labels: Iterable[str], table: ClassTable) -> pd.DataFrame:
         else known.traits_of(label) or (not_living if label.lower() in NOT_LIVING and not known.matched(label) else {})
         for label in labels
     ]
-    return pd.DataFrame({trait: [row.get(trait, "") for row in rows] for trait in TRAITS}, dtype="str")
+    return {trait: [row.get(trait, "") for row in rows] for trait in TRAITS}
+
+
+def are_living(labels: Iterable[str], table: ClassTable) -> list[bool]:
+    """Tell of each label whether the table says that it lives."""
+    return [living == "yes" for living in traits(labels, table)["living"]]
 
 
 def warn_of_unlisted(labels: Iterable[str], table: ClassTable) -> list[str]:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.pixel_size import DEFAULT, PixelSizes, pixels_of
 from ifcb_abundance.bins.statuses import WANTED, BinStatus, FeaturesStatus
-from ifcb_abundance.classes.class_table import ClassTable, traits
+from ifcb_abundance.classes.class_table import ClassTable, are_living, traits
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
@@ -41,7 +41,17 @@ from ifcb_abundance.common.errors import FeaturesError, ScoresError, TableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.features import size_spectrum
 from ifcb_abundance.features.summary import FeaturesProvenance, read_features_summary, said_of
-from ifcb_abundance.pooling.core import COUNT, BinGroup, BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
+from ifcb_abundance.pooling.core import (
+    COUNT,
+    BinGroup,
+    BinValues,
+    Columns,
+    Pooled,
+    group_bins,
+    join_groups,
+    pool_bins,
+    tabulate,
+)
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.decide import decide
 from ifcb_abundance.scores.summary import RoiWinners, array_of_summary
@@ -144,8 +154,8 @@ def tally(
     order = np.argsort(row, kind="stable")
     row, code = row[order], code[order]
     of_class = traits(names, method.class_table)
-    living = (of_class["living"] == "yes").to_numpy()
-    diatoms = living & (of_class["group"] == DIATOM).to_numpy()
+    living = np.array(are_living(names, method.class_table), dtype=bool)
+    diatoms = living & [group == DIATOM for group in of_class["group"]]
     measured = ~np.isnan(volume[row])
     code_of, known = code[measured], volume[row[measured]]
     cells = _cells_shown(rois, row[measured], code_of, names, method) if how.per_cell else np.ones(len(known))
@@ -181,7 +191,7 @@ def tally_of_summary(said: FeaturesProvenance, method: Method, how: CarbonMethod
         return np.bincount(code, weights=values, minlength=len(names)).astype(np.float64)
 
     measured = np.where(volume > 0, counts, 0.0)
-    living = (traits(names, method.class_table)["living"] == "yes").to_numpy()
+    living = np.array(are_living(names, method.class_table), dtype=bool)
     has_carbon = living & (how == CarbonMethod(IFCB_ANALYSIS)) & bool(said.carbon.get(name))
     sums = {
         COUNT: summed(counts),
@@ -250,13 +260,13 @@ def pool_biovolume(
     used = wanted[~wanted["bin"].isin(not_used)].sort_values("bin")
     pooled = [_pool_group(group, tallies, method.class_table) for group in group_bins(used, method.group_columns)]
     for i, name in enumerate(("biovolume", "biovolume_groups", "size_spectrum")):
-        tables_of = [tables[i].assign(carbon_rule=how.named) for tables in pooled]
+        tables_of = [{**tables[i], "carbon_rule": how.named} for tables in pooled if tables[i]]
         table = join_groups(tables_of, PARTS[name].schema, [*method.group_columns, *how.columns])
         table_files.write(table, PARTS[name].schema, files[name])
     account = [
         _account(row, told[row["bin"]], tallies.get(row["bin"]), pixels_per_um) for row in used.to_dict("records")
     ]
-    ledger = join_groups([pd.DataFrame(account)], "features_ledger", ())
+    ledger = table_files.from_rows(account, "features_ledger")
     table_files.write(ledger, "features_ledger", files["features_ledger"])
     if "proof" in files:
         with atomic_write(files["proof"]) as unfinished:
@@ -284,19 +294,19 @@ def tabulate_bins(
             continue
         of_bin = of_day.loc[provenance.bin]
         pooled = pool_bins([found.sums], np.array([of_bin["ml_analyzed"]]))
-        living = (traits(pooled.columns, method.class_table)["living"] == "yes").to_numpy()
+        living = np.array(are_living(pooled.columns, method.class_table), dtype=bool)
         rows.append(
-            _concentrations(pooled, living)[["count", "n_measured", "biovolume_um3_per_ml", "carbon_ug_per_L"]].assign(
-                bin=provenance.bin,
-                sample_time=of_bin["sample_time"],
-                instrument=of_bin["instrument"],
-                ml_analyzed=of_bin["ml_analyzed"],
-                carbon_rule=how.named,
-                **{"class": pooled.columns},
-            )
+            {
+                **_concentrations(pooled, living),
+                "bin": provenance.bin,
+                "sample_time": of_bin["sample_time"],
+                "instrument": of_bin["instrument"],
+                "ml_analyzed": of_bin["ml_analyzed"],
+                "carbon_rule": how.named,
+                "class": pooled.columns,
+            }
         )
-    whole = pd.concat(rows, ignore_index=True) if rows else table_files.empty("biovolume_bins")
-    whole = whole[table_files.columns("biovolume_bins")].sort_values(["sample_time", "bin"], kind="stable")
+    whole = join_groups(rows, "biovolume_bins", ()).sort_values(["sample_time", "bin"], kind="stable")
     table_files.write_parquet(whole, "biovolume_bins", path)
 
 
@@ -340,44 +350,42 @@ def _account(
 
 def _pool_group(
     group: BinGroup, tallies: Mapping[str, Tally], class_table: ClassTable
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Build the rows of biovolume_long, biovolume_groups and size_spectrum of one group; none without features."""
+) -> tuple[Columns, Columns, Columns]:
+    """Build the columns of biovolume_long, biovolume_groups and size_spectrum of one group; none without features."""
     bins = group.bins[group.bins["bin"].isin(list(tallies))]
     if bins.empty:
-        return pd.DataFrame(), pd.DataFrame(), pd.DataFrame()
+        return {}, {}, {}
     of_bins = [tallies[bin_id] for bin_id in bins["bin"]]
     volume = bins["ml_analyzed"].to_numpy()
     pooled = pool_bins([of_bin.sums for of_bin in of_bins], volume)
     classes, groups = tabulate(pooled, class_table, _concentrations)
     objects = {size_spectrum.ALL: np.concatenate([of_bin.objects for of_bin in of_bins])}
-    if (classes["living"] == "yes").any():
+    if "yes" in classes["living"]:
         objects[size_spectrum.LIVING] = np.concatenate([of_bin.living for of_bin in of_bins])
     spectrum = size_spectrum.spectrum(objects, math.fsum(volume))
-    n_bins = len(group.bins)
+    of_group = {**group.keys, "n_bins": len(group.bins)}
     return (
-        classes.assign(**group.keys, n_bins=n_bins),
-        groups.assign(**group.keys, n_bins=n_bins),
-        spectrum.assign(**group.keys),
+        {**classes, **of_group},
+        {**groups, **of_group},
+        {**{str(name): values for name, values in spectrum.items()}, **group.keys},
     )
 
 
-def _concentrations(pooled: Pooled, living: NDArray[np.bool_]) -> pd.DataFrame:
+def _concentrations(pooled: Pooled, living: NDArray[np.bool_]) -> Columns:
     """Compute the columns of counts and concentrations, a row per class or group; carbon only for what lives."""
     count, n_measured = pooled.count.astype(np.int64), pooled.total("n_measured").astype(np.int64)
     # A class that was looked for and not found has zero; where no object was measured, it is not known.
     known = (count == 0) | (n_measured > 0)
     has_carbon = known & living & ((count == 0) | ~np.isnan(pooled.values["carbon"]).all(axis=0))
     total = pooled.ml_analyzed
-    return pd.DataFrame(
-        {
-            "count": count,
-            "n_measured": n_measured,
-            "ml_analyzed_total": total,
-            "n_bins_with_features": pooled.n_bins,
-            "biovolume_um3_per_ml": np.where(known, pooled.total("biovolume") / total, np.nan),
-            "carbon_ug_per_L": np.where(has_carbon, pooled.total("carbon") / total * UG_PER_L, np.nan),
-        }
-    )
+    return {
+        "count": count,
+        "n_measured": n_measured,
+        "ml_analyzed_total": total,
+        "n_bins_with_features": pooled.n_bins,
+        "biovolume_um3_per_ml": np.where(known, pooled.total("biovolume") / total, np.nan),
+        "carbon_ug_per_L": np.where(has_carbon, pooled.total("carbon") / total * UG_PER_L, np.nan),
+    }
 
 
 def merge_biovolume(

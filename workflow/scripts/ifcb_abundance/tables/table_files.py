@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import yaml
+from numpy.typing import NDArray
 
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError
@@ -86,9 +87,9 @@ def _to_csv(frame: pd.DataFrame, table: str, file: Path | io.StringIO) -> None:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(frame.columns)
         for start in range(0, len(frame), ROWS_AT_ONCE):
-            rows = frame.iloc[start : start + ROWS_AT_ONCE]
+            rows = frame.iloc[start : start + ROWS_AT_ONCE] if len(frame) > ROWS_AT_ONCE else frame
             writer.writerows(
-                zip(*(_texts_of(rows[name], entries[name]["type"]) for name in frame.columns), strict=True)
+                zip(*(_texts_of(values, entries[str(name)]["type"]) for name, values in rows.items()), strict=True)
             )
 
 
@@ -286,14 +287,22 @@ def check(frame: pd.DataFrame, table: str, where: str, only: Sequence[str] = ())
     wrong += [c for c in only or entries if c not in frame.columns and not entries[c].get("group")]
     if wrong:
         raise TableError(f"{where}: columns {wrong} are missing or not in the schema of {table}")
-    for name in frame.columns if len(frame) else ():  # an empty table has no types either
-        _check_column(frame, name, entries[name], f"{where}: table {table}, column {name}")
+    for name, values in frame.items() if len(frame) else ():  # an empty table has no types either
+        bad, rules = _against_rules(values, entries[str(name)])
+        if bad.any():
+            row = frame.loc[bad].iloc[0].to_dict()
+            raise TableError(
+                f"{where}: table {table}, column {name}: {counted(int(bad.sum()), 'value')} against {rules}, the "
+                f"first in row {row}"
+            )
 
 
-def _check_column(frame: pd.DataFrame, name: str, entry: dict[str, Any], where: str) -> None:
-    values, rules = frame[name], entry.get("constraints", {})
+def _against_rules(values: pd.Series, entry: dict[str, Any]) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """Tell which values of a column are against the rules of its entry in tables.yaml, and which rules these are."""
+    rules = entry.get("constraints", {})
     if entry["type"] in ("number", "integer"):
-        numbers = values.to_numpy("float64", na_value=np.nan)
+        is_plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "if"
+        numbers = values.to_numpy() if is_plain else values.to_numpy("float64", na_value=np.nan)
         bad = (numbers < rules.get("minimum", -np.inf)) | (numbers > rules.get("maximum", np.inf))
         bad |= np.isnan(numbers) & rules.get("required", False)
         if "enum" in rules:
@@ -309,9 +318,7 @@ def _check_column(frame: pd.DataFrame, name: str, entry: dict[str, Any], where: 
         bad = values.isin(wrong).to_numpy() if wrong else np.zeros(len(values), dtype=bool)
     if rules.get("unique"):
         bad = bad | values.duplicated().to_numpy()
-    if bad.any():
-        row = frame.loc[bad].iloc[0].to_dict()
-        raise TableError(f"{where}: {counted(int(bad.sum()), 'value')} against {rules}, the first in row {row}")
+    return bad, rules
 
 
 def _distinct(values: pd.Series) -> list[Any]:
