@@ -1,6 +1,7 @@
 """The catalog: the bins of the window by sample_time, both ends included."""
 
 import csv
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,25 @@ def test_a_bin_that_an_archive_lists_twice_is_refused_not_counted_twice(tmp_path
     with pytest.raises(CatalogError, match=f"{FIRST} is listed twice"):
         listed(tmp_path, [bin_row(FIRST), bin_row(FIRST, ml_analyzed=3)])
     assert not (tmp_path / "catalog.csv").exists()
+
+
+def test_times_that_are_not_those_of_the_ids_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An operator may correct the time of a bin. Five hours of most bins are a clock that is not in UTC."""
+    caplog.set_level(logging.INFO)
+    local = {FIRST: "2024-02-14 19:00:00+00:00", MIDDAY: "2024-02-15 07:00:00+00:00"}
+
+    def told(*moved: str) -> list[tuple[int, str]]:
+        caplog.clear()
+        times = {BEFORE: "2024-02-14 23:59:01+00:00", **{name: local[name] for name in moved}}
+        rows = [bin_row(name, **({"sample_time": times[name]} if name in times else {})) for name in (BEFORE, *local)]
+        listed(tmp_path, rows)
+        return [(each.levelno, each.getMessage()) for each in caplog.records if "sample_time" in each.getMessage()]
+
+    assert told() == []
+    ((level, message),) = told(FIRST)
+    assert level == logging.INFO
+    assert "sample_time of 1 bin is not the time in the id, by up to 5.0 h" in message
+    ((level, message),) = told(FIRST, MIDDAY)
+    assert level == logging.WARNING
+    assert "sample_time of 2 bins" in message
+    assert message.endswith(f"{FIRST}: 2024-02-14 19:00:00; {MIDDAY}: 2024-02-15 07:00:00")

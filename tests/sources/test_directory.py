@@ -46,6 +46,28 @@ def test_scores_in_another_format_are_told_of(tmp_path: Path) -> None:
     assert of_mat.missing_reason(OTHER).startswith(f"no {OTHER}_class_v1.mat below")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{BIN}_class_scores.CSV",
+        f"{BIN} _class_scores.csv",
+        f"{BIN}_class_scores (1).csv",
+        f"{BIN}_class_scores.csv.gz",
+        f"{BIN.lower()}_class_scores.csv",
+        f"{BIN}_Class.H5",
+    ],
+)
+def test_a_file_that_is_named_nearly_so_is_told_of_and_not_read(tmp_path: Path, name: str) -> None:
+    for other in (name, f"{BIN}_class_scores.csv.bak", f"{BIN}_features.csv", f"{OTHER}_class_scores.csv"):
+        (tmp_path / other).touch()
+    archive = DirectorySource(str(tmp_path))
+    assert archive.read_scores(BIN) is None
+    expected = f"no {BIN}_class_scores.csv below {tmp_path.as_posix()}; {tmp_path.as_posix()}/{name} is not named so"
+    assert archive.missing_reason(BIN).startswith(expected)
+    (tmp_path / name).unlink()
+    assert "not named so" not in DirectorySource(str(tmp_path)).missing_reason(BIN)
+
+
 def test_two_files_of_a_bin_are_refused_naming_both(tmp_path: Path) -> None:
     paths = [write_scores(tmp_path / version, BIN, ["a"], []) for version in ("v1", "v2")]
     with pytest.raises(ScoresError, match=BIN) as refused:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ifcb_abundance.bins.ids import bin_timestamp
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import CatalogError, NoBinsError
 from ifcb_abundance.common.folders import stamp
@@ -19,6 +20,7 @@ log = logging.getLogger("ifcb.catalog")
 
 VERSION = 4  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
 OPTIONAL = ("cast", "niskin")  # columns that are there where a bin has such a thing, or bins are grouped by it
+SAME_TIME = pd.Timedelta(minutes=1)  # apart at most
 TOLD = 3  # bins that a warning names
 WALKED_DEPTHS = (
     "a walk cannot tell a depth of 0 m from an unknown one, and abundance.group_by has depth: bins of both kinds are "
@@ -52,6 +54,7 @@ def list_catalog(
         log.warning(f"catalog: an empty shard: {error}")
         inside = table_files.empty("catalog")
     _tell_of_positions(source, inside)
+    _tell_of_times(inside)
     if "depth" in group_by and source.catalog_identity.get("catalog") == "walk":
         log.warning(f"catalog: {WALKED_DEPTHS}")
     for name in OPTIONAL:
@@ -84,6 +87,23 @@ def _tell_of_positions(source: BinCatalog, inside: pd.DataFrame) -> None:
         log.warning(
             f"catalog: {counted(len(noted), 'bin')} with a latitude or longitude that is nowhere on earth, which is "
             f"not kept (position_note in the catalog): {'; '.join(told)}" + ("; ..." if len(noted) > TOLD else "")
+        )
+
+
+def _tell_of_times(inside: pd.DataFrame) -> None:
+    """Tell of bins whose sample_time is not the time in their id. Somebody corrected it; or, of most, it is not UTC."""
+    in_ids = pd.Series([bin_timestamp(bin_id) for bin_id in inside["bin"]], inside.index, dtype="datetime64[us, UTC]")
+    apart = (inside["sample_time"] - in_ids).abs()
+    others = inside[apart > SAME_TIME]
+    if len(others):
+        hours = apart.max() / pd.Timedelta(hours=1)
+        told = [f"{row['bin']}: {row['sample_time']:%Y-%m-%d %H:%M:%S}" for row in others.head(TOLD).to_dict("records")]
+        log.log(
+            logging.WARNING if len(others) > len(inside) / 2 else logging.INFO,
+            f"catalog: the sample_time of {counted(len(others), 'bin')} is not the time in the id, by up to "
+            f"{hours:.1f} h. Bins belong to the day of their sample_time, which has to be in UTC, as ids are: "
+            + "; ".join(told)
+            + ("; ..." if len(others) > TOLD else ""),
         )
 
 

@@ -25,6 +25,8 @@ from ifcb_abundance.sources.score_files import (
     detect,
     index_scores,
     is_summary,
+    like_scores,
+    nearly_named,
 )
 from ifcb_abundance.sources.source_file import SourceFile
 
@@ -152,6 +154,8 @@ class DirectorySource(BinFiles):
         others = [
             f"source.scores_format: {name} would read {files[0]}" for name, files in self._index.get(bin_id, {}).items()
         ]
+        if nearly := self._nearly.get(bin_id):
+            others.append(f"{nearly} is not named so, and is not read: rename it, and unpack it if it is compressed")
         return "; ".join([super().missing_reason(bin_id), *others])
 
     def would_tell(self, bin_id: str, told: str) -> bool:  # noqa: ARG002
@@ -236,9 +240,19 @@ class DirectorySource(BinFiles):
 
     @cached_property
     def _paths(self) -> list[str]:
-        """What may be class scores, found in one walk: a search for each bin would read all folders every time."""
+        """What may be class scores."""
+        return [path for path in self._like_scores if path.endswith((".csv", ".h5", ".mat"))]
+
+    @cached_property
+    def _nearly(self) -> dict[str, str]:
+        """Bin id to a file that would be its class scores under another name."""
+        return nearly_named(self._like_scores) if self.path.is_dir() else {}
+
+    @cached_property
+    def _like_scores(self) -> list[str]:
+        """All files with such a name, found in one walk: a search for each bin would read all folders every time."""
         try:
-            return [path for path in below(self.path) if path.endswith((".csv", ".h5", ".mat"))]
+            return [path for path in below(self.path) if like_scores(path)]
         except RawFileError as error:
             raise RawFileError(f"source.path: {error}") from None
 

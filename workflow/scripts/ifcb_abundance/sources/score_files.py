@@ -48,6 +48,9 @@ STORED_AS: "dict[str, Precision]" = {
 }
 WITHOUT_THRESHOLDS = ("csv", "prob_csv")  # forms that never say what a classifier's own thresholds are
 _ANY_SCORES = re.compile(f"({PATTERN})(?:{'|'.join(f'(?P<{name}>{rest})' for name, rest in FORMATS.items())})")
+# The same in any case; and what people and their tools add to a name: blanks, the number of a copy, a compression.
+_ANY_CASE = re.compile(f"({PATTERN})(?:{'|'.join(FORMATS[name] for name in ('csv', 'h5', 'mat'))})", re.IGNORECASE)
+_ADDED = re.compile(r"\s+|\(\d+\)|\.(?:gz|bz2|xz|zip|zst)\s*$", re.IGNORECASE)
 _SUMMARY = re.compile(r"summary_(?:biovol_)?allTB[^/]*\.mat")
 _VERSION_OF_FILE = re.compile(r"_v(\d+)\.[a-z0-9]+$")
 _VERSION_OF_FOLDER = re.compile(r"(?:^|[^a-z0-9])v(\d+)$", re.IGNORECASE)
@@ -63,6 +66,22 @@ def index_scores(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
         if found := _ANY_SCORES.fullmatch(path.rpartition("/")[2]):
             index.setdefault(found[1], {}).setdefault(str(found.lastgroup), []).append(path)
     return index
+
+
+def like_scores(path: str) -> bool:
+    """Whether a file may be class scores by its ending, or would be under another name."""
+    return path.endswith((".csv", ".h5", ".mat")) or "class" in path.rpartition("/")[2].lower()
+
+
+def nearly_named(paths: Iterable[str]) -> dict[str, str]:
+    """Find the files that are named nearly like class scores, and are therefore not read: bin id to one of them."""
+    names = {path: path.rpartition("/")[2] for path in paths}
+    found = {
+        path: _ANY_CASE.fullmatch(_ADDED.sub("", name))
+        for path, name in names.items()
+        if not _ANY_SCORES.fullmatch(name)
+    }
+    return {match[1].upper(): path for path, match in found.items() if match}
 
 
 def is_summary(path: str) -> bool:
