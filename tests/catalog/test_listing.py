@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ifcb_abundance.bins.window import Bound, Window
-from ifcb_abundance.catalog.listing import list_catalog
+from ifcb_abundance.catalog.listing import list_catalog, merge_catalogs
 from ifcb_abundance.common.errors import CatalogError
 from ifcb_abundance.sources.directory import DirectorySource
 from tests.archives import bin_row, write_archive
@@ -156,3 +156,13 @@ def test_times_that_are_not_those_of_the_ids_are_told(tmp_path: Path, caplog: py
     assert level == logging.WARNING
     assert "sample_time of 2 bins" in message
     assert message.endswith(f"{FIRST}: 2024-02-14 19:00:00; {MIDDAY}: 2024-02-15 07:00:00")
+
+
+def test_a_bin_of_two_shards_is_told_with_both(tmp_path: Path) -> None:
+    """Its sample_time was corrected after the first of them had been made."""
+    listed(tmp_path / "2023", [bin_row(BEFORE), bin_row(FIRST)])
+    listed(tmp_path / "2024", [bin_row(FIRST), bin_row(LAST)])
+    parts = [tmp_path / shard / "catalog.csv" for shard in ("2023", "2024")]
+    with pytest.raises(CatalogError, match=f"bin {FIRST} is in the lists of several shards: {parts[0]}, {parts[1]}"):
+        merge_catalogs(parts, tmp_path / "catalog.csv")
+    assert not (tmp_path / "catalog.csv").exists()

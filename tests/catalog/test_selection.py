@@ -131,3 +131,19 @@ def test_what_no_bin_has_is_named_beside_what_there_is(caplog: pytest.LogCapture
     assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are none at all"
     assess(catalog(*rows), Select(exclude_tags=["beeds"]))
     assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are '', 'beads'"
+
+
+def test_volumes_that_are_in_ul_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    ids = [f"D20240215T00000{n}_IFCB010" for n in range(3)]
+
+    def told(*volumes: float) -> list[str]:
+        caplog.clear()
+        assess(catalog(*(bin_row(name, ml_analyzed=ml) for name, ml in zip(ids, volumes, strict=True))), Select())
+        return caplog.messages
+
+    assert told(2500, 4.1, 3.9) == []  # one that is wrong, as may happen
+    assert told(9e6, 9e6, 9e6) == []  # in neither unit
+    (warning,) = told(3.9, 2500, 4100)
+    assert "2 bins have more, such as 2500" in warning
+    assert "at most 5.25" in warning
+    assert "uL" in warning

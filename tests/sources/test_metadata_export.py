@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ifcb_abundance.catalog.listing import OPTIONAL
 from ifcb_abundance.common.errors import CatalogError
 from ifcb_abundance.sources.metadata_export import NEEDED, from_records, read_export, without_repeats
 from tests.archives import bin_row
@@ -223,7 +224,7 @@ def test_damage_gives_rows_or_a_catalog_error(data: st.DataObject) -> None:
         rows = read_export(damaged, "here")
     except CatalogError:
         return
-    assert list(rows.columns) == COLUMNS
+    assert [name for name in rows.columns if name not in OPTIONAL] == COLUMNS  # damage may have made a cast
 
 
 @pytest.mark.parametrize(
@@ -321,7 +322,7 @@ def test_a_bin_listed_twice_is_one_row_unless_its_values_differ() -> None:
     once = without_repeats(rows, "list")
     assert once["bin"].tolist() == ["A", "B"]
     rows.loc[2, "ml_analyzed"] = 1.6
-    with pytest.raises(CatalogError, match="list: bin A is listed twice, with different values"):
+    with pytest.raises(CatalogError, match=r"with different values: ml_analyzed 1\.5 and 1\.6$"):
         without_repeats(rows, "list")
 
 

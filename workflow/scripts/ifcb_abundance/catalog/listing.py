@@ -108,8 +108,18 @@ def _tell_of_times(inside: pd.DataFrame) -> None:
 
 
 def merge_catalogs(parts: Sequence[str | Path], path: str | Path) -> None:
-    """Merge the catalogs of shards, in order. Raises NoBinsError if none has a bin."""
-    merged = pd.concat([table_files.read("catalog", part) for part in parts], ignore_index=True)
+    """Merge the catalogs of shards, in order.
+
+    Raises NoBinsError if none has a bin, and CatalogError if two have the same one.
+    """
+    listed = [table_files.read("catalog", part) for part in parts]
+    merged = pd.concat(listed, ignore_index=True)
+    if (again := merged["bin"][merged["bin"].duplicated()]).size:
+        where = [str(part) for part, rows in zip(parts, listed, strict=True) if again.iloc[0] in set(rows["bin"])]
+        raise CatalogError(
+            f"bin {again.iloc[0]} is in the lists of several shards: {', '.join(where)}. Its sample_time may have been "
+            "changed in between: delete these lists and run these shards again"
+        )
     for name in set(OPTIONAL) & set(merged):
         merged[name] = merged[name].fillna("").astype("str")
     merged = merged[table_files.columns("catalog", [str(name) for name in merged])]

@@ -16,11 +16,14 @@ from ifcb_abundance.bins.statuses import WANTED, BinStatus
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import OPTIONAL, in_window
 from ifcb_abundance.catalog.quality import bad_bins
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Select
 from ifcb_abundance.sources.protocols import BinCatalog
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.selection")
+
+LEAST_ML = 0.1  # that an instrument looks at within minutes
 
 
 def assess(catalog: pd.DataFrame, criteria: Select) -> pd.DataFrame:
@@ -66,6 +69,13 @@ def assess(catalog: pd.DataFrame, criteria: Select) -> pd.DataFrame:
         BinStatus.BAD_VOLUME,
         "ml_analyzed " + volume.astype(str) + f" mL is not in {bounds}",
     )
+    in_ml = volume / 1000
+    of_ul = (volume > criteria.ml_analyzed.at_most) & (in_ml > LEAST_ML) & (in_ml <= criteria.ml_analyzed.at_most)
+    if of_ul.sum() > len(volume) / 2:
+        log.warning(
+            f"{bounds}, but {counted(int(of_ul.sum()), 'bin')} have more, such as {volume[of_ul].iloc[0]:g}. Volumes "
+            "have to be in mL; are these in uL?"
+        )
     return assessed
 
 

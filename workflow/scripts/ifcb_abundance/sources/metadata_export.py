@@ -288,5 +288,13 @@ def without_repeats(rows: pd.DataFrame, where: str) -> pd.DataFrame:
     rows = rows.drop_duplicates(ignore_index=True)
     again = rows["bin"][rows["bin"].duplicated()]
     if len(again):
-        raise CatalogError(f"{where}: bin {again.iloc[0]} is listed twice, with different values")
+        first, other = rows[rows["bin"] == again.iloc[0]].head(2).to_dict("records")
+        differing = [
+            f"{name} {first[name]!s} and {other[name]!s}"
+            for name in rows
+            if first[name] != other[name] and not (pd.isna(first[name]) and pd.isna(other[name]))
+        ]
+        raise CatalogError(
+            f"{where}: bin {again.iloc[0]} is listed twice, with different values: {', '.join(differing)}"
+        )
     return rows
