@@ -243,6 +243,12 @@ def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pyt
     (saved / "metadata.csv").write_text(listed.replace(",", ";"))
     assert "its columns are separated by semicolons; commas are needed" in planned(saved)
     (saved / "metadata.csv").write_text(listed)
+    assert f"lacking   class scores of 1 wanted bin, such as: no {UNSCORED}_class_scores.csv below" in planned(saved)
+    renamed = next(saved.rglob(f"{min(set(BINS) - {SKIPPED, UNSCORED})}_class_scores.csv"))
+    renamed.rename(renamed.with_suffix(".CSV"))
+    assert re.search(
+        f"lacking   class scores of 2 wanted bins, such as: .*{renamed.stem}.CSV is not named so", planned(saved)
+    )
     nothing_wanted = planned(saved, instruments=[9])
     assert "No bin of the window is wanted: check select in my.yaml" in nothing_wanted
     assert re.search(r"none: no bin of the window is wanted\. 4 bins: select\.instruments: IFCB\d+; ", nothing_wanted)

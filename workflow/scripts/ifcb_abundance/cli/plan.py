@@ -29,7 +29,7 @@ from ifcb_abundance.report import run_record
 from ifcb_abundance.scores import choices
 from ifcb_abundance.scores.decide import Kept
 from ifcb_abundance.scores.summary import proves_itself, summarize_scores
-from ifcb_abundance.sources.directory import why_no_list
+from ifcb_abundance.sources.directory import DirectorySource, why_no_list
 from ifcb_abundance.sources.protocols import Source
 
 OF_TABLES = 60  # bytes of tables per used bin and class, measured with the demo
@@ -108,6 +108,9 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
     left_out = "".join(f", {n:,} {status}" for status, n in others.items())
     yield f"  bins      {len(bins):,} in the window: {len(wanted):,} wanted{left_out}"
     yield f"  built     class scores of {len(built):,} of {counted(len(wanted), 'wanted bin')}"
+    if isinstance(source, DirectorySource) and (lacking := [name for name in wanted if not source.scores_files(name)]):
+        says_most = max(map(source.missing_reason, lacking), key=len)
+        yield f"  lacking   class scores of {counted(len(lacking), 'wanted bin')}, such as: {says_most}"
     if network:
         features = f", and {len(wanted) + len(built):,} for features" if config.features.make else ""
         yield f"  requests  {_of_list(config)}, {len(left):,} for class scores{features}"
