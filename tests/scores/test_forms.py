@@ -205,13 +205,15 @@ def test_sums_of_a_summary_are_those_of_its_classes_and_of_the_rest(tmp_path: Pa
 
 
 @needs_cases
-@pytest.mark.parametrize("label", ["A", "=1+1"])
-def test_a_summary_with_labels_that_cannot_be_told_apart_is_refused(tmp_path: Path, label: str) -> None:
+@pytest.mark.parametrize(
+    ("label", "why"), [("A", "'A' is a duplicate"), ("=1+1", r"'=1\+1' begins like a spreadsheet formula")]
+)
+def test_a_summary_with_labels_that_cannot_be_told_apart_is_refused(tmp_path: Path, label: str, why: str) -> None:
     """Two columns of one name would be one class with the counts of the last."""
     stored = {k: v for k, v in loadmat(CASES / "summary_mat" / "summary_allTB2024.mat").items() if k[0] != "_"}
     names = np.array(["A", label, "unclassified"], dtype=object).reshape(stored["class2useTB"].shape)
     savemat(tmp_path / "made.mat", stored | {"class2useTB": names})
-    with pytest.raises(CatalogError, match=r"made: .*class2useTB has labels that are empty or duplicate"):
+    with pytest.raises(CatalogError, match=f"made: .*class2useTB has labels that cannot be used: {why}"):
         read_count_summary((tmp_path / "made.mat").read_bytes(), "made")
 
 

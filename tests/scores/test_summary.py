@@ -536,6 +536,28 @@ def test_a_header_that_breaks_off_is_refused() -> None:
         read_scores(BIN, b"pid,Akash")
 
 
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_utf_16_is_told_with_the_remedy(order: str) -> None:
+    """As spreadsheets save what they call Unicode text."""
+    with pytest.raises(ScoresError, match=f"bin {BIN}: its class scores are in UTF-16; save them in UTF-8"):
+        read_scores(BIN, f"\ufeffpid,Akashiwo\n{BIN}_00002,0.5\n".encode(f"utf-16-{order}"))
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("pid,A,B,A", "'A' is a duplicate"),
+        ("pid,,B", "'' is empty"),
+        ("pid,=A,B", "'=A' begins like a spreadsheet formula"),
+        ("pid,A\x01,B", r"'A\\x01' holds a control character"),
+        ("pid,,A,A", "'' is empty, 'A' is a duplicate"),
+    ],
+)
+def test_each_label_that_cannot_be_used_is_named_with_the_reason(header: str, why: str) -> None:
+    with pytest.raises(ScoresError, match=f"class labels that cannot be used: {why}$"):
+        read_scores(BIN, f"{header}\n".encode())
+
+
 def test_a_roi_written_in_two_ways_is_met_twice() -> None:
     body = f"pid,Akashiwo\n{BIN}_00002,0.5\n{BIN}_2,0.5\n".encode()
     with pytest.raises(ScoresError, match="a duplicate ROI"):

@@ -9,7 +9,16 @@ UNCLASSIFIED = "unclassified"  # ROIs below the threshold of their class, or wit
 
 
 @lru_cache(maxsize=64)  # bins share their label set
-def odd_labels(classes: tuple[str, ...]) -> list[str]:
-    """List the labels that cannot be told apart, or cannot stand in a table: empty, duplicate, or like a formula."""
-    met = Counter(classes)
-    return sorted(name for name, n in met.items() if not name or min(name) < " " or n > 1 or is_formula(name))
+def odd_labels(classes: tuple[str, ...]) -> str:
+    """Name the labels that cannot be told apart, or cannot stand in a table, and say why; empty if there is none."""
+    return ", ".join(f"{name!r} {why}" for name, n in sorted(Counter(classes).items()) if (why := _why_odd(name, n)))
+
+
+def _why_odd(name: str, times: int) -> str:
+    if not name:
+        return "is empty"
+    if min(name) < " ":
+        return "holds a control character"
+    if is_formula(name):
+        return "begins like a spreadsheet formula"
+    return "is a duplicate" if times > 1 else ""

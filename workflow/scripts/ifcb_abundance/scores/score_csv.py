@@ -5,6 +5,7 @@ of its id. iRfcb's and ClassiPyR's `{bin}.csv` has a line per image: `file_name`
 classifier's thresholds), `class_name_auto` (the winner), `score` (the winner's), and perhaps `cell_count`.
 """
 
+import codecs
 import csv
 import io
 import math
@@ -27,6 +28,7 @@ from ifcb_abundance.scores.additions import NONE, cells_of, own_classes
 from ifcb_abundance.scores.decide import More
 
 BLOCK = 2**22  # bytes of a class-scores file that are parsed at a time
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as spreadsheets begin what they call Unicode text
 MISSING = ["", "nan", "NaN", "NA"]  # a score that is not there
 
 
@@ -36,6 +38,8 @@ def read_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray
         raise ScoresError(f"bin {bin_id}: not class scores: the file is empty")
     start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
     header = body[: start - 1] if start else body
+    if header.startswith(UTF_16):
+        raise ScoresError(f"bin {bin_id}: its class scores are in UTF-16; save them in UTF-8")
     try:
         text = header.decode("utf-8-sig").rstrip("\r")
         if text.startswith(("pid", '"pid')):  # else it is something else altogether
@@ -115,10 +119,7 @@ def _odd_line(rows: bytes, names: Sequence[str]) -> str:
 def check_labels(bin_id: str, classes: Sequence[str]) -> None:
     """Raise ScoresError for labels that cannot be told apart, or cannot stand in a table."""
     if odd := odd_labels(tuple(classes)):
-        raise ScoresError(
-            f"bin {bin_id}: class labels that are empty or duplicate, hold control characters or begin like a "
-            f"spreadsheet formula: {odd}"
-        )
+        raise ScoresError(f"bin {bin_id}: class labels that cannot be used: {odd}")
 
 
 def check_range(bin_id: str, classes: Sequence[str], scores: NDArray[np.float64], named: Callable[[int], str]) -> None:

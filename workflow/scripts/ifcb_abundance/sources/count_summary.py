@@ -123,7 +123,7 @@ def _summary(arrays: Mapping[str, NDArray[np.float64]]) -> CountSummary:
         raise ValueError("filelistTB has a bin twice, or a name that is no bin")
     labels = list(arrays["class2useTB"])
     if odd := odd_labels(tuple(labels)):
-        raise ValueError(f"class2useTB has labels that are empty or duplicate, or cannot stand in a table: {odd}")
+        raise ValueError(f"class2useTB has labels that cannot be used: {odd}")
     shape = (len(bins), len(labels))
     own = [i for i, label in enumerate(labels) if label != UNCLASSIFIED]
     counts = {name: _whole(arrays[name], shape, name) for name in (WINNERS, OPT, ADHOC) if name in arrays}
