@@ -235,6 +235,13 @@ def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pyt
     empty = folder / "empty"
     empty.mkdir()
     assert planned(empty).startswith(f"source.path: {empty} has no metadata.csv. Accepted: ")
+    for name in ("Metadata.CSV", "metadata.xlsx"):
+        (empty / name).touch()
+        assert planned(empty) == (
+            f"source.path: {empty} has no metadata.csv. Is {empty / name} the list? It has to be "
+            f"{empty / 'metadata.csv'}, with commas and in UTF-8\n"
+        )
+        (empty / name).unlink()
     saved = folder / "saved"
     shutil.copytree(archive, saved)
     listed = (saved / "metadata.csv").read_text()

@@ -49,7 +49,10 @@ def why_no_list(path: str | Path) -> str:
         return f"{why}. Accepted: the folder of an archive on disk"
     hint = "Accepted: the folder of an archive on disk"
     with suppress(RawFileError):  # a folder that cannot be read: it is only a hint
-        if any(name.lower().endswith(PARTS) for name in islice(below(path), LOOKED_AT)):
+        found = list(islice(below(path), LOOKED_AT))
+        if lists := [name for name in found if Path(name).name.lower().startswith("metadata")]:
+            hint = f"Is {lists[0]} the list? It has to be {path / 'metadata.csv'}, with commas and in UTF-8"
+        elif any(name.lower().endswith(PARTS) for name in found):
             hint = "There are raw files in it: source.catalog: raw takes the list of bins from these"
     return f"source.path: {path} has no metadata.csv. {hint}"
 
