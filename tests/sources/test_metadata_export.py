@@ -126,6 +126,12 @@ def test_text_that_looks_missing_is_text(text: str) -> None:
     assert list(row[["cruise", "sample_type", "tags"]]) == [text] * 3
 
 
+def test_the_names_of_columns_may_be_in_another_case() -> None:
+    body = export(bin_row(BIN, ml_analyzed=2.5, cruise="EN1", tag1="x"))
+    header, _, rows = body.partition(b"\n")
+    assert read_export(header.upper() + b"\n" + rows, "here").equals(read_export(body, "here"))
+
+
 def test_columns_go_by_name_and_repeated_rows_stay_for_the_catalog_to_judge() -> None:
     row = bin_row(BIN, ml_analyzed=2.5, tag1="x")
     turned = dict(reversed(row.items())) | {"add_tag": ""}

@@ -70,6 +70,9 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
         columns = read_columns(body)
     except ValueError as error:  # not CSV, not UTF-8
         raise CatalogError(f"{origin}: not a metadata export ({error})") from None
+    lower = {name.lower(): cells for name, cells in columns.items()}
+    if len(lower) == len(columns) and set(NEEDED) <= set(lower):  # an export, its names perhaps in another case
+        columns = lower
     filled = [any(map(str.strip, row)) for row in zip(*columns.values(), strict=True)]
     if not all(filled):  # a spreadsheet leaves rows without a value behind
         columns = {name: list(compress(cells, filled)) for name, cells in columns.items()}
