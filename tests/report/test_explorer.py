@@ -230,6 +230,11 @@ def test_rules_that_need_all_scores_have_no_slider(browser: Browser, runs: Runs,
     expected = runs.tables(0.1, rule=rule)
     runs.write_page(tmp_path / "page.html", runs.checkout.results("mvco") / "bins")
     assert_fixed(browser, tmp_path / "page.html", f"classify.rule: {rule} needs the scores of all classes", expected)
+    with opened(browser, tmp_path / "page.html") as page:
+        page.wait_for_selector("html[data-state=whole]")
+        told = page.inner_text("#composition-said")
+    counted = runs.checkout.table("mvco", "abundance_long")["count"].sum()
+    assert told.startswith(f"Shares of {counted:,} {'counts for classes' if rule == 'each' else 'ROIs'}, ")
 
 
 def test_the_slider_moves_with_the_keyboard(page: Page) -> None:

@@ -70,6 +70,8 @@ def pack_explorer(
         "precision": config["classify"]["score_precision"],
         "threshold": config["classify"]["threshold"],
         "unclassified": UNCLASSIFIED,
+        # By this rule a ROI may count for several classes.
+        "counted_are": "counts for classes" if config["classify"].get("rule") == "each" else "ROIs",
         "living_total": LIVING_TOTAL,
         "classes": [{**each, "kind": kinds.index(of_class[each["name"]])} for each in classes],
         "counted": [names.index(name) for name in counted],  # the classes whose scores are packed

@@ -213,7 +213,7 @@ async function prepareExplorer() {
     element("composition").replaceChildren(compositionChart(timeScale(first, last, width), shares, kinds, options));
     const percent = (n) => (total ? `${digits.format(Math.round((1000 * n) / total) / 10)} %` : "0 %");
     fillLegend("composition-legend", kinds.map(({ name, colour }, kind) => [`${name} ${percent(span[kind])}`, colour]));
-    element("composition-said").textContent = `Shares of ${thousands.format(total)} ROIs, ${spanText()}`;
+    element("composition-said").textContent = `Shares of ${thousands.format(total)} ${data.counted_are}, ${spanText()}`;
   }
 
   function drawMap(width) {
