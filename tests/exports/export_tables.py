@@ -51,6 +51,7 @@ class Day:
     spread: float | None = 0.0
     complete: str = "yes"
     used: bool = True
+    threshold: float = 0.7
 
 
 def write_tables(folder: Path, days: Sequence[Day], group_by: Sequence[str] = ("instrument",)) -> Tables:
@@ -69,7 +70,7 @@ def write_tables(folder: Path, days: Sequence[Day], group_by: Sequence[str] = ("
                 | {"latitude": day.latitude, "longitude": day.longitude, "class": label, "scientific_name": name}
                 | {"aphia_id": aphia_id, "living": living, "count": count, "ml_analyzed_total": ml}
                 | {"objects_per_ml": count / ml, "objects_per_ml_low": low / ml, "objects_per_ml_high": high / ml}
-                | {"objects_per_L": count / ml * 1000, "threshold": None if label == "unclassified" else 0.7}
+                | {"objects_per_L": count / ml * 1000, "threshold": None if label == "unclassified" else day.threshold}
                 | {"n_bins": len(day.depths), "n_bins_assessed": len(day.depths)}
                 | {"n_rois": sum(n for n, _ in day.classes.values()), "dispersion": 1.5}
                 | {"objects_per_ml_low_dispersed": low / ml, "objects_per_ml_high_dispersed": high / ml}

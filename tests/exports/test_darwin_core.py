@@ -236,3 +236,11 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
     first = export(tmp_path, [Day("2024-04-15", CLASSES)]).read_bytes()
     (tmp_path / "out" / "demo.zip").unlink()
     assert export(tmp_path, [Day("2024-04-15", CLASSES)]).read_bytes() == first
+
+
+def test_the_box_of_positions_goes_over_the_date_line(tmp_path: Path) -> None:
+    days = [Day(f"2024-04-{day}", CLASSES, longitude=longitude) for day, longitude in ((15, 179.5), (16, -179.25))]
+    with zipfile.ZipFile(export(tmp_path, days)) as archive:
+        box = ET.fromstring(archive.read("eml.xml")).find("dataset/coverage/geographicCoverage/boundingCoordinates")
+    assert box is not None
+    assert [float(box.findtext(f"{side}BoundingCoordinate") or "") for side in ("west", "east")] == [179.5, -179.25]

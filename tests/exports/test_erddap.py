@@ -88,3 +88,12 @@ def test_a_table_without_rows_is_not_described(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no bin of the window was used, so there is nothing to export"):
         export_erddap(tables.abundance, ["instrument"], PUBLICATION, tmp_path / "demo.xml")
     assert not (tmp_path / "demo.xml").exists()
+
+
+def test_columns_that_the_config_asks_for_are_described_too(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path, [Day("2024-04-15", CLASSES)])
+    asked = ["instrument", "cells_per_ml", "thresholds_mixed"]
+    export_erddap(tables.abundance, asked, PUBLICATION, tmp_path / "demo.xml")
+    found = {each.findtext("sourceName"): each for each in ET.parse(tmp_path / "demo.xml").iter("dataVariable")}
+    assert set(asked) <= set(found)
+    assert attributes(found["cells_per_ml"])["units"] == "count mL-1"

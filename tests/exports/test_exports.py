@@ -32,6 +32,7 @@ EXPORT: dict[str, Any] = {
     "seabass": {"experiment": "DEMO", "cruise": "demo_2024", "documents": ["protocol.txt", "checklist.txt"]},
 }
 NO_REPORT = {"report": {"make": False}}
+EXPORTED = [f"results/demo/exports/demo{ending}" for ending in (".nc", "_darwin_core.zip", ".sb", "_erddap.xml")]
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +200,28 @@ def test_a_key_that_a_format_needs_is_named_before_any_work(checkout: Checkout) 
     printed = checkout.run({"export": {"formats": ["netcdf"]}}, fails=True)
     assert "export.title: not set, but needed by netcdf in export.formats. Accepted: a text" in printed
     assert not (checkout.folder / "resources").exists()
+
+
+def test_a_file_that_is_asked_for_by_name_needs_the_same_keys(demo_run: Checkout) -> None:
+    """It is no format of the config, and was made with what the config does not say."""
+    before = demo_run.stamps()
+    printed = demo_run.run({}, "results/demo/exports/demo.nc", fails=True)
+    assert "export.title: not set, but needed by netcdf" in printed
+    printed = demo_run.run({"export": EXPORT | {"formats": []}, "classify": {"rule": "each"}}, EXPORTED[1], fails=True)
+    assert "classify.rule: 'each' cannot be exported" in printed
+    assert "Traceback" not in printed
+    results = {path: stamp for path, stamp in before.items() if path.startswith("results/")}
+    assert results.items() <= demo_run.stamps().items()
+
+
+def test_other_groups_than_the_list_of_bins_was_made_for(checkout: Checkout) -> None:
+    """No bin has a cast, so the list has no such column; nor is it made anew for other groups."""
+    config = {"export": EXPORT, "report": {"make": True}}
+    checkout.run({"export": EXPORT, **NO_REPORT})
+    checkout.run(config | {"abundance": {"group_by": ["cast", "niskin"]}})
+    assert "cast" not in checkout.table("demo", "catalog")
+    assert set(checkout.table("demo")["cast"].dropna()) == set()
+    assert all((checkout.folder / path).exists() for path in (*EXPORTED, "results/demo/report.html"))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/results.md"])

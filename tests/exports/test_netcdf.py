@@ -172,3 +172,32 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_group_without_a_name_is_not_the_one_that_is_called_unknown(tmp_path: Path) -> None:
+    days = [
+        Day("2024-04-15", {"Akashiwo": (count, 60.0)}, groups={"cruise": cruise})
+        for count, cruise in ((3, "unknown"), (5, ""), (7, "EN1"))
+    ]
+    with xr.open_dataset(export(tmp_path, days, ["cruise"])) as data:
+        assert data["station_name"].values.tolist() == ["cruise unknown", "cruise not known", "cruise EN1"]
+        assert data["object_count"].values.ravel().tolist() == [3, 5, 7]
+
+
+def test_a_threshold_that_is_not_the_same_on_all_days_is_none(tmp_path: Path) -> None:
+    """As with those of the classifier: classify.class_thresholds: from_scores."""
+    both = {"Akashiwo": (3, 60.0), "Chaetoceros": (1, 60.0)}
+    days = [Day("2024-04-15", both, threshold=0.7), Day("2024-04-16", {"Akashiwo": (3, 60.0)}, threshold=0.4)]
+    with xr.open_dataset(export(tmp_path, days)) as data:
+        assert data["taxon_label"].values.tolist() == ["Akashiwo", "Chaetoceros"]
+        np.testing.assert_equal(data["threshold"].values, [np.nan, 0.7])
+
+
+def test_the_span_of_longitudes_goes_over_the_date_line(tmp_path: Path) -> None:
+    """ACDD: the western end may be the greater one."""
+    days = [
+        Day(f"2024-04-{day}", CLASSES, longitude=longitude)
+        for day, longitude in ((15, 179.5), (16, -179.25), (17, 179.75))
+    ]
+    with xr.open_dataset(export(tmp_path, days)) as data:
+        assert (data.attrs["geospatial_lon_min"], data.attrs["geospatial_lon_max"]) == (179.5, -179.25)

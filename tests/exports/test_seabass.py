@@ -98,9 +98,14 @@ def read(path: Path) -> tuple[dict[str, str], list[str], list[dict[str, str]]]:
     assert times == sorted(times)
     assert f"{times[0]:%Y%m%d%H:%M:%S}[GMT]" == headers["start_date"] + headers["start_time"]
     assert f"{times[-1]:%Y%m%d%H:%M:%S}[GMT]" == headers["end_date"] + headers["end_time"]
-    for side, field, of in (("north", "lat", max), ("south", "lat", min), ("east", "lon", max), ("west", "lon", min)):
-        corner = headers[f"{side}_{'latitude' if field == 'lat' else 'longitude'}"]
-        assert float(corner.removesuffix("[DEG]")) == of(float(row[field]) for row in rows)
+    corner = {side: float(headers[f"{side}_latitude"].removesuffix("[DEG]")) for side in ("north", "south")}
+    corner |= {side: float(headers[f"{side}_longitude"].removesuffix("[DEG]")) for side in ("east", "west")}
+    places = [(float(row["lat"]), float(row["lon"])) for row in rows]
+    assert (corner["south"], corner["north"]) == (min(places)[0], max(places)[0])
+    assert {corner["west"], corner["east"]} <= {longitude for _, longitude in places}
+    # Eastwards from west to east, which may be over the date line, but not around the globe.
+    assert all((longitude - corner["west"]) % 360 <= (corner["east"] - corner["west"]) % 360 for _, longitude in places)
+    assert (corner["east"] - corner["west"]) % 360 < 180
     return headers, comments, rows
 
 
@@ -175,3 +180,15 @@ def test_a_file_without_a_row_is_not_made(tmp_path: Path, day: Day) -> None:
     with pytest.raises(TableError, match="no day has both a position and a depth, so there is nothing for SeaBASS"):
         export(tmp_path, [day])
     assert not (tmp_path / "out" / "demo.sb").exists()
+
+
+def test_over_the_date_line_and_with_thresholds_that_vary(tmp_path: Path) -> None:
+    days = [
+        Day("2024-04-15", CLASSES, longitude=179.5),
+        Day("2024-04-16", {"Akashiwo": (3, 60.0)}, longitude=-179.25, threshold=0.4),
+    ]
+    headers, comments, _ = read(export(tmp_path, days))
+    assert (headers["west_longitude"], headers["east_longitude"]) == ("179.5[DEG]", "-179.25[DEG]")
+    assert "! 1id, Akashiwo, Akashiwo, none, varies" in comments
+    assert "! 3id, detritus, none, none, 0.7" in comments
+    assert "! 4id, unclassified, none, none, none" in comments

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from docutils.core import publish_parts
@@ -291,3 +292,20 @@ def test_what_people_said_and_which_rates_drift_is_said(tmp_path: Path) -> None:
         "Error rates drift from month to month: 1 class ('B'). rate_drift.csv has the rates; the limits of corrected "
         "counts cover what differs from day to day.",
     ]
+
+
+def test_thresholds_of_labels_that_are_merged_are_no_misspelt_ones(tmp_path: Path) -> None:
+    """The thresholds count, though no class has the label; and a class of labels with different ones has none."""
+    run = a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1, B=1)]), thresholds={"B_1": 0.3, "C": 0.2})
+    table = pd.read_csv(run / "abundance_long.csv")
+    table.loc[table["class"] == "B", "threshold"] = np.nan
+    table.to_csv(run / "abundance_long.csv", index=False)
+    read = {name: table_files.read(name, path) for name, path in tables(run).items()}
+    said = look_over(
+        read_run(run / "run.json"), read, run / "bins.parquet", {"B_1": "B", "C": "C"}.__getitem__
+    ).warnings
+    (unknown,) = [text for text in said if text.startswith("classify.class_thresholds")]
+    assert "names 1 class for which no used bin was classified ('C')" in unknown
+    (merged,) = [text for text in said if text.startswith("Merged from labels")]
+    assert "1 class ('B')" in merged
+    assert not [text for text in said if "nan" in text]

@@ -1,20 +1,6 @@
 # Needs the merged tables. Makes the files for repositories that export.formats asks for.
 from ifcb_abundance.exports import publication as exports
 
-PUBLICATION = exports.Publication(
-    dataset=CONFIG.dataset,
-    title=CONFIG.export.title or "",
-    summary=CONFIG.export.summary or "",
-    institution=CONFIG.export.institution or "",
-    license=CONFIG.export.license or "",
-    info_url=CONFIG.export.info_url or "",
-    model=CONFIG.export.model or "",
-    creator_name=CONFIG.export.creator.name or "",
-    creator_email=CONFIG.export.creator.email or "",
-    experiment=CONFIG.export.seabass.experiment or "",
-    cruise=CONFIG.export.seabass.cruise or "",
-    documents=CONFIG.export.seabass.documents,
-)
 EXPORTS = {
     "netcdf": LAYOUT.export(".nc"),
     "darwin_core": LAYOUT.export("_darwin_core.zip"),
@@ -41,7 +27,7 @@ rule export_netcdf:
         runtime=60,
     params:
         version=exports.VERSION,
-        publication=asdict(PUBLICATION),
+        publication=lambda wildcards: asdict(exports.Publication.of(CONFIG, "netcdf")),
         group_by=METHOD.group_by,
         tolerance_km=METHOD.position_tolerance_km,
         confidence=METHOD.confidence,
@@ -89,7 +75,7 @@ rule export_darwin_core:
     params:
         **({"event": "bin"} if CONFIG.export.event == "bin" else {}),
         version=exports.VERSION,
-        publication=asdict(PUBLICATION),
+        publication=lambda wildcards: asdict(exports.Publication.of(CONFIG, "darwin_core")),
         group_by=METHOD.group_by,
         precision=METHOD.precision,
         confidence=METHOD.confidence,
@@ -115,7 +101,7 @@ rule export_seabass:
         runtime=60,
     params:
         version=exports.VERSION,
-        publication=asdict(PUBLICATION),
+        publication=lambda wildcards: asdict(exports.Publication.of(CONFIG, "seabass")),
         group_by=METHOD.group_by,
     message:
         "Write abundance as a SeaBASS file."
@@ -138,8 +124,8 @@ rule export_erddap:
         runtime=10,
     params:
         version=exports.VERSION,
-        publication=asdict(PUBLICATION),
-        group_by=METHOD.group_by,
+        publication=lambda wildcards: asdict(exports.Publication.of(CONFIG, "erddap")),
+        optional=METHOD.table_columns,
     message:
         "Write the dataset's description for an ERDDAP server."
     script:

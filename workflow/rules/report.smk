@@ -1,4 +1,6 @@
 # Needs the merged tables and the figures. Makes the overview, a page to send on, and what `snakemake --report` shows.
+from functools import partial
+
 from ifcb_abundance.report import methods, overview
 
 REPORTED = {table_registry.TABLES[name].schema: MERGED[name] for name in ("abundance", "coverage", "ledger", "catalog")}
@@ -6,6 +8,7 @@ if FEATURES_WANTED:
     REPORTED["features_ledger"] = MERGED["features_ledger"]
 for name in ("label_notes", "rate_drift"):
     REPORTED[name] = lambda wildcards, name=name: [MERGED[name]] if validation_wanted() and TABLES == RESULTS else []
+write_overview = partial(overview.write_overview, class_of=METHOD.merged)
 
 
 rule write_overview:
@@ -25,7 +28,7 @@ rule write_overview:
         "Write the overview in words."
     run:
         reported = {name: str(path) for name, path in by_name(input).items() if name in REPORTED and path}
-        logged(log[0], overview.write_overview, input.run, reported, input.bins, output[0])
+        logged(log[0], write_overview, input.run, reported, input.bins, output[0])
 
 
 rule write_methods:

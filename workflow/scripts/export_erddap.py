@@ -8,7 +8,7 @@ scripted(
     snakemake.log[0],
     export_erddap,
     snakemake.input[0],
-    snakemake.params.group_by,
+    snakemake.params.optional,
     Publication(**snakemake.params.publication),
     snakemake.output[0],
 )

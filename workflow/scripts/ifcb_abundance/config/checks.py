@@ -1,7 +1,7 @@
 """What no model of a single key can tell: what keys ask of each other, of the disk, and of an address."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
@@ -149,11 +149,6 @@ def _rules(config: Config) -> Iterator[str]:
             "classify.class_thresholds: from_scores: a dashboard serves no thresholds. Accepted with it: null, or the "
             "path of a CSV file class,threshold"
         )
-    if config.export.formats and classify.rule != "winner":
-        yield (
-            f"classify.rule: {classify.rule!r} cannot be exported: files for repositories say that the highest score "
-            "wins. Accepted with export.formats: winner"
-        )
     if config.validation.make and (classify.rule != "winner" or classify.class_thresholds == FROM_SCORES):
         yield (
             "validation.make: true needs classify.rule: winner and no from_scores: it is about the winner of each ROI. "
@@ -161,9 +156,20 @@ def _rules(config: Config) -> Iterator[str]:
         )
 
 
-def _exports(config: Config) -> Iterator[str]:
-    """What the chosen formats need of other keys."""
-    formats = config.export.formats
+def refuse_export(config: Config, form: str) -> None:
+    """Raise ConfigError if a file for a repository cannot be made. It may be asked for without export.formats."""
+    if why := list(_exports(config, [form])):
+        raise refusal(*why)
+
+
+def _exports(config: Config, formats: Sequence[str] = ()) -> Iterator[str]:
+    """What the formats, those of the config if none are given, need of other keys."""
+    formats = formats or config.export.formats
+    if formats and config.classify.rule != "winner":
+        yield (
+            f"classify.rule: {config.classify.rule!r} cannot be exported: files for repositories say that the highest "
+            "score wins. Accepted with export.formats: winner"
+        )
     for key in dict.fromkeys(key for name in formats for key in Export.NEEDS[name]):
         value: object = config.export
         for part in key.split("."):
@@ -182,9 +188,16 @@ def _exports(config: Config) -> Iterator[str]:
 
 
 def _shard(config: Config) -> Iterator[str]:
+    if config.shard is None or any(_window(config)):
+        return
+    ends = {"start": config.select.start, "end": config.select.end}
+    if others := {side: text for side, text in ends.items() if text is None or Bound.parse(text).bin}:
+        for side, text in others.items():
+            shown = "null (not set)" if text is None else text
+            yield f"select.{side}: {shown}, but shard: {config.shard} needs a UTC day. Accepted: a UTC day YYYY-MM-DD"
+        return
     try:
-        if config.shard is not None:
-            config.window.shards()
+        config.window.shards()
     except ValueError as error:
         yield f"shard: {config.shard} cannot be used: {error}. Accepted: {accepted('shard')}"
 

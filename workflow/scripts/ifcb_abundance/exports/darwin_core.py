@@ -30,6 +30,7 @@ from ifcb_abundance.exports.publication import (
     read_days,
     text_of,
     warn_of_excluded,
+    west_and_east,
 )
 
 log = logging.getLogger("ifcb.export_darwin_core")
@@ -376,10 +377,10 @@ def _coverage(coverage: ET.Element, publication: Publication, events: pd.DataFra
     place = ET.SubElement(coverage, "geographicCoverage")
     ET.SubElement(place, "geographicDescription").text = f"The positions of the samples of {publication.dataset}"
     box = ET.SubElement(place, "boundingCoordinates")
-    corners = {"west": "longitude", "east": "longitude", "north": "latitude", "south": "latitude"}
-    for side, axis in corners.items():
-        value = events[axis].min() if side in ("west", "south") else events[axis].max()
-        ET.SubElement(box, f"{side}BoundingCoordinate").text = text_of(value)
+    west, east = west_and_east(events["longitude"])
+    corners = {"west": west, "east": east, "north": events["latitude"].max(), "south": events["latitude"].min()}
+    for side, degrees in corners.items():
+        ET.SubElement(box, f"{side}BoundingCoordinate").text = text_of(degrees)
     time = ET.SubElement(ET.SubElement(coverage, "temporalCoverage"), "rangeOfDates")
     for end, date in (("begin", events["date"].min()), ("end", events["date"].max())):
         ET.SubElement(ET.SubElement(time, f"{end}Date"), "calendarDate").text = date

@@ -11,7 +11,7 @@ from ifcb_abundance.tables import table_files
 TABLE = "abundance_long"
 FOLDER = "/path/on/the/server/"
 TYPES = {"string": "String", "date": "String", "number": "double", "integer": "int"}
-UNITS = {"mL": "mL", "objects": "count", "objects/mL": "count mL-1", "objects/L": "count L-1"}
+UNITS = {"mL": "mL", "objects": "count", "objects/mL": "count mL-1", "objects/L": "count L-1", "cells/mL": "count mL-1"}
 # The categories of variables in ERDDAP; variables that are not here are counts and statistics.
 CATEGORIES = {
     "Time": ("date",),
@@ -31,11 +31,12 @@ MORE = {
 }
 
 
-def export_erddap(abundance: str | Path, group_by: Sequence[str], publication: Publication, path: str | Path) -> None:
+def export_erddap(abundance: str | Path, optional: Sequence[str], publication: Publication, path: str | Path) -> None:
     """Write the description of abundance_long.csv as one <dataset> of ERDDAP's datasets.xml.
 
     The administrator of the server adds it to that file and fills in the folder of the table. Source: ERDDAP, Working
-    with the datasets.xml File (EDDTableFromAsciiFiles). Raises TableError if no bin was used.
+    with the datasets.xml File (EDDTableFromAsciiFiles). optional: the columns that the table has because of the config.
+    Raises TableError if no bin was used.
     """
     refuse_empty(table_files.read(TABLE, abundance, ["date"]), abundance)
     root = ET.Element(
@@ -61,7 +62,7 @@ def export_erddap(abundance: str | Path, group_by: Sequence[str], publication: P
     }
     for tag, text in settings.items():
         ET.SubElement(root, tag).text = text
-    columns = table_files.columns(TABLE, group_by)
+    columns = table_files.columns(TABLE, optional)
     _attributes(root, _about(publication, columns))
     entries = table_files.schema(TABLE)
     for column in columns:

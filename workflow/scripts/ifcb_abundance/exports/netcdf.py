@@ -15,7 +15,18 @@ from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import StateError
-from ifcb_abundance.exports.publication import LICENSES, LIMITS, METHOD, Days, Publication, Tables, lsid, read_days
+from ifcb_abundance.exports.publication import (
+    LICENSES,
+    LIMITS,
+    METHOD,
+    Days,
+    Publication,
+    Tables,
+    lsid,
+    one_threshold,
+    read_days,
+    west_and_east,
+)
 
 PER_M3 = 1e6  # mL in a cubic metre
 FILL = {kind: np.dtype(kind).type(default_fillvals[kind]) for kind in ("f8", "i4", "i1")}
@@ -150,12 +161,11 @@ def _classes(
                 long_name="Life Science Identifier in WoRMS; empty if the class table has no AphiaID",
             )
     coordinates = " ".join([*where, *variables])
-    thresholds = rows.dropna(subset=["threshold"]).drop_duplicates("class").set_index("class")["threshold"]
     variables[f"{prefix}threshold"] = _number(
         (dimension,),
-        thresholds.reindex(classes["class"]).to_numpy("float64"),
+        one_threshold(rows).reindex(classes["class"]).to_numpy("float64"),
         "f8",
-        long_name="score that the winning class has to reach (>=)",
+        long_name="score that the winning class has to reach (>=); none where it is not the same on all days",
         units="1",
         coordinates=label,
         coverage_content_type="auxiliaryInformation",
@@ -292,6 +302,8 @@ def _about(dataset: Days, publication: Publication, run: str | Path) -> dict[str
             about[f"geospatial_{axis}_min"] = events[low].min()
             about[f"geospatial_{axis}_max"] = events[high].max()
             about[f"geospatial_{axis}_units"] = units
+    if "geospatial_lon_min" in about:
+        about["geospatial_lon_min"], about["geospatial_lon_max"] = west_and_east(events["longitude"])
     if "geospatial_vertical_min" in about:
         about["geospatial_vertical_positive"] = "down"
     return {name: value for name, value in about.items() if value != ""}

@@ -11,10 +11,12 @@ import pandas as pd
 
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.config import Config
+from ifcb_abundance.config.checks import refuse_export
 from ifcb_abundance.pooling.method import GROUPS
 from ifcb_abundance.tables import table_files
 
-VERSION = 3  # of the exported files: raise it so that they are made again
+VERSION = 4  # of the exported files: raise it so that they are made again
 # The licences that OBIS and GBIF accept.
 LICENSES = {
     "CC0-1.0": "http://creativecommons.org/publicdomain/zero/1.0/legalcode",
@@ -34,6 +36,7 @@ METHOD_OF_BINS = _METHOD + (
     "An event is a sample (bin) that was classified and has a good volume. Its abundance is the count over the volume "
     "analyzed (look time times flow)."
 )
+UNKNOWN = ("unknown", "not known")  # the first that is no cruise or sample type itself
 LIMITS = "The limits are the exact Poisson (Garwood) limits of the count; they do not cover classification error."
 
 
@@ -53,6 +56,26 @@ class Publication:
     experiment: str = ""
     cruise: str = ""
     documents: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, config: Config, form: str) -> "Publication":
+        """What a config says for a format. Raises ConfigError, naming the key, if it does not say what that needs."""
+        refuse_export(config, form)
+        export = config.export
+        return cls(
+            dataset=config.dataset,
+            title=export.title or "",
+            summary=export.summary or "",
+            institution=export.institution or "",
+            license=export.license or "",
+            info_url=export.info_url or "",
+            model=export.model or "",
+            creator_name=export.creator.name or "",
+            creator_email=export.creator.email or "",
+            experiment=export.seabass.experiment or "",
+            cruise=export.seabass.cruise or "",
+            documents=export.seabass.documents,
+        )
 
 
 @dataclass(frozen=True)
@@ -104,8 +127,11 @@ def read_days(tables: Tables, group_by: Sequence[str], dataset: str) -> Days:
         .merge(_instruments_and_depths(tables, keys), on=keys, how="left")
         .sort_values("event", ignore_index=True)
     )
-    groups = zip(*(events[key] for key in group_by), strict=True) if group_by else [()] * len(events)
-    names = [_name(dict(zip(group_by, group, strict=True))) or dataset for group in groups]
+    columns = [events[key].tolist() for key in group_by]
+    groups = [{key: values[at] for key, values in zip(group_by, columns, strict=True)} for at in range(len(events))]
+    texts = {str(text) for group in groups for text in group.values()}
+    unknown = next((word for word in UNKNOWN if word not in texts), "not given")
+    names = [_name(group, unknown) or dataset for group in groups]
     return Days(events.assign(name=names), rows, sorted(set(coverage["date"])))
 
 
@@ -153,8 +179,7 @@ def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
 def _instruments_and_depths(tables: Tables, keys: Sequence[str]) -> pd.DataFrame:
     """Find the instruments and the range of depths of the used bins, per day and group."""
     ledger = table_files.read("ledger", tables.ledger, ["bin", "date", "status"])
-    catalog = table_files.read(
-        "catalog",
+    catalog = table_files.read_catalog(
         tables.catalog,
         ["bin", *dict.fromkeys(["instrument", "depth", *(key for key in keys if key in GROUPS)])],
     )
@@ -171,13 +196,26 @@ def _joined(values: pd.Series) -> str:
     return ";".join(sorted(set(values)))
 
 
-def _name(group: Mapping[str, Any]) -> str:
-    """Name a group; names are unique, and empty if all bins are pooled."""
+def _name(group: Mapping[str, Any], unknown: str) -> str:
+    """Name a group; names are unique, and empty if all bins are pooled. unknown: in place of what is not known."""
     parts = []
     for key, value in group.items():
         text = str(value) if key != "depth" else "" if np.isnan(value) else f"{text_of(value)} m"
-        parts.append(text if key == "instrument" else f"{key.replace('_', ' ')} {text or 'unknown'}")
+        parts.append(text if key == "instrument" else f"{key.replace('_', ' ')} {text or unknown}")
     return ", ".join(parts)
+
+
+def west_and_east(longitudes: pd.Series) -> tuple[float, float]:
+    """The ends of a span of longitudes in degrees, -180 to 180. West is the greater one across the date line."""
+    if longitudes.max() - longitudes.min() > 180:
+        return longitudes[longitudes >= 0].min(), longitudes[longitudes < 0].max()
+    return longitudes.min(), longitudes.max()
+
+
+def one_threshold(rows: pd.DataFrame) -> pd.Series:
+    """The threshold of each class, by its label; NaN where rows of it have several, or none."""
+    of_class = rows.groupby("class")["threshold"]
+    return of_class.first().where(of_class.nunique(dropna=False) == 1)
 
 
 def lsid(aphia_id: str) -> str:

@@ -10,10 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import TableError
-from ifcb_abundance.exports.publication import METHOD, Publication, Tables, lsid, read_days, text_of, warn_of_excluded
+from ifcb_abundance.exports.publication import (
+    METHOD,
+    Publication,
+    Tables,
+    lsid,
+    one_threshold,
+    read_days,
+    text_of,
+    warn_of_excluded,
+    west_and_east,
+)
 
 log = logging.getLogger("ifcb.export_seabass")
 
@@ -52,6 +63,7 @@ def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publica
         )
     rows = dataset.rows[dataset.rows["event"].isin(events.index)]
     classes = rows.drop_duplicates("class").sort_values("class", ignore_index=True)
+    classes["threshold"] = classes["class"].map(one_threshold(rows))
     abundance = rows.pivot(index="event", columns="class", values="objects_per_ml") * PER_M3
     cells = abundance.reindex(index=events.index, columns=pd.Index(classes["class"])).to_numpy()
     with atomic_write(path) as unfinished, unfinished.open("w", encoding="ascii", newline="") as file:
@@ -99,8 +111,9 @@ def _header(events: pd.DataFrame, classes: pd.DataFrame, publication: Publicatio
     yield f"/end_time={last:%H:%M:%S}[GMT]"
     yield f"/north_latitude={text_of(events['latitude'].max())}[DEG]"
     yield f"/south_latitude={text_of(events['latitude'].min())}[DEG]"
-    yield f"/east_longitude={text_of(events['longitude'].max())}[DEG]"
-    yield f"/west_longitude={text_of(events['longitude'].min())}[DEG]"
+    west, east = west_and_east(events["longitude"])
+    yield f"/east_longitude={text_of(east)}[DEG]"
+    yield f"/west_longitude={text_of(west)}[DEG]"
     yield "/water_depth=NA"
     yield "/measurement_depth=NA"
     yield f"/missing={MISSING}"
@@ -117,7 +130,8 @@ def _header(events: pd.DataFrame, classes: pd.DataFrame, publication: Publicatio
     yield "!"
     yield "! id, label of the classifier, scientificName, scientificNameID, threshold"
     for number, row in enumerate(classes.to_dict("records"), start=1):
-        threshold = "none" if np.isnan(row["threshold"]) else text_of(row["threshold"])
+        without = "none" if row["class"] == UNCLASSIFIED else "varies"
+        threshold = without if np.isnan(row["threshold"]) else text_of(row["threshold"])
         taxon = (plain(row["scientific_name"]) or "none", lsid(row["aphia_id"]) or "none")
         yield f"! {number}id, {plain(row['class'])}, {', '.join(taxon)}, {threshold}"
     yield "!"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.config.model import Rule
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures.colours import GROUPS_MOST, NO_GROUP, NOT_LIVING, OTHER_GROUPS, REST_COLOURS
 from ifcb_abundance.figures.options import FigureOptions, Tables
@@ -33,8 +34,13 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
 
     width = parts.panel_width(options)
     x = parts.time_axis(span, width)
-    y = alt.Y("bottom:Q", title="share of ROIs (%)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"))
-    bars = parts.stacked_bars(x, y, order, alt.Tooltip("count:Q", title="ROIs"), options)
+    y = alt.Y(
+        "bottom:Q",
+        title=f"share of {counted_are(options.rule)} (%)",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%"),
+    )
+    bars = parts.stacked_bars(x, y, order, alt.Tooltip("count:Q", title=counted_are(options.rule)), options)
     bars = bars.transform_filter("datum.count > 0")
     zeros = alt.Chart().encode(x=x, y=y).transform_filter("datum.count == 0")
     zeros = zeros.mark_text(text="0", dy=-6, align="left")
@@ -47,6 +53,11 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             parts.series_note(series, coverage["series"].nunique()),
         )
     )
+
+
+def counted_are(rule: Rule) -> str:
+    """What counts are of: by the rule `each` a ROI may count for several classes."""
+    return "counts for classes" if rule == "each" else "ROIs"
 
 
 def kinds_of(abundance: pd.DataFrame) -> tuple[pd.Series, list[str]]:

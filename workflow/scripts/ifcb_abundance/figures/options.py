@@ -8,6 +8,7 @@ from typing import Literal
 from ifcb_abundance.classes.class_table import WARNING, plain
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.config import Config
+from ifcb_abundance.config.model import Rule
 
 Tables = Mapping[str, str | Path]
 """The names of tables (abundance, coverage, sweep, bins, catalog, ledger, ...) and their paths."""
@@ -25,7 +26,7 @@ class FigureOptions:
     whether 0,0 is a position. width_mm: of the printed figure, in mm. font: a family, or "" for any without serifs.
     names: the scientific name of each label that has one. groups: all groups of the class table. warning_levels:
     the cells/mL of each label from which on there is a warning. merged, merged_spellings: the class of each label and
-    plain spelling, if the class table merges any, as `LabelTable` gives them.
+    plain spelling, if the class table merges any, as `LabelTable` gives them. rule: by which ROIs count for classes.
     """
 
     dataset: str
@@ -41,6 +42,7 @@ class FigureOptions:
     warning_levels: Mapping[str, float] = field(default_factory=dict)
     merged: Mapping[str, str] = field(default_factory=dict)
     merged_spellings: Mapping[str, str] = field(default_factory=dict)
+    rule: Rule = "winner"
 
     @classmethod
     def of(cls, config: Config, group_by: Sequence[str]) -> "FigureOptions":
@@ -63,6 +65,7 @@ class FigureOptions:
             warning_levels={label: float(traits[WARNING]) for label, traits in table.items() if WARNING in traits},
             merged=config.class_table.merged_labels(),
             merged_spellings=config.class_table.merged_spellings(),
+            rule=config.classify.rule,
         )
 
     def of_dataset(self) -> "FigureOptions":

@@ -37,7 +37,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     """
     head = "Where the used bins were sampled"
     columns = ["bin", "sample_time", "latitude", "longitude", *options.group_by]
-    catalog = table_files.read("catalog", tables["catalog"], columns)
+    catalog = table_files.read_catalog(tables["catalog"], columns)
     ledger = table_files.read("ledger", tables["ledger"], ["bin", "status"])
     used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == BinStatus.USED, "bin"])]
     bins = used[has_position(used, options.accept_zero_position)]

@@ -27,7 +27,10 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     sweep = _merged(table_files.read("threshold_sweep", tables["sweep"]), options)
     sweep = sweep[sweep["class"].isin(classes)]
-    in_use = abundance.groupby("class")["threshold"].first()
+    thresholds = abundance.groupby("class")["threshold"]
+    # None where days have different ones, or where a ROI counts for other classes than the one that it wins.
+    is_one = (thresholds.nunique(dropna=False) == 1) & (options.rule == "winner")
+    in_use = thresholds.first().where(is_one)
     won = sweep[sweep["threshold"] == 0].set_index("class")["count"]
     names = words.names_of(classes, options)
     panels = {name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{won[name]:,})" for name in classes}
@@ -56,7 +59,12 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             title=parts.title(
                 options,
                 f"{head}, {options.dataset}",
-                "share of the n ROIs that a class wins whose score reaches the threshold; dashed: the threshold in use",
+                "share of the n ROIs that a class wins whose score reaches the threshold"
+                + (
+                    "; dashed: the threshold in use"
+                    if options.rule == "winner"
+                    else ", not the counts of this run's rule"
+                ),
                 f"{parts.classes_note(classes)}, all bins together",
                 parts.page_note(len(every) - len(classes)),
             )

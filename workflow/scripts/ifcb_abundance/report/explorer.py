@@ -15,7 +15,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.config.model import FROM_SCORES
 from ifcb_abundance.figures import coast
 from ifcb_abundance.figures.colours import OKABE_ITO, REST_COLOURS, group_colours
-from ifcb_abundance.figures.composition import kinds_of
+from ifcb_abundance.figures.composition import counted_are, kinds_of
 from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.figures.rows import in_natural_order, series_of
 from ifcb_abundance.pooling.method import group_columns
@@ -50,8 +50,7 @@ def pack_explorer(
     columns = ["date", *group_by]
     abundance = abundance.reset_index(drop=True)
     keys = abundance[columns].drop_duplicates()
-    first_rows = keys.index.tolist()
-    keys = keys.reset_index(drop=True)
+    first_rows, keys = keys.index.tolist(), keys.reset_index(drop=True)
     keys = keys.assign(series=series_of(keys, group_by), key=np.arange(len(keys)))
     series = in_natural_order(keys["series"].unique())
     classes = _classes(abundance)
@@ -70,8 +69,7 @@ def pack_explorer(
         "precision": config["classify"]["score_precision"],
         "threshold": config["classify"]["threshold"],
         "unclassified": UNCLASSIFIED,
-        # By this rule a ROI may count for several classes.
-        "counted_are": "counts for classes" if config["classify"].get("rule") == "each" else "ROIs",
+        "counted_are": counted_are(config["classify"].get("rule", "winner")),
         "living_total": LIVING_TOTAL,
         "classes": [{**each, "kind": kinds.index(of_class[each["name"]])} for each in classes],
         "counted": [names.index(name) for name in counted],  # the classes whose scores are packed

@@ -12,7 +12,7 @@ from ifcb_abundance.config import Config
 from ifcb_abundance.config.model import FROM_SCORES, Features
 from ifcb_abundance.report import run_record
 
-VERSION = 2  # of the text: raise it so that it is written again
+VERSION = 3  # of the text: raise it so that it is written again
 THRESHOLDS_SHOWN = 20
 HALF = {"float16": "half", "float32": "single", "float64": "double"}
 LEFT_OUT = {
@@ -127,10 +127,8 @@ def _classification(run: Mapping[str, Any]) -> Iterator[str]:
         shown = [f"{_plain(name)} {threshold}" for name, threshold in list(own.items())[:THRESHOLDS_SHOWN]]
         more = f" and {len(own) - THRESHOLDS_SHOWN} more" if len(own) > THRESHOLDS_SHOWN else ""
         yield f"{counted(len(own), 'class')} had thresholds of their own: {', '.join(shown)}{more}."
-    yield (
-        f"Scores and thresholds were compared in {HALF[classify['score_precision']]} precision. Among equal scores the "
-        "first class won."
-    )
+    first = " Among equal scores the first class won." if classify.get("rule") != "each" else ""
+    yield f"Scores and thresholds were compared in {HALF[classify['score_precision']]} precision.{first}"
     if run["n_rois"]:
         share = run["n_unclassified"] / run["n_rois"]
         yield (

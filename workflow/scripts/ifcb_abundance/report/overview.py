@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
 
-VERSION = 9  # of the overview and the report: raise it so that they are written again
+VERSION = 10  # of the overview and the report: raise it so that they are written again
 # The columns of abundance_long that an overview reads beside the grouping; all of them would be a gigabyte for a large
 # archive.
 ASKED_OF_ABUNDANCE = (
@@ -49,12 +49,17 @@ def read_run(path: str | Path) -> dict[str, Any]:
     return {key: value for key, value in record.items() if not key.endswith("_at")}
 
 
-def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: str | Path) -> Overview:
+def look_over(
+    run: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    bins: str | Path,
+    class_of: Callable[[str], str] = str,
+) -> Overview:
     """Sum up the tables of a run; each number is computed from them.
 
     run: as `read_run` gives it. tables: `abundance_long`, `coverage`, `ledger`, `catalog`, by these names,
     `features_ledger` where features are made, `label_notes` and `rate_drift` where people labelled. bins: the file
-    bins_long.parquet, read only if label sets alternate.
+    bins_long.parquet, read only if label sets alternate. class_of: gives the class that a label is merged into.
     """
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
     config = run["config"]
@@ -92,7 +97,7 @@ def look_over(run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], bins: 
     warnings = [
         *_warnings(config, group_by, days, tables, bins),
         *_on_source(run),
-        *_on_thresholds(run.get("class_thresholds", {}), abundance),
+        *_on_thresholds(run.get("class_thresholds", {}), {*abundance["class"]}, class_of),
     ]
     return Overview(facts, warnings)
 
@@ -269,17 +274,25 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         )
     if usual != Method().threshold:
         yield f"The threshold is {usual}; the workflow's default is {Method().threshold}."
-    own = classes[classes["threshold"] != usual]
+    own = classes[classes["threshold"].notna() & (classes["threshold"] != usual)]
     if len(own):
         yield (
             f"Thresholds of their own: {counted(own['class'].nunique(), 'class')} ({_some(map(repr, own['class']))}), "
             f"from {own['threshold'].min()} to {own['threshold'].max()}."
         )
+    several = classes.loc[classes["threshold"].isna(), "class"]
+    if len(several):
+        yield (
+            f"Merged from labels with different thresholds: {counted(several.nunique(), 'class')} "
+            f"({_some(map(repr, several))}). Their column threshold is empty."
+        )
 
 
-def _on_thresholds(class_thresholds: Iterable[str], abundance: pd.DataFrame) -> Iterable[str]:
+def _on_thresholds(
+    class_thresholds: Iterable[str], classes: Collection[str], class_of: Callable[[str], str]
+) -> Iterable[str]:
     """Warn of thresholds of single classes that change nothing. class_thresholds: the labels that have one."""
-    unmatched = set(class_thresholds) - set(abundance["class"])
+    unmatched = {label for label in class_thresholds if label not in classes and class_of(label) not in classes}
     if unmatched:
         yield (
             f"classify.class_thresholds names {counted(len(unmatched), 'class')} for which no used bin was classified "
@@ -472,11 +485,17 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(several[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def write_overview(run: str | Path, tables: Mapping[str, str | Path], bins: str | Path, path: str | Path) -> None:
+def write_overview(
+    run: str | Path,
+    tables: Mapping[str, str | Path],
+    bins: str | Path,
+    path: str | Path,
+    class_of: Callable[[str], str] = str,
+) -> None:
     """Write the overview as reStructuredText, for a terminal and for the landing page of `snakemake --report`.
 
-    tables: the files of those that `look_over` takes, by their names. bins: bins_long.parquet. Raises TableError if
-    one does not agree with its schema.
+    tables: the files of those that `look_over` takes, by their names. bins: bins_long.parquet. class_of: gives the
+    class that a label is merged into. Raises TableError if a table does not agree with its schema.
     """
     record = read_run(run)
     columns = {
@@ -495,7 +514,7 @@ def write_overview(run: str | Path, tables: Mapping[str, str | Path], bins: str 
         "coverage": [],
     }
     read = {name: table_files.read(name, file, columns[name]) for name, file in tables.items()}
-    overview = look_over(record, read, bins)
+    overview = look_over(record, read, bins, class_of)
     lines = [".. list-table::", "   :stub-columns: 1", "   :widths: auto", ""]
     for what, said in overview.facts.items():
         lines += [f"   * - {_rst(what)}", f"     - {_rst(said)}"]

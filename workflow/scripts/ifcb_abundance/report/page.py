@@ -16,6 +16,7 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.images.montages import TEMPLATES as MONTAGE_TEMPLATES
 from ifcb_abundance.images.montages import read_montages
+from ifcb_abundance.pooling.method import group_columns
 from ifcb_abundance.report.explorer import pack_explorer
 from ifcb_abundance.report.overview import look_over, read_run
 from ifcb_abundance.report.packing import pack, pack_table
@@ -86,7 +87,7 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
     abundance, left_out = _most_recent(read["abundance_long"])
     days = set(abundance["date"])
     groups = read["groups_long"]
-    bins = _bins(read["ledger"], read["catalog"])
+    bins = _bins(read["ledger"], read["catalog"], group_columns(record["config"]["abundance"]["group_by"]))
     shown_bins, left_out_bins = _shown(bins, days)
     shown = {
         "abundance": pack_table(abundance.drop(columns=list(NOT_SHOWN)), "abundance_long"),
@@ -107,7 +108,7 @@ def write_report(inputs: ReportInputs, page: str | Path, table_pages: Mapping[st
         **given,
         tables=shown,
         run=record,
-        overview=look_over(record, read, inputs.bins_long),
+        overview=look_over(record, read, inputs.bins_long, inputs.options.class_of),
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         confidence=f"{100 * config['abundance']['confidence']:g} %",
         figures={name: (_heading(name), str(spec.get("description", ""))) for name, spec in specs.items()},
@@ -160,11 +161,13 @@ def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     )
 
 
-def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame) -> pd.DataFrame:
-    """Join what the page shows of each bin."""
+def _bins(ledger: pd.DataFrame, catalog: pd.DataFrame, group_by: Sequence[str]) -> pd.DataFrame:
+    """Join what the page shows of each bin, and what bins are grouped by."""
+    of_bin = list(dict.fromkeys([*OF_BIN, *group_by]))
+    catalog = catalog.assign(**{name: "" for name in group_by if name not in catalog})
     outcome = ledger[["bin", "date", "status", "reason", "bytes"]]
-    bins = outcome.merge(catalog[list(OF_BIN)], on="bin", validate="one_to_one")
-    return bins[["date", *OF_BIN, "status", "reason", "bytes"]]
+    bins = outcome.merge(catalog[of_bin], on="bin", validate="one_to_one")
+    return bins[["date", *of_bin, "status", "reason", "bytes"]]
 
 
 def _shown(bins: pd.DataFrame, days: Collection[str]) -> tuple[pd.DataFrame, str]:

@@ -39,15 +39,17 @@ class RunFacts:
     """What a run knows of itself beside its tables.
 
     config: resolved. source: the identity of the source. score_files: as `Source.score_files`, for the run's window.
-    class_thresholds: thresholds of single classes. listed_at: the time of the catalog; None for that of its file. The
-    others are for `vouches`: files, the names of the merged tables; parts, the path of a day's part that states what
-    the day was made of, with `{date}`; catalog_made_of, a checksum of what the catalog was made of.
+    class_thresholds: thresholds of single classes. class_table: a checksum of the class table. listed_at: the time of
+    the catalog; None for that of its file. The others are for `vouches`: files, the names of the merged tables; parts,
+    the path of a day's part that states what the day was made of, with `{date}`; catalog_made_of, a checksum of what
+    the catalog was made of.
     """
 
     config: Mapping[str, Any]
     source: Mapping[str, Any]
     score_files: Callable[[Collection[str]], Mapping[str, Any] | None] | None = None
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
+    class_table: str = ""
     listed_at: datetime | None = None
     files: Sequence[str] = ()
     parts: str = ""
@@ -105,6 +107,7 @@ def record_run(
         "scores_read_at": _read_times(bins, Path(summaries)),
         "rule_of_classification": RULES[config["classify"].get("rule", "winner")],
         "class_thresholds": dict(facts.class_thresholds),
+        "class_table": facts.class_table,
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
         "files_sha256": _checksums(Path(path).parent, facts.files),
