@@ -200,3 +200,17 @@ def test_a_run_leaves_out_what_is_bad(tmp_path: Path) -> None:
     assert ledger.loc[beads, "reason"] == "quality.exclude_bad: bad: run_type beads"
     assert run.table("own")["n_bins"].unique().tolist() == [3]
     assert "Nothing to be done" in run.run(config | {"quality": {"exclude_bad": True}})
+
+
+def test_flags_are_those_of_the_window_also_where_it_shrinks_and_grows(tmp_path: Path) -> None:
+    """What was measured of a day is still there then, so that only the set of days is new."""
+    bins = [f"D202404{day:02d}T120000_IFCB010" for day in (1, 2, 3)]
+    rows = [bin_row(bin_id, sample_type="beads" if bin_id == bins[1] else "") for bin_id in bins]
+    archive = write_archive(tmp_path / "archive", rows, {bin_id: (["Akashiwo"], [[0.9]]) for bin_id in bins})
+    config = {"dataset": "own", "source": {"kind": "directory", "path": str(archive)}, "quality": {"exclude_bad": True}}
+    run = Checkout(tmp_path / "checkout")
+    for last in (3, 2, 1, 2, 3, 1, 3):
+        run.run(config | {"select": {"end": f"2024-04-{last:02d}"}})
+        status = ["used", "filtered", "used"][:last]
+        assert run.table("own", "ledger")["status"].tolist() == status
+        assert run.table("own", "quality")["bin"].tolist() == bins[:last]

@@ -90,7 +90,7 @@ def test_shards_put_together_are_the_tables_of_one_run(tmp_path: Path, archive: 
         for path in [sharded.results("demo") / "quality.csv", *sharded.results("demo").glob("shards/*/quality.csv")]:
             path.unlink()
         printed = sharded.run(config(dashboard.url), "--config", "shard=merge", fails=True)
-        assert "quality: shard 2021-09 has no flags of bins" in printed
+        assert "shard: 2021-09 has no quality.csv. Make all shards with quality.make: true" in printed
 
 
 def test_an_archive_that_cannot_be_whole_says_which_shard(checkout: Checkout, archive: Path) -> None:
@@ -151,7 +151,6 @@ def test_a_shard_that_is_missing_or_of_another_config_is_named(checkout: Checkou
     ("shard", "start", "fault"),
     [
         ("2019", "2021-09-30", "no day from 2021-09-30 to 2023-02-01 lies in it"),
-        ("merge", BINS[0], "shards need UTC days as select.start and select.end"),
         ("2021-13", "2021-09-30", "cannot be used"),
         ("../2021", "2021-09-30", "cannot be used"),
     ],
@@ -161,3 +160,14 @@ def test_a_shard_that_cannot_be_is_refused(checkout: Checkout, shard: str, start
     assert "shard: " in printed
     assert fault in printed
     assert "Accepted: null, a year such as '2012'" in printed
+
+
+def test_a_window_that_shards_cannot_be_made_of_is_named_by_its_own_keys(checkout: Checkout) -> None:
+    of_bin = of_window("http://127.0.0.1:9", start=BINS[0])
+    printed = checkout.run(of_bin, "--config", "shard=merge", fails=True)
+    (fault,) = [line for line in printed.splitlines() if "Accepted" in line]
+    assert fault.endswith(f"select.start: {BINS[0]}, but shard: merge needs a UTC day. Accepted: a UTC day YYYY-MM-DD")
+    of_no_day = of_window("http://127.0.0.1:9", start="2021-09-31")
+    printed = checkout.run(of_no_day, "--config", "shard=2021", fails=True)
+    (fault,) = [line for line in printed.splitlines() if "Accepted" in line]
+    assert "select.start: '2021-09-31' is not a UTC day" in fault

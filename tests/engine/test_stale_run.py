@@ -245,6 +245,42 @@ MERGED = {
 }
 
 
+def test_tables_that_are_made_of_days_alone_are_of_one_config_too(tmp_path: Path, demo_run: Checkout) -> None:
+    """Their days are moved aside or not made again, and nothing else that they are made of changes."""
+    run = copy_of(demo_run, tmp_path / "checkout")
+    every: dict[str, Any] = {"quality": {"make": True}, "features": {"make": True, "bins": True}}
+    run.run(every | {"report": {"make": False}})
+    run.run({"report": {"make": False}, "classify": {"threshold": 0.4}})
+    assert "biovolume_bins.parquet" in stale(run)
+    assert "quality.csv" in there(run)  # no threshold is in it
+    run.run({"report": {"make": False}, "select": {"end": "2024-04-16"}})
+    assert "quality.csv" in stale(run)
+
+
+def test_two_keys_that_swap_their_values_are_noticed(checkout: Checkout, dashboard: Emulator) -> None:
+    """The engine compares the values of params without their names."""
+
+    def chosen(top_classes: int, per_class: int) -> int:
+        keys = {"report": {"make": False, "top_classes": top_classes}, "images": {"per_class": per_class}}
+        checkout.run(settings(dashboard, **keys), "results/demo/montages.csv")
+        return len((checkout.results("demo") / "montages.csv").read_text().splitlines()) - 1
+
+    three, one, again = chosen(1, 3), chosen(3, 1), chosen(1, 3)
+    assert three == again > one
+
+
+def test_a_recheck_of_merged_shards_is_refused(checkout: Checkout, dashboard: Emulator) -> None:
+    """It would find what changed, and build nothing: only a shard reads the source."""
+    sharded = settings(dashboard)
+    checkout.run(sharded, "--config", "shard=2024")
+    checkout.run(sharded, "--config", "shard=merge")
+    before = checkout.stamps()
+    printed = checkout.run(sharded, "recheck", "--config", "shard=merge", fails=True)
+    assert "shard: merge cannot be combined with recheck. Recheck each shard, as in --config shard=2024" in printed
+    results = {path: stamp for path, stamp in before.items() if path.startswith("results/")}
+    assert results.items() <= checkout.stamps().items()
+
+
 def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
     checkout.run(settings(dashboard))
     before = {name: (checkout.results("demo") / name).read_bytes() for name in MERGED}

@@ -261,11 +261,16 @@ def test_features_that_come_late_to_a_directory_are_read_then(tmp_path: Path, ar
 
 def test_shards_have_them_too(tmp_path: Path, dashboard: Emulator) -> None:
     whole, sharded = Checkout(tmp_path / "whole"), Checkout(tmp_path / "sharded")
-    whole.run(of_dashboard(dashboard))
-    sharded.run(of_dashboard(dashboard), "--config", "shard=2024-04")
+    settings = of_dashboard(dashboard)
+    settings["features"] = {**settings["features"], "bins": True}
+    whole.run(settings)
+    sharded.run(settings, "--config", "shard=2024-04")
     dashboard.clear()
-    sharded.run(of_dashboard(dashboard), "--config", "shard=merge")
+    sharded.run(settings, "--config", "shard=merge")
     assert dashboard.requests == []
+    bins = [pd.read_parquet(run.results("own") / "biovolume_bins.parquet") for run in (whole, sharded)]
+    pd.testing.assert_frame_equal(*bins)
+    assert len(bins[0])
     for table in TABLES:
         assert (sharded.results("own") / f"{table}.csv").read_bytes() == (
             whole.results("own") / f"{table}.csv"

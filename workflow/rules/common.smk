@@ -2,6 +2,7 @@
 import sys
 import time
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -66,7 +67,9 @@ WINDOW = CONFIG.window
 METHOD = Method.of(CONFIG, choices.cells_are_counted(SOURCE))
 SHARD = CONFIG.shard
 LAYOUT = Layout(CONFIG.dataset, None if SHARD == MERGE else SHARD, CONFIG.run)
-SHARDS = shards.find_shards(LAYOUT.shards, WINDOW.shards(), SETTINGS) if SHARD == MERGE else []
+CLASS_TABLE_SHA256 = sha256(repr(CONFIG.class_table).encode()).hexdigest()
+CONTENTS = {"class_thresholds": CONFIG.class_thresholds, "class_table": CLASS_TABLE_SHA256}  # of files
+SHARDS = shards.find_shards(LAYOUT.shards, WINDOW.shards(), SETTINGS, CONTENTS) if SHARD == MERGE else []
 
 STARTED = time.time()
 RESULTS, TABLES, LOGS = LAYOUT.results, LAYOUT.tables, LAYOUT.logs

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.folders import Listing
-from ifcb_abundance.catalog.selection import Selection
+from ifcb_abundance.catalog.selection import Selection, flags_are_of
 
 # What a job takes of the resource `pooling` if no day is to be pooled beside it: all that the profile gives, or more.
 ALONE = 3
@@ -18,6 +18,9 @@ def selection():
     if not CONFIG.quality.exclude_bad:
         return listed
     path = Path(checkpoints.merge_quality.get().output[0])
+    if not flags_are_of(listed.path, path):  # the engine may take an old file for a new one once the list is new
+        workflow.checkpoints.created_output.discard(str(path))
+        checkpoints.merge_quality.get()  # which tells the engine to wait for it
     return read_selection(listed.path, listed.path.stat().st_mtime_ns, path, path.stat().st_mtime_ns)
 
 
@@ -93,18 +96,13 @@ def all_days(table):
 
 def measured_quality(wildcards):
     """What was measured of the quality of bins: a file for each day, or for each shard."""
-    if not SHARDS:
-        return [f"{RESULTS}/quality/{date}.csv" for date in all_listed().days]
-    parts = all_parts("quality")
-    if missing := [shard.name for shard, path in zip(SHARDS, parts) if not Path(path).exists()]:
-        raise ConfigError(f"quality: shard {missing[0]} has no flags of bins. Make all shards with quality.make: true")
-    return parts
+    return all_parts("quality") if SHARDS else [f"{RESULTS}/quality/{date}.csv" for date in all_listed().days]
 
 
 def all_parts(name):
     """The inputs of a merged table: its days, or its shards."""
     table = table_registry.TABLES[name]
-    return [table.merged_in(shard) for shard in SHARDS] or all_days(table)
+    return shards.parts_of(table, SHARDS) or all_days(table)
 
 
 def days_to_merge(name):

@@ -117,12 +117,15 @@ rule tabulate_bins:
 rule merge_biovolume_bins:
     """Merge the biovolume and carbon of bins into one table."""
     input:
-        lambda wildcards: all_days(table_registry.TABLES["biovolume_bins"]),
+        lambda wildcards: all_parts("biovolume_bins"),
     output:
         MERGED["biovolume_bins"],
     log:
         f"{LOGS}/merge_biovolume_bins.log",
     localrule: True
+    params:
+        **{name: of for name, of in OF_DAYS_FEATURES.items() if name != "bins"},
+        bins=lambda wildcards: proof.digest(list(map(str, SHARDS)) or selection().checksums),
     message:
         "Merge the biovolume of bins."
     run:

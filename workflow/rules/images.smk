@@ -69,9 +69,10 @@ checkpoint choose_examples:
     localrule: True
     params:
         version=examples.VERSION,
-        classes=IMAGES["classes"] or FIGURE_OPTIONS.top_classes,
+        # The engine compares the values of params without their names.
+        classes={"classes": IMAGES["classes"] or FIGURE_OPTIONS.top_classes},
         bins=IMAGES["bins"],
-        per_class=IMAGES["per_class"],
+        per_class={"per_class": IMAGES["per_class"]},
         thresholds=OF_CLASSES,
     message:
         "Choose the images that montages show."

@@ -2,7 +2,6 @@
 # functions are inputs of rules, so this is decided while the graph is built. This file has no rule.
 from datetime import datetime, timezone
 from functools import partial
-from hashlib import sha256
 
 from ifcb_abundance.common import proof
 from ifcb_abundance.report import run_record
@@ -10,7 +9,6 @@ from ifcb_abundance.report import run_record
 PIXELS = SETTINGS["features"]["pixels_per_um"]
 CARBON = biovolume.CarbonMethod(CONFIG.features.carbon_rule, CONFIG.features.carbon == "per_cell")
 pool_features = partial(biovolume.pool_biovolume, method=METHOD, pixels_per_um=PIXELS, how=CARBON)
-CLASS_TABLE_SHA256 = sha256(repr(CONFIG.class_table).encode()).hexdigest()
 
 # What results are made from beside their inputs: the params of the rules, which the results repeat.
 OF_CATALOG = {
@@ -140,7 +138,7 @@ def facts_of_run():
         config=SETTINGS,
         source=SOURCE.catalog_identity,
         score_files=partial(SOURCE.score_files, window=WINDOW),
-        class_thresholds=CONFIG.class_thresholds,
+        **CONTENTS,
         listed_at=listed_at(),
         files=[table.merged for table in table_registry.TABLES.values() if table.when == table_registry.When.ALWAYS],
         parts=OF_DAYS["bins"].part_in(RESULTS),

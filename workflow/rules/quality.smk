@@ -39,6 +39,7 @@ checkpoint merge_quality:
     localrule: True
     params:
         version=quality.VERSION,
+        bins=lambda wildcards: proof.digest(list(map(str, SHARDS)) or all_listed().checksums),
     message:
         "Flag the quality of all bins."
     run:

@@ -18,6 +18,8 @@ RECHECK = recheck.Recheck(
 
 checkpoint reread_source:
     """Read the source again and list what changed in changes.csv."""
+    input:
+        lambda wildcards: recheck.refuse_merge(SHARDS),
     output:
         update(MERGED["changes"]),  # stays as it is if it would say the same
     log:

@@ -10,7 +10,7 @@ def validation_wanted():
 def tables_wanted(whole=True):
     others = [table_registry.When.DISTANCE] if CONFIG.abundance.pool_km is not None else []
     others += [table_registry.When.QUALITY] if QUALITY_WANTED else []
-    others += [table_registry.When.BINS] if FEATURES_WANTED and CONFIG.features.bins and not SHARDS else []
+    others += [table_registry.When.BINS] if FEATURES_WANTED and CONFIG.features.bins else []
     return table_registry.wanted(PERIOD, FEATURES_WANTED, whole, validation_wanted() and whole, *others)
 
 

@@ -92,6 +92,8 @@ def _tell_of_positions(source: BinCatalog, inside: pd.DataFrame) -> None:
 
 def _tell_of_times(inside: pd.DataFrame) -> None:
     """Tell of bins whose sample_time is not the time in their id. Somebody corrected it; or, of most, it is not UTC."""
+    if inside.empty:
+        return
     in_ids = pd.Series([bin_timestamp(bin_id) for bin_id in inside["bin"]], inside.index, dtype="datetime64[us, UTC]")
     apart = (inside["sample_time"] - in_ids).abs()
     others = inside[apart > SAME_TIME]

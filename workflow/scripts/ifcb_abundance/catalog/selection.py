@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -141,6 +141,20 @@ class Selection:
         for day, bin_id in zip(rows["date"].tolist(), rows["bin"].tolist(), strict=True):
             wanted[day].append(bin_id)
         return wanted
+
+
+def flags_are_of(catalog: Path, quality: Path) -> bool:
+    """Whether a table of flags is there, and has the bins of this catalog."""
+    try:
+        return _same_bins(catalog, quality, catalog.stat().st_mtime_ns, quality.stat().st_mtime_ns)
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=2)  # asked for each job
+def _same_bins(catalog: Path, quality: Path, listed: int, flagged: int) -> bool:  # noqa: ARG001
+    bins, flags = (table_files.read(name, path, ["bin"]) for name, path in (("catalog", catalog), ("quality", quality)))
+    return sorted(bins["bin"]) == sorted(flags["bin"])
 
 
 class _Days(Mapping[str, pd.DataFrame]):

@@ -3,17 +3,28 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import Config
+from ifcb_abundance.tables.registry import Table, When
+
+# The keys that have shards make tables that they would not make otherwise.
+ASKED_BY = {When.FEATURES: "features.make", When.BINS: "features.bins", When.QUALITY: "quality.make"}
 
 
-def find_shards(folder: str | Path, years: Mapping[str, Sequence[str]], config: Mapping[str, Any]) -> list[Path]:
+def find_shards(
+    folder: str | Path,
+    years: Mapping[str, Sequence[str]],
+    config: Mapping[str, Any],
+    contents: Mapping[str, Any] = MappingProxyType({}),
+) -> list[Path]:
     """Find the shards that make up a window, in order: one for a year, or else those of its months.
 
-    folder: where they are; years: as `Window.shards` gives them. Raises ConfigError, naming the shards, if some
-    are missing or were made with another config.
+    folder: where they are; years: as `Window.shards` gives them. contents: what files that the config names say, by the
+    names that run.json has for it. Raises ConfigError, naming the shards, if some are missing or were made with another
+    config, or with other contents of such a file.
     """
     found: list[str] = []
     for year, months in years.items():
@@ -25,12 +36,27 @@ def find_shards(folder: str | Path, years: Mapping[str, Sequence[str]], config: 
             f"Make each first, as in --config shard={missing[0]} (or the whole year, shard={missing[0][:4]})"
         )
     for shard in found:
-        if keys := differing(_record(folder, shard)["config"], config):
+        record = _record(folder, shard)
+        others = [f"the file of classify.{key}" for key, said in contents.items() if record.get(key, said) != said]
+        if keys := [*differing(record["config"], config), *others]:
             raise ConfigError(
                 f"shard: {shard} was made with another config ({', '.join(keys)}). Run it again with this one: "
                 f"--config shard={shard}"
             )
     return [Path(folder, shard) for shard in found]
+
+
+def parts_of(table: Table, shards: Sequence[Path]) -> list[str]:
+    """The files of shards that a table is merged from. Raises ConfigError, naming the shard, if one is missing."""
+    parts = [table.merged_in(str(shard)) for shard in shards]
+    for shard, part in zip(shards, parts, strict=True):
+        if not Path(part).exists():
+            key = ASKED_BY.get(table.when)
+            raise ConfigError(
+                f"shard: {shard.name} has no {table.merged}. "
+                + (f"Make all shards with {key}: true" if key else f"Run it again: --config shard={shard.name}")
+            )
+    return parts
 
 
 def _record(folder: str | Path, shard: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ifcb_abundance.bins.statuses import WANTED, BinStatus
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.catalog.selection import assess
-from ifcb_abundance.common.errors import CatalogError, ScoresError, UnreachableError
+from ifcb_abundance.common.errors import CatalogError, ConfigError, ScoresError, UnreachableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Select
 from ifcb_abundance.recheck.found_changes import Change, FoundChanges
@@ -41,6 +41,16 @@ class Recheck:
     kept: Kept = field(default_factory=Kept)
     may_be_empty: bool = False
     group_by: Sequence[str] = ()
+
+
+def refuse_merge(shards: Sequence[Path]) -> list[str]:
+    """Raise ConfigError if the run merges shards: only a shard can read the source again. Else there are no inputs."""
+    if shards:
+        raise ConfigError(
+            f"shard: merge cannot be combined with recheck. Recheck each shard, as in --config shard={shards[0].name}, "
+            "then merge"
+        )
+    return []
 
 
 def recheck(

@@ -51,7 +51,7 @@ def why_no_list(path: str | Path) -> str:
     with suppress(RawFileError):  # a folder that cannot be read: it is only a hint
         found = list(islice(below(path), LOOKED_AT))
         if lists := [name for name in found if Path(name).name.lower().startswith("metadata")]:
-            hint = f"Is {lists[0]} the list? It has to be {path / 'metadata.csv'}, with commas and in UTF-8"
+            hint = f"Is {lists[0]} the list? It has to be {Path(path, 'metadata.csv')}, with commas and in UTF-8"
         elif any(name.lower().endswith(PARTS) for name in found):
             hint = "There are raw files in it: source.catalog: raw takes the list of bins from these"
     return f"source.path: {path} has no metadata.csv. {hint}"

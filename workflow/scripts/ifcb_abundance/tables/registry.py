@@ -189,7 +189,7 @@ def wanted(period: str, features: bool, whole: bool, validation: bool = False, *
         if table.when == When.ALWAYS
         or (table.when == When.WHOLE and whole)
         or (table.when == When.PERIOD and whole and table.name == period)
-        or (table.when in others and (whole or table.when == When.QUALITY))
+        or (table.when in others and (whole or table.when in (When.QUALITY, When.BINS)))
         or (table.when == When.FEATURES and features)
         or (table.when == When.VALIDATION and whole and validation)
     ]
