@@ -167,6 +167,14 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
 
     assert main(["plan", "my.yaml"]) == 0
     assert "nothing that hangs on the config" in capsys.readouterr().out
+    record = checkout.results("bay") / "run.json"
+    written = record.read_text()
+    record.write_text(json.dumps(json.loads(written) | {"class_table": "the checksum of another one"}))
+    assert main(["plan", "my.yaml"]) == 0
+    planned = capsys.readouterr().out
+    assert "(the file of classify.class_table says something else than before)" in planned
+    assert "nothing that hangs on the config" not in planned
+    record.write_text(written)
     text = Path("my.yaml").read_text().replace("threshold: 0.7", "threshold: 0.5")
     Path("other.yaml").write_text(text)
     assert main(["plan", "other.yaml"]) == 0
@@ -294,6 +302,8 @@ def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.
     assert "A second config goes with --configfile: --configfile other.yaml\n" in capfd.readouterr().err
     assert main(["run", "my.yaml", "--config", "classify.threshold=0.5"]) == 1
     assert "Write it so: --config 'classify={threshold: 0.5}'\n" in capfd.readouterr().err
+    assert main(["run", "my.yaml", "--config", "select.ml_analyzed.above=1"]) == 1
+    assert "Write it so: --config 'select={ml_analyzed: {above: 1}}'\n" in capfd.readouterr().err
     assert main(["run", "none.yaml"]) == 1
     assert "there is no such file. `ifcb-abundance init` writes one" in capfd.readouterr().err
     assert main(["run", str(archive)]) == 1

@@ -2,7 +2,6 @@
 import sys
 import time
 from dataclasses import asdict, replace
-from hashlib import sha256
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -67,8 +66,8 @@ WINDOW = CONFIG.window
 METHOD = Method.of(CONFIG, choices.cells_are_counted(SOURCE))
 SHARD = CONFIG.shard
 LAYOUT = Layout(CONFIG.dataset, None if SHARD == MERGE else SHARD, CONFIG.run)
-CLASS_TABLE_SHA256 = sha256(repr(CONFIG.class_table).encode()).hexdigest()
-CONTENTS = {"class_thresholds": CONFIG.class_thresholds, "class_table": CLASS_TABLE_SHA256}  # of files
+CONTENTS = CONFIG.contents
+CLASS_TABLE_SHA256 = CONTENTS["class_table"]
 SHARDS = shards.find_shards(LAYOUT.shards, WINDOW.shards(), SETTINGS, CONTENTS) if SHARD == MERGE else []
 
 STARTED = time.time()

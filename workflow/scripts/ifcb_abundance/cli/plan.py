@@ -252,11 +252,15 @@ def _anew(config: Config, source: Source, layout: Layout, bins: pd.DataFrame, le
         keys = [key for key in changed if key.split(".")[0] == section]
         told = "; ".join(f"{key}: {changed[key][0]} before, {changed[key][1]} now" for key in keys)
         yield f"{ANEW.get(section, 'all days and tables')} ({told})"
+    files = [key for key, said in config.contents.items() if record.get(key, said) != said]
+    for key in files:
+        if f"classify.{key}" not in changed:
+            yield f"{ANEW['classify']} (the file of classify.{key} says something else than before)"
     if source.catalog_identity != record.get("source") and not any(key.startswith("source") for key in changed):
         yield "the list of bins, since the archive's files changed"
     if left and record.get("bins") == len(bins) and not changed:
         yield f"class scores of {counted(left, 'bin')}, and their days"
-    if not changed and not left:
+    if not changed and not files and not left:
         yield "nothing that hangs on the config"
 
 

@@ -90,11 +90,11 @@ def _refuse_swapped(config: str, rest: Sequence[str]) -> None:
 def _refuse_dots(rest: Sequence[str]) -> None:
     """Raise ConfigError for an entry such as classify.threshold=0.5, which Snakemake meets with a traceback."""
     for word in rest:
-        if found := re.fullmatch(r"(\w+)\.(\w+)=(.*)", word):
-            section, key, value = found.groups()
-            raise ConfigError(
-                f"{word}: --config takes whole sections. Write it so: --config '{section}={{{key}: {value}}}'"
-            )
+        if found := re.fullmatch(r"(\w+)((?:\.\w+)+)=(.*)", word):
+            section, keys, value = found.groups()
+            for key in reversed(keys[1:].split(".")):
+                value = f"{{{key}: {value}}}"
+            raise ConfigError(f"{word}: --config takes whole sections. Write it so: --config '{section}={value}'")
 
 
 def _where(config: str) -> list[str]:

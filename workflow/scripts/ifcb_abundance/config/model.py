@@ -7,6 +7,7 @@ section is a class here, and a line in `Config`.
 import os
 import sys
 from functools import cached_property, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -725,6 +726,12 @@ class Config(Section):
         if path == CLASS_TABLE and not Path(path).exists():  # another workflow uses this one as a module
             path = str(WORKFLOW / path)
         return read_class_table(path, loose)
+
+    @property
+    def contents(self) -> dict[str, Any]:
+        """What the files that `classify` names say, as in run.json: thresholds, and a checksum of the class table."""
+        table = sha256(repr(self.class_table).encode()).hexdigest()
+        return {"class_thresholds": self.class_thresholds, "class_table": table}
 
     @cached_property
     def deployments(self) -> list[Deployment]:
