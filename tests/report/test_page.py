@@ -146,12 +146,14 @@ def test_figures_are_packed_with_their_descriptions(run: Path, tmp_path: Path) -
 
 
 def test_what_does_not_fit_is_left_out_and_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of five rows and four bins, three each are too many by one day and one bin."""
+    """Of five rows and four bins, three each are too many by one day and one bin. A page has one day at least."""
+    monkeypatch.setattr(report_page, "MOST_ROWS", 1)
+    assert {row["date"] for row in rows(unpacked(a_report(run))["abundance"])} == {"2024-02-17"}
     monkeypatch.setattr(report_page, "MOST_ROWS", 3)
     page = a_report(run)
     assert {row["date"] for row in rows(unpacked(page)["abundance"])} == {"2024-02-17"}
     assert [row["status"] for row in rows(unpacked(page)["ledger"])] == ["no_scores", "used"]
-    assert "Only the last 1 days are in this page, from 2024-02-17; abundance_long.csv has all." in page.read_text()
+    assert "This page has the last 1 day only, from 2024-02-17; abundance_long.csv has all." in page.read_text()
     assert "Used bins of earlier days are not in this page; ledger.csv has all." in page.read_text()
     assert "7.0 mL" not in page.read_text()
     assert "8.0 mL in used bins" in page.read_text()

@@ -13,6 +13,7 @@ import yaml
 
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.atomic_write import atomic_write
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.images.montages import TEMPLATES as MONTAGE_TEMPLATES
 from ifcb_abundance.images.montages import read_montages
@@ -150,14 +151,14 @@ def _datatables() -> dict[str, Any]:
 
 
 def _most_recent(abundance: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Keep the last days up to MOST_ROWS rows, and say which days those are if any are omitted."""
+    """Keep the last days up to MOST_ROWS rows, one at least, and say which days those are if any are omitted."""
     if len(abundance) <= MOST_ROWS:
         return abundance, ""
     per_day = abundance["date"].value_counts().sort_index(ascending=False)
-    days = per_day.index[per_day.cumsum() <= MOST_ROWS]
+    days = per_day.index[: max((per_day.cumsum() <= MOST_ROWS).sum(), 1)]
     return (
         abundance[abundance["date"].isin(days)],
-        f"Only the last {len(days):,} days are in this page, from {min(days)}; abundance_long.csv has all.",
+        f"This page has the last {counted(len(days), 'day')} only, from {min(days)}; abundance_long.csv has all.",
     )
 
 
