@@ -324,8 +324,11 @@ def window_faults(values: Mapping[str, Any]) -> set[str]:
     days = [day for day, bin_id, *_ in bounds.values() if bin_id is None]
     if len(days) == 2 and days[0] > days[1]:  # a bin's sample_time is not in its id
         faults.add("select.start")
-    if values["shard"] is not None and not faults and not has_part(values["shard"], *bounds.values()):
-        faults.add("shard")
+    if values["shard"] is not None and not faults & {"select.start", "select.end"}:
+        no_day = {key for key in ("select.start", "select.end") if key not in bounds or bounds[key][1] is not None}
+        faults |= no_day
+        if not no_day and not has_part(values["shard"], *bounds.values()):
+            faults.add("shard")
     return faults
 
 
