@@ -154,8 +154,8 @@ def tally(
     order = np.argsort(row, kind="stable")
     row, code = row[order], code[order]
     of_class = traits(names, method.class_table)
-    living = np.array(are_living(names, method.class_table), dtype=bool)
-    diatoms = living & [group == DIATOM for group in of_class["group"]]
+    living = np.array(of_class["living"]) == "yes"
+    diatoms = living & (np.array(of_class["group"]) == DIATOM)
     measured = ~np.isnan(volume[row])
     code_of, known = code[measured], volume[row[measured]]
     cells = _cells_shown(rois, row[measured], code_of, names, method) if how.per_cell else np.ones(len(known))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, are_living, traits
+from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
 from ifcb_abundance.tables import table_files
@@ -162,7 +162,7 @@ def tabulate(
     a class has no row.
     """
     of_class = traits(pooled.columns, class_table)
-    living = np.array(are_living(pooled.columns, class_table), dtype=bool)
+    living = np.array(of_class["living"]) == "yes"
     classes = {**of_class, **columns_of(pooled, living), "class": pooled.columns}
     group_of = np.array(of_class["group"], dtype=object)
     members = {group: group_of == group for group in sorted(set(of_class["group"]) - {""})}

@@ -175,10 +175,8 @@ def read(table: str, path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame
     return frame
 
 
-def read_catalog(path: str | Path, only: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a catalog, or `only` some of its columns. Those that it has only where a bin has such a thing may be asked
-    for all the same: they are empty where no bin has.
-    """
+def read_catalog(path: str | Path, only: Sequence[str]) -> pd.DataFrame:
+    """Read some columns of a catalog. Those that it has only where a bin has such a thing are empty where none has."""
     there = set(pd.read_csv(path, nrows=0).columns)
     lacking = [name for name in only if name not in there and schema("catalog")[name].get("group")]
     frame = read("catalog", path, [name for name in only if name not in lacking])
