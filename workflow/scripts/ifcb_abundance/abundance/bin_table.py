@@ -30,7 +30,7 @@ def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues], columns: Sequen
     columns: those that the table has because of the config (`Method.bin_columns`).
     """
     used = used.sort_values(["sample_time", "bin"], ignore_index=True)
-    of_bins = [found[bin_id] for bin_id in used["bin"]]
+    of_bins = [found[bin_id] for bin_id in used["bin"].tolist()]
     of_row = np.repeat(np.arange(len(used)), [len(of_bin.classes) for of_bin in of_bins])
     count = np.concatenate([np.empty(0), *(of_bin.values[COUNT] for of_bin in of_bins)])
     rows: Columns = {name: used[name].array.take(of_row) for name in of_bin_columns(columns)}

@@ -90,7 +90,7 @@ def _parts_of_day(day: _Day) -> dict[str, bytes]:
     bins, summaries, method, cut, files, made_of = day
     read = _read_summaries(summaries, method)
     wanted = bins["status"] == WANTED
-    missing = [bin_id for bin_id in bins.loc[wanted, "bin"] if bin_id not in read.provenance]
+    missing = [bin_id for bin_id in bins.loc[wanted, "bin"].tolist() if bin_id not in read.provenance]
     if missing:
         raise ScoresError(f"no scores summary of {counted(len(missing), 'bin')}, the first is {missing[0]}")
     labels = share_labels(read.provenance, read.found, method)
@@ -106,7 +106,7 @@ def _parts_of_day(day: _Day) -> dict[str, bytes]:
     }
     parts = {name: table_files.as_csv(*table, files[name]).encode() for name, table in tables.items()}
     parts["sweep"] = sweep.part_of(read.kept)
-    said = [read.provenance[bin_id].stated() for bin_id in sorted(bins.loc[wanted, "bin"])]
+    said = [read.provenance[bin_id].stated() for bin_id in sorted(bins.loc[wanted, "bin"].tolist())]
     stated = proof.statement(proof.digest(made_of, said), parts)
     parts["bins"] = part_of(bin_rows(used, read.found, method.bin_columns), files["bins"], stated)
     return parts
@@ -160,9 +160,9 @@ def _with_outcome(
 
     labels: the label sets of bins whose score files do not have theirs.
     """
-    before = list(zip(bins["status"], bins["reason"], strict=True))
+    before = list(zip(bins["status"].tolist(), bins["reason"].tolist(), strict=True))
     nothing = Provenance("", ScoresStatus.NO_SCORES)
-    outcome = [provenance.get(bin_id, nothing) for bin_id in bins["bin"]]
+    outcome = [provenance.get(bin_id, nothing) for bin_id in bins["bin"].tolist()]
     known = zip(before, outcome, strict=True)
     after = [(OUTCOME[each.status], each.reason) if was[0] == WANTED else was for was, each in known]
     return bins.assign(
@@ -190,7 +190,7 @@ def proves_itself(bins: pd.DataFrame, summaries: Sequence[str | Path], files: Ma
     if not stated:
         return False
     told = {said.bin: said.stated() for said in map(read_provenance, summaries) if said}
-    said = [told.get(bin_id) for bin_id in sorted(bins.loc[bins["status"] == WANTED, "bin"])]
+    said = [told.get(bin_id) for bin_id in sorted(bins.loc[bins["status"] == WANTED, "bin"].tolist())]
     return proof.holds(stated, proof.digest(made_of, said), _others(files))
 
 
@@ -203,7 +203,7 @@ def pool(used: pd.DataFrame, found: Mapping[str, BinValues], method: Method) -> 
     classes, groups = [], []
     # Sorted, so that the order in which bins come changes no digit.
     for keys, bins in group_bins(used.sort_values("bin"), method.group_columns):
-        of_bins = [merge_labels(found[bin_id], AFTER, method) for bin_id in bins["bin"]]
+        of_bins = [merge_labels(found[bin_id], AFTER, method) for bin_id in bins["bin"].tolist()]
         pooled = pool_bins(of_bins, bins["ml_analyzed"].to_numpy())
         latitude, longitude = bins["latitude"].to_numpy(), bins["longitude"].to_numpy()
         placed = ~np.isnan(latitude) & ~np.isnan(longitude)
@@ -292,9 +292,9 @@ def merge_abundance(
                 + "".join(f"  {reason}\n" for reason in failed["reason"])
                 + f"To have them asked for again, delete their summaries and run again:\n  rm {paths}"
             )
-        listed = table_files.read("catalog", catalog, ["bin"])["bin"]
-        if sorted(bins["bin"]) != sorted(listed):
-            odd = sorted(set(bins["bin"]) ^ set(listed))[:3]
+        accounted, listed = bins["bin"].tolist(), table_files.read("catalog", catalog, ["bin"])["bin"].tolist()
+        if sorted(accounted) != sorted(listed):
+            odd = sorted(set(accounted) ^ set(listed))[:3]
             raise TableError(
                 f"{merged['ledger']}: {counted(len(bins), 'bin')}, {catalog} has {len(listed)}; not in both: {odd}"
             )

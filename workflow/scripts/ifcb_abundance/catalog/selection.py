@@ -82,7 +82,7 @@ def assess(catalog: pd.DataFrame, criteria: Select) -> pd.DataFrame:
 def list_wanted(source: BinCatalog, window: Window, criteria: Select) -> list[str]:
     """Ask the source for its bins, and list those of the window that may be asked for scores, in order."""
     bins = assess(in_window(source.list_bins(window), window), criteria)
-    return list(bins[bins["status"] == WANTED].sort_values(["sample_time", "bin"])["bin"])
+    return bins[bins["status"] == WANTED].sort_values(["sample_time", "bin"])["bin"].tolist()
 
 
 def without_bad(assessed: pd.DataFrame, bad: Mapping[str, str]) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def flags_are_of(catalog: Path, quality: Path) -> bool:
 @lru_cache(maxsize=2)  # asked for each job
 def _same_bins(catalog: Path, quality: Path, listed: int, flagged: int) -> bool:  # noqa: ARG001
     bins, flags = (table_files.read(name, path, ["bin"]) for name, path in (("catalog", catalog), ("quality", quality)))
-    return sorted(bins["bin"]) == sorted(flags["bin"])
+    return sorted(bins["bin"].tolist()) == sorted(flags["bin"].tolist())
 
 
 class _Days(Mapping[str, pd.DataFrame]):

@@ -103,10 +103,11 @@ def _ledger(ledger: pd.DataFrame, catalog: pd.DataFrame) -> Iterator[str]:
         ("ledger", ledger, "catalog", catalog),
         ("catalog", catalog, "ledger", ledger),
     ):
-        alone = ~frame["bin"].isin(others["bin"])
+        alone = ~frame["bin"].isin(others["bin"].tolist())
         if alone.any():
             yield f"{name}: bins that the {other} does not have: {_rows(frame, alone, ['bin'])}."
-    days = ledger["bin"].map(dict(zip(catalog["bin"], catalog["sample_time"].str[:10], strict=True)))  # UTC
+    of_bins = catalog["sample_time"].str[:10].tolist()  # UTC
+    days = ledger["bin"].map(dict(zip(catalog["bin"].tolist(), of_bins, strict=True)))
     bad = days.notna() & (days != ledger["date"])
     if bad.any():
         yield f"ledger: the date is not the day of the catalog's sample_time: {_rows(ledger, bad, ['bin', 'date'])}."
@@ -202,8 +203,8 @@ def _periods(periods: pd.DataFrame, abundance: pd.DataFrame, name: str) -> Itera
 
 def _features(read: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     ledger, features, biovolume = read["ledger"], read["features_ledger"], read["biovolume_long"]
-    used = set(ledger.loc[ledger["status"] == BinStatus.USED, "bin"])
-    if different := sorted(used ^ set(features["bin"])):
+    used = set(ledger.loc[ledger["status"] == BinStatus.USED, "bin"].tolist())
+    if different := sorted(used ^ set(features["bin"].tolist())):
         yield f"features_ledger: bins that are not those used, {len(different)}: {', '.join(different[:SHOWN])}."
     bad = biovolume["n_measured"] > biovolume["count"]
     if bad.any():

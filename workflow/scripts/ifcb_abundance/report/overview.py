@@ -137,7 +137,7 @@ def _warnings(
         n = int((ledger["status"] == status).sum())
         if n:
             yield f"Excluded {why}: {counted(n, 'bin')} (status {status} in the ledger)."
-    without = sorted(set(days) - set(abundance["date"]))
+    without = sorted(set(days) - set(abundance["date"].unique()))
     if without and len(abundance):
         yield f"Without a used bin: {counted(len(without), 'UTC day')} ({_some(without)}). They are missing, not zero."
     moving = coverage[coverage["moving"] == "yes"]
@@ -416,7 +416,7 @@ def _on_disagreements(used: pd.DataFrame) -> Iterable[str]:
 
 
 def _used(ledger: pd.DataFrame, catalog: pd.DataFrame) -> pd.DataFrame:
-    return catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == BinStatus.USED, "bin"])]
+    return catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == BinStatus.USED, "bin"].tolist())]
 
 
 def _positions(found: Positions, n_used: int) -> str:
@@ -454,9 +454,10 @@ def _on_source(run: Mapping[str, Any]) -> Iterable[str]:
 def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
     """List the UTC days of the window; an open end is the first or last day that has a bin."""
     window = Config(**config).window
-    dates = dict(zip(ledger["bin"], ledger["date"], strict=True))  # the id of a bin may be of another day
+    of_bins = ledger["date"].tolist()
+    dates = dict(zip(ledger["bin"].tolist(), of_bins, strict=True))  # the id of a bin may be of another day
     first, last = (
-        dates.get(bound.bin or "", bound.day.isoformat()) if bound else otherwise(ledger["date"], default=None)
+        dates.get(bound.bin or "", bound.day.isoformat()) if bound else otherwise(of_bins, default=None)
         for bound, otherwise in ((window.start, min), (window.end, max))
     )
     return [] if first is None or last is None else [f"{day:%Y-%m-%d}" for day in pd.date_range(first, last)]

@@ -73,7 +73,7 @@ def record_run(
     rows = table_files.read("abundance_long", abundance, ["date", "class", "count", "n_rois", "ml_analyzed_total"])
     totals = rows[rows["class"] == UNCLASSIFIED]  # a row per day and group, with the volume of all its used bins
     listed = table_files.read("catalog", catalog, ["bin", "instrument", "sample_time"])
-    used = set(bins.loc[bins["status"] == BinStatus.USED, "bin"])
+    used = bins.loc[bins["status"] == BinStatus.USED, "bin"].tolist()
     deployments = Config(**config).deployments if config["source"]["catalog"] == "raw" else []
     record = {
         "workflow": {
@@ -91,18 +91,18 @@ def record_run(
         "bins_per_status": {status: int((bins["status"] == status).sum()) for status in BinStatus},
         "days": int(bins["date"].nunique()),
         "days_with_data": int(rows["date"].nunique()),
-        "first_day": min(bins["date"], default=None),
-        "last_day": max(bins["date"], default=None),
+        "first_day": min(bins["date"].unique(), default=None),
+        "last_day": max(bins["date"].unique(), default=None),
         "instruments": sorted(
-            set(listed.loc[listed["bin"].isin(used), "instrument"]), key=lambda name: (len(name), name)
+            listed.loc[listed["bin"].isin(used), "instrument"].unique(), key=lambda name: (len(name), name)
         ),
         "n_rois": int(totals["n_rois"].sum()),
         "n_unclassified": int(totals["count"].sum()),
         "ml_analyzed": math.fsum(totals["ml_analyzed_total"]),
-        "servers": sorted(set(bins["server"]) - {""}),
+        "servers": sorted(set(bins["server"].unique()) - {""}),
         "classes": int(rows["class"].nunique()),
         "rows": len(rows),
-        "score_files": facts.score_files(set(listed["bin"])) if facts.score_files else None,
+        "score_files": facts.score_files(set(listed["bin"].tolist())) if facts.score_files else None,
         "deployments_without_bins": unmatched(deployments, listed),
         "scores_read_at": _read_times(bins, Path(summaries)),
         "rule_of_classification": RULES[config["classify"].get("rule", "winner")],
@@ -136,7 +136,7 @@ def _checksums(folder: Path, files: Sequence[str]) -> dict[str, str]:
 
 def _days(ledger: pd.DataFrame, parts: str) -> str:
     """Compute a checksum of what the days of a ledger were made of."""
-    return proof.of_days(parts.format(date=date) for date in sorted(set(ledger["date"]))) if parts else ""
+    return proof.of_days(parts.format(date=date) for date in sorted(ledger["date"].unique())) if parts else ""
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -336,9 +336,11 @@ def _distinct(values: pd.Series) -> list[Any]:
 
 def _wrong(values: Iterable[Any], rules: Mapping[str, Any]) -> list[Any]:
     """List the texts or times that break the rules."""
-    if not rules.keys() & {"required", "pattern", "enum"}:
-        values = [value for value in values if isinstance(value, str)]
-        if not CONTROL.search("".join(values)):
+    if not rules.keys() & {"pattern", "enum"}:  # then all can be looked at together, and they hardly ever break one
+        values = list(values)
+        texts = [value for value in values if isinstance(value, str)]
+        is_whole = not rules.get("required") or (all(texts) and not pd.isna(values).any())
+        if is_whole and not CONTROL.search("".join(texts)):
             return []
     return [value for value in values if not _is_right(value, rules)]
 
