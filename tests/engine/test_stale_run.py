@@ -108,6 +108,67 @@ def test_one_file_that_is_asked_for_by_name(checkout: Checkout, dashboard: Emula
     assert not (checkout.results("demo") / "stale").exists()
 
 
+def days_of(run: Checkout, folder: str = "daily") -> set[str]:
+    return {path.stem for path in (run.results("demo") / folder).iterdir()}
+
+
+def test_days_that_no_bin_has_now_do_not_stay(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
+    """A shorter window, and a bin whose time was corrected to another day: nobody counts them by the parts of days."""
+    checkout.run(settings(dashboard))
+    shorter = settings(dashboard, 0.5)
+    shorter["select"]["end"] = DAYS[0]
+    printed = checkout.run(shorter)
+    assert "Moved to results/demo/stale/, since no table is made of them now: bins_long/2024-04-02.parquet, " in printed
+    for folder in ("bins_long", "coverage", "daily", "groups", "ledger", "sweep"):
+        assert days_of(checkout, folder) == {DAYS[0]}
+    assert thresholds(checkout.results("demo") / "daily" / f"{DAYS[0]}.csv") == {"0.5"}
+    assert thresholds(checkout.results("demo") / "stale" / "daily" / f"{DAYS[1]}.csv") == {"0.7"}
+    checkout.run(settings(dashboard))
+    assert days_of(checkout) == set(DAYS)
+    assert not (checkout.results("demo") / "stale").exists()
+    corrected = [bin_row(b, sample_time=f"{DAYS[0]}T23:{n:02d}:00+00:00") for n, b in enumerate(BINS[2:])]
+    write_archive(archive, [*map(bin_row, BINS[:2]), *corrected], dict.fromkeys(BINS, (CLASSES, ROWS)))
+    dashboard.reload()
+    (checkout.results("demo") / "catalog.csv").unlink()
+    checkout.run(settings(dashboard))
+    assert days_of(checkout, "ledger") == {DAYS[0]}
+    (part,) = (checkout.results("demo") / "ledger").iterdir()
+    assert part.read_text() == (checkout.results("demo") / "ledger.csv").read_text()
+    assert part.read_text().count("\n") == 1 + len(BINS)
+
+
+def test_days_that_a_run_did_not_make_anew_do_not_stay(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
+    checkout.run(settings(dashboard))
+    checkout.run(settings(dashboard, 0.5), f"results/demo/daily/{DAYS[1]}.csv")
+    assert days_of(checkout) == {DAYS[1]}
+    assert thresholds(checkout.results("demo") / "daily" / f"{DAYS[1]}.csv") == {"0.5"}
+    checkout.run(settings(dashboard, 0.5))
+    assert days_of(checkout) == set(DAYS)
+    lost = "D20240401T200000_IFCB010"
+    write_archive(archive, [bin_row(b) for b in (*BINS, lost)], dict.fromkeys((*BINS, lost), (CLASSES, ROWS)))
+    dashboard.reload()
+    dashboard.faults.append(Fault(lost, "status", status=500))
+    (checkout.results("demo") / "catalog.csv").unlink()
+    checkout.run(settings(dashboard, 0.6), fails=True)
+    assert days_of(checkout) == {DAYS[1]}
+    assert thresholds(checkout.results("demo") / "daily" / f"{DAYS[1]}.csv") == {"0.6"}
+    assert f"daily/{DAYS[0]}.csv" in stale(checkout)
+
+
+def test_shards_leave_the_days_of_others_alone(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:
+    bins = ["D20231231T120000_IFCB010", *BINS]
+    write_archive(archive, list(map(bin_row, bins)), dict.fromkeys(bins, (CLASSES, ROWS)))
+    dashboard.reload()
+    years = settings(dashboard)
+    years["select"] |= {"start": "2023-12-31"}
+    for shard in ("2023", "2024", "merge"):
+        assert "no table" not in checkout.run(years, "--config", f"shard={shard}")
+    assert days_of(checkout) == {"2023-12-31", *DAYS}
+    years["select"] |= {"end": DAYS[0]}
+    checkout.run(years, "--config", "shard=2024")
+    assert days_of(checkout) == {"2023-12-31", DAYS[0]}
+
+
 def test_a_look_moves_nothing(checkout: Checkout, dashboard: Emulator) -> None:
     checkout.run(settings(dashboard))
     before = checkout.stamps()
@@ -297,12 +358,12 @@ def test_a_merge_that_is_refused_loses_no_table(checkout: Checkout, dashboard: E
         assert "goes on where" not in printed
         assert "on_failure" not in printed
         if not again:
-            (line,) = (line for line in printed.splitlines() if line.startswith("Moved to results/demo/stale/"))
+            (line,) = (line for line in printed.splitlines() if "they are of an earlier config" in line)
             assert all(name in line for name in MERGED)
     printed = checkout.run(settings(dashboard))
-    assert "Moved" not in printed
+    assert "of an earlier config" not in printed
     assert {name: (checkout.results("demo") / name).read_bytes() for name in MERGED} == before
-    assert not (checkout.results("demo") / "stale").exists()
+    assert not MERGED & stale(checkout)
 
 
 def test_a_failed_run_puts_the_old_tables_aside(checkout: Checkout, dashboard: Emulator, archive: Path) -> None:

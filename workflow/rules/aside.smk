@@ -38,6 +38,8 @@ def put_aside(over):
             f"Moved to {RESULTS}/{stale.STALE}/, since this run does not make them and they are of an earlier config "
             f"or of earlier data: {stale.told(moved)}. Ask for them by name to have them made again"
         )
+    if over and (parts := stale.put_aside(parts_out_of_date(), RESULTS)):
+        logger.warning(f"Moved to {RESULTS}/{stale.STALE}/, since no table is made of them now: {stale.told(parts)}")
 
 
 def tidy_up():
@@ -69,6 +71,25 @@ def bring_back():
         logger.info(
             f"Back from {RESULTS}/{stale.STALE}/, since the data is the same, byte for byte: {stale.told(back)}"
         )
+
+
+def parts_out_of_date():
+    """Parts of days without a bin, and those that the run was to make anew, or would if they were asked for."""
+    if SHARDS:  # each of them saw to its own days
+        return []
+    pending = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
+    current = {str(path) for job in workflow.dag.jobs for path in job.output} - pending
+    days, late = all_listed().days, []
+    for rule, wildcards, path in records.parts_there(workflow, PART_FOLDERS, SHARD or ""):
+        if path in current:
+            continue
+        is_late = path in pending or wildcards["date"] not in days
+        if not is_late and SEEN["moved"]:
+            job = records.job_of(workflow, rule, wildcards)
+            is_late = records.made_otherwise(workflow, job, path, lambda: not SEEN["vouched"])
+        if is_late:
+            late += filter(os.path.lexists, (str(each.apply_wildcards(wildcards)) for each in rule.output))
+    return late
 
 
 def images_out_of_date():

@@ -7,7 +7,7 @@ memory, while the graph is built: to look changes nothing.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,18 @@ def main_outputs(workflow: Any, folders: Iterable[str], leave_out: Iterable[str]
         for path in rule.output
         if str(path.parent if isinstance(path, Path) else Path(str(path)).parent) in within and str(path) not in without
     }
+
+
+def parts_there(workflow: Any, folders: Collection[str], days: str) -> Iterator[tuple[Any, dict[str, str], str]]:
+    """Parts of days in some folders: the rule that makes them, its wildcards, and the first file of that job.
+
+    days: what the dates begin with, such as `2012`.
+    """
+    for rule in workflow.rules:
+        if rule.has_wildcards() and (folder := Path(str(rule.output[0])).parent).as_posix() in folders:
+            for path in sorted(map(str, folder.glob(f"{days}*"))):
+                if rule.is_producer(path):
+                    yield rule, rule.get_wildcards(path), path
 
 
 def job_of(workflow: Any, rule: Any, wildcards: Mapping[str, str]) -> Any:
