@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -308,6 +309,25 @@ def test_run_prints_its_command_with_targets_first(archive: Path, capfd: pytest.
     assert "there is no such file. `ifcb-abundance init` writes one" in capfd.readouterr().err
     assert main(["run", str(archive)]) == 1
     assert f"{archive}: a folder, not a config. `ifcb-abundance init {archive}` writes" in capfd.readouterr().err
+
+
+def test_the_command_for_figures_and_report_works_where_the_run_was_started(
+    archive: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Outside a clone, and with the results in another folder."""
+    assert main(["init", str(archive.resolve()), "-o", "my own.yaml"]) == 0
+    assert main(["plan", "my own.yaml"]) == 0
+    assert "Next: ifcb-abundance run 'my own.yaml'\n" in capfd.readouterr().out
+    Path("elsewhere").mkdir()
+    assert main(["run", "my own.yaml", "--cores", "2", "--directory", "elsewhere"]) == 0
+    told = re.search("^Figures and report: (.*)$", capfd.readouterr().err, re.MULTILINE)
+    assert told
+    command = [sys.executable, "-m", *shlex.split(told[1]), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "write_report" in done.stdout
+    assert not Path("results").exists()
+    assert list(Path("elsewhere/results").glob("*/abundance_long.csv"))
 
 
 def test_two_options_for_config_files_become_one() -> None:

@@ -104,11 +104,16 @@ def test_the_process_of_one_job_leaves_to_the_other_what_its_log_has(said: list[
 
 def test_the_command_for_figures_and_report_has_the_config_of_the_run() -> None:
     here = Path.cwd()
-    told = how_to_report(str(here / "Snakefile"), [here / "my.yaml", "b.yaml"], ["classify={threshold: 0.5}"])
+    configs, entries = [here / "my.yaml", here / "b.yaml"], ["classify={threshold: 0.5}"]
+    told = how_to_report(str(here / "Snakefile"), configs, entries, moved=False)
     options = "--cores 8 --configfile my.yaml b.yaml --config 'classify={threshold: 0.5}'"
     assert told == f"Figures and report: snakemake report {options}"
-    told = how_to_report(str(here / "clone" / "Snakefile"), [], [])
+    told = how_to_report(str(here / "clone" / "Snakefile"), [], [], moved=False)
     assert told == "Figures and report: snakemake report --snakefile clone/Snakefile --cores 8"
+    # With --directory the run is elsewhere, and whoever reads it is still where the run was started.
+    told = how_to_report("/clone/Snakefile", ["/home/my.yaml"], [], moved=True)
+    options = f"--snakefile /clone/Snakefile --cores 8 --directory {here} --configfile /home/my.yaml"
+    assert told == f"Figures and report: snakemake report {options}"
 
 
 def test_the_end_is_said_by_the_engine_unless_the_workflow_did(said: list[str], sentences: Sentences) -> None:

@@ -1,5 +1,6 @@
 """`ifcb-abundance plan`: what a run would read and build, how long it takes and how much it keeps. Writes nothing."""
 
+import shlex
 import shutil
 import statistics
 import tempfile
@@ -119,7 +120,7 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
     yield f"  disk      {_disk(sample, len(left), len(wanted))}"
     yield from (f"  anew      {line}" for line in _anew(config, source, layout, bins, len(left)))
     if wanted:
-        yield f"Nothing was written. Next: ifcb-abundance run {path}"
+        yield f"Nothing was written. Next: {shlex.join(['ifcb-abundance', 'run', str(path)])}"
     else:
         yield f"Nothing was written. No bin of the window is wanted: check select in {path}, then plan again"
 

@@ -2,21 +2,24 @@
 
 import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from ifcb_abundance.engine.log import count_failed, of_bins
 
 
-def how_to_report(snakefile: str, configs: Sequence[str | Path], entries: Sequence[str]) -> str:
+def how_to_report(snakefile: str, configs: Sequence[str | Path], entries: Sequence[str], moved: bool) -> str:
     """The command that makes figures and report with the config of this run.
 
     snakefile, configs: paths of the Snakefile and of the config files. entries: what was given with `--config`.
+    moved: the run was given `--directory`, so it is not in the folder where it was started.
     """
-    at = os.path.relpath(snakefile)
+    path_of: Callable[[str | Path], str] = os.path.abspath if moved else os.path.relpath
+    at = path_of(snakefile)
     command = ["snakemake", "report", *(["--snakefile", at] if at != "Snakefile" else []), "--cores", "8"]
-    command += ["--configfile", *map(os.path.relpath, configs)] if configs else []
+    command += ["--directory", str(Path.cwd())] if moved else []
+    command += ["--configfile", *map(path_of, configs)] if configs else []
     return f"Figures and report: {shlex.join([*command, *(['--config', *entries] if entries else [])])}"
 
 

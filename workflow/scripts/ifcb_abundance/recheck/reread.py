@@ -83,7 +83,7 @@ def recheck(
         fresh.unlink(missing_ok=True)
 
     bins = _bins_to_read(table_files.read("ledger", ledger), after, asked)
-    log.info(f"recheck: asking again for the scores of {len(bins)} bins")
+    log.info(f"recheck: asking again for the scores of {counted(len(bins), 'bin')}")
     with ThreadPoolExecutor(workers) as pool:
         reread = pool.map(lambda bin_id: _reread(source, bin_id, summary_path(bin_id), asked.kept, found), bins)
         for number, _ in enumerate(reread, 1):
