@@ -314,10 +314,14 @@ def days_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, pd.Dat
     for column in ("roi", "bin"):
         truth[column] = [names[text[:24]] + text[24:] for text in truth[column]]
     run = Checkout(top / "run")
-    source = {"kind": "directory", "path": str(top / "bins")}
-    config = {"dataset": "own", "source": source, "images": {"bins": sorted(metadata["pid"])}}
-    run.run(config, "training_set", "results/own/abundance_without_stuck.csv")
+    run.run(of_days(top), "training_set", "results/own/abundance_without_stuck.csv")
     return run, truth.set_index("roi")
+
+
+def of_days(top: Path, **sections: Any) -> dict[str, Any]:
+    source = {"kind": "directory", "path": str(top / "bins")}
+    bins = sorted({path.stem for path in (top / "bins").glob("*.adc")})
+    return {"dataset": "own", "source": source, "images": {"bins": bins}, **sections}
 
 
 @needs_shared
@@ -357,6 +361,26 @@ def test_a_bin_without_scores_gives_no_label_and_no_stuck_particle(days_run: tup
     assert (stuck["bin"] == UNSCORED).sum() == 4
     found = run.table("own", "abundance_without_stuck")
     assert found["n_stuck"].sum() == (truth["stuck"] == "1").sum() == len(stuck) - 4
+
+
+@needs_shared
+def test_a_training_set_of_other_labels_does_not_stay(days_run: tuple[Checkout, pd.DataFrame], tmp_path: Path) -> None:
+    """Of a run of the tables alone: its threshold decides which classes ROIs won, unless people labelled them."""
+    run, _ = days_run
+    made_set = run.results("own") / "training_set"
+    before = sorted(path.name for path in made_set.iterdir())
+    assert "Moved" not in run.run(of_days(run.folder.parent))
+    printed = run.run(of_days(run.folder.parent, classify={"threshold": 0.99}))
+    assert "Moved to results/own/stale/: training_set/, whose labels or split are of an earlier config" in printed
+    assert not made_set.exists()
+    assert sorted(path.name for path in (run.results("own") / "stale" / "training_set").iterdir()) == before
+    labels = tmp_path / "labels.csv"
+    split = pd.read_csv(run.results("own") / "stale" / "training_set" / "split.csv", keep_default_na=False)
+    split[["image", "label"]].query("label != ''").to_csv(labels, index=False)
+    by_people = {"training_set": {"labels": str(labels)}}
+    run.run(of_days(run.folder.parent, **by_people), "training_set")
+    assert "training_set" not in run.run(of_days(run.folder.parent, classify={"threshold": 0.99}, **by_people))
+    assert made_set.exists()
 
 
 # --- kills ---

@@ -1,4 +1,7 @@
 # What a run moves to stale/, because it is of another config or of other data, and what it brings back. No rule is here.
+from contextlib import suppress
+
+from ifcb_abundance.common.errors import WorkflowInputError
 
 
 def put_aside_before(outputs, again):
@@ -40,6 +43,10 @@ def put_aside(over):
         )
     if over and (parts := stale.put_aside(parts_out_of_date(), RESULTS)):
         logger.warning(f"Moved to {RESULTS}/{stale.STALE}/, since no table is made of them now: {stale.told(parts)}")
+    if over and stale.put_aside(training_set_out_of_date(), RESULTS):
+        logger.warning(
+            f"Moved to {RESULTS}/{stale.STALE}/: {Path(SET).name}/, whose labels or split are of an earlier config"
+        )
 
 
 def tidy_up():
@@ -90,6 +97,18 @@ def parts_out_of_date():
         if is_late:
             late += filter(os.path.lexists, (str(each.apply_wildcards(wildcards)) for each in rule.output))
     return late
+
+
+def training_set_out_of_date():
+    """The folder of the training set, if the config now gives its images other labels, or splits them otherwise."""
+    split, splits = MERGED["training_split"], rules.split_training_set.rule
+    current = {str(path) for job in workflow.dag.jobs for path in job.output}
+    if SHARDS or split in current or not os.path.exists(split):
+        return []
+    with suppress(WorkflowInputError):  # labels that cannot be read now say nothing of it
+        if records.made_otherwise(workflow, records.job_of(workflow, splits, {}), split, lambda: False):
+            return [SET]
+    return []
 
 
 def images_out_of_date():

@@ -42,9 +42,8 @@ def say_where():
         if path in made:
             logger.info(f"{says}: {path}")
     all_is_asked = "all" in (workflow.dag_settings.targets or ["all"])
-    as_module = (
-        Path(workflow.main_snakefile).resolve() != (CHECKOUT / "Snakefile").resolve()
-    )  # there, rules may have other names
+    # There, rules may have other names.
+    as_module = Path(workflow.main_snakefile).resolve() != CHECKOUT.resolve() / "Snakefile"
     unsaid = CONFIG.report.make is None and not IS_DEMO and TABLES == RESULTS
     if all_is_asked and unsaid and not as_module and not Path(LAYOUT.report_page).exists():
         configs, entries = workflow.overwrite_configfiles, workflow.config_settings.config_args or []

@@ -50,6 +50,7 @@ rule split_training_set:
         version=lambda wildcards: [curation_version(each) for each in ("training_set", "splits", "leaks")],
         rule=[DUPLICATES.distance, DUPLICATES.confirm],
         labels=labels_identity,
+        won=OF_CLASSES if WON else None,
         split=[SET_OPTIONS.split_by, FRACTIONS, SET_OPTIONS.seed],
     message:
         "Split the kept images."
