@@ -346,6 +346,7 @@ def test_tables_of_an_earlier_config_are_moved(tmp_path: Path, archive: Path) ->
         return {path.relative_to(folder).as_posix().split("/")[0] for path in folder.rglob("*") if path.is_file()}
 
     tables = {"biovolume_long.csv", "biovolume_groups.csv", "size_spectrum.csv", "features_ledger.csv", "figures"}
+    tables |= {"biovolume", "biovolume_groups", "size_spectrum", "features_ledger"}  # parts of days
     run = Checkout(tmp_path / "run")
     run.run(of_directory(archive), "features")
     printed = run.run(of_directory(archive, classify={"threshold": 0.9}))
