@@ -474,6 +474,18 @@ def test_axes_have_units_and_say_utc(run: Run) -> None:
     assert {"sample_time (UTC)", "objects mL⁻¹"} <= texts(run.svg("bin_series"))
 
 
+@pytest.mark.parametrize("figure", ["dominance", "richness"])
+def test_by_the_rule_each_a_figure_is_of_counts(run: Run, figure: str) -> None:
+    """A ROI may count for several classes then, so it is not of ROIs."""
+
+    def said(**options: Any) -> str:
+        return json.dumps(run.spec(figure, **options)["title"])
+
+    assert "ROIs" in said()
+    assert "ROI" not in said(rule="each")
+    assert "counts" in said(rule="each")
+
+
 # --- files ---
 
 

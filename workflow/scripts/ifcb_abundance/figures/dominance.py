@@ -46,10 +46,10 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         title=parts.title(
             options,
             f"{head}, {options.dataset}",
-            f"{span}; a bar is a {span.pooled}: the share of the most abundant class in all ROIs of classes that live "
-            "or may live (Berger and Parker 1970)",
+            f"{span}; a bar is a {span.pooled}: the share of the most abundant class in all {options.counted}s of "
+            "classes that live or may live (Berger and Parker 1970)",
             "in the row of that class, in the colour of its group, as high as the row for 100 %; no bar: no such "
-            "ROI, or no used bin",
+            f"{options.counted}, or no used bin",
             parts.series_note(series, coverage["series"].nunique()),
         )
     )

@@ -87,6 +87,11 @@ class FigureOptions:
         return self.warning_levels.get(label) or self.warning_levels.get(plain(label))
 
     @property
+    def counted(self) -> str:
+        """What a count is of: by the rule `each` a ROI may count for several classes."""
+        return "count" if self.rule == "each" else "ROI"
+
+    @property
     def width(self) -> float:
         """The width of the whole figure in pixels."""
         return self.width_mm * PIXELS_PER_MM

@@ -38,9 +38,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         title=parts.title(
             options,
             f"{head}, {options.dataset}",
-            f"{span}; a point is a {span.pooled}; classes expected among {size:,} ROIs drawn at random from its living "
-            "and possibly living ones (Hurlbert 1971)",
-            f"gaps: fewer ROIs, or no used bin; {left_out:,} of {len(totals):,} points have fewer",
+            f"{span}; a point is a {span.pooled}; classes expected among {size:,} {options.counted}s drawn at random "
+            "from its living and possibly living ones (Hurlbert 1971)",
+            f"gaps: fewer {options.counted}s, or no used bin; {left_out:,} of {len(totals):,} points have fewer",
             parts.series_note(series, coverage["series"].nunique()),
         )
     )
