@@ -9,6 +9,7 @@ import vl_convert
 
 from ifcb_abundance.figures.draw import for_paper
 from ifcb_abundance.figures.registry import OF_VALIDATION
+from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import a_bin, rois
 from tests.figures.test_figures import KINDS, ODD, VALIDATOR, Run, texts
 from tests.validation.labelled import write_validation
@@ -48,6 +49,25 @@ def test_series_are_those_of_the_tables(tmp_path: Path) -> None:
     cells = list(csv.DictReader(run.spec("confusion")["data"]["values"].splitlines()))
     shares = {(row["true_class"], row["predicted_class"]): float(row["share"]) for row in cells}
     assert shares == {("A", "A"): 0.75, ("A", "B"): 0.25, ("B", "B"): 0.75, ("B", "A"): 0.25}
+
+
+def columns_of_confusion(run: Run) -> tuple[list[str], set[str]]:
+    """The columns of the figure, and what its cells say that ROIs are predicted as."""
+    spec = run.spec("confusion")
+    cells = csv.DictReader(spec["data"]["values"].splitlines())
+    return spec["layer"][0]["encoding"]["x"]["scale"]["domain"], {row["predicted_class"] for row in cells}
+
+
+def test_a_class_that_is_called_other_has_a_column_where_it_is_predicted(tmp_path: Path) -> None:
+    """Every fourth ROI is of the other class by people's labels: of a classifier with the class `other`, and of one
+    without, which predicts no ROI as that."""
+    run = labelled(tmp_path / "with", [[(a_bin(1), rois(A=20, other=20))]])
+    assert columns_of_confusion(run) == (["A", "other"], {"A", "other"})
+    run = labelled(tmp_path / "without", [[(a_bin(1), rois(A=20, B=20))]])
+    rows = table_files.read("confusion", run.tables["confusion"])
+    rows.loc[rows["true_class"] != rows["predicted_class"], "true_class"] = "other"
+    table_files.write(rows, "confusion", run.tables["confusion"])
+    assert columns_of_confusion(run) == (["A", "B"], {"A", "B"})
 
 
 def test_groups_that_are_left_out_of_the_series_are_said(tmp_path: Path) -> None:

@@ -31,9 +31,10 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     keys = ["true_class", "predicted_class"]
     cells = shown.assign(predicted_class=predicted).groupby(keys, as_index=False)[["n_labels", "n_rois"]].sum()
     cells["share"] = cells["n_rois"] / cells.groupby("true_class")["n_rois"].transform("sum")
+    found = set(cells["predicted_class"])
     columns = [
-        *(name for name in classes if name != OTHER),
-        *(name for name in (FURTHER, UNCLASSIFIED) if name in set(cells["predicted_class"])),
+        *(name for name in classes if name != OTHER or name in found),  # some classifiers have a class of that name
+        *(name for name in (FURTHER, UNCLASSIFIED) if name in found),
     ]
     names = words.names_of({*classes, *columns}, options)
     for key in keys:
