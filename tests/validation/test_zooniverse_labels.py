@@ -52,6 +52,31 @@ def test_answers_are_texts_again_and_subjects_rois(tmp_path: Path) -> None:
     assert found["created"][0].startswith("2024-01-01")
 
 
+def labels_of(folder: Path, task: dict[str, Any], strings: dict[str, str], values: list[Any]) -> list[str]:
+    """The labels of an export whose question T0 is such a task; a vote for each value, of a subject of its own."""
+    workflows = write_workflows(folder / "workflows.csv", {"T0": task}, strings)
+    votes = [{"value": value, **subject(number)} for number, value in enumerate(values, start=1)]
+    export = question_export(folder / "classifications.csv", votes)
+    return list(read_zooniverse(Exports(str(workflows), str(export), 7, "T0"))["label"])
+
+
+def test_answers_that_are_called_as_columns_of_other_tasks(tmp_path: Path) -> None:
+    """Answers of a question have a column of their name each, a dropdown has `value` and a survey `choice`."""
+    names = ["Value", "Choice", "Diatom"]
+    question = {"type": "single", "answers": [{"label": f"T0.answers.{i}.label"} for i in range(3)]}
+    strings = {f"T0.answers.{i}.label": name for i, name in enumerate(names)}
+    assert labels_of(tmp_path, question, strings, [*names, None, 0]) == [*names, "Value"]
+    select = {"options": {"*": [{"label": f"T0.selects.0.options.*.{i}.label", "value": f"v{i}"} for i in range(3)]}}
+    strings = {f"T0.selects.0.options.*.{i}.label": name for i, name in enumerate(names)}
+    dropdown = {"type": "dropdown", "selects": [select]}
+    picked = [[{"value": f"v{i}", "option": True}] for i in range(3)]
+    assert labels_of(tmp_path, dropdown, strings, [*picked, None]) == names
+    survey = {"type": "survey", "choices": {name.upper(): {} for name in names}}
+    strings = {f"T0.choices.{name.upper()}.label": name for name in names}
+    seen = [[{"choice": name.upper(), "answers": {"HOW": "1"}}] for name in names]
+    assert labels_of(tmp_path, survey, strings, seen) == names
+
+
 def test_subjects_that_do_not_say_which_roi_they_are(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no subject has #roi_id"):
         read_zooniverse(exports(tmp_path, [{"value": "I can't tell"}]))

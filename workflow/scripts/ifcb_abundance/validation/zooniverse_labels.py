@@ -84,11 +84,13 @@ def _slugs(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _chosen(row: Mapping[str, str]) -> list[str]:
-    """The names of the answers in a row of a table of answers."""
-    if choice := row.get("data.choice"):
-        return [slug(choice)] if choice != "None" else []
-    if value := row.get("data.value"):
-        return [str(name) for options in read(value) for name in options if name != "None"]
+    """The names of the answers in a row of a table of answers. An answer may be called as a column of another task."""
+    if row["extractor"] == "survey_extractor":
+        choice = row["data.choice"]
+        return [slug(choice)] if choice not in ("", "None") else []
+    if row["extractor"] == "dropdown_extractor":
+        value = row["data.value"]
+        return [str(name) for options in read(value) for name in options if name != "None"] if value else []
     others = {"data.aggregation_version", *OF_ANSWERS}
     answers = {name.removeprefix("data."): cell for name, cell in row.items() if name not in others}
     return [name for name, cell in answers.items() if cell not in ("", "0", "0.0") and name != "None"]
