@@ -73,8 +73,8 @@ def test_a_file_of_another_form_is_an_error_that_names_it(tmp_path: Path, text: 
 
 
 def test_a_manual_file_has_labels_where_a_person_looked(tmp_path: Path) -> None:
-    classes = np.array(["unclassified", "mix", "Ditylum"], object)
-    rows = [[1, 2, np.nan], [2, np.nan, 3], [3, 1, 3], [4, 3, 2]]
+    classes = np.array(["unclassified", "mix", " Ditylum ", "unclassified "], object)
+    rows = [[1, 2, np.nan], [2, np.nan, 3], [3, 1, 3], [4, 3, 2], [5, 4, np.nan]]
     savemat(tmp_path / f"{BIN}.mat", {"classlist": np.array(rows, float), "class2use_manual": classes})
     found = labels.read_labels([tmp_path / f"{BIN}.mat"])
     assert found[["roi", "label"]].values.tolist() == [[f"{BIN}_00001", "mix"], [f"{BIN}_00004", "Ditylum"]]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ifcb_abundance.common.errors import ConfigError, TableError
+from ifcb_abundance.validation.labels import read_labels
 from ifcb_abundance.validation.zooniverse_labels import Exports, read_zooniverse
 from tests.validation.zoo import question_export, write_workflows
 
@@ -75,6 +76,16 @@ def test_answers_that_are_called_as_columns_of_other_tasks(tmp_path: Path) -> No
     strings = {f"T0.choices.{name.upper()}.label": name for name in names}
     seen = [[{"choice": name.upper(), "answers": {"HOW": "1"}}] for name in names]
     assert labels_of(tmp_path, survey, strings, seen) == names
+
+
+def test_unclassified_is_no_label_and_blanks_around_a_text_are_no_part_of_it(tmp_path: Path) -> None:
+    """As in files of labels."""
+    question = {"type": "single", "answers": [{"label": f"T0.answers.{i}.label"} for i in range(3)]}
+    strings = dict(zip([f"T0.answers.{i}.label" for i in range(3)], ["unclassified", " mix ", " "], strict=True))
+    assert labels_of(tmp_path, question, strings, [0, 1, 2, "unclassified", " mix "]) == ["mix", "mix"]
+    rows = "".join(f"{BIN}_{n:05d},{text}\n" for n, text in enumerate(["unclassified", " mix ", " "], start=1))
+    (tmp_path / "labels.csv").write_text(f"roi,label\n{rows}")
+    assert read_labels([tmp_path / "labels.csv"])["label"].tolist() == ["mix"]
 
 
 def test_subjects_that_do_not_say_which_roi_they_are(tmp_path: Path) -> None:

@@ -193,9 +193,15 @@ def _usable(rows: Rows, path: Path, unusable: Unusable) -> Rows:
         except ValueError:
             unusable.add(str(path), name)
             continue
-        if (label := label.strip()) and label != UNCLASSIFIED:
+        if label := named(label):
             found.append((add_target(bin_id, number), label, person.strip(), created))
     return found
+
+
+def named(text: str) -> str:
+    """The label that a text is, without blanks around it; empty for `unclassified`, which names nothing."""
+    label = text.strip()
+    return "" if label == UNCLASSIFIED else label
 
 
 def roi_name(text: str) -> str:
@@ -275,8 +281,8 @@ def _manual_mat(path: Path) -> Rows:
         for number, label in told[:, :2].astype(int):
             if not 1 <= label <= len(classes):
                 raise ValueError(f"ROI {number} is of class {label}, and there are {counted(len(classes), 'class')}")
-            if classes[label - 1] not in ("", UNCLASSIFIED):
-                rows.append((add_target(bin_id, int(number)), classes[label - 1], "", ""))
+            if name := named(classes[label - 1]):
+                rows.append((add_target(bin_id, int(number)), name, "", ""))
     except (LookupError, TypeError, ValueError, NotImplementedError, zlib.error) as error:
         raise TableError(f"{path} is no manual file of a bin: {error}") from None
     return rows

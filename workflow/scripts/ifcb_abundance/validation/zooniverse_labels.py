@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.common.errors import ConfigError, TableError
-from ifcb_abundance.validation.labels import COLUMNS
+from ifcb_abundance.validation.labels import COLUMNS, named
 from ifcb_abundance.validation.zooniverse.cells import read
 from ifcb_abundance.validation.zooniverse.config import Versions, write_configs
 from ifcb_abundance.validation.zooniverse.exports import open_table
@@ -36,8 +36,8 @@ class Exports:
 def read_zooniverse(exports: Exports) -> pd.DataFrame:
     """The labels that volunteers gave, with the columns of `labels.read_labels`.
 
-    A classification with no answer, or with more than one, is no label. Raises ConfigError if the workflow has no such
-    task, and TableError if an export cannot be read or no subject says which ROI it is.
+    A classification with no answer, with more than one, or with `unclassified` is no label. Raises ConfigError if the
+    workflow has no such task, and TableError if an export cannot be read or no subject says which ROI it is.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -58,10 +58,9 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
     rows = []
     for row in found.to_dict("records"):
         chosen = _chosen({str(name): str(cell) for name, cell in row.items()})
-        if len(chosen) == 1 and (roi := roi_of.get(row["subject_id"])):
-            rows.append(
-                (exports.classifications, roi, texts.get(chosen[0], chosen[0]), row["user_name"], row["created_at"])
-            )
+        label = named(texts.get(chosen[0], chosen[0])) if len(chosen) == 1 else ""
+        if label and (roi := roi_of.get(row["subject_id"])):
+            rows.append((exports.classifications, roi, label, row["user_name"].strip(), row["created_at"]))
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
 
 
