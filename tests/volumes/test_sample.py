@@ -1,6 +1,7 @@
 """Crops lie where they say, and the same seed takes the same ones."""
 
 import json
+import logging
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -222,9 +223,32 @@ def test_what_is_no_padding_is_counted_in_every_box(tmp_path: Path) -> None:
 def test_the_seed_takes_the_first_by_their_checksums(tmp_path: Path) -> None:
     dataset = padded(tmp_path)
     for seed in (1, 2):
-        rows = boxes(tmp_path, dataset, max_bytes=3 * 8**3 + 7, filled=0, seed=seed)
+        rows = boxes(tmp_path, dataset, max_bytes=2 * 3 * 8**3 + 7, filled=0, seed=seed)  # voxels have 2 bytes
         by_hand = sorted(rows["crop"], key=lambda name, seed=seed: sha256(f"{seed}/{name}".encode()).hexdigest())[:3]
         assert set(rows.loc[rows["status"] == "taken", "crop"]) == set(by_hand)
+
+
+def test_crops_are_no_larger_than_the_budget_in_bytes_as_they_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A crop has 8^3 voxels of 2 bytes: 1,024. The log says what is read of those that are taken."""
+    caplog.set_level(logging.INFO)
+    dataset = padded(tmp_path)
+    for budget, n in ((1024, 1), (2047, 1), (2048, 2), (5 * 1024, 5)):
+        rows = boxes(tmp_path, dataset, max_bytes=budget, filled=0)
+        assert (rows["status"] == "taken").sum() == n
+        assert caplog.messages[-1] == f"crops of padded: {n} crop{'s' * (n > 1)}, {1024 * n:,} bytes to read"
+    (tmp_path / "boxes.csv").unlink()
+    with pytest.raises(ArrayError) as told:
+        boxes(tmp_path, dataset, max_bytes=1023)
+    assert str(told.value) == (
+        "samples.list: line 2: a crop of padded has 1,024 bytes (8 x 8 x 8 voxels of 2 bytes), more than "
+        "samples.max_bytes (1,023): set a smaller crop_size or a coarser mip in that line, or samples.max_bytes: 1024 "
+        "or more"
+    )
+    assert not (tmp_path / "boxes.csv").exists()
+    # 16 x 16 x 32 voxels are less than a box of 64: it ends where they do.
+    assert len(boxes(tmp_path, replace(dataset, crop_size=64), max_bytes=2 * 16 * 16 * 32)) == 1
 
 
 def test_a_dataset_that_is_wanted_whole(tmp_path: Path) -> None:
@@ -235,8 +259,9 @@ def test_a_dataset_that_is_wanted_whole(tmp_path: Path) -> None:
     plain, _ = crop(tmp_path, Dataset(7, "padded", dataset.url, 1, crop=False), row["crop"])
     inverted, _ = crop(tmp_path, whole, row["crop"])
     np.testing.assert_array_equal(inverted, 255 - plain)
-    with pytest.raises(ArrayError, match=r"line 7: padded is wanted whole and has 1,024 voxels, more than .*1,023"):
-        boxes(tmp_path, whole, max_bytes=1023)
+    with pytest.raises(ArrayError, match=r"line 7: padded is wanted whole and has 2,048 bytes .*, more than .*2,047"):
+        boxes(tmp_path, whole, max_bytes=2047)
+    assert len(boxes(tmp_path, whole, max_bytes=2048)) == 1
 
 
 @recorded

@@ -15,7 +15,7 @@ checkpoint choose_boxes:
         name="[^/]+",
     localrule: True
     params:
-        version=lambda wildcards: volumes_version("sample"),
+        version=lambda wildcards: volumes_version("sample", "BOXES"),
         dataset=lambda wildcards: identity_of_dataset(wildcards.name),
         choice=[CONFIG.samples.max_bytes, CONFIG.samples.filled, CONFIG.samples.seed],
     message:

@@ -6,11 +6,11 @@ VOLUMES = LAYOUT.volumes
 OF_CROPS = CONFIG.volumes.folder is None  # then the volumes are the crops of the same config
 
 
-def volumes_version(module):
+def volumes_version(module, name="VERSION"):
     """The version of what a module of the room makes; imported when a run asks for it."""
     from importlib import import_module
 
-    return import_module(f"ifcb_abundance.volumes.{module}").VERSION
+    return getattr(import_module(f"ifcb_abundance.volumes.{module}"), name)
 
 
 @lru_cache(maxsize=1)

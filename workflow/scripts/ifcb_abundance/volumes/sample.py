@@ -34,7 +34,8 @@ from ifcb_abundance.volumes.nrrd_file import write_nrrd
 
 log = logging.getLogger("ifcb.volumes")
 
-VERSION = 1  # of boxes and crops: raise it so that all are made again
+VERSION = 1  # of crops: raise it so that all are read again
+BOXES = 2  # the version of the choice of boxes
 THINNEST = 5  # voxels of a crop along each axis
 FEWEST = 2  # voxels of a box along each axis, at the scale where it is judged
 BLOCK = 1 << 25  # voxels of the coarse scale that are in memory at a time
@@ -221,28 +222,23 @@ def choose_boxes(
 ) -> None:
     """Choose the crops of a dataset. Nothing of them is read yet.
 
-    max_bytes: of all crops of the dataset. least_filled: part of a box that has to be no padding. outputs: the
-    dataset's part of the table `boxes`, and its row of `sampled_datasets`. Raises ArrayError if the dataset cannot be
-    opened, or is wanted whole and is too large.
+    max_bytes: of all crops of the dataset, as they are read. least_filled: part of a box that has to be no padding.
+    outputs: the dataset's part of the table `boxes`, and its row of `sampled_datasets`. Raises ArrayError if the
+    dataset cannot be opened, or not even one crop is within max_bytes.
     """
     overview = open_overview(dataset)
     for note in overview.fine.notes:
         log.warning(f"crops: {overview.fine.name}: {note}")
     grid = grid_of(overview)
     n = math.prod(map(len, grid))
-    size = math.prod(overview.fine.grid.shape)
-    if not dataset.crop and size > max_bytes:
-        raise ArrayError(
-            f"samples.list: line {dataset.line}: {dataset.name} is wanted whole and has {size:,} voxels, more than "
-            f"samples.max_bytes ({max_bytes:,}): set crop to TRUE, a coarser mip, or a larger samples.max_bytes"
-        )
+    most = _number_within(overview, grid, max_bytes)
     looked_at = math.prod(overview.coarse.grid.shape) * overview.coarse.dtype.itemsize
     log.info(
         f"crops of {dataset.name}: {counted(n, 'box')} to choose from; judging them reads "
         f"{looked_at:,} bytes, scale {overview.coarse_scale}"
     )
     judged = judge(overview, grid)
-    rows = _rows(overview, grid, judged, max_bytes, least_filled if dataset.crop else 0.0, seed)
+    rows = _rows(overview, grid, judged, most, least_filled if dataset.crop else 0.0, seed)
     taken = rows[rows["status"] == "taken"]
     voxels = int(((taken["z1"] - taken["z0"]) * (taken["y1"] - taken["y0"]) * (taken["x1"] - taken["x0"])).sum())
     total = voxels * overview.fine.dtype.itemsize
@@ -251,15 +247,33 @@ def choose_boxes(
     _write_dataset(overview, judged, (n, len(taken)), outputs[1])
 
 
+def _number_within(overview: Overview, grid: tuple[Spans, Spans, Spans], max_bytes: int) -> int:
+    """Return how many of the largest boxes max_bytes has room for, as they are read; raises ArrayError if for none."""
+    dataset, one = overview.dataset, overview.fine.dtype.itemsize
+    sides = [max(stop - start for start, stop in spans) for spans in grid]
+    size = math.prod(sides) * one
+    if size <= max_bytes:
+        return max_bytes // size
+    z, y, x = sides
+    what, remedy = f"a crop of {dataset.name}", "a smaller crop_size"
+    if not dataset.crop:
+        what, remedy = f"{dataset.name} is wanted whole and", "crop to TRUE"
+    raise ArrayError(
+        f"samples.list: line {dataset.line}: {what} has {size:,} bytes ({z:,} x {y:,} x {x:,} voxels of "
+        f"{counted(one, 'byte')}), more than samples.max_bytes ({max_bytes:,}): set {remedy} or a coarser mip in that "
+        f"line, or samples.max_bytes: {size} or more"
+    )
+
+
 def _rows(
     overview: Overview,
     grid: tuple[Spans, Spans, Spans],
     judged: Judged,
-    max_bytes: int,
+    most: int,
     least_filled: float,
     seed: int,
 ) -> pd.DataFrame:
-    """Build the table `boxes`: thin ones and those of padding are left out, and the seed takes some of the others."""
+    """Build the table `boxes`: thin ones and those of padding are left out, and the seed takes `most` of the others."""
     dataset = overview.dataset
     absolute = [[(a + o, b + o) for a, b in spans] for spans, o in zip(grid, overview.first, strict=True)]
     crops = [Crop(dataset.name, dataset.mip, *x, *y, *z) for z, y, x in product(*absolute)]
@@ -271,7 +285,6 @@ def _rows(
     reasons = [f"thinner than {THINNEST} voxels", f"less than {least_filled:g} of it is no padding"]
     rows["reason"] = np.select([thin, empty], reasons, "")
     usable = np.flatnonzero(~(thin | empty))
-    most = max(1, max_bytes // dataset.crop_size**3) if dataset.crop else 1
     in_order = sorted(usable.tolist(), key=lambda place: sha256(f"{seed}/{rows['crop'].iat[place]}".encode()).digest())
     rows["status"] = "left_out"
     rows.loc[in_order[:most], "status"] = "taken"

@@ -112,6 +112,11 @@ class Samples(Section):
         "Columns url, source and api are accepted and not needed. See [Volumes](../docs/how-to/volumes.md)",
         alias="list",
     )
-    max_bytes: int = key(5_000_000_000, "a whole number of bytes from 1: all crops of a dataset are no larger", ge=1)
+    max_bytes: int = key(
+        5_000_000_000,
+        "a whole number of bytes from 1: all crops of a dataset are no larger",
+        "Bytes are those that are read: voxels by the bytes that one has where it is stored, before compression",
+        ge=1,
+    )
     filled: float = key(0.7, "a number from 0 to 1: the part of a box that has to be no padding", ge=0, le=1)
     seed: int = key(1, "a whole number from 0: it decides which boxes are taken", ge=0)
