@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.convert import as_bytes, axes_to_cut, convert_volume
-from ifcb_abundance.volumes.files import NoVolumeError, find_volumes, open_volume
+from ifcb_abundance.volumes.files import NoVolumeError, find_volumes, open_volume, warn_of_unknown
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from tests.volumes.made import made, recorded, truth
 
@@ -200,3 +200,15 @@ def test_a_file_that_does_not_say_how_large_voxels_are_is_a_row_that_names_the_k
     convert_volume("v", tmp_path / "v.tif", "type", [0], 0.25, [40, 8, 4], made)
     (row,) = table_files.read("volumes", made[1]).to_dict("records")
     assert (row["problem"], row["voxel_from"], row["voxel_z_nm"]) == ("", "volumes.voxel_nm", 40)
+
+
+def test_sizes_that_are_given_for_a_volume_that_is_not_there_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_unknown({"mito_3": [30, 8, 8]}, ["mito_2", "mito_3"])
+    assert not caplog.messages
+    warn_of_unknown({"mito_3.tif": [30, 8, 8], "mito_3": [30, 8, 8]}, ["mito_2", "mito_3"])
+    warn_of_unknown(["x"], [f"v{n:02d}" for n in range(23)])
+    twenty = ", ".join(f"'v{n:02d}'" for n in range(20))
+    assert caplog.messages == [
+        "volumes.voxel_nm: no volume is called 'mito_3.tif'; there are 'mito_2', 'mito_3'",
+        f"volumes.voxel_nm: no volume is called 'x'; there are {twenty} and 3 more",
+    ]

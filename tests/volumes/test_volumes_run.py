@@ -126,6 +126,8 @@ def test_a_new_volume_leaves_the_others_alone(tmp_path: Path) -> None:
     own = run.results("em") / "volumes"
     made_of_it = [own / "bytes" / "nrrd_isotropic.nrrd", own / "patches" / "nrrd_isotropic.zip"]
     before = [path.stat().st_mtime_ns for path in made_of_it]
+    printed = run.run(config(folder, {"voxel_nm": {"isotropic": [8, 8, 8]}}), "volumes")
+    assert printed.count("volumes.voxel_nm: no volume is called 'isotropic'; there are 'nrrd_isotropic'") == 1
     noise = np.random.default_rng(3).integers(0, 256, (6, 20, 20), np.uint8)
     write_nrrd(folder / "a b.c.nrrd", [noise], (6, 20, 20), (10, 10, 10), (0, 0, 0))
     write_nrrd(folder / "odd-LOC-0_1.nrrd", [255 - noise], (6, 20, 20), (10, 10, 10), (0, 0, 0))

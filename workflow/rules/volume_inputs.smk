@@ -1,5 +1,6 @@
 # The volumes that are cut, the datasets that crops are taken from, and the inputs of both. This file has no rule.
 from functools import lru_cache
+from importlib import import_module
 from ifcb_abundance.common.folders import stamp
 
 VOLUMES = LAYOUT.volumes
@@ -8,20 +9,15 @@ OF_CROPS = CONFIG.volumes.folder is None  # then the volumes are the crops of th
 
 def volumes_version(module, name="VERSION"):
     """The version of what a module of the room makes; imported when a run asks for it."""
-    from importlib import import_module
-
     return getattr(import_module(f"ifcb_abundance.volumes.{module}"), name)
 
 
 @lru_cache(maxsize=1)
 def listed_volumes():
     """The files of the volumes by name, looked up once."""
-    from ifcb_abundance.volumes.files import find_volumes
+    from ifcb_abundance.volumes.files import list_volumes
 
-    found, passed = find_volumes(CONFIG.volumes.folder)
-    if passed:
-        logger.warning(f"volumes.folder: {len(passed)} files are no volumes and are passed over, such as {passed[0]!r}")
-    return found
+    return list_volumes(CONFIG.volumes.folder, CONFIG.volumes.voxel_nm)
 
 
 @lru_cache(maxsize=1)
@@ -40,14 +36,18 @@ def listed_datasets():
 @lru_cache(maxsize=1)
 def chosen_crops():
     """The crops that are taken, by name: the dataset, and the part of the crop that is no padding."""
+    from ifcb_abundance.volumes.files import warn_of_unknown
+
     boxes = [checkpoints.choose_boxes.get(name=name).output.boxes for name in listed_datasets()]
     tables = [table_files.read("boxes", path, ["crop", "dataset", "filled", "status"]) for path in boxes]
-    return {
+    chosen = {
         crop: (dataset, filled)
         for table in tables
         for crop, dataset, filled, status in table.itertuples(index=False)
         if status == "taken"
     }
+    warn_of_unknown(CONFIG.volumes.voxel_nm, sorted(chosen))
+    return chosen
 
 
 def crop_to_read(wildcards):

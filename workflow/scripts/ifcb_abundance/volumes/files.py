@@ -4,9 +4,10 @@ Arrays are z, y, x here. Files have x as the fastest axis. Lengths are in nm.
 """
 
 import importlib.util
+import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.common.errors import ConfigError, quoted
 from ifcb_abundance.common.lengths import NM
 from ifcb_abundance.volumes.names import check_name
+
+log = logging.getLogger("ifcb.volumes")
 
 Triple = tuple[float, float, float]
 
@@ -27,6 +30,7 @@ OTHERS = (".nii.gz", ".nii", ".mha", ".mhd")  # SimpleITK reads them
 SUFFIXES = (".nrrd", *MRC, *TIFF, *VIDEOS, *OTHERS)
 RAW_TYPES = {"uint8": "u1", "uchar": "u1", "unsigned char": "u1", "int8": "i1", "uint16": "u2", "ushort": "u2"}
 RAW_TYPES |= {"unsigned short": "u2", "int16": "i2", "short": "i2", "float": "f4"}
+LISTED = 20  # volumes in a message that lists those that there are
 BLOCK = 1 << 24  # bytes of slices that are in memory at a time, or one slice
 
 
@@ -83,6 +87,27 @@ def find_volumes(folders: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
             f"volumes.folder: {', '.join(map(str, folders))} has no file that ends in {', '.join(SUFFIXES)}"
         )
     return found, passed
+
+
+def list_volumes(folders: Sequence[str], voxel_nm: Iterable[str]) -> dict[str, Path]:
+    """List the volumes of some folders by name; warns of files that are none, and of names in voxel_nm.
+
+    Raises ConfigError as `find_volumes` does.
+    """
+    found, passed = find_volumes(folders)
+    if passed:
+        log.warning(f"volumes.folder: {len(passed)} files are no volumes and are passed over, such as {passed[0]!r}")
+    warn_of_unknown(voxel_nm, sorted(found))
+    return found
+
+
+def warn_of_unknown(named: Iterable[str], volumes: Sequence[str]) -> None:
+    """Warn of names in volumes.voxel_nm that no volume has. volumes: those that there are."""
+    unknown = sorted(set(named) - set(volumes))
+    if unknown:
+        more = f" and {len(volumes) - LISTED:,} more" if len(volumes) > LISTED else ""
+        there = quoted(volumes[:LISTED]) or "none"
+        log.warning(f"volumes.voxel_nm: no volume is called {quoted(unknown)}; there are {there}{more}")
 
 
 def suffix_of(path: Path) -> str | None:
