@@ -10,7 +10,7 @@ import vl_convert
 from ifcb_abundance.figures.draw import describe, for_paper
 from ifcb_abundance.figures.registry import FIGURES
 from ifcb_abundance.tables import table_files
-from tests.figures.test_figures import OPTIONS, VALIDATOR, texts
+from tests.figures.test_figures import OF_OBJECTS, OPTIONS, VALIDATOR, assert_drawn_alike, texts
 
 SCHEMAS = {"curated": "curated", "distance": "distance", "without_stuck": "abundance_without_stuck"}
 CURATED = ["kept", "kept", "duplicate", "stuck", "uninformative", "refused"]
@@ -82,3 +82,23 @@ def test_what_they_show(tmp_path: Path) -> None:
     stuck = shown("stuck_particles")
     assert {"A", "</script><b>", "5 ROIs, all days together"} <= stuck
     assert "C" not in stuck
+
+
+def test_folders_and_classes_may_be_called_as_what_each_object_of_javascript_has(tmp_path: Path) -> None:
+    pictures: list[list[str]] = []
+    for names in (list(OF_OBJECTS), list(OF_OBJECTS.values())):
+        folder = tmp_path / names[0]
+        folder.mkdir()
+        paths = tables(folder)
+        curated = table_files.read("curated", paths["curated"])
+        curated["group"] = curated["group"].replace({f"group {i}": name for i, name in enumerate(names)})
+        table_files.write(curated, "curated", paths["curated"])
+        stuck = table_files.read(SCHEMAS["without_stuck"], paths["without_stuck"])
+        table_files.write(stuck.assign(**{"class": names}), SCHEMAS["without_stuck"], paths["without_stuck"])
+        pictures.append([])
+        for figure in ("curated_images", "stuck_particles"):
+            of = {name: paths[name] for name in FIGURES[figure].tables}
+            pictures[-1].append(vl_convert.vegalite_to_svg(for_paper(describe(figure, of, OPTIONS))))
+    for odd, plain in zip(*pictures, strict=True):
+        assert_drawn_alike(odd, plain)
+        assert "constructor\u200b" in texts(odd)

@@ -18,6 +18,7 @@ from ifcb_abundance.classes.class_table import AFTER, BEFORE, LabelTable
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.features.biovolume import merge_biovolume
 from ifcb_abundance.figures import bin_series, positions, span, time_series, words
+from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures.colours import NOT_LIVING
 from ifcb_abundance.figures.coverage_calendar import NO_BINS
 from ifcb_abundance.figures.draw import describe, draw_figure, for_paper
@@ -447,6 +448,57 @@ def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
     run = Run(tmp_path, KINDS["odd labels"])
     assert set(ODD) <= texts(run.svg("heat_map"))
     assert set(ODD) <= texts(run.svg("time_series"))
+
+
+# Names that each object of JavaScript has, and others that are as wide and sort alike.
+OF_OBJECTS = {"constructor": "constructed", "toString": "toStrong", "__proto__": "__prota__"}
+
+
+def assert_drawn_alike(odd: str, plain: str) -> None:
+    """Check that a picture of classes with the names of OF_OBJECTS is one of classes with the other names."""
+    shown = {text.replace("\u200b", "") for text in texts(odd)}
+    for name, other in OF_OBJECTS.items():
+        shown = {text.replace(name, other) for text in shown}
+    assert shown == texts(plain)
+    assert odd.count("<path") == plain.count("<path")
+
+
+def test_classes_and_groups_may_be_called_as_what_each_object_of_javascript_has(tmp_path: Path) -> None:
+    odd, plain = (
+        Run(
+            tmp_path / names[0],
+            [
+                [
+                    (
+                        a_bin(1, 10, date, **PLACED, cruise=names[0]),
+                        rois(A=4, **dict(zip(names, (8, 7, 6), strict=True))),
+                    ),
+                    (a_bin(2, 10, date, **PLACED, cruise="other"), rois(A=4)),
+                ]
+                for date in ("20240216", "20240217")
+            ],
+            ("cruise",),
+        )
+        for names in (list(OF_OBJECTS), list(OF_OBJECTS.values()))
+    )
+    for figure in OF_BINS:
+        assert_drawn_alike(odd.svg(figure), plain.svg(figure))
+    assert "constructor\u200b" in texts(odd.svg("time_series"))
+
+
+def test_only_what_is_called_so_as_a_whole_is_made_harmless() -> None:
+    given = {
+        "title": ["constructor", "the constructor"],
+        "transform": [{"filter": "datum.a == 'constructor' || datum.b == \"a \\\"constructor\\\" 'valueOf'\""}],
+        "labelExpr": '({"toString": "toString…"})[datum.value] || datum.value',
+        "width": 5,
+    }
+    assert parts.with_harmless_texts(given) == {
+        "title": ["constructor\u200b", "the constructor"],
+        "transform": [{"filter": "datum.a == 'constructor\u200b' || datum.b == \"a \\\"constructor\\\" 'valueOf'\""}],
+        "labelExpr": '({"toString\u200b": "toString…"})[datum.value] || datum.value',
+        "width": 5,
+    }
 
 
 def test_groups_that_are_left_out_are_told(tmp_path: Path) -> None:

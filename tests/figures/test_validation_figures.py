@@ -11,7 +11,7 @@ from ifcb_abundance.figures.draw import for_paper
 from ifcb_abundance.figures.registry import OF_VALIDATION
 from ifcb_abundance.tables import table_files
 from tests.abundance.pooling import a_bin, rois
-from tests.figures.test_figures import KINDS, ODD, VALIDATOR, Run, texts
+from tests.figures.test_figures import KINDS, ODD, OF_OBJECTS, VALIDATOR, Run, assert_drawn_alike, texts
 from tests.validation.labelled import write_validation
 
 
@@ -49,6 +49,16 @@ def test_series_are_those_of_the_tables(tmp_path: Path) -> None:
     cells = list(csv.DictReader(run.spec("confusion")["data"]["values"].splitlines()))
     shares = {(row["true_class"], row["predicted_class"]): float(row["share"]) for row in cells}
     assert shares == {("A", "A"): 0.75, ("A", "B"): 0.25, ("B", "B"): 0.75, ("B", "A"): 0.25}
+
+
+def test_classes_may_be_called_as_what_each_object_of_javascript_has(tmp_path: Path) -> None:
+    odd, plain = (
+        labelled(tmp_path / names[0], [[(a_bin(1), rois(A=20, **dict(zip(names, (19, 18, 17), strict=True))))]])
+        for names in (list(OF_OBJECTS), list(OF_OBJECTS.values()))
+    )
+    for figure in OF_VALIDATION:
+        assert_drawn_alike(odd.svg(figure), plain.svg(figure))
+    assert "constructor\u200b" in texts(odd.svg("corrected_series"))
 
 
 def columns_of_confusion(run: Run) -> tuple[list[str], set[str]]:

@@ -6,6 +6,7 @@ would have to be escaped.
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,10 @@ FIXED = "fixed"  # the name of a view that is not widened to fill the figure
 TRUE_TO_SCALE = "true_to_scale"  # the name of a view whose width and height belong together
 DIGITS = 4  # significant digits of numbers in a chart
 LAST_TICK = 0.85  # of a square-root scale, at most, as a share of its top
+
+# The keys of a specification that have expressions, and a text in one.
+EXPRESSIONS = ("calculate", "expr", "filter", "labelExpr", "test")
+QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 
 alt.data_transformers.consolidate_datasets = False  # data stay where they are used
 
@@ -40,8 +45,23 @@ def inline(rows: pd.DataFrame, digits: int = DIGITS) -> alt.InlineData:
             parse[str(name)] = "date"
         else:
             parse[str(name)] = "number" if pd.api.types.is_numeric_dtype(values) else "string"
+            if parse[str(name)] == "string":
+                texts[str(name)] = values.map(words.harmless, na_action="ignore")
     text = rows.assign(**texts).to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
     return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
+
+
+def with_harmless_texts(described: Any, key: str = "") -> Any:
+    """Make the texts of a specification harmless, as `inline` does with its data. key: what is described."""
+    if isinstance(described, dict):
+        return {name: with_harmless_texts(each, name) for name, each in described.items()}
+    if isinstance(described, list):
+        return [with_harmless_texts(each, key) for each in described]
+    if not isinstance(described, str):
+        return described
+    if key in EXPRESSIONS:
+        return QUOTED.sub(lambda found: found[0][0] + words.harmless(found[0][1:-1]) + found[0][0], described)
+    return words.harmless(described)
 
 
 def title(options: FigureOptions, text: str, *below: str) -> alt.TitleParams:

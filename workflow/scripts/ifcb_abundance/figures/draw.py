@@ -71,7 +71,7 @@ PAGE = """<!DOCTYPE html>
 def describe(figure: str, tables: Tables, options: FigureOptions) -> dict[str, Any]:
     """Make the Vega-Lite specification of a figure, with its data. Raises ValidationError if it is invalid."""
     module = import_module(f"ifcb_abundance.figures.{FIGURES[figure].name}")
-    spec: dict[str, Any] = module.chart(tables, options).to_dict()
+    spec: dict[str, Any] = parts.with_harmless_texts(module.chart(tables, options).to_dict())
     spec["description"] = caption(figure, options)
     # A family that a machine does not have would leave text out, so there is always a second one.
     spec["config"] = {**CONFIG, "font": ", ".join([*([options.font] if options.font else []), "sans-serif"])}

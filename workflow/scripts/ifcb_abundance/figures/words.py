@@ -25,6 +25,16 @@ NUMBER = (
 CHARACTER = 0.52  # the mean width of a character as a share of its size, of a font without serifs
 WIDTHS = {"ijl|": 0.3, " frt-.,()": 0.42, "_": 0.5, "MWmw<>%": 1.0}  # of characters that are far from the mean
 LEAST_GAP = 0.22  # between ticks of a square-root scale, as a share of it
+# What each object of JavaScript has. Vega looks texts up in objects and finds these there, though nobody put them. It
+# ends with an error, or leaves marks out, if a class is called so. With a character of no width behind it, it does not.
+HARMLESS = {
+    name: f"{name}\u200b"
+    for name in (
+        *("constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"),
+        *("toLocaleString", "toString", "valueOf", "__proto__"),
+        *("__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+    )
+}
 SHARES_OF_BEGINNING = (0.6, 0.35, 0.8, 0.15, 1)  # of a label whose middle is cut out
 
 
@@ -60,6 +70,11 @@ def names_of(labels: Iterable[str], options: FigureOptions) -> Names:
         alone = shared.count(name) < 2 and (name == label or name not in labels)
         shown[label] = name if alone or label.replace("_", " ") == name else label
     return Names(shown, [shown[label] for label in names if shown[label] == names[label]])
+
+
+def harmless(text: str) -> str:
+    """The text, with a character of no width behind it if Vega would take it for something else."""
+    return HARMLESS.get(text, text)
 
 
 def text_width(text: str, size: float = 10) -> float:
