@@ -172,6 +172,68 @@ def test_a_second_round_takes_the_bins_of_the_first() -> None:
     assert row["chance"] == pytest.approx(first["bin"].nunique() / 6 * row["n_sampled"] / row["n_stratum"])
 
 
+def one_stratum(sizes: list[int]) -> pd.DataFrame:
+    """The counts of the few bins, whose ROIs are all of one stratum."""
+    return pd.DataFrame({"bin": FEW, "class": "a", "band": 1, "n_rois": sizes})
+
+
+def drawn_of(plan: sampling.Plan) -> pd.DataFrame:
+    """A sample of the ROIs that a plan draws, as far as a second round needs it; they are the first of their bins."""
+    bins = plan.draws["bin"].repeat(plan.draws["n_sampled"])
+    numbers = bins.groupby(bins).cumcount() + 1
+    return pd.DataFrame({"roi": [f"{name}_{n:05d}" for name, n in zip(bins, numbers, strict=True)]}).assign(
+        bin=bins.to_numpy(), **{"class": "a", "score": 0.9}
+    )
+
+
+HALF = pd.DataFrame({"class": "a", "band": 1, "truth": ["a", "b"]})  # of what the first round found
+
+
+def test_a_second_round_has_no_more_bins_than_asked_for_where_the_first_one_had() -> None:
+    """By hand: the first round has 10 % of six bins; the second draws two of them, and 30 of the ROIs that are left."""
+    counts = one_stratum([100, 100, 300, 300, 500, 700])
+    first = drawn_of(sampling.plan_sample(counts, Wish(200)))
+    assert first["bin"].value_counts()[FEW].tolist() == [10, 10, 30, 30, 50, 70]
+    found = set()
+    for seed in range(30):
+        plan = sampling.plan_second_round(counts, Wish(30, 2, seed), first, HALF, TWO_BANDS)
+        bins = sorted(set(plan.draws["bin"]))
+        assert len(bins) == 2
+        assert plan.draws["n_sampled"].sum() == 30
+        (row,) = plan.strata.to_dict("records")
+        assert (row["n_stratum"], row["n_sampled"]) == (2000, 230)
+        left = 0.9 * counts.loc[counts["bin"].isin(bins), "n_rois"].sum()
+        assert row["chance"] == pytest.approx(0.1 + 0.9 * (2 / 6) * 30 / left)
+        found |= set(bins)
+    assert found == set(FEW)
+    # No more than the two bins have left.
+    plan = sampling.plan_second_round(counts, Wish(1900, 2, 1), first, HALF, TWO_BANDS)
+    bins = set(plan.draws["bin"])
+    assert plan.draws["n_sampled"].sum() == 0.9 * counts.loc[counts["bin"].isin(bins), "n_rois"].sum()
+
+
+@pytest.mark.long
+def test_a_second_round_of_fewer_bins_is_right_on_the_mean() -> None:
+    """Three of six bins of 200 ROIs are all right, the others all wrong: half of all, weighed alike in both rounds.
+
+    With bins of one size each ROI has the chance that is written, whichever bins are drawn.
+    """
+    counts = one_stratum([200] * 6)
+    right = dict(zip(FEW, [1, 0, 0, 1, 1, 0], strict=True))
+    first = drawn_of(sampling.plan_sample(counts, Wish(60)))
+    shares, met = [], dict.fromkeys(FEW, 0)
+    for seed in range(150):
+        plan = sampling.plan_second_round(counts, Wish(60, 2, seed, "none"), first, HALF, TWO_BANDS)
+        assert plan.strata["chance"].tolist() == pytest.approx([120 / 1200])
+        both = pd.concat([first["bin"], plan.draws["bin"].repeat(plan.draws["n_sampled"])])
+        shares.append(both.map(right).mean())
+        for name in both:
+            met[name] += 1
+    assert np.mean(shares) == pytest.approx(0.5, abs=3 * np.std(shares) / np.sqrt(150))
+    # 10 of each bin each time, and 30 if it is one of the two of six: 50 +- 5.8 of 150 times.
+    assert list(met.values()) == pytest.approx([3000] * 6, abs=4 * 5.8 * 30)
+
+
 def test_both_rounds_together_are_right_on_the_mean() -> None:
     """Of strata whose second round depends on what the first one found: weights N / n over both rounds.
 

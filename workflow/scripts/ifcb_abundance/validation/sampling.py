@@ -10,7 +10,7 @@ spreads the ROIs of a month over its days too.
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -179,12 +179,8 @@ def plan_sample(counts: pd.DataFrame, wish: Wish) -> Plan:
     and evenly over time. The same arguments give the same plan.
     """
     rng = np.random.default_rng(wish.seed)
-    bins = list(dict.fromkeys(counts["bin"]))
-    chance_of_bin = 1.0
-    if wish.max_bins is not None and wish.max_bins < len(bins):
-        kept = {bins[i] for i in _places(len(bins), wish.max_bins, wish, rng)}
-        counts = counts[counts["bin"].isin(kept)]
-        chance_of_bin = wish.max_bins / len(bins)
+    kept, chance_of_bin = _bins_within(counts, wish, rng)
+    counts = counts[counts["bin"].isin(kept)]
     strata = sizes(counts).rename(columns={"n_rois": "n_stratum"})
     strata["n_sampled"] = allocate(strata["n_stratum"].to_numpy("int64"), wish.n_rois)
     strata["chance"] = chance_of_bin * strata["n_sampled"] / strata["n_stratum"]
@@ -198,35 +194,56 @@ def plan_second_round(
 
     first: the first round's sample. labelled: columns class, band, truth, as of `class_report.labelled_rois`. Both
     rounds together are allocated by Neyman's rule; a stratum that already has its share gets no more. Where the first
-    round drew bins, the second one takes the same. Within a stratum the ROIs of both rounds have the same chance.
+    round drew at most `max_bins` bins, the second one takes the same. Of more bins, it draws `max_bins` of all anew:
+    bins that have labels are those with many ROIs, so that ROIs of these alone would have a larger chance. Within a
+    stratum the ROIs of both rounds have the same chance.
     """
     rng = np.random.default_rng([wish.seed, 2])
-    n_bins, chance_of_bin = counts["bin"].nunique(), 1.0
-    if wish.max_bins is not None and wish.max_bins < n_bins:
-        counts = counts[counts["bin"].isin(set(first["bin"]))]
-        chance_of_bin = counts["bin"].nunique() / n_bins
-    counts = _with_free(counts, first, bands)
-    strata = counts.groupby(["class", "band"], as_index=False).agg(
-        n_stratum=("n_rois", "sum"), n_free=("n_free", "sum")
-    )
-    n_stratum, had = strata["n_stratum"].to_numpy("int64"), (strata["n_stratum"] - strata["n_free"]).to_numpy("int64")
+    bins = set(counts["bin"])
+    of_first = bins & set(first["bin"])
+    chance_of_both = chance_of_second = 1.0
+    if _too_many(bins, wish) and of_first and not _too_many(of_first, wish):
+        counts, kept = counts[counts["bin"].isin(of_first)], of_first
+        chance_of_both = len(of_first) / len(bins)
+    else:
+        kept, chance_of_second = _bins_within(counts, wish, rng)
+    counts = _with_free(counts, first, bands, kept)
+    columns = {"n_stratum": ("n_rois", "sum"), "had": ("n_taken", "sum"), "n_free": ("n_free", "sum")}
+    strata = counts.groupby(["class", "band"], as_index=False).agg(**columns)
+    n_stratum, had, n_free = (strata[name].to_numpy("int64") for name in columns)
     per_truth = labelled.groupby(["class", "band", "truth"]).size().groupby(["class", "band"]).agg(["sum", "max"])
     found = strata.merge(per_truth, left_on=["class", "band"], right_index=True, how="left").fillna(
         {"sum": 0, "max": 0}
     )
     importance = neyman(n_stratum, found["sum"].to_numpy("int64"), found["max"].to_numpy("int64"))
-    strata["n_sampled"] = allocate(n_stratum, int(had.sum()) + wish.n_rois, importance, had)
-    strata["chance"] = chance_of_bin * strata["n_sampled"] / n_stratum
-    new = strata.assign(n_sampled=strata["n_sampled"] - had)
-    return Plan(strata.drop(columns="n_free"), _draws(counts, new, wish, rng), frozenset(first["roi"]))
+    strata["n_sampled"] = allocate(had + n_free, int(had.sum()) + wish.n_rois, importance, had)
+    new = strata["n_sampled"] - had
+    # A ROI that the first round left has the chance of its bin, times the share of the free ROIs there that are drawn.
+    reach = chance_of_second * (n_stratum - had) / np.maximum(n_free, 1)
+    strata["chance"] = chance_of_both * (had + new * reach) / n_stratum
+    draws = _draws(counts, strata.assign(n_sampled=new), wish, rng)
+    return Plan(strata.drop(columns=["had", "n_free"]), draws, frozenset(first["roi"]))
 
 
-def _with_free(counts: pd.DataFrame, first: pd.DataFrame, bands: Bands) -> pd.DataFrame:
-    """The counts with n_free: how many ROIs of a bin and stratum the first round did not draw."""
+def _too_many(bins: Collection[str], wish: Wish) -> bool:
+    return wish.max_bins is not None and wish.max_bins < len(bins)
+
+
+def _bins_within(counts: pd.DataFrame, wish: Wish, rng: np.random.Generator) -> tuple[set[str], float]:
+    """At most `max_bins` of the bins, evenly over time, and the chance of each to be among them."""
+    bins = list(dict.fromkeys(counts["bin"]))
+    if wish.max_bins is None or not _too_many(bins, wish):
+        return set(bins), 1.0
+    return {bins[i] for i in _places(len(bins), wish.max_bins, wish, rng)}, wish.max_bins / len(bins)
+
+
+def _with_free(counts: pd.DataFrame, first: pd.DataFrame, bands: Bands, bins: Collection[str]) -> pd.DataFrame:
+    """The counts with how many ROIs the first round drew (n_taken), and how many of `bins` it did not (n_free)."""
     band = np.where(first["class"] == UNCLASSIFIED, 0, bands.of(first["score"].to_numpy("float64")))
     taken = first.assign(band=band).groupby(["bin", "class", "band"]).size().rename("n_taken")
     joined = counts.merge(taken, left_on=["bin", "class", "band"], right_index=True, how="left")
-    return counts.assign(n_free=(joined["n_rois"] - joined["n_taken"].fillna(0)).to_numpy("int64"))
+    n_taken = joined["n_taken"].fillna(0).to_numpy("int64")
+    return counts.assign(n_taken=n_taken, n_free=(counts["n_rois"] - n_taken).where(counts["bin"].isin(bins), 0))
 
 
 def _draws(counts: pd.DataFrame, strata: pd.DataFrame, wish: Wish, rng: np.random.Generator) -> pd.DataFrame:

@@ -51,7 +51,8 @@ class Validation(Section):
     max_bins: int | None = key(
         None,
         "null or a whole number from 1: draw the sample from at most so many bins; null for any number",
-        "A bin on a dashboard is megabytes. Fewer bins say less about the others, and limits are then too narrow",
+        "A bin on a dashboard is megabytes. Fewer bins say less about the others, and limits are then too narrow. A "
+        "second round takes the bins that have labels, or, if they are more, draws so many of all bins anew",
         ge=1,
     )
     seed: int = key(1, "a whole number from 0: another one draws another sample", ge=0)
