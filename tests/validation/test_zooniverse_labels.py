@@ -72,10 +72,19 @@ def test_answers_that_are_called_as_columns_of_other_tasks(tmp_path: Path) -> No
     dropdown = {"type": "dropdown", "selects": [select]}
     picked = [[{"value": f"v{i}", "option": True}] for i in range(3)]
     assert labels_of(tmp_path, dropdown, strings, [*picked, None]) == names
-    survey = {"type": "survey", "choices": {name.upper(): {} for name in names}}
-    strings = {f"T0.choices.{name.upper()}.label": name for name in names}
-    seen = [[{"choice": name.upper(), "answers": {"HOW": "1"}}] for name in names]
+    survey = {"type": "survey", "choices": {f"C{i}": {} for i in range(3)}}
+    strings = {f"T0.choices.C{i}.label": name for i, name in enumerate(names)}
+    seen = [[{"choice": f"C{i}", "answers": {"HOW": "1"}}] for i in range(3)]
     assert labels_of(tmp_path, survey, strings, seen) == names
+
+
+def test_a_choice_of_a_survey_is_its_text_and_not_its_code(tmp_path: Path) -> None:
+    """Codes are what Zooniverse makes of texts: capitals without vowels; a code may be the text of another one."""
+    texts = {"PSD": "Pseudo-nitzschia", "DTR": "Detritus", "dtr": "PSD"}
+    strings = {f"T0.choices.{code}.label": text for code, text in texts.items()}
+    seen = [[{"choice": code, "answers": {}}] for code in texts]
+    survey = {"type": "survey", "choices": {code: {} for code in texts}}
+    assert labels_of(tmp_path, survey, strings, seen) == list(texts.values())
 
 
 def test_unclassified_is_no_label_and_blanks_around_a_text_are_no_part_of_it(tmp_path: Path) -> None:

@@ -67,14 +67,22 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
 def _texts(task_labels: Mapping[str, Any], task: str) -> dict[str, str]:
     """Name of an answer (slug, number, or code of a choice or option) to its text."""
     by_key: dict[str, str] = {}
+    by_code: dict[str, str] = {}  # of the choices of a survey
     for key, entry in task_labels.items():
         place = key.split(".")
         if place[0] != task or place[-1] != "label" or place[1] not in ("answers", "choices", "selects"):
             continue
-        by_key |= (
+        of_kind = by_code if place[1] == "choices" else by_key
+        of_kind |= (
             {str(name): str(text) for name, text in entry.items()} if isinstance(entry, dict) else {place[2]: entry}
         )
-    return {**by_key, **{name: text for text, name in names_of(by_key.values()).items()}, **_slugs(by_key.values())}
+    names = {**{text: slug(text) for text in by_code}, **names_of(by_code)}
+    return {
+        **by_key,
+        **{name: text for text, name in names_of(by_key.values()).items()},
+        **_slugs(by_key.values()),
+        **{names[code]: text for code, text in by_code.items()},
+    }
 
 
 def _slugs(texts: Iterable[str]) -> dict[str, str]:
