@@ -85,6 +85,8 @@ def test_a_choice_of_a_survey_is_its_text_and_not_its_code(tmp_path: Path) -> No
     seen = [[{"choice": code, "answers": {}}] for code in texts]
     survey = {"type": "survey", "choices": {code: {} for code in texts}}
     assert labels_of(tmp_path, survey, strings, seen) == list(texts.values())
+    both = [[{"choice": code, "answers": {}} for code in ("PSD", "DTR")]]
+    assert labels_of(tmp_path, survey, strings, [*both, seen[1]]) == ["Detritus"]  # two choices are no label
 
 
 def test_unclassified_is_no_label_and_blanks_around_a_text_are_no_part_of_it(tmp_path: Path) -> None:

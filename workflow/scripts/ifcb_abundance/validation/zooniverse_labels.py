@@ -56,6 +56,7 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
     if not roi_of:
         raise TableError(f"{exports.classifications}: no subject has {ROI}: was the manifest of subject_set uploaded?")
     rows = []
+    found = found[~found.duplicated("classification_id", keep=False)]  # a row for each choice of a survey
     for row in found.to_dict("records"):
         chosen = _chosen({str(name): str(cell) for name, cell in row.items()})
         label = named(texts.get(chosen[0], chosen[0])) if len(chosen) == 1 else ""
