@@ -371,7 +371,7 @@ def test_a_training_set_of_other_labels_does_not_stay(days_run: tuple[Checkout, 
     before = sorted(path.name for path in made_set.iterdir())
     assert "Moved" not in run.run(of_days(run.folder.parent))
     printed = run.run(of_days(run.folder.parent, classify={"threshold": 0.99}))
-    assert "Moved to results/own/stale/: training_set/, whose labels or split are of an earlier config" in printed
+    assert "Moved to results/own/stale/: training_set/, labelled or split by an earlier config" in printed
     assert not made_set.exists()
     assert sorted(path.name for path in (run.results("own") / "stale" / "training_set").iterdir()) == before
     labels = tmp_path / "labels.csv"

@@ -314,6 +314,15 @@ def test_tables_that_are_made_of_days_alone_are_of_one_config_too(tmp_path: Path
     run.run({"report": {"make": False}, "classify": {"threshold": 0.4}})
     assert "biovolume_bins.parquet" in stale(run)
     assert "quality.csv" in there(run)  # no threshold is in it
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(run.folder / "resources" / "demo" / "metadata.csv", other)
+    for path in (run.folder / "resources" / "demo").rglob("*_class_scores*.csv"):
+        shutil.copy(path, other)
+    run.run({"report": {"make": False}, "source": {"kind": "directory", "path": str(other)}})
+    assert {"quality.csv", "quality/2024-04-15.csv"} <= stale(run)  # it was measured on the raw files that were there
+    run.run({"report": {"make": False}, "quality": {"make": True}})
+    assert "quality.csv" in there(run)
     run.run({"report": {"make": False}, "select": {"end": "2024-04-16"}})
     assert "quality.csv" in stale(run)
 

@@ -26,7 +26,8 @@ def put_aside(over):
     """
     if not SEEN["graph"]:  # the run is of stages that leave the tables as they are
         return
-    late = records.out_of_date(workflow, main_outputs(), SEEN["vouched"], over)
+    parts = parts_out_of_date() if over else []
+    late = records.out_of_date(workflow, main_outputs(), SEEN["vouched"], over, parts)
     of_periods = table_registry.made_by("pool_periods")
     others = [table.merged_in(TABLES) for name, table in of_periods.items() if name != PERIOD]
     late += filter(os.path.exists, others)
@@ -41,12 +42,10 @@ def put_aside(over):
             f"Moved to {RESULTS}/{stale.STALE}/, since this run does not make them and they are of an earlier config "
             f"or of earlier data: {stale.told(moved)}. Ask for them by name to have them made again"
         )
-    if over and (parts := stale.put_aside(parts_out_of_date(), RESULTS)):
-        logger.warning(f"Moved to {RESULTS}/{stale.STALE}/, since no table is made of them now: {stale.told(parts)}")
+    if moved := stale.put_aside(parts, RESULTS):
+        logger.warning(f"Moved to {RESULTS}/{stale.STALE}/, since no table is made of them now: {stale.told(moved)}")
     if over and stale.put_aside(training_set_out_of_date(), RESULTS):
-        logger.warning(
-            f"Moved to {RESULTS}/{stale.STALE}/: {Path(SET).name}/, whose labels or split are of an earlier config"
-        )
+        logger.warning(f"Moved to {RESULTS}/{stale.STALE}/: training_set/, labelled or split by an earlier config")
 
 
 def tidy_up():

@@ -184,12 +184,15 @@ def made_otherwise(workflow: Any, job: Any, path: str, unknown: Callable[[], boo
     return bool(store.params_changed(job, file=output)) if store.metadata(output) is not None else unknown()
 
 
-def out_of_date(workflow: Any, outputs: Mapping[str, Any], vouched: bool, over: bool) -> list[str]:
+def out_of_date(
+    workflow: Any, outputs: Mapping[str, Any], vouched: bool, over: bool, parts: Iterable[str] = ()
+) -> list[str]:
     """Those of `outputs`, of `main_outputs`, that are there, that this run does not make, and that it would make anew.
 
     They are of another config, or of other data, than what the run makes. vouched: files without a record are right
-    otherwise. over: the run is at its end: what it was to make and has not made is out of date too. Where the engine
-    cannot say whether a file is of this config, it is not believed to be.
+    otherwise. over: the run is at its end: what it was to make and has not made is out of date too. parts: of days,
+    that are out of date, and so is what is made of them. Where the engine cannot say whether a file is of this config,
+    it is not believed to be.
     """
     dag = workflow.dag
     pending = {str(path) for job in dag.needrun_jobs() for path in job.output}
@@ -200,8 +203,9 @@ def out_of_date(workflow: Any, outputs: Mapping[str, Any], vouched: bool, over: 
     late |= {
         path for path in there.keys() - late if made_otherwise(workflow, jobs[there[path]], path, lambda: not vouched)
     }
+    known = pending.union(parts)
     while True:
-        found = {path for path in there.keys() - late if _is_late(path, jobs[there[path]].input, late | pending)}
+        found = {path for path in there.keys() - late if _is_late(path, jobs[there[path]].input, late | known)}
         if not found:
             return sorted(late)
         late |= found
