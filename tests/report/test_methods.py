@@ -93,5 +93,16 @@ def test_what_the_config_asks_for_is_said(tmp_path: Path, given: dict[str, Any],
         assert (short in text.partition("## References")[0]) == (full in listed), short
 
 
+def test_labels_that_are_merged_are_said(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", DAY)
+    assert "merges labels" not in written(run)
+    record = json.loads((run / "run.json").read_text())
+    record["merged_labels"] = {"a_b": "C", "d": "C"} | {f"e{n:02}": f"E{n:02}" for n in range(11)}
+    (run / "run.json").write_text(json.dumps(record))
+    text = written(run)
+    assert "The class table merges labels: it counts a\\_b and d as C; e00 as E00; " in text
+    assert "e08 as E08; and 2 more." in text
+
+
 def test_a_run_without_a_used_bin(tmp_path: Path) -> None:
     assert "They hold no image." in written(a_run(tmp_path / "run", ([a_bin(0)], ["no_scores"])))

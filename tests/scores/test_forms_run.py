@@ -139,6 +139,7 @@ def test_thresholds_and_cells_of_the_classifier_labels_and_casts(tmp_path: Path)
     ledger = run.table("own", "ledger")
     assert ledger["label_set"].nunique() == 1
     assert ledger["label_set"].iloc[0].startswith("4 classes ")
+    assert "The class table merges labels: it counts C1 and C2 as C." in (run.results("own") / "METHODS.md").read_text()
 
 
 def test_a_list_of_bins_without_a_cast_has_no_such_column(tmp_path: Path) -> None:

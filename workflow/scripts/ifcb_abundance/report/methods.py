@@ -12,8 +12,9 @@ from ifcb_abundance.config import Config
 from ifcb_abundance.config.model import FROM_SCORES, Features
 from ifcb_abundance.report import run_record
 
-VERSION = 3  # of the text: raise it so that it is written again
+VERSION = 4  # of the text: raise it so that it is written again
 THRESHOLDS_SHOWN = 20
+MERGED_SHOWN = 10  # classes that labels are merged into
 HALF = {"float16": "half", "float32": "single", "float64": "double"}
 LEFT_OUT = {
     BinStatus.SKIPPED: "flagged by the operator (skip)",
@@ -127,6 +128,7 @@ def _classification(run: Mapping[str, Any]) -> Iterator[str]:
         shown = [f"{_plain(name)} {threshold}" for name, threshold in list(own.items())[:THRESHOLDS_SHOWN]]
         more = f" and {len(own) - THRESHOLDS_SHOWN} more" if len(own) > THRESHOLDS_SHOWN else ""
         yield f"{counted(len(own), 'class')} had thresholds of their own: {', '.join(shown)}{more}."
+    yield from _merged(run["merged_labels"])
     first = " Among equal scores the first class won." if classify.get("rule") != "each" else ""
     yield f"Scores and thresholds were compared in {HALF[classify['score_precision']]} precision.{first}"
     if run["n_rois"]:
@@ -136,6 +138,20 @@ def _classification(run: Mapping[str, Any]) -> Iterator[str]:
             "remained unclassified."
         )
     yield "[Name the classifier and its training set: class scores do not say which made them.]"
+
+
+def _merged(merged: Mapping[str, str]) -> Iterator[str]:
+    """Say which labels the class table makes one class. merged: the class of each label that has another one."""
+    labels_of: dict[str, list[str]] = {}
+    for label, name in merged.items():
+        labels_of.setdefault(name, []).append(label)
+    shown = [
+        f"{' and '.join(map(_plain, labels))} as {_plain(name)}"
+        for name, labels in list(labels_of.items())[:MERGED_SHOWN]
+    ]
+    if shown:
+        more = len(labels_of) - len(shown)
+        yield f"The class table merges labels: it counts {'; '.join(shown)}{f'; and {more} more' if more else ''}."
 
 
 def _abundance(run: Mapping[str, Any]) -> Iterator[str]:
