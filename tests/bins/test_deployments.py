@@ -48,6 +48,8 @@ def test_where_an_instrument_was(
         (HEADER + "1,2024-02-01,2024-02-01,1,2,3\n", "line 2: from 2024-02-01 is not before to 2024-02-01"),
         (HEADER + "1,,,91,2,3\n", "line 2: latitude is 91, beyond 90"),
         (HEADER + "1,,,1,181,3\n", "line 2: longitude is 181, beyond 180"),
+        (HEADER + "1,,,1,2,-999\n", "line 2: depth is -999, beyond -100"),
+        (HEADER + "1,,,1,2,12001\n", "line 2: depth is 12001, beyond 12000"),
         (HEADER + "1,,,1,2,nan\n", "line 2: depth is 'nan', not a number"),
         (HEADER + "1,,,,2,3\n", "line 2: latitude is '', not a number"),
         (HEADER + "1,2024-01-01,2024-03-01,1,2,3\n1,2024-02-29T23:59:59,,1,2,3\n", "line 3: instrument 1 is in"),

@@ -360,7 +360,7 @@ def some_answers(pick: Pick) -> dict[str, bytes]:
             "ml_analyzed": one(pick, ("2.851 ml", "nan ml", "-9999999.000 ml", "inf ml", "0.003 ml")),
             "lat": one(pick, (41.3, -9999999, 0, 90.5)),
             "lng": one(pick, (-70.5, -9999999, 289.5, 180)),
-            "depth": one(pick, (5, 0, 0.5, -9999999)),
+            "depth": one(pick, (5, 0, 0.5, -9999999, -999, 12000.5)),
             "num_images": pick(2000),
             "skip": False,
             "previous_bin_id": LINE[i - 1] if i else "",

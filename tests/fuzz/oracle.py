@@ -350,16 +350,16 @@ def known(row: Mapping[str, Any]) -> dict[str, float | None]:
     unknown = {
         "latitude": lambda degrees: abs(degrees) > 90,
         "longitude": lambda degrees: abs(degrees) > 180,
-        "depth": lambda m: m <= -9999 or math.isinf(m),
+        "depth": lambda m: not -100 <= m <= 12000,
         "ml_analyzed": lambda ml: ml <= -9999999,
     }
     return {name: None if value is None or unknown[name](value) else value for name, value in found.items()}
 
 
 def beyond(row: Mapping[str, Any]) -> str:
-    """The latitude and longitude that are nowhere on earth; of what stands for an unknown one, nothing."""
+    """The latitude, longitude and depth that are nowhere on earth; of what stands for an unknown one, nothing."""
     said = []
-    for name, lowest, highest in (("latitude", -90, 90), ("longitude", -180, 360)):
+    for name, lowest, highest in (("latitude", -90, 90), ("longitude", -180, 360), ("depth", -100, 12000)):
         degrees = row[name]
         if degrees is not None and -9999 < degrees < math.inf and not lowest <= degrees <= highest:
             said.append(f"{name} {degrees:.15g} is beyond {highest if degrees > 0 else lowest}")

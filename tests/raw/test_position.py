@@ -28,6 +28,7 @@ def test_the_sample_s_own_position_and_depth() -> None:
     assert position(latitude=57.5, longitude=-11.25, depth=4.5) == HeaderPosition(57.5, -11.25, 4.5)
     assert position(Latitude=57.5, LONGITUDE=348.75) == HeaderPosition(57.5, -11.25)
     assert position(latitude=57.5, longitude=11.25, depth="deep") == HeaderPosition(57.5, 11.25)
+    assert position(latitude=57.5, longitude=11.25, depth=-999) == HeaderPosition(57.5, 11.25)
     assert position(latitude=0, longitude=11.25) == HeaderPosition(0, 11.25)  # on the equator
 
 

@@ -253,6 +253,26 @@ def test_degrees_that_are_nowhere_on_earth_are_named(
     assert row["position_note"] == note
 
 
+@pytest.mark.parametrize(
+    ("written", "kept", "note"),
+    [
+        (-999, None, "depth -999 is beyond -100"),
+        (-999.9, None, "depth -999.9 is beyond -100"),
+        ("1e20", None, "depth 1e+20 is beyond 12000"),
+        ("9.96921e36", None, "depth 9.96921e+36 is beyond 12000"),
+        (-9999, None, ""),
+        (-9999999, None, ""),
+        ("", None, ""),
+        (0, 0, ""),
+        (-2.5, -2.5, ""),
+        (10_935, 10_935, ""),
+    ],
+)
+def test_a_depth_that_is_none_is_named(written: object, kept: float | None, note: str) -> None:
+    row = one(depth=written)
+    assert (None if pd.isna(row["depth"]) else row["depth"], row["position_note"]) == (kept, note)
+
+
 @pytest.mark.parametrize(("written", "meant"), [(-70.5, -70.5), (180.0, 180.0), (289.5, -70.5), (360.0, 0.0)])
 def test_longitudes_counted_from_0_to_360_are_known(written: float, meant: float) -> None:
     assert one(longitude=written)["longitude"] == meant

@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # importing it takes longer than reading a config
     import pandas as pd
 
 COLUMNS = ("instrument", "from", "to", "latitude", "longitude", "depth")
-LIMITS = {"latitude": 90.0, "longitude": 180.0, "depth": 12000.0}
 
 
 @dataclass(frozen=True)
@@ -86,12 +85,15 @@ def _time(name: str, text: str) -> datetime | None:
 
 
 def _number(name: str, text: str) -> float:
+    from ifcb_abundance.bins.positions import LIMITS  # which imports pandas: a config without deployments does not
+
     try:
         value = number(text)
     except ValueError:
         raise ValueError(f"{name} is {text!r}, not a number") from None
-    if abs(value) > LIMITS[name]:
-        raise ValueError(f"{name} is {text}, beyond {LIMITS[name]:g}")
+    lowest, highest = LIMITS[name]
+    if not lowest <= value <= highest:
+        raise ValueError(f"{name} is {text}, beyond {highest if value > 0 else lowest:g}")
     return value
 
 

@@ -2,7 +2,7 @@
 
 A latitude without a longitude, or the other way round, is no position. Neither is exactly 0,0: devices and databases
 write it when they know no position, and no mooring with an IFCB is known in the Gulf of Guinea. catalog.csv keeps both.
-It does not keep degrees that do not exist on earth; its position_note names them.
+It does not keep degrees that do not exist on earth, nor a depth that is none; its position_note names them.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 EARTH_KM = 6371.0088  # mean radius, IUGG
-LIMITS = {"latitude": 90.0, "longitude": 180.0}  # degrees
+# Degrees, and metres: from a tap high above the sea to below the deepest trench, so that -999 is none.
+LIMITS = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "depth": (-100.0, 12_000.0)}
 
 
 @dataclass(frozen=True)

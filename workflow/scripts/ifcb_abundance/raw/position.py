@@ -61,8 +61,8 @@ def _degrees(header: Header, key: str) -> float | None:
         return None
     if key in (OWN[1], GPS[1]) and 180 < value <= 360:
         value -= 360
-    limit = LIMITS["longitude"] if key in (OWN[1], GPS[1]) else LIMITS["latitude"]
-    return value if abs(value) <= limit else None
+    lowest, highest = LIMITS["longitude" if key in (OWN[1], GPS[1]) else "latitude"]
+    return value if lowest <= value <= highest else None
 
 
 def _depth(header: Header) -> float | None:
@@ -70,7 +70,8 @@ def _depth(header: Header) -> float | None:
         depth = number(header.setting("depth"))
     except ValueError:
         return None
-    return depth if depth > -9999 else None
+    lowest, highest = LIMITS["depth"]
+    return depth if lowest <= depth <= highest else None
 
 
 def _fault_of_fix(header: Header, sample_time: datetime, needed: bool) -> str:

@@ -62,8 +62,8 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
     Returns one row per bin, the columns of the table `catalog`, `cast` and `niskin` where a bin has one:
     `sample_time` as UTC timestamps (a leap second, 23:59:60, as 00:00:00 of the next day), `instrument` as
     `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in degrees. Numbers are NaN where there is none; fill
-    values such as -9999999 are none. `position_note` names a latitude or longitude that is beyond the earth and so
-    is NaN too. `tags` are joined by `;`, `volume_method` is `metadata` for a volume. Raises CatalogError if the
+    values such as -9999999 are none. `position_note` names a latitude, longitude or depth that is beyond the earth and
+    so is NaN too. `tags` are joined by `;`, `volume_method` is `metadata` for a volume. Raises CatalogError if the
     body is not such a list, or is truncated or ambiguous.
     """
     try:
@@ -224,13 +224,13 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
     east = rows["longitude"]
     rows["longitude"] = east.where(~east.between(180, 360, inclusive="right"), east - 360)
     notes: list[list[str]] = [[] for _ in range(len(rows))]
-    for column, limit in LIMITS.items():
-        beyond = _measured(rows[column]) & (rows[column].abs() > limit)
-        for note, degrees in zip(notes, rows[column].where(beyond), strict=True):
-            if not math.isnan(degrees):
-                note.append(f"{column} {_beyond(column, degrees)}")
-        rows[column] = rows[column].where(rows[column].abs() <= limit)
-    rows["depth"] = rows["depth"].where(_measured(rows["depth"]))
+    for column, (lowest, highest) in LIMITS.items():
+        on_earth = rows[column].between(lowest, highest)
+        for note, value in zip(notes, rows[column].where(_measured(rows[column]) & ~on_earth), strict=True):
+            if not math.isnan(value):
+                most = 360 if column == "longitude" else highest  # both ways of counting are known
+                note.append(f"{column} {value:.15g} is beyond {most if value > 0 else lowest:g}")
+        rows[column] = rows[column].where(on_earth)
     rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
     stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
     told = pd.Series(["; ".join(note) for note in notes], index=rows.index, dtype="str")
@@ -241,11 +241,6 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
 def _measured(values: "pd.Series[float]") -> "pd.Series[bool]":
     """Whether each value is finite and not a fill value (-9999, -9999999)."""
     return values.between(-9999, math.inf, inclusive="neither")
-
-
-def _beyond(axis: str, degrees: float) -> str:
-    limit = 360.0 if axis == "longitude" and degrees > 0 else math.copysign(LIMITS[axis], degrees)
-    return f"{degrees:.15g} is beyond {limit:g}"
 
 
 def _number_or_nan(text: str) -> float:
