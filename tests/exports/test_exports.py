@@ -70,7 +70,7 @@ def test_the_folder_is_a_valid_frictionless_package(demo_run: Checkout) -> None:
     assert report["stats"] == report["stats"] | {"tasks": 9, "errors": 0, "warnings": 0}
 
 
-@pytest.mark.parametrize("period", ["hour", "month"])
+@pytest.mark.parametrize("period", ["hour", "month", "bin"])
 def test_other_groups_periods_and_names_are_a_valid_package_too(
     checkout: Checkout, tmp_path: Path, period: str
 ) -> None:
@@ -79,20 +79,25 @@ def test_other_groups_periods_and_names_are_a_valid_package_too(
         "D20240401T020000_IFCB010": {"cruise": "EN 1", "depth": 5.0, "ml_analyzed": 0},
         "D20240502T040000_IFCB010": {},
     }
-    labels = ["NA", "nan", "\u00e9t\u00e9", "a,b", "nano <10um"]
+    labels = ["NA", "nan", "\u00e9t\u00e9", "a,b", "nano <10um", "date"]
     archive = write_archive(
         tmp_path / "archive",
         [bin_row(bin_id, **columns) for bin_id, columns in bins.items()],
-        {bin_id: (labels, [[0.9, 0.1, 0, 0, 0]] * i) for i, bin_id in enumerate(bins)},
+        {bin_id: (labels, [[0.9, 0.1, 0, 0, 0, 0]] * i) for i, bin_id in enumerate(bins)},
     )
     config = {"dataset": "odd", "source": {"kind": "directory", "path": str(archive)}}
-    checkout.run({**config, "abundance": {"group_by": ["cruise", "depth"], "period": period}})
+    checkout.run({**config, "abundance": {"group_by": ["cruise", "depth"], "period": period, "pool_km": 200}})
     folder = checkout.results("odd")
     assert json.loads(tool("frictionless", "validate", "datapackage.json", "--json", cwd=folder))["valid"]
     described = {of["path"]: of for of in json.loads((folder / "datapackage.json").read_text())["resources"]}
     start = described[f"abundance_{period}.csv"]["schema"]["fields"][0]
-    assert start["description"] == f"Start of the {period}, over which the bins are pooled."
-    assert start["type"] == ("datetime" if period == "hour" else "date")
+    of_first = "Time of the first bin."
+    said = of_first if period == "bin" else f"Start of the {period}, over which the bins are pooled."
+    assert start["description"] == said
+    assert start["type"] == ("date" if period == "month" else "datetime")
+    assert described["abundance_km.csv"]["schema"]["fields"][0]["description"] == of_first
+    header = (folder / "abundance_wide.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header == 'date,instrument,depth,cruise,NA,"a,b",date (class),nan,nano <10um,\u00e9t\u00e9,unclassified'
 
 
 def test_netcdf_is_cf_1_11_and_has_the_tables_numbers(exported: Checkout) -> None:

@@ -42,9 +42,7 @@ def test_the_demo_says_what_was_done(demo_run: Checkout) -> None:
 
 def test_numbers_of_a_small_run(tmp_path: Path) -> None:
     text = written(a_run(tmp_path / "run", DAY, thresholds={"B_x": 0.3}, abundance={"period": "week"}))
-    assert (
-        "Of 3 bins on 1 UTC day (2024-02-15 to 2024-02-15), 2 were used and 1 were not: 1 without class scores." in text
-    )
+    assert "Of 3 bins on 1 UTC day (2024-02-15 to 2024-02-15), 2 were used; not used: 1 without class scores." in text
     assert "hold 6 images in 4.0 mL" in text
     assert "reached the threshold of 0.7;" in text
     assert "1 class had thresholds of their own: B\\_x 0.3." in text

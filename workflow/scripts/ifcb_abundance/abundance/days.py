@@ -342,7 +342,8 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     """Write abundance_long in two other shapes.
 
     wide: a row per day and group and a column per class, in objects per mL, empty where the class was not assessed;
-    `unclassified` is the last column. parquet: the long table as it is.
+    `unclassified` is the last column. A class that is called as another column is, has ` (class)` behind its name.
+    parquet: the long table as it is.
     """
     index = table_files.columns("abundance_wide", method.group_by)
     table = table_files.read("abundance_long", abundance, [*index, "class", "objects_per_ml"])
@@ -351,7 +352,8 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     keys = pivoted.index.to_frame(index=False)
     table_files.check(keys, "abundance_wide", str(wide))
     keys = table_files.cells(keys, "abundance_wide")
-    rows = pd.concat([keys, pivoted[classes].reset_index(drop=True)], axis="columns")  # a label may be called date
+    of_classes = pivoted[classes].rename(columns={name: f"{name} (class)" for name in index})
+    rows = pd.concat([keys, of_classes.reset_index(drop=True)], axis="columns")
     with atomic_write(wide) as unfinished:
         rows.to_csv(unfinished, index=False, lineterminator="\n")
     table_files.convert("abundance_long", abundance, parquet)

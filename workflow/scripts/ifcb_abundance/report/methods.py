@@ -78,11 +78,12 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
     if not run["bins"]:
         yield "There was no bin."
         return
+    used = statuses[BinStatus.USED]
     left_out = [f"{statuses[status]:,} {why}" for status, why in LEFT_OUT.items() if statuses[status]]
     yield (
         f"Of {counted(run['bins'], 'bin')} on {counted(run['days'], 'UTC day')} ({run['first_day']} to "
-        f"{run['last_day']}), {statuses[BinStatus.USED]:,} were used"
-        + (f" and {run['bins'] - statuses[BinStatus.USED]:,} were not: {', '.join(left_out)}." if left_out else ".")
+        f"{run['last_day']}), {used:,} {'was' if used == 1 else 'were'} used"
+        + (f"; not used: {', '.join(left_out)}." if left_out else ".")
     )
     yield (
         f"The used bins of {counted(len(run['instruments']), 'instrument')} ({', '.join(run['instruments'])}) hold "

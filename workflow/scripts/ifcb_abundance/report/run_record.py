@@ -40,9 +40,9 @@ class RunFacts:
 
     config: resolved. source: the identity of the source. score_files: as `Source.score_files`, for the run's window.
     class_thresholds: thresholds of single classes. class_table: a checksum of the class table. merged_labels: the class
-    of each label of that table. listed_at: the time of the catalog; None for that of its file. The others are for `vouches`: files, the names of the merged tables; parts,
-    the path of a day's part that states what the day was made of, with `{date}`; catalog_made_of, a checksum of what
-    the catalog was made of.
+    of each label of that table. listed_at: the time of the catalog; None for that of its file. The others are for
+    `vouches`: files, the names of the merged tables; parts, the path of a day's part that states what the day was made
+    of, with `{date}`; catalog_made_of, a checksum of what the catalog was made of.
     """
 
     config: Mapping[str, Any]

@@ -11,7 +11,8 @@ from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.tables import table_files
 
-VERSION = 3  # of datapackage.json: raise it when it has to be written again
+AS_TIME = {"type": "datetime", "format": "any"}
+VERSION = 4  # of datapackage.json: raise it when it has to be written again
 
 
 def describe_results(
@@ -57,7 +58,9 @@ def _resource(file: str, table: str, group_by: Sequence[str]) -> dict[str, Any]:
     for period in ("hour", "week", "month"):
         if file == f"abundance_{period}.csv":
             fields[0] |= {"description": f"Start of the {period}, over which the bins are pooled."}
-            fields[0] |= {"type": "datetime", "format": "any"} if period == "hour" else {}
+            fields[0] |= AS_TIME if period == "hour" else {}
+    if table == "abundance_moving":
+        fields[0] |= {"description": "Time of the first bin."} | AS_TIME
     return {
         "name": Path(file).name.replace(".", "-").replace("_", "-").lower(),
         "path": file,
