@@ -57,6 +57,13 @@ def faults(given: dict[str, Any]) -> list[str]:
 # --- defaults ---
 
 
+def test_each_key_of_the_table_has_three_cells() -> None:
+    """A bar within a text would end its cell."""
+    rows = [line for line in documents.table().splitlines() if line.startswith("|")]
+    assert len(rows) > 180
+    assert [row for row in rows if row.count("|") != 4] == []
+
+
 def test_the_embedded_config_is_the_schemas_defaults() -> None:
     assert resolve(LEAST).as_written() == DEFAULT
     assert resolve(DEFAULT).as_written() == DEFAULT

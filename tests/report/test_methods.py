@@ -102,5 +102,16 @@ def test_labels_that_are_merged_are_said(tmp_path: Path) -> None:
     assert "e08 as E08; and 2 more." in text
 
 
+def test_bins_left_out_by_the_selection_or_for_their_quality(tmp_path: Path) -> None:
+    bins = [a_bin(0), a_bin(1)]
+    run = a_run(tmp_path / "run", (bins, [rois(2, A=3)] * 2))
+    record = json.loads((run / "run.json").read_text())
+    record["bins_per_status"] |= {"used": 1, "filtered": 1}
+    for quality, said in ((False, "by the selection."), (True, "by the selection or for their quality.")):
+        record["config"]["quality"]["exclude_bad"] = quality
+        (run / "run.json").write_text(json.dumps(record))
+        assert f"1 was used; not used: 1 left out {said}" in written(run)
+
+
 def test_a_run_without_a_used_bin(tmp_path: Path) -> None:
     assert "They hold no image." in written(a_run(tmp_path / "run", ([a_bin(0)], ["no_scores"])))

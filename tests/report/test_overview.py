@@ -1,5 +1,6 @@
 """The overview of a run: each number and each warning against a run made by hand."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,29 @@ def test_the_days_of_a_window_count_where_no_bin_is(tmp_path: Path) -> None:
         "Without a used bin: 6 UTC days (2024-02-10, 2024-02-11, 2024-02-12, 2024-02-13, 2024-02-14 and 1 more). "
         "They are missing, not zero."
     ]
+
+
+def test_bins_left_out_are_told_with_the_keys_that_did_it(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(n) for n in range(4)], [rois(A=1)] * 4))
+    ledger = pd.read_csv(run / "ledger.csv", dtype="str", keep_default_na=False)
+    ledger.loc[:2, "status"] = "filtered"
+    ledger.loc[:2, "reason"] = ["quality.exclude_bad: bad: humidity 99.5", "select.exclude_bins", "select.exclude_bins"]
+    ledger.to_csv(run / "ledger.csv", index=False)
+    said = "Excluded by quality.exclude_bad and select.exclude_bins: 3 bins (status filtered in the ledger)."
+    assert said in looked_over(run).warnings
+
+
+def test_the_rule_each_is_warned_of_with_the_classifiers_thresholds_too(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1)]))
+    record = json.loads((run / "run.json").read_text())
+    for own in (None, "from_scores"):
+        record["config"]["classify"] |= {"rule": "each", "class_thresholds": own}
+        (run / "run.json").write_text(json.dumps(record))
+        read = {name: table_files.read(name, path) for name, path in tables(run).items()}
+        read["abundance_long"]["thresholds_mixed"] = "no"  # as tables with the classifier's thresholds have it
+        warnings = look_over(read_run(run / "run.json"), read, run / "bins.parquet").warnings
+        (told,) = (text for text in warnings if "classify.rule: each" in text)
+        assert "the counts of a day do not sum to its objects" in told
 
 
 def test_nothing_to_warn_of(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ MERGED_SHOWN = 10  # classes that labels are merged into
 HALF = {"float16": "half", "float32": "single", "float64": "double"}
 LEFT_OUT = {
     BinStatus.SKIPPED: "flagged by the operator (skip)",
-    BinStatus.FILTERED: "left out by the selection",
+    BinStatus.FILTERED: "left out by the selection{}",
     BinStatus.BAD_VOLUME: "without a usable volume",
     BinStatus.NO_SCORES: "without class scores",
     BinStatus.FAILED: "that could not be read",
@@ -79,7 +79,8 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
         yield "There was no bin."
         return
     used = statuses[BinStatus.USED]
-    left_out = [f"{statuses[status]:,} {why}" for status, why in LEFT_OUT.items() if statuses[status]]
+    or_bad = " or for their quality" if config["quality"]["exclude_bad"] else ""
+    left_out = [f"{statuses[status]:,} {why.format(or_bad)}" for status, why in LEFT_OUT.items() if statuses[status]]
     yield (
         f"Of {counted(run['bins'], 'bin')} on {counted(run['days'], 'UTC day')} ({run['first_day']} to "
         f"{run['last_day']}), {used:,} {'was' if used == 1 else 'were'} used"

@@ -22,7 +22,7 @@ from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
 
-VERSION = 10  # of the overview and the report: raise it so that they are written again
+VERSION = 11  # of the overview and the report: raise it so that they are written again
 # The columns of abundance_long that an overview reads beside the grouping; all of them would be a gigabyte for a large
 # archive.
 ASKED_OF_ABUNDANCE = (
@@ -128,11 +128,12 @@ def _warnings(
             f"Not complete: {len(incomplete):,} of {len(coverage):,} {_rows(group_by)} ({_some(incomplete['date'])}). "
             "Bins were lost, or the window does not hold the whole day."
         )
+    keys = sorted(set(ledger.loc[ledger["status"] == BinStatus.FILTERED, "reason"].str.split(":").str[0]))
     for status, why in {
         BinStatus.FAILED: "because they could not be read",
         BinStatus.NO_SCORES: "because the source has no class scores for them",
         BinStatus.BAD_VOLUME: "because they have no usable volume",
-        BinStatus.FILTERED: "by the config's select",
+        BinStatus.FILTERED: f"by {' and '.join(keys)}",
     }.items():
         n = int((ledger["status"] == status).sum())
         if n:
@@ -258,6 +259,11 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         if unknown:
             named = f"{counted(len(unknown), 'class')} ({_some(map(repr, unknown))})"
             yield f"The class table says nothing of {named}: in no group."
+    if config["classify"].get("rule") == "each":
+        yield (
+            "An image counts for each class whose score reaches its threshold (classify.rule: each): the counts of a "
+            "day do not sum to its objects, and totals of groups count some images more than once."
+        )
     usual = config["classify"]["threshold"]
     if config["classify"]["class_thresholds"] == FROM_SCORES:
         mixed = abundance.loc[abundance["thresholds_mixed"] == "yes", "date"]
@@ -267,11 +273,6 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
                 f"({_some(mixed.unique())}): thresholds_mixed says for which classes."
             )
         return
-    if config["classify"].get("rule") == "each":
-        yield (
-            "An image counts for each class whose score reaches its threshold (classify.rule: each): the counts of a "
-            "day do not sum to its objects, and totals of groups count some images more than once."
-        )
     if usual != Method().threshold:
         yield f"The threshold is {usual}; the workflow's default is {Method().threshold}."
     own = classes[classes["threshold"].notna() & (classes["threshold"] != usual)]
@@ -504,7 +505,7 @@ def write_overview(
             *(*ASKED_OF_ABUNDANCE, *record["config"]["abundance"]["group_by"]),
             *(["thresholds_mixed"] if record["config"]["classify"]["class_thresholds"] == FROM_SCORES else []),
         ],
-        "ledger": ["bin", "date", "status", "label_set"],
+        "ledger": ["bin", "date", "status", "reason", "label_set"],
         "catalog": [
             *("bin", "sample_time", "instrument", "latitude", "longitude"),
             *("sample_type", "tags", "n_images", *NOTES),

@@ -86,7 +86,8 @@ class VolumesOfImages(Section):
     patch_px: int = key(224, "a whole number from 16 to 4096: the side of a patch", ge=16, le=4096)
     anisotropy: float = key(
         0.25,
-        "a number from 0: a volume is cut along axis 0 only if |x - z| / x of its voxels is larger; so are videos",
+        "a number from 0: a volume is cut along axis 0 only if its voxels differ in x and z by more than this part of "
+        "x; so are videos",
         ge=0,
     )
     duplicates: VolumeDuplicates = section(
