@@ -88,6 +88,22 @@ def test_spacings_and_units_of_nrrd(tmp_path: Path) -> None:
     assert open_volume(tmp_path / "v.nrrd").voxel_nm == pytest.approx((4, 8, 40))  # x is written first
 
 
+@pytest.mark.parametrize("colours", ["first", "last"])
+def test_units_of_nrrd_are_those_of_the_axes_of_space(tmp_path: Path, colours: str) -> None:
+    """By hand: 0.008 um are 8 nm, 0.004 um are 4 nm, 30 nm are 30 nm. The axis of colours has neither."""
+    header: dict[str, list[float] | list[str]] = {
+        "spacings": [np.nan, 0.004, 0.008, 30],
+        "units": ["", "um", "um", "nm"],
+        "kinds": ["RGB-color", "domain", "domain", "domain"],
+    }
+    shape = (4, 6, 8, 3)
+    if colours == "last":
+        header = {key: values[1:] + values[:1] for key, values in header.items()}
+        shape = (3, 4, 6, 8)
+    nrrd.write(str(tmp_path / "v.nrrd"), np.zeros(shape, np.uint8), header, index_order="C")
+    assert open_volume(tmp_path / "v.nrrd").voxel_nm == pytest.approx((30, 8, 4))
+
+
 def test_colours_are_made_grey_by_luma(tmp_path: Path) -> None:
     stack = np.zeros((2, 3, 4, 3), np.uint8)
     stack[..., 0], stack[..., 1], stack[..., 2] = 200, 100, 50

@@ -240,15 +240,18 @@ def _map_raw(path: Path, header: Any, place: int) -> NDArray[Any]:
 
 def _space_of(header: Any) -> tuple[Triple | None, Triple]:
     """Read sizes of voxels and the origin, z, y, x, in nm. A header without units is in nm."""
-    units = header.get("space units") or header.get("units") or []
-    factors = [nm_of(str(unit)) or 1.0 for unit in units] or [1.0] * 3
-    factors = (factors + [1.0] * 3)[:3]
     directions = header.get("space directions")
     if directions is not None:
         lengths = np.array([np.nan if d is None else np.linalg.norm(d) for d in directions], float)
     else:
         lengths = np.asarray(header.get("spacings", []), float)
-    lengths = lengths[np.isfinite(lengths)]
+    known = np.isfinite(lengths)  # an axis of colours has no length
+    units = header.get("space units") or []
+    if not units:  # units are told of each axis, that of colours too
+        units = [unit for unit, kept in zip(header.get("units") or [], known, strict=False) if kept]
+    factors = [nm_of(str(unit)) or 1.0 for unit in units] or [1.0] * 3
+    factors = (factors + [1.0] * 3)[:3]
+    lengths = lengths[known]
     origin = np.nan_to_num(np.asarray(header.get("space origin", (0, 0, 0)), float))
     start = tuple(float(o) * f for o, f in zip(origin, factors, strict=False)) if len(origin) == 3 else (0.0,) * 3
     sizes = tuple(float(n) * f for n, f in zip(lengths, factors, strict=False)) if len(lengths) >= 3 else None
