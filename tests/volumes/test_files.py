@@ -104,6 +104,42 @@ def test_units_of_nrrd_are_those_of_the_axes_of_space(tmp_path: Path, colours: s
     assert open_volume(tmp_path / "v.nrrd").voxel_nm == pytest.approx((30, 8, 4))
 
 
+TURNED = {
+    "mirrored": [(-8, 0, 0), (0, -8, 0), (0, 0, 8)],
+    "in another order": [(0, 0, 8), (0, 8, 0), (8, 0, 0)],
+    "rotated": [(6, 6, 0), (-6, 6, 0), (0, 0, 8)],
+}
+
+
+@pytest.mark.parametrize("how", TURNED)
+def test_a_nrrd_whose_axes_are_not_those_of_its_space_is_a_row_that_says_so(tmp_path: Path, how: str) -> None:
+    header = {"space": "LPS", "space directions": np.array(TURNED[how], float), "space origin": [100, 200, 300]}
+    nrrd.write(str(tmp_path / "v.nrrd"), RAMP, header, index_order="C")
+    outputs = tmp_path / "bytes.nrrd", tmp_path / "v.csv"
+    convert_volume("v", tmp_path / "v.nrrd", "type", [0], 0.25, None, outputs)
+    (row,) = table_files.read("volumes", outputs[1]).to_dict("records")
+    text = " ".join(str(each).replace(" ", "") for each in TURNED[how])
+    assert row["problem"] == (
+        f"has the space directions {text}: its axes have to run along x, y and z of its space, in this order and "
+        "upwards. Write it so, or with spacings in place of its space"
+    )
+
+
+@pytest.mark.parametrize("space", ["right-anterior-superior", "LPS", ""])
+def test_a_volume_of_bytes_has_the_space_of_its_file(tmp_path: Path, space: str) -> None:
+    """By hand: 0.004, 0.008 and 0.04 um are 4, 8 and 40 nm; 1, 2 and 3 um are 1000, 2000 and 3000 nm."""
+    header = {"space": space} if space else {"space dimension": 3}
+    header |= {"space directions": np.diag([0.004, 0.008, 0.04]), "space origin": [1, 2, 3], "space units": ["um"] * 3}
+    nrrd.write(str(tmp_path / "v.nrrd"), RAMP, header, index_order="C")
+    outputs = tmp_path / "bytes.nrrd", tmp_path / "v.csv"
+    convert_volume("v", tmp_path / "v.nrrd", "type", [0], 0.25, None, outputs)
+    array, written = nrrd.read(str(outputs[0]), index_order="C")
+    np.testing.assert_array_equal(array, RAMP)
+    assert (written.get("space", ""), written.get("space dimension")) == (space, None if space else 3)
+    assert written["space origin"] == pytest.approx([1000, 2000, 3000])
+    assert written["space directions"] == pytest.approx(np.diag([4, 8, 40]))
+
+
 def test_colours_are_made_grey_by_luma(tmp_path: Path) -> None:
     stack = np.zeros((2, 3, 4, 3), np.uint8)
     stack[..., 0], stack[..., 1], stack[..., 2] = 200, 100, 50

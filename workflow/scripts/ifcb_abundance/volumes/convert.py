@@ -20,7 +20,7 @@ from ifcb_abundance.volumes.nrrd_file import write_nrrd
 
 log = logging.getLogger("ifcb.volumes")
 
-VERSION = 2  # of what is made of a volume: raise it so that all are made again
+VERSION = 3  # of what is made of a volume: raise it so that all are made again
 
 NAMED = 3  # volumes in a message
 
@@ -73,7 +73,7 @@ def _convert(
     if voxel is None and not video:
         raise NoVolumeError(f"does not say how large its voxels are: set volumes.voxel_nm: {{{name}: [z, y, x]}}")
     slices, rule, low, high = as_bytes(volume.blocks, scaling)
-    digest = write_nrrd(volume_path, slices(), volume.shape, voxel, volume.origin_nm)
+    digest = write_nrrd(volume_path, slices(), volume.shape, voxel, volume.origin_nm, space=volume.space)
     sizes = {f"voxel_{axis}_nm": each for axis, each in zip("zyx", voxel, strict=True)} if voxel else {}
     return {
         "format": volume.format,

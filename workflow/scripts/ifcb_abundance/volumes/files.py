@@ -30,6 +30,9 @@ OTHERS = (".nii.gz", ".nii", ".mha", ".mhd")  # SimpleITK reads them
 SUFFIXES = (".nrrd", *MRC, *TIFF, *VIDEOS, *OTHERS)
 RAW_TYPES = {"uint8": "u1", "uchar": "u1", "unsigned char": "u1", "int8": "i1", "uint16": "u2", "ushort": "u2"}
 RAW_TYPES |= {"unsigned short": "u2", "int16": "i2", "short": "i2", "float": "f4"}
+# Spaces of three dimensions that nrrd knows by name.
+SPACES = {"right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps"}
+SPACES |= {"scanner-xyz", "3d-right-handed", "3d-left-handed"}
 LISTED = 20  # volumes in a message that lists those that there are
 BLOCK = 1 << 24  # bytes of slices that are in memory at a time, or one slice
 
@@ -45,7 +48,8 @@ class Volume:
     stored: the type of its values. shape: z, y, x. voxel_nm: size of a voxel, z, y, x; None if the file does not say.
     voxel_from: where in the file that stands. origin_nm: place of the first voxel's corner, z, y, x. notes: what was
     decided, for the log. blocks: gives the slices from the first to the last, as arrays (slices, y, x) or (slices, y,
-    x, 3) of colours. array: the same as one array, where the file has it so.
+    x, 3) of colours. array: the same as one array, where the file has it so. space: what x, y and z are, in the words
+    of nrrd; empty if the file does not say.
     """
 
     format: str
@@ -57,6 +61,7 @@ class Volume:
     origin_nm: Triple = (0.0, 0.0, 0.0)
     notes: tuple[str, ...] = ()
     array: NDArray[Any] | None = None
+    space: str = ""
 
 
 def find_volumes(folders: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
@@ -227,7 +232,9 @@ def _open_nrrd(path: Path) -> Volume:
         extra = next((axis for axis in range(4) if axis not in spatial), 0)
         array = np.take(array, 0, axis=extra)
         notes = (f"the first of {header['sizes'][::-1][extra]} along its {kinds[extra]} axis",)
-    return _of_array(".nrrd", array, sizes, "nrrd header", origin, notes)
+    space = str(header.get("space", ""))
+    volume = _of_array(".nrrd", array, sizes, "nrrd header", origin, notes)
+    return replace(volume, space=space if space.lower() in SPACES else "")
 
 
 def _map_raw(path: Path, header: Any, place: int) -> NDArray[Any]:
@@ -239,10 +246,14 @@ def _map_raw(path: Path, header: Any, place: int) -> NDArray[Any]:
 
 
 def _space_of(header: Any) -> tuple[Triple | None, Triple]:
-    """Read sizes of voxels and the origin, z, y, x, in nm. A header without units is in nm."""
+    """Read sizes of voxels and the origin, z, y, x, in nm. A header without units is in nm.
+
+    Raises NoVolumeError if the axes do not run along x, y and z, in this order and upwards.
+    """
     directions = header.get("space directions")
     if directions is not None:
         lengths = np.array([np.nan if d is None else np.linalg.norm(d) for d in directions], float)
+        _check_directions([d for d, length in zip(directions, lengths, strict=True) if np.isfinite(length)][:3])
     else:
         lengths = np.asarray(header.get("spacings", []), float)
     known = np.isfinite(lengths)  # an axis of colours has no length
@@ -256,6 +267,20 @@ def _space_of(header: Any) -> tuple[Triple | None, Triple]:
     start = tuple(float(o) * f for o, f in zip(origin, factors, strict=False)) if len(origin) == 3 else (0.0,) * 3
     sizes = tuple(float(n) * f for n, f in zip(lengths, factors, strict=False)) if len(lengths) >= 3 else None
     return (sizes[2], sizes[1], sizes[0]) if sizes else None, (start[2], start[1], start[0])
+
+
+def _check_directions(directions: Sequence[Any]) -> None:
+    """Raise NoVolumeError unless the axes of space run along x, y and z, in this order and upwards."""
+    told = np.asarray(directions, float)
+    if len(told) < 3:
+        return  # no volume, which is said elsewhere
+    lengths = np.linalg.norm(told, axis=1, keepdims=True)
+    if (np.abs(told - lengths * np.eye(*told.shape)) > 1e-6 * lengths).any():  # but for what is lost in rounding
+        text = " ".join(f"({','.join(f'{each:g}' for each in row)})" for row in told)
+        raise NoVolumeError(
+            f"has the space directions {text}: its axes have to run along x, y and z of its space, in this order and "
+            "upwards. Write it so, or with spacings in place of its space"
+        )
 
 
 # --- mrc ---

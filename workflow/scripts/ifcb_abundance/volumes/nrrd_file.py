@@ -21,15 +21,17 @@ def write_nrrd(
     voxel_nm: Triple | None,
     origin_nm: Triple,
     packed: bool = False,
+    space: str = "",
 ) -> str:
     """Write a volume and return the SHA-256 of its voxels, x fastest.
 
     blocks: its slices from the first to the last, as arrays (slices, y, x). shape, voxel_nm, origin_nm: z, y, x; a
-    video has no size of voxels. packed: by gzip; else slices along any axis can be read without the rest.
+    video has no size of voxels. packed: by gzip; else slices along any axis can be read without the rest. space: what
+    x, y and z are, in the words of nrrd, or empty.
     """
     digest = sha256()
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
-        file.write(_header(shape, voxel_nm, origin_nm, packed).encode())
+        file.write(_header(shape, voxel_nm, origin_nm, packed, space).encode())
         packer = zlib.compressobj(6, wbits=GZIP) if packed else None  # its header has no time
         n = 0
         for block in blocks:
@@ -44,11 +46,11 @@ def write_nrrd(
     return digest.hexdigest()
 
 
-def _header(shape: tuple[int, int, int], voxel_nm: Triple | None, origin_nm: Triple, packed: bool) -> str:
+def _header(shape: tuple[int, int, int], voxel_nm: Triple | None, origin_nm: Triple, packed: bool, space: str) -> str:
     lines = ["NRRD0004", "type: uint8", "dimension: 3"]
     if voxel_nm:
         z, y, x = (_text(each) for each in voxel_nm)
-        lines += ["space: left-posterior-superior", f"sizes: {shape[2]} {shape[1]} {shape[0]}"]
+        lines += [f"space: {space}" if space else "space dimension: 3", f"sizes: {shape[2]} {shape[1]} {shape[0]}"]
         lines += [f"space directions: ({x},0,0) (0,{y},0) (0,0,{z})", "kinds: domain domain domain"]
     else:
         lines += [f"sizes: {shape[2]} {shape[1]} {shape[0]}", "kinds: domain domain domain"]

@@ -34,7 +34,7 @@ from ifcb_abundance.volumes.nrrd_file import write_nrrd
 
 log = logging.getLogger("ifcb.volumes")
 
-VERSION = 1  # of crops: raise it so that all are read again
+VERSION = 2  # of crops: raise it so that all are read again
 BOXES = 2  # the version of the choice of boxes
 THINNEST = 5  # voxels of a crop along each axis
 FEWEST = 2  # voxels of a box along each axis, at the scale where it is judged
