@@ -5,10 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ifcb_abundance.bins import layout
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import RawFileError, ScoresError
 from ifcb_abundance.scores.summary import Provenance, RoiWinners, best_scores, find_winners, write_summary
-from ifcb_abundance.validation import sampling
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.validation import drawing, sampling
 from ifcb_abundance.validation.sampling import Bands, Wish
 
 BANDS = Bands((0.5, 0.7, 0.9), "float16")
@@ -321,11 +323,40 @@ def test_only_bins_that_may_have_images(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_what_limits_a_sample_will_give() -> None:
     """By hand: of 10,000 and 100 ROIs a sample of 1,100 takes 1,000 and 100; they weigh 10 and 1."""
-    strata = pd.DataFrame({"class": ["a", "b"], "band": [3, 2], "n_rois": [10_000, 100]})
-    found = sampling.expect_limits(strata, BANDS, {"a": 0.7, "b": 0.7}, 0.9, 0.95).set_index(["class", "n_sample"])
+    strata = pd.DataFrame({"class": ["a", "b"], "band": [3, 2], "n_rois": [10_000, 100], "n_predicted": [10_000, 100]})
+    found = sampling.expect_limits(strata, 0.9, 0.95).set_index(["class", "n_sample"])
     assert sorted({n for _, n in found.index}) == [500, 1000, 2000, 5000, 10_000]
     assert found.loc[("b", 2000), "n_labels"] == 100
     assert found.loc[("b", 2000), "precision_low"] == pytest.approx(0.8256, abs=5e-5)  # Wilson, 90 of 100
     assert found.loc[("b", 2000), "precision_high"] == pytest.approx(0.9448, abs=5e-5)
     assert found.loc[("a", 2000), "n_effective"] == pytest.approx(1900)
-    assert sampling.expect_limits(strata, BANDS, {"a": 0.95, "b": 0.7}, 0.9, 0.95)["class"].unique().tolist() == ["b"]
+    # Of the 1,900 labels of a, 2 in 5 are above a threshold that 4,000 of its ROIs reach; the weights stay alike.
+    found = sampling.expect_limits(strata.assign(n_predicted=[4000, 0]), 0.9, 0.95).set_index(["class", "n_sample"])
+    assert found.loc[("a", 2000), ["n_labels", "n_effective"]].tolist() == pytest.approx([760, 760])
+    assert found.index.get_level_values("class").unique().tolist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "n_labels", "low", "high"),
+    [(0.5, 20, 0.6990, 0.9721), (0.6, 14, 0.6502, 0.9776), (0.7, 10, 0.5958, 0.9821), (0, 23, 0.7156, 0.9699)],
+)
+def test_a_threshold_may_lie_within_a_band(
+    tmp_path: Path, threshold: float, n_labels: int, low: float, high: float
+) -> None:
+    """By hand: 3, 6, 4 and 10 ROIs of two bins have scores below 0.5, in 0.5-0.6, in 0.6-0.7, and above.
+
+    All are labelled, so each weighs 1. Wilson's limits of 0.9 with n labels, z = 1.96:
+    (0.9 + z²/2n -+ z sqrt(0.09/n + z²/4n²)) / (1 + z²/n).
+    """
+    of_bin = {BINS[0]: [0.4] * 3 + [0.55] * 6 + [0.6] * 2, BINS[1]: [0.65] * 2 + [0.8] * 10}
+    paths = [Path(layout.of_bin(tmp_path, layout.SUMMARY, bin_id)) for bin_id in of_bin]
+    for path, (bin_id, best) in zip(paths, of_bin.items(), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scores = np.array([[score, 0, 0] for score in best])
+        write_summary(Provenance(bin_id, "read", classes=CLASSES), find_winners(scores), path)
+    table_files.write_parquet(sampling.count_strata(paths, BANDS), "strata", tmp_path / "strata.parquet")
+    files = tmp_path / "strata.parquet", tmp_path
+    drawing.write_plan(*files, BANDS, lambda _: threshold, 0.9, 0.95, tmp_path / "plan.csv")
+    (row,) = table_files.read("validation_plan", tmp_path / "plan.csv").to_dict("records")
+    assert (row["class"], row["n_sample"], row["n_labels"], row["n_effective"]) == ("a", 23, n_labels, n_labels)
+    assert (row["precision_low"], row["precision_high"]) == pytest.approx((low, high), abs=5e-5)

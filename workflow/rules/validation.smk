@@ -24,13 +24,14 @@ rule validation_plan:
     params:
         **OF_BANDS,
         thresholds=OF_CLASSES,
+        plan=VERSIONS["plan"],
         expected=VALIDATION.target_precision,
         confidence=METHOD.confidence,
     message:
         "Say how many labels give which limits."
     run:
         how = (bands(), question().threshold_of, params.expected, params.confidence)
-        logged(log[0], room("drawing").write_plan, input[0], *how, output[0])
+        logged(log[0], room("drawing").write_plan, input[0], SUMMARIES, *how, output[0])
 
 
 rule report_classes:

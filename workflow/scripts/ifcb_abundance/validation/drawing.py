@@ -17,12 +17,14 @@ from ifcb_abundance.validation.sampling import (
     Bands,
     Plan,
     Wish,
+    at_thresholds,
     choose_bins,
     count_strata,
     draw_sample,
     expect_limits,
     plan_sample,
     plan_second_round,
+    predicted_rois,
     sizes,
 )
 from ifcb_abundance.validation.winners import winners_of, winners_of_rois
@@ -97,6 +99,7 @@ def write_sample(plan: Plan, bands: Bands, winners: Iterable[str | Path], seed: 
 
 def write_plan(
     strata: str | Path,
+    summaries: str | Path,
     bands: Bands,
     threshold_of: Callable[[str], float],
     expected: float,
@@ -105,11 +108,16 @@ def write_plan(
 ) -> None:
     """Say which limits samples of several sizes would give: the table `validation_plan`.
 
+    summaries: the folder of the scores summaries; they are read where a band does not begin at each threshold.
     threshold_of: the threshold of a class. expected: what precisions are taken to be. level: of the limits.
     """
-    of_classes = sizes(read_strata(strata))
-    names = sorted(set(of_classes["class"]) - {UNCLASSIFIED})
-    plan = expect_limits(of_classes, bands, {name: threshold_of(name) for name in names}, expected, level)
+    counts = read_strata(strata)
+    names = sorted(set(counts["class"]) - {UNCLASSIFIED})
+    thresholds = {name: threshold_of(name) for name in names}
+    fine = at_thresholds(bands, thresholds)
+    if len(fine.edges) > len(bands.edges):
+        counts = count_strata((of_bin(summaries, SUMMARY, bin_id) for bin_id in counts["bin"].unique()), fine)
+    plan = expect_limits(predicted_rois(sizes(counts), fine, bands, thresholds), expected, level)
     plan = plan.drop_duplicates(ignore_index=True)  # small sizes grow to what is needed at least
     table_files.write(plan, "validation_plan", path)
     plan["within"] = (plan["precision_high"] - plan["precision_low"]) / 2 <= 0.05

@@ -329,28 +329,36 @@ def _strata_of(rois: RoiWinners, bands: Bands) -> tuple[NDArray[np.object_], NDA
 SIZES = (500, 1000, 2000, 5000, 10_000)
 
 
-def expect_limits(
-    strata: pd.DataFrame, bands: Bands, thresholds: Mapping[str, float], precision: float, confidence: float
-) -> pd.DataFrame:
+def at_thresholds(bands: Bands, thresholds: Mapping[str, float]) -> Bands:
+    """Bands that begin at each threshold too."""
+    return Bands(sorted({*bands.edges, *thresholds.values()}), bands.precision)
+
+
+def predicted_rois(strata: pd.DataFrame, fine: Bands, bands: Bands, thresholds: Mapping[str, float]) -> pd.DataFrame:
+    """Strata with how many of their ROIs reach their class's threshold: columns class, band, n_rois, n_predicted.
+
+    strata: as of `sizes`, in the bands `fine`, which are those of `at_thresholds`. thresholds: of all classes.
+    """
+    low = np.array([fine.limits(band)[0] for band in strata["band"]], dtype="float64")
+    reached = low >= strata["class"].map(thresholds).fillna(math.inf).to_numpy("float64")
+    counts = strata.assign(band=bands.of(low), n_predicted=strata["n_rois"].where(reached, 0))
+    return counts.groupby(["class", "band"], as_index=False)[["n_rois", "n_predicted"]].sum()
+
+
+def expect_limits(strata: pd.DataFrame, precision: float, confidence: float) -> pd.DataFrame:
     """Which limits of its precision each class can expect of samples of several sizes: before anybody labels.
 
-    strata: as of `sizes`. thresholds: of all classes; a band counts if its lower end reaches the class's threshold, so
-    bands should begin at them. precision: what it is taken to be. Columns class, n_sample, n_labels (predicted ones),
-    n_effective, precision_low, precision_high.
+    strata: as of `predicted_rois`; of a stratum that a threshold cuts, its share of the labels is taken. precision:
+    what it is taken to be. Columns class, n_sample, n_labels (predicted ones), n_effective, precision_low,
+    precision_high.
     """
-    n_rois = strata["n_rois"].to_numpy("int64")
-    reached = np.array(
-        [
-            bands.limits(band)[0] >= thresholds.get(name, math.inf)
-            for name, band in zip(strata["class"], strata["band"], strict=True)
-        ],
-        dtype=bool,
-    )
+    n_rois, n_predicted = strata["n_rois"].to_numpy("int64"), strata["n_predicted"].to_numpy("int64")
     tables = []
     for n in SIZES:
         taken = allocate(n_rois, n)
         weight = n_rois / taken
-        kept = strata.assign(n_labels=taken, sum=n_rois, squares=taken * weight**2)[reached]
+        labels = n_predicted / weight
+        kept = strata.assign(n_labels=labels, sum=n_predicted, squares=labels * weight**2)[n_predicted > 0]
         table = kept.groupby("class", as_index=False)[["n_labels", "sum", "squares"]].sum()
         effective = effective_number(table["sum"], table["squares"])
         low, high = wilson_limits(precision, effective, confidence)
@@ -359,7 +367,7 @@ def expect_limits(
                 {
                     "class": table["class"],
                     "n_sample": int(taken.sum()),
-                    "n_labels": table["n_labels"],
+                    "n_labels": table["n_labels"].round().astype("int64"),
                     "n_effective": effective,
                     "precision_low": low,
                     "precision_high": high,
