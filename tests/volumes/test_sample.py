@@ -251,6 +251,27 @@ def test_crops_are_no_larger_than_the_budget_in_bytes_as_they_are_read(
     assert len(boxes(tmp_path, replace(dataset, crop_size=64), max_bytes=2 * 16 * 16 * 32)) == 1
 
 
+def test_a_dataset_that_cannot_be_opened_is_named_with_its_line_and_columns(tmp_path: Path) -> None:
+    """The array has two scales, 0 and 1."""
+    url = padded(tmp_path).url
+    zarr.create_array(f"{tmp_path}/bare.zarr", shape=(8, 8, 8), dtype="uint8", zarr_format=2)
+    told = {
+        Dataset(3, "gone", "/nope.zarr"): "gone: /nope.zarr: nothing is there: check download_url",
+        Dataset(4, "deep", url, 9): f"deep: {url} has the scales 0 to 1, and mip is 9: set one of them",
+        Dataset(5, "part", f"{url}/0", 2): (
+            f"part: {url}/0 is one array and has no scale 2: set mip: 0, or download_url to the folder of all scales"
+        ),
+        Dataset(6, "bare", f"{tmp_path}/bare.zarr"): (
+            f"bare: {tmp_path}/bare.zarr: the store does not say the size of a voxel in nm: fill in voxel_x, voxel_y "
+            "and voxel_z"
+        ),
+    }
+    for dataset, words in told.items():
+        with pytest.raises(ArrayError) as error:
+            boxes(tmp_path, dataset)
+        assert str(error.value) == f"samples.list: line {dataset.line}: {words}"
+
+
 def test_a_dataset_that_is_wanted_whole(tmp_path: Path) -> None:
     dataset = padded(tmp_path)
     whole = Dataset(7, "padded", dataset.url, 1, crop=False, invert=True)

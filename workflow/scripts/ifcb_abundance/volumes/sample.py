@@ -6,6 +6,7 @@ terabytes are judged by megabytes.
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -38,6 +39,9 @@ VERSION = 2  # of crops: raise it so that all are read again
 BOXES = 2  # the version of the choice of boxes
 THINNEST = 5  # voxels of a crop along each axis
 FEWEST = 2  # voxels of a box along each axis, at the scale where it is judged
+# Keys of an array in the config, and what the list calls them: messages about arrays name the keys.
+COLUMNS = {r"\b(set|check|or|and) url\b": r"\1 download_url", r"\b(set|and) scale\b": r"\1 mip"}
+COLUMNS |= {r"\bset voxel_nm: \[z, y, x\]": "fill in voxel_x, voxel_y and voxel_z"}
 BLOCK = 1 << 25  # voxels of the coarse scale that are in memory at a time
 
 
@@ -86,7 +90,20 @@ Scale = OpenArray | LocalFile
 
 @lru_cache(maxsize=64)
 def open_scale(dataset: Dataset, scale: int) -> Scale:
-    """Open a dataset at a scale. Raises ArrayError if there is none, or nothing says how large its voxels are."""
+    """Open a dataset at a scale. Raises ArrayError if there is none, or nothing says how large its voxels are.
+
+    The error names the line of the list and its columns.
+    """
+    try:
+        return _open(dataset, scale)
+    except ArrayError as error:
+        text = str(error)
+        for key, column in COLUMNS.items():
+            text = re.sub(key, column, text, flags=re.IGNORECASE)
+        raise type(error)(f"samples.list: line {dataset.line}: {dataset.name}: {text}") from error
+
+
+def _open(dataset: Dataset, scale: int) -> Scale:
     path = Path(dataset.url)
     if "://" not in dataset.url and suffix_of(path) and not path.is_dir():
         return _open_file(dataset, path, scale)
