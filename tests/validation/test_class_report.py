@@ -150,6 +150,22 @@ def test_a_target_that_is_never_reached_is_said() -> None:
     assert chosen["note"].item() == "no threshold reaches a precision of 0.9"
 
 
+@pytest.mark.parametrize(
+    ("right_above", "precision", "note"),
+    [
+        (5, 14 / 17, "no threshold with 10 or more predicted labels reaches a precision of 0.9"),
+        (4, 13 / 17, "no threshold reaches a precision of 0.9"),
+    ],
+)
+def test_a_target_that_thin_thresholds_reach_is_said_so(right_above: int, precision: float, note: str) -> None:
+    """By hand: 9 of 12 ROIs at 0.6 are right, and 5 or 4 of 5 at 0.9, which are fewer than 10 labels."""
+    right = [("a", 0.6, "a", 1)] * 9 + [("a", 0.9, "a", 1)] * right_above
+    rois = table(*right, *[("a", 0.6, "b", 1)] * 3, *[("a", 0.9, "b", 1)] * (5 - right_above))
+    chosen, _ = class_report.choose_thresholds(rois, ["a"], Question(precision="float64"), seed=1)
+    row = chosen.iloc[0]
+    assert (row["n_predicted"], row["precision"], row["note"]) == (17, pytest.approx(precision), note)
+
+
 @pytest.mark.parametrize("criterion", ["precision", "f1", "balance"])
 def test_a_class_that_is_never_right_gets_no_threshold(criterion: class_report.Criterion) -> None:
     """A threshold of 0 would let in all that is wrong. By hand: a won 12 ROIs, and the 12 of a went to b."""

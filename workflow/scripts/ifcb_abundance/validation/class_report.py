@@ -278,7 +278,9 @@ def _chosen(curve: pd.DataFrame, question: Question) -> tuple[int, str]:
     reached = precision >= question.target_precision
     if reached.any():
         return int(reached.argmax()), ""
-    return int(precision.argmax()), f"no threshold reaches a precision of {question.target_precision:g}"
+    thin = (curve["precision"] >= question.target_precision).any()  # one that is left out does
+    which = f" with {question.min_labels} or more predicted labels" if thin else ""
+    return int(precision.argmax()), f"no threshold{which} reaches a precision of {question.target_precision:g}"
 
 
 def _judged(rois: pd.DataFrame, name: str, fold: pd.Series, question: Question) -> float:
