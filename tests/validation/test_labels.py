@@ -9,7 +9,10 @@ import pytest
 from scipy.io import savemat
 
 from ifcb_abundance.common.errors import ConfigError, TableError
-from ifcb_abundance.validation import labels
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.validation import evaluation, labels
+from ifcb_abundance.validation.consensus import Rules
+from ifcb_abundance.validation.sampling import Bands
 from tests.validation.zoo import RECORDED, recorded
 
 BIN = "D20240418T001403_IFCB010"
@@ -136,6 +139,30 @@ def test_what_is_no_class_becomes_other_and_the_nearest_class_is_named(caplog: p
     assert "'Strombidium_like' is no class (1 label), so it counts as other" in caplog.text
     assert "The nearest class is 'Strombidium-like'" in caplog.text
     assert "'tunicate' is no class (1 label), so it counts as other\n" in caplog.text
+
+
+def test_classes_that_are_spelt_alike_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two label sets spell a class in two ways: its labels count as they are written."""
+    given = ["Strombidium_like", "Strombidium_like", "Strombidium-like", "Ditylum", "odd"]
+    rois = [f"{BIN}_{i:05d}" for i in range(len(given))]
+    table = pd.DataFrame({"file": "l.csv", "roi": rois, "label": given, "person": "", "created": ""})
+    table_files.write(table, "labels", tmp_path / "labels.csv")
+    used = [{"bin": BIN, "date": "2024-04-18", "status": "used"}]
+    table_files.write(table_files.from_rows(used, "ledger"), "ledger", tmp_path / "ledger.csv")
+    (tmp_path / "abundance.csv").write_text("class\nDitylum\nStrombidium-like\nStrombidium_like\n")
+    monkeypatch.setattr(evaluation, "winners_of_rois", lambda *_: pd.DataFrame({"roi": rois}))
+    files = {name: tmp_path / f"{name}.csv" for name in ("labels", "ledger", "abundance")}
+    made = {name: tmp_path / f"{name}.csv" for name in ("consensus", "people", "label_notes")}
+    evaluation.agree_labels(files, [], Bands((0.5,), "float64"), None, Rules(), made)
+    assert table_files.read("label_notes", made["label_notes"]).to_numpy().tolist() == [
+        ["no_class", "odd", 1, ""],
+        ["alike", "Strombidium-like", 1, "Strombidium_like"],
+        ["alike", "Strombidium_like", 2, "Strombidium-like"],
+    ]
+    assert table_files.read("consensus", made["consensus"])["class"].tolist() == [*given[:4], "other"]
+    assert "'Strombidium_like' (2 labels) and 'Strombidium-like' are both classes" in caplog.text
 
 
 def test_a_label_map_that_says_two_things_is_refused(tmp_path: Path) -> None:

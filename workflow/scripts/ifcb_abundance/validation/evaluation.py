@@ -17,7 +17,14 @@ from ifcb_abundance.validation import correction
 from ifcb_abundance.validation.class_report import Question, labelled_rois, weigh
 from ifcb_abundance.validation.consensus import AGREED, Rules, agree
 from ifcb_abundance.validation.drawing import read_strata
-from ifcb_abundance.validation.labels import as_classes, of_used_bins, read_label_map, read_labels, unknown_labels
+from ifcb_abundance.validation.labels import (
+    alike_labels,
+    as_classes,
+    of_used_bins,
+    read_label_map,
+    read_labels,
+    unknown_labels,
+)
 from ifcb_abundance.validation.sampling import Bands, sizes
 from ifcb_abundance.validation.winners import winners_of_rois
 from ifcb_abundance.validation.zooniverse_labels import Exports, read_zooniverse
@@ -96,6 +103,7 @@ def agree_labels(
     bins = labels.assign(bin=labels["roi"].str.rsplit("_", n=1).str[0])
     kinds = {
         "no_class": unknown,
+        "alike": alike_labels(scored, classes, renamed),
         "bin_not_used": _by_bin(bins[~bins["bin"].isin(set(used["bin"]))]),
         "no_scores": _by_bin(used[~used["roi"].isin(set(scored["roi"]))]),
     }

@@ -355,11 +355,36 @@ def unknown_labels(
     return pd.DataFrame(table).astype({"nearest_class": "str"})
 
 
+def alike_labels(labels: pd.DataFrame, classes: Iterable[str], label_map: Mapping[str, str]) -> pd.DataFrame:
+    """Labels that are a class beside which another one is spelt alike, signs and capitals aside; warns of them.
+
+    Where bins have several label sets, people may mean the other one. The columns are those of `unknown_labels`.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in sorted(classes):
+        alike.setdefault(_plain(name), []).append(name)
+    twins = {name: each for names in alike.values() for name in names for each in names if each != name}
+    renamed = labels["label"].map(lambda label: label_map.get(label, label))
+    counts = renamed[renamed.isin(set(twins))].value_counts().sort_index()
+    for label, n in counts.items():
+        log.warning(
+            f"labels: {label!r} ({counted(int(n), 'label')}) and {twins[str(label)]!r} are both classes: if they are "
+            "the same, in different label sets, say so in validation.label_map"
+        )
+    near = [twins[str(label)] for label in counts.index]
+    table = {"name": counts.index.astype("str"), "n_labels": counts.to_numpy("int64"), "nearest_class": near}
+    return pd.DataFrame(table).astype({"nearest_class": "str"})
+
+
 def nearest_class(label: str, classes: Iterable[str]) -> str:
     """The class that is spelt most like the label, other signs and capitals aside; empty if none is."""
-    plain = {re.sub("[^a-z0-9]", "", name.lower()): name for name in sorted(classes, reverse=True)}
-    near = get_close_matches(re.sub("[^a-z0-9]", "", label.lower()), plain, n=1, cutoff=0.75)
+    plain = {_plain(name): name for name in sorted(classes, reverse=True)}
+    near = get_close_matches(_plain(label), plain, n=1, cutoff=0.75)
     return plain[near[0]] if near else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 def of_used_bins(labels: pd.DataFrame, used: Iterable[str]) -> pd.DataFrame:
