@@ -42,7 +42,7 @@ def test_winners_and_probabilities(tmp_path: Path) -> None:
     printed = run.run(raw | {"classify": {"rule": "each"}}, fails=True)
     assert "classify.rule: 'each': the class scores are class_csv files, which have the score of the winner" in printed
     assert run.files("own") == kept
-    run.run(raw | {"classify": {"threshold": 0.6, "class_table": "smhi"}})
+    run.run(raw | {"classify": {"class_thresholds": "from_scores", "class_table": "smhi"}})
     (row,) = run.table("own").query("count == 2").to_dict("records")
     assert row["ml_analyzed_total"] == pytest.approx(2.98127228913484)
     assert row["objects_per_ml"] == pytest.approx(0.670854523)

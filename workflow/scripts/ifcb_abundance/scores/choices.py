@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ifcb_abundance.classes.shipped import best_table, known_labels
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.common.matlab import MATLAB, NUMERIC, read_arrays
+from ifcb_abundance.common.strict_csv import read_columns
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import AUTO, Config
 from ifcb_abundance.config.model import FROM_SCORES
@@ -67,7 +68,10 @@ def _refuse_what_is_not_there(config: Config, source: Source, form: str) -> None
 def _lacks_own_classes(source: Source, form: str) -> bool:
     """Whether files of winners lack the class by the classifier's thresholds: the first one tells."""
     files = source.some_scores(1) if form == WINNERS_ONLY else None
-    return any(b"class_name" not in file.body.split(b"\n")[0].rstrip().split(b",") for _, file in files or ())
+    try:
+        return any("class_name" not in read_columns(file.body.split(b"\n")[0]) for _, file in files or ())
+    except ValueError:  # a damaged file is told of when its bin is read
+        return False
 
 
 def why_no_validation(config: Config, source: Source) -> str:
