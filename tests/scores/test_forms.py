@@ -87,6 +87,10 @@ def test_the_newest_version_counts_or_the_one_asked_for() -> None:
     copies = [f"x/v1/{BIN}_class_scores.csv", f"x/v2/{BIN}_class_scores.csv"]
     assert chosen(copies, "csv", None) == copies  # which is told as before
     assert chosen(copies, "csv", 1) == copies[:1]
+    numbered = [f"x/{BIN}_class_scores{rest}.csv" for rest in ("", "_v1", "_v2", "_v10")]
+    assert chosen(numbered, "csv", None) == numbered[3:]
+    assert chosen(numbered, "csv", 1) == numbered[1:2]  # the one without a version is another one
+    assert chosen(numbered, "csv", 3) == numbered[:1]
 
 
 def test_another_csv_of_the_name_of_a_bin_is_no_class_scores(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ class Source(Section):
         "bucket, to read where several lie beside each other",
         "null is the server's choice, or the newest on disk. The version is the number in the file's name or, for "
         "`.h5` and `.mat`, in the name of its folder: `_v2`, `class_v3`; {bin}_class.h5 is version 3 where neither "
-        "says it",
+        "says it. A file without a version is read if no other file of the bin has the one asked for",
         ge=1,
     )
     model: str | None = key(

@@ -122,14 +122,16 @@ def version_of(path: str, form: str) -> int | None:
 def chosen(paths: Sequence[str], form: str, version: int | None) -> list[str]:
     """The files of a bin that count: those of the version asked for, or of the newest one.
 
-    Files that say no version count if a version is asked for. More than one may be left: then it is unknown which of
-    them is meant. Among CSV files the newest is told by their names alone, and not by folders: these often hold copies.
+    Files that say no version count if a version is asked for that no other file of the bin has. More than one may be
+    left: then it is unknown which of them is meant. Among CSV files the newest is told by their names alone, and not by
+    folders: these often hold copies.
     """
     if len(paths) < 2 and version is None:
         return list(paths)
     versions = {path: version_of(path if form != "csv" or version else path.rpartition("/")[2], form) for path in paths}
     if version is not None:
-        return [path for path in paths if versions[path] in (None, version)]
+        of_version = [path for path in paths if versions[path] == version]
+        return of_version or [path for path in paths if versions[path] is None]
     newest = max((number for number in versions.values() if number is not None), default=None)
     return [path for path in paths if versions[path] == newest]
 
