@@ -100,6 +100,17 @@ def test_a_span_is_half_open_and_in_utc(tmp_path: Path) -> None:
     assert listed(end=datetime(2024, 1, 1, 23, 59, 59, tzinfo=UTC)) == [0]
     assert listed(instruments=10) == listed(instruments=[10, 7]) == [0, 2]
     assert listed(instruments=[]) == []
+    for ten in ("IFCB10", ["ifcb010", "IFCB7"], ["10"], (each for each in ["IFCB10"])):
+        assert listed(instruments=ten) == [0, 2]
+    assert listed(instruments=np.array([10.0, 125.0])) == [0, 1, 2]
+    for wrong in ("IFCB", "IFCB10,IFCB125", "", -10, 10.5, None):
+        with pytest.raises(ValueError, match=r"is not an instrument\. Accepted: a number or a name, such as 13 or"):
+            archive.list(instruments=[wrong])
+
+    async def awaited() -> list[object]:
+        return await (await raw.aio.open_archive(tmp_path)).list(instruments="IFCB125")
+
+    assert asyncio.run(awaited()) == archive.list(instruments=125)
     assert archive.exists(bins[0])
     assert not archive.exists("D20240103T000000_IFCB010")
     assert not archive.exists("x")

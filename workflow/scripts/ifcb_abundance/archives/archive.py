@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 import pandas as pd
 from PIL import Image
 
-from ifcb_abundance.bins.ids import parse_bin_id, parse_roi_id
+from ifcb_abundance.bins.ids import as_number, parse_bin_id, parse_roi_id
 from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.common.errors import FeaturesError, NoBinsError, RawFileError, RequestError
 from ifcb_abundance.raw import header as raw_header
@@ -75,17 +75,17 @@ class Archive:
         self,
         start: Moment | None = None,
         end: Moment | None = None,
-        instruments: int | Iterable[int] | None = None,
+        instruments: int | str | Iterable[int | str] | None = None,
     ) -> list[ListedBin]:
         """List the bins that have all three raw files, in the order of their ids.
 
         start, end: from `start`, inclusive, to `end`, exclusive, by the time in the bin's id; None leaves a side open.
-        instruments: numbers, None for all.
+        instruments: numbers or names, such as 13 or `IFCB13`; None for all. Raises ValueError for what is neither.
         """
         first, last = _moment(start), _moment(end)
-        if isinstance(instruments, int):
+        if isinstance(instruments, int | str):
             instruments = [instruments]
-        numbers = None if instruments is None else set(instruments)
+        numbers = None if instruments is None else set(map(_number, instruments))
         window = Window(*(None if each is None else Bound(each.date()) for each in (first, last)))
         with _told():
             found = self._files._raw_bins(window)
@@ -243,6 +243,13 @@ def _moment(given: Moment | None) -> datetime | None:
     elif not isinstance(given, datetime):
         given = datetime.combine(given, time())
     return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+
+
+def _number(instrument: int | str) -> int:
+    digits = str(as_number(instrument)).removesuffix(".0")
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"{instrument!r} is not an instrument. Accepted: a number or a name, such as 13 or IFCB13")
+    return int(digits)
 
 
 def _paths(raw: RawBin) -> dict[str, str]:
