@@ -13,11 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from scipy.io import savemat
 
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.cli.main import main, parser
@@ -30,6 +33,7 @@ from tests.dashboard.emulator import Emulator
 from tests.s3_server import S3Server
 
 CLI = (sys.executable, str(ROOT / "workflow" / "scripts" / "command_line.py"))
+OF_SUMMARIES = ["classcountTB_above_adhocthresh", "classcountTB_above_optthresh"]
 LABELS = ["Akashiwo", "Ditylum_brightwellii", "detritus"]
 BINS = [f"D202404{day}T{hour:02d}0000_IFCB{ifcb:03d}" for day in (15, 16) for hour in (3, 15) for ifcb in (10, 125)]
 SKIPPED, UNSCORED = BINS[0], BINS[1]
@@ -115,6 +119,49 @@ def test_init_looks_at_a_folder(archive: Path, folder: Path, capsys: pytest.Capt
     assert "my.yaml is there already" in capsys.readouterr().err
     assert main(["init", str(folder / "nowhere")]) == 1
     assert "there is no such folder. Accepted: the address of a dashboard" in capsys.readouterr().err
+
+
+def write_summary(path: Path, bin_id: str, day: float, *names: str, **more: float) -> None:
+    """A summary of ifcb-analysis with one bin of 2 mL. names: the arrays of counts that it has."""
+    labels = np.array([*LABELS, "unclassified"], dtype=object)[:, None]
+    given = {"filelistTB": np.array([[bin_id]], dtype=object), "class2useTB": labels, "mdateTB": day}
+    counts = {name: np.array([[5.0, 3, 1, 2]]) for name in ("classcountTB", *names)}
+    savemat(path, given | {"ml_analyzedTB": 2.0} | counts | more)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "adhoc", "written", "others"),
+    [
+        (OF_SUMMARIES, (0.5, 0.5), {"class_thresholds": "from_scores"}, "threshold: 0.5, threshold: 0"),
+        (OF_SUMMARIES, (0.7, 0.7), {"threshold": 0.7}, "class_thresholds: from_scores, threshold: 0"),
+        (OF_SUMMARIES[:1], (0.65, 0.65), {"threshold": 0.65}, "threshold: 0"),
+        (OF_SUMMARIES[:1], (0.65, 0.6), {"threshold": 0}, "none"),  # there is none but 0 for both years
+    ],
+)
+def test_init_gives_summaries_a_threshold_that_they_have(
+    folder: Path,
+    arrays: list[str],
+    adhoc: tuple[float, float],
+    written: dict[str, Any],
+    others: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "years").mkdir()
+    for year, threshold in zip((2023, 2024), adhoc, strict=True):  # days as MATLAB counts them: 15 April at 3:00
+        day = (date(year, 4, 15) - date(1970, 1, 1)).days + 719529.125
+        name = f"D{year}0415T030000_IFCB010"
+        write_summary(folder / f"years/summary_allTB{year}.mat", name, day, *arrays, adhocthresh=threshold)
+    assert main(["init", "years", "--start", "2023-04-15"]) == 0
+    printed = capsys.readouterr().out
+    assert "scores:      2 summary\n" in printed
+    assert re.search(r"label sets:  3 classes \w{8} in 2 bins\. The class table \w+ knows 3 of 3 labels\n", printed)
+    text = Path("my.yaml").read_text()
+    config = yaml.safe_load(text)
+    del config["classify"]["class_table"]
+    assert config["classify"] == written
+    assert f" # the summaries have counts for it; others: {others}\n" in text
+    assert main(["plan", "my.yaml"]) == 0
+    assert "2 in the window: 2 wanted" in capsys.readouterr().out
 
 
 def test_init_asks_at_most_five_questions(dashboard: Emulator, tmp_path: Path) -> None:
@@ -403,3 +450,8 @@ def test_init_and_plan_of_a_bucket(archive: Path, capsys: pytest.CaptureFixture[
         }  # fmt: skip
         assert main(["plan", "my.yaml"]) == 0
         assert "some for the list of files, 7 for class scores" in capsys.readouterr().out
+        write_summary(Path("year.mat"), BINS[0], 739357.125, *OF_SUMMARIES, adhocthresh=0.5)
+        server.put("year", {"summary_allTB2024.mat": Path("year.mat").read_bytes()})
+        assert main(["init", "s3://year", "--endpoint-url", server.url, "--anonymous", "--force"]) == 0
+        assert "scores:      1 summary\n" in capsys.readouterr().out
+        assert yaml.safe_load(Path("my.yaml").read_text())["classify"]["class_thresholds"] == "from_scores"

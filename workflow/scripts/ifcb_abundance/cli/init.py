@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from difflib import get_close_matches
@@ -23,14 +24,18 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ConfigError, ScoresError, StateError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import resolve
-from ifcb_abundance.scores.summary import label_set, read_score_file
+from ifcb_abundance.config.model import FROM_SCORES
+from ifcb_abundance.scores.decide import Decision
+from ifcb_abundance.scores.summary import array_of_summary, label_set, labels_of_file, read_of_summary
 from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.sources.retry import RequestOptions
+from ifcb_abundance.sources.score_files import SUMMARY
 from ifcb_abundance.sources.survey import Survey
 
 WEEK = timedelta(days=6)  # the first window that is suggested: a week is read in minutes
 NAMED = 12  # names in a question
+THRESHOLD = 0.7  # the one that is suggested, which is the default
 # Pages of a dashboard, whose addresses people copy from the browser.
 _PAGE = re.compile("/(timeline|bin|list|image|comments)(/|$)")
 # An address without http://: with a port, or of a host with two dots at least.
@@ -104,7 +109,7 @@ def init(wishes: Wishes) -> int:
         print(f"  {line}")
     config = {**start, "select": _select(wishes, found)}
     path = known or _output(wishes)
-    text = _written(config, found, labels, wishes.place)
+    text = _written(config, found, labels, wishes.place, _threshold(source, found))
     _check(text)
     try:
         with atomic_write(path) as unfinished:
@@ -212,7 +217,7 @@ def _labels(source: Source, found: Survey) -> Labels:
     for bin_id in found.looked_at:
         try:
             if file := source.read_scores(bin_id):
-                classes, _ = read_score_file(bin_id, file)
+                classes = labels_of_file(bin_id, file)
                 sets[label_set(classes)] += 1
                 labels |= set(classes)
         except ScoresError as error:
@@ -220,6 +225,26 @@ def _labels(source: Source, found: Survey) -> Labels:
     known = known_labels(labels)
     table = best_table(labels)
     return Labels(sets, len(labels), table, known[table], len(found.looked_at) - sets.total())
+
+
+def _threshold(source: Source, found: Survey) -> str:
+    """The line of the config that says which winners count: of class summaries one that all of them have."""
+    line, note = f"threshold: {THRESHOLD}", "the winning score must reach it; a change costs no request"
+    if SUMMARY in found.score_files:
+        files = [(bin_id, source.read_scores(bin_id)) for bin_id in found.looked_at]
+        counts = [read_of_summary(bin_id, file) for bin_id, file in files if file]
+        choices = {line: Decision(THRESHOLD), f"class_thresholds: {FROM_SCORES}": Decision(0, from_scores=True)}
+        given = {said.adhoc for said in counts if said.adhoc is not None and 0 < said.adhoc <= 1}
+        choices |= {f"threshold: {each}": Decision(each) for each in (*sorted(given), 0)}
+
+        def all_have(wanted: Decision) -> bool:
+            with suppress(ScoresError):
+                return all(array_of_summary(each, wanted) for each in counts)
+            return False
+
+        line, *others = [line for line, wanted in choices.items() if all_have(wanted)]
+        note = f"the summaries have counts for it; others: {', '.join(others) or 'none'}"
+    return f"{f'  {line}':36}# {note}"
 
 
 def _told(found: Survey, labels: Labels) -> list[str]:
@@ -316,8 +341,8 @@ def _ask(wishes: Wishes, question: str, suggested: str, fault: Callable[[str], s
     return suggested
 
 
-def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str) -> str:
-    """The config as a commented file."""
+def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str, threshold: str) -> str:
+    """The config as a commented file. threshold: the first line of `classify`."""
     source, select = config["source"], config["select"]
     comments = {
         "kind": "dashboard, directory (an archive on disk) or bucket",
@@ -353,7 +378,7 @@ def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str) 
             *lines(select),
             "",
             "classify:",
-            f"{'  threshold: 0.7':36}# the winning score must reach it; a change costs no request",
+            threshold,
             *(table if labels.sets else []),
             "",
             "# run: my_first_run                # tables of its own, beside those of other thresholds",

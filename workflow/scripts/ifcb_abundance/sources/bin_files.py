@@ -181,19 +181,28 @@ class BinFiles(ABC):
             listed = dict(zip(rows["bin"], rows["sample_time"].dt.date, strict=True))
         if not listed:
             raise NoBinsError(f"{self.address}: there is no metadata.csv in it, and no raw file (.hdr, .adc) of a bin")
-        index = self._all_scores(listed)
-        scores = Counter(name for bin_id in listed for name in index.get(bin_id, ()))
+        score_files, looked_at = self._scores_of(listed)
         return Survey(
             bins=len(listed),
             instruments=sorted({parse_bin_id(bin_id).instrument for bin_id in listed}),
             first=min(listed.values()),
             last=max(listed.values()),
             catalog=catalog,
-            looked_at=pick([bin_id for bin_id in listed if bin_id in index] or list(listed)),
-            score_files=dict(scores.most_common()),
+            looked_at=looked_at or pick(list(listed)),
+            score_files=score_files,
             features=share(sum(bool(self._features(bin_id)) for bin_id in listed), len(listed)),
             raw=share(sum(self.may_have_images(bin_id) for bin_id in listed), len(listed)),
         )
+
+    def _scores_of(self, bins: Collection[str]) -> tuple[dict[str, int], list[str]]:
+        """Count the class-scores files of bins by their form, and pick bins that have some: of each summary one."""
+        if self._of_summaries:
+            of_bin = self.summaries.of_bin
+            looked_at = {of_bin[bin_id]: bin_id for bin_id in bins if bin_id in of_bin}
+            return ({SUMMARY: len(looked_at)} if looked_at else {}), list(looked_at.values())
+        index = self._all_scores(bins)
+        there = [bin_id for bin_id in bins if bin_id in index]
+        return dict(Counter(name for bin_id in there for name in index[bin_id]).most_common()), pick(there)
 
     def _list_raw(self, window: Window) -> pd.DataFrame:
         bins = self._raw_bins(window)
