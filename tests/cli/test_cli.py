@@ -164,6 +164,56 @@ def test_init_gives_summaries_a_threshold_that_they_have(
     assert "2 in the window: 2 wanted" in capsys.readouterr().out
 
 
+def test_init_names_one_of_two_forms_of_class_scores(
+    archive: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of eight bins five have probabilities, and four the classes of another tool; one has both."""
+    both = folder / "both"
+    both.mkdir()
+    shutil.copy(archive / "metadata.csv", both)
+    for bin_id in BINS[:5]:
+        (both / f"{bin_id}.prob.csv").write_text("roi,Akashiwo,detritus\n1,0.9,0.1\n")
+    for bin_id in BINS[4:]:
+        (both / f"{bin_id}.csv").write_text(f"file_name,class_name_auto,score\n{bin_id}_00001.png,Ciliophora,0.8\n")
+
+    def written(*flags: str) -> str:
+        assert main(["init", "both", "--force", *flags]) == 0
+        assert "scores:      5 prob_csv, 4 class_csv\n" in capsys.readouterr().out
+        assert main(["plan", "my.yaml"]) == 0
+        text = Path("my.yaml").read_text()
+        return re.findall("  scores_format: .*|label sets: .*", text)
+
+    suggested = written("--yes")
+    assert suggested[0].startswith("label sets:  2 classes")
+    assert suggested[0].endswith("in 3 bins. The class table whoi knows 2 of 2 labels")
+    named = "  scores_format: prob_csv".ljust(36)
+    assert suggested[1] == f"{named}# the form of the class scores; there are also: class_csv"
+    flag = written("--scores-format", "class_csv")
+    assert re.match(r"label sets:  1 class \w{8} in 3 bins\.", flag[0])
+    assert flag[1].endswith("class_csv".ljust(19) + "# the form of the class scores; there are also: prob_csv")
+    for wrong, why in (
+        ("h5", "'h5' is not there. Accepted: prob_csv, class_csv"),
+        (
+            "hdf5",
+            "'hdf5' cannot be used. Accepted, with a folder or a bucket: csv, h5, mat, class_csv, prob_csv, summary",
+        ),
+    ):
+        assert main(["init", "both", "--force", "--scores-format", wrong]) == 1
+        assert capsys.readouterr().err == f"--scores-format: {why}\n"
+
+    asked: list[str] = []
+    answers = {"Form": iter(["both", "class_csv"])}
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return next(answers.get(question.split()[0], iter([""])))
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    assert written() == flag
+    assert asked.count("Form of the class scores, prob_csv or class_csv [prob_csv]: ") == 2  # the first was no answer
+
+
 def test_init_asks_at_most_five_questions(dashboard: Emulator, tmp_path: Path) -> None:
     """On a terminal; what is answered with an empty line is what was suggested."""
     ours, theirs = pty.openpty()
@@ -455,3 +505,9 @@ def test_init_and_plan_of_a_bucket(archive: Path, capsys: pytest.CaptureFixture[
         assert main(["init", "s3://year", "--endpoint-url", server.url, "--anonymous", "--force"]) == 0
         assert "scores:      1 summary\n" in capsys.readouterr().out
         assert yaml.safe_load(Path("my.yaml").read_text())["classify"]["class_thresholds"] == "from_scores"
+        scores = {f"{bin_id}.prob.csv": b"roi,Akashiwo\n1,0.9\n" for bin_id in BINS[:2]}
+        scores |= {f"{BINS[1]}_class_scores.csv": f"pid,Akashiwo\n{BINS[1]}_00001,0.9\n".encode()}
+        server.put("mixed", {"metadata.csv": (archive / "metadata.csv").read_bytes()} | scores)
+        assert main(["init", "s3://mixed", "--endpoint-url", server.url, "--anonymous", "--force"]) == 0
+        assert "label sets:  1 class " in capsys.readouterr().out
+        assert yaml.safe_load(Path("my.yaml").read_text())["source"]["scores_format"] == "prob_csv"

@@ -21,7 +21,7 @@ from ifcb_abundance.bins.ids import as_number
 from ifcb_abundance.classes.shipped import best_table, known_labels
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.common.atomic_write import atomic_write
-from ifcb_abundance.common.errors import ConfigError, ScoresError, StateError
+from ifcb_abundance.common.errors import ConfigError, NoBinsError, ScoresError, StateError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import resolve
 from ifcb_abundance.config.model import FROM_SCORES
@@ -30,11 +30,12 @@ from ifcb_abundance.scores.summary import array_of_summary, label_set, labels_of
 from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.sources.retry import RequestOptions
-from ifcb_abundance.sources.score_files import SUMMARY
+from ifcb_abundance.sources.score_files import AUTO, STORED_AS, SUMMARY
 from ifcb_abundance.sources.survey import Survey
 
 WEEK = timedelta(days=6)  # the first window that is suggested: a week is read in minutes
 NAMED = 12  # names in a question
+NAMED_FORMS = ("mat", "class_csv", "prob_csv")  # of class scores: those that `auto` does not take everywhere
 THRESHOLD = 0.7  # the one that is suggested, which is the default
 # Pages of a dashboard, whose addresses people copy from the browser.
 _PAGE = re.compile("/(timeline|bin|list|image|comments)(/|$)")
@@ -52,6 +53,7 @@ class Wishes:
     end: str | None = None
     instruments: list[str] = field(default_factory=list)
     output: str | None = None
+    scores_format: str | None = None
     endpoint_url: str | None = None
     anonymous: bool = False
     force: bool = False
@@ -95,15 +97,18 @@ def init(wishes: Wishes) -> int:
     wishes = _without_page(wishes)
     _refuse_window(wishes)
     kind, source_keys = _place(wishes)
+    source_keys |= _wanted_form(wishes, kind)
     _opened({"dataset": "any", "source": source_keys})  # refuses an address that a run would refuse
     known = None if wishes.asks and not wishes.output else _output(wishes)
     dataset = _dataset(wishes, kind)
     start = {"dataset": dataset, "source": source_keys}
     print(f"Looking at {wishes.place} ...", flush=True)
+    found = _surveyed(start)
+    source_keys |= {"catalog": found.catalog} if found.catalog != "export" else {}
+    if form := _form(wishes, _opened(start), list(found.score_files)):
+        source_keys["scores_format"] = form
     source = _opened(start)
-    found = source.survey()
-    source_keys |= _as_found(found)
-    source = _opened(start)
+    found = source.survey() if form else found  # of bins that have this form
     labels = _labels(source, found)
     for line in _told(found, labels):
         print(f"  {line}")
@@ -170,6 +175,17 @@ def _place(wishes: Wishes) -> tuple[str, dict[str, Any]]:
     return "directory", {"kind": "directory", "path": place}
 
 
+def _wanted_form(wishes: Wishes, kind: str) -> dict[str, str]:
+    """The key for the form of class scores that is given, if it is one."""
+    if not (form := wishes.scores_format):
+        return {}
+    if kind == "dashboard" or form not in STORED_AS:
+        raise ConfigError(
+            f"--scores-format: {form!r} cannot be used. Accepted, with a folder or a bucket: {', '.join(STORED_AS)}"
+        )
+    return {"scores_format": form}
+
+
 def _opened(written: dict[str, Any]) -> Source:
     """The source of a config that has no window yet."""
     days = {"start": "2006-01-01", "end": "2006-01-01"}
@@ -177,14 +193,34 @@ def _opened(written: dict[str, Any]) -> Source:
     return config_file.open_to_look(config)
 
 
-def _as_found(found: Survey) -> dict[str, Any]:
-    """The keys that say how bins are listed and read, where they are not the defaults."""
-    forms = list(found.score_files)
-    named = len(forms) > 1 or forms == ["mat"]  # otherwise `auto` finds the one that lies there
-    return {
-        **({"catalog": found.catalog} if found.catalog != "export" else {}),
-        **({"scores_format": forms[0]} if named else {}),
-    }
+def _surveyed(start: dict[str, Any]) -> Survey:
+    """Look what there is, whichever forms of class scores lie beside each other."""
+    source = start["source"]
+    if source["kind"] != "dashboard" and "scores_format" not in source:
+        with suppress(NoBinsError):  # perhaps summaries list the bins
+            found = _opened({**start, "source": source | {"scores_format": "csv"}}).survey()
+            if found.score_files:
+                return found
+    return _opened(start).survey()
+
+
+def _form(wishes: Wishes, source: Source, forms: Sequence[str]) -> str:
+    """The form of class scores that the config has to name; empty where `auto` finds it.
+
+    forms: those of the bins, that of most bins first.
+    """
+    if wishes.scores_format and wishes.scores_format not in forms:
+        there = ", ".join(forms) or "none, for there are no class scores"
+        raise ConfigError(f"--scores-format: {wishes.scores_format!r} is not there. Accepted: {there}")
+    try:
+        settled = source.scores_format
+    except ConfigError:
+        settled = ""  # there are several forms
+    form = settled if settled not in ("", AUTO) else next(iter(forms), "")
+    if form != settled and len(forms) > 1:
+        listed = " or ".join(forms)
+        return _ask(wishes, f"Form of the class scores, {listed}", form, lambda text: "" if text in forms else listed)
+    return form if not settled or len(forms) > 1 or form in (*NAMED_FORMS, wishes.scores_format) else ""
 
 
 def _dataset(wishes: Wishes, kind: str) -> str:
@@ -344,12 +380,13 @@ def _ask(wishes: Wishes, question: str, suggested: str, fault: Callable[[str], s
 def _written(config: dict[str, Any], found: Survey, labels: Labels, place: str, threshold: str) -> str:
     """The config as a commented file. threshold: the first line of `classify`."""
     source, select = config["source"], config["select"]
+    others = ", ".join(form for form in found.score_files if form != source.get("scores_format"))
     comments = {
         "kind": "dashboard, directory (an archive on disk) or bucket",
         "url": "the dashboard",
         "path": "the archive",
         "catalog": "how bins are listed: raw, from the raw files; walk, bin by bin",
-        "scores_format": "the form of the class scores",
+        "scores_format": "the form of the class scores" + (f"; there are also: {others}" if others else ""),
         "start": "UTC days or bin ids, both inclusive",
         "instruments": "without this line: all",
     }

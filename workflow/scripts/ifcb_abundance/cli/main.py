@@ -29,8 +29,8 @@ examples:
   ifcb-abundance init https://ifcb-data.whoi.edu --dataset mvco --start 2024-02-15 --end 2024-02-21
   ifcb-abundance init s3://my-bucket/ifcb --anonymous --yes
 
-It asks at most five questions. With --yes, or where standard input is no terminal, it asks none and takes the answers
-that it would suggest.
+It asks at most five questions, and one more where class scores lie in several forms. With --yes, or where standard
+input is no terminal, it asks none and takes the answers that it would suggest.
 """
 OF_PLAN = """\
 examples:
@@ -78,6 +78,11 @@ def parser() -> argparse.ArgumentParser:
         "--instruments", metavar="N", nargs="+", help="instruments, by number or name, as 10 or IFCB10; without: all"
     )
     init.add_argument("-o", "--output", metavar="FILE", help="the config that is written (my.yaml)")
+    init.add_argument(
+        "--scores-format",
+        metavar="FORM",
+        help="of a folder or bucket: which class scores are read if there are several",
+    )
     init.add_argument("--endpoint-url", metavar="URL", help="of a bucket: an S3-compatible server")
     init.add_argument("--anonymous", action="store_true", help="of a bucket: a public one, without credentials")
     init.add_argument("--force", action="store_true", help="replace a config that is there")

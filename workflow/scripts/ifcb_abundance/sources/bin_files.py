@@ -202,7 +202,9 @@ class BinFiles(ABC):
             return ({SUMMARY: len(looked_at)} if looked_at else {}), list(looked_at.values())
         index = self._all_scores(bins)
         there = [bin_id for bin_id in bins if bin_id in index]
-        return dict(Counter(name for bin_id in there for name in index[bin_id]).most_common()), pick(there)
+        counts = Counter(form for bin_id in there for form in index[bin_id])
+        of_form = [bin_id for bin_id in there if self.asked_format in index[bin_id]]
+        return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0]))), pick(of_form or there)
 
     def _list_raw(self, window: Window) -> pd.DataFrame:
         bins = self._raw_bins(window)
