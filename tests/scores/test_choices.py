@@ -4,12 +4,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import Config, resolve
 from ifcb_abundance.scores.choices import settle
 from ifcb_abundance.sources.open_source import open_source
+from tests.raw_files import scores_h5, scores_mat
 from tests.scores.test_forms import BIN, CASES, needs_cases
 
 
@@ -38,3 +41,29 @@ def test_winners_of_irfcb_bring_the_classes_by_the_thresholds(tmp_path: Path) ->
     for file in (*(CASES / "no_roi").glob("*.[ha]d[rc]"), *(CASES / "irfcb_class_csv").glob("*.csv")):
         shutil.copy(file, tmp_path)
     assert settled(tmp_path, class_thresholds="from_scores").source.scores_format == "class_csv"
+
+
+def test_each_class_needs_thresholds_and_not_only_the_classes_by_them(tmp_path: Path) -> None:
+    """By hand: two ROIs of the classes A and B, with their classes alone, and with the thresholds too."""
+    scores = [[0.75, 0.25], [0.5, 0.5]]
+    names = np.array(["A", "unclassified"], dtype=h5py.string_dtype())
+    cells = np.array([["A"], ["unclassified"]], dtype=object)
+    bodies = {
+        "_class.h5": scores_h5(3, None, ["A", "B"], [1, 2], scores, class_name=names),
+        "_class_v1.mat": scores_mat(["A", "B"], [1, 2], scores, TBclass_above_threshold=cells),
+    }
+    for ending, body in bodies.items():
+        file = tmp_path / f"{BIN}{ending}"
+        file.write_bytes(body)
+        for rule in ("winner", "above_own"):
+            assert settled(tmp_path, class_thresholds="from_scores", rule=rule).classify.rule == rule
+        assert settled(tmp_path, rule="each").classify.rule == "each"
+        with pytest.raises(ConfigError, match=r"classify\.rule: 'each': .* no thresholds.*: winner or above_own"):
+            settled(tmp_path, class_thresholds="from_scores", rule="each")
+        file.unlink()
+    file = tmp_path / f"{BIN}_class.h5"
+    more = {"class_name": names, "thresholds": [0.6, 0.6]}
+    file.write_bytes(scores_h5(3, None, ["A", "B"], [1, 2], scores, **more))
+    assert settled(tmp_path, class_thresholds="from_scores", rule="each").classify.rule == "each"
+    file.write_bytes(b"damaged")  # which is told of when the bin is read
+    assert settled(tmp_path, class_thresholds="from_scores", rule="each").classify.rule == "each"

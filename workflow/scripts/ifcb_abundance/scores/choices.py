@@ -9,15 +9,16 @@ from ifcb_abundance.common.strict_csv import read_columns
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import AUTO, Config
 from ifcb_abundance.config.model import FROM_SCORES
-from ifcb_abundance.scores.decide import Decision
+from ifcb_abundance.scores.decide import Decision, Kept
 from ifcb_abundance.scores.packed import MOST_BYTES
-from ifcb_abundance.scores.summary import array_of_summary, labels_of_file, read_of_summary
+from ifcb_abundance.scores.summary import array_of_summary, labels_of_file, read_of_summary, read_rois
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.sources.score_files import SUMMARY, WITHOUT_THRESHOLDS
 
 LOOKED_AT = 3  # files whose labels choose a class table: the first, the last and the one between them
 WINNERS_ONLY = "class_csv"  # the form that has no scores but those of winners
-WITH_CELLS = ("h5", "mat", "class_csv")  # forms that may say how many cells an image shows
+PACKED = ("h5", "mat")  # forms that may bring thresholds, or the class of each ROI by them
+WITH_CELLS = (*PACKED, "class_csv")  # forms that may say how many cells an image shows
 
 
 def settle(config: Config, source: Source) -> Config:
@@ -49,6 +50,11 @@ def _refuse_what_is_not_there(config: Config, source: Source, form: str) -> None
             f"classify.rule: {classify.rule!r}: the class scores are {form} files, which have the score of the winner "
             "alone. Accepted for them: winner"
         )
+    if classify.class_thresholds == FROM_SCORES and classify.rule == "each" and _lacks_values(source, form):
+        raise ConfigError(
+            "classify.rule: 'each': the class scores bring the class of each ROI and no thresholds, which this rule "
+            "needs. Accepted for them, with classify.class_thresholds: from_scores: winner or above_own"
+        )
     if form == SUMMARY:
         if config.features.compute is not None:
             raise ConfigError(
@@ -71,6 +77,15 @@ def _lacks_own_classes(source: Source, form: str) -> bool:
     try:
         return any("class_name" not in read_columns(file.body.split(b"\n")[0]) for _, file in files or ())
     except ValueError:  # a damaged file is told of when its bin is read
+        return False
+
+
+def _lacks_values(source: Source, form: str) -> bool:
+    """Whether files with all scores say the class by the classifier's thresholds and not these: the first one tells."""
+    files = source.some_scores(1) if form in PACKED else None
+    try:
+        return any(read_rois(bin_id, file, Kept(own=True)).more.thresholds is None for bin_id, file in files or ())
+    except ScoresError:  # as above
         return False
 
 
