@@ -14,6 +14,8 @@ TRAITS = {
     "Akashiwo": ("Akashiwo", "", "yes"),
     "Alexandrium_catenella": ("Alexandrium catenella", "231873", "yes"),
     "Chaetoceros": ("Chaetoceros", "148985", "yes"),
+    "Chaetoceros_curvisetus": ("Chaetoceros curvisetus", "", "yes"),
+    "Chaetoceros_other": ("Chaetoceros other", "", "yes"),
     "Chaetoceros_didymus": ("Chaetoceros didymus", "149122", "yes"),
     "Chaetoceros, single cell": ("Chaetoceros", "148985", "yes"),
     "detritus": ("", "", "no"),

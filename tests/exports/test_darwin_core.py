@@ -105,6 +105,22 @@ def test_events_occurrences_and_measurements(tmp_path: Path) -> None:
     assert second[0]["eventID"] == "demo:2024-04-16:IFCB10"
 
 
+def test_what_is_found_without_an_aphia_id_is_not_absent(tmp_path: Path) -> None:
+    """The shipped tables have no AphiaID for labels such as Chaetoceros_other."""
+    labels = ["Alexandrium_catenella", "Chaetoceros", "Chaetoceros_curvisetus", "Chaetoceros_other"]
+    counts = [(0, 0, 5, 0), (0, 0, 0, 5), (0, 0, 0, 0)]
+    days = [
+        Day(f"2024-04-1{i}", {label: (n, 60.0) for label, n in zip(labels, of_day, strict=True)})
+        for i, of_day in enumerate(counts)
+    ]
+    found = [
+        {row["scientificName"]: row["occurrenceStatus"] for row in rows}
+        for _, rows, _ in records(export(tmp_path, days))
+    ]
+    one, both = {"Alexandrium catenella": "absent"}, {"Alexandrium catenella": "absent", "Chaetoceros": "absent"}
+    assert found == [one, one, both]
+
+
 def test_labels_that_are_one_taxon_are_one_occurrence(tmp_path: Path) -> None:
     """By hand: 4 in 60 mL and 3 in 30 mL are 7 in 60 mL. The exact limits of 7 at 95 % are 2.814 and 14.423."""
     one = {"Chaetoceros": (4, 60.0), "Chaetoceros, single cell": (3, 30.0), "Chaetoceros_didymus": (2, 60.0)}

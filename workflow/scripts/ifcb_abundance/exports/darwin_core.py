@@ -129,7 +129,8 @@ def export_darwin_core(
             "Darwin Core. Give the AphiaIDs in classify.class_table, or take darwin_core out of export.formats"
         )
     rows = _by_taxon(rows, confidence)
-    absent = (rows["count"] == 0) & ~rows.duplicated(["event", "scientific_name"]) & ~_is_found_otherwise(rows)
+    found = dataset.rows[dataset.rows["taxon"] & (dataset.rows["count"] > 0)]  # also what has no AphiaID
+    absent = (rows["count"] == 0) & ~rows.duplicated(["event", "scientific_name"]) & ~_is_found_otherwise(rows, found)
     rows = rows[(rows["count"] > 0) | absent]
     ids = events["date"] + ":" + events["name"].map(lambda name: quote(name, safe=""))
     ids = publication.dataset + ":" + ids
@@ -173,12 +174,11 @@ def _by_taxon(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return pd.concat([rows.drop(several.index), summed]).sort_index()
 
 
-def _is_found_otherwise(rows: pd.DataFrame) -> pd.Series:
-    """Whether another row of the event has the taxon of a row: another class has it, or a species of the genus.
+def _is_found_otherwise(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series:
+    """Whether a row of `found` has event and taxon of a row: another class has it, or a species of the genus.
 
     Such a taxon is not absent, although none of its objects was given this row's class.
     """
-    found = rows[rows["count"] > 0]
     names = set(zip(found["event"], found["scientific_name"], strict=True))
     names |= {(event, name.partition(" ")[0]) for event, name in names}
     return pd.Series(
