@@ -60,7 +60,8 @@ rule pool_bins_of_export:
 rule export_darwin_core:
     """Write abundance as a Darwin Core archive, for OBIS."""
     input:
-        **OF_EXPORTS | ({"abundance": LAYOUT.export("_bins.csv")} if CONFIG.export.event == "bin" else {}),
+        **OF_EXPORTS
+        | ({"abundance": LAYOUT.export("_bins.csv")} if CONFIG.export.event == "bin" else {"bins": MERGED["bins"]}),
         run=LAYOUT.run_record,
     output:
         EXPORTS["darwin_core"],

@@ -11,7 +11,9 @@ from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import atomic_write
@@ -25,6 +27,7 @@ from ifcb_abundance.exports.publication import (
     METHOD_OF_BINS,
     Publication,
     Tables,
+    bins_of_labels,
     lsid,
     read_bins,
     read_days,
@@ -128,7 +131,7 @@ def export_darwin_core(
             f"{tables.abundance}: no row has both a position and a taxon with an AphiaID, so there is nothing for "
             "Darwin Core. Give the AphiaIDs in classify.class_table, or take darwin_core out of export.formats"
         )
-    rows = _by_taxon(rows, confidence)
+    rows = _by_taxon(rows, tables, group_by, events, confidence)
     found = dataset.rows[dataset.rows["taxon"] & (dataset.rows["count"] > 0)]  # also what has no AphiaID
     absent = (rows["count"] == 0) & ~rows.duplicated(["event", "scientific_name"]) & ~_is_found_otherwise(rows, found)
     rows = rows[(rows["count"] > 0) | absent]
@@ -147,10 +150,12 @@ def export_darwin_core(
         )
 
 
-def _by_taxon(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def _by_taxon(
+    rows: pd.DataFrame, tables: Tables, group_by: Sequence[str], events: pd.DataFrame, confidence: float
+) -> pd.DataFrame:
     """Add up the classes of an event that are one taxon, by AphiaID: they are one occurrence.
 
-    The count is the sum of theirs. If they were looked for in different volumes, the volume is the largest of these.
+    The count is the sum of theirs, the volume that of the bins in which at least one of them was looked for.
     `class` joins their labels.
     """
     several = rows[rows.duplicated(["event", "aphia_id"], keep=False)]
@@ -158,20 +163,39 @@ def _by_taxon(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
         return rows
     first = several.drop_duplicates(["event", "aphia_id"])
     of_taxon = several.groupby(["event", "aphia_id"], sort=False)
+    volume = _volumes_of_taxa(several, tables, group_by, events)
     summed = first.assign(
         count=of_taxon["count"].sum().to_numpy(),
-        ml_analyzed_total=of_taxon["ml_analyzed_total"].max().to_numpy(),
+        ml_analyzed_total=volume,
         threshold=of_taxon["threshold"]
         .agg(lambda of: of.iloc[0] if of.nunique(dropna=False) == 1 else math.nan)
         .to_numpy(),
         **{"class": of_taxon["class"].agg(" | ".join).to_numpy()},
     )
-    volume = summed["ml_analyzed_total"]
     low, high = poisson_limits(summed["count"].to_numpy("float64"), confidence)
     summed = summed.assign(
         objects_per_ml=summed["count"] / volume, objects_per_ml_low=low / volume, objects_per_ml_high=high / volume
     )
     return pd.concat([rows.drop(several.index), summed]).sort_index()
+
+
+def _volumes_of_taxa(
+    several: pd.DataFrame, tables: Tables, group_by: Sequence[str], events: pd.DataFrame
+) -> NDArray[np.float64]:
+    """The volume (mL) of the bins in which a label of the taxon was looked for, per event and AphiaID, in order.
+
+    That of one label, if it was looked for in all bins. Only where there is none the bin-level table is read.
+    """
+    taxon = ["event", "aphia_id"]
+    volumes = several.groupby(taxon, sort=False)["ml_analyzed_total"].max()
+    in_all = (several["n_bins_assessed"] == several["n_bins"]).groupby([several[key] for key in taxon])
+    apart = several.loc[~in_all.transform("any"), [*taxon, "class"]]
+    if len(apart):
+        looked_for = apart.merge(
+            bins_of_labels(tables, group_by, events, sorted(set(apart["class"]))), on=["event", "class"]
+        ).drop_duplicates([*taxon, "bin"])
+        volumes.update(looked_for.groupby(taxon)["ml_analyzed"].agg(math.fsum))
+    return volumes.to_numpy("float64")
 
 
 def _is_found_otherwise(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series:

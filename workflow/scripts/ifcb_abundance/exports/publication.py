@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.errors import TableError
@@ -16,7 +17,7 @@ from ifcb_abundance.config.checks import refuse_export
 from ifcb_abundance.pooling.method import GROUPS
 from ifcb_abundance.tables import table_files
 
-VERSION = 5  # of the exported files: raise it so that they are made again
+VERSION = 6  # of the exported files: raise it so that they are made again
 # The licences that OBIS and GBIF accept.
 LICENSES = {
     "CC0-1.0": "http://creativecommons.org/publicdomain/zero/1.0/legalcode",
@@ -80,18 +81,22 @@ class Publication:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a run that exports are made from. per_bin: whether `abundance` has a row per bin and class."""
+    """The tables of a run that exports are made from.
+
+    per_bin: whether `abundance` has a row per bin and class. bins: the bin-level table, for `bins_of_labels`.
+    """
 
     abundance: str | Path
     coverage: str | Path
     catalog: str | Path
     ledger: str | Path
     per_bin: bool = False
+    bins: str | Path = ""
 
     @classmethod
     def among(cls, files: Any, per_bin: bool = False) -> "Tables":
         """Take the tables from a rule's named files."""
-        return cls(files.abundance, files.coverage, files.catalog, files.ledger, per_bin)
+        return cls(files.abundance, files.coverage, files.catalog, files.ledger, per_bin, files.get("bins", ""))
 
 
 @dataclass(frozen=True)
@@ -176,14 +181,31 @@ def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
         )
 
 
+def bins_of_labels(
+    tables: Tables, group_by: Sequence[str], events: pd.DataFrame, labels: Sequence[str]
+) -> pd.DataFrame:
+    """Find the used bins whose label sets have some labels: a row per bin and label, with event and ml_analyzed.
+
+    events: those of `read_days`.
+    """
+    keys = ["date", *group_by]
+    used = _used_bins(tables, keys, "ml_analyzed").merge(events[["event", *keys]], on=keys)
+    of_labels = [("class", "in", list(labels))]
+    found: pd.DataFrame = pq.read_table(tables.bins, columns=["bin", "class"], filters=of_labels).to_pandas()
+    return found.merge(used[["bin", "event", "ml_analyzed"]], on="bin")
+
+
+def _used_bins(tables: Tables, keys: Sequence[str], *columns: str) -> pd.DataFrame:
+    """The used bins, with the columns that name their day and group, and others of the catalog."""
+    ledger = table_files.read("ledger", tables.ledger, ["bin", "date", "status"])
+    groups = (key for key in keys if key in ("instrument", *GROUPS))
+    catalog = table_files.read_catalog(tables.catalog, ["bin", *dict.fromkeys([*columns, *groups])])
+    return ledger[ledger["status"] == BinStatus.USED].merge(catalog, on="bin")
+
+
 def _instruments_and_depths(tables: Tables, keys: Sequence[str]) -> pd.DataFrame:
     """Find the instruments and the range of depths of the used bins, per day and group."""
-    ledger = table_files.read("ledger", tables.ledger, ["bin", "date", "status"])
-    catalog = table_files.read_catalog(
-        tables.catalog,
-        ["bin", *dict.fromkeys(["instrument", "depth", *(key for key in keys if key in GROUPS)])],
-    )
-    used = ledger[ledger["status"] == BinStatus.USED].merge(catalog, on="bin")
+    used = _used_bins(tables, keys, "instrument", "depth")
     used = used.assign(low=used["depth"], high=used["depth"], instruments=used["instrument"])
     return (
         used.groupby(list(keys), dropna=False)
