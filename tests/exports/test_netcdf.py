@@ -114,29 +114,49 @@ def test_the_checker_would_complain(tmp_path: Path) -> None:
             ["instrument"],
             "trajectory",
         ),
-        # one of two groups has no position, and no depth
+        # one of two groups has no position, and no depth: no feature of CF
         (
             [
                 Day("2024-04-15", CLASSES, groups={"depth": 5.0, "cruise": "EN 1"}, depths=(5.0,)),
                 Day("2024-04-15", CLASSES, groups={"depth": None, "cruise": ""}, depths=(None,), latitude=None),
             ],
             ["depth", "cruise"],
+            None,
+        ),
+        # a ship whose position is not known on one of the days: likewise
+        (
+            [
+                Day("2024-04-15", CLASSES, moving="yes"),
+                Day("2024-04-16", CLASSES, latitude=None, longitude=None),
+                Day("2024-04-17", CLASSES, latitude=42.0),
+            ],
+            ["instrument"],
+            None,
+        ),
+        # a mooring whose position is not known on one of the days: it is where it was. Nor is it on a day without data
+        (
+            [
+                Day("2024-04-15", CLASSES, latitude=None, longitude=None),
+                Day("2024-04-16", CLASSES),
+                Day("2024-04-17", CLASSES, latitude=None, longitude=None, used=False),
+            ],
+            ["instrument"],
             "timeSeries",
         ),
-        # no position at all: no feature of CF
+        # no position at all
         ([Day("2024-04-15", CLASSES, latitude=None, longitude=None, depths=(None,))], ["instrument"], None),
         # only what is no taxon, under odd names
         ([Day("2024-04-15", {"nano <10um": (1, 2.0), '\u00e9t\u00e9, "x"': (0, 2.0)})], ["instrument"], "timeSeries"),
         # only taxa without an AphiaID
         ([Day("2024-04-15", {"Akashiwo": (1, 2.0)})], [], "timeSeries"),
     ],
-    ids=["ship", "moved", "half placed", "nowhere", "odd names", "no AphiaID"],
+    ids=["ship", "moved", "half placed", "a day nowhere", "mooring", "nowhere", "odd names", "no AphiaID"],
 )
 def test_all_kinds_of_datasets_are_cf(tmp_path: Path, days: list[Day], group_by: list[str], feature: str) -> None:
     path = export(tmp_path, days, group_by)
     with xr.open_dataset(path) as data:
         assert data.attrs.get("featureType") == feature
-        assert ("latitude" in data) == (feature is not None)
+        assert ("latitude" in data) == any(day.latitude is not None for day in days)
     assert not any(complaints(path, "cf:1.11").values())
 
 

@@ -128,7 +128,7 @@ def export_netcdf(
         if len(rows):
             variables |= _classes(rows, is_taxon, grid, where, confidence)
     attributes = _about(dataset, publication, run)
-    if "latitude" in variables:  # no feature of CF is without a position
+    if _all_placed(variables, grid):  # no feature of CF is without a position
         attributes["featureType"] = feature
     with atomic_write(path) as unfinished:
         try:
@@ -237,6 +237,16 @@ def _places(events: pd.DataFrame, grid: Grid, feature: str) -> dict[str, xr.Vari
     if "depth" in found:
         found["depth"].attrs["positive"] = "down"
     return found
+
+
+def _all_placed(variables: dict[str, xr.Variable], grid: Grid) -> bool:
+    """Whether the file has latitude and longitude of each station or, where they are per day, of each event."""
+    for axis in ("latitude", "longitude"):
+        values = variables[axis].values if axis in variables else np.full(len(grid.stations), np.nan)
+        at = grid.station_of if values.ndim == 1 else (grid.station_of, grid.day_of)
+        if np.isnan(values[at]).any():
+            return False
+    return True
 
 
 def _moves(events: pd.DataFrame, tolerance_km: float) -> bool:
