@@ -111,14 +111,14 @@ def read(path: Path) -> tuple[dict[str, str], list[str], list[dict[str, str]]]:
 
 def export(folder: Path, days: Sequence[Day], group_by: Sequence[str] = ("instrument",)) -> Path:
     path = folder / "out" / "demo.sb"
-    export_seabass(write_tables(folder, days, group_by), group_by, PUBLICATION, path)
+    export_seabass(write_tables(folder, days, group_by), group_by, PUBLICATION, 1.0, path)
     return path
 
 
 def test_numbers_and_headers(tmp_path: Path) -> None:
     other = {"Akashiwo": (6, 30.0), "detritus": (0, 30.0), "unclassified": (1, 30.0)}  # Alexandrium was not assessed
     headers, comments, rows = read(
-        export(tmp_path, [Day("2024-04-15", CLASSES, depths=(4.0, 6.0)), Day("2024-04-16", other, latitude=41.0)])
+        export(tmp_path, [Day("2024-04-15", CLASSES, depths=(4.0, 6.0)), Day("2024-04-16", other, latitude=41.32)])
     )
     assert headers["id_fields_definitions"] == "1id:Akashiwo,2id:Alexandrium_catenella,3id:detritus,4id:unclassified"
     assert "! 2id, Alexandrium_catenella, Alexandrium catenella, urn:lsid:marinespecies.org:taxname:231873, 0.7" in (
@@ -141,6 +141,28 @@ def test_numbers_and_headers(tmp_path: Path) -> None:
     assert headers["documents"] == "protocol.txt,checklist.txt"
     assert headers["data_type"] == "mooring"
     assert any(PUBLICATION.model in line for line in comments)
+
+
+@pytest.mark.parametrize(
+    ("groups", "group_by"),
+    [([{}, {}], ["instrument"]), ([{"cruise": "EN1"}, {"cruise": "EN2"}], ["cruise"])],
+    ids=["days", "groups"],
+)
+def test_what_is_elsewhere_in_another_row_is_no_mooring(
+    tmp_path: Path, groups: list[dict[str, str]], group_by: list[str]
+) -> None:
+    """By hand: half a degree of latitude is 55.6 km, 0.005 degrees are 0.6 km. The tolerance is 1 km."""
+    found = {}
+    for latitude in (41.325, 41.33, 41.825):
+        places = zip((15, 16), groups, (41.325, latitude), strict=True)
+        days = [Day(f"2024-04-{day}", CLASSES, latitude=at, groups=of_day) for day, of_day, at in places]
+        found[latitude] = read(export(tmp_path, days, group_by))[0]["data_type"]
+    assert found == {41.325: "mooring", 41.33: "mooring", 41.825: "flow_thru"}
+
+
+def test_two_moorings_are_moorings(tmp_path: Path) -> None:
+    days = [Day("2024-04-15", CLASSES), Day("2024-04-15", CLASSES, instrument="IFCB125", latitude=41.1)]
+    assert read(export(tmp_path, days))[0]["data_type"] == "mooring"
 
 
 def test_groups_of_a_ship_and_odd_names(tmp_path: Path) -> None:

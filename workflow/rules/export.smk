@@ -104,6 +104,7 @@ rule export_seabass:
         version=exports.VERSION,
         publication=lambda wildcards: asdict(exports.Publication.of(CONFIG, "seabass")),
         group_by=METHOD.group_by,
+        tolerance_km=METHOD.position_tolerance_km,
     message:
         "Write abundance as a SeaBASS file."
     script:

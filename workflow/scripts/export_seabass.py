@@ -10,5 +10,6 @@ scripted(
     Tables.among(snakemake.input),
     snakemake.params.group_by,
     Publication(**snakemake.params.publication),
+    snakemake.params.tolerance_km,
     snakemake.output[0],
 )

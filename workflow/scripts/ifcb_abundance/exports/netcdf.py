@@ -11,7 +11,6 @@ import xarray as xr
 from netCDF4 import default_fillvals
 from numpy.typing import NDArray
 
-from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.common import version
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import StateError
@@ -23,6 +22,7 @@ from ifcb_abundance.exports.publication import (
     Publication,
     Tables,
     lsid,
+    moves,
     one_threshold,
     read_days,
     west_and_east,
@@ -102,7 +102,7 @@ def export_netcdf(
         pd.Index(stations).get_indexer(pd.Index(events["name"])),
         pd.Index(dataset.dates).get_indexer(pd.Index(events["date"])),
     )
-    feature = "trajectory" if _moves(events, tolerance_km) else "timeSeries"
+    feature = "trajectory" if moves(events, "name", tolerance_km) else "timeSeries"
     variables = {
         **_times(dataset.dates),
         **_places(events, grid, feature),
@@ -247,19 +247,6 @@ def _all_placed(variables: dict[str, xr.Variable], grid: Grid) -> bool:
         if np.isnan(values[at]).any():
             return False
     return True
-
-
-def _moves(events: pd.DataFrame, tolerance_km: float) -> bool:
-    """Whether a group moves within a day, or from day to day."""
-    for _, of_group in events.groupby("name"):
-        known = of_group[["latitude", "longitude"]].dropna()
-        if len(known):
-            outermost = [known[axis].to_numpy().argmin() for axis in known]
-            outermost += [known[axis].to_numpy().argmax() for axis in known]
-            ends = known.to_numpy()[outermost]
-            if greatest_distance_km(ends[:, 0], ends[:, 1]) > tolerance_km:
-                return True
-    return bool((events["moving"] == "yes").any())
 
 
 def _text(dimension: str, values: Sequence[str] | pd.Series, **attributes: Any) -> xr.Variable:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.config import Config
@@ -17,7 +18,7 @@ from ifcb_abundance.config.checks import refuse_export
 from ifcb_abundance.pooling.method import GROUPS
 from ifcb_abundance.tables import table_files
 
-VERSION = 7  # of the exported files: raise it so that they are made again
+VERSION = 8  # of the exported files: raise it so that they are made again
 # The licences that OBIS and GBIF accept.
 LICENSES = {
     "CC0-1.0": "http://creativecommons.org/publicdomain/zero/1.0/legalcode",
@@ -225,6 +226,19 @@ def _name(group: Mapping[str, Any], unknown: str) -> str:
         text = str(value) if key != "depth" else "" if np.isnan(value) else f"{text_of(value)} m"
         parts.append(text if key == "instrument" else f"{key.replace('_', ' ')} {text or unknown}")
     return ", ".join(parts)
+
+
+def moves(events: pd.DataFrame, by: str, tolerance_km: float) -> bool:
+    """Whether something moves within an event, or from event to event. by: the column that says what it is."""
+    for _, of_one in events.groupby(by):
+        known = of_one[["latitude", "longitude"]].dropna()
+        if len(known):
+            outermost = [known[axis].to_numpy().argmin() for axis in known]
+            outermost += [known[axis].to_numpy().argmax() for axis in known]
+            ends = known.to_numpy()[outermost]
+            if greatest_distance_km(ends[:, 0], ends[:, 1]) > tolerance_km:
+                return True
+    return bool((events["moving"] == "yes").any())
 
 
 def west_and_east(longitudes: pd.Series) -> tuple[float, float]:

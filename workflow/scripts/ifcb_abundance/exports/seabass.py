@@ -19,6 +19,7 @@ from ifcb_abundance.exports.publication import (
     Publication,
     Tables,
     lsid,
+    moves,
     one_threshold,
     read_days,
     text_of,
@@ -42,12 +43,15 @@ START = {
 }
 
 
-def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publication, path: str | Path) -> None:
+def export_seabass(
+    tables: Tables, group_by: Sequence[str], publication: Publication, tolerance_km: float, path: str | Path
+) -> None:
     """Write the dataset as one SeaBASS file.
 
     All classes are in it, in columns abun_1id, abun_2id, ...; the header says what each means. -9999 means not
     assessed, zero is a count. SeaBASS accepts no row without position or depth: a warning counts the days and groups
-    that are excluded. Raises TableError if none is left.
+    that are excluded. tolerance_km: if an instrument is farther from where it was, whatever its group is, the data
+    type is `flow_thru`. Raises TableError if no row is left.
     Source: the SeaBASS wiki (metadataheaders, stdfields, plankton_and_particles) and Neeley et al. 2021,
     doi:10.1575/1912/27377.
     """
@@ -67,7 +71,8 @@ def export_seabass(tables: Tables, group_by: Sequence[str], publication: Publica
     abundance = rows.pivot(index="event", columns="class", values="objects_per_ml") * PER_M3
     cells = abundance.reindex(index=events.index, columns=pd.Index(classes["class"])).to_numpy()
     with atomic_write(path) as unfinished, unfinished.open("w", encoding="ascii", newline="") as file:
-        for line in _header(events, classes, publication, Path(path).name):
+        data_type = "flow_thru" if moves(events, "instruments", tolerance_km) else "mooring"
+        for line in _header(events, classes, publication, data_type, Path(path).name):
             file.write(line + "\n")
         for event, values in zip(events.to_dict("records"), cells, strict=True):
             of_class = [MISSING if np.isnan(value) else text_of(value) for value in values]
@@ -88,7 +93,9 @@ def _start(event: dict[Any, Any]) -> list[str]:
     ]
 
 
-def _header(events: pd.DataFrame, classes: pd.DataFrame, publication: Publication, name: str) -> Iterator[str]:
+def _header(
+    events: pd.DataFrame, classes: pd.DataFrame, publication: Publication, data_type: str, name: str
+) -> Iterator[str]:
     first, last = events["first_sample_time"].iloc[0], events["first_sample_time"].iloc[-1]
     instruments = sorted({name for names in events["instruments"] for name in names.split(";")})
     yield "/begin_header"
@@ -101,7 +108,7 @@ def _header(events: pd.DataFrame, classes: pd.DataFrame, publication: Publicatio
     yield f"/data_file_name={name}"
     yield f"/documents={','.join(publication.documents)}"
     yield "/calibration_files=no_cal_files"
-    yield f"/data_type={'flow_thru' if (events['moving'] == 'yes').any() else 'mooring'}"
+    yield f"/data_type={data_type}"
     yield "/data_status=preliminary"
     yield f"/instrument_model={','.join(f'Imaging_FlowCytobot_{instrument}' for instrument in instruments)}"
     yield "/instrument_manufacturer=McLane_Research_Laboratories_Inc"
