@@ -411,6 +411,16 @@ def test_what_an_export_needs_is_named_before_any_work(name: str) -> None:
     assert all(f"needed by {name} in export.formats. Accepted: " in line for line in found)
 
 
+def test_names_of_which_seabass_would_have_nothing_are_refused() -> None:
+    japanese, cafe = "\u5c71\u7530\u592a\u90ce", "Caf\u00e9"
+    for creator, institution, wrong in ((japanese, cafe, "creator.name"), (cafe, japanese, "institution")):
+        named = {"export__creator__name": creator, "export__institution": institution}
+        lines = [line for line in faults(config(export__formats=["seabass"], **named)) if "not set" not in line]
+        assert len(lines) == 1
+        assert lines[0].startswith(f"export.{wrong}: '{japanese}' has no Latin letter")
+        assert "no Latin letter" not in " ".join(faults(config(export__formats=["netcdf"], **named)))
+
+
 @pytest.mark.parametrize("text", ["two\nlines", "a\tb", "a\0b", "\x1b[31m", "\x7f", "\u2028", "\ud800", "\ufffe"])
 def test_what_an_xml_file_cannot_hold_is_no_text(text: str) -> None:
     (line,) = faults(config(export__title=text))

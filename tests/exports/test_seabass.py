@@ -1,5 +1,6 @@
 """The SeaBASS export against the rules of the format, as NASA's wiki documents them and its FCHECK asks for them."""
 
+import csv
 import logging
 import re
 from collections.abc import Sequence
@@ -178,9 +179,43 @@ def test_groups_of_a_ship_and_odd_names(tmp_path: Path) -> None:
         )
     )
     assert headers["data_type"] == "flow_thru"
-    assert headers["id_fields_definitions"] == "1id:Cafe_x_10um,2id:NA"
+    assert headers["id_fields_definitions"] == "1id:Cafe_x_10um_U6D77,2id:U6D77"
     assert [row["station_alt_id"] for row in rows] == ["depth_5_m_cruise_EN_1_leg_2", "depth_9_m_cruise_unknown"]
     assert [row["station_alt_id"] for row in read(export(tmp_path, [Day("2024-04-15", odd)], []))[2]] == ["demo"]
+
+
+def test_what_ids_are_is_said_of_each(tmp_path: Path) -> None:
+    """By hand: in the order of labels. What is a word already stays; the code point of the Greek beta is 03B2."""
+    labels = [
+        "a b",
+        "a_b",
+        "unclassified",
+        "unclassified_",
+        "_unclassified",
+        "\u03b2eta",
+        "\u4e2d\u6587",
+        "\u65e5\u672c",
+    ]
+    labels += ['x "y", z', "\u00d8rsted 5 \u00b5m"]
+    cruises = [{"cruise": cruise} for cruise in ("cr B", "cr_B", "\u03b2")]
+    days = [Day("2024-04-15", dict.fromkeys(labels, (1, 2.0)), groups=cruise) for cruise in cruises]
+    headers, comments, rows = read(export(tmp_path, days, ["cruise"]))
+    words = [pair.split(":")[1] for pair in headers["id_fields_definitions"].split(",")]
+    assert dict(zip(sorted(labels), words, strict=True)) == {
+        "_unclassified": "unclassified_2",
+        "a b": "a_b_2",
+        "a_b": "a_b",
+        "unclassified": "unclassified",
+        "unclassified_": "unclassified_3",
+        'x "y", z': "x_y_z",
+        "\u00d8rsted 5 \u00b5m": "Orsted_5_um",
+        "\u03b2eta": "U03B2eta",
+        "\u4e2d\u6587": "U4E2DU6587",
+        "\u65e5\u672c": "U65E5U672C",
+    }
+    table = csv.reader((line[2:] for line in comments if re.match(r"! \d+id, ", line)), skipinitialspace=True)
+    assert [cells for cells in table if cells[1].startswith("x")] == [["6id", 'x "y", z', "none", "none", "0.7"]]
+    assert [row["station_alt_id"] for row in rows] == ["cruise_cr_B", "cruise_cr_B_2", "cruise_U03B2"]
 
 
 def test_days_without_a_position_or_a_depth_are_left_out_and_told(

@@ -1,6 +1,7 @@
 """What no model of a single key can tell: what keys ask of each other, of the disk, and of an address."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
@@ -185,6 +186,18 @@ def _exports(config: Config, formats: Sequence[str] = ()) -> Iterator[str]:
             "classify.class_table: null (not set), but darwin_core in export.formats needs the names of the taxa. "
             f"Accepted: {accepted('classify.class_table')}"
         )
+    if "seabass" in formats:
+        yield from _names_in_ascii(config.export)
+
+
+def _names_in_ascii(export: Export) -> Iterator[str]:
+    """Names of which nothing is left in SeaBASS, whose files are in ASCII."""
+    for key, text in (("creator.name", export.creator.name), ("institution", export.institution)):
+        if text and not re.search("[A-Za-z]", unicodedata.normalize("NFKD", text)):
+            yield (
+                f"export.{key}: {short(repr(text))} has no Latin letter, but a file of seabass in export.formats is in "
+                "ASCII. Accepted with seabass: the name in Latin letters"
+            )
 
 
 def _shard(config: Config) -> Iterator[str]:

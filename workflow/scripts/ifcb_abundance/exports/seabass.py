@@ -3,7 +3,8 @@
 import logging
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ from ifcb_abundance.exports.publication import (
 log = logging.getLogger("ifcb.export_seabass")
 
 MISSING = "-9999"
+# Letters that Unicode does not make of others, as ASCII has them.
+LETTERS = str.maketrans(
+    {"\u00e6": "ae", "\u00c6": "AE", "\u0153": "oe", "\u0152": "OE", "\u00f8": "o", "\u00d8": "O", "\u00df": "ss"}
+    | {"\u0142": "l", "\u0141": "L", "\u0111": "d", "\u0110": "D", "\u00b5": "u", "\u03bc": "u"}
+)
 PER_M3 = 1e6  # mL in a cubic metre
 # The fields before those of the classes, with their units.
 START = {
@@ -65,6 +71,7 @@ def export_seabass(
             f"{tables.abundance}: no day has both a position and a depth, so there is nothing for SeaBASS. Have them "
             "entered at the source, or take seabass out of export.formats"
         )
+    events = events.assign(station=events["name"].map(words(events["name"].unique())))
     rows = dataset.rows[dataset.rows["event"].isin(events.index)]
     classes = rows.drop_duplicates("class").sort_values("class", ignore_index=True)
     classes["threshold"] = classes["class"].map(one_threshold(rows))
@@ -80,10 +87,10 @@ def export_seabass(
 
 
 def _start(event: dict[Any, Any]) -> list[str]:
-    """Make the first columns of a row: name of the group, time of the first bin, place, volume in litres."""
+    """Make the first columns of a row: word of the group, time of the first bin, place, volume in litres."""
     time = event["first_sample_time"]
     return [
-        word(event["name"]),
+        event["station"],
         f"{time:%Y%m%d}",
         f"{time:%H:%M:%S}",
         text_of(event["latitude"]),
@@ -139,10 +146,11 @@ def _header(
     for number, row in enumerate(classes.to_dict("records"), start=1):
         without = "none" if row["class"] == UNCLASSIFIED else "varies"
         threshold = without if np.isnan(row["threshold"]) else text_of(row["threshold"])
-        taxon = (plain(row["scientific_name"]) or "none", lsid(row["aphia_id"]) or "none")
-        yield f"! {number}id, {plain(row['class'])}, {', '.join(taxon)}, {threshold}"
+        label, taxon = (_cell(plain(row[name])) or "none" for name in ("class", "scientific_name"))
+        yield f"! {number}id, {label}, {taxon}, {lsid(row['aphia_id']) or 'none'}, {threshold}"
     yield "!"
-    definitions = (f"{number}id:{word(label)}" for number, label in enumerate(classes["class"], start=1))
+    word_of = words(classes["class"])
+    definitions = (f"{number}id:{word_of[label]}" for number, label in enumerate(classes["class"], start=1))
     yield f"/id_fields_definitions={','.join(definitions)}"
     ids = range(1, len(classes) + 1)
     yield f"/fields={','.join([*START, *(f'abun_{number}id' for number in ids)])}"
@@ -151,10 +159,38 @@ def _header(
 
 
 def plain(text: str) -> str:
-    """Reduce a text to ASCII; accents and letters of other scripts are lost."""
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip()
+    """Write a text in ASCII: without accents and odd punctuation, other characters as code points, such as U4E2D."""
+    return "".join(map(_in_ascii, unicodedata.normalize("NFC", text.translate(LETTERS)))).strip()
+
+
+def _in_ascii(character: str) -> str:
+    parts = unicodedata.normalize("NFKD", character)
+    text = "".join(part for part in parts if not unicodedata.combining(part))
+    if text.isascii():
+        return text
+    is_punctuation = unicodedata.category(character)[0] in "PZC"
+    return "" if is_punctuation else f"U{ord(character):04X}"
 
 
 def word(text: str) -> str:
     """Reduce a text to a value of a SeaBASS header or cell: letters, digits, dots, underscores and hyphens."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", plain(text)).strip("_") or "NA"
+
+
+def words(texts: Iterable[str]) -> dict[str, str]:
+    """Reduce different texts to different words: a text that is a word stays, of others equal words end in _2, _3."""
+    texts = list(texts)
+    found = {text: text for text in texts if word(text) == text}
+    taken = set(found)
+    for text in texts:
+        if text not in found:
+            start = word(text)
+            numbered = (f"{start}_{number}" for number in count(2))
+            found[text] = next(each for each in chain([start], numbered) if each not in taken)
+            taken.add(found[text])
+    return found
+
+
+def _cell(text: str) -> str:
+    """A cell of the list of ids, in quotes if it has a comma or a quote."""
+    return '"' + text.replace('"', '""') + '"' if re.search('[",]', text) else text
