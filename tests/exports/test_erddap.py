@@ -45,7 +45,7 @@ def attributes(element: ET.Element) -> dict[str, str]:
     return dict(found)
 
 
-@pytest.mark.parametrize("group_by", [["instrument"], [], ["depth", "cruise", "sample_type"]])
+@pytest.mark.parametrize("group_by", [["instrument"], [], ["depth", "cruise", "sample_type", "cast", "niskin"]])
 def test_the_description_agrees_with_the_table(tmp_path: Path, group_by: list[str]) -> None:
     dataset, rows = export(tmp_path, group_by)
     assert (dataset.tag, dataset.attrib["type"]) == ("dataset", "EDDTableFromAsciiFiles")
@@ -68,6 +68,9 @@ def test_the_description_agrees_with_the_table(tmp_path: Path, group_by: list[st
         for row in rows:
             if row[column]:
                 TYPES[variable.findtext("dataType")](row[column])
+    groups = set(group_by) - {"depth"}
+    assert {attributes(variables[column])["ioos_category"] for column in groups} <= {"Identifier"}
+    assert groups <= set(attributes(dataset)["subsetVariables"].split(", "))
     assert attributes(variables["date"])["units"] == "yyyy-MM-dd"
     assert attributes(variables["objects_per_ml"])["units"] == "count mL-1"
 

@@ -16,7 +16,7 @@ UNITS = {"mL": "mL", "objects": "count", "objects/mL": "count mL-1", "objects/L"
 CATEGORIES = {
     "Time": ("date",),
     "Location": ("latitude", "longitude", "depth"),
-    "Identifier": ("instrument", "cruise", "sample_type", "class"),
+    "Identifier": ("instrument", "cruise", "cast", "niskin", "sample_type", "class"),
     "Taxonomy": ("scientific_name", "aphia_id", "living", "group", "harmful"),
     "Biology": ("count", "objects_per_ml", "objects_per_L"),
 }

@@ -18,7 +18,7 @@ from ifcb_abundance.config.checks import refuse_export
 from ifcb_abundance.pooling.method import GROUPS
 from ifcb_abundance.tables import table_files
 
-VERSION = 9  # of the exported files: raise it so that they are made again
+VERSION = 10  # of the exported files: raise it so that they are made again
 # The licences that OBIS and GBIF accept.
 LICENSES = {
     "CC0-1.0": "http://creativecommons.org/publicdomain/zero/1.0/legalcode",
