@@ -224,18 +224,24 @@ def test_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "Akashiwo" in caplog.text
 
 
+NOWHERE = Day("2024-04-15", CLASSES, latitude=None, longitude=None)
+NAMELESS = Day("2024-04-16", {"Akashiwo": (3, 2.0), "detritus": (1, 2.0)})
+
+
 @pytest.mark.parametrize(
-    "day",
+    ("days", "message"),
     [
-        Day("2024-04-15", CLASSES, latitude=None, longitude=None),
-        Day("2024-04-15", {"Akashiwo": (3, 2.0), "detritus": (1, 2.0)}),
-        Day("2024-04-15", {}, used=False),
+        ([NOWHERE], "no day has a position, so there is nothing for Darwin Core. Have positions entered at the source"),
+        ([NAMELESS], "no class is a taxon with an AphiaID, so there is nothing for Darwin Core. Give the AphiaIDs in"),
+        ([NOWHERE, NAMELESS], "no taxon with an AphiaID is present, or known to be absent, at a position, so there is"),
+        ([Day("2024-04-15", {"Chaetoceros": (0, 2.0), "Chaetoceros_other": (5, 2.0)})], "no taxon with an AphiaID is"),
+        ([Day("2024-04-15", {}, used=False)], "no bin of the window was used, so there is nothing"),
     ],
-    ids=["no position", "no AphiaID", "no bin"],
+    ids=["no position", "no AphiaID", "not both", "found without an AphiaID", "no bin"],
 )
-def test_an_archive_without_a_record_is_not_made(tmp_path: Path, day: Day) -> None:
-    with pytest.raises(TableError, match="nothing"):
-        export(tmp_path, [day])
+def test_an_archive_without_a_record_is_not_made(tmp_path: Path, days: list[Day], message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        export(tmp_path, days)
     assert not (tmp_path / "out" / "demo.zip").exists()
 
 

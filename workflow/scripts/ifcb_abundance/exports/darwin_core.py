@@ -126,15 +126,12 @@ def export_darwin_core(
             f"AphiaID for them, and OBIS accepts no record without one: {quoted(nameless)}"
         )
     rows = dataset.rows[named & ~dataset.rows["event"].isin(events.index[without_place])]
-    if rows.empty:
-        raise TableError(
-            f"{tables.abundance}: no row has both a position and a taxon with an AphiaID, so there is nothing for "
-            "Darwin Core. Give the AphiaIDs in classify.class_table, or take darwin_core out of export.formats"
-        )
     rows = _by_taxon(rows, tables, group_by, events, confidence)
     found = dataset.rows[dataset.rows["taxon"] & (dataset.rows["count"] > 0)]  # also what has no AphiaID
     absent = (rows["count"] == 0) & ~rows.duplicated(["event", "scientific_name"]) & ~_is_found_otherwise(rows, found)
     rows = rows[(rows["count"] > 0) | absent]
+    if rows.empty:
+        raise TableError(f"{tables.abundance}: {_why_nothing(tables, bool(without_place.all()), not named.any())}")
     ids = events["date"] + ":" + events["name"].map(lambda name: quote(name, safe=""))
     ids = publication.dataset + ":" + ids
     occurrence_ids = rows["event"].map(ids) + ":" + rows["class"].map(lambda name: quote(name, safe=""))
@@ -148,6 +145,17 @@ def export_darwin_core(
         _add_table(
             archive, "extendedmeasurementorfact.txt", _measurements(events, rows, ids, occurrence_ids, confidence)
         )
+
+
+def _why_nothing(tables: Tables, nowhere: bool, nameless: bool) -> str:
+    """Why there is no occurrence, and the remedy. nowhere, nameless: nothing has a position, or an AphiaID."""
+    why = "no taxon with an AphiaID is present, or known to be absent, at a position"
+    remedy = "Give positions and AphiaIDs"
+    if nowhere:
+        why, remedy = f"no {'bin' if tables.per_bin else 'day'} has a position", "Have positions entered at the source"
+    elif nameless:
+        why, remedy = "no class is a taxon with an AphiaID", "Give the AphiaIDs in classify.class_table"
+    return f"{why}, so there is nothing for Darwin Core. {remedy}, or take darwin_core out of export.formats"
 
 
 def _by_taxon(
