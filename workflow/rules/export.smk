@@ -80,6 +80,8 @@ rule export_darwin_core:
         group_by=METHOD.group_by,
         precision=METHOD.precision,
         confidence=METHOD.confidence,
+        class_table=dict(METHOD.table) if METHOD.table.merges else {},
+        loose=METHOD.table.loose,
     message:
         "Write abundance as a Darwin Core archive."
     script:

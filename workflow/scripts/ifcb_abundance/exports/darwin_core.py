@@ -27,7 +27,7 @@ from ifcb_abundance.exports.publication import (
     METHOD_OF_BINS,
     Publication,
     Tables,
-    bins_of_labels,
+    bins_of_classes,
     lsid,
     read_bins,
     read_days,
@@ -200,7 +200,7 @@ def _volumes_of_taxa(
     apart = several.loc[~in_all.transform("any"), [*taxon, "class"]]
     if len(apart):
         looked_for = apart.merge(
-            bins_of_labels(tables, group_by, events, sorted(set(apart["class"]))), on=["event", "class"]
+            bins_of_classes(tables, group_by, events, set(apart["class"])), on=["event", "class"]
         ).drop_duplicates([*taxon, "bin"])
         volumes.update(looked_for.groupby(taxon)["ml_analyzed"].agg(math.fsum))
     return volumes.to_numpy("float64")

@@ -1,7 +1,7 @@
 """What all exports share: what a repository needs to know, and the days and groups with their time and place."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from logging import Logger
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 
 from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.bins.statuses import BinStatus
+from ifcb_abundance.classes.class_table import LabelTable
 from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.config import Config
 from ifcb_abundance.config.checks import refuse_export
 from ifcb_abundance.pooling.method import GROUPS
 from ifcb_abundance.tables import table_files
 
-VERSION = 10  # of the exported files: raise it so that they are made again
+VERSION = 11  # of the exported files: raise it so that they are made again
 # The licences that OBIS and GBIF accept.
 LICENSES = {
     "CC0-1.0": "http://creativecommons.org/publicdomain/zero/1.0/legalcode",
@@ -84,7 +85,8 @@ class Publication:
 class Tables:
     """The tables of a run that exports are made from.
 
-    per_bin: whether `abundance` has a row per bin and class. bins: the bin-level table, for `bins_of_labels`.
+    per_bin: whether `abundance` has a row per bin and class. For `bins_of_classes`: bins, the bin-level table, and
+    class_table, if it merges labels.
     """
 
     abundance: str | Path
@@ -93,11 +95,13 @@ class Tables:
     ledger: str | Path
     per_bin: bool = False
     bins: str | Path = ""
+    class_table: LabelTable = field(default_factory=LabelTable)
 
     @classmethod
-    def among(cls, files: Any, per_bin: bool = False) -> "Tables":
+    def among(cls, files: Any, per_bin: bool = False, class_table: LabelTable | None = None) -> "Tables":
         """Take the tables from a rule's named files."""
-        return cls(files.abundance, files.coverage, files.catalog, files.ledger, per_bin, files.get("bins", ""))
+        tables = cls(files.abundance, files.coverage, files.catalog, files.ledger, per_bin, files.get("bins", ""))
+        return replace(tables, class_table=class_table or LabelTable())
 
 
 @dataclass(frozen=True)
@@ -182,17 +186,21 @@ def refuse_empty(rows: pd.DataFrame, abundance: str | Path) -> None:
         )
 
 
-def bins_of_labels(
-    tables: Tables, group_by: Sequence[str], events: pd.DataFrame, labels: Sequence[str]
+def bins_of_classes(
+    tables: Tables, group_by: Sequence[str], events: pd.DataFrame, classes: Collection[str]
 ) -> pd.DataFrame:
-    """Find the used bins whose label sets have some labels: a row per bin and label, with event and ml_analyzed.
+    """Find the used bins that looked for some classes: bin, class, event and ml_analyzed; a row for each label of it.
 
     events: those of `read_days`.
     """
     keys = ["date", *group_by]
     used = _used_bins(tables, keys, "ml_analyzed").merge(events[["event", *keys]], on=keys)
-    of_labels = [("class", "in", list(labels))]
-    found: pd.DataFrame = pq.read_table(tables.bins, columns=["bin", "class"], filters=of_labels).to_pandas()
+    # The bin-level table keeps labels apart that are merged after pooling.
+    labels = pq.read_table(tables.bins, columns=["class"]).column("class").unique().to_pylist()
+    class_of = {label: tables.class_table.merged(label) for label in labels}
+    of_classes = [("class", "in", [label for label in labels if class_of[label] in classes])]
+    found: pd.DataFrame = pq.read_table(tables.bins, columns=["bin", "class"], filters=of_classes).to_pandas()
+    found["class"] = found["class"].astype("str").map(class_of)
     return found.merge(used[["bin", "event", "ml_analyzed"]], on="bin")
 
 
