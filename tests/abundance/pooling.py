@@ -92,7 +92,8 @@ def pool(folder: Path, bins: Sequence[Row], scores: Sequence[Rois | str], cut: b
             classes, rows = given
             origin = {"address": f"at/{bin_id}", "sha256": "ab12", "bytes": 7 + len(rows), "server": "5.2"}
             said = Provenance(bin_id, ScoresStatus.READ, classes=tuple(classes), **origin)
-            winners = find_winners(np.array(rows, dtype=float).reshape(len(rows), len(classes)))
+            matrix = np.array(rows, dtype=float).reshape(len(rows), len(classes))
+            winners = find_winners(matrix, More(scores=matrix if Method(**method).kept.all_scores else None))
         summaries.append(folder / f"{bin_id}.parquet")
         write_summary(said, winners, summaries[-1])
     pool_abundance(assessed, summaries, Method(**method), cut, day_files(folder))

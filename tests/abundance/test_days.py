@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ifcb_abundance.abundance.days import merge_abundance, pool_abundance, reshape_abundance
+from ifcb_abundance.abundance.periods import pool_periods
 from ifcb_abundance.bins.statuses import WANTED
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common import workers
@@ -24,7 +25,19 @@ from ifcb_abundance.scores.summary import summarize_scores
 from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.metadata_export import from_records
 from ifcb_abundance.tables import table_files
-from tests.abundance.pooling import CLASSES, PARTS, Pooled, Rois, Row, a_bin, day_files, pool, records, rois
+from tests.abundance.pooling import (
+    CLASSES,
+    PARTS,
+    Pooled,
+    Rois,
+    Row,
+    a_bin,
+    day_files,
+    pool,
+    pool_features,
+    records,
+    rois,
+)
 
 # --- by hand ---
 
@@ -289,6 +302,32 @@ def test_a_bin_without_hits_dilutes_exactly_by_its_volume(
         looked = [float(b["ml_analyzed"]) for b, (labels, _) in zip(bins, scores, strict=True) if members & {*labels}]
         assert before.group_column("objects_per_ml")[group] == count / math.fsum(looked)
         assert after.group_column("objects_per_ml")[group] == count / math.fsum([*looked, volume])
+
+
+# --- labels that are one class ---
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_roi_that_reaches_two_labels_of_a_class_counts_once(tmp_path: Path, when: str) -> None:
+    """By hand: all of 3 ROIs in 2 mL reach A and B, one class; the second has more of B. One reaches C too."""
+    table = CLASSES | {"B": CLASSES["A"] | {"synonym_of": "A", "merge": when}}
+    scores = (["A", "B", "C"], [[0.45, 0.4, 0.05], [0.4, 0.45, 0.05], [0.45, 0.45, 0.4]])
+    how: dict[str, Any] = {"rule": "each", "threshold": 0.4, "class_table": table}
+    day = pool(tmp_path, [a_bin(1)], [scores], **how)
+    assert day.column("count") == {"A": 3, "C": 1, "unclassified": 0}
+    assert day.column("objects_per_ml") == {"A": 1.5, "C": 0.5, "unclassified": 0}
+    assert day.column("objects_per_ml_high")["A"] == pytest.approx(8.767 / 2, abs=0.001)  # Poisson, of 3
+    assert set(day.column("n_rois").values()) == {3}
+    of_labels = {"A": 2, "B": 1} if when == "after" else {"A": 3}
+    assert dict(zip(day.bins["class"], day.bins["count"], strict=True)) == of_labels | {"C": 1, "unclassified": 0}
+    pool_periods(tmp_path / PARTS["bins"], "month", Method(**how), tmp_path / "month.csv")
+    month = table_files.read("abundance_long", tmp_path / "month.csv").set_index("class")["count"]
+    assert month.to_dict() == {"A": 3, "C": 1, "unclassified": 0}
+    # The first is not measured; the others have 1 and 2 um3, and the last one is of both classes.
+    features = pool_features(tmp_path, [a_bin(1)], [scores], [[math.nan, 1, 2]], **how)
+    assert features.column("count") == {"A": 3, "C": 1, "unclassified": 0}
+    assert features.column("n_measured") == {"A": 2, "C": 1, "unclassified": 0}
+    assert features.column("biovolume_um3_per_ml") == {"A": 1.5, "C": 1, "unclassified": 0}
 
 
 # --- the merged table and the ledger ---

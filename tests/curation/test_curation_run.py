@@ -271,6 +271,8 @@ def test_a_roi_that_counts_for_several_classes_is_stuck_in_each(monkeypatch: pyt
     each = classes_won.classes_counted(source, "bin", Method(rule="each"))
     assert each == {2: ["a", "b"], 3: ["b"], 5: ["unclassified"]}
     assert classes_won.classes_counted(source, "bin", Method()) == {2: ["a"], 3: ["b"], 5: ["unclassified"]}
+    merged = Method(rule="each", class_table={"b": {"synonym_of": "a", "merge": "after"}})  # once, by the higher score
+    assert classes_won.classes_counted(source, "bin", merged) == {2: ["a"], 3: ["b"], 5: ["unclassified"]}
 
 
 @needs_shared

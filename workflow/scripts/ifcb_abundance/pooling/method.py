@@ -68,7 +68,9 @@ class Method:
     @property
     def decision(self) -> Decision:
         """By what a ROI counts for a class."""
-        return Decision(self.threshold, self.class_thresholds, self.precision, self.rule, self.from_scores)
+        # The other rules give a ROI no more than one label, whatever is merged.
+        table = self.table if self.rule == "each" else LabelTable()
+        return Decision(self.threshold, self.class_thresholds, self.precision, self.rule, self.from_scores, table)
 
     @property
     def kept(self) -> Kept:

@@ -2,16 +2,19 @@
 
 A ROI counts for classes by one of three rules. `winner`: the class of the highest score, if that reaches its threshold.
 `above_own`: of the classes that reach their own thresholds the one with the highest score. `each`: every class that
-reaches its own threshold, so that a ROI may count more than once, or not at all.
+reaches its own threshold, so that a ROI may count more than once, or not at all. For a class that several labels are
+merged into it counts once: by that one of its labels that reaches its threshold with the highest score.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ifcb_abundance.classes.class_table import LabelTable
+from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ScoresError
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config.model import Rule
@@ -40,7 +43,7 @@ class Decision:
     """By what a ROI counts for a class.
 
     threshold: for classes that class_thresholds does not name. precision: in which scores and thresholds are compared.
-    from_scores: the thresholds are those of the score file.
+    from_scores: the thresholds are those of the score file. table: says which labels are one class.
     """
 
     threshold: float
@@ -48,6 +51,7 @@ class Decision:
     precision: Precision = "float16"
     rule: Rule = "winner"
     from_scores: bool = False
+    table: LabelTable = field(default_factory=LabelTable)
 
 
 @dataclass(frozen=True)
@@ -115,11 +119,29 @@ def decide(classes: tuple[str, ...], found: Scored, decision: Decision) -> tuple
     scores = more.scores.astype(precision)
     reached = scores >= needed  # False for a missing one
     if decision.rule == "each":
+        if decision.table.merges:
+            _keep_one_of_each_class(reached, scores, classes, decision.table)
         rows, members = np.nonzero(reached)
         return rows, members
     best = np.where(reached, scores, -1).argmax(axis=1)
     rows = np.flatnonzero(reached.any(axis=1))
     return rows, best[rows]
+
+
+def _keep_one_of_each_class(
+    reached: NDArray[np.bool_], scores: NDArray[np.floating[Any]], classes: Sequence[str], table: LabelTable
+) -> None:
+    """Of the labels that are merged into one class, before or after pooling, keep the one with the highest score.
+
+    So the counts of labels add up to ROIs of the class. Changes `reached`; the first label counts among equals.
+    """
+    of_class: dict[str, list[int]] = {}
+    for member, label in enumerate(classes):
+        of_class.setdefault(label if label == UNCLASSIFIED else table.merged(label), []).append(member)
+    for members in of_class.values():
+        if len(members) > 1:
+            best = np.where(reached[:, members], scores[:, members], -1).argmax(axis=1)
+            reached[:, members] &= best[:, np.newaxis] == np.arange(len(members))
 
 
 def _as_stated(more: More, rule: Rule) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
