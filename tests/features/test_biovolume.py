@@ -89,6 +89,20 @@ def test_carbon_per_cell_is_that_of_equal_cells() -> None:
     assert per_image[:2] == pytest.approx([173.943 + 77.983, 16.331], rel=1e-4)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_cells_are_those_of_the_label_that_is_merged(when: str) -> None:
+    """By hand: an image of Dia shows 4 cells, one of Dia_single, which becomes Dia, shows 1. So 4000 um3 are 4 cells of
+    1000 um3, each with 77.983 pg, and 1000 um3 one such cell; 500 um3 of neither are one object."""
+    dia = dict.fromkeys(("scientific_name", "aphia_id", "harmful"), "") | {"living": "yes", "group": "diatom"}
+    single = dia | {"cells_per_image": "1", "synonym_of": "Dia", "merge": when}
+    method = Method(class_table={"Dia": dia | {"cells_per_image": "4"}, "Dia_single": single})
+    labels, scores = ("Dia", "Dia_single"), np.array([[0.9, 0.1], [0.1, 0.9], [0.1, 0.1]])
+    of_bin = RoiWinners(labels, np.arange(1, 4), *best_scores(scores))
+    found = tally(labels, of_bin, np.array([4000.0, 1000.0, 500.0]), method, CarbonMethod(per_cell=True)).sums
+    assert found.classes == ("Dia", "unclassified")
+    assert found.values["carbon"][0] == pytest.approx(5 * 77.983, rel=1e-4)
+
+
 def test_volumes_are_over_the_cube_of_pixels_per_um() -> None:
     """3.4^3 = 39.304; 2.77^3 = 21.253933."""
     assert cubic_um(np.array([39.304, 0.0, np.nan]), 3.4).tolist()[0] == pytest.approx(1, rel=1e-12)

@@ -62,7 +62,7 @@ from ifcb_abundance.tables.registry import made_by
 
 log = logging.getLogger("ifcb.biovolume")
 
-VERSION = 4  # of the meaning of the daily tables: raise it when they have to be pooled again
+VERSION = 5  # of the meaning of the daily tables: raise it when they have to be pooled again
 DIATOM = "diatom"  # the group of the class table
 LARGE_DIATOM = 3000.0  # um3
 # Of log10 C = intercept + slope log10 V: small diatoms, large ones, others.
@@ -148,19 +148,19 @@ def tally(
     position = {name: i for i, name in enumerate(names)}
     rows, members = decide(rois.classes, rois, method.decision)
     none = np.setdiff1d(np.arange(len(volume)), rows)
-    of_label = np.array([position[name] for name in merged], dtype=np.intp)
+    label = np.concatenate([members, np.full(len(none), len(classes))])  # behind the labels: unclassified
     row = np.concatenate([rows, none])
-    code = np.concatenate([of_label[members] if len(classes) else members, np.full(len(none), len(names) - 1)])
     order = np.argsort(row, kind="stable")
-    row, code = row[order], code[order]
+    row, label = row[order], label[order]
+    code = np.array([*(position[name] for name in merged), len(names) - 1], dtype=np.intp)[label]
     of_class = traits(names, method.class_table)
     living = np.array(of_class["living"]) == "yes"
     diatoms = living & (np.array(of_class["group"]) == DIATOM)
     measured = ~np.isnan(volume[row])
     code_of, known = code[measured], volume[row[measured]]
-    cells = _cells_shown(rois, row[measured], code_of, names, method) if how.per_cell else np.ones(len(known))
-    picograms = cells * np.where(
-        diatoms[code_of], carbon(known / cells, diatom=True, rule=how.rule), carbon(known / cells, False, how.rule)
+    shown = _cells_shown(rois, row[measured], label[measured], classes, method) if how.per_cell else np.ones(len(known))
+    picograms = shown * np.where(
+        diatoms[code_of], carbon(known / shown, diatom=True, rule=how.rule), carbon(known / shown, False, how.rule)
     )
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -220,10 +220,14 @@ def _tally_of(
 
 
 def _cells_shown(
-    rois: RoiWinners, rows: NDArray[np.intp], code: NDArray[np.intp], names: Sequence[str], method: Method
+    rois: RoiWinners, rows: NDArray[np.intp], label: NDArray[np.intp], classes: Sequence[str], method: Method
 ) -> NDArray[np.float64]:
-    """How many cells objects show: as counted, else as the class table says, else one."""
-    by_table = np.array([method.table.cells_of(name) for name in names], dtype=np.float64)[code]
+    """How many cells objects show: as counted, else as the class table says of their label, else one.
+
+    label: of each object, an index into `classes`, the labels as they were before any are merged, and behind them
+    unclassified.
+    """
+    by_table = np.array([*map(method.table.cells_of, classes), math.nan], dtype=np.float64)[label]
     counted = np.full(len(rows), np.nan) if rois.more.cells is None else rois.more.cells[rows]
     return np.where(~np.isnan(counted), counted, np.where(np.isnan(by_table), 1.0, by_table))
 
