@@ -890,6 +890,18 @@ def test_the_method_is_that_of_the_config_and_its_source(tmp_path: Path) -> None
         confidence=0.9,
         match_labels="loose",
     )
+    # Whether abundance has cells changes no carbon: the cells that class scores count are kept for it in any case.
+    for carbon, cells, counted, has, keeps in [
+        ("per_cell", False, True, False, True),
+        ("per_cell", False, False, False, False),
+        ("per_cell", None, None, False, True),  # a bucket, which may count them
+        ("per_image", None, None, False, False),
+        ("per_image", None, True, True, True),
+        ("per_image", False, True, False, False),
+    ]:
+        written = {"abundance": {"cells": cells}, "features": {"carbon": carbon}}
+        method = Method.of(resolve(written).with_precision("float64"), counted)
+        assert (method.cells, method.kept.cells) == (has, keeps)
     chosen = resolve({"classify": {"score_precision": "float32"}}).with_precision("float64")
     assert chosen.classify.score_precision == "float32"
 

@@ -1,6 +1,7 @@
 """One run for each form of class scores, of real files, with published values or such that are worked out by hand."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,42 @@ def test_thresholds_and_cells_of_the_classifier_labels_and_casts(tmp_path: Path)
     assert ledger["label_set"].nunique() == 1
     assert ledger["label_set"].iloc[0].startswith("4 classes ")
     assert "The class table merges labels: it counts C1 and C2 as C." in (run.results("own") / "METHODS.md").read_text()
+
+
+def write_winners(
+    folder: Path, bins: dict[str, tuple[float, dict[str, int]]], without_features: Sequence[str] = ()
+) -> Path:
+    """Write bins as iRfcb has them: of each its mL, and the classes that won with the ROIs; one cell and 1e6 cubic
+    pixels a ROI."""
+    write_archive(folder, [bin_row(name, ml_analyzed=volume) for name, (volume, _) in bins.items()], {})
+    for name, (_, won) in bins.items():
+        labels = [label for label, n in won.items() for _ in range(n)]
+        rows = [f"{name}_{i:05d}.png,{label},{label},0.9,1\n" for i, label in enumerate(labels, 1)]
+        (folder / f"{name}.csv").write_text("file_name,class_name,class_name_auto,score,cell_count\n" + "".join(rows))
+        if name not in without_features:
+            rows = [f"{i},1000000\n" for i in range(1, len(labels) + 1)]
+            (folder / f"{name}_features_v4.csv").write_text("roi_number,Biovolume\n" + "".join(rows))
+    return folder
+
+
+def test_winners_with_features(tmp_path: Path) -> None:
+    """By hand: of three days the first has 5 mL in two bins. A ROI of 1e6 cubic pixels has 1000 um3 at 10 pixels per
+    um; a diatom of so much has 77.983 pg C. Class scores count one cell, so the 4 of the class table do not count."""
+    bins: dict[str, tuple[float, dict[str, int]]] = {
+        BINS[0]: (2.0, {"Dia": 1, "Rare": 1}),
+        BINS[1]: (3.0, {"Dia": 2}),
+        BINS[2]: (4.0, {"Dia": 1}),
+    }
+    archive, run = write_winners(tmp_path / "archive", bins), Checkout(tmp_path / "checkout")
+    (tmp_path / "classes.csv").write_text(
+        "label,scientific_name,aphia_id,living,group,harmful,cells_per_image\nDia,Dia,1,yes,diatom,no,4\n"
+    )
+    classify = {"class_table": str(tmp_path / "classes.csv")}
+    features = {"make": True, "carbon": "per_cell", "pixels_per_um": {"default": 10.0}}
+    run.run(config(archive, classify, features=features, abundance={"cells": False}))
+    assert "cells_per_ml" not in run.table("own")
+    found = run.table("own", "biovolume_long").set_index(["date", "class"])
+    assert found.loc[("2024-04-15", "Dia"), "carbon_ug_per_L"] == pytest.approx(3 * 77.983e-3 / 5, rel=1e-4)
 
 
 def test_a_list_of_bins_without_a_cast_has_no_such_column(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ class Method:
     thresholds are compared. group_by: any of GROUPS. confidence: of the intervals. class_table: label to
     traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving. rule,
     from_scores: as of `decide.Decision`. match_labels: how labels are found in class_table. cells: abundance is given
-    in cells too.
+    in cells too. counted_cells: carbon needs the cells that class scores count, whether abundance is given in them or
+    not.
     """
 
     threshold: float = 0.7
@@ -41,12 +42,13 @@ class Method:
     from_scores: bool = False
     match_labels: str = "exact"
     cells: bool = False
+    counted_cells: bool = False
 
     @classmethod
-    def of(cls, config: Config, cells_are_counted: bool = False) -> "Method":
+    def of(cls, config: Config, cells_are_counted: bool | None = False) -> "Method":
         """The method of a config; ValueError if its precision is still that of a source (`Config.with_precision`).
 
-        cells_are_counted: the class scores say how many cells an image shows.
+        cells_are_counted: the class scores say how many cells an image shows; None if that is not known yet.
         """
         classify, abundance = config.classify, config.abundance
         if classify.score_precision == AUTO:
@@ -62,7 +64,10 @@ class Method:
             rule=classify.rule,
             from_scores=classify.class_thresholds == FROM_SCORES,
             match_labels=classify.match_labels,
-            cells=cells_are_counted or _has_cells(config.class_table) if abundance.cells is None else abundance.cells,
+            cells=bool(cells_are_counted) or _has_cells(config.class_table)
+            if abundance.cells is None
+            else abundance.cells,
+            counted_cells=config.features.carbon == "per_cell" and cells_are_counted is not False,
         )
 
     @property
@@ -75,7 +80,7 @@ class Method:
     @property
     def kept(self) -> Kept:
         """What summaries have to hold beside the winners."""
-        return Kept(own=self.from_scores, cells=self.cells, all_scores=self.rule != "winner")
+        return Kept(self.from_scores, self.cells or self.counted_cells, self.rule != "winner")
 
     @property
     def table(self) -> LabelTable:

@@ -131,11 +131,17 @@ def _labels(source: Source) -> set[str]:
         raise ConfigError(f"classify.class_table: auto: {error}. Name a table") from None
 
 
-def cells_are_counted(source: Source) -> bool:
-    """Whether the first class scores of a folder say how many cells an image shows. Nothing is asked of a server."""
-    if source.scores_format not in WITH_CELLS:
+def cells_are_counted(source: Source) -> bool | None:
+    """Whether the first class scores of a folder say how many cells an image shows.
+
+    Nothing is asked of a server: None, if its files may say it.
+    """
+    if source.scores_format not in (*WITH_CELLS, AUTO):
         return False
-    for _, file in source.some_scores(1) or ():
+    files = source.some_scores(1)
+    if files is None:
+        return None
+    for _, file in files:
         if not file.body.startswith(MATLAB):
             return b"cell_count" in file.body
         try:
