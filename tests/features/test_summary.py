@@ -1,7 +1,9 @@
 """Features files and features summaries: what is accepted and refused, and ROIs joined with their classes."""
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +16,21 @@ from ifcb_abundance.features.summary import (
     FeaturesProvenance,
     RoiFeatures,
     biovolume_of,
+    proves_itself,
     read_features,
     read_features_summary,
     summarize_features,
+    version_of,
 )
-from ifcb_abundance.scores.decide import Decision
-from ifcb_abundance.scores.summary import Provenance, find_winners, labels_of_rois, read_score_file, write_summary
+from ifcb_abundance.scores.decide import Decision, Kept
+from ifcb_abundance.scores.summary import (
+    Provenance,
+    find_winners,
+    labels_of_rois,
+    read_score_file,
+    read_summary,
+    write_summary,
+)
 from ifcb_abundance.sources.source_file import SourceFile
 
 BIN = "D20240215T150055_IFCB010"
@@ -201,6 +212,22 @@ def test_a_bin_without_features_is_told_and_its_scores_are_not_asked_for(tmp_pat
     said, rois, _ = read_features_summary(tmp_path / "x.parquet")
     assert (said.status, len(rois.rois), source.asked) == ("no_features", 0, ["features"])
     assert said.reason
+    assert said.classes == ()
+    assert "winners_only" not in said.stated()
+
+
+def test_of_winners_alone_a_bin_without_features_has_its_classes_too(tmp_path: Path) -> None:
+    """Other bins of the day share them. A summary of before did not have them, so it is made again."""
+    said, winners = read_summary(a_summary(tmp_path))
+    write_summary(replace(said, winners_only=True), winners, tmp_path / "winners.parquet")
+    source: Any = Given(None)
+    for name in ("scores.parquet", "winners.parquet"):
+        summarize_features(source, BIN, tmp_path / name, tmp_path / f"of_{name}", False)
+        assert proves_itself(source, BIN, tmp_path / name, tmp_path / f"of_{name}")
+    found, _, _ = read_features_summary(tmp_path / "of_winners.parquet")
+    assert (found.status, found.classes, found.winners_only) == ("no_features", ("A", "B"), True)
+    assert not proves_itself(source, BIN, tmp_path / "winners.parquet", tmp_path / "of_scores.parquet")
+    assert [version_of(Kept(cells=True), winners) for winners in (False, True)] == [[1, "cells"], [2, "cells"]]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,14 @@ import pandas as pd
 import pytest
 from scipy.io import loadmat, savemat
 
+from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.report.invariants import NEEDED, write_test_results
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 from tests.raw_files import scores_h5
 from tests.scores.test_forms import CASES, needs_cases
 
+BLIND = "D20240415T030000_IFCB010"  # it has no features
 BINS = ("D20240415T010000_IFCB010", "D20240415T020000_IFCB010", "D20240416T010000_IFCB010")
 
 
@@ -160,23 +163,46 @@ def write_winners(
 
 
 def test_winners_with_features(tmp_path: Path) -> None:
-    """By hand: of three days the first has 5 mL in two bins. A ROI of 1e6 cubic pixels has 1000 um3 at 10 pixels per
-    um; a diatom of so much has 77.983 pg C. Class scores count one cell, so the 4 of the class table do not count."""
+    """By hand: the first day has 5 mL in two bins with features, and 1 mL in one without. A ROI of 1e6 cubic pixels has
+    1000 um3 at 10 pixels per um; a diatom of so much has 77.983 pg C. Class scores count one cell, so the 4 of the
+    class table do not count."""
     bins: dict[str, tuple[float, dict[str, int]]] = {
         BINS[0]: (2.0, {"Dia": 1, "Rare": 1}),
         BINS[1]: (3.0, {"Dia": 2}),
+        BLIND: (1.0, {"Other": 1}),
         BINS[2]: (4.0, {"Dia": 1}),
     }
-    archive, run = write_winners(tmp_path / "archive", bins), Checkout(tmp_path / "checkout")
+    archive, run = write_winners(tmp_path / "archive", bins, [BLIND]), Checkout(tmp_path / "checkout")
     (tmp_path / "classes.csv").write_text(
         "label,scientific_name,aphia_id,living,group,harmful,cells_per_image\nDia,Dia,1,yes,diatom,no,4\n"
     )
     classify = {"class_table": str(tmp_path / "classes.csv")}
-    features = {"make": True, "carbon": "per_cell", "pixels_per_um": {"default": 10.0}}
+    features = {"make": True, "bins": True, "carbon": "per_cell", "pixels_per_um": {"default": 10.0}}
     run.run(config(archive, classify, features=features, abundance={"cells": False}))
     assert "cells_per_ml" not in run.table("own")
     found = run.table("own", "biovolume_long").set_index(["date", "class"])
     assert found.loc[("2024-04-15", "Dia"), "carbon_ug_per_L"] == pytest.approx(3 * 77.983e-3 / 5, rel=1e-4)
+    # What won in any bin of a day was looked for in all of them.
+    first = found.loc["2024-04-15"]
+    assert first["ml_analyzed_total"].to_dict() == dict.fromkeys(("Dia", "Other", "Rare", "unclassified"), 5)
+    assert set(first["n_bins_with_features"]) == {2}
+    assert first["biovolume_um3_per_ml"].to_dict() == {"Dia": 600, "Other": 0, "Rare": 200, "unclassified": 0}
+    assert set(run.table("own").query("date == '2024-04-15'")["ml_analyzed_total"]) == {6}
+    of_bins = pd.read_parquet(run.results("own") / "biovolume_bins.parquet").set_index(["bin", "class"])
+    assert of_bins["biovolume_um3_per_ml"].xs("Rare", level="class").to_dict() == {BINS[0]: 500, BINS[1]: 0}
+    # Where all bins have features, both tables must say that.
+    tested = {name: run.results("own") / f"{name}.csv" for name in NEEDED}
+    tables = {**tested, "bins_long": run.results("own") / "bins_long.parquet"}
+    for day, refused in (("2024-04-15", False), ("2024-04-16", True)):
+        table = run.table("own", "biovolume_long")
+        table.loc[table["date"] == day, "ml_analyzed_total"] -= 0.5
+        table.to_csv(tmp_path / "biovolume_long.csv", index=False)
+        tables["biovolume_long"] = tmp_path / "biovolume_long.csv"
+        if refused:
+            with pytest.raises(TableError, match=r"biovolume_long: ml_analyzed_total .*Dia \(3\.5, not 4\)"):
+                write_test_results(tables, None, ["instrument"], tmp_path / "tested.txt")
+        else:
+            write_test_results(tables, None, ["instrument"], tmp_path / "tested.txt")
 
 
 def test_a_list_of_bins_without_a_cast_has_no_such_column(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ rule summarize_features:
     resources:
         dashboard=1,
     params:
-        version=features.version_of(METHOD.kept),
+        version=features.version_of(METHOD.kept, METHOD.winners_only),
         source=of_each_bin(lambda bin_id: SOURCE.features_identity_of(bin_id)),
     message:
         "Read the features of bin {wildcards.bin}."

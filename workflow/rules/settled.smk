@@ -21,7 +21,7 @@ def features_read(date):
     if CONFIG.features.compute is not None:
         images = None if SOURCE.same_for_all_bins else list(map(SOURCE.images_identity_of, bins))
         computed = [CONFIG.features.compute, CONFIG.features.blobs, images]
-    return proof.digest(features.version_of(METHOD.kept), scores_read(date), read_from, *computed)
+    return proof.digest(features.version_of(METHOD.kept, METHOD.winners_only), scores_read(date), read_from, *computed)
 
 
 def raw_of_day(date):

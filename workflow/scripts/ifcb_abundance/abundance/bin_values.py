@@ -4,7 +4,7 @@ Labels that the class table merges into one class before pooling are one class h
 are kept apart in the table of bins, and are one class in the tables of days.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from ifcb_abundance.classes.class_table import BEFORE
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.pooling.core import COUNT, BinValues, Columns, Floats, Pooled
 from ifcb_abundance.pooling.method import CELL_SUM, LIMITS, N_ROIS, THRESHOLD, UNCOUNTED, Method
-from ifcb_abundance.scores.summary import Counts, Provenance
+from ifcb_abundance.scores.summary import Counts
 
 
 def values_of_bin(
@@ -89,33 +89,6 @@ def _merged(quantity: str, values: Floats, of_class: Sequence[Sequence[int]]) ->
         elif len(known):
             merged[at] = known.sum()
     return merged
-
-
-def share_labels(
-    provenance: Mapping[str, Provenance], found: dict[str, BinValues], method: Method
-) -> dict[str, tuple[str, ...]]:
-    """Give bins whose score files name the winners alone the classes that any such bin of the day has.
-
-    Their label set is not known, but one classifier looked for its classes in all of them. Changes `found`, and returns
-    the label sets of these bins.
-    """
-    alone = [name for name, said in provenance.items() if said.winners_only and name in found]
-    labels = tuple(sorted({label for name in alone for label in provenance[name].classes}))
-    classes = sorted({method.table.class_of(label, BEFORE) for label in labels})
-    for name in alone:
-        of_bin = found[name]
-        missing = [each for each in classes if each not in of_bin.classes]
-        values = {
-            quantity: np.concatenate([of[:-1], np.full(len(missing), _of_absent(quantity, of)), of[-1:]])
-            for quantity, of in of_bin.values.items()
-        }
-        found[name] = BinValues((*of_bin.classes[:-1], *missing, UNCLASSIFIED), values)
-    return dict.fromkeys(alone, labels)
-
-
-def _of_absent(quantity: str, values: Floats) -> float:
-    """The value of a class that a bin has nothing of."""
-    return float(values[-1]) if quantity == N_ROIS else np.nan if quantity == THRESHOLD else 0.0
 
 
 def n_rois_of(pooled: Pooled) -> int:

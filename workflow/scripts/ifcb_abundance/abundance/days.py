@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.abundance import sweep
 from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, part_of
-from ifcb_abundance.abundance.bin_values import merge_labels, n_rois_of, optional_columns, share_labels, values_of_bin
+from ifcb_abundance.abundance.bin_values import merge_labels, n_rois_of, optional_columns, values_of_bin
 from ifcb_abundance.abundance.coverage import cover
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import WANTED, BinStatus, ScoresStatus
-from ifcb_abundance.classes.class_table import AFTER, warn_of_unlisted
+from ifcb_abundance.classes.class_table import AFTER, BEFORE, warn_of_unlisted
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.thresholds import warn_of_unknown
 from ifcb_abundance.common import proof
@@ -24,7 +24,17 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.common.workers import in_order
-from ifcb_abundance.pooling.core import BinValues, Columns, Floats, Pooled, group_bins, join_groups, pool_bins, tabulate
+from ifcb_abundance.pooling.core import (
+    BinValues,
+    Columns,
+    Floats,
+    Pooled,
+    group_bins,
+    join_groups,
+    pool_bins,
+    share_labels,
+    tabulate,
+)
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.summary import (
     Counts,
@@ -93,7 +103,8 @@ def _parts_of_day(day: _Day) -> dict[str, bytes]:
     missing = [bin_id for bin_id in bins.loc[wanted, "bin"].tolist() if bin_id not in read.provenance]
     if missing:
         raise ScoresError(f"no scores summary of {counted(len(missing), 'bin')}, the first is {missing[0]}")
-    labels = share_labels(read.provenance, read.found, method)
+    alone = {name: said.classes for name, said in read.provenance.items() if said.winners_only}
+    labels = share_labels(alone, read.found, lambda label: method.table.class_of(label, BEFORE))
     bins = _with_outcome(bins, read.provenance, labels)
     is_used = bins["status"] == BinStatus.USED
     used = bins if is_used.all() else bins[is_used]  # to take all rows takes a millisecond or two

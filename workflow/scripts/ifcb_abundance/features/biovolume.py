@@ -21,7 +21,7 @@ import logging
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +50,7 @@ from ifcb_abundance.pooling.core import (
     group_bins,
     join_groups,
     pool_bins,
+    share_labels,
     tabulate,
 )
 from ifcb_abundance.pooling.method import Method
@@ -62,7 +63,7 @@ from ifcb_abundance.tables.registry import made_by
 
 log = logging.getLogger("ifcb.biovolume")
 
-VERSION = 5  # of the meaning of the daily tables: raise it when they have to be pooled again
+VERSION = 6  # of the meaning of the daily tables: raise it when they have to be pooled again
 DIATOM = "diatom"  # the group of the class table
 LARGE_DIATOM = 3000.0  # um3
 # Of log10 C = intercept + slope log10 V: small diatoms, large ones, others.
@@ -219,6 +220,29 @@ def _tally_of(
         raise FeaturesError(f"bin {said.bin}: {error}") from None
 
 
+def _tallies_of_day(
+    bins: pd.DataFrame, summaries: Sequence[str | Path], method: Method, sizes: PixelSizes, how: CarbonMethod
+) -> tuple[dict[str, FeaturesProvenance], dict[str, Tally]]:
+    """Read the features summaries of a day, and sum up those that have features. Raises FeaturesError.
+
+    Bins whose class scores name the winners alone share the classes of all such bins of the day, with features or not.
+    """
+    instruments = dict(zip(bins["bin"], bins["instrument"], strict=True))
+    told: dict[str, FeaturesProvenance] = {}
+    tallies: dict[str, Tally] = {}
+    for path in summaries:
+        said, found = _tally_of(path, instruments, method, sizes, how)
+        told[said.bin] = said
+        if found:
+            tallies[said.bin] = found
+    alone = {name: said.classes for name, said in told.items() if said.winners_only}
+    if alone:
+        sums = {name: found.sums for name, found in tallies.items()}
+        share_labels(alone, sums, method.merged)
+        tallies = {name: replace(found, sums=sums[name]) for name, found in tallies.items()}
+    return told, tallies
+
+
 def _cells_shown(
     rois: RoiWinners, rows: NDArray[np.intp], label: NDArray[np.intp], classes: Sequence[str], method: Method
 ) -> NDArray[np.float64]:
@@ -248,14 +272,7 @@ def pool_biovolume(
     what they were made of. made_of: a checksum of the settings, for the proof. Raises FeaturesError if a summary is
     missing or damaged.
     """
-    tallies: dict[str, Tally] = {}
-    told: dict[str, FeaturesProvenance] = {}
-    instruments = dict(zip(bins["bin"], bins["instrument"], strict=True))
-    for path in summaries:
-        provenance, found = _tally_of(path, instruments, method, pixels_per_um, how)
-        told[provenance.bin] = provenance
-        if found:
-            tallies[provenance.bin] = found
+    told, tallies = _tallies_of_day(bins, summaries, method, pixels_per_um, how)
     wanted = bins[bins["status"] == WANTED]
     untold = [bin_id for bin_id in wanted["bin"] if bin_id not in told]
     if untold:
@@ -290,19 +307,16 @@ def tabulate_bins(
     The arguments are those of `pool_biovolume`.
     """
     of_day = bins.set_index("bin")
-    instruments = dict(zip(bins["bin"], bins["instrument"], strict=True))
+    _, tallies = _tallies_of_day(bins, summaries, method, pixels_per_um, how)
     rows = []
-    for summary in sorted(map(str, summaries)):
-        provenance, found = _tally_of(summary, instruments, method, pixels_per_um, how)
-        if found is None:
-            continue
-        of_bin = of_day.loc[provenance.bin]
+    for bin_id, found in sorted(tallies.items(), key=lambda of: of[0]):
+        of_bin = of_day.loc[bin_id]
         pooled = pool_bins([found.sums], np.array([of_bin["ml_analyzed"]]))
         living = np.array(are_living(pooled.columns, method.class_table), dtype=bool)
         rows.append(
             {
                 **_concentrations(pooled, living),
-                "bin": provenance.bin,
+                "bin": bin_id,
                 "sample_time": of_bin["sample_time"],
                 "instrument": of_bin["instrument"],
                 "ml_analyzed": of_bin["ml_analyzed"],

@@ -20,7 +20,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,6 +63,7 @@ T = TypeVar("T")
 log = logging.getLogger("ifcb.features")
 
 VERSION = 1  # of the meaning of a features summary: raise it when all bins have to be read again
+WINNERS_VERSION = 2  # of those of bins whose class scores are of winners alone
 BIOVOLUMES = ("summedBiovolume", "Biovolume")  # the first one that there is
 _ODD = re.compile(rb"[\x00\"\x80-\xff]")
 LARGEST_ROI = 2**31 - 1
@@ -88,7 +89,8 @@ class FeaturesProvenance:
     status: NO_FEATURES if the source has none, NOT_USED if the bin has no class scores: it was not asked for then.
     reason: why it is not READ. address, sha256, bytes: of the features file. column: which of BIOVOLUMES.
     n_rois_without_scores: ROIs of the features file that are not in the class scores; they count nowhere. classes: the
-    label set. thresholds, stored: as in the scores summary's Provenance.
+    label set. thresholds, stored, winners_only: as in the scores summary's Provenance. With winners_only a bin without
+    features has its classes too, since other bins of the day share them.
 
     Of a class summary without ROIs: counts, n_rois and adhoc as in the scores summary's Provenance; biovolumes (um3)
     and carbon (pg C), by the name of the array of counts: of the classes, and behind them of what is unclassified;
@@ -106,6 +108,7 @@ class FeaturesProvenance:
     classes: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
     stored: Precision = "float64"
+    winners_only: bool = False
     counts: Mapping[str, list[int]] = field(default_factory=dict)
     biovolumes: Mapping[str, list[float | None]] = field(default_factory=dict)
     carbon: Mapping[str, list[float | None]] = field(default_factory=dict)
@@ -115,6 +118,7 @@ class FeaturesProvenance:
     def stated(self) -> dict[str, Any]:
         """All of it as plain values, for a file; nothing of what the files of the bin do not have."""
         left_out = [] if self.thresholds else ["thresholds", "stored"]
+        left_out += [] if self.winners_only else ["winners_only"]
         left_out += [] if self.counts else ["counts", "biovolumes", "carbon", "n_rois", "adhoc"]
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
@@ -246,6 +250,8 @@ def summarize_features(
         # A message may quote what the file holds; the account has one line per bin.
         reason = "".join(c if c.isprintable() else "?" for c in str(error))
         provenance = FeaturesProvenance(bin_id, FeaturesStatus.FAILED, reason)
+    if said.winners_only:
+        provenance = replace(provenance, classes=said.classes, winners_only=True)
     write_features_summary(provenance, rois, biovolume, path, made_of(source, bin_id, said, computed, kept))
     return provenance
 
@@ -299,9 +305,10 @@ def _read(source: Source, bin_id: str, computed: str | Path | None) -> tuple[Sou
     return source.read_features(bin_id), "the source has no features of it"
 
 
-def version_of(kept: Kept) -> int | list[int | str]:
+def version_of(kept: Kept, winners_only: bool = False) -> int | list[int | str]:
     """The version of features summaries; one that keeps more is of another."""
-    return [VERSION, *kept.names] if kept.names else VERSION
+    version = WINNERS_VERSION if winners_only else VERSION
+    return [version, *kept.names] if kept.names else version
 
 
 def made_of(
@@ -313,7 +320,8 @@ def made_of(
 ) -> str:
     """Return a checksum of what decides which features a summary holds: version, source and class scores."""
     of_file = () if computed is None else (sha256(Path(computed).read_bytes()).hexdigest(),)
-    return proof.digest(version_of(kept), source.features_identity_of(bin_id), scores.status, scores.sha256, *of_file)
+    version = version_of(kept, scores.winners_only)
+    return proof.digest(version, source.features_identity_of(bin_id), scores.status, scores.sha256, *of_file)
 
 
 def proves_itself(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
+from ifcb_abundance.pooling.method import N_ROIS, THRESHOLD
 from ifcb_abundance.tables import table_files
 
 Floats = NDArray[np.float64]
@@ -124,6 +125,34 @@ class Pooled:
         """
         values = {quantity: _sums_over(of, list(members.values())) for quantity, of in self.values.items()}
         return Pooled(list(members), values, self.volume)
+
+
+def share_labels(
+    label_sets: Mapping[str, Sequence[str]], found: dict[str, BinValues], merged: Callable[[str], str]
+) -> dict[str, tuple[str, ...]]:
+    """Give bins whose score files name the winners alone the classes that any of them has.
+
+    Their label set is not known, but one classifier looked for its classes in all of them. label_sets: the labels that
+    won in each of these bins, also in those that are not in `found`. merged: the class that a label is in `found`.
+    Changes `found`, and returns the label sets of its bins.
+    """
+    labels = tuple(sorted({label for won in label_sets.values() for label in won}))
+    classes = sorted({merged(label) for label in labels})
+    alone = [name for name in label_sets if name in found]
+    for name in alone:
+        of_bin = found[name]
+        missing = [each for each in classes if each not in of_bin.classes]
+        values = {
+            quantity: np.concatenate([of[:-1], np.full(len(missing), _of_absent(quantity, of)), of[-1:]])
+            for quantity, of in of_bin.values.items()
+        }
+        found[name] = BinValues((*of_bin.classes[:-1], *missing, UNCLASSIFIED), values)
+    return dict.fromkeys(alone, labels)
+
+
+def _of_absent(quantity: str, values: Floats) -> float:
+    """The value of a class that a bin has nothing of."""
+    return float(values[-1]) if quantity == N_ROIS else np.nan if quantity == THRESHOLD else 0.0
 
 
 def _sums_over(values: Floats, members: Sequence[NDArray[np.bool_]]) -> Floats:

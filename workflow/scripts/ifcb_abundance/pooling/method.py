@@ -9,6 +9,7 @@ from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config import AUTO, Config
 from ifcb_abundance.config.model import FROM_SCORES, GroupColumn, Rule
 from ifcb_abundance.scores.decide import Decision, Kept
+from ifcb_abundance.sources.score_files import WINNERS_ONLY
 
 GROUPS: tuple[GroupColumn, ...] = get_args(GroupColumn)
 # Columns of abundance_long that are there where the config asks for them.
@@ -28,7 +29,7 @@ class Method:
     traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving. rule,
     from_scores: as of `decide.Decision`. match_labels: how labels are found in class_table. cells: abundance is given
     in cells too. counted_cells: carbon needs the cells that class scores count, whether abundance is given in them or
-    not.
+    not. winners_only: the class scores have no scores but the winners', and no label sets.
     """
 
     threshold: float = 0.7
@@ -43,6 +44,7 @@ class Method:
     match_labels: str = "exact"
     cells: bool = False
     counted_cells: bool = False
+    winners_only: bool = False
 
     @classmethod
     def of(cls, config: Config, cells_are_counted: bool | None = False) -> "Method":
@@ -68,6 +70,7 @@ class Method:
             if abundance.cells is None
             else abundance.cells,
             counted_cells=config.features.carbon == "per_cell" and cells_are_counted is not False,
+            winners_only=config.source.scores_format == WINNERS_ONLY,
         )
 
     @property

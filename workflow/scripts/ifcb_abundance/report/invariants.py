@@ -20,7 +20,7 @@ from ifcb_abundance.common.errors import TableError
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 
-VERSION = 1
+VERSION = 2
 SHOWN = 5  # rows in a message
 CLOSE = 1e-9  # sums of volumes are taken in another order here
 LIMITS = (
@@ -34,10 +34,10 @@ NEEDED = {
     "ledger": ("bin", "date", "status"),
     "catalog": ("bin", "sample_time", "ml_analyzed"),
     "coverage": ("date", "n_expected", *(f"n_{status.value}" for status in BinStatus), "ml_analyzed_total"),
-    "abundance_long": (*TRAITS, "n_rois", "ml_analyzed_total", *CONCENTRATIONS),
+    "abundance_long": (*TRAITS, "n_rois", "ml_analyzed_total", "n_bins_assessed", *CONCENTRATIONS),
     "groups_long": ("group", "count", *CONCENTRATIONS),
     "features_ledger": ("bin",),
-    "biovolume_long": (*TRAITS, "n_measured"),
+    "biovolume_long": (*TRAITS, "n_measured", "ml_analyzed_total", "n_bins", "n_bins_with_features"),
     "biovolume_groups": ("group", "count"),
 }
 OF_GROUPS = (
@@ -81,6 +81,7 @@ def write_test_results(
         tests["Periods sum to days."] = _periods(of_period, read["abundance_long"], Path(period).name)
     if "biovolume_long" in read:
         tests["Features are those of the used bins."] = _features(read)
+        tests["Bins with features are those that were looked at."] = _looked_at(read, keys)
         tests["Groups of biovolume sum to their classes."] = _groups(
             read["biovolume_long"], read["biovolume_groups"], keys, "biovolume_long", "biovolume_groups"
         )
@@ -210,6 +211,19 @@ def _features(read: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     if bad.any():
         where = _rows(biovolume, bad, ["date", "class"])
         yield f"biovolume_long: n_measured is more than count: {where}."
+
+
+def _looked_at(read: Mapping[str, pd.DataFrame], keys: Sequence[str]) -> Iterator[str]:
+    """Where all used bins of a group have features, a class was looked for in the same bins in both tables."""
+    abundance, biovolume = read["abundance_long"], read["biovolume_long"]
+    everything = biovolume[biovolume["class"] == UNCLASSIFIED]
+    whole = everything.loc[everything["n_bins_with_features"] == everything["n_bins"], list(keys)]
+    one, other = (
+        frame.merge(whole).groupby([*keys, "class"], dropna=False).sum(numeric_only=True)
+        for frame in (biovolume, abundance)
+    )
+    for name, expected in (("ml_analyzed_total", "ml_analyzed_total"), ("n_bins_with_features", "n_bins_assessed")):
+        yield from _same(one[name], other[expected], "biovolume_long", name, f"{expected} of abundance_long")
 
 
 def _same(found: pd.Series, expected: pd.Series, table: str, column: str, of_what: str) -> Iterator[str]:

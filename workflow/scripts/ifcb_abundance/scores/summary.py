@@ -43,7 +43,7 @@ from ifcb_abundance.scores.packed import read_packed
 from ifcb_abundance.scores.score_csv import check_labels, check_range, read_class_csv, read_csv, read_prob_csv
 from ifcb_abundance.sources.count_summary import ADHOC, OPT, WINNERS, read_count_summary
 from ifcb_abundance.sources.protocols import ScoreReader
-from ifcb_abundance.sources.score_files import SUMMARY, form_of
+from ifcb_abundance.sources.score_files import SUMMARY, WINNERS_ONLY, form_of
 from ifcb_abundance.sources.source_file import SourceFile
 
 log = logging.getLogger("ifcb.scores")
@@ -486,7 +486,7 @@ def _summarized(bin_id: str, file: SourceFile, kept: Kept, hand_over: bool) -> t
         classes=classes,
         thresholds=() if more.thresholds is None else tuple(more.thresholds.tolist()),
         stored=more.stored,
-        winners_only=form == "class_csv",
+        winners_only=form == WINNERS_ONLY,
     )
     if hand_over:
         with suppress(ScoresError):  # of numbers of ROIs, which counts do not need

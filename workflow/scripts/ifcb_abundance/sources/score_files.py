@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 SUMMARY = "summary"  # the only form without a file per bin
+WINNERS_ONLY = "class_csv"  # the form that has no scores but those of winners
 # What follows the bin's id in the names of class-scores files, by the format's name in the config.
 FORMATS = {
     "csv": r"_class_scores(?:_v\d+)?\.csv",
