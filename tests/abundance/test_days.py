@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ifcb_abundance.abundance.bin_table import merge_parts
 from ifcb_abundance.abundance.days import merge_abundance, pool_abundance, reshape_abundance
 from ifcb_abundance.abundance.periods import pool_periods
 from ifcb_abundance.bins.statuses import WANTED
@@ -328,6 +329,29 @@ def test_a_roi_that_reaches_two_labels_of_a_class_counts_once(tmp_path: Path, wh
     assert features.column("count") == {"A": 3, "C": 1, "unclassified": 0}
     assert features.column("n_measured") == {"A": 2, "C": 1, "unclassified": 0}
     assert features.column("biovolume_um3_per_ml") == {"A": 1.5, "C": 1, "unclassified": 0}
+
+
+# --- periods of winners alone ---
+
+
+def test_a_class_that_won_on_one_day_was_looked_for_in_the_whole_period(tmp_path: Path) -> None:
+    """By hand: a ROI of B in days of 5, 4 and 4 mL, 1/13 per mL. With known label sets it is 1/5: others have no B."""
+    days = {"20240215": (5, rois(A=1, B=1)), "20240216": (4, rois(A=2)), "20240217": (4, rois(A=0))}
+    for day, (volume, scores) in days.items():
+        pool(tmp_path / day, [a_bin(1, day=day, ml_analyzed=volume)], [scores])
+    merge_parts([tmp_path / day / PARTS["bins"] for day in days], tmp_path / "bins.parquet")
+
+    def pooled(period: str, **method: Any) -> pd.DataFrame:
+        pool_periods(tmp_path / "bins.parquet", period, Method(**method), tmp_path / "period.csv")
+        return table_files.read("abundance_long", tmp_path / "period.csv").set_index(["date", "class"])
+
+    month = pooled("month", winners_only=True).loc["2024-02-01"]
+    assert month["count"].to_dict() == {"A": 3, "B": 1, "unclassified": 0}
+    assert month["objects_per_ml"].to_dict() == {"A": 3 / 13, "B": 1 / 13, "unclassified": 0}
+    assert month["n_bins_assessed"].to_dict() == {"A": 3, "B": 3, "unclassified": 3}
+    assert pooled("month").loc[("2024-02-01", "B"), "objects_per_ml"] == 1 / 5
+    hours = pooled("hour", winners_only=True)["objects_per_ml"]  # as a day
+    assert hours.xs("B", level="class").to_dict() == {"2024-02-15T00:00:00+00:00": 1 / 5}
 
 
 # --- the merged table and the ledger ---

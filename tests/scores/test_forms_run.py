@@ -178,7 +178,7 @@ def test_winners_with_features(tmp_path: Path) -> None:
     )
     classify = {"class_table": str(tmp_path / "classes.csv")}
     features = {"make": True, "bins": True, "carbon": "per_cell", "pixels_per_um": {"default": 10.0}}
-    run.run(config(archive, classify, features=features, abundance={"cells": False}))
+    run.run(config(archive, classify, features=features, abundance={"cells": False, "period": "month"}))
     assert "cells_per_ml" not in run.table("own")
     found = run.table("own", "biovolume_long").set_index(["date", "class"])
     assert found.loc[("2024-04-15", "Dia"), "carbon_ug_per_L"] == pytest.approx(3 * 77.983e-3 / 5, rel=1e-4)
@@ -190,6 +190,9 @@ def test_winners_with_features(tmp_path: Path) -> None:
     assert set(run.table("own").query("date == '2024-04-15'")["ml_analyzed_total"]) == {6}
     of_bins = pd.read_parquet(run.results("own") / "biovolume_bins.parquet").set_index(["bin", "class"])
     assert of_bins["biovolume_um3_per_ml"].xs("Rare", level="class").to_dict() == {BINS[0]: 500, BINS[1]: 0}
+    month = run.table("own", "abundance_month").set_index("class")  # of both days, although Rare won on one
+    assert month["ml_analyzed_total"].to_dict() == dict.fromkeys(("Dia", "Other", "Rare", "unclassified"), 10)
+    assert month["objects_per_ml"].to_dict() == {"Dia": 0.4, "Other": 0.1, "Rare": 0.1, "unclassified": 0}
     # Where all bins have features, both tables must say that.
     tested = {name: run.results("own") / f"{name}.csv" for name in NEEDED}
     tables = {**tested, "bins_long": run.results("own") / "bins_long.parquet"}

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from ifcb_abundance.abundance.bin_table import of_bin_columns
 from ifcb_abundance.abundance.days import pool
 from ifcb_abundance.bins.positions import greatest_distance_km
-from ifcb_abundance.pooling.core import COUNT, BinValues
+from ifcb_abundance.pooling.core import COUNT, BinValues, share_labels
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 
 # pandas' names; weeks begin on Monday (ISO 8601). A bin is a span of its own.
-VERSION = 1  # of the meaning of the tables: raise it so that they are pooled again
+VERSION = 2  # of the meaning of the tables: raise it so that they are pooled again
 STARTS = {"hour": "h", "week": "W", "month": "M", "bin": None}
 
 
@@ -62,6 +62,8 @@ def _pool_span(start: str, rows: pd.DataFrame, method: Method) -> pd.DataFrame:
         )
         for bin_id, of_bin in rows.groupby("bin", sort=False)
     }
+    if method.winners_only:  # the bins of a day share their classes already, and here those of all days of the span
+        share_labels({name: of_bin.classes[:-1] for name, of_bin in found.items()}, found, str)
     abundance, _ = pool(used, found, method)
     return abundance
 
