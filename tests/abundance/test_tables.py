@@ -194,7 +194,7 @@ def test_labels_that_are_called_as_columns(checkout: Checkout, tmp_path: Path) -
         counts = {row["class"]: row["count"] for row in csv.DictReader(file)}
     assert counts == {"NA": "1", "count": "1", "date": "1", "unclassified": "1"}
     header = (checkout.results("odd") / "abundance_wide.csv").read_text().splitlines()[0]
-    assert header == "date,instrument,NA,count,date,unclassified"
+    assert header == "date,instrument,NA,count,date (class),unclassified"
     sweep = (checkout.results("odd") / "threshold_sweep.csv").read_text()
     assert "unclassified" not in sweep
 
