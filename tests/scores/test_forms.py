@@ -99,6 +99,36 @@ def test_another_csv_of_the_name_of_a_bin_is_no_class_scores(tmp_path: Path) -> 
     assert DirectorySource(str(tmp_path), FileOptions(scores_format="auto")).scores_format == "csv"
 
 
+@pytest.mark.parametrize("asked", ["class_csv", "auto"])
+@pytest.mark.parametrize("damage", [b"", b"\0\0\0\0", b"roi,area\n1,2\n"])
+@pytest.mark.parametrize("damaged", [0, 3])
+def test_one_damaged_file_of_winners_hides_no_other(tmp_path: Path, asked: str, damage: bytes, damaged: int) -> None:
+    bins = [f"D20240215T1{hour}0055_IFCB010" for hour in range(4)]
+    for n, bin_id in enumerate(bins):
+        whole = f"file_name,class_name,class_name_auto,score\n{bin_id}_00002.png,A,A,0.5\n".encode()
+        (tmp_path / f"{bin_id}.csv").write_bytes(damage if n == damaged else whole)
+    archive = DirectorySource(str(tmp_path), FileOptions(scores_format=asked))
+    assert archive.scores_format == "class_csv"
+    assert [archive.scores_files(bin_id) for bin_id in bins] == [[f"{tmp_path}/{bin_id}.csv"] for bin_id in bins]
+    for n, bin_id in enumerate(bins):
+        file = archive.read_scores(bin_id)
+        assert file is not None
+        if n == damaged:
+            with pytest.raises(ScoresError, match=f"{bin_id}: its classes cannot be read"):
+                read_rois(bin_id, file)
+        else:
+            assert read_rois(bin_id, file).score.tolist() == [0.5]
+
+
+def test_a_file_of_winners_that_is_named_so_is_read_whatever_it_begins_with(tmp_path: Path) -> None:
+    (tmp_path / f"{BIN}.csv").write_text("roi,area\n1,2\n")
+    of_auto, of_form = (
+        DirectorySource(str(tmp_path), FileOptions(scores_format=form)) for form in ("auto", "class_csv")
+    )
+    assert of_auto.read_scores(BIN) is None
+    assert of_form.read_scores(BIN) == SourceFile(f"{tmp_path}/{BIN}.csv", b"roi,area\n1,2\n")
+
+
 # --- what they say ---
 
 

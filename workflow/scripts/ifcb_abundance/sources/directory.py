@@ -18,8 +18,8 @@ from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.sources.bin_files import BinFiles, FileOptions
 from ifcb_abundance.sources.score_files import (
     AUTO,
-    CLASS_CSV,
     SUMMARY,
+    WINNERS_ONLY,
     ScoreFiles,
     chosen,
     detect,
@@ -27,6 +27,7 @@ from ifcb_abundance.sources.score_files import (
     is_summary,
     like_scores,
     nearly_named,
+    without_other_csv,
 )
 from ifcb_abundance.sources.source_file import SourceFile
 
@@ -233,13 +234,9 @@ class DirectorySource(BinFiles):
 
     @cached_property
     def _index(self) -> dict[str, dict[str, list[str]]]:
-        """Bin id and format to files. `{bin}.csv` may be anything: the first one tells whether it is class scores."""
+        """Bin id and format to files. What `{bin}.csv` are is looked at unless the config says it."""
         index = index_scores(self._paths)
-        of_class = [paths[0] for by_format in index.values() if (paths := by_format.get("class_csv"))]
-        if of_class and CLASS_CSV not in self._read_start(min(of_class), 100).split(b"\n")[0]:
-            for by_format in index.values():
-                by_format.pop("class_csv", None)
-        return {bin_id: by_format for bin_id, by_format in index.items() if by_format}
+        return index if self.asked_format == WINNERS_ONLY else without_other_csv(index, self._read_start)
 
     @cached_property
     def _paths(self) -> list[str]:

@@ -7,11 +7,11 @@ The names are those that the tools write: WHOI's dashboard and classifier (`csv`
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ifcb_abundance.bins.ids import PATTERN
-from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.common.errors import ConfigError, RawFileError
 from ifcb_abundance.common.words import counted
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _ADDED = re.compile(r"\s+|\(\d+\)|\.(?:gz|bz2|xz|zip|zst)\s*$", re.IGNORECASE)
 _SUMMARY = re.compile(r"summary_(?:biovol_)?allTB[^/]*\.mat")
 _VERSION_OF_FILE = re.compile(r"_v(\d+)\.[a-z0-9]+$")
 _VERSION_OF_FOLDER = re.compile(r"(?:^|[^a-z0-9])v(\d+)$", re.IGNORECASE)
-CLASS_CSV = b"file_name"  # the first column
+_FIRST_COLUMN = b"file_name"  # of a `{bin}.csv` with class scores
 
 ScoreFiles = Mapping[str, Mapping[str, Sequence[str]]]  # bin id to format, a key of FORMATS, to paths
 
@@ -67,6 +67,31 @@ def index_scores(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
         if found := _ANY_SCORES.fullmatch(path.rpartition("/")[2]):
             index.setdefault(found[1], {}).setdefault(str(found.lastgroup), []).append(path)
     return index
+
+
+def without_other_csv(
+    index: dict[str, dict[str, list[str]]], read_start: Callable[[str, int], bytes]
+) -> dict[str, dict[str, list[str]]]:
+    """Leave out the `{bin}.csv` of an index if they are no class scores, for they may be anything.
+
+    The first one, the last one and one between tell: they are class scores if one of these is, as any may be empty,
+    damaged or unreadable. read_start: reads the first bytes of a file.
+    """
+    paths = sorted(by_form[WINNERS_ONLY][0] for by_form in index.values() if WINNERS_ONLY in by_form)
+    few = dict.fromkeys([paths[0], paths[-1], paths[len(paths) // 2]] if paths else [])
+    if any(_is_class_csv(path, read_start) for path in few):
+        return index
+    kept = {
+        bin_id: {form: by_form[form] for form in by_form if form != WINNERS_ONLY} for bin_id, by_form in index.items()
+    }
+    return {bin_id: by_form for bin_id, by_form in kept.items() if by_form}
+
+
+def _is_class_csv(path: str, read_start: Callable[[str, int], bytes]) -> bool:
+    try:
+        return _FIRST_COLUMN in read_start(path, 100).split(b"\n")[0]
+    except RawFileError:  # told of the bin that needs it
+        return False
 
 
 def like_scores(path: str) -> bool:
