@@ -211,6 +211,25 @@ def test_auto_takes_what_lies_in_a_bucket_and_says_it(
         opened(server, f"{name}/mixed", scores_format="auto").read_scores(BIN)
 
 
+def test_another_csv_of_the_name_of_a_bin_is_no_class_scores_in_a_bucket_either(server: S3Server, name: str) -> None:
+    sizes, winners = b"roi,area\n1,2\n", b"file_name,class_name,class_name_auto,score\n"
+    server.put(name, {f"a/2024/{BIN}.csv": sizes, f"a/2024/{BIN}_class_scores.csv": scores(0.5)})
+    server.put(name, {f"a/2023/{OTHER_YEAR}.csv": sizes, "a/summary_allTB2024.mat": b"", f"b/2024/{BIN}.csv": winners})
+    source = opened(server, f"{name}/a", scores_format="auto", catalog="raw")
+    server.clear()
+    assert source.read_scores(BIN) == SourceFile(f"s3://{name}/a/2024/{BIN}_class_scores.csv", scores(0.5))
+    assert server.keys == [f"{name}/a/2024/{BIN}.csv", f"{name}/a/2024/{BIN}_class_scores.csv"]
+    assert source.read_scores(OTHER_YEAR) is None
+    assert source.scores_instead({BIN}) == f"below s3://{name}/a there are no class scores of any format"
+    with pytest.raises(RequestError, match=r"\.csv files.* compared as float64.*Set it to class_csv"):
+        opened(server, f"{name}/b", scores_format="auto").read_scores(BIN)
+    # One that is named so is read, and nothing is looked at before.
+    server.clear()
+    named = opened(server, f"{name}/a", scores_format="class_csv")
+    assert named.read_scores(BIN) == SourceFile(f"s3://{name}/a/2024/{BIN}.csv", sizes)
+    assert server.keys == [f"{name}/a/2024/{BIN}.csv"]
+
+
 def test_credentials_of_the_environment_recheck_and_nothing_written_of_them(
     server: S3Server, checkout: Checkout, tmp_path: Path, name: str
 ) -> None:

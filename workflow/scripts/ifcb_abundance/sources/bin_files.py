@@ -3,7 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -31,7 +31,16 @@ from ifcb_abundance.raw.triggers import TriggerTable
 from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.metadata_export import read_export, without_repeats
 from ifcb_abundance.sources.raw_catalog import list_raw
-from ifcb_abundance.sources.score_files import AUTO, NAMES, STORED_AS, SUMMARY, ScoreFiles
+from ifcb_abundance.sources.score_files import (
+    AUTO,
+    NAMES,
+    STORED_AS,
+    SUMMARY,
+    WINNERS_ONLY,
+    ScoreFiles,
+    index_scores,
+    without_other_csv,
+)
 from ifcb_abundance.sources.source_file import SourceFile
 from ifcb_abundance.sources.summaries import Summaries
 from ifcb_abundance.sources.survey import Survey, pick, share
@@ -277,6 +286,11 @@ class BinFiles(ABC):
         if self._of_summaries:  # they have no ROIs that the features could be of
             return self._found(self.summaries.sizes_of_bin, bin_id)
         return self._latest(bin_id, "features")
+
+    def _index_of(self, paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+        """Bin id and format to class scores. What `{bin}.csv` are is looked at unless the config says it."""
+        index = index_scores(paths)
+        return index if self.asked_format == WINNERS_ONLY else without_other_csv(index, self._read_start)
 
     def _latest(self, bin_id: str, kind: str) -> list[str]:
         files = [product for product in self._tree(bin_id).products.get(bin_id, []) if product.kind == kind]

@@ -125,7 +125,7 @@ class BucketSource(NetworkSource, BinFiles):
             paths = [path for of_year in self._others.values() for path in of_year]
             for year in sorted(years):
                 paths += self._list(f"{year:04d}/") if f"{year:04d}" in self._folders else []
-        return index_scores(paths)
+        return self._index_of(paths)
 
     def _summary_paths(self) -> list[str]:
         with self._listing:
@@ -144,7 +144,7 @@ class BucketSource(NetworkSource, BinFiles):
                 if self._has_list or not (summaries := self._summary_paths()):
                     return False
                 listed = (path for found in self._listed.values() if isinstance(found, list) for path in found)
-                if index_scores(listed):
+                if self._index_of(listed):
                     return False
                 log.info(f"class scores: {SUMMARY}, {counted(len(summaries), 'file')} (source.scores_format: auto)")
         self._form = SUMMARY
@@ -163,7 +163,7 @@ class BucketSource(NetworkSource, BinFiles):
                 of_year = _by_year(self._list(f"{folder}/")).get(year, []) if folder in self._folders else []
                 # In the order of a walk through folders: of two duplicates the same one counts as on disk.
                 paths = sorted(of_year + self._others.get(year, []), key=_place)
-                index = index_scores(paths)
+                index = self._index_of(paths) if self.scores_format == AUTO else index_scores(paths)
                 form = self._form_of(index, f"{self.address}, year {folder},")
                 found = {
                     bin_id: chosen(forms.get(form, []), form, self.scores_version) for bin_id, forms in index.items()

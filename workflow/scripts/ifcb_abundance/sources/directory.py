@@ -19,15 +19,12 @@ from ifcb_abundance.sources.bin_files import BinFiles, FileOptions
 from ifcb_abundance.sources.score_files import (
     AUTO,
     SUMMARY,
-    WINNERS_ONLY,
     ScoreFiles,
     chosen,
     detect,
-    index_scores,
     is_summary,
     like_scores,
     nearly_named,
-    without_other_csv,
 )
 from ifcb_abundance.sources.source_file import SourceFile
 
@@ -234,9 +231,7 @@ class DirectorySource(BinFiles):
 
     @cached_property
     def _index(self) -> dict[str, dict[str, list[str]]]:
-        """Bin id and format to files. What `{bin}.csv` are is looked at unless the config says it."""
-        index = index_scores(self._paths)
-        return index if self.asked_format == WINNERS_ONLY else without_other_csv(index, self._read_start)
+        return self._index_of(self._paths)
 
     @cached_property
     def _paths(self) -> list[str]:
