@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import NoBinsError
 from ifcb_abundance.raw.tree import find_raw
 from ifcb_abundance.sources.bin_files import FileOptions
@@ -116,3 +118,40 @@ def test_a_leap_second_is_of_the_year_that_its_id_says() -> None:
     bucket = BucketSource("s3://b/p", files=FileOptions(scores_format="csv"))
     bucket._client._opened = Boto(keys)
     assert [path for bin_id in bins for path in bucket._scores(bin_id)] == [f"s3://b/{key}" for key in sorted(keys)]
+
+
+STRANGE = ["D20240215T170055_ifcb010", "D20240215T1800_IFCB010", "D20240230T150055_IFCB010", "d20240215t160055_ifcb010"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_raw_files_that_are_named_after_no_bin_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    caplog.set_level("WARNING", "ifcb.bin_files")
+    whole = [BINS[0], *STRANGE, f"skip/{STRANGE[0]}", f"a/Beads/{STRANGE[0]}", ".trash/x", f"._{BINS[0]}"]
+    keys = {f"2024/{bin_id}{part}" for bin_id in whole for part in (".hdr", ".adc", ".roi")}
+    source: DirectorySource | BucketSource
+    if kind == "bucket":
+        source = BucketSource("s3://b/p", files=FileOptions(catalog="raw"))
+        source._client._opened = Boto({f"p/{key}" for key in keys})
+        monkeypatch.setattr(source, "_read_start", lambda *asked: b"")  # noqa: ARG005
+    else:
+        for key in keys:
+            (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / key).touch()
+        source = DirectorySource(str(tmp_path), FileOptions(catalog="raw"))
+    assert list(source.list_bins(Window(None, None))["bin"]) == BINS[:1]
+    named = ", ".join(f"{source.address}/2024/{bin_id}.adc" for bin_id in STRANGE[:3])
+    assert [record.message for record in caplog.records if record.name == "ifcb.bin_files"] == [
+        "raw bins: 12 files (.hdr, .adc, .roi) not read, for no bin is called so. Names "
+        f"are like D20240215T150055_IFCB010.adc, with an existing time. Such as: {named}"
+    ]
+
+
+def test_nothing_is_said_where_all_raw_files_are_those_of_bins(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (f"{BINS[0]}.hdr", f"{BINS[0]}.adc", f"{BINS[1]}.adc.mod", ".x.adc", "notes.txt"):
+        (tmp_path / name).touch()
+    DirectorySource(str(tmp_path), FileOptions(catalog="raw")).list_bins(Window(None, None))
+    assert "no bin is called so" not in caplog.text

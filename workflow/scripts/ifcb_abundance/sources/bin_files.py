@@ -23,10 +23,11 @@ from ifcb_abundance.common.errors import (
     RequestError,
     ScoresError,
 )
+from ifcb_abundance.common.words import counted, printable
 from ifcb_abundance.raw.blobs import Blobs
 from ifcb_abundance.raw.header import Header
 from ifcb_abundance.raw.images import RawImages, ReadRange
-from ifcb_abundance.raw.tree import RawBin, RawTree, read_raw_bin
+from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, read_raw_bin
 from ifcb_abundance.raw.triggers import TriggerTable
 from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.metadata_export import read_export, without_repeats
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from ifcb_abundance.common.precision import Precision
 
 log = logging.getLogger("ifcb.bin_files")
+
+TOLD = 3  # files that a warning names
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,10 @@ class BinFiles(ABC):
     @abstractmethod
     def _raw_bins(self, window: Window) -> Mapping[str, RawBin]:
         """The raw bins by id: at least those whose id lies in the window."""
+
+    @abstractmethod
+    def _strangers(self) -> Iterable[str]:
+        """The files that end like raw files and whose names belong to no bin, as far as they were met."""
 
     @abstractmethod
     def _tree(self, bin_id: str) -> RawTree:
@@ -223,6 +230,7 @@ class BinFiles(ABC):
             if (window.start is None or bin_timestamp(bin_id) >= window.start.first_instant)
             and (window.end is None or bin_timestamp(bin_id) <= window.end.last_instant)
         ]
+        self._tell_of_strangers()
         if not inside:
             times = sorted(map(bin_timestamp, bins))
             spans = f"; there are {len(bins)}, from {times[0]} to {times[-1]}" if bins else ""
@@ -238,6 +246,18 @@ class BinFiles(ABC):
                 + "; ".join(without)
             )
         return rows
+
+    def _tell_of_strangers(self) -> None:
+        """Warn of raw files that are dropped because of their names. Hidden files are none, such as those of macOS."""
+        named = sorted(path for path in self._strangers() if path.lower().endswith(PARTS))
+        dropped = [path for path in named if "/." not in f"/{path.removeprefix(f'{self.address}/')}"]
+        if dropped:
+            one_of_each = {path.rpartition(".")[0]: path for path in reversed(dropped)}
+            log.warning(
+                f"raw bins: {counted(len(dropped), 'file')} (.hdr, .adc, .roi) not read, for no bin is called so. "
+                "Names are like D20240215T150055_IFCB010.adc, with an existing time. Such as: "
+                + ", ".join(map(printable, sorted(one_of_each.values())[:TOLD]))
+            )
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
         """Read the bin's class scores; None without a file. Raises ScoresError if there is more than one."""

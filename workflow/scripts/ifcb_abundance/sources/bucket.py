@@ -18,7 +18,7 @@ from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import ConfigError, NoBinsError, RequestError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.raw.images import ReadRange
-from ifcb_abundance.raw.tree import EXCLUDED, RawBin, RawTree, index_files
+from ifcb_abundance.raw.tree import EXCLUDED, PARTS, RawBin, RawTree, index_files
 from ifcb_abundance.sources.bin_files import BinFiles, FileOptions
 from ifcb_abundance.sources.network_source import NetworkSource
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
@@ -110,6 +110,12 @@ class BucketSource(NetworkSource, BinFiles):
             known = {int(folder) for folder in self._folders if YEAR.fullmatch(folder)} | set(self._others)
             trees = [self._year(year).tree for year in sorted(known) if first <= year <= last]
         return dict(sorted((bin_id, raw) for tree in trees for bin_id, raw in tree.bins.items()))
+
+    def _strangers(self) -> Iterable[str]:
+        with self._listing:
+            listed = [path for found in self._listed.values() if isinstance(found, list) for path in found]
+            no_days = [path for of_year in self._years.values() for path in of_year.tree.strangers]
+        return no_days + [path for path in listed if path.lower().endswith(PARTS) and not _OF_A_BIN.fullmatch(path)]
 
     def _tree(self, bin_id: str) -> RawTree:
         return self._year(_year_of(bin_id)).tree

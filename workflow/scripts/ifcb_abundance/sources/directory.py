@@ -195,6 +195,9 @@ class DirectorySource(BinFiles):
     def _raw_bins(self, window: Window) -> Mapping[str, RawBin]:  # noqa: ARG002
         return self._files.bins
 
+    def _strangers(self) -> Iterable[str]:
+        return self._files.strangers
+
     def _tree(self, bin_id: str) -> RawTree:  # noqa: ARG002
         return self._files
 
