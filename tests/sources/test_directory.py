@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from ifcb_abundance.bins.window import Bound, Window
-from ifcb_abundance.common.errors import CatalogError, ScoresError
+from ifcb_abundance.common.errors import CatalogError, ConfigError, ScoresError
 from ifcb_abundance.sources.bin_files import FileOptions
 from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.source_file import SourceFile
@@ -126,3 +127,51 @@ def test_every_score_file_is_accounted_for(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     nothing = f"below {tmp_path}/empty there are no class scores of any format"
     assert DirectorySource(str(tmp_path / "empty")).scores_instead({BIN}) == nothing
+
+
+UNUSABLE = [b"{x}", b"new\nline", b"\xe9t\xe9"]
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_path_that_the_workflow_cannot_have_is_refused_by_name(tmp_path: Path, name: bytes) -> None:
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    (folder / "notes.csv").touch()  # of no bin
+    for end in (".roi", "_class.h5"):
+        (folder / f"{BIN}{end}").touch()  # not wanted
+    assert re.search("h5 would read .*_class.h5", DirectorySource(str(tmp_path)).missing_reason(BIN))
+    assert DirectorySource(str(tmp_path)).scores_files(BIN) == []
+    (folder / f"{BIN}_class.h5").unlink()
+    archive = DirectorySource(str(tmp_path), FileOptions(scores_format="auto"))
+    assert (archive.scores_format, archive.scores_files(BIN)) == ("csv", [])
+    for end, ask in (
+        ("_class_scores.csv", lambda: DirectorySource(str(tmp_path), FileOptions(scores_format="auto")).scores_format),
+        ("_class_scores.csv", lambda: DirectorySource(str(tmp_path)).scores_files(BIN)),
+        ("_features_v4.csv", lambda: DirectorySource(str(tmp_path)).features_files(BIN)),
+        ("_blobs_v4.zip", lambda: DirectorySource(str(tmp_path)).blobs_files(BIN)),
+        (".roi", lambda: DirectorySource(str(tmp_path)).image_files(BIN)),
+    ):
+        path = folder / f"{BIN}{end}"
+        path.touch()
+        with pytest.raises(ConfigError) as refused:
+            ask()
+        assert str(refused.value) == (
+            f"source.path: {str(path)!r} cannot be read: there are braces, control characters such as a line break, or "
+            "bytes that are not UTF-8 in it. Rename the folder or file"
+        )
+        path.unlink()
+    (folder / "summary_allTB2024.mat").touch()
+    with pytest.raises(ConfigError, match="Rename the folder or file"):
+        _ = DirectorySource(str(tmp_path), FileOptions(scores_format="auto")).scores_format
+
+
+@pytest.mark.parametrize("name", UNUSABLE[1:])
+def test_a_note_about_such_a_path_can_be_written(tmp_path: Path, name: bytes) -> None:
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    (folder / f"{BIN}.adc").touch()
+    rows = DirectorySource(str(tmp_path), FileOptions(catalog="raw")).list_bins(Window(None, None))
+    shown = {UNUSABLE[1]: "new line", UNUSABLE[2]: " t "}[name]
+    assert list(rows["volume_note"]) == [f"bin {BIN}: no .hdr and no .roi beside {tmp_path}/{shown}/{BIN}.adc"]
+    (folder / f"{BIN}_Class.H5").touch()
+    assert f"{tmp_path}/{shown}/{BIN}_Class.H5 is not named so" in DirectorySource(str(tmp_path)).missing_reason(BIN)

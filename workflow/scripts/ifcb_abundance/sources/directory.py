@@ -1,5 +1,6 @@
 """The bins of a folder: it has lists of bins or their raw files, and class scores anywhere below it."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
@@ -10,9 +11,10 @@ from typing import Any
 
 from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.bins.window import Window
-from ifcb_abundance.common.errors import RawFileError, RequestError
+from ifcb_abundance.common.errors import ConfigError, RawFileError, RequestError
 from ifcb_abundance.common.folders import below, stamp
 from ifcb_abundance.common.progress import TRAFFIC
+from ifcb_abundance.common.words import printable
 from ifcb_abundance.raw.images import ReadRange, open_roi
 from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.sources.bin_files import BinFiles, FileOptions
@@ -29,6 +31,20 @@ from ifcb_abundance.sources.score_files import (
 from ifcb_abundance.sources.source_file import SourceFile
 
 LOOKED_AT = 100_000  # files that are searched for raw ones, for a hint
+
+# To the workflow braces are wildcards. Control characters, and bytes that are not UTF-8, are in no table.
+_UNUSABLE = re.compile("[{}\0-\x1f\ud800-\udfff]")
+
+
+def _usable(paths: list[str]) -> list[str]:
+    """Return the paths. Raises ConfigError for one that neither the workflow nor a table can have."""
+    for path in paths:
+        if _UNUSABLE.search(path):
+            raise ConfigError(
+                f"source.path: {path!r} cannot be read: there are braces, control characters such as a line break, or "
+                "bytes that are not UTF-8 in it. Rename the folder or file"
+            )
+    return paths
 
 
 def why_no_folder(path: str | Path) -> str:
@@ -80,12 +96,14 @@ class DirectorySource(BinFiles):
 
     @cached_property
     def scores_format(self) -> str:
-        """See BinFiles. Raises ConfigError if the class scores are of several forms."""
+        """See BinFiles. Raises ConfigError if they are of several forms, or for a path of one that is of no use."""
         if self.asked_format != AUTO:
             return self.asked_format
         if not self.path.is_dir():  # the demo may still have to be made
             return "csv"
-        return detect(self._index, self._summaries, self.scores_version, str(self.path))
+        form = detect(self._index, self._summaries, self.scores_version, str(self.path))
+        _usable([path for by_format in self._index.values() for path in by_format.get(form, ())])
+        return form
 
     def scores_files(self, bin_id: str) -> list[str]:
         """The files with this bin's class scores: one, or none if it has no scores."""
@@ -94,7 +112,7 @@ class DirectorySource(BinFiles):
         if self.scores_format == SUMMARY:
             return self._found(self.summaries.of_bin, bin_id)
         paths = self._index.get(bin_id, {}).get(self.scores_format, [])
-        return chosen(paths, self.scores_format, self.scores_version)
+        return _usable(chosen(paths, self.scores_format, self.scores_version))
 
     def some_scores(self, most: int) -> list[tuple[str, SourceFile]] | None:
         """See ScoreReader."""
@@ -119,15 +137,15 @@ class DirectorySource(BinFiles):
     def image_files(self, bin_id: str) -> list[str]:
         """The bin's raw files; none before the demo was made."""
         raw = self._files.bins.get(bin_id) if self.path.exists() else None
-        return [path for path in (raw.hdr, raw.adc, raw.roi) if path] if raw else []
+        return _usable([path for path in (raw.hdr, raw.adc, raw.roi) if path]) if raw else []
 
     def features_files(self, bin_id: str) -> list[str]:
         """The files with this bin's features of the highest version: one, or none if it has no features."""
-        return self._features(bin_id) if self.path.exists() else []
+        return _usable(self._features(bin_id)) if self.path.exists() else []
 
     def blobs_files(self, bin_id: str) -> list[str]:
         """The files with this bin's blobs of the highest version: one, or none."""
-        return self._latest(bin_id, "blobs") if self.path.exists() else []
+        return _usable(self._latest(bin_id, "blobs")) if self.path.exists() else []
 
     def scores_identity_of(self, bin_id: str) -> dict[str, Any]:
         """What is read for the bin's scores: which file, with its size and time."""
@@ -153,10 +171,13 @@ class DirectorySource(BinFiles):
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger: perhaps it has them in another format."""
         others = [
-            f"source.scores_format: {name} would read {files[0]}" for name, files in self._index.get(bin_id, {}).items()
+            f"source.scores_format: {name} would read {printable(files[0])}"
+            for name, files in self._index.get(bin_id, {}).items()
         ]
         if nearly := self._nearly.get(bin_id):
-            others.append(f"{nearly} is not named so, and is not read: rename it, and unpack it if it is compressed")
+            others.append(
+                f"{printable(nearly)} is not named so, and is not read: rename it, and unpack it if it is compressed"
+            )
         return "; ".join([super().missing_reason(bin_id), *others])
 
     def would_tell(self, bin_id: str, told: str) -> bool:  # noqa: ARG002
@@ -256,7 +277,7 @@ class DirectorySource(BinFiles):
 
     @cached_property
     def _summaries(self) -> list[str]:
-        return sorted(filter(is_summary, self._paths))
+        return _usable(sorted(filter(is_summary, self._paths)))
 
 
 def _lies_in(window: Window, bin_id: str) -> bool:

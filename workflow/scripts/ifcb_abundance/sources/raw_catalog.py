@@ -65,7 +65,7 @@ def _row(raw: RawBin, deployments: Sequence[Deployment], read: ReadStart, fast_r
     try:
         header, triggers = read_raw_bin(raw, read)
     except RawFileError as error:
-        return row | {"volume_note": str(error)}
+        return row | {"volume_note": printable(str(error))}
     volume = measure_volume(triggers, header, fast_runs)
     notes = [f"{raw.hdr}: {volume.note}"] if volume.note else []
     if header.dialect == "empty":
