@@ -30,7 +30,22 @@ ENDS = [
     ".png",
     "",
 ]
-FOLDERS = ["2024", "2023", "2012", "legacy", "skip", "Beads", "a b", "20244", "D20240215", "{x}", "2024 ", "a\nb"]
+FOLDERS = [
+    "2024",
+    "2023",
+    "2012",
+    "1407",
+    "2101",
+    "legacy",
+    "skip",
+    "Beads",
+    "a b",
+    "20244",
+    "D20240215",
+    "{x}",
+    "2024 ",
+    "a\nb",
+]
 PATHS = st.builds(
     lambda folders, bin_id, end: "/".join([*folders, bin_id + end]),
     st.lists(st.sampled_from(FOLDERS), max_size=3),
@@ -73,11 +88,7 @@ class Boto:
 def at_home(path: str) -> bool:
     """Whether it is not in the folder of a year that is not the bin's: in such a one a bucket does not look."""
     top, _, rest = path.partition("/")
-    return (
-        not rest
-        or not re.fullmatch("[0-9]{4}", top)
-        or YEARS.get(re.split("[.]|_[a-z]", path.split("/")[-1])[0]) == top
-    )
+    return not rest or top not in YEARS.values() or YEARS.get(re.split("[.]|_[a-z]", path.split("/")[-1])[0]) == top
 
 
 @given(st.sets(PATHS.filter(at_home), min_size=1, max_size=12), st.sampled_from(["", "p", "p/2023"]))
@@ -122,6 +133,29 @@ def test_a_leap_second_is_of_the_year_that_its_id_says() -> None:
     bucket = BucketSource("s3://b/p", files=FileOptions(scores_format="csv"))
     bucket._client._opened = Boto(keys)
     assert [path for bin_id in bins for path in bucket._scores(bin_id)] == [f"s3://b/{key}" for key in sorted(keys)]
+
+
+@pytest.mark.parametrize("folder", ["1407", "2101", "2004", f"{datetime.now(UTC).year + 2}", "0000"])
+def test_a_folder_of_four_digits_that_are_no_year_of_bins_is_one_as_any_other(folder: str) -> None:
+    bins = ["D20140215T150055_IFCB010", f"D{folder}0215T150055_IFCB010"]
+    ends = (".adc", ".hdr", ".roi", "_class_scores.csv")
+    bucket = BucketSource("s3://b", files=FileOptions(scores_format="csv", catalog="raw"))
+    bucket._client._opened = boto = Boto({f"{folder}/{bin_id}{end}" for bin_id in bins for end in ends})
+    assert bucket._scores(bins[0]) == [f"s3://b/{folder}/{bins[0]}_class_scores.csv"]
+    there = sorted(bins if folder != "0000" else bins[:1])  # the year 0 is none of any id
+    found = bucket._raw_bins(Window(None, None))
+    assert [(bin_id, raw.problem) for bin_id, raw in found.items()] == [(bin_id, "") for bin_id in there]
+    for bin_id in there:
+        assert bucket._all_scores([bin_id])[bin_id] == {"csv": [f"s3://b/{folder}/{bin_id}_class_scores.csv"]}
+    assert boto.asked == ["", f"{folder}/"]
+
+
+def test_the_folder_of_next_year_is_that_of_a_year() -> None:
+    for folder in ("2005", str(datetime.now(UTC).year + 1)):
+        bucket = BucketSource("s3://b", files=FileOptions(scores_format="csv"))
+        bucket._client._opened = boto = Boto({f"{folder}/{BINS[0]}_class_scores.csv"})
+        assert bucket._scores(BINS[0]) == []
+        assert boto.asked == [""]
 
 
 STRANGE = ["D20240215T170055_ifcb010", "D20240215T1800_IFCB010", "D20240230T150055_IFCB010", "d20240215t160055_ifcb010"]

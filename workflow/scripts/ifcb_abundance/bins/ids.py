@@ -9,6 +9,8 @@ from typing import Any
 # [0-9] and not \d, which is any script's digits.
 PATTERN = "D[0-9]{8}T[0-9]{6}_IFCB[0-9]{1,5}|IFCB[0-9]{1,5}_[0-9]{4}_[0-9]{3}_[0-9]{6}"
 
+FIRST_YEAR = 2005  # no IFCB was in the water before
+
 _NEW = re.compile("(D([0-9]{4})([0-9]{2})([0-9]{2}))T([0-9]{2})([0-9]{2})([0-9]{2})_IFCB([0-9]{1,5})")
 _OLD = re.compile("(IFCB([0-9]{1,5})_([0-9]{4})_([0-9]{3}))_([0-9]{2})([0-9]{2})([0-9]{2})")
 _INSTRUMENT = re.compile("ifcb([0-9]{1,5})", re.IGNORECASE | re.ASCII)

@@ -1,7 +1,8 @@
 """The bins of an S3-compatible bucket: the files of a folder on disk, under `{prefix}/{year}/` and other folders.
 
 Reads only (GET). A process lists the bucket at most once, folder by folder as bins are asked for: a top-level folder
-that is named like a year holds the bins of that year, any other one (`legacy`) those of all years.
+that is named like a year from 2005 to the next one holds the bins of that year, any other one (`legacy`, cruise `1407`)
+those of all years.
 """
 
 import logging
@@ -10,10 +11,11 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ifcb_abundance.bins.ids import PATTERN, parse_bin_id
+from ifcb_abundance.bins.ids import FIRST_YEAR, PATTERN, parse_bin_id
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.common.errors import ConfigError, NoBinsError, RequestError
 from ifcb_abundance.common.words import counted
@@ -39,10 +41,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ifcb.bucket")
 
-YEAR = re.compile("[0-9]{4}")
-
 # The file of a bin of either style, and the year in its id.
 _OF_A_BIN = re.compile(f"(?s:.*)/(?=(?:D([0-9]{{4}})|IFCB[0-9]+_([0-9]{{4}})_))(?:{PATTERN})[._][^/]+")
+
+
+def _is_year(folder: str) -> bool:
+    """Whether a folder is called like a year in which there may be bins: cruises have four digits too."""
+    return bool(re.fullmatch("[0-9]{4}", folder)) and FIRST_YEAR <= int(folder) <= datetime.now(UTC).year + 1
 
 
 def _year_of(bin_id: str) -> int:
@@ -107,7 +112,7 @@ class BucketSource(NetworkSource, BinFiles):
         first = window.start.day.year if window.start else 0
         last = window.end.day.year if window.end else 9999
         with self._listing:
-            known = {int(folder) for folder in self._folders if YEAR.fullmatch(folder)} | set(self._others)
+            known = {int(folder) for folder in self._folders if _is_year(folder)} | set(self._others)
             trees = [self._year(year).tree for year in sorted(known) if first <= year <= last]
         return dict(sorted((bin_id, raw) for tree in trees for bin_id, raw in tree.bins.items()))
 
@@ -130,7 +135,7 @@ class BucketSource(NetworkSource, BinFiles):
         with self._listing:
             paths = [path for of_year in self._others.values() for path in of_year]
             for year in sorted(years):
-                paths += self._list(f"{year:04d}/") if f"{year:04d}" in self._folders else []
+                paths += self._in_folder_of(year)
         return self._index_of(paths)
 
     def _summary_paths(self) -> list[str]:
@@ -166,7 +171,7 @@ class BucketSource(NetworkSource, BinFiles):
         with self._listing:
             if year not in self._years:
                 folder = f"{year:04d}"
-                of_year = _by_year(self._list(f"{folder}/")).get(year, []) if folder in self._folders else []
+                of_year = _by_year(self._in_folder_of(year)).get(year, [])
                 # In the order of a walk through folders: of two duplicates the same one counts as on disk.
                 paths = sorted(of_year + self._others.get(year, []), key=_place)
                 index = self._index_of(paths) if self.scores_format == AUTO else index_scores(paths)
@@ -203,9 +208,14 @@ class BucketSource(NetworkSource, BinFiles):
     @cached_property
     def _others(self) -> dict[int, list[str]]:
         """The files of bins that are in no folder of a year, by the year of the bin."""
-        folders = [folder for folder in self._folders if not YEAR.fullmatch(folder)]
+        folders = [folder for folder in self._folders if not _is_year(folder)]
         files = [path for path in self._top if not path.endswith("/")]
         return _by_year(files + [path for folder in folders for path in self._list(f"{folder}/")])
+
+    def _in_folder_of(self, year: int) -> list[str]:
+        """The files in the folder of a year, if there is one."""
+        folder = f"{year:04d}"
+        return self._list(f"{folder}/") if folder in self._folders and _is_year(folder) else []
 
     @property
     def _top(self) -> list[str]:

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 import pandas as pd
 
-from ifcb_abundance.bins.ids import parse_bin_id
+from ifcb_abundance.bins.ids import FIRST_YEAR, parse_bin_id
 from ifcb_abundance.bins.window import Window, month_of, months
 from ifcb_abundance.common.errors import (
     CatalogError,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ifcb.dashboard")
 
-FIRST_YEAR = 2005  # no IFCB was in the water before
 EXPORT_LIMIT = 500_000  # rows: the server cuts longer lists without a word
 MOST_NAMES, SHOWN_NAMES, LONGEST_NAME = 1000, 20, 60  # of a server's datasets: compared, shown, characters of one
 WALK_KEYS = frozenset(
