@@ -76,6 +76,17 @@ def test_two_files_of_a_bin_are_refused_naming_both(tmp_path: Path) -> None:
     assert all(path.as_posix() in str(refused.value) for path in paths)
 
 
+@pytest.mark.parametrize("folder", ["skip", "2024/Beads/D20240215"])
+def test_scores_in_excluded_folders_count_where_there_are_no_others(tmp_path: Path, folder: str) -> None:
+    archive = tmp_path / "skip" / "archive"  # asked for by name
+    aside = write_scores(archive / folder, BIN, ["a"], [])
+    assert DirectorySource(str(archive)).scores_files(BIN) == [str(aside)]
+    path = write_scores(archive / "2024", BIN, ["a"], [])
+    assert DirectorySource(str(archive)).scores_files(BIN) == [str(path)]
+    again = write_scores(archive / "copy", BIN, ["a"], [])
+    assert DirectorySource(str(archive)).scores_files(BIN) == [str(path), str(again)]
+
+
 def test_bins_are_those_of_metadata_csv(tmp_path: Path) -> None:
     write_archive(tmp_path, [bin_row(BIN, ml_analyzed=2.5)], {"D20240216T000000_IFCB010": (["a"], [])})
     archive = DirectorySource(str(tmp_path))

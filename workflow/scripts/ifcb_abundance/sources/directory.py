@@ -16,7 +16,7 @@ from ifcb_abundance.common.folders import below, stamp
 from ifcb_abundance.common.progress import TRAFFIC
 from ifcb_abundance.common.words import printable
 from ifcb_abundance.raw.images import ReadRange, open_roi
-from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, find_raw, read_start
+from ifcb_abundance.raw.tree import EXCLUDED, PARTS, RawBin, RawTree, find_raw, read_start
 from ifcb_abundance.sources.bin_files import BinFiles, FileOptions
 from ifcb_abundance.sources.score_files import (
     AUTO,
@@ -255,7 +255,17 @@ class DirectorySource(BinFiles):
 
     @cached_property
     def _index(self) -> dict[str, dict[str, list[str]]]:
-        return self._index_of(self._paths)
+        index = self._index_of(self._paths)
+        for by_format in index.values():
+            for form, paths in by_format.items():
+                if len(paths) > 1:
+                    by_format[form] = [path for path in paths if not self._is_excluded(path)] or paths
+        return index
+
+    def _is_excluded(self, path: str) -> bool:
+        """Whether a file is in a folder `skip` or `beads`. Class scores there count for bins without any others."""
+        folders = path.removeprefix(f"{self.address}/").lower().split("/")[:-1]
+        return not EXCLUDED.isdisjoint(folders)
 
     @cached_property
     def _paths(self) -> list[str]:
