@@ -276,6 +276,18 @@ def test_the_sweep_has_the_threshold_in_use(tmp_path: Path) -> None:
     assert "never wins" in texts(run.svg("threshold_sweep"))
 
 
+def test_classes_that_come_as_counts_per_bin_have_no_sweep(tmp_path: Path) -> None:
+    """The sweep has no row of them, as with summaries of MATLAB. Of 4 ROIs A wins 3 and B wins 1."""
+    run = Run(tmp_path, [[(a_bin(1), rois(A=3, B=1))]])
+    sweep = table_files.read("threshold_sweep", run.tables["sweep"])
+    table_files.write(sweep[sweep["class"] == "B"], "threshold_sweep", run.tables["sweep"])
+    assert {row["panel"].replace("\N{NO-BREAK SPACE}", "") for row in run.rows("threshold_sweep")} == {"B  (n=1)"}
+    table_files.write(sweep[:0], "threshold_sweep", run.tables["sweep"])
+    for merged in ({}, {"A": "B"}):
+        said = " ".join(texts(run.svg("threshold_sweep", merged=merged)))
+        assert "the class scores are counts per bin, which tell of no other threshold" in said
+
+
 @pytest.mark.parametrize("when", [BEFORE, AFTER])
 def test_labels_that_are_one_class_are_added_up(tmp_path: Path, when: str) -> None:
     """By hand: in 2 mL each, 3 ROIs of `c one` and 1 of B, spelt as `b`, then 2 of C: 4 and 2 of the class `big`. Of

@@ -22,16 +22,20 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     head = "What each threshold keeps"
     abundance = read_abundance(tables, options, None, "living", "threshold")
     every = top_classes(abundance, options.top_classes)
-    classes = every[:NARROW_MOST] if options.narrow else every
-    if not classes:
+    if not every:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     sweep = _merged(table_files.read("threshold_sweep", tables["sweep"]), options)
+    won = sweep[sweep["threshold"] == 0].set_index("class")["count"]
+    every = [name for name in every if name in won.index]
+    if not every:
+        why = f"{options.dataset}: the class scores are counts per bin, which tell of no other threshold"
+        return parts.message(options, head, why)
+    classes = every[:NARROW_MOST] if options.narrow else every
     sweep = sweep[sweep["class"].isin(classes)]
     thresholds = abundance.groupby("class")["threshold"]
     # None where days have different ones, or where a ROI counts for other classes than the one that it wins.
     is_one = (thresholds.nunique(dropna=False) == 1) & (options.rule == "winner")
     in_use = thresholds.first().where(is_one)
-    won = sweep[sweep["threshold"] == 0].set_index("class")["count"]
     names = words.names_of(classes, options)
     panels = {name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{won[name]:,})" for name in classes}
     scientific = [panels[name] for name in classes if names.style_of(name) == "italic"]
