@@ -380,6 +380,25 @@ def test_one_class_bin_by_bin(run: Run) -> None:
     assert {row["value"] for row in run.rows("bin_series", one_class="D") if not row["end"]} == {"4.5"}
 
 
+@pytest.mark.parametrize("last", ["20240202", "20240501"], ids=["bins", "daily band"])
+def test_groups_that_did_not_look_for_the_class_give_way_to_one_that_did(tmp_path: Path, last: str) -> None:
+    """Seven instruments, of which the last has the fewest bins. It alone looked for C: 3 ROIs in 2 mL, beside 9 in
+    all the others, which looked for A. A is the most abundant class of the six that are shown by default."""
+    day = [(a_bin(i, i, "20240201"), rois(A=9)) for i in range(1, 7)]
+    more = [(a_bin(10 + i, i, last), rois(A=9)) for i in range(1, 7)]
+    run = Run(tmp_path, [[*day, (a_bin(7, 7, "20240201"), rois(C=3))], more])
+    rows = run.rows("bin_series", one_class="C")
+    assert [(row["series"], row["value"], row["mean"]) for row in rows] == [("IFCB7", "1.5", ""), ("IFCB7", "", "1.5")]
+    assert "IFCB7 alone: no label set of the others has the class" in texts(run.svg("bin_series", one_class="C"))
+    assert {row["series"] for row in run.rows("bin_series")} == {f"IFCB{i}" for i in range(1, 7)}
+
+
+def test_the_class_of_a_group_that_is_not_shown_is_shown_if_the_others_have_none_that_lives(tmp_path: Path) -> None:
+    day = [(a_bin(i, i), rois(D=9)) for i in range(1, 7)] + [(a_bin(10 + i, i), rois(D=9)) for i in range(1, 7)]
+    run = Run(tmp_path, [[*day, (a_bin(7, 7), rois(C=3))]])
+    assert {row["series"] for row in run.rows("bin_series")} == {"IFCB7"}
+
+
 # --- long windows ---
 
 

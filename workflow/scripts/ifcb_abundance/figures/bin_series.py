@@ -31,7 +31,8 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     head = "Bin by bin"
     coverage, span = read_coverage(tables, options)
     abundance = read_abundance(tables, options, None, "living")
-    name = options.one_class or default_class(abundance, options)
+    main = abundance[abundance["series"].isin(main_series(coverage))]
+    name = options.one_class or default_class(main, options) or default_class(abundance, options)
     if span is None or name is None:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     if name not in set(abundance["class"]):
@@ -47,14 +48,16 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         return parts.message(
             options, head, f"{options.dataset}: the class {name!r} is in no label set of the used bins"
         )
-    series = main_series(coverage)
+    abundance = abundance[abundance["class"] == name]
+    with_class = abundance["series"]
+    series = main_series(coverage[coverage["series"].isin(with_class)])
     bins = _read_bins(tables, options, name, series)
     n_bins = len(bins)
     if n_bins > BINS_SHOWN:
         bins = bins[bins["day"] >= bins["day"].nlargest(BINS_SHOWN).min().normalize()]
         span = Span(bins["day"].min().normalize(), span.last)
     long = (span.last - span.first).days > DAYS_MOST
-    steps = _steps(abundance[(abundance["class"] == name) & abundance["series"].isin(series)], span)
+    steps = _steps(abundance[with_class.isin(series)], span)
     if long:
         steps = steps.merge(_bands(bins, span), on=["series", "day"], how="left")
     bins = bins.assign(dot=_printed(bins, span).astype(int))
@@ -69,7 +72,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         + (f"the last {len(bins):,} of " if len(bins) < n_bins else "")
         + f"{n_bins:,} used bins whose label set has the class; square-root scale",
         "band: the bins between the lowest and the highest tenth" if long else "",
-        parts.series_note(series, coverage["series"].nunique()),
+        parts.lack_note(series, with_class, coverage, "label set", "the class"),
     )
     about.fontStyle = names.style_of(name)
     return parts.panels(lines, data, series).properties(title=about)

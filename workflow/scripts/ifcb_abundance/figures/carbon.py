@@ -44,7 +44,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             f"{head}, {options.dataset}",
             f"{span}; a bar is a {span.pooled}. Without a bar: no used bin with features",
             "living classes only; objects without a class or a biovolume are not in it",
-            parts.features_note(series, with_features, coverage),
+            parts.lack_note(series, with_features, coverage),
         )
     )
 

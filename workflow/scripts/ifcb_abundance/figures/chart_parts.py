@@ -346,14 +346,23 @@ def series_note(series: Sequence[str], n_all: int) -> str:
     return f"{len(series)} of {n_all} groups, those with the most used bins" if len(series) < n_all else ""
 
 
-def features_note(series: Sequence[str], with_features: pd.Series, coverage: pd.DataFrame) -> str:
-    """Say which series have features, unless all do. A figure of one series alone has no name above it."""
-    n_with, n_all = with_features.nunique(), coverage["series"].nunique()
+def lack_note(
+    series: Sequence[str],
+    with_it: pd.Series,
+    coverage: pd.DataFrame,
+    holder: str = "used bin",
+    what: str = "features",
+) -> str:
+    """Say which series have what is shown, unless all do. A figure of one series alone has no name above it.
+
+    with_it: the series that have it. holder: what of them has it.
+    """
+    n_with, n_all = with_it.nunique(), coverage["series"].nunique()
     if n_with == n_all:
         return series_note(series, n_all)
     if len(series) < n_with:
-        return f"{len(series)} of the {n_with} groups with features, those with the most used bins"
-    return f"{', '.join(series)} alone: no used bin of the others has features"
+        return f"{len(series)} of the {n_with} groups with {what}, those with the most used bins"
+    return f"{', '.join(series)} alone: no {holder} of the others has {what}"
 
 
 def classes_note(classes: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             f"{head}, {options.dataset}",
             f"{span}, pooled; bars: {parts.percent(options.confidence)} Poisson interval of the count",
             "left of the drop-off the instrument does not count all objects",
-            parts.features_note(series, days["series"], coverage),
+            parts.lack_note(series, days["series"], coverage),
         )
     )
 
