@@ -475,6 +475,15 @@ def test_every_grouping_can_be_drawn(tmp_path: Path, group_by: tuple[str, ...]) 
         assert {row["series"] for row in run.rows(figure)} == names
 
 
+def test_depths_that_hardly_differ_are_series_of_their_own(tmp_path: Path) -> None:
+    """In 2 mL each, no ROI of A and 4 of them: 0 and 2 per mL. Garwood's upper limit of none is 3.689: 1.844 per mL."""
+    depths = {12.345671: rois(A=0), 12.345674: rois(A=4)}
+    day = [(a_bin(i, depth=depth), scores) for i, (depth, scores) in enumerate(depths.items())]
+    rows = Run(tmp_path, [day], ("depth",)).rows("time_series")
+    assert {row["key"]: row["value"] for row in rows} == {"12.345671 m": "0", "12.345674 m": "2"}
+    assert [row["high"] for row in rows if row["value"] == "0"] == ["1.844"]
+
+
 def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
     run = Run(tmp_path, KINDS["odd labels"])
     assert set(ODD) <= texts(run.svg("heat_map"))

@@ -21,7 +21,7 @@ def series_of(frame: pd.DataFrame, group_by: Sequence[str]) -> pd.Series:
     parts = []
     for column in group_by:
         if column == "depth":
-            parts.append(frame["depth"].map(lambda depth: "no depth" if math.isnan(depth) else f"{depth:g} m"))
+            parts.append(frame["depth"].map(_name_of_depth))
         else:
             parts.append(frame[column].where(frame[column] != "", f"no {column.replace('_', ' ')}"))
     if not parts:
@@ -30,6 +30,11 @@ def series_of(frame: pd.DataFrame, group_by: Sequence[str]) -> pd.Series:
     for part in parts[1:]:
         name = name + ", " + part
     return name
+
+
+def _name_of_depth(depth: float) -> str:
+    # With all its digits: depths that differ are groups of their own.
+    return "no depth" if math.isnan(depth) else f"{np.format_float_positional(depth, trim='-')} m"
 
 
 def read_coverage(
