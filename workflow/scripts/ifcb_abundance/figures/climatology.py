@@ -44,11 +44,11 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     rows["value"] = rows["count"] / rows["ml_analyzed_total"]
     ends = (int(rows["doy"].min()), int(rows["doy"].max()) + step)
     years = sorted(rows["year"].unique())
-    middle = _quartiles(rows) if len(years) >= YEARS_LEAST else pd.DataFrame(columns=["class", "doy"])
+    middle = _quartiles(rows, step) if len(years) >= YEARS_LEAST else pd.DataFrame(columns=["class", "doy"])
     rows = pd.concat([_with_gaps(rows, step), middle])
     rank = {name: i for i, name in enumerate(classes)}
     rows = rows.assign(rank=rows["class"].map(rank), middle=rows["doy"] + step / 2)
-    columns = ["rank", "year", "middle", "value", *(["q1", "median", "q3"] if len(middle) else [])]
+    columns = ["rank", "year", "middle", "value", *(["q1", "median", "q3", "part", "alone"] if len(middle) else [])]
     title = parts.title(
         options,
         f"{head}, {options.dataset}",
@@ -63,11 +63,17 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     return parts.SideBySide(views, parts.inline(rows[columns]), across, GAP, title)
 
 
-def _quartiles(rows: pd.DataFrame) -> pd.DataFrame:
-    """The quartiles over the years, where at least YEARS_LEAST of them have a value."""
+def _quartiles(rows: pd.DataFrame, step: int) -> pd.DataFrame:
+    """The quartiles over the years, where at least YEARS_LEAST of them have a value.
+
+    `part` counts the stretches without a gap; `alone` is 1 where one is a single point, else 0. step: days in a point.
+    """
     by_day = rows.groupby(["class", "doy"])["value"]
     table = by_day.quantile(np.array([0.25, 0.5, 0.75])).unstack().set_axis(["q1", "median", "q3"], axis=1)
-    return table[by_day.size() >= YEARS_LEAST].reset_index()
+    table = table[by_day.size() >= YEARS_LEAST].reset_index()
+    gap = table.groupby("class")["doy"].diff() != step
+    table["part"] = gap.cumsum()
+    return table.assign(alone=(table.groupby("part")["doy"].transform("size") == 1).astype(int))
 
 
 def _with_gaps(rows: pd.DataFrame, step: int) -> pd.DataFrame:
@@ -136,12 +142,19 @@ def _layers(rank: int, axis: dict[str, Any], colour: dict[str, Any], with_quarti
     if not with_quartiles:
         return years
     middle = {"transform": [{"filter": "isValid(datum.median)"}]}
+    alone = {"transform": [{"filter": "datum.alone == 1"}]}  # a line is visible only between two points
+    part = {"detail": {"field": "part", "type": "nominal"}}
     band = {"type": "area", "color": "#777", "opacity": 0.35, "clip": True}
+    rule = {"type": "rule", "color": "#777", "opacity": 0.35, "strokeWidth": 3, "clip": True}
     line = {"type": "line", "color": "black", "strokeWidth": 1.8, "clip": True}
+    dot = {"type": "circle", "color": "black", "size": 14, "opacity": 1, "clip": True}
+    quartiles, median = {"y": {"field": "q1", **axis}, "y2": {"field": "q3"}}, {"y": {"field": "median", **axis}}
     return [
-        {**middle, "mark": band, "encoding": {"y": {"field": "q1", **axis}, "y2": {"field": "q3"}}},
+        {**middle, "mark": band, "encoding": {**quartiles, **part}},
+        {**alone, "mark": rule, "encoding": quartiles},
         *years,
-        {**middle, "mark": line, "encoding": {"y": {"field": "median", **axis}}},
+        {**middle, "mark": line, "encoding": {**median, **part}},
+        {**alone, "mark": dot, "encoding": median},
     ]
 
 
