@@ -17,7 +17,7 @@ from ifcb_abundance.abundance.days import merge_abundance
 from ifcb_abundance.classes.class_table import AFTER, BEFORE, LabelTable
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.features.biovolume import merge_biovolume
-from ifcb_abundance.figures import bin_series, positions, span, time_series, words
+from ifcb_abundance.figures import bin_series, positions, richness, span, time_series, words
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures.colours import NOT_LIVING
 from ifcb_abundance.figures.coverage_calendar import NO_BINS
@@ -215,6 +215,19 @@ def test_a_day_between_gaps_is_drawn_as_a_point_in_long_windows_too(
         ("2024-02-01", "1"),
         ("2024-02-03", ""),
         ("2024-02-04", ""),
+    ]
+
+
+def test_the_last_day_of_one_series_is_no_neighbour_of_the_first_day_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(richness, "DOTS_MOST", 1)
+    found = [("20240201", 125), ("20240203", 10), ("20240204", 10)]
+    run = Run(tmp_path, [[(a_bin(1, instrument, day), rois(A=5))] for day, instrument in found])
+    assert [(row["series"], row["day"], row["dot"]) for row in run.rows("richness") if row["richness"]] == [
+        ("IFCB10", "2024-02-03", "0"),
+        ("IFCB10", "2024-02-04", "0"),
+        ("IFCB125", "2024-02-01", "1"),
     ]
 
 

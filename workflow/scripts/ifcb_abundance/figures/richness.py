@@ -72,7 +72,8 @@ def _per_day(counted: pd.DataFrame, size: int, span: Span) -> pd.DataFrame:
     grid = pd.MultiIndex.from_product([counted["series"].unique(), span.days], names=["series", "day"])
     rows = richness.reindex(grid).reset_index()
     there = rows["richness"].notna()
-    alone = ~(there.shift(1, fill_value=False) | there.shift(-1, fill_value=False))
+    of_series = there.groupby(rows["series"])
+    alone = ~(of_series.shift(1, fill_value=False) | of_series.shift(-1, fill_value=False))
     return rows.assign(dot=(alone | (len(span.days) <= DOTS_MOST)).astype(int))
 
 
