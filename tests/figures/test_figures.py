@@ -655,6 +655,18 @@ def test_a_series_without_features_is_said_to_have_none(tmp_path: Path, figure: 
     assert "IFCB10 alone: no used bin of the others has features" in one.spec(figure)["title"]["subtitle"]
 
 
+@pytest.mark.parametrize("figure", ["size_spectrum", "carbon"])
+def test_groups_without_features_give_way_to_one_that_has_some(tmp_path: Path, figure: str) -> None:
+    """Seven instruments, of which the last has the fewest bins. It alone has features."""
+    day = [(a_bin(number + i, i), rois(A=1)) for number in (0, 10) for i in range(1, 7)]
+    run = Run(tmp_path, [[*day, (a_bin(7, 7), rois(A=1))]])
+    for name in ("size_spectrum", "biovolume"):
+        lines = Path(run.tables[name]).read_text().splitlines(keepends=True)
+        Path(run.tables[name]).write_text("".join([lines[0], *(line for line in lines if "IFCB7" in line)]))
+    assert {row["series"] for row in run.rows(figure)} == {"IFCB7"}
+    assert "IFCB7 alone: no used bin of the others has features" in run.spec(figure)["title"]["subtitle"]
+
+
 def test_carbon_is_stacked_by_group(tmp_path: Path) -> None:
     """Diatoms of 1000, 2000 and 3000 um3: 77.98, 136.81 and 190.08 pg; a dinoflagellate of 4000 um3: 521.6 pg; 2 mL."""
     run = Run(tmp_path, [[(a_bin(0), rois(A=3, C=1, D=1))]])

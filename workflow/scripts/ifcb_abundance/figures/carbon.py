@@ -26,7 +26,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         )
     rows = rows.assign(series=series_of(rows, options.group_by))
     with_features = rows["series"]
-    series = [name for name in main_series(coverage) if name in set(with_features)]
+    series = main_series(coverage[coverage["series"].isin(with_features)])
     rows = rows[with_features.isin(series)]
     bars, named = _bars(rows.assign(day=span.start(rows["date"])))
     order = [name for name in (*named, OTHER_GROUPS, NO_GROUP) if name in set(bars["kind"])]

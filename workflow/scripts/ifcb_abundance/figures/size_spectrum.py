@@ -31,7 +31,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     if span is None or days.empty:
         return parts.message(options, head, f"{options.dataset}: no used bin has features with a measured object")
     days["series"] = series_of(days, options.group_by)
-    series = [name for name in main_series(coverage) if name in set(days["series"])]
+    series = main_series(coverage[coverage["series"].isin(days["series"])])
     volume = _volume_with_features(tables, options)
     rows = pd.concat(
         [_pooled_spectrum(days[days["series"] == name], volume[name]) for name in series], ignore_index=True
