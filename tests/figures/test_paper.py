@@ -13,7 +13,7 @@ import pytest
 from ifcb_abundance.figures import coast, draw, pdf, words
 from ifcb_abundance.figures.colours import GROUP_COLOURS, REST_COLOURS, group_colours
 from ifcb_abundance.figures.options import FigureOptions
-from ifcb_abundance.figures.positions import _corner
+from ifcb_abundance.figures.positions import _corner, _with_sides
 from ifcb_abundance.figures.richness import rarefied, sample_size
 from ifcb_abundance.figures.span import Span
 from ifcb_abundance.report.explorer import pack_coast
@@ -278,3 +278,28 @@ def test_the_log_and_the_caption_say_where_a_coast_can_be_had(
 def test_the_scale_bar_keeps_off_the_bins(places: list[tuple[float, float]], corner: tuple[bool, bool]) -> None:
     bins = pd.DataFrame([(-70 + x, 41 + y) for x, y in places], columns=["longitude", "latitude"])
     assert _corner((-70, -69), (41, 42), bins) == corner
+
+
+@pytest.mark.parametrize(
+    ("places", "left"),
+    [
+        # A degree is 300 pixels wide, and the map ends at 71 and 69 degrees west.
+        ([(-70.02, 40.5), (-69.98, 40.5)], [1, 0]),  # 12 pixels apart: away from each other
+        ([(-70.02, 40.5), (-69.98, 40.8)], [0, 1]),  # far apart: the side with more room
+        ([(-70.98, 40.5), (-70.94, 40.5)], [0, 0]),  # no room at the left of the first one
+        ([(-69.06, 40.5)], [1]),
+    ],
+)
+def test_names_of_moorings_keep_off_the_marks_of_others(places: list[tuple[float, float]], left: list[int]) -> None:
+    rows = pd.DataFrame(places, columns=["longitude", "latitude"]).assign(label="IFCB10")
+    assert list(_with_sides(rows, ((-71, -69), (40, 41), (600, 400)))["left"]) == left
+
+
+def test_each_mooring_has_its_name_once(tmp_path: Path) -> None:
+    tables = write_seeded(tmp_path / "tables", 20)
+    other = pd.read_csv(tables["catalog"]).assign(instrument="IFCB11", longitude=-70.56)
+    other["bin"] = other["bin"].str.replace("IFCB010", "IFCB011")
+    for name, more in (("catalog", other), ("ledger", pd.read_csv(tables["ledger"]).assign(bin=other["bin"]))):
+        pd.concat([pd.read_csv(tables[name]), more]).to_csv(tables[name], index=False)
+    svg = draw.fitted(draw.describe("positions", tables, options()), options().width)[1]
+    assert [len(re.findall(rf">{name}</text>", svg)) for name in ("IFCB10", "IFCB11")] == [1, 1]

@@ -11,7 +11,7 @@ import pandas as pd
 from ifcb_abundance.bins.positions import has_position
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.figures import chart_parts as parts
-from ifcb_abundance.figures import coast
+from ifcb_abundance.figures import coast, words
 from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import SERIES_MOST, in_natural_order, series_of
@@ -26,8 +26,12 @@ KM_PER_DEGREE = 111.195  # of latitude, of a sphere of 6371 km
 MOORED_KM = 2.0  # a series that stays within this is a mooring
 BREAK = pd.Timedelta(days=1)  # a track is not drawn across a longer time without a bin
 TALLEST = 0.75  # height over width
+NAME_AT = 9  # pixels between the middle of a mooring's mark and its name
 LAND, WATER, COAST = "#ece7da", "#ffffff", "#8a8474"
 LEAST, LEAST_WITH_COAST = 0.02, 0.15  # half of the map's height, in degrees; a coast tells where it is
+
+Frame = tuple[tuple[float, float], tuple[float, float], tuple[int, int]]
+"""West and east, south and north (degrees), width and height (pixels) of a map."""
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -65,9 +69,9 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         rows.append(_track_rows(thinned(sailing, max(east - west, north - south))))
         layers += _tracks(rows[0], [name for name in series if name not in moored], with_names=len(series) > 1)
     if moored:
-        rows.append(_mooring_rows(bins[bins["series"].isin(moored)]))
+        rows.append(_with_sides(_mooring_rows(bins[bins["series"].isin(moored)]), frame))
         colours = dict(zip(series, OKABE_ITO, strict=False))
-        layers += _moorings({name: colours[name] for name in moored}, (west + east) / 2)
+        layers += _moorings({name: colours[name] for name in moored})
     layers += _scale_bar(frame, bins)
     data = parts.inline(pd.concat(rows), digits=9)
     return alt.layer(*(layer.encode(x=x, y=y) for layer in layers), data=data).properties(
@@ -178,16 +182,39 @@ def _mooring_rows(bins: pd.DataFrame) -> pd.DataFrame:
     return places.assign(day=pd.to_datetime(places["day"]), label=names.where(first, ""), moored=1)
 
 
-def _moorings(colours: Mapping[str, str], middle: float) -> list[Any]:
-    """Draw a mark for each mooring, with its name on the side that has more room. middle: longitude of the map's."""
+def _with_sides(places: pd.DataFrame, frame: Frame) -> pd.DataFrame:
+    """Say whether the name of each mooring stands at the `left` of its mark.
+
+    It keeps inside the map, and off the marks of others, if one side lets it. Else it is on the side with more room.
+    """
+    (west, east), (south, north), (width, height) = frame
+    x = (places["longitude"] - west) / (east - west) * width
+    y = (places["latitude"] - south) / (north - south) * height
+
+    def at_left(at: int) -> bool:
+        length = words.text_width(places["label"][at]) + NAME_AT
+
+        def faults(left: bool) -> tuple[bool, int, bool]:
+            away = (x - x[at]) * (-1 if left else 1)
+            covered = away.between(4, length + 5) & (y - y[at]).between(-4, 18)  # a name is a little above its mark
+            room = x[at] if left else width - x[at]
+            return room < length, int(covered.sum()), left != (places["longitude"][at] > (west + east) / 2)
+
+        return min((False, True), key=faults)
+
+    return places.assign(left=[int(at_left(at)) for at in places.index])
+
+
+def _moorings(colours: Mapping[str, str]) -> list[Any]:
+    """Draw a mark for each mooring, with its name beside it."""
     base = alt.Chart().transform_filter("datum.moored == 1")
     layers = []
     for name, colour in colours.items():
         mark = base.mark_point(filled=True, size=90, opacity=1, color=colour, stroke="#333", strokeWidth=0.5)
         layers.append(mark.transform_filter(alt.datum.series == name).encode(tooltip=_hover()))
     named = base.transform_filter("datum.label").encode(text="label:N")
-    right = named.mark_text(align="left", dx=9, dy=-7).transform_filter(f"datum.longitude <= {middle}")
-    left = named.mark_text(align="right", dx=-9, dy=-7).transform_filter(f"datum.longitude > {middle}")
+    right = named.mark_text(align="left", dx=NAME_AT, dy=-7).transform_filter("datum.left == 0")
+    left = named.mark_text(align="right", dx=-NAME_AT, dy=-7).transform_filter("datum.left == 1")
     return [*layers, right, left]
 
 
@@ -199,9 +226,7 @@ def _corner(west_east: tuple[float, float], south_north: tuple[float, float], bi
     return min(corners, key=lambda at: int(((x < 0.42 if at[0] else x > 0.58) & (y < 0.2 if at[1] else y > 0.8)).sum()))
 
 
-def _scale_bar(
-    frame: tuple[tuple[float, float], tuple[float, float], tuple[int, int]], bins: pd.DataFrame
-) -> list[Any]:
+def _scale_bar(frame: Frame, bins: pd.DataFrame) -> list[Any]:
     """Draw a bar of a round number of km in a corner that has few of the bins, true at the middle latitude."""
     (west, east), (south, north), _ = frame
     per_degree = KM_PER_DEGREE * max(math.cos(math.radians((south + north) / 2)), 0.05)
@@ -221,13 +246,11 @@ def _scale_bar(
     ]
 
 
-def frame_of(
-    bins: pd.DataFrame, widest: float, least: float
-) -> tuple[tuple[float, float], tuple[float, float], tuple[int, int]]:
+def frame_of(bins: pd.DataFrame, widest: float, least: float) -> Frame:
     """Frame a map with one scale in both directions.
 
     widest: the width that there is room for, in pixels. least: half of what the map shows at least, in degrees of
-    latitude. Returns west and east, south and north (degrees), width and height (pixels).
+    latitude.
     """
     middle = [(bins[c].min() + bins[c].max()) / 2 for c in ("longitude", "latitude")]
     half = [(bins[c].max() - bins[c].min()) / 2 * 1.2 for c in ("longitude", "latitude")]
