@@ -19,7 +19,7 @@ from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.tables import table_files
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
-from tests.raw_files import NEW, OLD, adc, keyed_header, new_line, write_bin
+from tests.raw_files import COLUMNS, NEW, OLD, adc, keyed_header, new_line, old_line, write_bin
 
 RAW = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
 shared = pytest.mark.skipif(not RAW.exists(), reason=f"no shared data in {RAW}")
@@ -136,6 +136,21 @@ def test_the_real_bins(tmp_path: Path) -> None:
     assert (old["syringe_status"], old["pmt_a"], old["pmt_b"]) == (0, 0.675, 0.6)
     assert (old["flag"], old["flag_run_time"], old["flag_inhibit"]) == (4, 4, 2)  # it is a piece of a run
     assert 0 < old["focus"] < 1
+
+
+def test_a_run_of_an_old_instrument_that_crosses_midnight_is_as_good_as_another(tmp_path: Path) -> None:
+    noon, midnight = "IFCB5_2012_028_120000", "IFCB5_2012_028_235500"  # 300 s before midnight
+    (tmp_path / "raw").mkdir()
+    for bin_id in (noon, midnight):
+        off = [86400 if bin_id == midnight and 2 * at > 300 else 0 for at in range(601)]
+        lines = [old_line(at, 2 * at - off[at], 2 * at + 0.5 - off[at], (1, 1, 2, 2), 0) for at in range(1, 601)]
+        for part, body in (("hdr", COLUMNS.encode()), ("adc", adc(*lines)), ("roi", bytes(range(4)))):
+            (tmp_path / "raw" / f"{bin_id}.{part}").write_bytes(body)
+    table = measured(tmp_path / "raw", tmp_path)
+    assert table["run_time"].to_dict() == {noon: 1200.5, midnight: 1200.5}
+    assert table["trigger_rate"].to_dict() == dict.fromkeys((noon, midnight), pytest.approx(600 / 1200.5))
+    assert table["reason"].to_dict() == {noon: "", midnight: ""}
+    assert table["flag"].to_dict() == {noon: 1, midnight: 1}
 
 
 def test_syringe_status() -> None:

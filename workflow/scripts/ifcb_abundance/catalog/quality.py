@@ -26,12 +26,13 @@ from ifcb_abundance.common.words import printable
 from ifcb_abundance.raw.header import Header
 from ifcb_abundance.raw.images import ReadRange, image_of
 from ifcb_abundance.raw.triggers import TriggerTable
+from ifcb_abundance.raw.volume import past_midnight
 from ifcb_abundance.sources.protocols import Source
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.quality")
 
-VERSION = 1  # of the meaning of what is measured: raise it so that bins are measured again
+VERSION = 2  # of the meaning of what is measured: raise it so that bins are measured again
 GOOD, NOT_EVALUATED, SUSPECT, BAD = 1, 2, 3, 4
 
 HUMID, WET = 70.0, 99.0  # percent in the housing: suspect above (iRfcb), bad above (California)
@@ -108,8 +109,8 @@ def _of_triggers(header: Header | None, triggers: TriggerTable) -> dict[str, Any
     n_triggers = int(rows["trigger"].nunique())
     run_time, inhibit_time = (header.run_time, header.inhibit_time) if header else (None, None)
     if run_time is None and len(rows):  # old instruments have their clocks in the .adc alone
-        clock = "frame_grab_time" if "frame_grab_time" in rows else "run_time"
-        run_time = float(rows[clock].iloc[-1])
+        old = "frame_grab_time" in rows
+        run_time = float(past_midnight(rows["frame_grab_time"].to_numpy())[-1] if old else rows["run_time"].iloc[-1])
     found: dict[str, Any] = {"run_time": run_time, "n_triggers": n_triggers, "n_images": len(triggers.rois)}
     if n_triggers:
         with_image = rows.loc[(rows["width"] > 0) & (rows["height"] > 0), "trigger"]

@@ -159,7 +159,7 @@ def _old_style(triggers: TriggerTable, bin_id: BinId) -> _Measured | None:
     rows = triggers.rows.drop_duplicates("trigger")
     if rows.empty:
         return None
-    grabbed, opened = (_past_midnight(rows[name].to_numpy()) for name in ("frame_grab_time", "trigger_open_time"))
+    grabbed, opened = (past_midnight(rows[name].to_numpy()) for name in ("frame_grab_time", "trigger_open_time"))
     late = bin_id.instrument == 5 and bin_id.time >= LATE_IFCB5
     least = LEAST_PROCESSING_LATE_IFCB5 if late else LEAST_PROCESSING
     run_time = float(grabbed[-1])
@@ -167,7 +167,8 @@ def _old_style(triggers: TriggerTable, bin_id: BinId) -> _Measured | None:
     return _Measured(look_time * ML_PER_SECOND_OLD, look_time, run_time, "adc")
 
 
-def _past_midnight(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+def past_midnight(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clocks of an old instrument, of which times after midnight are written as negative ones, from the run's start."""
     return seconds + (seconds < 0) * DAY
 
 
