@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ifcb_abundance.catalog.listing import OPTIONAL
 from ifcb_abundance.common.errors import CatalogError
+from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.metadata_export import NEEDED, from_records, read_export, without_repeats
 from tests.archives import bin_row
 
@@ -380,6 +381,60 @@ def test_a_table_of_headers_has_volumes_of_look_times() -> None:
     assert "cast" not in row
     with pytest.raises(CatalogError, match=r"here: .*no_bin"):
         read_export(b"filename\nno_bin\n", "here")
+
+
+HEADERS = b"sample,timestamp,ifcb_number,runTime,inhibitTime,runSampleFast,RunFastFactor,gpsLatitude,gpsLongitude"
+FAST = "D20240215T150055_IFCB134,2024-02-15 15:00:55,IFCB134,236.5,0"
+
+
+@pytest.mark.parametrize(
+    ("said", "fast_runs", "volume", "method", "note"),
+    [
+        ("True,5", "factor", 4.927083333333333, "header+run_fast_factor", ""),  # 0.25 mL/min x 236.5 s / 60 s x 5
+        ("TRUE,5", "as_dashboard", 0.9854166666666667, "header+no_run_fast_factor", ""),
+        ("False,5", "factor", 0.9854166666666667, "header", ""),
+        ("NA,5", "factor", 0.9854166666666667, "header", ""),
+        ("1,0", "factor", None, "", "a fast run (runSampleFast) without a usable RunFastFactor: '0'"),
+        ("1,NA", "factor", None, "", "a fast run (runSampleFast) without a usable RunFastFactor: ''"),
+        (
+            "?,5",
+            "factor",
+            0.9854166666666667,
+            "header",
+            "runSampleFast is '?', neither true nor false: taken for a normal run",
+        ),
+    ],
+)
+def test_a_fast_run_in_a_table_of_headers(
+    said: str, fast_runs: FastRuns, volume: float | None, method: str, note: str
+) -> None:
+    (row,) = read_export(HEADERS + f"\n{FAST},{said},57.1,11.2\n".encode(), "here", fast_runs).to_dict("records")
+    assert np.isnan(row["ml_analyzed"]) if volume is None else row["ml_analyzed"] == pytest.approx(volume)
+    assert (row["volume_method"], row["volume_note"], row["latitude"]) == (method, note, 57.1)
+
+
+@pytest.mark.parametrize(
+    ("fix", "latitude", "note"),
+    [
+        ("Feb/15/2024 00:00:01.25", 57.1, ""),
+        ("Aug/10/2022 11:30:59.25", None, "the fix is of 2022-08-10 (gpsTimeFromFix), not of the sample's day"),
+        ("soon", None, "the time of the fix cannot be read (gpsTimeFromFix 'soon')"),
+        ("NA", None, "gpsLatitude and gpsLongitude without the time of the fix (gpsTimeFromFix)"),
+    ],
+)
+def test_an_old_fix_in_a_table_of_headers_is_no_position(fix: str, latitude: float | None, note: str) -> None:
+    header = HEADERS + b",gpsTimeFromFix"
+    (row,) = read_export(header + f"\n{FAST},False,1,57.1,11.2,{fix}\n".encode(), "here").to_dict("records")
+    assert row["position_note"] == note
+    expected = [np.nan, np.nan] if latitude is None else [57.1, 11.2]
+    assert np.array_equal([row["latitude"], row["longitude"]], expected, equal_nan=True)
+    # The sample's own position counts beside an old fix; without a fix beside it, the time is its own.
+    own = header + b",latitude,longitude"
+    both, alone = (f"\n{FAST},False,1,{gps},{fix},57.1,11.2\n".encode() for gps in ("57.1,11.2", ","))
+    (row,) = read_export(own + both, "here").to_dict("records")
+    assert (row["latitude"], row["longitude"], row["position_note"]) == (57.1, 11.2, "")
+    (row,) = read_export(own + alone, "here").to_dict("records")
+    assert np.isnan(row["latitude"]) == (fix in ("Aug/10/2022 11:30:59.25", "soon"))
 
 
 def test_columns_that_mean_the_same_agree_or_are_refused() -> None:

@@ -18,7 +18,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.catalog")
 
-VERSION = 5  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+VERSION = 6  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
 OPTIONAL = ("cast", "niskin")  # columns that are there where a bin has such a thing, or bins are grouped by it
 SAME_TIME = pd.Timedelta(minutes=1)  # apart at most
 TOLD = 3  # bins that a warning names
@@ -85,8 +85,8 @@ def _tell_of_positions(source: BinCatalog, inside: pd.DataFrame) -> None:
     if len(noted) and source.catalog_identity.get("catalog") != "raw":
         told = [f"{row['bin']}: {row['position_note']}" for row in noted.head(TOLD).to_dict("records")]
         log.warning(
-            f"catalog: {counted(len(noted), 'bin')} with a latitude, longitude or depth that is nowhere on earth, "
-            f"which is not kept (position_note in the catalog): {'; '.join(told)}"
+            f"catalog: {counted(len(noted), 'bin')} with a latitude, longitude or depth of an old fix or nowhere on "
+            f"earth, which is not kept (position_note in the catalog): {'; '.join(told)}"
             + ("; ..." if len(noted) > TOLD else "")
         )
 

@@ -120,8 +120,8 @@ class Source(Section):
     )
     fast_runs: Literal["factor", "as_dashboard"] = key(
         "factor",
-        "'factor' or 'as_dashboard', for catalog: raw: the volume of fast runs is RunFastFactor times as large, or "
-        "that factor is ignored as the dashboard's library does",
+        "'factor' or 'as_dashboard', for catalog: raw and tables of headers: the volume of fast runs is RunFastFactor "
+        "times as large, or that factor is ignored as the dashboard's library does",
         "A fast run has `runSampleFast` in its header. Its volume is the header's look time x 0.25 mL/min x "
         "`RunFastFactor`; see [Volume](../docs/numbers.md#volume)",
     )

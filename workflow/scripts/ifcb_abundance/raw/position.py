@@ -48,7 +48,7 @@ def header_position(header: Header, sample_time: datetime) -> HeaderPosition:
     if latitude is None and longitude is None:
         return HeaderPosition()
     # If the header has no GPS position, the time of a fix belongs to the other one.
-    if (keys is GPS or not any(map(header.setting, GPS))) and (note := _fault_of_fix(header, sample_time, keys is GPS)):
+    if (keys is GPS or not any(map(header.setting, GPS))) and (note := fault_of_fix(header, sample_time, keys is GPS)):
         return HeaderPosition(note=note)
     return HeaderPosition(latitude, longitude, _depth(header) if keys is OWN else None)
 
@@ -74,7 +74,7 @@ def _depth(header: Header) -> float | None:
     return depth if lowest <= depth <= highest else None
 
 
-def _fault_of_fix(header: Header, sample_time: datetime, needed: bool) -> str:
+def fault_of_fix(header: Header, sample_time: datetime, needed: bool) -> str:
     """Why the header's fix is not known to be of the sample's UTC day, else empty. needed: its time has to be there."""
     key = next((key for key in FIX_TIMES if header.setting(key)), None)
     if key is None:

@@ -75,17 +75,19 @@ class _Measured:
     method: str
 
 
-def measure_volume(triggers: TriggerTable, header: Header | None = None, fast_runs: FastRuns = "factor") -> Volume:
+def measure_volume(
+    triggers: TriggerTable | None, header: Header | None = None, fast_runs: FastRuns = "factor"
+) -> Volume:
     """Compute the volume of a bin. Without a trigger it has none, whatever its header says.
 
+    triggers: None where they are not known, as of a bin in a table of headers: then the header alone counts.
     fast_runs: `factor` takes the RunFastFactor of fast runs into account, and a fast run without one has no volume;
     `as_dashboard` ignores it, as the dashboard's library does.
 
     A volume may come out as zero, negative or larger than the syringe, if the files say so: the catalog's bounds decide
     whether it is used.
     """
-    bin_id = parse_bin_id(triggers.bin)
-    by_adc = _old_style(triggers, bin_id) if bin_id.old_style else _new_style(triggers)
+    by_adc = _by_adc(triggers) if triggers is not None else None
     by_header = _by_header(header)
     fast, note = _is_fast(header) if header else (False, "")
     if header and fast and fast_runs == "factor":
@@ -94,7 +96,7 @@ def measure_volume(triggers: TriggerTable, header: Header | None = None, fast_ru
             said = header.setting("RunFastFactor")[:40]
             return Volume(note=f"a fast run (runSampleFast) without a usable RunFastFactor: {said!r}")
         by_adc, by_header = (one and replace(one, ml_analyzed=one.ml_analyzed * factor) for one in (by_adc, by_header))
-    if triggers.rows.empty:
+    if triggers is not None and triggers.rows.empty:
         return Volume(ml_analyzed_header=by_header.ml_analyzed if by_header else None, note=note)
     if fast and fast_runs == "factor":
         if by_header is None:
@@ -148,6 +150,11 @@ def _by_header(header: Header | None) -> _Measured | None:
     if look_time == 0:  # an instrument that wrote no clocks
         return None
     return _Measured(ML_PER_MINUTE * look_time / 60, look_time, header.run_time, "header")
+
+
+def _by_adc(triggers: TriggerTable) -> _Measured | None:
+    bin_id = parse_bin_id(triggers.bin)
+    return _old_style(triggers, bin_id) if bin_id.old_style else _new_style(triggers)
 
 
 def _old_style(triggers: TriggerTable, bin_id: BinId) -> _Measured | None:

@@ -396,7 +396,7 @@ def _on_position_notes(config: Mapping[str, Any], used: pd.DataFrame) -> Iterabl
     unplaced = used[used["position_note"] != ""]
     if len(unplaced) and config["source"]["catalog"] != "raw":
         yield (
-            f"Latitudes, longitudes or depths that are nowhere on earth: {counted(len(unplaced), 'used bin')} "
+            f"Latitudes, longitudes or depths of an old fix or nowhere on earth: {counted(len(unplaced), 'used bin')} "
             f"({_some(unplaced['bin'])}). They are ignored; position_note in the catalog names them."
         )
     elif len(unplaced):

@@ -85,7 +85,7 @@ class BinFiles(ABC):
         self.deployments = options.deployments
         self.fast_runs = options.fast_runs
         self.catalog_identity: dict[str, Any] = dict(identity)
-        if self.raw and options.fast_runs != "factor":
+        if options.fast_runs != "factor":
             self.catalog_identity["fast_runs"] = options.fast_runs
         self._identity = dict(identity)
 
@@ -174,7 +174,7 @@ class BinFiles(ABC):
         if self._of_summaries and not self._has_list and self.summaries.paths:
             return self.summaries.list_bins(self.address)
         metadata = f"{self.address}/metadata.csv"
-        rows = without_repeats(read_export(self._read(metadata), metadata), metadata)
+        rows = without_repeats(read_export(self._read(metadata), metadata, self.fast_runs), metadata)
         for key, bin_id in window.bins():
             if not (rows["bin"] == bin_id).any():
                 raise CatalogError(

@@ -14,6 +14,10 @@ from ifcb_abundance.bins.ids import PATTERN, parse_bin_id
 from ifcb_abundance.bins.positions import LIMITS
 from ifcb_abundance.common.errors import CatalogError
 from ifcb_abundance.common.strict_csv import number, read_columns
+from ifcb_abundance.common.words import printable
+from ifcb_abundance.raw.header import Header
+from ifcb_abundance.raw.position import FIX_TIMES, GPS, OWN, fault_of_fix
+from ifcb_abundance.raw.volume import FastRuns, measure_volume
 from ifcb_abundance.tables import table_files
 
 NEEDED = ("pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip").split()
@@ -44,7 +48,6 @@ SKIPPED = {
     **dict.fromkeys(("", "noskip", "no", "n"), "0"),
 }
 SKIPPED |= dict.fromkeys(("false", "f", "0"), "0")
-FLOW = 0.25  # mL a minute, of every instrument
 SKIP = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 # Years of four digits: a day is written with as many. No fraction finer than a microsecond.
 _TIME = re.compile(
@@ -52,19 +55,20 @@ _TIME = re.compile(
 )
 
 
-def read_export(body: bytes, origin: str) -> pd.DataFrame:
+def read_export(body: bytes, origin: str, fast_runs: FastRuns = "factor") -> pd.DataFrame:
     """Return the catalog rows of a metadata export.
 
     body: CSV as dashboards 5.0, 5.1 and 5.2 write it, read by column name (5.2 quotes strings and adds
     columns); or a list of bins with a column `filename` or the like, see OTHER_NAMES. `NA` and `nan` are empty cells.
-    origin: its address or path, for messages.
+    origin: its address or path, for messages. fast_runs: as of `measure_volume`, for the volumes of a table of headers.
 
     Returns one row per bin, the columns of the table `catalog`, `cast` and `niskin` where a bin has one:
     `sample_time` as UTC timestamps (a leap second, 23:59:60, as 00:00:00 of the next day), `instrument` as
     `IFCB10`, `ml_analyzed` in mL, `depth` in m, positions in degrees. Numbers are NaN where there is none; fill
     values such as -9999999 are none. `position_note` names a latitude, longitude or depth that is beyond the earth and
-    so is NaN too. `tags` are joined by `;`, `volume_method` is `metadata` for a volume. Raises CatalogError if the
-    body is not such a list, or is truncated or ambiguous.
+    so is NaN too, or a fix of another day in a table of headers. `tags` are joined by `;`, `volume_method` is
+    `metadata` for a volume, or as of `measure_volume` for one that was computed. Raises CatalogError if the body is not
+    such a list, or is truncated or ambiguous.
     """
     try:
         columns = read_columns(body)
@@ -79,8 +83,9 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
     # A dashboard writes nothing in place of a missing text, so a cruise called NA is one.
     missing_in = NUMBERS if "pid" in columns else set(columns)
     columns |= {name: [_known(cell) for cell in cells] for name, cells in columns.items() if name in missing_in}
+    told: dict[str, list[str]] = {}
     if "pid" not in columns:
-        columns = _as_export(columns, origin)
+        columns, told = _as_export(columns, origin, fast_runs)
     missing = [column for column in NEEDED if column not in columns]
     if missing:
         raise CatalogError(
@@ -91,18 +96,21 @@ def read_export(body: bytes, origin: str) -> pd.DataFrame:
         raise CatalogError(f"{origin}: its last line does not end with a line break: it may have been cut short")
     tags = [columns[name] for name in columns if re.fullmatch("tag[0-9]+", name)]
     columns["tags"] = [";".join(filter(None, row)) for row in zip(*tags, strict=True)] or [""] * len(columns["pid"])
-    return _catalog_rows(columns, origin)
+    return _catalog_rows(columns, origin, told)
 
 
 def _known(cell: str) -> str:
     return "" if cell.strip() in MISSING else cell
 
 
-def _as_export(columns: Mapping[str, list[str]], origin: str) -> dict[str, list[str]]:
+def _as_export(
+    columns: Mapping[str, list[str]], origin: str, fast_runs: FastRuns
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """A list of bins with other names of columns, in those of the export; unchanged if no column has bins.
 
-    What a list does not have is empty: a time is that in the bin's id, a bin is not skipped. Of a table of headers the
-    volume is the look time times the flow. Raises CatalogError for two columns that mean the same.
+    What a list does not have is empty: a time is that in the bin's id, a bin is not skipped. A table of headers gives
+    volumes and positions as the headers of raw bins do; what is said of them comes second, by columns of the catalog.
+    Raises CatalogError for two columns that mean the same.
     """
     twice = [name for name, n in Counter(map(str.lower, columns)).items() if n > 1 and name in ALL_NAMES]
     if twice:
@@ -110,21 +118,59 @@ def _as_export(columns: Mapping[str, list[str]], origin: str) -> dict[str, list[
     lower: dict[str, list[str]] = {name.lower(): cells for name, cells in columns.items()}
     bins = next((name for name in OTHER_NAMES["pid"] if name in lower), None)
     if bins is None:
-        return dict(columns)
+        return dict(columns), {}
+    pids = [_bin_of(text, origin) for text in lower[bins]]
+    lower, notes = _without_old_fixes(lower, pids)
     found: dict[str, list[str]] = {}
     for name, others in OTHER_NAMES.items():
         there = [other for other in others if other in lower]
         there = [other for other in there if len(other) > 1] or there[:1]  # x beside longitude may be in metres
         rows = zip(*(lower[other] for other in there), strict=True) if there else [("",)] * len(lower[bins])
         found[name] = [_one_of(name, there, row, origin) for row in rows]
-    found["pid"] = [_bin_of(text, origin) for text in found["pid"]]
-    stamps = (parse_bin_id(pid).time.isoformat(sep=" ") for pid in found["pid"])
+    found["pid"] = pids
+    stamps = (parse_bin_id(pid).time.isoformat(sep=" ") for pid in pids)
     found["sample_time"] = [text or stamp for text, stamp in zip(found["sample_time"], stamps, strict=True)]
     found["ifcb"] = [re.sub("^IFCB0*(?=[0-9])", "", text.strip(), flags=re.IGNORECASE) for text in found["ifcb"]]
+    places = zip(notes, found["latitude"], found["longitude"], strict=True)
+    told = {"position_note": ["" if north or east else note for note, north, east in places]}
     if not any(found["ml_analyzed"]) and {"runtime", "inhibittime"} <= set(lower):
-        pairs = zip(lower["runtime"], lower["inhibittime"], strict=True)
-        found["ml_analyzed"] = [_looked_at(run, inhibit) for run, inhibit in pairs]
-    return {**found, **{name: cells for name, cells in lower.items() if re.fullmatch("tag[0-9]+", name)}}
+        volumes = [measure_volume(None, header, fast_runs) for header in _headers(lower)]
+        found["ml_analyzed"] = ["" if each.ml_analyzed is None else repr(each.ml_analyzed) for each in volumes]
+        told["volume_method"] = [each.volume_method for each in volumes]
+        told["volume_note"] = [printable(each.note) for each in volumes]
+    return {**found, **{name: cells for name, cells in lower.items() if re.fullmatch("tag[0-9]+", name)}}, told
+
+
+def _headers(lower: Mapping[str, list[str]]) -> list[Header]:
+    """The rows of a table of headers, as such."""
+    rows = [dict(zip(lower, row, strict=True)) for row in zip(*lower.values(), strict=True)]
+    return [Header("keyed", row, _seconds(row.get("runtime")), _seconds(row.get("inhibittime"))) for row in rows]
+
+
+def _seconds(cell: str | None) -> float | None:
+    try:
+        return number(cell or "")
+    except ValueError:
+        return None
+
+
+def _without_old_fixes(lower: Mapping[str, list[str]], pids: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The columns without positions whose fix is not of the bin's day, as of raw headers, and why not, of each bin.
+
+    A list that tells no times of fixes stays as it is.
+    """
+    notes = [""] * len(pids)
+    if not any(name.lower() in lower for name in FIX_TIMES):
+        return dict(lower), notes
+    kept = {name.lower(): list(lower[name.lower()]) for name in (*OWN, *GPS) if name.lower() in lower}
+    for at, (pid, header) in enumerate(zip(pids, _headers(lower), strict=True)):
+        names = GPS if any(map(header.setting, GPS)) else OWN
+        if any(map(header.setting, names)):
+            notes[at] = printable(fault_of_fix(header, parse_bin_id(pid).time, names is GPS))
+        if notes[at]:
+            for name in kept.keys() & set(map(str.lower, names)):
+                kept[name][at] = ""
+    return {**lower, **kept}, notes
 
 
 def _one_of(name: str, there: Sequence[str], row: Sequence[str], origin: str) -> str:
@@ -160,14 +206,6 @@ def _bin_of(text: str, origin: str) -> str:
     return str(found[1] if found else name)
 
 
-def _looked_at(run: str, inhibit: str) -> str:
-    """The volume (mL) of a run and the time in it that was not looked at, both in seconds."""
-    try:
-        return repr(FLOW * (number(run) - number(inhibit)) / 60)
-    except ValueError:
-        return ""
-
-
 def from_records(records: Sequence[Mapping[str, str]], origin: str) -> pd.DataFrame:
     """Return the catalog rows of bins that were asked for one by one: texts by the export's columns."""
     # JSON may hold halves of characters, which no file can.
@@ -177,11 +215,14 @@ def from_records(records: Sequence[Mapping[str, str]], origin: str) -> pd.DataFr
     }
     for name in OPTIONAL:
         columns[name] = [str(record.get(name, "")).encode("utf-8", "replace").decode() for record in records]
-    return _catalog_rows(columns, origin)
+    return _catalog_rows(columns, origin, {})
 
 
-def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataFrame:
-    """Check and convert columns of text, the export's and `tags`, as read_export describes."""
+def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str, told: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Check and convert columns of text, the export's and `tags`, as read_export describes.
+
+    told: notes and methods that are known already, by columns of the catalog.
+    """
     try:
         ids = [parse_bin_id(pid) for pid in columns["pid"]]
     except ValueError as error:
@@ -221,9 +262,23 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
             },
         }
     )
+    notes = [[note] if note else [] for note in told.get("position_note", [""] * len(rows))]
+    _keep_to_the_earth(rows, notes)
+    rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
+    methods = pd.Series(told.get("volume_method", ["metadata"] * len(rows)), index=rows.index, dtype="str")
+    rows = rows.assign(
+        volume_method=methods.where(rows["ml_analyzed"].notna(), ""),
+        volume_disagreement=math.nan,
+        volume_note=pd.Series(told.get("volume_note", [""] * len(rows)), index=rows.index, dtype="str"),
+        position_note=pd.Series(["; ".join(note) for note in notes], index=rows.index, dtype="str"),
+    )
+    return rows[table_files.columns("catalog", [str(name) for name in rows])]
+
+
+def _keep_to_the_earth(rows: pd.DataFrame, notes: list[list[str]]) -> None:
+    """Take away latitudes, longitudes and depths that do not exist, and note those that were measured."""
     east = rows["longitude"]
     rows["longitude"] = east.where(~east.between(180, 360, inclusive="right"), east - 360)
-    notes: list[list[str]] = [[] for _ in range(len(rows))]
     for column, (lowest, highest) in LIMITS.items():
         on_earth = rows[column].between(lowest, highest)
         for note, value in zip(notes, rows[column].where(_measured(rows[column]) & ~on_earth), strict=True):
@@ -231,11 +286,6 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str) -> pd.DataF
                 most = 360 if column == "longitude" else highest  # both ways of counting are known
                 note.append(f"{column} {value:.15g} is beyond {most if value > 0 else lowest:g}")
         rows[column] = rows[column].where(on_earth)
-    rows["ml_analyzed"] = rows["ml_analyzed"].where(rows["ml_analyzed"] > -9999999)
-    stated = pd.Series("metadata", index=rows.index, dtype="str").where(rows["ml_analyzed"].notna(), "")
-    told = pd.Series(["; ".join(note) for note in notes], index=rows.index, dtype="str")
-    rows = rows.assign(volume_method=stated, volume_disagreement=math.nan, volume_note="", position_note=told)
-    return rows[table_files.columns("catalog", [str(name) for name in rows])]
 
 
 def _measured(values: "pd.Series[float]") -> "pd.Series[bool]":
