@@ -165,6 +165,17 @@ def test_products_that_cannot_be_read(tmp_path: Path) -> None:
         raw.open_archive(tmp_path / "nowhere")
 
 
+def test_class_scores_of_the_highest_version_count(tmp_path: Path) -> None:
+    (tmp_path / f"{NEW}_class_scores.csv").write_text(f"pid,x\n{NEW}_00002,0.25\n")
+    (tmp_path / f"{NEW}_class_scores_v2.csv").write_text(f"pid,x\n{NEW}_00002,0.75\n")
+    (tmp_path / f"{OLD}_class_scores_v2.csv").write_text(f"pid,x\n{OLD}_00003,0.5\n")
+    archive = raw.open_archive(tmp_path)
+    for bin_id, scores in ((NEW, {2: 0.75}), (OLD, {3: 0.5})):
+        found = archive.class_scores(bin_id)
+        assert found is not None
+        assert (found.version, found.read()["x"].to_dict()) == (2, scores)
+
+
 def test_the_names_of_aio_are_those_of_raw_and_awaitable(tmp_path: Path) -> None:
     functions = {name for name in raw.__all__ if inspect.isfunction(getattr(raw, name))}
     assert len(functions) == 11

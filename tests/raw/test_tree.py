@@ -131,6 +131,7 @@ def test_a_corrected_adc_stands_in(tmp_path: Path) -> None:
 
 PRODUCTS = {
     "_class_scores.csv": ("class_scores", 0),
+    "_class_scores_v2.csv": ("class_scores", 2),
     "_class.h5": ("class_scores", 3),
     "_class_v2.h5": ("class_scores", 2),
     "_class_v1.mat": ("class_scores", 1),

@@ -30,7 +30,7 @@ MODIFIED_FOLDER = "adcmod"
 
 # The text after the bin's id in the names of its products, and the version if the name has none.
 PRODUCTS = {
-    "class_scores": re.compile(r"_class_scores\.csv|_class(?:_v([0-9]{1,3}))?\.(?:h5|mat)"),
+    "class_scores": re.compile(r"_class_scores(?:_v([0-9]{1,3}))?\.csv|_class(?:_v([0-9]{1,3}))?\.(?:h5|mat)"),
     "features": re.compile(r"_(?:features|fea)(?:_v([0-9]{1,3}))?\.csv"),
     "blobs": re.compile(r"_blobs_v([0-9]{1,3})\.zip"),
 }
@@ -137,7 +137,8 @@ def _exists(bin_id: str) -> bool:
 def _products(rest: str, path: str) -> Iterator[Product]:
     for kind, pattern in PRODUCTS.items():
         if found := pattern.fullmatch(rest):
-            yield Product(kind, int(found[1] or UNNAMED.get(rest, 0)), path)
+            version = next(filter(None, found.groups()), None)
+            yield Product(kind, int(version or UNNAMED.get(rest, 0)), path)
 
 
 def _raw_bin(bin_id: str, places: Mapping[str, Mapping[str, str]], mods: list[str], problem: str) -> RawBin:
