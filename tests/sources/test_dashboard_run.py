@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
+from ifcb_abundance.sources.dashboard import DashboardSource
 from tests import reference
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
@@ -150,6 +152,19 @@ def test_months_are_asked_one_by_one_and_their_midnight_counts_once(checkout: Ch
     assert list(checkout.table("demo", "catalog")["bin"]) == bins[:3]
     table = checkout.table("demo").query("`class` == 'Akashiwo'").set_index("date")
     assert table["count"].to_dict() == {"2024-01-31": 1, "2024-02-01": 1, "2024-02-29": 1}
+
+
+def test_a_midnight_between_months_with_and_without_casts_counts_once(tmp_path: Path) -> None:
+    bins = ["D20240229T120000_IFCB010", "D20240301T000000_IFCB010", "D20240310T120000_IFCB010"]
+    rows = [bin_row(bins[0]), bin_row(bins[1]), bin_row(bins[2], cast="7", niskin="2")]
+    archive = write_archive(tmp_path / "archive", rows, {})
+    with Emulator({"demo": archive}) as dashboard:
+        window = Window(Bound.parse("2024-02-20"), Bound.parse("2024-03-15"))
+        listed = DashboardSource("demo", dashboard.url).list_bins(window)
+    assert listed["bin"].tolist() == bins
+    assert listed["cast"].tolist() == ["", "", "7"]
+    assert listed["niskin"].tolist()[:2] == ["", ""]
+    assert float(listed["niskin"].tolist()[2]) == 2
 
 
 def window_archive(folder: Path) -> Path:

@@ -32,7 +32,7 @@ from ifcb_abundance.raw.header import Header, read_header
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.raw.triggers import TriggerTable, read_triggers
 from ifcb_abundance.sources.http import ANYTHING, JSON, LINE, HttpClient
-from ifcb_abundance.sources.metadata_export import from_records, read_export, without_repeats
+from ifcb_abundance.sources.metadata_export import OPTIONAL, from_records, read_export, without_repeats
 from ifcb_abundance.sources.network_source import NetworkSource
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
 from ifcb_abundance.sources.source_file import SourceFile
@@ -206,7 +206,9 @@ class DashboardSource(NetworkSource):
         wanted = [self._month(first, last, listed) for first, last in months(earliest.date(), latest.date())]
         # An answer includes midnight after its last day, so two months' answers may have the same bin.
         where = f"{self.url}/api/export_metadata/{self.dataset}"
-        rows = without_repeats(pd.concat(wanted, ignore_index=True), where)
+        # Not every month has a cast or a niskin.
+        together = pd.concat(wanted, ignore_index=True).fillna(dict.fromkeys(OPTIONAL, ""))
+        rows = without_repeats(together, where)
         for key, bin_id in window.bins():
             if len(rows) and not (rows["bin"] == bin_id).any():
                 raise CatalogError(f"{key}: {where} does not list bin {bin_id}, which {self.url}/api/bin has")
