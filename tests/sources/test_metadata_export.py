@@ -383,6 +383,20 @@ def test_a_table_of_headers_has_volumes_of_look_times() -> None:
         read_export(b"filename\nno_bin\n", "here")
 
 
+@pytest.mark.parametrize(
+    ("cells", "meant"),
+    [
+        ("2024-02-15,15:00:55,", "2024-02-15 15:00:55"),
+        ("2024-02-14,15:00:55,", "2024-02-14"),  # another day than in the id: somebody corrected it
+        ("2024-02-15,15:00:55,2024-02-15 00:00:00", "2024-02-15"),
+        ("2024-02-15 00:00,,", "2024-02-15"),
+    ],
+)
+def test_the_day_of_a_bin_alone_leaves_it_the_time_in_its_id(cells: str, meant: str) -> None:
+    rows = read_export(f"bin,date,time,timestamp\nD20240215T150055_IFCB010,{cells}\n".encode(), "list")
+    assert rows["sample_time"].tolist() == [pd.Timestamp(meant, tz="UTC")]
+
+
 HEADERS = b"sample,timestamp,ifcb_number,runTime,inhibitTime,runSampleFast,RunFastFactor,gpsLatitude,gpsLongitude"
 FAST = "D20240215T150055_IFCB134,2024-02-15 15:00:55,IFCB134,236.5,0"
 

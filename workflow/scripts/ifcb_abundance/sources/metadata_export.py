@@ -108,8 +108,9 @@ def _as_export(
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """A list of bins with other names of columns, in those of the export; unchanged if no column has bins.
 
-    What a list does not have is empty: a time is that in the bin's id, a bin is not skipped. A table of headers gives
-    volumes and positions as the headers of raw bins do; what is said of them comes second, by columns of the catalog.
+    What a list does not have is empty: a time is that in the bin's id, also where its day alone is told; a bin is not
+    skipped. A table of headers gives volumes and positions as the headers of raw bins do; what is said of them comes
+    second, by columns of the catalog.
     Raises CatalogError for two columns that mean the same.
     """
     twice = [name for name, n in Counter(map(str.lower, columns)).items() if n > 1 and name in ALL_NAMES]
@@ -129,7 +130,8 @@ def _as_export(
         found[name] = [_one_of(name, there, row, origin) for row in rows]
     found["pid"] = pids
     stamps = (parse_bin_id(pid).time.isoformat(sep=" ") for pid in pids)
-    found["sample_time"] = [text or stamp for text, stamp in zip(found["sample_time"], stamps, strict=True)]
+    times = zip(found["sample_time"], stamps, strict=True)
+    found["sample_time"] = [stamp if text in ("", stamp[:10]) else text for text, stamp in times]
     found["ifcb"] = [re.sub("^IFCB0*(?=[0-9])", "", text.strip(), flags=re.IGNORECASE) for text in found["ifcb"]]
     places = zip(notes, found["latitude"], found["longitude"], strict=True)
     told = {"position_note": ["" if north or east else note for note, north, east in places]}
