@@ -368,17 +368,21 @@ def beyond(row: Mapping[str, Any]) -> str:
 
 def walked(info: Mapping[str, Any]) -> dict[str, Any]:
     """Time, volume, position, depth and number of images of a bin's JSON; texts of numbers as in the export."""
+
+    def cell(value: Any) -> str:
+        return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+
     volume = str(info["ml_analyzed"] or "").removesuffix("ml").strip()
     texts = {
         "ml_analyzed": "" if volume == "nan" else volume,
-        "latitude": str(info["lat"]),
-        "longitude": str(info["lng"]),
-        "depth": str(info["depth"] or ""),
-        "n_images": str(info["num_images"]),
+        "latitude": cell(info["lat"]),
+        "longitude": cell(info["lng"]),
+        "depth": cell(info["depth"] or ""),
+        "n_images": cell(info["num_images"]),
     }
     row = {name: measured(text)[0] for name, text in texts.items()}
     time, _ = utc_time(str(info["timestamp_iso"]))
-    return {"n_images": row["n_images"], "sample_time": time, "skip": flag(str(info["skip"]))} | known(row)
+    return {"n_images": row["n_images"], "sample_time": time, "skip": flag(cell(info["skip"]) or "0")} | known(row)
 
 
 def measured(text: str) -> tuple[float | None, str]:

@@ -457,6 +457,11 @@ def _time(info: dict[str, Any]) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+def _text(value: Any) -> str:
+    """A value of JSON as a cell of the export, which is empty for null and NaN."""
+    return "" if value is None or value != value else str(value)
+
+
 def _walk_record(info: dict[str, Any]) -> dict[str, str]:
     """Turn a bin's JSON into a row of the metadata export.
 
@@ -467,14 +472,14 @@ def _walk_record(info: dict[str, Any]) -> dict[str, str]:
     return {
         "pid": info["bin"],
         "sample_time": info["timestamp_iso"],
-        "ifcb": str(info["instrument"]).upper().removeprefix("IFCB"),
+        "ifcb": _text(info["instrument"]).upper().removeprefix("IFCB"),
         "ml_analyzed": "" if volume == "nan" else volume,
-        "latitude": str(info["lat"]),
-        "longitude": str(info["lng"]),
-        "depth": str(info["depth"] or ""),
+        "latitude": _text(info["lat"]),
+        "longitude": _text(info["lng"]),
+        "depth": _text(info["depth"] or None),
         "cruise": info.get("cruise") or "",
         "sample_type": info.get("sample_type") or "",
-        "n_images": str(info["num_images"]),
-        "skip": str(info["skip"]),
+        "n_images": _text(info["num_images"]),
+        "skip": _text(info["skip"]) or "0",  # nobody said that it is to be skipped
         "tags": ";".join(map(str, info.get("tags") or [])),
     }
