@@ -16,6 +16,7 @@ from ifcb_abundance.recheck import reread
 from ifcb_abundance.recheck.found_changes import FoundChanges
 from ifcb_abundance.scores.summary import read_provenance
 from ifcb_abundance.sources.directory import DirectorySource
+from ifcb_abundance.tables import table_files
 from tests import reference
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout, differences
@@ -221,6 +222,19 @@ def test_a_shard_without_a_bin_can_be_rechecked(tmp_path: Path) -> None:
     run.run(config, "--config", "shard=2024-03")
     run.run(config, "recheck", "--config", "shard=2024-03")
     assert pd.read_csv(run.results("own") / "shards" / "2024-03" / "changes.csv").empty
+
+
+def test_changes_are_written_as_in_the_catalog() -> None:
+    row = {"bin": BINS[0], "sample_time": pd.Timestamp("2024-04-15T03:00:00Z"), "instrument": "IFCB10", "skip": 0}
+    before, after = (
+        table_files.from_rows([row | {"longitude": east, "cruise": cruise, "volume_method": ""}], "catalog")
+        for east, cruise in ((-70.5, "=a"), (-70.25, "EN1"))
+    )
+    changes = pd.DataFrame(reread._catalog_changes(before, after), columns=table_files.columns("changes"))
+    assert table_files.as_csv(changes, "changes", "changes.csv").splitlines()[1:] == [
+        f"{BINS[0]},longitude,-70.5,-70.25",
+        f"{BINS[0]},cruise,'=a,EN1",
+    ]
 
 
 def test_what_an_interrupted_recheck_has_found_is_told_by_the_next_one(tmp_path: Path) -> None:

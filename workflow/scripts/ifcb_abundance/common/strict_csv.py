@@ -18,6 +18,7 @@ _ANY = re.compile(rf"(^|;)\s*'*{_RUN}", re.MULTILINE)
 _BARE = re.compile(rf"((?:^|;)\s*)(?='*{_RUN})")
 _GUARDED = re.compile(rf"((?:^|;)\s*)'(?='*{_RUN})")
 _DECIMAL_COMMA = re.compile(r"(?:^|,)\s*([+-]?[0-9]+,[0-9]+)\s*(?=,|$)")
+_NEGATIVE = re.compile(r"-([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -113,9 +114,9 @@ def any_formula(texts: Iterable[str]) -> bool:
 def guarded(text: str) -> str:
     """The text as a cell that no spreadsheet runs: with an apostrophe before each place where a formula could begin.
 
-    `unguarded` returns the original text. Source: OWASP, CSV injection.
+    A negative number is none. `unguarded` returns the original text. Source: OWASP, CSV injection.
     """
-    return _BARE.sub(r"\1'", text)
+    return text if _NEGATIVE.fullmatch(text) else _BARE.sub(r"\1'", text)
 
 
 def unguarded(cell: str) -> str:

@@ -15,6 +15,7 @@ from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import CatalogError, ConfigError, ScoresError, UnreachableError
+from ifcb_abundance.common.strict_csv import unguarded
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Select
 from ifcb_abundance.recheck.found_changes import Change, FoundChanges
@@ -129,7 +130,7 @@ def _last_day_is_over(listed: pd.DataFrame, catalog: str | Path) -> bool:
 
 
 def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Change]:
-    """List the changes: bin, column, value before and value after, written as in catalog.csv."""
+    """List the changes: bin, column, value before and value after, which are written as in catalog.csv later."""
     old, new = (_texts(table) for table in (before, after))
     columns = old.columns.union(new.columns, sort=False)  # a cast is a column only where a bin has one
     old, new = (table.reindex(columns=columns, fill_value="") for table in (old, new))
@@ -141,7 +142,7 @@ def _catalog_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Chan
         for column in columns:
             was, is_now = str(old.at[bin_id, column]), str(new.at[bin_id, column])
             if was != is_now:
-                yield str(bin_id), column, was, is_now
+                yield str(bin_id), column, unguarded(was), unguarded(is_now)
 
 
 def _texts(catalog: pd.DataFrame) -> pd.DataFrame:
