@@ -245,15 +245,19 @@ def test_the_map_of_the_report_has_the_coast_around_the_bins(tmp_path: Path, mon
     files = write_polygons(tmp_path / "coast", [(1, island), (1, [(10.0, 41.0), (11.0, 41.0), (11.0, 42.0)])])
     monkeypatch.setattr(coast, "folder", lambda: files)
     bins = pd.DataFrame({"longitude": [-70.5, np.nan, -70.6], "latitude": [41.3, np.nan, 41.5]})
-    packed = pack_coast(bins)
+    packed = pack_coast(bins, False)
     assert packed is not None
     ((level, degrees),) = packed
     assert level == 1
     points = set(zip(degrees[::2], degrees[1::2], strict=True))
     assert points == {(-71.0, 41.0), (-70.0, 41.0), (-70.0, 42.0)}
-    assert pack_coast(bins.assign(longitude=[-179.0, 0.0, 179.0])) is None  # both sides of the date line
+    at_zero = pd.concat([bins, pd.DataFrame({"longitude": [0.0], "latitude": [0.0]})])
+    assert pack_coast(at_zero, False) == packed  # 0,0 is none, and the map no wider for it
+    assert len(pack_coast(at_zero, True) or []) == 2  # with it the map reaches to the other polygon
+    both_sides = bins.assign(longitude=[-179.0, 0.0, 179.0], latitude=41.0)  # of the date line
+    assert pack_coast(both_sides, False) is None
     monkeypatch.setattr(coast, "folder", lambda: None)
-    assert pack_coast(bins) is None
+    assert pack_coast(bins, False) is None
 
 
 def test_the_log_and_the_caption_say_where_a_coast_can_be_had(

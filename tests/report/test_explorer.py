@@ -19,10 +19,12 @@ from ifcb_abundance.classes.class_table import AFTER, BEFORE, LabelTable, read_c
 from ifcb_abundance.figures import coast
 from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.report import page as report_page
+from tests.abundance.pooling import a_bin, rois
 from tests.archives import bin_row, write_archive
 from tests.browser import chromium, opened
 from tests.checkout import Checkout
 from tests.firefox import firefox
+from tests.report.reported import a_report, a_run
 
 CLASSES = ["Akashiwo", "Chaetoceros", "Skeletonema", "detritus", "Karenia"]
 BINS = [f"D2024040{day}T0{hour}0000_IFCB01{n}" for day in (1, 2, 4) for hour in (1, 2) for n in (0, 1)]
@@ -388,6 +390,16 @@ def test_deleted_summaries_leave_the_rest(browser: Browser, runs: Runs, tmp_path
         assert page.is_disabled("#threshold")
         assert "summaries of this run were deleted" in page.inner_text("#threshold-note")
         assert page.locator("#class-chart .points > *").count() > 0
+
+
+def test_the_map_has_no_bin_at_zero(browser: Browser, tmp_path: Path) -> None:
+    """Of six bins two are at 0,0, which is no position here, and one has none."""
+    places: list[dict[str, Any]] = [*[{"latitude": 41, "longitude": -70.5}] * 3, *[{"latitude": 0, "longitude": 0}] * 2]
+    bins = [a_bin(n, **place) for n, place in enumerate([*places, {}])]
+    run = a_run(tmp_path / "run", (bins, [rois(A=1)] * 6))
+    with opened(browser, a_report(run)) as page:
+        page.wait_for_selector("html[data-state=whole]")
+        assert page.inner_text("#map-said").startswith("3 used bins with a position, all days; ")
 
 
 @pytest.mark.slow

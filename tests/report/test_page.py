@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ifcb_abundance.figures import coast
 from ifcb_abundance.report import page as report_page
 from ifcb_abundance.scores.summary import find_winners, read_summary, write_summary
 from tests.abundance.pooling import a_bin, rois
@@ -90,6 +91,24 @@ def test_classes_of_the_explorer(run: Path) -> None:
         ("A", 4, "yes", 0.7),
         ("B", 0, "yes", 0.7),
         ("unclassified", 1, "", None),
+    ]
+
+
+@pytest.mark.parametrize(("accept_zero", "placed"), [(False, [1, 0, 0]), (True, [1, 1, 0])])
+def test_zero_is_a_place_on_the_map_where_the_config_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accept_zero: bool, placed: list[int]
+) -> None:
+    monkeypatch.setattr(coast, "folder", lambda: None)
+    places: list[dict[str, Any]] = [{"latitude": 41, "longitude": -70.5}, {"latitude": 0, "longitude": 0}, {}]
+    bins = [a_bin(n, **place) for n, place in enumerate(places)]
+    run = a_run(tmp_path / "run", (bins, [rois(A=1)] * 3), select={"accept_zero_position": accept_zero})
+    packs = unpacked(a_report(run))
+    assert json.loads(packs["explorer"])["placed"] == placed
+    # The table shows what the source said.
+    assert [(row["latitude"], row["longitude"]) for row in rows(packs["ledger"])] == [
+        (41, -70.5),
+        (0, 0),
+        (None, None),
     ]
 
 

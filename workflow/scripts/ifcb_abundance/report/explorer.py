@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
+from ifcb_abundance.bins.positions import has_position
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.class_table import LIVING_TOTAL, TRAITS
 from ifcb_abundance.classes.labels import UNCLASSIFIED
@@ -46,6 +47,7 @@ def pack_explorer(
     and series count from 0; -1 is none.
     """
     config = run["config"]
+    accept_zero = config["select"]["accept_zero_position"]
     group_by = group_columns(config["abundance"]["group_by"])
     columns = ["date", *group_by]
     abundance = abundance.reset_index(drop=True)
@@ -82,7 +84,8 @@ def pack_explorer(
         "keys": {"date": keys["date"].tolist(), "series": _positions(keys["series"], series)},
         "rows": {"key": _numbers(abundance, keys, columns).tolist(), "label": _positions(abundance["class"], names)},
         "bin_keys": of_bins[shown].tolist(),
-        "coast": pack_coast(bins[bins["status"] == BinStatus.USED]),
+        "placed": has_position(bins.loc[shown], accept_zero).astype(int).tolist(),  # of each bin in the page
+        "coast": pack_coast(bins[bins["status"] == BinStatus.USED], accept_zero),
         "fixed": fixed,
         "scores": _told_of(scores, options.merged) if scores else None,
     }
@@ -130,14 +133,14 @@ def _told_of(scores: PackedScores, merged: Mapping[str, str]) -> dict[str, Any]:
     return {**{name: value for name, value in asdict(scores).items() if name != "packed"}, "labels": labels}
 
 
-def pack_coast(bins: pd.DataFrame) -> list[list[Any]] | None:
+def pack_coast(bins: pd.DataFrame, accept_zero: bool) -> list[list[Any]] | None:
     """The coast around the positions of bins: of each polygon its level and its longitudes and latitudes in turn.
 
-    It covers all that a map of these bins shows on any screen. None if there are no coast lines, or if the positions
-    lie on both sides of the date line.
+    accept_zero: whether 0,0 is a position. The coast covers all that a map of these bins shows on any screen. None if
+    there are no coast lines, or if the positions lie on both sides of the date line.
     """
     files = coast.folder()
-    places = bins[["longitude", "latitude"]].dropna()
+    places = bins.loc[has_position(bins, accept_zero), ["longitude", "latitude"]]
     if files is None or places.empty or np.ptp(places["longitude"]) > 180:
         return None
     (west, south), (east, north) = places.min(), places.max()

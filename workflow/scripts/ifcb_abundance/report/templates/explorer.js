@@ -221,7 +221,7 @@ async function prepareExplorer() {
       const places = keysOf[i]
         .filter((key) => inSpan(data.keys.date[key]))
         .flatMap((key) => binsOfKey.get(key) ?? [])
-        .filter((bin) => ledger.status[bin] === "used" && ledger.latitude[bin] !== null && ledger.longitude[bin] !== null)
+        .filter((bin) => ledger.status[bin] === "used" && data.placed[bin])
         .map((bin) => ({ lat: ledger.latitude[bin], lon: ledger.longitude[bin] }));
       return { colour: colourOf(state.series ? 0 : i), places };
     });
