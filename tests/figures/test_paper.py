@@ -214,14 +214,14 @@ def test_ticks_leave_room_for_their_labels() -> None:
 # --- the coast ---
 
 
-def write_polygons(folder: Path, polygons: list[tuple[int, list[tuple[float, float]]]]) -> Path:
-    """Write polygons as the package has them."""
+def write_polygons(folder: Path, polygons: list[tuple[int, list[tuple[float, float]]]], km2: float = 5000.0) -> Path:
+    """Write polygons as the package has them. km2: the area that it states of each."""
     folder.mkdir()
     lines, body = [], b""
     for level, points in polygons:
         array = np.array(points, dtype="<f4")
         ends = (array[:, 1].min(), array[:, 1].max())
-        lines.append(f"{level} 1.0 {len(points):5} {ends[0]:9.5f} {ends[1]:9.5f} {len(body)} {array.nbytes} 7\n")
+        lines.append(f"{level} {km2} {len(points):5} {ends[0]:9.5f} {ends[1]:9.5f} {len(body)} {array.nbytes} 7\n")
         body += array.tobytes()
     (folder / "gshhsmeta_f.dat").write_text("".join(lines))
     (folder / "gshhs_f.dat").write_bytes(body)
@@ -238,6 +238,23 @@ def test_coast_lines_are_those_that_reach_the_box(tmp_path: Path) -> None:
     lake = lines[lines["level"] == 2]
     assert [tuple(point) for point in lake[["longitude", "latitude"]].to_numpy()] == [(x - 360, y) for x, y in square]
     assert coast.coast_lines(files, (100, 101), (-50, -49), 0.001).empty
+
+
+@pytest.mark.parametrize(("km2", "seen"), [(123.0, False), (124.0, True)])
+def test_islands_that_are_too_small_to_be_seen_are_left_out(tmp_path: Path, km2: float, seen: bool) -> None:
+    """A square of 0.1 degrees has 11.1195 km x 11.1195 km, which is 123.6 km2."""
+    island = [(-71.0, 42.0), (-70.9, 42.0), (-70.9, 42.1), (-71.0, 42.0)]
+    files = write_polygons(tmp_path / "coast", [(1, island)], km2)
+    assert coast.coast_lines(files, (-72.0, -70.0), (41.0, 43.0), 0.1).empty != seen
+
+
+def test_the_map_of_a_long_track_has_each_coast_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    island = [(10.0, 41.0), (11.0, 41.0), (11.0, 42.0), (10.0, 41.0)]
+    files = write_polygons(tmp_path / "coast", [(1, island)])
+    monkeypatch.setattr(coast, "folder", lambda: files)
+    bins = pd.DataFrame({"longitude": [-70.0, -70.0], "latitude": [-40.0, 40.0]})
+    assert [level for level, _ in pack_coast(bins, False) or []] == [1]  # and not 360 degrees to the west and east
+    assert pack_coast(bins.assign(latitude=[-40.0, -39.0]), False) == []
 
 
 def test_the_map_of_the_report_has_the_coast_around_the_bins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

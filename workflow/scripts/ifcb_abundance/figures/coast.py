@@ -16,6 +16,7 @@ from ifcb_abundance.common.errors import StateError
 from ifcb_abundance.common.extras import needed
 
 HOW_TO_GET = "no coast lines: `make stages` installs them"
+KM_PER_DEGREE = 111.195  # of latitude, of a sphere of 6371 km
 SHIFTS = (-360.0, 0.0, 360.0)  # a polygon may count its longitudes on from the other side of the date line
 
 
@@ -35,11 +36,13 @@ def coast_lines(
     """Read the polygons that touch a box: a row per point with `polygon`, `level`, `point`, `longitude`, `latitude`.
 
     files: the package's folder. west_east, south_north: of the box, in degrees; longitudes may go beyond 180.
-    fineness: how far a line may be off, in degrees. Points outside the box are left out where the line stays on one
-    side of it, so that what is filled within the box is right.
+    fineness: how far a line may be off, in degrees; a polygon whose area is less than that of a square so wide is left
+    out. So are points outside the box where the line stays on one side of it, so that what is filled within the box is
+    right.
     """
-    about = pd.read_csv(files / "gshhsmeta_f.dat", sep=r"\s+", header=None, usecols=[0, 2, 3, 4, 5], engine="c")
-    about.columns = ["level", "points", "south", "north", "byte"]
+    about = pd.read_csv(files / "gshhsmeta_f.dat", sep=r"\s+", header=None, usecols=range(6), engine="c")
+    about.columns = ["level", "km2", "points", "south", "north", "byte"]
+    about = about[about["km2"] >= (fineness * KM_PER_DEGREE) ** 2]
     points = np.memmap(files / "gshhs_f.dat", dtype="<f4", mode="r").reshape(-1, 2)
     near = about[(about["south"] <= south_north[1]) & (about["north"] >= south_north[0])]
     found: list[pd.DataFrame] = []

@@ -12,6 +12,7 @@ from ifcb_abundance.bins.positions import has_position
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.figures import chart_parts as parts
 from ifcb_abundance.figures import coast, words
+from ifcb_abundance.figures.coast import KM_PER_DEGREE
 from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import SERIES_MOST, in_natural_order, series_of
@@ -22,7 +23,6 @@ log = logging.getLogger("ifcb.positions")
 PLACES_MOST = 4000  # points of the map
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 DEGREE = "format(abs({0}), '.6~g') + '°' + ({0} < 0 ? '{1}' : {0} > 0 ? '{2}' : '')"
-KM_PER_DEGREE = 111.195  # of latitude, of a sphere of 6371 km
 MOORED_KM = 2.0  # a series that stays within this is a mooring
 BREAK = pd.Timedelta(days=1)  # a track is not drawn across a longer time without a bin
 TALLEST = 0.75  # height over width

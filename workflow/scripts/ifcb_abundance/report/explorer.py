@@ -148,12 +148,15 @@ def pack_coast(bins: pd.DataFrame, accept_zero: bool) -> list[list[Any]] | None:
     tall, wide = max(north - south, LEAST_DEGREES), max((east - west) * narrow, LEAST_DEGREES)
     # The bins take nine tenths of the room for them, around which there is a margin.
     half_tall, half_wide = max(tall, wide / NARROWEST) / 1.6, max(wide, tall * WIDEST) / 1.6 / narrow
+    half_wide = min(half_wide, 180.0)  # no place twice
     lon, lat = (west + east) / 2, (south + north) / 2
     box = (lon - half_wide, lon + half_wide), (max(lat - half_tall, -90.0), min(lat + half_tall, 90.0))
     lines = coast.coast_lines(files, *box, half_tall / 200)
+    degrees = lines[["longitude", "latitude"]].to_numpy(dtype=float).round(4)
+    starts = np.flatnonzero(lines["point"] == 0)
     return [
-        [int(points["level"].iloc[0]), points[["longitude", "latitude"]].to_numpy().round(4).ravel().tolist()]
-        for _, points in lines.groupby("polygon")
+        [int(level), points.ravel().tolist()]
+        for level, points in zip(lines["level"].iloc[starts], np.split(degrees, starts)[1:], strict=True)
     ]
 
 
