@@ -392,6 +392,28 @@ def test_deleted_summaries_leave_the_rest(browser: Browser, runs: Runs, tmp_path
         assert page.locator("#class-chart .points > *").count() > 0
 
 
+def test_a_class_keeps_its_own_threshold_where_it_is_that_of_all(browser: Browser, tmp_path: Path) -> None:
+    """The run's file gives A the 0.7 of all classes. A has ROIs at 0.9 and 0.5, B has one at 0.5."""
+    scores = (["A", "B"], [[0.9, 0.05], [0.5, 0.05], [0.05, 0.5]])
+    run = a_run(tmp_path / "run", ([a_bin(0)], [scores]), thresholds={"A": 0.7})
+    with opened(browser, a_report(run)) as page:
+        page.wait_for_selector("html[data-state=whole]")
+        page.select_option("#threshold-for", "all")
+        threshold(page, 0.3)
+        counts = {name: all_shown(page)["2024-02-15", "IFCB10", name][0] for name in ("A", "B", "unclassified")}
+        assert counts == {"A": 1, "B": 1, "unclassified": 1}
+        # No other file is asked for: the run's stays in force.
+        asked = yaml.safe_load(page.locator("#selection-yaml").text_content() or "")
+        assert asked["classify"] == {"threshold": 0.3}
+        page.locator("#threshold-number").blur()
+        settled(page)
+        page.click("#own-thresholds button")
+        settled(page)
+        assert all_shown(page)["2024-02-15", "IFCB10", "A"][0] == 2
+        asked = yaml.safe_load(page.locator("#selection-yaml").text_content() or "")
+        assert asked["classify"] == {"threshold": 0.3, "class_thresholds": None}
+
+
 def test_the_map_has_no_bin_at_zero(browser: Browser, tmp_path: Path) -> None:
     """Of six bins two are at 0,0, which is no position here, and one has none."""
     places: list[dict[str, Any]] = [*[{"latitude": 41, "longitude": -70.5}] * 3, *[{"latitude": 0, "longitude": 0}] * 2]

@@ -57,14 +57,11 @@ def pack_explorer(
     series = in_natural_order(keys["series"].unique())
     classes = _classes(abundance)
     names = [each["name"] for each in classes]
+    own = sorted({options.class_of(label) for label in run["class_thresholds"]})
     of_bins = _numbers(bins, keys, columns)
     used = bins[["bin"]].assign(key=of_bins)[(bins["status"] == BinStatus.USED) & (of_bins >= 0)]
     counted = [name for name in names if name != UNCLASSIFIED]
     scores, fixed = _scores(config["classify"], abundance, used, len(keys), summaries, counted, options)
-    kind, named = kinds_of(abundance)
-    kinds = [name for name in (*named, *REST_COLOURS) if name in set(kind)]
-    colours = group_colours([*options.groups, *named])
-    of_class = dict(zip(abundance["class"], kind, strict=True))
     told = {
         "dataset": run["dataset"],
         "confidence": config["abundance"]["confidence"],
@@ -73,10 +70,10 @@ def pack_explorer(
         "unclassified": UNCLASSIFIED,
         "counted_are": counted_are(config["classify"].get("rule", "winner")),
         "living_total": LIVING_TOTAL,
-        "classes": [{**each, "kind": kinds.index(of_class[each["name"]])} for each in classes],
+        **_of_kinds(classes, abundance, options),
+        "own": [names.index(name) for name in own if name in names],  # the classes with a threshold of their own
         "counted": [names.index(name) for name in counted],  # the classes whose scores are packed
         **_groups(groups.merge(keys, on=columns)),
-        "kinds": [{"name": name, "colour": colours[name]} for name in kinds],
         "series": [{"name": name, "select": _select(keys, name, group_by)} for name in series],
         "series_colours": list(OKABE_ITO),
         "group_by": group_by,
@@ -158,6 +155,18 @@ def pack_coast(bins: pd.DataFrame, accept_zero: bool) -> list[list[Any]] | None:
         [int(level), points.ravel().tolist()]
         for level, points in zip(lines["level"].iloc[starts], np.split(degrees, starts)[1:], strict=True)
     ]
+
+
+def _of_kinds(classes: Sequence[dict[str, Any]], abundance: pd.DataFrame, options: FigureOptions) -> dict[str, Any]:
+    """Tell the kind of each class, and the colours of the kinds."""
+    kind, named = kinds_of(abundance)
+    kinds = [name for name in (*named, *REST_COLOURS) if name in set(kind)]
+    colours = group_colours([*options.groups, *named])
+    of_class = dict(zip(abundance["class"], kind, strict=True))
+    return {
+        "classes": [{**each, "kind": kinds.index(of_class[each["name"]])} for each in classes],
+        "kinds": [{"name": name, "colour": colours[name]} for name in kinds],
+    }
 
 
 def _groups(groups: pd.DataFrame) -> dict[str, Any]:

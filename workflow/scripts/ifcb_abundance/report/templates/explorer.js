@@ -38,8 +38,10 @@ async function prepareExplorer() {
 
   // --- state: what the reader chose. The address holds what differs from the run.
 
+  // A class keeps a threshold of its own also where it is that of all classes.
+  const hasOwn = (i) => data.own.includes(i) || classes[i].threshold !== data.threshold;
   const asRun = new Map(
-    classes.flatMap((each, i) => (each.threshold !== null && each.threshold !== data.threshold ? [[i, each.threshold]] : [])),
+    classes.flatMap(({ threshold }, i) => (threshold !== null && hasOwn(i) ? [[i, threshold]] : [])),
   );
   // To begin with, what there is most of among what lives.
   const living = classes.filter((each) => each.living === "yes");
