@@ -73,6 +73,27 @@ def test_the_rule_each_is_warned_of_with_the_classifiers_thresholds_too(tmp_path
         assert "the counts of a day do not sum to its objects" in told
 
 
+def test_rows_with_no_bin_but_those_left_out_are_not_incomplete(tmp_path: Path) -> None:
+    """Of IFCB11 the config takes no bin, on the 16th the operator flagged all, and on the 17th a bin was lost."""
+    days = [
+        ([a_bin(0), a_bin(1, instrument=11)], [rois(A=1)] * 2),
+        ([a_bin(0, day="20240216", skip=1)], [rois(A=1)]),
+        ([a_bin(0, day="20240217"), a_bin(1, day="20240217")], [rois(A=1), "no_scores"]),
+    ]
+    run = a_run(tmp_path / "run", *days)
+    coverage = pd.read_csv(run / "coverage.csv", dtype="str", keep_default_na=False)
+    other = coverage["instrument"] == "IFCB11"
+    coverage.loc[other, ["n_used", "n_filtered", "complete"]] = ["0", "1", "no"]
+    coverage.to_csv(run / "coverage.csv", index=False)
+    assert coverage["complete"].tolist() == ["yes", "no", "no", "no"]
+    found = looked_over(run)
+    assert found.facts["Complete"] == "1 of 2 rows of day and instrument"
+    assert [text for text in found.warnings if text.startswith("Not complete")] == [
+        "Not complete: 1 of 2 rows of day and instrument (2024-02-17). Bins were lost, or the window does not hold the "
+        "whole day."
+    ]
+
+
 def test_nothing_to_warn_of(tmp_path: Path) -> None:
     assert looked_over(a_run(tmp_path / "run", ([a_bin(0)], [rois(1, A=1, B=0)]))).warnings == []
 

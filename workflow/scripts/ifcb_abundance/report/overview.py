@@ -70,7 +70,8 @@ def look_over(
     groups = abundance.drop_duplicates(["date", *group_by])
     n_rois = int(groups["n_rois"].sum())
     unclassified = int(abundance.loc[abundance["class"] == UNCLASSIFIED, "count"].sum())
-    complete = int((coverage["complete"] == "yes").sum())
+    wanted = _wanted(coverage)
+    complete = int((wanted["complete"] == "yes").sum())
     table = config["classify"]["class_table"]
     used = _used(ledger, tables["catalog"])
     facts = {
@@ -87,7 +88,7 @@ def look_over(
         "Objects (images with class scores)": f"{n_rois:,}"
         + (f", of which {unclassified:,} ({unclassified / n_rois:.0%}) are unclassified" if n_rois else ""),
         "Classes": f"{abundance.loc[abundance['class'] != UNCLASSIFIED, 'class'].nunique():,}, beside {UNCLASSIFIED}",
-        "Complete": f"{complete:,} of {len(coverage):,} {_rows(group_by)}",
+        "Complete": f"{complete:,} of {len(wanted):,} {_rows(group_by)}",
         "Threshold": _threshold(config["classify"]),
         "Pooled per": " and ".join(["UTC day", *group_by]),
         "Intervals": f"{100 * config['abundance']['confidence']:g} %, exact Poisson (Garwood): counting error only",
@@ -122,10 +123,11 @@ def _warnings(
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
     if abundance.empty:
         yield "No bin was used: there is no abundance to show. The ledger says what became of each bin."
-    incomplete = coverage[coverage["complete"] == "no"]
+    wanted = _wanted(coverage)
+    incomplete = wanted[wanted["complete"] == "no"]
     if len(incomplete):
         yield (
-            f"Not complete: {len(incomplete):,} of {len(coverage):,} {_rows(group_by)} ({_some(incomplete['date'])}). "
+            f"Not complete: {len(incomplete):,} of {len(wanted):,} {_rows(group_by)} ({_some(incomplete['date'])}). "
             "Bins were lost, or the window does not hold the whole day."
         )
     keys = sorted(set(ledger.loc[ledger["status"] == BinStatus.FILTERED, "reason"].str.split(":").str[0]))
@@ -450,6 +452,11 @@ def _on_source(run: Mapping[str, Any]) -> Iterable[str]:
         )
     if without := run.get("deployments_without_bins"):
         yield f"Deployments that match no bin of the window: {counted(len(without), 'line')} ({_some(without)})."
+
+
+def _wanted(coverage: pd.DataFrame) -> pd.DataFrame:
+    """The rows of coverage with a bin that neither the config nor the operator left out."""
+    return coverage[coverage["n_expected"] > coverage["n_skipped"] + coverage["n_filtered"]]
 
 
 def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
