@@ -414,6 +414,26 @@ def test_a_class_keeps_its_own_threshold_where_it_is_that_of_all(browser: Browse
         assert asked["classify"] == {"threshold": 0.3, "class_thresholds": None}
 
 
+def test_days_on_which_a_class_was_not_assessed_are_not_days_without_data(browser: Browser, tmp_path: Path) -> None:
+    """Bins on the 15th, 16th and 19th: A is in the label sets of all, B in the last one's. IFCB11 knows no B."""
+    days = [
+        ([a_bin(0)], [rois(A=1)]),
+        ([a_bin(0, day="20240216")], [rois(A=1)]),
+        ([a_bin(0, day="20240219"), a_bin(1, 11, day="20240219")], [rois(A=1, B=1), rois(A=1)]),
+    ]
+    with opened(browser, a_report(a_run(tmp_path / "run", *days))) as page:
+        page.wait_for_selector("html[data-state=whole]")
+        choose(page, "class:A")
+        said = "on 3 days, 0 of them without any; 4 objects in all; 2 without data, left blank."
+        assert said in page.inner_text("#class-said")
+        choose(page, "class:B")
+        said = "on 1 day, 0 of them without any; 1 objects in all; 2 not assessed, 2 without data, left blank."
+        assert said in page.inner_text("#class-said")
+        page.select_option("#of-series", "IFCB11")
+        settled(page)
+        assert "not assessed on any day; 4 without data, left blank." in page.inner_text("#class-said")
+
+
 def test_the_map_has_no_bin_at_zero(browser: Browser, tmp_path: Path) -> None:
     """Of six bins two are at 0,0, which is no position here, and one has none."""
     places: list[dict[str, Any]] = [*[{"latitude": 41, "longitude": -70.5}] * 3, *[{"latitude": 0, "longitude": 0}] * 2]

@@ -169,7 +169,7 @@ async function prepareExplorer() {
       const of = new Map(keysOf[i].map((key) => [times[key], key]));
       const marks = [];
       for (let at = first; at <= last; at += DAY) {
-        marks.push((of.has(at) && markOf(thing, of.get(at))) || { time: at, value: null });
+        marks.push((of.has(at) && markOf(thing, of.get(at))) || { time: at, value: null, hasData: of.has(at) });
       }
       return { name: series[i].name, colour: colourOf(state.series ? 0 : i), marks };
     });
@@ -327,10 +327,12 @@ async function prepareExplorer() {
         `${days} ${days === 1 ? "day" : "days"}, ${zeros} of them without any; ` +
         `${thousands.format(total)} objects in all`
       : "not assessed on any day";
-    const gaps = daysOf(marks) - days;
+    const withData = daysOf(marks.filter((mark) => mark.value !== null || mark.hasData));
+    const gaps = [[days ? withData - days : 0, "not assessed"], [daysOf(marks) - withData, "without data"]];
+    const blank = gaps.flatMap(([n, why]) => (n ? [`${n} ${why}`] : [])).join(", ");
     return (
       `${thing.name}${traits.length ? ` (${traits.join(", ")})` : ""}: ${range}` +
-      (gaps ? `; ${gaps} without data, left blank.` : ".") +
+      (blank ? `; ${blank}, left blank.` : ".") +
       " Upright lines are the interval." +
       (state.axis === "log" && known.some((mark) => mark.count === 0) ? " Triangles: none found, the upper limit." : "") +
       (state.limits && !(thing.members.length && !thing.isGroup && isAsRun(thing.number))
