@@ -52,6 +52,19 @@ def test_numbers_of_a_small_run(tmp_path: Path) -> None:
     assert "The same was done per week." in text
 
 
+def test_cells_are_told_where_they_are_given(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", DAY)
+    assert "It counts images (objects), not cells. A class" in written(run)
+    record = json.loads((run / "run.json").read_text())
+    assert record["cells"] is False
+    (run / "run.json").write_text(json.dumps(record | {"cells": True}))
+    text = written(run)
+    assert "not cells" not in text
+    assert "It counts images (objects). A class that was looked for" in text
+    assert "Abundance is given in cells too, where the cells of all images of a class are known" in text
+    assert "the error of the cells per image is not in them." in text
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

@@ -40,6 +40,7 @@ def run(tmp_path: Path) -> Path:
         CONFIG,
         {"path": "resources/demo"},
         class_thresholds={"NA": 0.4},
+        cells=True,
         files=["catalog.csv", "ledger.csv"],
         parts=str(tmp_path / "{date}.parquet"),
         catalog_made_of="of a list",
@@ -58,6 +59,7 @@ def test_what_is_recorded(run: Path) -> None:
     assert record["catalog_read_at"] == "2024-02-15T12:26:40+00:00"
     assert (record["config"], record["source"]) == (CONFIG, {"path": "resources/demo"})
     assert record["class_thresholds"] == {"NA": 0.4}
+    assert record["cells"] is True
     assert record["software"]["pandas"] == version("pandas")
     assert record["instruments"] == ["IFCB10"]
     assert (record["n_rois"], record["n_unclassified"], record["ml_analyzed"]) == (1, 1, 1.0)

@@ -140,6 +140,7 @@ def facts_of_run():
         score_files=partial(SOURCE.score_files, window=WINDOW),
         **CONTENTS,
         merged_labels=METHOD.table.merged_labels(),
+        cells=METHOD.cells,
         listed_at=listed_at(),
         files=[table.merged for table in table_registry.TABLES.values() if table.when == table_registry.When.ALWAYS],
         parts=OF_DAYS["bins"].part_in(RESULTS),

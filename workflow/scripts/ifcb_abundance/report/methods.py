@@ -12,7 +12,7 @@ from ifcb_abundance.config import Config
 from ifcb_abundance.config.model import FROM_SCORES, Features
 from ifcb_abundance.report import run_record
 
-VERSION = 4  # of the text: raise it so that it is written again
+VERSION = 5  # of the text: raise it so that it is written again
 THRESHOLDS_SHOWN = 20
 MERGED_SHOWN = 10  # classes that labels are merged into
 HALF = {"float16": "half", "float32": "single", "float64": "double"}
@@ -160,16 +160,23 @@ def _abundance(run: Mapping[str, Any]) -> Iterator[str]:
     config = run["config"]
     groups = [name.replace("_", " ") for name in config["abundance"]["group_by"]]
     per = " and ".join(["UTC day", *groups])
+    counts = "images (objects)" if run["cells"] else "images (objects), not cells"
     yield (
         f"Abundance per {per} is the sum of a class's counts over the sum of the volumes of all used bins whose label "
-        "set has the class, bins without a hit included. It counts images (objects), not cells. A class that was "
-        "looked for and not found has a count of zero."
+        f"set has the class, bins without a hit included. It counts {counts}. A class that was looked for "
+        "and not found has a count of zero."
     )
     yield (
         f"Limits are the exact Poisson limits at {100 * config['abundance']['confidence']:g} % (Garwood 1936) of the "
         "count over the volume. A second pair of limits is widened by the scatter between bins, Pearson's chi-square "
         "over its degrees of freedom (McCullagh and Nelder 1989). Neither covers images that were misclassified."
     )
+    if run["cells"]:
+        yield (
+            "Abundance is given in cells too, where the cells of all images of a class are known, from the class table "
+            "or the class scores. Its limits are those of the images times the mean cells per image: the error of the "
+            "cells per image is not in them."
+        )
     if config["abundance"]["period"] != "day":
         yield f"The same was done per {config['abundance']['period']}."
     if config["features"]["make"]:

@@ -29,7 +29,7 @@ RULES = {
     "above_own": "of the classes whose score reaches their own threshold (>=) the one with the highest score",
     "each": "each class whose score reaches its own threshold (>=): a ROI may count for several classes",
 }
-VERSION = 2  # of what run.json holds: raise it so that it is written again
+VERSION = 3  # of what run.json holds: raise it so that it is written again
 SHOWN = ("url", "path", "endpoint_url", "dataset")  # keys of the source that the summary of a run shows
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
 
@@ -40,9 +40,10 @@ class RunFacts:
 
     config: resolved. source: the identity of the source. score_files: as `Source.score_files`, for the run's window.
     class_thresholds: thresholds of single classes. class_table: a checksum of the class table. merged_labels: the class
-    of each label of that table. listed_at: the time of the catalog; None for that of its file. The others are for
-    `vouches`: files, the names of the merged tables; parts, the path of a day's part that states what the day was made
-    of, with `{date}`; catalog_made_of, a checksum of what the catalog was made of.
+    of each label of that table. cells: abundance is given in cells too. listed_at: the time of the catalog; None for
+    that of its file. The others are for `vouches`: files, the names of the merged tables; parts, the path of a day's
+    part that states what the day was made of, with `{date}`; catalog_made_of, a checksum of what the catalog was made
+    of.
     """
 
     config: Mapping[str, Any]
@@ -51,6 +52,7 @@ class RunFacts:
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
     class_table: str = ""
     merged_labels: Mapping[str, str] = field(default_factory=dict)
+    cells: bool = False
     listed_at: datetime | None = None
     files: Sequence[str] = ()
     parts: str = ""
@@ -107,9 +109,7 @@ def record_run(
         "deployments_without_bins": unmatched(deployments, listed),
         "scores_read_at": _read_times(bins, Path(summaries)),
         "rule_of_classification": RULES[config["classify"].get("rule", "winner")],
-        "class_thresholds": dict(facts.class_thresholds),
-        "class_table": facts.class_table,
-        "merged_labels": {label: name for label, name in facts.merged_labels.items() if label != name},
+        **_on_classes(facts),
         "config": dict(config),
         "software": {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
         "files_sha256": _checksums(Path(path).parent, facts.files),
@@ -117,6 +117,16 @@ def record_run(
     }
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _on_classes(facts: RunFacts) -> dict[str, Any]:
+    """Tell what the run knows of classes beside its tables."""
+    return {
+        "class_thresholds": dict(facts.class_thresholds),
+        "class_table": facts.class_table,
+        "merged_labels": {label: name for label, name in facts.merged_labels.items() if label != name},
+        "cells": facts.cells,
+    }
 
 
 def _read_times(bins: pd.DataFrame, folder: Path) -> dict[str, str]:
