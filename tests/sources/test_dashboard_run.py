@@ -163,8 +163,21 @@ def test_a_midnight_between_months_with_and_without_casts_counts_once(tmp_path: 
         listed = DashboardSource("demo", dashboard.url).list_bins(window)
     assert listed["bin"].tolist() == bins
     assert listed["cast"].tolist() == ["", "", "7"]
-    assert listed["niskin"].tolist()[:2] == ["", ""]
-    assert float(listed["niskin"].tolist()[2]) == 2
+    assert listed["niskin"].tolist() == ["", "", "2"]
+
+
+@pytest.mark.parametrize("catalog", ["export", "walk"])
+def test_a_niskin_is_the_same_in_each_month(tmp_path: Path, catalog: str) -> None:
+    """An answer in which each bin has one gives whole numbers; another one has `3.0` for the bin that both have."""
+    bins = ["D20240229T120000_IFCB010", "D20240301T000000_IFCB010", "D20240310T120000_IFCB010"]
+    rows = [bin_row(bins[0], cast="1", niskin="2"), bin_row(bins[1], cast="1", niskin="3"), bin_row(bins[2])]
+    with Emulator({"demo": write_archive(tmp_path / "archive", rows, {})}) as dashboard:
+        window = Window(Bound.parse("2024-02-20"), Bound.parse("2024-03-15"))
+        source = DashboardSource("demo", dashboard.url, catalog=catalog)
+        listed = source.list_bins(window).sort_values("bin")
+    assert listed["bin"].tolist() == bins
+    assert listed["cast"].tolist() == ["1", "1", ""]
+    assert listed["niskin"].tolist() == ["2", "3", ""]
 
 
 def window_archive(folder: Path) -> Path:

@@ -45,6 +45,21 @@ class Answers(DashboardSource):
         return json.dumps({"pid": BIN}).encode() if target.startswith("/api/most_recent") else self.answer
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"cast": "007", "niskin": 2}, {"cast": "007", "niskin": "2"}),
+        ({"cast": "", "niskin": 2}, {"niskin": "2"}),
+        ({"cast": "", "niskin": None}, {}),  # as dashboards answer where there is none
+        ({"cast": None}, {}),
+    ],
+)
+def test_cast_and_niskin_are_those_of_the_bin(said: dict[str, Any], found: dict[str, str]) -> None:
+    day = Bound.parse("2024-02-15")
+    (row,) = Answers(**said).list_bins(Window(day, day)).to_dict("records")
+    assert {name: row[name] for name in ("cast", "niskin") if name in row} == found
+
+
 @pytest.mark.parametrize("unknown", [None, math.nan])
 @pytest.mark.parametrize(
     ("key", "column", "value"),

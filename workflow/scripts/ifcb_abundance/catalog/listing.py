@@ -18,7 +18,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.catalog")
 
-VERSION = 6  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
+VERSION = 7  # of the meaning of catalog.csv: raise it when a new catalog has to be listed
 OPTIONAL = ("cast", "niskin")  # columns that are there where a bin has such a thing, or bins are grouped by it
 SAME_TIME = pd.Timedelta(minutes=1)  # apart at most
 TOLD = 3  # bins that a warning names

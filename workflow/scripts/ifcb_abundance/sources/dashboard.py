@@ -478,6 +478,8 @@ def _walk_record(info: dict[str, Any]) -> dict[str, str]:
         "longitude": _text(info["lng"]),
         "depth": _text(info["depth"] or None),
         "cruise": info.get("cruise") or "",
+        "cast": str(info.get("cast") or ""),
+        "niskin": _text(info.get("niskin")),
         "sample_type": info.get("sample_type") or "",
         "n_images": _text(info["num_images"]),
         "skip": _text(info["skip"]) or "0",  # nobody said that it is to be skipped

@@ -274,6 +274,8 @@ def _catalog_rows(columns: Mapping[str, Sequence[str]], origin: str, told: Mappi
         volume_note=pd.Series(told.get("volume_note", [""] * len(rows)), index=rows.index, dtype="str"),
         position_note=pd.Series(["; ".join(note) for note in notes], index=rows.index, dtype="str"),
     )
+    if "niskin" in rows:  # a number, with a decimal place in an answer that has a bin without one
+        rows["niskin"] = rows["niskin"].str.replace(r"^([0-9]+)\.0$", r"\1", regex=True)
     return rows[table_files.columns("catalog", [str(name) for name in rows])]
 
 
