@@ -165,7 +165,7 @@ def test_init_gives_summaries_a_threshold_that_they_have(
 
 
 def test_init_names_one_of_two_forms_of_class_scores(
-    archive: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    archive: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of eight bins five have probabilities, and four the classes of another tool; one has both."""
     both = folder / "both"
@@ -200,18 +200,6 @@ def test_init_names_one_of_two_forms_of_class_scores(
     ):
         assert main(["init", "both", "--force", "--scores-format", wrong]) == 1
         assert capsys.readouterr().err == f"--scores-format: {why}\n"
-
-    asked: list[str] = []
-    answers = {"Form": iter(["both", "class_csv"])}
-
-    def answer(question: str) -> str:
-        asked.append(question)
-        return next(answers.get(question.split()[0], iter([""])))
-
-    monkeypatch.setattr("builtins.input", answer)
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    assert written() == flag
-    assert asked.count("Form of the class scores, prob_csv or class_csv [prob_csv]: ") == 2  # the first was no answer
 
 
 def test_init_asks_at_most_five_questions(dashboard: Emulator, tmp_path: Path) -> None:

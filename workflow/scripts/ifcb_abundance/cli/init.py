@@ -217,9 +217,6 @@ def _form(wishes: Wishes, source: Source, forms: Sequence[str]) -> str:
     except ConfigError:
         settled = ""  # there are several forms
     form = settled if settled not in ("", AUTO) else next(iter(forms), "")
-    if form != settled and len(forms) > 1:
-        listed = " or ".join(forms)
-        return _ask(wishes, f"Form of the class scores, {listed}", form, lambda text: "" if text in forms else listed)
     return form if not settled or len(forms) > 1 or form in (*NAMED_FORMS, wishes.scores_format) else ""
 
 

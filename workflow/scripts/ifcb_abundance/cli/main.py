@@ -29,8 +29,8 @@ examples:
   ifcb-abundance init https://ifcb-data.whoi.edu --dataset mvco --start 2024-02-15 --end 2024-02-21
   ifcb-abundance init s3://my-bucket/ifcb --anonymous --yes
 
-It asks at most five questions, and one more where class scores lie in several forms. With --yes, or where standard
-input is no terminal, it asks none and takes the answers that it would suggest.
+It asks at most five questions. With --yes, or where standard input is no terminal, it asks none and takes the answers
+that it would suggest.
 """
 OF_PLAN = """\
 examples:
