@@ -30,8 +30,7 @@ rule validation_plan:
     message:
         "Say how many labels give which limits."
     run:
-        how = (bands(), question().threshold_of, params.expected, params.confidence)
-        logged(log[0], room("drawing").write_plan, input[0], SUMMARIES, *how, output[0])
+        logged(log[0], room("drawing").write_plan, input[0], *how_to_plan(), output[0])
 
 
 rule report_classes:

@@ -53,6 +53,11 @@ def bands():
     return room("sampling").Bands(VALIDATION.score_bands, METHOD.precision)
 
 
+def how_to_plan():
+    """From which scores, in which bands, and for which thresholds, precision and confidence a sample is planned."""
+    return SUMMARIES, bands(), question().threshold_of, VALIDATION.target_precision, METHOD.confidence
+
+
 def question():
     return room("class_report").Question(
         METHOD.threshold,
