@@ -26,35 +26,25 @@ from ifcb_abundance.common.strict_csv import miscounted, number, read_columns, r
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.additions import NONE, cells_of, own_classes
 from ifcb_abundance.scores.decide import More
+from ifcb_abundance.scores.scan import scan_scores
 
 BLOCK = 2**22  # bytes of a class-scores file that are parsed at a time
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as spreadsheets begin what they call Unicode text
 MISSING = ["", "nan", "NaN", "NA"]  # a score that is not there
 
 
-def read_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, NDArray[np.float64]]:
-    """Read the label set, the ROI numbers as they are written, and the scores of a `{bin}_class_scores.csv`."""
-    if not body or body.isspace():
-        raise ScoresError(f"bin {bin_id}: not class scores: the file is empty")
-    start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
-    header = body[: start - 1] if start else body
-    if header.startswith(UTF_16):
-        raise ScoresError(f"bin {bin_id}: its class scores are in UTF-16; save them in UTF-8")
-    try:
-        text = header.decode("utf-8-sig").rstrip("\r")
-        if text.startswith(("pid", '"pid')):  # else it is something else altogether
-            _check_separators(bin_id, text)
-        names = next(csv.reader([text], strict=True), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ScoresError(f"bin {bin_id}: the header of its class scores cannot be read ({error})") from None
+Table = tuple[tuple[str, ...], pa.ChunkedArray | NDArray[np.int64], NDArray[np.float64]]
+
+
+def read_csv(bin_id: str, body: bytes, every_score: bool = True) -> Table:
+    """Read the label set, the ROI numbers (perhaps as they are written), and the scores of a `{bin}_class_scores.csv`.
+
+    every_score: without it, scores that are not the highest of their ROI in any precision may be 0.
+    """
+    names, start = _read_header(bin_id, body)
     classes = tuple(names[1:])
-    if not start or not classes or names[0] != "pid":
-        raise ScoresError(
-            f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not a line of pid and classes"
-        )
-    check_labels(bin_id, classes)
-    if not body.endswith((b"\n", b"\r")) or b"\0" in body:
-        raise ScoresError(f"bin {bin_id}: its class scores are truncated in a line, or hold a null character")
+    if not every_score and (scanned := scan_scores(bin_id, body, len(classes))):
+        return classes, *scanned
     if not re.compile(rb"\S").search(body, start):
         return classes, pa.chunked_array([], pa.string()), np.empty((0, len(classes)))
     _check_quotes(bin_id, body, start)
@@ -81,6 +71,31 @@ def read_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray
             filled += batch.num_rows
     check_range(bin_id, classes, scores, lambda row: str(pids[row]))
     return classes, numbers, scores
+
+
+def _read_header(bin_id: str, body: bytes) -> tuple[list[str], int]:
+    """Read the names of the columns and where the rows begin, of a file that is not cut off."""
+    if not body or body.isspace():
+        raise ScoresError(f"bin {bin_id}: not class scores: the file is empty")
+    start = body.find(b"\n") + 1  # of the rows, which are not copied: a busy bin has 18 MB of them
+    header = body[: start - 1] if start else body
+    if header.startswith(UTF_16):
+        raise ScoresError(f"bin {bin_id}: its class scores are in UTF-16; save them in UTF-8")
+    try:
+        text = header.decode("utf-8-sig").rstrip("\r")
+        if text.startswith(("pid", '"pid')):  # else it is something else altogether
+            _check_separators(bin_id, text)
+        names = next(csv.reader([text], strict=True), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ScoresError(f"bin {bin_id}: the header of its class scores cannot be read ({error})") from None
+    if not start or len(names) < 2 or names[0] != "pid":
+        raise ScoresError(
+            f"bin {bin_id}: not class scores: the header is {header[:120]!r}, not a line of pid and classes"
+        )
+    check_labels(bin_id, names[1:])
+    if not body.endswith((b"\n", b"\r")) or b"\0" in body:
+        raise ScoresError(f"bin {bin_id}: its class scores are truncated in a line, or hold a null character")
+    return names, start
 
 
 def _scores_of(batch: pa.RecordBatch) -> NDArray[np.float64]:
@@ -168,7 +183,7 @@ def _check_rois(bin_id: str, pids: pa.ChunkedArray) -> pa.ChunkedArray:
     return numbers
 
 
-def read_prob_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.ChunkedArray, NDArray[np.float64]]:
+def read_prob_csv(bin_id: str, body: bytes, every_score: bool = True) -> Table:
     """Read a `{bin}.prob.csv` as `read_csv` reads its files: each ROI's number becomes its id."""
     start = 3 if body.startswith(b"\xef\xbb\xbf") else 0
     if not body[start:].startswith((b"roi,", b'"roi",')):
@@ -177,7 +192,7 @@ def read_prob_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], pa.Chunked
         )
     header, end, rows = body[start:].partition(b"\n")
     rows = re.sub(rb"(?m)^(?=[0-9])", f"{bin_id}_".encode(), rows)
-    return read_csv(bin_id, b"pid" + header[header.index(b",") :] + end + rows)
+    return read_csv(bin_id, b"pid" + header[header.index(b",") :] + end + rows, every_score)
 
 
 def read_class_csv(bin_id: str, body: bytes) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float64], More]:

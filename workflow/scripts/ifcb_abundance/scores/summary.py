@@ -187,7 +187,7 @@ def read_rois(bin_id: str, file: SourceFile, kept: Kept = Kept()) -> RoiWinners:
 
     kept: what is read beside the winners.
     """
-    classes, numbers, scores, more = _read_form(bin_id, file, kept)
+    classes, numbers, scores, more = _read_form(bin_id, file, kept, every_score=kept.all_scores)
     more = replace(more, scores=scores if kept.all_scores else None)
     return RoiWinners(classes, _as_integers(bin_id, numbers), *best_scores(scores), more)
 
@@ -215,8 +215,11 @@ def labels_of_file(bin_id: str, file: SourceFile) -> tuple[str, ...]:
 Read = tuple[tuple[str, ...], pa.ChunkedArray | NDArray[np.int64], NDArray[np.float64], More]
 
 
-def _read_form(bin_id: str, file: SourceFile, kept: Kept = Kept()) -> Read:  # noqa: B008
-    """Read labels, ROI numbers (of some forms as they are written), scores, and what is to be kept beside them."""
+def _read_form(bin_id: str, file: SourceFile, kept: Kept = Kept(), every_score: bool = True) -> Read:  # noqa: B008
+    """Read labels, ROI numbers (of some forms as they are written), scores, and what is to be kept beside them.
+
+    every_score: without it, scores that are not the highest of their ROI may be 0.
+    """
     form = form_of(bin_id, file.address)
     if form == SUMMARY:
         raise ScoresError(
@@ -246,7 +249,7 @@ def _read_form(bin_id: str, file: SourceFile, kept: Kept = Kept()) -> Read:  # n
             f"bin {bin_id}: its class scores bring no thresholds, which classify.class_thresholds: from_scores needs. "
             "Give a file of thresholds instead"
         )
-    return *(read_prob_csv if form == "prob_csv" else read_csv)(bin_id, file.body), More()
+    return *(read_prob_csv if form == "prob_csv" else read_csv)(bin_id, file.body, every_score), More()
 
 
 def _read_packed(bin_id: str, body: bytes, kept: Kept) -> Read:
@@ -475,7 +478,7 @@ def _summarized(bin_id: str, file: SourceFile, kept: Kept, hand_over: bool) -> t
     form = form_of(bin_id, file.address)
     if form == SUMMARY:
         return read_of_summary(bin_id, file), find_winners(np.empty((0, 0)))
-    classes, numbers, scores, more = _read_form(bin_id, file, kept)
+    classes, numbers, scores, more = _read_form(bin_id, file, kept, every_score=kept.all_scores)
     if kept.all_scores:
         more = replace(more, scores=scores)
     best = best_scores(scores)
