@@ -147,11 +147,12 @@ def _cores(server: str) -> tuple[int | None, list[int]]:
 def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     """What of a bin's processor time goes where, by calling the parts one after the other."""
     from ifcb_abundance.abundance.sweep import count_kept
+    from ifcb_abundance.scores.decide import Decision
+    from ifcb_abundance.scores.score_csv import read_csv
     from ifcb_abundance.scores.summary import (
         Provenance,
-        count_classes,
+        count_by,
         find_winners,
-        read_score_file,
         read_summary,
         write_summary,
     )
@@ -163,19 +164,19 @@ def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
         source = DashboardSource(DATASET, server.url)
         file = source.read_scores(bin_id)
         assert file
-        classes, scores = read_score_file(bin_id, file)
+        classes, _, scores = read_csv(bin_id, file.body, every_score=False)
         winners = find_winners(scores)
         provenance = Provenance(bin_id, "read", classes=classes)
         summary = folder / "summary.parquet"
         steps: dict[str, Callable[[], object]] = {
             "request: receive the body": lambda: source.read_scores(bin_id),
             "checksum": lambda: sha256(file.body).hexdigest(),
-            "parse": lambda: read_score_file(bin_id, file),
+            "parse": lambda: read_csv(bin_id, file.body, every_score=False),
             "reduce: winners in three precisions": lambda: find_winners(scores),
             "write the summary": lambda: write_summary(provenance, winners, summary),
             "day: read the summary": lambda: read_summary(summary),
             "day: count classes and thresholds": lambda: (
-                count_classes(classes, winners, 0.7, {}, "float16"),
+                count_by(classes, winners, Decision(0.7, {}, "float16")),
                 count_kept(classes, winners, "float16"),
             ),
         }
