@@ -898,10 +898,20 @@ def test_the_method_is_that_of_the_config_and_its_source(tmp_path: Path) -> None
         ("per_image", None, None, False, False),
         ("per_image", None, True, True, True),
         ("per_image", False, True, False, False),
+        ("per_image", True, False, True, False),  # class scores that cannot count cells are not read again for them
+        ("per_image", True, None, True, True),
     ]:
         written = {"abundance": {"cells": cells}, "features": {"carbon": carbon}}
         method = Method.of(resolve(written).with_precision("float64"), counted)
         assert (method.cells, method.kept.cells) == (has, keeps)
+    # Where the first file of a folder counts none, later ones of its form may.
+    given = resolve({"abundance": {"cells": True}}).with_precision("float64")
+    assert [Method.of(given.with_format(form), False).kept.cells for form in ("csv", "prob_csv", "summary", "h5")] == [
+        False, False, False, True
+    ]  # fmt: skip
+    dashboard = {"kind": "dashboard", "url": "http://x.y", "scores_format": "h5"}
+    asked = {"source": dashboard, "select": {"start": "2024-04-15", "end": "2024-04-15"}, "abundance": {"cells": True}}
+    assert not Method.of(resolve(asked).with_precision("float16"), False).kept.cells
     chosen = resolve({"classify": {"score_precision": "float32"}}).with_precision("float64")
     assert chosen.classify.score_precision == "float32"
 

@@ -9,7 +9,7 @@ from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config import AUTO, Config
 from ifcb_abundance.config.model import FROM_SCORES, GroupColumn, Rule
 from ifcb_abundance.scores.decide import Decision, Kept
-from ifcb_abundance.sources.score_files import WINNERS_ONLY
+from ifcb_abundance.sources.score_files import WINNERS_ONLY, WITH_CELLS
 
 GROUPS: tuple[GroupColumn, ...] = get_args(GroupColumn)
 # Columns of abundance_long that are there where the config asks for them.
@@ -28,8 +28,8 @@ class Method:
     thresholds are compared. group_by: any of GROUPS. confidence: of the intervals. class_table: label to
     traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving. rule,
     from_scores: as of `decide.Decision`. match_labels: how labels are found in class_table. cells: abundance is given
-    in cells too. counted_cells: carbon needs the cells that class scores count, whether abundance is given in them or
-    not. winners_only: the class scores have no scores but the winners', and no label sets.
+    in cells too. counted_cells: the cells that class scores count are needed, for abundance or for carbon, and they may
+    say them. winners_only: the class scores have no scores but the winners', and no label sets.
     """
 
     threshold: float = 0.7
@@ -52,9 +52,17 @@ class Method:
 
         cells_are_counted: the class scores say how many cells an image shows; None if that is not known yet.
         """
-        classify, abundance = config.classify, config.abundance
+        classify, abundance, form = config.classify, config.abundance, config.source.scores_format
         if classify.score_precision == AUTO:
             raise ValueError("classify.score_precision is auto: the config has not been given its source's")
+        cells = abundance.cells
+        if cells is None:
+            cells = bool(cells_are_counted) or _has_cells(config.class_table)
+        # A bin is read again for what its summary lacks, so not for cells that its class scores cannot say. Where the
+        # first file of a folder says none, later ones of its form may.
+        later = config.source.kind == "directory" and form in WITH_CELLS
+        may_be_counted = cells_are_counted is not False or later
+        for_carbon = config.features.carbon == "per_cell" and cells_are_counted is not False
         return cls(
             threshold=classify.threshold,
             class_thresholds=config.class_thresholds,
@@ -66,11 +74,9 @@ class Method:
             rule=classify.rule,
             from_scores=classify.class_thresholds == FROM_SCORES,
             match_labels=classify.match_labels,
-            cells=bool(cells_are_counted) or _has_cells(config.class_table)
-            if abundance.cells is None
-            else abundance.cells,
-            counted_cells=config.features.carbon == "per_cell" and cells_are_counted is not False,
-            winners_only=config.source.scores_format == WINNERS_ONLY,
+            cells=cells,
+            counted_cells=for_carbon or (cells and may_be_counted),
+            winners_only=form == WINNERS_ONLY,
         )
 
     @property
@@ -83,7 +89,7 @@ class Method:
     @property
     def kept(self) -> Kept:
         """What summaries have to hold beside the winners."""
-        return Kept(self.from_scores, self.cells or self.counted_cells, self.rule != "winner")
+        return Kept(self.from_scores, self.counted_cells, self.rule != "winner")
 
     @property
     def table(self) -> LabelTable:

@@ -13,11 +13,10 @@ from ifcb_abundance.scores.decide import Decision, Kept
 from ifcb_abundance.scores.packed import MOST_BYTES
 from ifcb_abundance.scores.summary import array_of_summary, labels_of_file, read_of_summary, read_rois
 from ifcb_abundance.sources.protocols import Source
-from ifcb_abundance.sources.score_files import SUMMARY, WINNERS_ONLY, WITHOUT_THRESHOLDS
+from ifcb_abundance.sources.score_files import SUMMARY, WINNERS_ONLY, WITH_CELLS, WITHOUT_THRESHOLDS
 
 LOOKED_AT = 3  # files whose labels choose a class table: the first, the last and the one between them
 PACKED = ("h5", "mat")  # forms that may bring thresholds, or the class of each ROI by them
-WITH_CELLS = (*PACKED, "class_csv")  # forms that may say how many cells an image shows
 
 
 def settle(config: Config, source: Source) -> Config:

@@ -48,6 +48,7 @@ STORED_AS: "dict[str, Precision]" = {
     SUMMARY: "float64",
 }
 WITHOUT_THRESHOLDS = ("csv", "prob_csv")  # forms that never say what a classifier's own thresholds are
+WITH_CELLS = ("h5", "mat", WINNERS_ONLY)  # forms that may say how many cells an image shows
 _ANY_SCORES = re.compile(f"({PATTERN})(?:{'|'.join(f'(?P<{name}>{rest})' for name, rest in FORMATS.items())})")
 # The same in any case; and what people and their tools add to a name: blanks, the number of a copy, a compression.
 _ANY_CASE = re.compile(f"({PATTERN})(?:{'|'.join(FORMATS[name] for name in ('csv', 'h5', 'mat'))})", re.IGNORECASE)
