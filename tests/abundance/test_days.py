@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifcb_abundance.abundance.bin_table import merge_parts
+from ifcb_abundance.abundance.bin_table import bin_rows, merge_parts, part_of
+from ifcb_abundance.abundance.bin_values import values_of_bin
 from ifcb_abundance.abundance.days import merge_abundance, pool_abundance, reshape_abundance
+from ifcb_abundance.abundance.days import pool as pool_bins_of_a_day
 from ifcb_abundance.abundance.periods import pool_periods
 from ifcb_abundance.bins.statuses import WANTED
 from ifcb_abundance.catalog.selection import assess
@@ -22,7 +25,7 @@ from ifcb_abundance.common import workers
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.config import Select
 from ifcb_abundance.pooling.method import Method
-from ifcb_abundance.scores.summary import summarize_scores
+from ifcb_abundance.scores.summary import Counts, summarize_scores
 from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.sources.metadata_export import from_records
 from ifcb_abundance.tables import table_files
@@ -329,6 +332,36 @@ def test_a_roi_that_reaches_two_labels_of_a_class_counts_once(tmp_path: Path, wh
     assert features.column("count") == {"A": 3, "C": 1, "unclassified": 0}
     assert features.column("n_measured") == {"A": 2, "C": 1, "unclassified": 0}
     assert features.column("biovolume_um3_per_ml") == {"A": 1.5, "C": 1, "unclassified": 0}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_classifiers_thresholds_of_merged_labels_are_mixed_where_they_differ(tmp_path: Path, when: str) -> None:
+    """By hand: A has 0.5 in the first bin; 0.5 and 0.9 by its two labels in the second; the third says none at all."""
+    table = CLASSES | {"B": CLASSES["A"] | {"synonym_of": "A", "merge": when}}
+    how = Method(class_table=table, from_scores=True)
+    bins = assess(records([a_bin(n) for n in range(3)]), Select())
+    found = {
+        bin_id: values_of_bin(classes, Counts(np.ones(len(classes), dtype=int), len(classes)), 3, thresholds, how)
+        for bin_id, classes, thresholds in zip(
+            bins["bin"],
+            [("A", "C"), ("A", "B", "C"), ("A", "C")],
+            [np.array([0.5, 0.6]), np.array([0.5, 0.9, 0.6]), None],
+            strict=True,
+        )
+    }
+    rows = bin_rows(bins, found, how.bin_columns)
+    (tmp_path / "bins.parquet").write_bytes(part_of(rows, "the table of bins"))
+    of_second = rows[rows["bin"] == bins["bin"][1]].set_index("class")["threshold"].fillna(-1).to_dict()
+    labels = {"A": 0.5, "B": 0.9} if when == "after" else {"A": -1}
+    assert of_second == labels | {"C": 0.6, "unclassified": -1}
+    pool_periods(tmp_path / "bins.parquet", "month", how, tmp_path / "month.csv")
+    month = table_files.read("abundance_long", tmp_path / "month.csv")
+    for pooled in (pool_bins_of_a_day(bins, found, how)[0], month):
+        said = pooled.set_index("class")[["threshold", "thresholds_mixed"]].fillna(-1)
+        assert said["threshold"].to_dict() == {"A": -1, "C": 0.6, "unclassified": -1}
+        assert said["thresholds_mixed"].to_dict() == {"A": "yes", "C": "no", "unclassified": "yes"}
+    first = pool_bins_of_a_day(bins.iloc[[0, 2]], found, how)[0].set_index("class")
+    assert (first.loc["A", "threshold"], first.loc["A", "thresholds_mixed"]) == (0.5, "no")
 
 
 # --- periods of winners alone ---

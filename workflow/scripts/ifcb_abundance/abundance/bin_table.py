@@ -15,6 +15,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.pooling.core import COUNT, BinValues, Columns
+from ifcb_abundance.pooling.method import SEVERAL, THRESHOLD
 from ifcb_abundance.tables import table_files
 
 
@@ -39,6 +40,8 @@ def bin_rows(used: pd.DataFrame, found: Mapping[str, BinValues], columns: Sequen
     rows["objects_per_ml"] = count / rows["ml_analyzed"]
     for name in set(columns) & set(of_bins[0].values) if of_bins else ():
         rows[name] = np.concatenate([of_bin.values[name] for of_bin in of_bins])
+    if THRESHOLD in rows:
+        rows[THRESHOLD] = np.where(rows[THRESHOLD] == SEVERAL, np.nan, rows[THRESHOLD])
     nothing = np.full(len(count), np.nan)
     in_order = table_files.columns("bins_long", columns)
     return pd.DataFrame({name: rows.get(name, nothing) for name in in_order}, copy=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.classes.class_table import BEFORE
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.pooling.core import COUNT, BinValues, Columns, Floats, Pooled
-from ifcb_abundance.pooling.method import CELL_SUM, LIMITS, N_ROIS, THRESHOLD, UNCOUNTED, Method
+from ifcb_abundance.pooling.method import CELL_SUM, LIMITS, N_ROIS, SEVERAL, THRESHOLD, UNCOUNTED, Method
 from ifcb_abundance.scores.summary import Counts
 
 
@@ -79,16 +79,39 @@ def merge_labels(of_bin: BinValues, when: str, method: Method) -> BinValues:
 
 
 def _merged(quantity: str, values: Floats, of_class: Sequence[Sequence[int]]) -> Floats:
-    """The value of each class from those of its labels: the sum, or for what is no sum the one they share."""
+    """The value of each class from those of its labels: the sum, or for what is no sum the one they share.
+
+    Of labels with different thresholds it is SEVERAL: NaN says that none is known.
+    """
     merged = np.full(len(of_class), np.nan)
     for at, labels in enumerate(of_class):
         known = values[list(labels)]
         known = known[~np.isnan(known)]
         if quantity in (N_ROIS, THRESHOLD):
-            merged[at] = known[0] if len(set(known.tolist())) == 1 else np.nan
+            merged[at] = _shared(known)
         elif len(known):
             merged[at] = known.sum()
     return merged
+
+
+def _shared(known: Floats) -> float:
+    """The value that all have, SEVERAL if they differ, NaN if there is none."""
+    different = set(known.tolist())
+    if len(different) > 1:
+        return SEVERAL
+    return different.pop() if different else np.nan
+
+
+def with_several(of_bin: BinValues) -> BinValues:
+    """Tell again, of values from the table of bins, which thresholds are empty because labels have different ones.
+
+    Class scores say the thresholds of all labels or of none. Where all of a bin's are empty, none was said.
+    """
+    thresholds = of_bin.values.get(THRESHOLD)
+    if thresholds is None or np.isnan(thresholds).all():
+        return of_bin
+    several = np.isnan(thresholds) & (np.array(of_bin.classes) != UNCLASSIFIED)
+    return BinValues(of_bin.classes, {**of_bin.values, THRESHOLD: np.where(several, SEVERAL, thresholds)})
 
 
 def n_rois_of(pooled: Pooled) -> int:
@@ -122,13 +145,13 @@ def _threshold(name: str, method: Method) -> float:
 
 
 def _own_thresholds(pooled: Pooled) -> tuple[list[float], list[str]]:
-    """The classifier's threshold of each class, NaN where bins differ, and whether they do; of all classes at last."""
-    of_bins = pooled.values[THRESHOLD][:, :-1]
-    thresholds, mixed = [], []
-    for column in of_bins.T:
-        known = set(column[~np.isnan(column)].tolist())
-        thresholds.append(known.pop() if len(known) == 1 else np.nan)
-        mixed.append("yes" if len(known) > 1 else "no")
+    """The classifier's threshold of each class, NaN where bins or labels differ, and whether they do.
+
+    The last of the second is of all classes.
+    """
+    shared = [_shared(column[~np.isnan(column)]) for column in pooled.values[THRESHOLD][:, :-1].T]
+    thresholds = [np.nan if each == SEVERAL else each for each in shared]
+    mixed = ["yes" if each == SEVERAL else "no" for each in shared]
     return thresholds, [*mixed, "yes" if "yes" in mixed else "no"]
 
 

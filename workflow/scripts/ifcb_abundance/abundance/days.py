@@ -50,7 +50,7 @@ from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
 from ifcb_abundance.tables.registry import TABLES
 
-VERSION = 3  # of the meaning of the daily tables: raise it when they have to be pooled again
+VERSION = 4  # of the meaning of the daily tables: raise it when they have to be pooled again
 MERGED_VERSION = 1  # of how days are merged, and merged tables reshaped: raise it so that this is done again
 CONCATENATED = ("abundance", "ledger", "groups", "coverage")  # merged line by line
 OUTCOME = {

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ifcb_abundance.abundance.bin_table import of_bin_columns
+from ifcb_abundance.abundance.bin_values import with_several
 from ifcb_abundance.abundance.days import pool
 from ifcb_abundance.bins.positions import greatest_distance_km
 from ifcb_abundance.pooling.core import COUNT, BinValues, share_labels
@@ -16,7 +17,7 @@ from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.tables import table_files
 
 # pandas' names; weeks begin on Monday (ISO 8601). A bin is a span of its own.
-VERSION = 2  # of the meaning of the tables: raise it so that they are pooled again
+VERSION = 3  # of the meaning of the tables: raise it so that they are pooled again
 STARTS = {"hour": "h", "week": "W", "month": "M", "bin": None}
 
 
@@ -57,8 +58,11 @@ def _spans(bins: str | Path, period: str) -> Iterator[tuple[str, pd.DataFrame]]:
 def _pool_span(start: str, rows: pd.DataFrame, method: Method) -> pd.DataFrame:
     used = rows.drop_duplicates("bin")[of_bin_columns([str(name) for name in rows])].assign(date=start)
     found = {
-        str(bin_id): BinValues(
-            tuple(of_bin["class"]), {name: of_bin[name].to_numpy(np.float64) for name in (COUNT, *method.quantities)}
+        str(bin_id): with_several(
+            BinValues(
+                tuple(of_bin["class"]),
+                {name: of_bin[name].to_numpy(np.float64) for name in (COUNT, *method.quantities)},
+            )
         )
         for bin_id, of_bin in rows.groupby("bin", sort=False)
     }

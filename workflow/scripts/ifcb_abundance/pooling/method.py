@@ -1,5 +1,6 @@
 """The method by which scores become abundance, and the columns that group bins."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
@@ -17,6 +18,7 @@ LIMITS = tuple(f"objects_per_ml{limit}" for limit in ("_low", "_high", "_low_dis
 # Quantities of a bin and class beside its count: the sum of cells that are known, ROIs whose cells are not; the bin's
 # ROIs; the classifier's threshold. In the table of bins they are columns.
 CELL_SUM, UNCOUNTED, N_ROIS, THRESHOLD = "cells", "rois_without_cells", "n_rois", "threshold"
+SEVERAL = math.inf  # in place of the threshold of a class whose labels have different ones; files leave it empty
 CELLS = ("cells_per_ml", *(name.replace("objects", "cells") for name in LIMITS))
 
 

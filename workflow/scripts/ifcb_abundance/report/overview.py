@@ -271,8 +271,8 @@ def _on_classes(config: Mapping[str, Any], group_by: Sequence[str], abundance: p
         mixed = abundance.loc[abundance["thresholds_mixed"] == "yes", "date"]
         if len(mixed):
             yield (
-                f"The classifier's thresholds differ between the bins of {counted(mixed.nunique(), 'day')} "
-                f"({_some(mixed.unique())}): thresholds_mixed says for which classes."
+                "The classifier's thresholds differ between bins or merged labels on "
+                f"{counted(mixed.nunique(), 'day')} ({_some(mixed.unique())}): thresholds_mixed says for which classes."
             )
         return
     if usual != Method().threshold:
