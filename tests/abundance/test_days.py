@@ -21,6 +21,7 @@ from ifcb_abundance.abundance.days import pool as pool_bins_of_a_day
 from ifcb_abundance.abundance.periods import pool_periods
 from ifcb_abundance.bins.statuses import WANTED
 from ifcb_abundance.catalog.selection import assess
+from ifcb_abundance.classes.class_table import LabelTable
 from ifcb_abundance.common import workers
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.config import Select
@@ -362,6 +363,34 @@ def test_the_classifiers_thresholds_of_merged_labels_are_mixed_where_they_differ
         assert said["thresholds_mixed"].to_dict() == {"A": "yes", "C": "no", "unclassified": "yes"}
     first = pool_bins_of_a_day(bins.iloc[[0, 2]], found, how)[0].set_index("class")
     assert (first.loc["A", "threshold"], first.loc["A", "thresholds_mixed"]) == (0.5, "no")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("winners_only", [False, True])
+def test_the_threshold_of_a_class_is_that_of_the_labels_that_bins_have(
+    tmp_path: Path, when: str, winners_only: bool
+) -> None:
+    """By hand: of 0.6, 0.55 and 0.4 two reach 0.5. No bin has the label `A`, and the table spells the others otherwise.
+    On the second day a label of another threshold is there too, so that the class has no threshold of the month."""
+    into_a = CLASSES["A"] | {"synonym_of": "A", "merge": when}
+    table = LabelTable({"A": CLASSES["A"], "A one": into_a, "A two": into_a, "Aold": into_a}, loose=True)
+    own = {"A_one": 0.5, "A_two": 0.5, "B": 0.6}
+    how: dict[str, Any] = {"class_table": table, "class_thresholds": own, "winners_only": winners_only}
+    days = {
+        "20240215": (["A_one", "A_two", "B"], [[0.6, 0.1, 0], [0.2, 0.55, 0], [0.4, 0.3, 0]]),
+        "20240216": (["A_one", "A_old", "B"], [[0.6, 0.1, 0]]),
+    }
+    found = [pool(tmp_path / day, [a_bin(1, day=day)], [scores], **how) for day, scores in days.items()]
+    assert [day.column("count")["A"] for day in found] == [2, 1]
+    thresholds_of = [{row["class"]: row["threshold"] for row in day.rows} | {"unclassified": ""} for day in found]
+    assert thresholds_of == [{"A": threshold, "B": "0.6", "unclassified": ""} for threshold in ("0.5", "")]
+    merge_parts([tmp_path / day / PARTS["bins"] for day in days], tmp_path / "bins.parquet", Method(**how).bin_columns)
+    for period, thresholds in {"month": {"A": -1, "B": 0.6}, "bin": {"A": 0.5, "B": 0.6}}.items():
+        pool_periods(tmp_path / "bins.parquet", period, Method(**how), tmp_path / "period.csv")
+        schema = "abundance_long" if period == "month" else "abundance_moving"
+        table_of_period = table_files.read(schema, tmp_path / "period.csv", ["class", "threshold"])
+        first = table_of_period.drop_duplicates("class").set_index("class")["threshold"].fillna(-1).to_dict()
+        assert first == thresholds | {"unclassified": -1}
 
 
 # --- periods of winners alone ---

@@ -7,7 +7,17 @@ import pandas as pd
 import pytest
 
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.pooling.core import BinValues, Pooled, group_bins, join_groups, pool_bins, tabulate
+from ifcb_abundance.pooling.core import (
+    COUNT,
+    BinValues,
+    Pooled,
+    group_bins,
+    join_groups,
+    pool_bins,
+    share_labels,
+    tabulate,
+)
+from ifcb_abundance.pooling.method import SEVERAL, THRESHOLD
 
 TABLE = {
     "A": {"living": "yes", "group": "diatom"},
@@ -117,3 +127,14 @@ def test_a_table_of_no_groups_has_its_columns() -> None:
     assert len(table) == 0
     assert {"date", "cruise", "group", "n_classes"} <= set(table.columns)
     assert "depth" not in table.columns
+
+
+def test_a_class_that_won_nothing_in_a_bin_has_the_threshold_that_it_has_in_the_others() -> None:
+    values = {COUNT: np.array([1.0, 2, 0]), THRESHOLD: np.array([0.5, SEVERAL, np.nan])}
+    found = {
+        "one": BinValues(("A", "B", UNCLASSIFIED), values),
+        "two": BinValues(("A", UNCLASSIFIED), {COUNT: np.array([3.0, 0]), THRESHOLD: np.array([0.5, np.nan])}),
+    }
+    share_labels({"one": ["A", "B"], "two": ["A"]}, found, str)
+    assert found["two"].classes == ("A", "B", UNCLASSIFIED)
+    assert found["two"].values[THRESHOLD].tolist()[:2] == [0.5, SEVERAL]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ifcb_abundance.classes.class_table import BEFORE
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.pooling.core import COUNT, BinValues, Columns, Floats, Pooled
+from ifcb_abundance.pooling.core import COUNT, BinValues, Columns, Floats, Pooled, shared_value
 from ifcb_abundance.pooling.method import CELL_SUM, LIMITS, N_ROIS, SEVERAL, THRESHOLD, UNCOUNTED, Method
 from ifcb_abundance.scores.summary import Counts
 
@@ -28,7 +28,9 @@ def values_of_bin(
     values = dict(counted.values)
     if method.rule == "each":
         values[N_ROIS] = np.full(len(counted.classes), float(n_rois))
-    if method.from_scores:
+    if THRESHOLD in method.quantities:
+        if not method.from_scores:
+            thresholds = np.array([method.class_thresholds.get(name, method.threshold) for name in classes])
         known = np.full(len(classes), np.nan) if thresholds is None else thresholds
         values[THRESHOLD] = np.append(known[own], np.nan)
     if method.cells:
@@ -85,27 +87,19 @@ def _merged(quantity: str, values: Floats, of_class: Sequence[Sequence[int]]) ->
     """
     merged = np.full(len(of_class), np.nan)
     for at, labels in enumerate(of_class):
-        known = values[list(labels)]
-        known = known[~np.isnan(known)]
+        of_labels = values[list(labels)]
+        known = of_labels[~np.isnan(of_labels)]
         if quantity in (N_ROIS, THRESHOLD):
-            merged[at] = _shared(known)
+            merged[at] = shared_value(of_labels)
         elif len(known):
             merged[at] = known.sum()
     return merged
 
 
-def _shared(known: Floats) -> float:
-    """The value that all have, SEVERAL if they differ, NaN if there is none."""
-    different = set(known.tolist())
-    if len(different) > 1:
-        return SEVERAL
-    return different.pop() if different else np.nan
-
-
 def with_several(of_bin: BinValues) -> BinValues:
     """Tell again, of values from the table of bins, which thresholds are empty because labels have different ones.
 
-    Class scores say the thresholds of all labels or of none. Where all of a bin's are empty, none was said.
+    The thresholds of all labels are known, or class scores say none: then all of a bin's are empty.
     """
     thresholds = of_bin.values.get(THRESHOLD)
     if thresholds is None or np.isnan(thresholds).all():
@@ -122,13 +116,11 @@ def n_rois_of(pooled: Pooled) -> int:
 def optional_columns(of_classes: Columns, pooled: Pooled, method: Method) -> Columns:
     """Return the threshold of each class, and the columns that the config asks for, of the rows of abundance_long."""
     columns: Columns = {}
-    names = list(pooled.columns)
-    if method.table.merges:
-        thresholds = [_threshold(name, method) for name in names[:-1]]
+    if THRESHOLD in pooled.values:
+        thresholds, mixed = _thresholds_of_bins(pooled)
     else:
-        thresholds = [method.class_thresholds.get(name, method.threshold) for name in names[:-1]]
+        thresholds = [method.class_thresholds.get(name, method.threshold) for name in pooled.columns[:-1]]
     if method.from_scores:
-        thresholds, mixed = _own_thresholds(pooled)
         columns["thresholds_mixed"] = mixed
     if method.rule != "winner":
         columns["rule"] = method.rule
@@ -137,19 +129,12 @@ def optional_columns(of_classes: Columns, pooled: Pooled, method: Method) -> Col
     return {**columns, "threshold": [*thresholds, np.nan]}
 
 
-def _threshold(name: str, method: Method) -> float:
-    """The threshold of a class; NaN if the labels that are merged into it have different ones."""
-    labels = {label for label in (*method.table, *method.class_thresholds) if method.merged(label) == name} or {name}
-    needed = {method.class_thresholds.get(label, method.threshold) for label in labels}
-    return needed.pop() if len(needed) == 1 else np.nan
-
-
-def _own_thresholds(pooled: Pooled) -> tuple[list[float], list[str]]:
-    """The classifier's threshold of each class, NaN where bins or labels differ, and whether they do.
+def _thresholds_of_bins(pooled: Pooled) -> tuple[list[float], list[str]]:
+    """The threshold of each class, NaN where bins or labels differ, and whether they do.
 
     The last of the second is of all classes.
     """
-    shared = [_shared(column[~np.isnan(column)]) for column in pooled.values[THRESHOLD][:, :-1].T]
+    shared = [shared_value(of_class) for of_class in pooled.values[THRESHOLD][:, :-1].T]
     thresholds = [np.nan if each == SEVERAL else each for each in shared]
     mixed = ["yes" if each == SEVERAL else "no" for each in shared]
     return thresholds, [*mixed, "yes" if "yes" in mixed else "no"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.classes.class_table import LIVING_TOTAL, ClassTable, traits
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.intervals import pearson_dispersion, poisson_limits, widened_limits
-from ifcb_abundance.pooling.method import N_ROIS, THRESHOLD
+from ifcb_abundance.pooling.method import N_ROIS, SEVERAL, THRESHOLD
 from ifcb_abundance.tables import table_files
 
 Floats = NDArray[np.float64]
@@ -139,20 +139,41 @@ def share_labels(
     labels = tuple(sorted({label for won in label_sets.values() for label in won}))
     classes = sorted({merged(label) for label in labels})
     alone = [name for name in label_sets if name in found]
+    thresholds = _thresholds([found[name] for name in alone])
     for name in alone:
         of_bin = found[name]
         missing = [each for each in classes if each not in of_bin.classes]
         values = {
-            quantity: np.concatenate([of[:-1], np.full(len(missing), _of_absent(quantity, of)), of[-1:]])
+            quantity: np.concatenate(
+                [of[:-1], [_of_absent(quantity, of, thresholds.get(each, np.nan)) for each in missing], of[-1:]]
+            )
             for quantity, of in of_bin.values.items()
         }
         found[name] = BinValues((*of_bin.classes[:-1], *missing, UNCLASSIFIED), values)
     return dict.fromkeys(alone, labels)
 
 
-def _of_absent(quantity: str, values: Floats) -> float:
-    """The value of a class that a bin has nothing of."""
-    return float(values[-1]) if quantity == N_ROIS else np.nan if quantity == THRESHOLD else 0.0
+def _of_absent(quantity: str, values: Floats, threshold: float) -> float:
+    """The value of a class that a bin has nothing of. threshold: of this class in the other bins."""
+    return float(values[-1]) if quantity == N_ROIS else threshold if quantity == THRESHOLD else 0.0
+
+
+def _thresholds(of_bins: Sequence[BinValues]) -> dict[str, float]:
+    """The threshold that a class has in all of the bins, by `shared_value`."""
+    known: dict[str, set[float]] = {}
+    for of_bin in of_bins:
+        if THRESHOLD in of_bin.values:
+            for name, threshold in zip(of_bin.classes, of_bin.values[THRESHOLD].tolist(), strict=True):
+                known.setdefault(name, set()).add(threshold)
+    return {name: shared_value(np.array(list(different))) for name, different in known.items()}
+
+
+def shared_value(values: Floats) -> float:
+    """The value that all of those have that are known, SEVERAL if they differ, NaN if none is known."""
+    different = set(values[~np.isnan(values)].tolist())
+    if len(different) > 1:
+        return SEVERAL
+    return different.pop() if different else math.nan
 
 
 def _sums_over(values: Floats, members: Sequence[NDArray[np.bool_]]) -> Floats:

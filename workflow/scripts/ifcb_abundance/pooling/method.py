@@ -117,8 +117,13 @@ class Method:
         return [
             *((CELL_SUM, UNCOUNTED) if self.cells else ()),
             *([N_ROIS] if self.rule == "each" else []),
-            *([THRESHOLD] if self.from_scores else []),
+            *([THRESHOLD] if self.from_scores or self._thresholds_of_labels else []),
         ]
+
+    @property
+    def _thresholds_of_labels(self) -> bool:
+        """Whether the threshold of a class hangs on which of its labels a bin's label set has."""
+        return self.table.merges and bool(self.class_thresholds)
 
     @property
     def bin_columns(self) -> list[str]:

@@ -22,7 +22,7 @@ from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
 
-VERSION = 12  # of the overview and the report: raise it so that they are written again
+VERSION = 13  # of the overview and the report: raise it so that they are written again
 # The columns of abundance_long that an overview reads beside the grouping; all of them would be a gigabyte for a large
 # archive.
 ASKED_OF_ABUNDANCE = (
