@@ -1,7 +1,14 @@
 """`snakemake check_labels` asks for the scores of bins that a run may ask for, and goes on past one that is damaged."""
 
 from pathlib import Path
+from typing import cast
 
+import pytest
+
+from ifcb_abundance.classes.class_table import LabelTable
+from ifcb_abundance.scores.label_check import check_labels
+from ifcb_abundance.sources.protocols import ScoreReader
+from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 from tests.dashboard.emulator import Emulator
@@ -30,3 +37,29 @@ def test_bins_that_are_left_out_are_not_asked_for_and_a_damaged_one_is_no_end(tm
         assert asked_bins(dashboard) == bins[3:]
     assert "2 labels in 1 label set of 2 bins looked at" in printed
     assert "  Nonesuch: unknown" in printed
+
+
+class Classified:
+    """A source that has to be asked for each bin: from bin 30 of 40 on another classifier was at work."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def some_scores(self, most: int) -> None:  # noqa: ARG002
+        return None
+
+    def read_scores(self, bin_id: str) -> SourceFile:
+        self.asked.append(int(bin_id[10:12]) * 10 + int(bin_id[12:14]))
+        label = "Old" if self.asked[-1] < 30 else "New"
+        return SourceFile("here", f"pid,{label}\n{bin_id}_00001,0.9\n".encode())
+
+
+@pytest.mark.parametrize(("n_bins", "asked"), [(40, [0, 39, 20, 10, 29]), (3, [0, 2, 1]), (1, [0])])
+def test_the_bins_that_are_looked_at_are_from_the_whole_window(n_bins: int, asked: list[int]) -> None:
+    """Half of 39 is 19.5, which rounds to the even 20; the quarters are 9.75 and 29.25."""
+    source = Classified()
+    bins = [f"{DAY}T{n // 10:02d}{n % 10:02d}00_IFCB010" for n in range(n_bins)]
+    printed = check_labels(cast(ScoreReader, source), lambda: bins, LabelTable(), "none")
+    assert source.asked == asked
+    assert f"of {len(asked)} bin" in printed
+    assert ("  New: unknown" in printed) == (n_bins == 40)

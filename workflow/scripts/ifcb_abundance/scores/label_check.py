@@ -54,13 +54,26 @@ def _labels(source: ScoreReader, wanted: Callable[[], Sequence[str]]) -> tuple[l
         for bin_id in files:
             sets += _labels_of(bin_id, files.get)
     else:
-        bins = wanted()
-        for bin_id in bins[:: max(len(bins) // TRIED, 1)][:TRIED]:
+        for bin_id in _spread(wanted()):
             if len(sets) < LOOKED_AT:
                 sets += _labels_of(bin_id, source.read_scores)
     if not sets:
         raise ScoresError("no bin that was looked at has class scores, so there is no label to check")
     return sorted({label for labels in sets for label in labels}), len(sets), len(set(map(frozenset, sets)))
+
+
+def _spread(bins: Sequence[str]) -> list[str]:
+    """TRIED bins at most: the first, the last, the middle one, those at the quarters, and so on.
+
+    However many of them are asked for, they are from the whole window, so that labels of a later classifier are seen.
+    """
+    places = [0.0, 1.0]
+    parts = 2
+    while len(places) < 2 * TRIED:
+        places += [part / parts for part in range(1, parts, 2)]
+        parts *= 2
+    last = len(bins) - 1
+    return list(dict.fromkeys(bins[round(place * last)] for place in places))[:TRIED] if bins else []
 
 
 def _labels_of(bin_id: str, read: Callable[[str], SourceFile | None]) -> list[tuple[str, ...]]:
