@@ -424,13 +424,15 @@ DAYS: Mapping[str, Sequence[int]] = {"20240215": (0, 1), "20240216": (2,)}
 class Merge:
     """Two pooled days and their catalog, ready to be merged; `failed`: the last bin is one that failed."""
 
-    def __init__(self, folder: Path, last: Rois | str) -> None:
+    def __init__(self, folder: Path, last: Rois | str, **method: Any) -> None:
         self.folder, self.catalog = folder, folder / "catalog.csv"
         self.merged = day_files(folder / "merged")
         self.abundance, self.ledger = Path(self.merged["abundance"]), Path(self.merged["ledger"])
         bins = [a_bin(n, day=day) for day, numbers in DAYS.items() for n in numbers]
         scores = [rois(A=1), rois(A=2), last]
-        self.pooled = [pool(folder / day, [bins[n] for n in of], [scores[n] for n in of]) for day, of in DAYS.items()]
+        self.pooled = [
+            pool(folder / day, [bins[n] for n in of], [scores[n] for n in of], **method) for day, of in DAYS.items()
+        ]
         self.write_catalog(bins)
 
     def write_catalog(self, bins: Sequence[Row]) -> None:
@@ -510,6 +512,14 @@ def test_a_bin_that_failed_earlier_is_in_the_ledger_only_where_that_is_allowed(t
 def test_a_threshold_for_no_class_is_told(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:
     merge.run(class_thresholds={"B": 0.5, "Bb": 0.5})
     assert ["Bb" in message for message in caplog.messages] == [True]
+
+
+def test_thresholds_of_all_labels_of_a_class_are_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    into_b = CLASSES["B"] | {"synonym_of": "B"}
+    how: dict[str, Any] = {"class_table": CLASSES | {"B_one": into_b, "B_two": into_b}}
+    how["class_thresholds"] = {"B_one": 0.5, "B_two": 0.5}
+    Merge(tmp_path, rois(B_one=1, B_two=1), **how).run(**how)
+    assert not caplog.messages
 
 
 def test_labels_that_the_class_table_lacks_are_told_and_kept(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:

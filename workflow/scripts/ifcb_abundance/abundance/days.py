@@ -312,10 +312,8 @@ def merge_abundance(
         if instead and not (bins["status"] == BinStatus.USED).any():
             raise ScoresError(why_nothing_used(bins, instead, summaries))
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
-        merged_labels = {method.merged(label): label for label in method.class_thresholds}
-        warn_of_unknown(
-            labels | {label for name, label in merged_labels.items() if name in labels}, method.class_thresholds
-        )
+        merged_labels = {label for label in method.class_thresholds if method.merged(label) in labels}
+        warn_of_unknown(labels | merged_labels, method.class_thresholds)
         warn_of_unlisted(labels, method.class_table)
         merge_parts(parts["bins"], merged["bins"], method.bin_columns)
         sweep.merge_parts(parts["sweep"], merged["sweep"])
