@@ -9,6 +9,7 @@ import pandas as pd
 
 from ifcb_abundance.abundance.days import merge_abundance
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
+from ifcb_abundance.classes.class_table import ClassTable
 from ifcb_abundance.config import resolve
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.report import overview
@@ -21,17 +22,22 @@ Day = tuple[Sequence[Row], Sequence[Rois | str]]  # bins and their scores, as `p
 
 
 def a_run(
-    folder: Path, *days: Day, thresholds: Mapping[str, float] | None = None, cut: bool = False, **given: Any
+    folder: Path,
+    *days: Day,
+    thresholds: Mapping[str, float] | None = None,
+    cut: bool = False,
+    merged: ClassTable | None = None,
+    **given: Any,
 ) -> Path:
     """Pool the days and put them together; returns the folder.
 
-    thresholds: of single classes. given: keys of the config. Its class table is that of `pooling`.
+    thresholds: of single classes. given: keys of the config. merged: a class table; without it that of `pooling`.
     """
     config = resolve({"dataset": "mvco", "source": {"path": "here"}, **given}).with_precision("float16").as_written()
     chosen = {
         "threshold": config["classify"]["threshold"],
         "group_by": config["abundance"]["group_by"],
-        "class_table": CLASSES if config["classify"]["class_table"] else {},
+        "class_table": merged or CLASSES if config["classify"]["class_table"] else {},
         "class_thresholds": thresholds or {},
         "position_tolerance_km": config["abundance"]["position_tolerance_km"],
     }
@@ -45,10 +51,11 @@ def a_run(
     catalog = folder / "catalog.csv"
     table_files.write(records([row for bins, _ in days for row in bins]), "catalog", catalog)
     parts = {name: [folder / str(number) / file for number in range(len(days))] for name, file in PARTS.items()}
-    merged = day_files(folder) | {"abundance": str(folder / "abundance_long.csv")}
-    merge_abundance(parts, catalog, Method(**chosen), True, folder / "bins", merged)
-    files = (catalog, merged["ledger"], merged["abundance"], folder, folder / "run.json")
-    record_run(RunFacts(config, {"path": "here"}, class_thresholds=thresholds or {}), *files)
+    of_run = day_files(folder) | {"abundance": str(folder / "abundance_long.csv")}
+    merge_abundance(parts, catalog, Method(**chosen), True, folder / "bins", of_run)
+    files = (catalog, of_run["ledger"], of_run["abundance"], folder, folder / "run.json")
+    of_labels = {"class_thresholds": thresholds or {}, "merged_labels": Method(**chosen).table.merged_labels()}
+    record_run(RunFacts(config, {"path": "here"}, **of_labels), *files)
     return folder
 
 

@@ -11,7 +11,7 @@ from docutils.core import publish_parts
 
 from ifcb_abundance.report.overview import look_over, read_run, write_overview
 from ifcb_abundance.tables import table_files
-from tests.abundance.pooling import a_bin, rois
+from tests.abundance.pooling import CLASSES, a_bin, rois
 from tests.report.reported import a_run, looked_over, tables
 
 HOSTILE = ("</script><script>alert(1)</script>", "`x <javascript:alert(2)>`_", "http://e.org/ |y| *z* b_", "\\ [1]_ ::")
@@ -178,6 +178,14 @@ def test_label_sets_that_alternate(tmp_path: Path, sets: list[str | None], says:
     assert len(said) == bool(says)
     assert says in "".join(said)
     assert "dashboard" not in "".join(said)
+
+
+def test_a_label_set_has_no_class_of_its_own_where_its_labels_are_merged(tmp_path: Path) -> None:
+    """B is counted as A, so the label sets A and A, B have the same class, and one has a label that the other lacks."""
+    table = {"A": CLASSES["A"], "B": CLASSES["A"] | {"synonym_of": "A"}}
+    run = a_run(tmp_path / "run", ([a_bin(n) for n in range(4)], [rois(A=1), rois(A=1, B=1)] * 2), merged=table)
+    (said,) = [text for text in looked_over(run).warnings if text.startswith("Label sets alternate")]
+    assert said.count("with no class of its own") == 2
 
 
 def test_label_sets_that_alternate_at_a_dashboard(tmp_path: Path) -> None:

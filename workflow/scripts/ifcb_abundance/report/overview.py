@@ -96,7 +96,7 @@ def look_over(
         "Made by": f"{run['workflow']['name']} {run['workflow']['version']}",
     }
     warnings = [
-        *_warnings(config, group_by, days, tables, bins),
+        *_warnings(run, group_by, days, tables, bins),
         *_on_source(run),
         *_on_thresholds(run.get("class_thresholds", {}), {*abundance["class"]}, class_of),
     ]
@@ -114,12 +114,13 @@ def _threshold(classify: Mapping[str, Any]) -> str:
 
 
 def _warnings(
-    config: Mapping[str, Any],
+    run: Mapping[str, Any],
     group_by: Sequence[str],
     days: Sequence[str],
     tables: Mapping[str, pd.DataFrame],
     bins: str | Path,
 ) -> Iterable[str]:
+    config = run["config"]
     abundance, coverage, ledger = tables["abundance_long"], tables["coverage"], tables["ledger"]
     if abundance.empty:
         yield "No bin was used: there is no abundance to show. The ledger says what became of each bin."
@@ -149,7 +150,7 @@ def _warnings(
             f"Moving platform: {len(moving):,} of {len(coverage):,} {_rows(group_by)} ({_some(moving['date'])}) pool "
             f"bins that are more than {config['abundance']['position_tolerance_km']} km apart."
         )
-    yield from _on_label_sets(config, ledger, tables["catalog"], bins)
+    yield from _on_label_sets(run, ledger, tables["catalog"], bins)
     yield from _on_classes(config, group_by, abundance)
     n_rois = abundance.drop_duplicates(["date", *group_by]).groupby("date")["n_rois"].sum()
     yield from _on_bins(config, ledger, tables["catalog"], n_rois)
@@ -202,7 +203,7 @@ def _on_drift(drift: pd.DataFrame) -> Iterable[str]:
 
 
 def _on_label_sets(
-    config: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, bins: str | Path
+    run: Mapping[str, Any], ledger: pd.DataFrame, catalog: pd.DataFrame, bins: str | Path
 ) -> Iterable[str]:
     """Warn if label sets alternate from bin to bin, which a change of classifier does not explain."""
     used = ledger.loc[ledger["label_set"] != "", ["bin", "label_set"]]
@@ -214,13 +215,15 @@ def _on_label_sets(
         return
     of_sets = {name: used[sets == name] for name in names}
     labels = labels_of(bins, [rows["bin"].iloc[0] for rows in of_sets.values()])
+    # The table of bins has the classes that labels were merged into, and not these labels.
+    what = "class" if run.get("merged_labels") else "label"
     said = []
     for name, rows in list(of_sets.items())[:SHOWN]:
         others = [labels.get(other["bin"].iloc[0], set()) for key, other in of_sets.items() if key != name]
         own = labels.get(rows["bin"].iloc[0], set()).difference(*others)
         said.append(
             f"{name} in {counted(len(rows), 'bin')} of {_some(rows['instrument'])} ({_some(rows['bin'])}), "
-            + (f"alone with {_some(map(repr, own))}" if own else "with no label of its own")
+            + (f"alone with {_some(map(repr, own))}" if own else f"with no {what} of its own")
         )
     more = [counted(len(names) - SHOWN, "more label set")] if len(names) > SHOWN else []
     yield (
@@ -230,7 +233,7 @@ def _on_label_sets(
         + (
             " A dashboard serves the first class scores that it finds in any dataset of a bin, whichever you ask for. "
             "Ask its operator whose they are. source.model and source.scores_version choose others, if it has them."
-            if config["source"]["kind"] == "dashboard"
+            if run["config"]["source"]["kind"] == "dashboard"
             else ""
         )
     )
