@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from ifcb_abundance.abundance.comparison import compare
+from ifcb_abundance.classes.class_table import LabelTable
+from tests.abundance.pooling import CLASSES, a_bin, rois
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout, differences
 from tests.dashboard.emulator import Emulator
+from tests.report.reported import a_run
 
 LABELS = ["Akashiwo", "detritus"]
 BINS = ["D20240415T030000_IFCB010", "D20240415T150000_IFCB125", "D20240416T030000_IFCB010"]
@@ -91,6 +96,25 @@ def test_what_differs_and_why(runs: tuple[Checkout, dict[str, Any]]) -> None:
     assert ("count", "detritus", "2024-04-16") not in rows
     for form in ("svg", "pdf", "html", "json"):
         assert (checkout.results("bay") / f"compare/a/b/differences.{form}").stat().st_size > 1000
+
+
+def test_labels_that_one_run_merges_are_told(tmp_path: Path) -> None:
+    """B is counted as A in the second run, whose class table spells it otherwise."""
+    days = ([a_bin(0)], [rois(A=1, B_one=2)])
+    table = {"A": CLASSES["A"], "B one": CLASSES["A"] | {"synonym_of": "A"}}
+    folders = [a_run(tmp_path / "one", days), a_run(tmp_path / "two", days, merged=LabelTable(table, loose=True))]
+    for folder, checksum in zip(folders, ("0a", "1b"), strict=True):
+        record = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(record | {"class_table": checksum}))
+    files = [[str(folder / name) for name in ("run.json", "abundance_long.csv", "ledger.csv")] for folder in folders]
+    compare(("one", "two"), *files, tmp_path / "differences.csv")
+    table_of = pd.read_csv(tmp_path / "differences.csv", keep_default_na=False, dtype=str)
+    rows = {(row["what"], row["name"], row["date"]): row for row in table_of.to_dict("records")}
+    assert (rows["config", "class_table", ""]["first"], rows["config", "class_table", ""]["second"]) == ("0a", "1b")
+    assert rows["config", "merged_labels.B one", ""]["second"] == "A"
+    assert rows["count", "B_one", "2024-02-15"]["why"] == "merged into 'A' in the second run"
+    assert (rows["count", "A", ""]["first"], rows["count", "A", ""]["second"]) == ("1", "3")
+    assert rows["count", "A", ""]["why"] == "merged from 'B one' in the second run"
 
 
 def test_a_run_that_is_not_there_is_named_with_those_that_are(runs: tuple[Checkout, dict[str, Any]]) -> None:

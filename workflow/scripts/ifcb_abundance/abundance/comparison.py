@@ -10,14 +10,19 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.bins.statuses import BinStatus
+from ifcb_abundance.classes.class_table import plain
 from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.common.errors import quoted
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 
 Row = dict[str, Any]
-VERSION = 1  # of the table: raise it so that it is made again
+VERSION = 2  # of the table: raise it so that it is made again
 OF_ITSELF = {"run", "compare"}  # keys of the config that say which run this is
 WINDOW = ""  # as a date: the sum over all days
+ON_CLASSES = ("class_thresholds", "class_table", "merged_labels")  # what run.json says of classes beside the config
+RUNS = ("first run", "second run")
+SHOWN = 5  # labels that a reason names
 
 
 def why_not_compared(cache: str | Path, names: Sequence[str], run: str) -> str:
@@ -44,10 +49,12 @@ def compare(names: Sequence[str], first: Sequence[str], second: Sequence[str], p
     sums = [_sums(table_files.read("abundance_long", files[1])) for files in (first, second)]
     ledgers = [table_files.read("ledger", files[2]).set_index("bin") for files in (first, second)]
     rows = [_row("config", "run", WINDOW, names)]
-    rows += _of_config(_settings(records[0]), _settings(records[1]))
+    of_classes = [key for key in ON_CLASSES if all(key in record for record in records)]  # old runs say less
+    one, other = (_settings(record, of_classes) for record in records)
+    rows += _of_config(one, other)
     bins = list(_of_bins(*ledgers))
     rows += bins
-    rows += _of_numbers(sums[0], sums[1], _other_bins(bins))
+    rows += _of_numbers(sums[0], sums[1], _other_bins(bins), [_Merged(record) for record in records])
     table = pd.DataFrame(rows, columns=table_files.columns("differences")).astype({"difference": "float64"})
     table_files.write(table, "differences", path)
 
@@ -64,10 +71,28 @@ def _row(what: str, name: str, date: str, values: Sequence[Any], why: str = "") 
     }
 
 
-def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was made with: the config, single thresholds, and the version of the workflow."""
+def _settings(record: Mapping[str, Any], of_classes: Sequence[str]) -> dict[str, Any]:
+    """What a run was made with: the config, what `of_classes` names, and the version of the workflow."""
     config = {key: value for key, value in record["config"].items() if key not in OF_ITSELF}
-    return {**config, "class_thresholds": record["class_thresholds"], "version": record["workflow"]["version"]}
+    return {**config, **{key: record[key] for key in of_classes}, "version": record["workflow"]["version"]}
+
+
+class _Merged:
+    """Which labels the class table of a run merges into which class. record: the run's run.json."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        self._class_of: Mapping[str, str] = record.get("merged_labels", {})
+        loose = record["config"]["classify"].get("match_labels") == "loose"
+        self._of_spelling = {plain(label): name for label, name in self._class_of.items()} if loose else {}
+
+    def class_of(self, label: str) -> str | None:
+        """The class that a label is merged into; None if it is not."""
+        name = self._class_of.get(label) or self._of_spelling.get(plain(label))
+        return None if name == label else name
+
+    def labels_of(self, name: str) -> set[str]:
+        """The labels that are merged into a class."""
+        return {label for label, merged in self._class_of.items() if merged == name}
 
 
 def _of_config(first: Any, second: Any, key: str = "") -> Iterator[Row]:
@@ -111,8 +136,13 @@ def _sums(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([whole, daily]).set_index(["date", "class"])
 
 
-def _of_numbers(first: pd.DataFrame, second: pd.DataFrame, other_bins: Mapping[str, int]) -> Iterator[Row]:
-    """Yield a row for each volume of a day, and each count and abundance of a class, that differs."""
+def _of_numbers(
+    first: pd.DataFrame, second: pd.DataFrame, other_bins: Mapping[str, int], merged: Sequence[_Merged]
+) -> Iterator[Row]:
+    """Yield a row for each volume of a day, and each count and abundance of a class, that differs.
+
+    merged: the labels that each run merges.
+    """
     days = [set(sums.index.get_level_values("date")) for sums in (first, second)]
     both = first.join(second, how="outer", lsuffix="_first", rsuffix="_second")
     for (date, name), row in zip(both.index, both.to_dict("records"), strict=True):
@@ -130,14 +160,25 @@ def _of_numbers(first: pd.DataFrame, second: pd.DataFrame, other_bins: Mapping[s
             because.append(f"threshold {thresholds[0]:g} and {thresholds[1]:g}")
         if n := other_bins.get(date, 0):
             because.append(f"{counted(n, 'other bin')} used")
-        if None in counts and date in days[counts.index(None)]:
-            because.append("not looked for in the " + ("first run" if counts[0] is None else "second run"))
+        if None in counts and date in days[without := counts.index(None)]:
+            became = merged[without].class_of(name)
+            because.append((f"merged into {became!r}" if became else "not looked for") + f" in the {RUNS[without]}")
+        because += _merged_in_one(name, merged)
         why = "; ".join(because)
         if name == UNCLASSIFIED and other_volume:
             yield _row("volume", "all classes", date, volumes, why)
         if counts[0] != counts[1]:
             yield _row("count", name, date, [None if n is None else int(n) for n in counts], why)
         yield _row("abundance", name, date, list(map(_abundance, counts, volumes)), why)
+
+
+def _merged_in_one(name: str, merged: Sequence[_Merged]) -> Iterator[str]:
+    """Say which labels are merged into a class in one run only."""
+    labels = [of_run.labels_of(name) for of_run in merged]
+    for run, own, others in zip(RUNS, labels, labels[::-1], strict=True):
+        if only := sorted(own - others):
+            more = f" and {len(only) - SHOWN} more" if len(only) > SHOWN else ""
+            yield f"merged from {quoted(only[:SHOWN])}{more} in the {run}"
 
 
 def _abundance(count: float | None, volume: float | None) -> float | None:
