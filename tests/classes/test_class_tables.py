@@ -96,6 +96,18 @@ def test_labels_of_two_generations_are_one_class(tmp_path: Path, when: str) -> N
     assert ("Chaetoceros_single" in in_bins) == (when == AFTER)
 
 
+def test_the_class_that_labels_become_is_found_as_labels_are(tmp_path: Path) -> None:
+    """`D_d` is given a name that no other row has: its own in another spelling, as one may like it in figures."""
+    path = tmp_path / "own.csv"
+    rows = ["A_spp,,,yes,,,", "A_single,,,yes,,,A spp", "A_chain,,,yes,,,A_spp", "D_d,,,yes,,,D d"]
+    path.write_text("\n".join([f"{HEAD},synonym_of", *rows, ""]))
+    table = read_class_table(path, loose=True)
+    labels = ("A_single", "A_chain", "A_spp", "a SPP", "D_d")
+    assert [table.merged(label) for label in labels] == ["A_spp"] * 4 + ["D d"]
+    exact = read_class_table(path)
+    assert [exact.merged(label) for label in labels] == ["A spp", "A_spp", "A_spp", "a SPP", "D d"]
+
+
 @pytest.mark.parametrize(("cells", "of"), [
     (("", "A", ""), "synonym_of of 'A'"), (("", "unclassified", ""), "unclassified"),
     (("many", "", ""), "cells_per_image of 'A'"), (("0", "", ""), "above 0"), (("", "B", "later"), "merge"),

@@ -156,8 +156,22 @@ def read_class_table(path: str | Path | None, loose: bool = False) -> LabelTable
         | {name: columns[name][row] for name in more if columns[name][row]}
         for row, label in enumerate(columns["label"])
     }
+    _spell_targets_as_rows(rows, loose)
     _check_optional(rows, path)
     return LabelTable(rows, loose)
+
+
+def _spell_targets_as_rows(rows: dict[str, dict[str, str]], loose: bool) -> None:
+    """Write in `synonym_of` the row that is meant, where it is spelt otherwise; else the class would be there twice.
+
+    A row that is merged itself is not meant: such a target is another spelling for the class of merged labels alone.
+    Changes the rows.
+    """
+    table = LabelTable({label: dict(row) for label, row in rows.items()}, loose)
+    for row in rows.values():
+        meant = table.matched(row["synonym_of"]) if row.get("synonym_of") else None
+        if meant is not None and not table[meant].get("synonym_of"):
+            row["synonym_of"] = meant
 
 
 def _check_optional(rows: Mapping[str, Mapping[str, str]], path: str | Path) -> None:

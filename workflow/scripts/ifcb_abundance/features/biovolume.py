@@ -63,7 +63,7 @@ from ifcb_abundance.tables.registry import made_by
 
 log = logging.getLogger("ifcb.biovolume")
 
-VERSION = 6  # of the meaning of the daily tables: raise it when they have to be pooled again
+VERSION = 7  # of the meaning of the daily tables: raise it when they have to be pooled again
 DIATOM = "diatom"  # the group of the class table
 LARGE_DIATOM = 3000.0  # um3
 # Of log10 C = intercept + slope log10 V: small diatoms, large ones, others.
