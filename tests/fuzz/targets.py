@@ -37,7 +37,8 @@ from ifcb_abundance.raw.position import header_position
 from ifcb_abundance.raw.triggers import read_triggers
 from ifcb_abundance.raw.volume import measure_volume
 from ifcb_abundance.scores import score_csv as scores_module
-from ifcb_abundance.scores.summary import count_classes, find_winners, read_score_file
+from ifcb_abundance.scores.decide import Decision
+from ifcb_abundance.scores.summary import count_by, find_winners, read_score_file
 from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.metadata_export import read_export
 from ifcb_abundance.sources.source_file import SourceFile
@@ -106,7 +107,7 @@ def check_scores(body: bytes) -> bool:
     known = [score for row in rows for score in row if score is not None]
     threshold = known[len(known) // 2] if known else 0.5
     for precision, kind in KINDS.items():
-        found = count_classes(classes, winners, threshold, {}, precision).tolist()
+        found = count_by(classes, winners, Decision(threshold, {}, precision)).counts.tolist()
         assert found == oracle.counts(labels, rows, threshold, kind), f"counts in {precision}"
     return True
 

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ifcb_abundance.common.errors import ScoresError
+from ifcb_abundance.scores.decide import Decision
 from ifcb_abundance.scores.packed import MOST_BYTES, read_packed
 from ifcb_abundance.scores.summary import (
-    count_classes,
+    count_by,
     find_winners,
     read_score_file,
     read_summary,
@@ -74,7 +75,7 @@ def test_counts_as_from_a_csv_of_the_same_scores(rows: list[list[float]], versio
     text = "pid,a,b\n" + "".join(lines)
     both = (read_score_file(BIN, SourceFile(address(version), packed)), read_scores(BIN, text.encode()))
     for precision in ("float16", "float32", "float64"):
-        counts = [count_classes(*(c, find_winners(s)), threshold, {}, precision).tolist() for c, s in both]
+        counts = [count_by(*(c, find_winners(s)), Decision(threshold, {}, precision)).counts.tolist() for c, s in both]
         assert counts[0] == counts[1]
 
 
@@ -82,7 +83,8 @@ def test_a_float16_of_0_8_reaches_0_8_in_float16_only() -> None:
     _, _, scores = read_packed(BIN, scores_h5(3, BIN, ["a"], [1], [[0.8]]))
     assert scores.tolist() == [[0.7998046875]]
     counts = [
-        count_classes(("a",), find_winners(scores), 0.8, {}, p).tolist() for p in ("float16", "float32", "float64")
+        count_by(("a",), find_winners(scores), Decision(0.8, {}, p)).counts.tolist()
+        for p in ("float16", "float32", "float64")
     ]
     assert counts == [[1], [0], [0]]
 
@@ -190,7 +192,7 @@ def test_the_summary_of_a_bin_is_that_of_its_csv_and_says_what_was_read(version:
     assert (found.status, found.address, found.classes) == ("read", address(version), LABELS)
     assert (found.sha256, found.bytes) == (sha256(body).hexdigest(), len(body))
     _, winners = read_summary(tmp_path / "packed.parquet")
-    assert count_classes(LABELS, winners, 0.75, {}, "float16").tolist() == [1, 0, 1]
+    assert count_by(LABELS, winners, Decision(0.75, {}, "float16")).counts.tolist() == [1, 0, 1]
     cut = OneFile(SourceFile(address(version), body[:100]))
     with pytest.raises(ScoresError, match=rf"bin {BIN}: .*\({address(version)}\)"):
         summarize_scores(cut, BIN, tmp_path / "cut.parquet", record_failures=False)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from ifcb_abundance.common.precision import PRECISIONS
 from ifcb_abundance.scores.decide import Decision
 from ifcb_abundance.scores.summary import (
     Provenance,
-    count_classes,
+    count_by,
     find_winners,
     label_set,
     labels_of_rois,
@@ -53,7 +53,7 @@ def score_file(labels: Sequence[str], rows: Sequence[Sequence[object]], bin_id: 
 
 def counted(body: bytes, threshold: float, precision: str, own: Mapping[str, float] | None = None) -> list[int]:
     classes, scores = read_scores(BIN, body)
-    return count_classes(classes, find_winners(scores), threshold, own or {}, precision).tolist()
+    return count_by(classes, find_winners(scores), Decision(threshold, own or {}, precision)).counts.tolist()
 
 
 def counted_roi_by_roi(body: bytes, threshold: float, precision: str, own: Mapping[str, float]) -> list[int]:
@@ -134,7 +134,7 @@ def test_counts_of_a_summary_are_those_of_the_file_roi_by_roi(
         own = data.draw(st.dictionaries(st.sampled_from([*labels, "of no class"]), thresholds, max_size=3))
         for precision in PRECISIONS:
             expected = counted_roi_by_roi(body, threshold, precision, own)
-            assert count_classes(classes, winners, threshold, own, precision).tolist() == expected
+            assert count_by(classes, winners, Decision(threshold, own, precision)).counts.tolist() == expected
 
 
 @settings(deadline=None)
@@ -163,7 +163,7 @@ def test_recorded_printings_of_three_dashboards_count_the_same(threshold: float)
         bin_id = body.split(b"\n")[1].split(b",")[0].strip(b'"').decode().rsplit("_", 1)[0]
         classes, scores = read_scores(bin_id, body)
         assert len(scores) == body.count(b"\n") - 1
-        counts.append(count_classes(classes, find_winners(scores), threshold, {}, "float16").tolist())
+        counts.append(count_by(classes, find_winners(scores), Decision(threshold, {}, "float16")).counts.tolist())
     assert counts[0] == counts[1] == counts[2]
     assert sum(counts[0]) > 0
 
@@ -214,7 +214,7 @@ def test_header_only_is_a_bin_without_rois(summary: Path) -> None:
         assert (classes, scores.shape) == (("a", "b"), (0, 2))
         write_summary(Provenance(BIN, "read", classes=classes), find_winners(scores), summary)
         assert read_summary(summary)[1].n_rois.sum() == 0
-        assert count_classes(classes, read_summary(summary)[1], 0.0, {}, "float16").tolist() == [0, 0]
+        assert count_by(classes, read_summary(summary)[1], Decision(0.0, {}, "float16")).counts.tolist() == [0, 0]
 
 
 def test_line_ends_quotes_and_a_byte_order_mark_change_nothing() -> None:
@@ -433,7 +433,7 @@ def test_a_bin_is_summarized_with_its_provenance(tmp_path: Path) -> None:
     assert provenance == Provenance(
         BIN, "read", "", path.as_posix(), sha256(body).hexdigest(), len(body), classes=("a", "b")
     )
-    assert count_classes(provenance.classes, winners, 0.7, {}, "float16").tolist() == [1, 0]
+    assert count_by(provenance.classes, winners, Decision(0.7, {}, "float16")).counts.tolist() == [1, 0]
 
 
 def test_a_bin_without_scores_is_written_down(tmp_path: Path) -> None:
@@ -466,7 +466,7 @@ def labels_of(name: str, own: Mapping[str, float], threshold: float, precision: 
     classes, scores = read_scores(name, (SHARED / "scores" / f"{name}_class_scores.csv").read_bytes())
     labels = []
     for row in scores:
-        counts = count_classes(classes, find_winners(row[None, :]), threshold, own, precision)
+        counts = count_by(classes, find_winners(row[None, :]), Decision(threshold, own, precision)).counts
         labels.append(dict(zip(counts.tolist(), classes, strict=True)).get(1, "unclassified"))
     return labels
 

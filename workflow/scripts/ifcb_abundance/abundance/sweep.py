@@ -21,7 +21,7 @@ Kept = dict[str, NDArray[np.int64]]  # class to the number of ROIs that each of 
 
 
 def count_kept(classes: tuple[str, ...], winners: Winners, precision: Precision) -> NDArray[np.int64]:
-    """Count the winners of a bin that each threshold would keep, compared as `scores.count_classes` does.
+    """Count the winners of a bin that each threshold would keep, compared as `summary.count_by` does.
 
     Returns the number of ROIs, in the shape (classes, THRESHOLDS).
     """

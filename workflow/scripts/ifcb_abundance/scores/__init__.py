@@ -2,5 +2,5 @@
 
 It uses sources through their protocols.
 
-Public: summary.summarize_scores, read_summary, read_rois, count_classes and classify_rois; packed.read_packed.
+Public: summary.summarize_scores, read_summary, read_rois, count_by and labels_of_rois; packed.read_packed.
 """

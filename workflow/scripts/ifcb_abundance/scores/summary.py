@@ -314,21 +314,6 @@ def find_winners(scores: NDArray[np.float64], more: More | None = None, best: Be
     )
 
 
-def count_classes(
-    classes: tuple[str, ...],
-    winners: Winners,
-    threshold: float,
-    class_thresholds: Mapping[str, float],
-    precision: Precision,
-) -> NDArray[np.int64]:
-    """Count the ROIs per class whose winning score reaches the class's threshold, in the order of `classes`.
-
-    threshold: for classes that `class_thresholds` does not name. Both sides are rounded to `precision`
-    and compared by `>=`. All other ROIs are unclassified.
-    """
-    return count_by(classes, winners, Decision(threshold, class_thresholds, precision)).counts
-
-
 class Counts(NamedTuple):
     """What a bin has of each class, in the order of the classes.
 

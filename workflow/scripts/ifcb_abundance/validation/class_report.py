@@ -110,7 +110,7 @@ def weigh(rois: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
 
 
 def predicted(rois: pd.DataFrame, question: Question) -> NDArray[np.object_]:
-    """The class of each ROI, UNCLASSIFIED below the threshold of its winner: as `summary.classify_rois`."""
+    """The class of each ROI, UNCLASSIFIED below the threshold of its winner: as `summary.labels_of_rois`."""
     needed = rois["class"].map(question.threshold_of).to_numpy("float64")
     kept = rois["score"].to_numpy().astype(question.precision) >= needed.astype(question.precision)  # NaN is not
     found: NDArray[np.object_] = np.where(kept, rois["class"].to_numpy(object), UNCLASSIFIED)
