@@ -14,6 +14,7 @@ from ifcb_abundance.bins.ids import parse_bin_id
 from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.images import examples
 from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.scores.decide import More
 from ifcb_abundance.scores.summary import Provenance, find_winners, write_summary
 from ifcb_abundance.tables import table_files
 
@@ -43,9 +44,12 @@ class AllButOne:
 
 def choose(folder: Path, scores: Scores, per_class: int = 4, method: Method = METHOD, **options: Any) -> pd.DataFrame:
     for name, rows in scores.items():
-        winners = find_winners(np.array(rows, float).reshape(-1, 2))
+        array = np.array(rows, float).reshape(-1, 2)
+        more = More(scores=array if method.rule != "winner" else None, own=options.get("own"))
         path = folder / "bins" / parse_bin_id(name).folder / f"{name}.parquet"
-        write_summary(Provenance(name, "read", classes=tuple(CLASSES)), winners, path)
+        thresholds = options.get("thresholds", {}).get(name, ())
+        said = Provenance(name, "read", classes=tuple(CLASSES), thresholds=thresholds)
+        write_summary(said, find_winners(array, more), path)
     ledger = pd.DataFrame({"bin": list(scores), "date": "2024-04-01", "status": "used"})
     ledger = ledger.reindex(columns=table_files.columns("ledger")).assign(
         reason="", address="", sha256="", server="", label_set=""
@@ -126,6 +130,33 @@ def test_the_class_has_its_own_threshold_and_precision(tmp_path: Path) -> None:
     table = choose(tmp_path, scores, method=lower)
     assert set(table["threshold"]) == {0.5}
     assert shown(table) == {"top": [(1, 0.7, 1), (1, 0.69999, 1), (1, 0.5, 1)], "missed": [(1, 0.4, 1)]}
+
+
+@pytest.mark.parametrize("rule", ["above_own", "each"])
+def test_a_roi_that_counts_for_another_class_is_not_unclassified(tmp_path: Path, rule: Any) -> None:
+    """Detritus needs 0.9: the first ROI missed that and counts for Akashiwo, with the score that it has for it."""
+    method = replace(METHOD, rule=rule, threshold=0.3, class_thresholds={"detritus": 0.9})
+    scores: Scores = {bin_id(1): [(0.4, 0.6), (0.1, 0.7), (0.2, 0.95)]}
+    table = choose(tmp_path, scores, classes=CLASSES, method=method)
+    assert shown(table, "detritus") == {"top": [(1, 0.95, 1)], "missed": [(1, 0.7, 1)]}
+    assert shown(table) == {"top": [(1, 0.4, 1)]}
+
+
+def test_thresholds_of_the_classifier_are_those_of_each_bin(tmp_path: Path) -> None:
+    method = replace(METHOD, from_scores=True)
+    scores = {bin_id(1): of_akashiwo(0.66, 0.6), bin_id(2): of_akashiwo(0.66, 0.5)}
+    table = choose(tmp_path, scores, method=method, thresholds={bin_id(1): (0.65, 0.5), bin_id(2): (0.67, 0.5)})
+    assert shown(table) == {"top": [(1, 0.66, 1)], "missed": [(2, 0.66, 1), (1, 0.6, 1)]}
+    assert table["threshold"].tolist() == [0.65, 0.67, 0.65]
+
+
+def test_classes_of_the_classifier_say_what_is_counted(tmp_path: Path) -> None:
+    """Its thresholds are not known. Two ROIs have 0.63, rounded: one is counted, so only that is shown."""
+    scores = {bin_id(1): of_akashiwo(0.69, 0.63, 0.63, 0.5, 0.4)}
+    own = np.array([0, -1, 0, -1, -1])
+    table = choose(tmp_path, scores, per_class=2, method=replace(METHOD, from_scores=True), own=own)
+    assert shown(table) == {"top": [(1, 0.69, 1), (1, 0.63, 1)], "missed": [(1, 0.5, 1)]}
+    assert table["threshold"].isna().all()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

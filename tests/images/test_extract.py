@@ -4,6 +4,7 @@ import csv
 import io
 import zipfile
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,15 @@ def test_examples_are_the_first_so_many_at_a_score(tmp_path: Path) -> None:
     for gone in (("Akashiwo", 0.8, 4), ("Akashiwo", 0.81, 1), ("Dinophysis", 0.8, 1)):
         with pytest.raises(ScoresError, match=f"bin {NEW}: its class scores are no longer those that were counted"):
             examples(gone)
+
+
+def test_examples_of_classes_that_did_not_win(tmp_path: Path) -> None:
+    """Detritus needs 0.9: ROI 1 counts for Akashiwo, with its score for that; 2 is unclassified; 3 is detritus."""
+    write_bin(tmp_path, NEW, [(n, 1, 1, picture(8, 4, n)) for n in range(1, 4)])
+    scored(tmp_path, {1: (0.75, 0.8), 2: (0.1, 0.8), 3: (0.1, 0.95)})
+    path = tmp_path / "a.zip"
+    how = Extraction(replace(METHOD, rule="above_own", class_thresholds={"detritus": 0.9}), True, False)
+    chosen = [("Akashiwo", 0.75, 1), ("detritus", 0.8, 1), ("detritus", 0.95, 1)]
+    extract_images.extract_examples(DirectorySource(str(tmp_path)), NEW, path, chosen, how)
+    found = [row["roi"][-1] + row["class"] + row["score"] for row in unzipped(path)[1]]
+    assert found == ["1Akashiwo0.75", "2detritus0.8", "3detritus0.95"]

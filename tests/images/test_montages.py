@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -261,3 +262,19 @@ def test_a_zip_that_is_none_is_named(tmp_path: Path) -> None:
         archive.writestr("manifest.csv", "roi\n")
     with pytest.raises(TableError, match=r"manifest\.csv: columns .* are missing"):
         montages.draw_montages(tmp_path / "montages.csv", [path], {"default": 3.4}, tmp_path / "montages")
+
+
+def test_thresholds_that_are_not_known_or_differ_between_bins(tmp_path: Path) -> None:
+    made(tmp_path, ("Akashiwo",))
+    table = table_files.read("montages", tmp_path / "montages.csv")
+    folder = tmp_path / "montages"
+
+    def texts(*thresholds: float) -> list[str]:
+        path = tmp_path / "other.csv"
+        table_files.write(table.assign(threshold=thresholds), "montages", path)
+        montages.draw_montages(path, [tmp_path / f"{NEW}.zip"], {"default": 3.4}, folder)
+        return re.findall(r"(?:\(|; |>)threshold ([^<:)]+)", (folder / "Akashiwo.svg").read_text())
+
+    assert texts(np.nan, np.nan, np.nan) == ["of the classifier"] * 2
+    both = "0.6 to 0.7, by bin"
+    assert texts(0.7, 0.6, 0.6) == [both, "0.7", "0.6", both, "0.6"]

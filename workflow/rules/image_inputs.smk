@@ -44,7 +44,7 @@ OF_EXAMPLES = {
     "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
     "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin),
     "stitch": IMAGES["stitch"],
-    "precision": METHOD.precision,
+    "precision": METHOD.precision if METHOD.by_winner else OF_CLASSES,
     "chosen": lambda wildcards: examples_of_bins()[wildcards.bin],
     **OF_OUTLINES,
 }

@@ -68,7 +68,7 @@ checkpoint choose_examples:
         f"{LOGS}/choose_examples.log",
     localrule: True
     params:
-        version=examples.VERSION,
+        version=examples.VERSION if METHOD.by_winner else examples.BY_OUTCOME,
         # The engine compares the values of params without their names.
         classes={"classes": IMAGES["classes"] or FIGURE_OPTIONS.top_classes},
         bins=IMAGES["bins"],

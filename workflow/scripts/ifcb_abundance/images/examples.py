@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import BinStatus
@@ -21,20 +22,22 @@ from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.common.errors import RawFileError, quoted
 from ifcb_abundance.images.extract import warn_of_unknown
 from ifcb_abundance.pooling.method import Method
-from ifcb_abundance.scores.summary import Winners, read_summary
+from ifcb_abundance.scores.decide import Outcome, outcome
+from ifcb_abundance.scores.summary import read_summary
 from ifcb_abundance.sources.protocols import ImageReader
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.examples")
 
 VERSION = 1  # of the choice: raise it so that it is made again
+BY_OUTCOME = 2  # the same, where a ROI may count for another class than the winner, or by other thresholds
 BINS_MOST = 4  # bins of a class and a kind
 PRUNED_AT = 20_000  # scores of a class and a kind that are kept before those that cannot be chosen are dropped
 KINDS = table_files.schema("montages")["kind"]["constraints"]["enum"]
 
 
 class Held(NamedTuple):
-    """ROIs of a label in a bin that have the same score. threshold: the label's."""
+    """ROIs of a label in a bin that have the same score. threshold: the label's, NaN if it is not known."""
 
     bin: str
     score: float
@@ -69,8 +72,9 @@ def choose_examples(
     """Choose the ROIs that are shown and write the table `montages`.
 
     source: bins that it is known to lack raw files of are excluded. ledger, abundance: the tables of these names.
-    summaries: the folder of the scores summaries. The ROIs of a class and kind come from BINS_MOST bins at most, those
-    with most of the best ROIs. Raises RawFileError if no bin is left.
+    summaries: the folder of the scores summaries. Which ROIs are counted is what `decide.outcome` says. The ROIs of a
+    class and kind come from BINS_MOST bins at most, those with most of the best ROIs. Raises RawFileError if no bin is
+    left.
     """
     table = table_files.read("ledger", ledger, ["bin", "status"])
     used = list(table.loc[table["status"] == BinStatus.USED, "bin"])
@@ -131,9 +135,9 @@ def _choose(
     depth = {**most, "reached": most["top"] + most["reached"]}
     best: dict[tuple[str, str], list[Held]] = {(name, kind): [] for name in classes for kind in KINDS}
     for bin_id in bins:
-        labels, winners = _read(summaries, bin_id)
-        for name in set(classes) & set(_by_class(labels, method)):
-            for kind, held in _held(bin_id, labels, winners, name, method).items():
+        read = _read(summaries, bin_id, method)
+        for name in set(classes) & set(_by_class(read.labels, method)):
+            for kind, held in _held(read, name, method).items():
                 found = best[name, kind]
                 found += _first(held, depth[kind])
                 if len(found) > PRUNED_AT:
@@ -150,16 +154,26 @@ def _choose(
             of_kind = _bins(_best(left(best[name, kind]), kind, n), n, chosen)
             chosen |= set(of_kind)
             # Now all ROIs of these bins, so that there are enough if the best ones are in more bins than BINS_MOST.
-            held = [each for bin_id in of_kind for each in _held(bin_id, *_read(summaries, bin_id), name, method)[kind]]
+            held = [e for bin_id in of_kind for e in _held(_read(summaries, bin_id, method), name, method)[kind]]
             for bin_id, score, n_rois, label, threshold in _first(_sorted(left(held), kind), n):
                 taken[bin_id, score, label] = taken.get((bin_id, score, label), 0) + n_rois
                 row = (label, threshold, kind, bin_id, score, n_rois)
                 yield dict(zip(table_files.columns("montages"), row, strict=True))
 
 
-def _read(summaries: str | Path, bin_id: str) -> tuple[tuple[str, ...], Winners]:
+class Read(NamedTuple):
+    """The labels of a bin, what became of the rows of its summary, and how many ROIs each of these rows has."""
+
+    bin: str
+    labels: tuple[str, ...]
+    outcome: Outcome
+    n_rois: NDArray[np.int64]
+
+
+def _read(summaries: str | Path, bin_id: str, method: Method) -> Read:
     provenance, winners = read_summary(of_bin(summaries, SUMMARY, bin_id))
-    return provenance.classes, winners
+    found = outcome(provenance.classes, winners, method.decision)
+    return Read(bin_id, provenance.classes, found, winners.n_rois[found.rows])
 
 
 def _by_class(labels: tuple[str, ...], method: Method) -> dict[str, list[str]]:
@@ -170,18 +184,16 @@ def _by_class(labels: tuple[str, ...], method: Method) -> dict[str, list[str]]:
     return found
 
 
-def _held(bin_id: str, labels: tuple[str, ...], winners: Winners, name: str, method: Method) -> dict[str, list[Held]]:
+def _held(read: Read, name: str, method: Method) -> dict[str, list[Held]]:
     """List the ROIs of a class in a bin by kind, the best first."""
     found: dict[str, list[Held]] = {kind: [] for kind in KINDS}
-    for label in _by_class(labels, method).get(name, ()):
-        of_label = winners.winner[method.precision] == labels.index(label)
-        score, n_rois = winners.score[of_label], winners.n_rois[of_label]
-        threshold = method.class_thresholds.get(label, method.threshold)
-        reached = score.astype(method.precision) >= np.array(threshold).astype(method.precision)
+    of = read.outcome
+    for label in _by_class(read.labels, method).get(name, ()):
+        member = read.labels.index(label)
         for kind, held in found.items():
-            these = ~reached if kind == "missed" else reached
-            pairs = zip(score[these].tolist(), n_rois[these].tolist(), strict=True)
-            held += [Held(bin_id, *pair, label, threshold) for pair in pairs]
+            these = (of.members == member) & (of.counted != (kind == "missed"))
+            pairs = zip(of.score[these].tolist(), read.n_rois[these].tolist(), strict=True)
+            held += [Held(read.bin, *pair, label, float(of.thresholds[member])) for pair in pairs]
     return {kind: _sorted(held, kind) for kind, held in found.items()}
 
 
@@ -190,7 +202,9 @@ def _sorted(held: Iterable[Held], kind: str) -> list[Held]:
 
     def order(each: Held) -> tuple[float, float, str]:
         sign = 1 if kind == "reached" else -1
-        beyond = each.score if kind == "top" else each.score - each.threshold  # labels of a class may differ in it
+        # Labels of a class may differ in the threshold. Without one, the lowest that is counted is the nearest.
+        threshold = 0 if kind == "top" or np.isnan(each.threshold) else each.threshold
+        beyond = each.score - threshold
         return sign * beyond, sign * each.score, each.bin
 
     return sorted(held, key=order)

@@ -30,7 +30,7 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.blobs import Blobs
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
-from ifcb_abundance.scores.decide import Kept
+from ifcb_abundance.scores.decide import Kept, outcome
 from ifcb_abundance.scores.summary import RoiWinners, labels_of_rois, read_rois
 from ifcb_abundance.sources.protocols import ScoreReader, Source
 from ifcb_abundance.tables import table_files
@@ -195,17 +195,19 @@ def extract_examples(
 ) -> None:
     """Write a zip of the images of a bin that montages show; a bin without raw files is excluded.
 
-    chosen: (class, score, n_rois): the first n_rois of the ROIs that the class won at this score. See `extract_images`.
+    chosen: (class, score, n_rois): the first n_rois of the ROIs that the class has at this score, by `decide.outcome`.
+    See `extract_images`.
     """
 
     def won() -> Won:
-        rois = scored_rois(source, bin_id)
-        order = np.argsort(rois.rois, kind="stable")
-        winner = rois.winner[how.method.precision][order]
+        rois = scored_rois(source, bin_id, how.method.kept)
+        of = outcome(rois.classes, rois, how.method.decision)
+        order = np.argsort(rois.rois[of.rows], kind="stable")
+        numbers, members, scores = rois.rois[of.rows][order], of.members[order], of.score[order]
         found: dict[int, tuple[str, float]] = {}
         for name, score, most in chosen:
             label = rois.classes.index(name) if name in rois.classes else len(rois.classes)
-            of_class = rois.rois[order][(winner == label) & (rois.score[order] == score)].tolist()
+            of_class = numbers[(members == label) & (scores == score)].tolist()
             if len(of_class) < most:
                 raise ScoresError(
                     f"bin {bin_id}: its class scores are no longer those that were counted: {name} has "

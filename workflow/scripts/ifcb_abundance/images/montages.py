@@ -7,6 +7,7 @@ instruments with different pixel sizes.
 
 import json
 import logging
+import math
 import re
 import zipfile
 from base64 import b64encode
@@ -59,8 +60,8 @@ UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\u
 class Tile:
     """An image of a montage. width, height: pixels of the camera. x, y: where it is in the picture, upper left.
 
-    label, threshold: that it won, and needs. path: of the zip that has it. png: its file in base64, once it is needed;
-    outline: that of its blob, or empty.
+    label, threshold: that it won, and needs, NaN if that is not known. path: of the zip that has it. png: its file in
+    base64, once it is needed; outline: that of its blob, or empty.
     """
 
     roi: str
@@ -129,7 +130,7 @@ def draw_montages(
             labels = list(dict.fromkeys(of_class["class"]))
             given = {
                 "label": _shown(name),
-                "threshold": _thresholds(of_class["threshold"]),
+                "threshold": _thresholds(of_class),
                 "varied": of_class["threshold"].nunique() > 1,
                 "labels": [] if labels == [name] else sorted(map(_shown, labels)),
             }
@@ -218,10 +219,13 @@ def _reason(bins: Collection[str], without: Collection[str]) -> str:
     return f"no picture: the images could not be read ({n} of the {len(bins)} chosen bins have no raw files)"
 
 
-def _thresholds(of_labels: pd.Series) -> str:
-    """The threshold of a class, or those of the labels that are merged into it."""
-    low, high = float(of_labels.min()), float(of_labels.max())
-    return str(low) if low == high else f"{low} to {high}, by label"
+def _thresholds(of_class: pd.DataFrame) -> str:
+    """The threshold of a class, or those of the labels that are merged into it, or of its bins."""
+    low, high = float(of_class["threshold"].min()), float(of_class["threshold"].max())
+    if math.isnan(low):
+        return "of the classifier"
+    by = "bin" if (of_class.groupby("class")["threshold"].nunique() > 1).any() else "label"
+    return str(low) if low == high else f"{low} to {high}, by {by}"
 
 
 def _shown(label: str) -> str:

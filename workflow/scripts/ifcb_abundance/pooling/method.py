@@ -89,6 +89,11 @@ class Method:
         return Decision(self.threshold, self.class_thresholds, self.precision, self.rule, self.from_scores, table)
 
     @property
+    def by_winner(self) -> bool:
+        """Whether a ROI counts for the class of its highest score or none, by the config's thresholds."""
+        return self.rule == "winner" and not self.from_scores
+
+    @property
     def kept(self) -> Kept:
         """What summaries have to hold beside the winners."""
         return Kept(self.from_scores, self.counted_cells, self.rule != "winner")

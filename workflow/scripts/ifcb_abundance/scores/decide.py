@@ -7,8 +7,8 @@ merged into it counts once: by that one of its labels that reaches its threshold
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +126,60 @@ def decide(classes: tuple[str, ...], found: Scored, decision: Decision) -> tuple
     best = np.where(reached, scores, -1).argmax(axis=1)
     rows = np.flatnonzero(reached.any(axis=1))
     return rows, best[rows]
+
+
+def single_class(decision: Decision) -> Decision:
+    """The same with one class for each row: in place of `each`, of the classes it counts for that of the best score."""
+    return replace(decision, rule="above_own") if decision.rule == "each" else decision
+
+
+class Outcome(NamedTuple):
+    """What became of rows, each of which is here once, or not at all if it has no valid score.
+
+    rows, members: indices of rows and classes. score: of the row for the class. counted: whether it counts for the
+    class; otherwise it counts for none, and the class is the one with the highest score. thresholds: what each class
+    needs, NaN where it is not known.
+    """
+
+    rows: NDArray[np.intp]
+    members: NDArray[np.intp]
+    score: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+    thresholds: NDArray[np.float64]
+
+
+def outcome(classes: tuple[str, ...], found: Scored, decision: Decision) -> Outcome:
+    """Find for each row the class that it counts for, or else the one that has its highest score.
+
+    Where a file states classes and no thresholds, rows of one class may have the same score and not the same outcome.
+    Only those that count are returned then. Raises ScoresError as `decide` does.
+    """
+    more = found.more
+    thresholds = np.array([decision.class_thresholds.get(name, decision.threshold) for name in classes], np.float64)
+    precision = decision.precision
+    if decision.from_scores:
+        thresholds = np.full(len(classes), np.nan) if more.thresholds is None else more.thresholds
+        precision = decision.precision if more.thresholds is None else more.stored
+    if not len(found.score):
+        none = np.empty(0, np.intp)
+        return Outcome(none, none, np.empty(0), np.empty(0, np.bool_), thresholds)
+    rows, members = decide(classes, found, single_class(decision))
+    by_winner = decision.rule == "winner" or more.scores is None
+    score = found.score[rows] if by_winner else more.scores[rows, members]  # type: ignore[index]
+    missed = found.winner[precision] >= 0
+    missed[rows] = False
+    others = np.flatnonzero(missed)
+    if more.own is not None:
+        taken = set(zip(members.tolist(), score.tolist(), strict=True))
+        pairs = zip(found.winner[precision][others].tolist(), found.score[others].tolist(), strict=True)
+        others = others[[pair not in taken for pair in pairs]]
+    return Outcome(
+        np.append(rows, others),
+        np.append(members, found.winner[precision][others]),
+        np.append(score, found.score[others]),
+        np.arange(len(rows) + len(others)) < len(rows),
+        thresholds,
+    )
 
 
 def _keep_one_of_each_class(

@@ -38,7 +38,7 @@ from ifcb_abundance.common.errors import CatalogError, ScoresError
 from ifcb_abundance.common.precision import PRECISIONS, Precision
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.scores.additions import read_additions
-from ifcb_abundance.scores.decide import Decision, Kept, More, decide
+from ifcb_abundance.scores.decide import Decision, Kept, More, decide, single_class
 from ifcb_abundance.scores.packed import read_packed
 from ifcb_abundance.scores.score_csv import check_labels, check_range, read_class_csv, read_csv, read_prob_csv
 from ifcb_abundance.sources.count_summary import ADHOC, OPT, WINNERS, read_count_summary
@@ -409,9 +409,8 @@ def labels_of_rois(rois: RoiWinners, decision: Decision) -> list[str]:
 
     A ROI has one label: with the rule `each` that of the class with the highest score among those it counts for.
     """
-    single = replace(decision, rule="above_own") if decision.rule == "each" else decision
     labels = [UNCLASSIFIED] * len(rois.rois)
-    for row, member in zip(*map(np.ndarray.tolist, decide(rois.classes, rois, single)), strict=True):
+    for row, member in zip(*map(np.ndarray.tolist, decide(rois.classes, rois, single_class(decision))), strict=True):
         labels[row] = rois.classes[member]
     return labels
 
