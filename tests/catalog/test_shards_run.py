@@ -99,6 +99,9 @@ def test_an_archive_that_cannot_be_whole_says_which_shard(checkout: Checkout, ar
         assert "archive: shards need UTC days as select.start and select.end" in printed
         printed = checkout.run(of_window(dashboard.url), "archive", "--config", "shard=2021", fails=True)
         assert "`archive`, which makes all shards. Leave it out" in printed
+        printed = checkout.run(of_window(dashboard.url), "archive", "quality", fails=True)
+        assert "archive cannot be asked for together with quality. Run `snakemake archive` alone" in printed
+        assert "`snakemake quality --config shard=merge`" in printed
         assert dashboard.requests == []
         (whole,) = archive.rglob(f"{BINS[16]}_class_scores.csv")
         whole.write_text(whole.read_text().replace("0.8", "O.8"))

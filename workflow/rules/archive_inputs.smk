@@ -22,6 +22,13 @@ def requests_of_each(n_shards):
 
 
 def all_shards(wildcards):
+    name = rules.archive.rule.name
+    others = [target for target in workflow.dag_settings.targets if target != name]
+    if name in workflow.dag_settings.targets and others:  # this run would make them of the whole window itself
+        raise ConfigError(
+            f"{name} cannot be asked for together with {', '.join(others)}. Run `snakemake {name}` alone, and then "
+            f"`snakemake {' '.join(others)} --config shard=merge`, which takes what the shards have"
+        )
     if SHARD is not None:
         raise ConfigError(f"shard: {SHARD} makes no sense with `archive`, which makes all shards. Leave it out")
     try:
