@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ifcb_abundance.images.extract import outline_png
+from ifcb_abundance.images.extract import Extraction, extract_images, outline_png
+from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.sources.directory import DirectorySource
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
-from tests.raw_files import NEW, OLD
+from tests.raw_files import NEW, OLD, picture, write_bin
 
 RAW = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
 shared = pytest.mark.skipif(not RAW.exists(), reason=f"no shared data in {RAW}")
@@ -36,6 +38,25 @@ def test_an_outline_by_hand() -> None:
     assert np.array_equal(drawn(outline_png(blob)), expected)
     assert drawn(outline_png(np.ones((1, 3), bool))).all()  # the edge of the image is an edge
     assert outline_png(blob) == outline_png(blob)
+
+
+def test_a_blob_that_cannot_be_read_costs_its_outline_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_bin(tmp_path, NEW, [(n, 1, 1, picture(8, 4, n)) for n in (1, 2, 3)])
+    blob = io.BytesIO()
+    Image.new("1", (8, 4), 1).save(blob, "PNG")
+    with zipfile.ZipFile(tmp_path / f"{NEW}_blobs_v4.zip", "w") as zipped:
+        for n in (1, 2, 3):
+            zipped.writestr(f"{NEW}_{n:05d}.png", blob.getvalue()[: 20 if n == 2 else None])
+    path = tmp_path / "a.zip"
+    for record in (False, True):
+        how = Extraction(Method(), True, record, outlines=True)
+        extract_images(DirectorySource(str(tmp_path)), NEW, path, (), how)
+        with zipfile.ZipFile(path) as zipped:
+            images = [f"{NEW}_{n:05d}.png" for n in (1, 2, 3)]
+            outlines = [f"outlines/{name}" for name in (images[0], images[2])]
+            assert sorted(zipped.namelist()) == [*images, "manifest.csv", *outlines]
+        assert f"ROI {NEW}_00002: it has no outline: " in caplog.text
+        caplog.clear()
 
 
 @shared

@@ -316,12 +316,23 @@ def _add_images(
             continue
         _add(archive, f"{row['roi']}.png", as_png(image))
         if blobs and first.get(number, number) in blobs:
-            blob = np.asarray(blobs[first.get(number, number)], dtype=bool)
-            if blob.shape == image.pixels.shape:
-                _add(archive, OUTLINE.format(roi=row["roi"]), outline_png(blob))
-            else:
-                log.warning(f"ROI {row['roi']}: its blob is not as large as its image, so it has no outline")
+            _add_outline(archive, add_target(triggers.bin, number), blobs, first.get(number, number), image)
         rows.append({**row, **_described(image, images)})
+
+
+def _add_outline(
+    archive: zipfile.ZipFile, roi: str, blobs: Mapping[int, Image.Image], number: int, image: RoiImage
+) -> None:
+    """Add the outline of a ROI's blob. Warns if the blob does not give one: the image itself is there all the same."""
+    try:
+        blob = np.asarray(blobs[number], dtype=bool)
+    except RawFileError as error:
+        log.warning(f"ROI {roi}: it has no outline: {_plain(error)}")
+        return
+    if blob.shape == image.pixels.shape:
+        _add(archive, OUTLINE.format(roi=roi), outline_png(blob))
+    else:
+        log.warning(f"ROI {roi}: its blob is not as large as its image, so it has no outline")
 
 
 def _described(image: RoiImage, images: RawImages) -> Row:

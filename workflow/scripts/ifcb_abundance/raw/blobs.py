@@ -48,6 +48,9 @@ class Blobs(Mapping[int, Image.Image]):
         except (zipfile.BadZipFile, OSError, SyntaxError, RuntimeError, NotImplementedError) as error:
             raise RawFileError(f"{self._name}: the blob of ROI {number} cannot be read ({error})") from None
 
+    def __contains__(self, number: object) -> bool:
+        return number in self._entries  # without reading it, as Mapping would
+
     def __iter__(self) -> Iterator[int]:
         return iter(sorted(self._entries))
 
