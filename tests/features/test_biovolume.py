@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,15 @@ from hypothesis import strategies as st
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.common.errors import FeaturesError, TableError
 from ifcb_abundance.config import Select
-from ifcb_abundance.features.biovolume import CarbonMethod, carbon, cubic_um, merge_biovolume, pool_biovolume, tally
+from ifcb_abundance.features.biovolume import (
+    CarbonMethod,
+    carbon,
+    cubic_um,
+    merge_bins,
+    merge_biovolume,
+    pool_biovolume,
+    tally,
+)
 from ifcb_abundance.features.size_spectrum import ALL, LIVING, drop_off, esd, size_bin, spectrum
 from ifcb_abundance.features.summary import read_features
 from ifcb_abundance.pooling.method import Method
@@ -355,3 +364,21 @@ def test_what_is_missing_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "1 of 3 ROIs have no biovolume" in told
     assert "classify.class_table lacks `living` for 1 label, so their carbon is empty: E" in told
     assert "features.pixels_per_um: no bin of the window has IFCB7" in told
+
+
+def test_bins_of_shards_are_merged_into_the_bytes_of_one_run(tmp_path: Path) -> None:
+    """A row group is a day, the second one without a row."""
+    row: dict[str, Any] = dict.fromkeys(table_files.columns("biovolume_bins"), 1)
+    row |= {"bin": "D20240415T000000_IFCB010", "sample_time": pd.Timestamp("2024-04-15", tz="UTC")}
+    row |= {"instrument": "IFCB10", "class": "Akashiwo", "carbon_rule": "volume"}
+    types = table_files.empty("biovolume_bins").dtypes
+    days = []
+    for n in (1, 0, 2):
+        days.append(tmp_path / f"day{len(days)}.parquet")
+        table_files.write_parquet(pd.DataFrame([row] * n, columns=list(row)).astype(types), "biovolume_bins", days[-1])
+    whole, shard, merged = (tmp_path / f"{name}.parquet" for name in ("whole", "shard", "merged"))
+    merge_bins(days, whole)
+    merge_bins(days[:2], shard)
+    merge_bins([shard, days[2]], merged)
+    assert [pq.ParquetFile(whole).metadata.row_group(day).num_rows for day in range(3)] == [1, 0, 2]
+    assert merged.read_bytes() == whole.read_bytes()

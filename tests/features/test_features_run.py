@@ -268,9 +268,9 @@ def test_shards_have_them_too(tmp_path: Path, dashboard: Emulator) -> None:
     dashboard.clear()
     sharded.run(settings, "--config", "shard=merge")
     assert dashboard.requests == []
-    bins = [pd.read_parquet(run.results("own") / "biovolume_bins.parquet") for run in (whole, sharded)]
-    pd.testing.assert_frame_equal(*bins)
-    assert len(bins[0])
+    bins = [run.results("own") / "biovolume_bins.parquet" for run in (whole, sharded)]
+    assert bins[0].read_bytes() == bins[1].read_bytes()
+    assert len(pd.read_parquet(bins[0]))
     for table in TABLES:
         assert (sharded.results("own") / f"{table}.csv").read_bytes() == (
             whole.results("own") / f"{table}.csv"

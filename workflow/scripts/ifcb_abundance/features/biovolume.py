@@ -329,11 +329,15 @@ def tabulate_bins(
 
 
 def merge_bins(parts: Sequence[str | Path], path: str | Path) -> None:
-    """Merge the days of `tabulate_bins`. One day is in memory at a time."""
+    """Merge the parts, a day of `tabulate_bins` or the merged days of a shard each. One day is in memory at a time.
+
+    A row group is a day, even one without rows: so merged shards are the same bytes as merged days.
+    """
     schema = table_files.arrow_schema("biovolume_bins")
     with atomic_write(path) as unfinished, pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-        for part in parts:
-            writer.write_table(pq.read_table(part, schema=schema, use_threads=False))
+        for part in map(pq.ParquetFile, parts):
+            for day in range(part.num_row_groups):
+                writer.write_table(part.read_row_group(day, use_threads=False))
 
 
 def _statement(summaries: Sequence[str | Path], files: Mapping[str, str], made_of: str) -> str:
