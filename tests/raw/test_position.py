@@ -96,3 +96,13 @@ def test_of_two_positions_the_sample_s_own_counts() -> None:
     stale = position(latitude=57.5, longitude=11.25, gpsTimeFromFix="Oct/21/2022 09:12:13")
     assert (stale.latitude, stale.longitude) == (None, None)
     assert "the fix is of 2022-10-21" in stale.note
+
+
+def test_a_good_fix_counts_where_the_sample_s_own_is_zero() -> None:
+    zero = {"latitude": 0.0, "longitude": "-0.0"}
+    fix = {"gpsLatitude": 58.25, "gpsLongitude": 11.44, "gpsTimeFromFix": FIX}
+    assert position(**zero, **fix) == HeaderPosition(58.25, 11.44)
+    assert position(**zero, **fix, depth=4) == HeaderPosition(58.25, 11.44, 4)
+    stale = {**fix, "gpsTimeFromFix": "Oct/21/2022 09:12:13"}
+    assert position(**zero, **stale, depth=4) == HeaderPosition(0, 0, 4)
+    assert position(**zero, gpsLatitude=58.25, gpsTimeFromFix=FIX) == HeaderPosition(0, 0)

@@ -40,10 +40,14 @@ class HeaderPosition:
 def header_position(header: Header, sample_time: datetime) -> HeaderPosition:
     """Return the position in the header of a sample of that time (UTC).
 
-    A header may have two: the more complete one counts, or else the sample's own.
+    A header may have two: the more complete one counts, or else the sample's own. If that is 0, 0, which is none as a
+    rule, a fix of the sample's day counts. The depth is the sample's own.
     """
     pairs = {keys: [_degrees(header, key) for key in keys] for keys in (OWN, GPS)}
     keys = min(pairs, key=lambda keys: pairs[keys].count(None))
+    if pairs[OWN] == [0, 0] and None not in pairs[GPS] and not fault_of_fix(header, sample_time, needed=True):
+        latitude, longitude = pairs[GPS]
+        return HeaderPosition(latitude, longitude, _depth(header))
     latitude, longitude = pairs[keys]
     if latitude is None and longitude is None:
         return HeaderPosition()
