@@ -48,6 +48,7 @@ class Day:
     latitude: float | None = 41.325
     longitude: float | None = -70.5667
     depths: Sequence[float | None] = (4.0,)  # of its bins
+    others: Sequence[tuple[str, float]] = ()  # instrument and latitude of further bins, which are pooled with these
     groups: Mapping[str, Any] = field(default_factory=dict)  # depth, cruise, sample_type, if it is pooled by them
     moving: str = "no"
     spread: float | None = 0.0
@@ -62,7 +63,6 @@ def write_tables(folder: Path, days: Sequence[Day], group_by: Sequence[str] = ("
     for day in days:
         shared = {"date": day.date, "instrument": day.instrument, **day.groups}
         stamp = f"D{day.date.replace('-', '')}T"
-        number = f"{int(day.instrument[4:]):03d}"
         volume = max((ml for _, ml in day.classes.values()), default=0.0)
         for label, (count, ml) in day.classes.items() if day.used else ():
             name, aphia_id, living = TRAITS.get(label, ("", "", ""))
@@ -88,11 +88,12 @@ def write_tables(folder: Path, days: Sequence[Day], group_by: Sequence[str] = ("
             | {"n_positions": len(day.depths) * (day.used and day.latitude is not None)}
             | {"position_spread_km": day.spread, "moving": day.moving, "complete": day.complete}
         )
-        for i, depth in enumerate(day.depths):
-            bin_id = f"{stamp}{len(rows['catalog']):06d}_IFCB{number}"
+        bins = [(depth, day.instrument, day.latitude) for depth in day.depths]
+        for i, (depth, instrument, latitude) in enumerate([*bins, *((day.depths[0], *other) for other in day.others)]):
+            bin_id = f"{stamp}{len(rows['catalog']):06d}_IFCB{int(instrument[4:]):03d}"
             rows["catalog"].append(
-                {"bin": bin_id, "sample_time": f"{day.date}T00:{i:02d}:00+00:00", "instrument": day.instrument}
-                | {"ml_analyzed": 2.0, "latitude": day.latitude, "longitude": day.longitude, "skip": 0}
+                {"bin": bin_id, "sample_time": f"{day.date}T00:{i:02d}:00+00:00", "instrument": instrument}
+                | {"ml_analyzed": 2.0, "latitude": latitude, "longitude": day.longitude, "skip": 0}
                 | {"depth": depth, "cruise": "", "sample_type": ""}
                 | day.groups
             )

@@ -112,7 +112,7 @@ def read(path: Path) -> tuple[dict[str, str], list[str], list[dict[str, str]]]:
 
 def export(folder: Path, days: Sequence[Day], group_by: Sequence[str] = ("instrument",)) -> Path:
     path = folder / "out" / "demo.sb"
-    export_seabass(write_tables(folder, days, group_by), group_by, PUBLICATION, 1.0, path)
+    export_seabass(write_tables(folder, days, group_by), group_by, PUBLICATION, 1.0, False, path)
     return path
 
 
@@ -164,6 +164,19 @@ def test_what_is_elsewhere_in_another_row_is_no_mooring(
 def test_two_moorings_are_moorings(tmp_path: Path) -> None:
     days = [Day("2024-04-15", CLASSES), Day("2024-04-15", CLASSES, instrument="IFCB125", latitude=41.1)]
     assert read(export(tmp_path, days))[0]["data_type"] == "mooring"
+
+
+def test_two_moorings_that_are_pooled_are_moorings(tmp_path: Path) -> None:
+    """They are 25 km apart, and the second lacks a day: so the mean moves by 12.5 km. On the third it was moved."""
+    found = []
+    for last in (41.1, 41.2):
+        others = ([("IFCB125", 41.1)], [], [("IFCB125", last)])
+        days = [
+            Day(f"2024-04-{n}", CLASSES, others=of_day, moving="yes" if of_day else "no")
+            for n, of_day in enumerate(others, 15)
+        ]
+        found.append(read(export(tmp_path, days, []))[0]["data_type"])
+    assert found == ["mooring", "flow_thru"]
 
 
 def test_groups_of_a_ship_and_odd_names(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ rule export_seabass:
         publication=lambda wildcards: asdict(exports.Publication.of(CONFIG, "seabass")),
         group_by=METHOD.group_by,
         tolerance_km=METHOD.position_tolerance_km,
+        accept_zero=CONFIG.select.accept_zero_position,
     message:
         "Write abundance as a SeaBASS file."
     script:

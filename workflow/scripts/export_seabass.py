@@ -11,5 +11,6 @@ scripted(
     snakemake.params.group_by,
     Publication(**snakemake.params.publication),
     snakemake.params.tolerance_km,
+    snakemake.params.accept_zero,
     snakemake.output[0],
 )

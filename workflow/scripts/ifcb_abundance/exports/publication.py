@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ifcb_abundance.bins.positions import greatest_distance_km
+from ifcb_abundance.bins.positions import greatest_distance_km, only_positions
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.class_table import LabelTable
 from ifcb_abundance.common.errors import TableError
@@ -247,6 +247,27 @@ def moves(events: pd.DataFrame, by: str, tolerance_km: float) -> bool:
             if greatest_distance_km(ends[:, 0], ends[:, 1]) > tolerance_km:
                 return True
     return bool((events["moving"] == "yes").any())
+
+
+def of_instruments(
+    tables: Tables, group_by: Sequence[str], events: pd.DataFrame, tolerance_km: float, accept_zero: bool
+) -> pd.DataFrame:
+    """Where each instrument was in each event, and whether it moved there: instruments, latitude, longitude, moving.
+
+    An event that pools several has a row for each of them, by the positions of its bins: the mean of an event lies
+    between them, and how far they are apart is no movement. accept_zero: whether 0,0 is a position.
+    """
+    columns = ["instruments", "latitude", "longitude", "moving"]
+    several = events["instruments"].str.contains(";")
+    rows = events.loc[~several, columns].to_dict("records")
+    keys = ["date", *group_by]
+    used = only_positions(_used_bins(tables, keys, "instrument", "latitude", "longitude"), accept_zero)
+    pooled = used.dropna(subset=["latitude", "longitude"]).merge(events.loc[several, ["event", *keys]], on=keys)
+    for (_, instrument), bins in pooled.groupby(["event", "instrument"]):
+        latitude, longitude = (bins[axis].to_numpy("float64") for axis in ("latitude", "longitude"))
+        moving = "yes" if greatest_distance_km(latitude, longitude) > tolerance_km else "no"
+        rows.append(dict(zip(columns, (instrument, latitude[0], longitude[0], moving), strict=True)))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def west_and_east(longitudes: pd.Series) -> tuple[float, float]:

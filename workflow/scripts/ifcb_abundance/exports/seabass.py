@@ -21,6 +21,7 @@ from ifcb_abundance.exports.publication import (
     Tables,
     lsid,
     moves,
+    of_instruments,
     one_threshold,
     read_days,
     text_of,
@@ -50,14 +51,19 @@ START = {
 
 
 def export_seabass(
-    tables: Tables, group_by: Sequence[str], publication: Publication, tolerance_km: float, path: str | Path
+    tables: Tables,
+    group_by: Sequence[str],
+    publication: Publication,
+    tolerance_km: float,
+    accept_zero: bool,
+    path: str | Path,
 ) -> None:
     """Write the dataset as one SeaBASS file.
 
     All classes are in it, in columns abun_1id, abun_2id, ...; the header says what each means. -9999 means not
     assessed, zero is a count. SeaBASS accepts no row without position or depth: a warning counts the days and groups
     that are excluded. tolerance_km: if an instrument is farther from where it was, whatever its group is, the data
-    type is `flow_thru`. Raises TableError if no row is left.
+    type is `flow_thru`. accept_zero: whether a bin at 0,0 has a position. Raises TableError if no row is left.
     Source: the SeaBASS wiki (metadataheaders, stdfields, plankton_and_particles) and Neeley et al. 2021,
     doi:10.1575/1912/27377.
     """
@@ -78,7 +84,8 @@ def export_seabass(
     abundance = rows.pivot(index="event", columns="class", values="objects_per_ml") * PER_M3
     cells = abundance.reindex(index=events.index, columns=pd.Index(classes["class"])).to_numpy()
     with atomic_write(path) as unfinished, unfinished.open("w", encoding="ascii", newline="") as file:
-        data_type = "flow_thru" if moves(events, "instruments", tolerance_km) else "mooring"
+        places = of_instruments(tables, group_by, events, tolerance_km, accept_zero)
+        data_type = "flow_thru" if moves(places, "instruments", tolerance_km) else "mooring"
         for line in _header(events, classes, publication, data_type, Path(path).name):
             file.write(line + "\n")
         for event, values in zip(events.to_dict("records"), cells, strict=True):
