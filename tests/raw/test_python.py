@@ -157,8 +157,11 @@ def test_products_that_cannot_be_read(tmp_path: Path) -> None:
     archive = raw.open_archive(tmp_path)
     with pytest.raises(raw.RawFileError, match=r"_blobs_v2\.zip: not a zip of blobs"):
         archive.blobs(NEW).read()
-    with pytest.raises(Exception, match=rf"bin {NEW}: not features: .*_features\.csv"):
+    with pytest.raises(raw.RawFileError, match=rf"bin {NEW}: not features: .*_features\.csv"):
         archive.features(NEW).read()
+    (tmp_path / f"{OLD}_class_scores.csv").write_text(f"pid,x\n{OLD}_00001,2\n")
+    with pytest.raises(raw.RawFileError, match=f"bin {OLD}: 1 score outside 0 to 1"):
+        raw.open_archive(tmp_path).class_scores(OLD).read()
     with pytest.raises(raw.RawFileError, match=f"bin {NEW}: more than one file of class_scores: "):
         archive.class_scores(NEW)
     with pytest.raises(raw.RawFileError, match="no such folder"):
@@ -180,6 +183,11 @@ def test_the_names_of_aio_are_those_of_raw_and_awaitable(tmp_path: Path) -> None
     functions = {name for name in raw.__all__ if inspect.isfunction(getattr(raw, name))}
     assert len(functions) == 11
     assert all(inspect.iscoroutinefunction(getattr(raw.aio, name)) for name in functions)
+    others = set(raw.__all__) - functions - {"Archive"}
+    assert len(others) == 8
+    assert all(getattr(raw.aio, name) is getattr(raw, name) for name in others)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        raw.aio.nothing  # noqa: B018
     write_bin(tmp_path, OLD, [(1, 0, 0, picture(4, 4))])
 
     async def read() -> None:

@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from ifcb_abundance import raw
 from ifcb_abundance.archives import archive
 from ifcb_abundance.bins import ids
 from ifcb_abundance.raw import header, image_mapping, triggers
@@ -61,3 +62,10 @@ parse_bin_id = _awaitable(ids.parse_bin_id)
 parse_hdr_file = _awaitable(header.parse_hdr_file)
 parse_roi_id = _awaitable(ids.parse_roi_id)
 stitch_pair = _awaitable(image_mapping.stitch_pair)
+
+
+def __getattr__(name: str) -> Any:
+    """Names that nobody awaits, such as RawFileError, are those of `raw`."""
+    if name in raw.__all__:
+        return getattr(raw, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ifcb_abundance.bins.ids import as_number, parse_bin_id, parse_roi_id
 from ifcb_abundance.bins.window import Bound, Window
-from ifcb_abundance.common.errors import FeaturesError, NoBinsError, RawFileError, RequestError
+from ifcb_abundance.common.errors import FeaturesError, NoBinsError, RawFileError, RequestError, ScoresError
 from ifcb_abundance.raw import header as raw_header
 from ifcb_abundance.raw.blobs import Blobs
 from ifcb_abundance.raw.header import Header, read_header
@@ -226,10 +226,10 @@ def open_archive(path: str | Path, endpoint_url: str | None = None, anonymous: b
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Faults of a bucket or a disk as the error that all of the archive raises."""
+    """Faults of a bucket, a disk or a product as the error that all of the archive raises."""
     try:
         yield
-    except (RequestError, NoBinsError) as error:
+    except (RequestError, NoBinsError, FeaturesError, ScoresError) as error:
         raise RawFileError(str(error)) from error
     except OSError as error:
         raise RawFileError(f"{error.filename}: cannot be read ({error.strerror})") from None
