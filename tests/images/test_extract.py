@@ -221,3 +221,20 @@ def test_examples_of_classes_that_did_not_win(tmp_path: Path) -> None:
     extract_images.extract_examples(DirectorySource(str(tmp_path)), NEW, path, chosen, how)
     found = [row["roi"][-1] + row["class"] + row["score"] for row in unzipped(path)[1]]
     assert found == ["1Akashiwo0.75", "2detritus0.8", "3detritus0.95"]
+
+
+def test_with_the_rule_each_all_that_count_for_a_class(tmp_path: Path) -> None:
+    """All three count for Akashiwo, two of them for detritus, with a higher score. ROI 4 counts for nothing."""
+    write_bin(tmp_path, NEW, [(n, 1, 1, picture(8, 4, n)) for n in range(1, 5)])
+    scored(tmp_path, {1: (0.3, 0.9), 2: (0.4, 0.1), 3: (0.5, 0.6), 4: (0.1, 0.1)})
+    how = Extraction(replace(METHOD, rule="each", threshold=0.25), True, False)
+    found = {}
+    for classes in (("Akashiwo",), ("detritus",), ("Akashiwo", "detritus"), ("unclassified",)):
+        extract_images.extract_images(DirectorySource(str(tmp_path)), NEW, tmp_path / "a.zip", classes, how)
+        found[classes] = [row["roi"][-1] + row["class"] + row["score"] for row in unzipped(tmp_path / "a.zip")[1]]
+    assert found == {
+        ("Akashiwo",): ["1Akashiwo0.3", "2Akashiwo0.4", "3Akashiwo0.5"],
+        ("detritus",): ["1detritus0.9", "3detritus0.6"],
+        ("Akashiwo", "detritus"): ["1detritus0.9", "2Akashiwo0.4", "3detritus0.6"],
+        ("unclassified",): ["4unclassified0.1"],
+    }

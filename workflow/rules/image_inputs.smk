@@ -29,7 +29,7 @@ EXAMPLES = examples.ExampleCriteria(
 # No second `True` beside `stitch`: the engine compares the values of params without their names.
 OF_OUTLINES = {"outlines": ["computed" if COMPUTES_BLOBS else "given"]} if OUTLINES else {}
 OF_IMAGES = {
-    "version": extract_images.VERSION,
+    "version": extract_images.OF_EACH if IMAGES["classes"] and METHOD.rule == "each" else extract_images.VERSION,
     "source": lambda wildcards: SOURCE.images_identity_of(wildcards.bin),
     "scores": lambda wildcards: SOURCE.scores_identity_of(wildcards.bin) if IMAGES["classes"] else None,
     # For scores that come over the network: those that were counted.

@@ -7,7 +7,7 @@ the proof of how it was made.
 import io
 import logging
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -30,7 +30,7 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.blobs import Blobs
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
-from ifcb_abundance.scores.decide import Kept, outcome
+from ifcb_abundance.scores.decide import Kept, decide, outcome
 from ifcb_abundance.scores.summary import RoiWinners, labels_of_rois, read_rois
 from ifcb_abundance.sources.protocols import ScoreReader, Source
 from ifcb_abundance.tables import table_files
@@ -38,6 +38,7 @@ from ifcb_abundance.tables import table_files
 log = logging.getLogger("ifcb.images")
 
 VERSION = 1  # of the contents of a zip: raise it so that all of them are made again
+OF_EACH = 2  # the same, of zips of images by class with the rule `each`
 MANIFEST = "manifest.csv"
 OUTLINE = "outlines/{roi}.png"
 LEFT_OUT = "left out: "  # the start of `problem` in the only line of a manifest if the bin has no raw files
@@ -169,7 +170,8 @@ def extract_images(
 ) -> None:
     """Write the zip of a bin with all its images, or with those of ROIs that `classes` won at their thresholds.
 
-    Class scores are read only with classes. Raises RawFileError or ScoresError, naming bin or ROI, if something is
+    With the rule `each` these are the ROIs that count for one of the classes, whatever else they count for. Class
+    scores are read only with classes. Raises RawFileError or ScoresError, naming bin or ROI, if something is
     unavailable and failures are not recorded. leave_out: the zip of a bin without raw files holds only a manifest that
     says so, so that the source is not asked again; see `left_out`. made_of: a checksum of the settings, for the zip's
     proof.
@@ -179,10 +181,30 @@ def extract_images(
     def won() -> Won:
         rois = scored_rois(source, bin_id, method.kept)
         names = labels_of_rois(rois, method.decision)
-        found = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
+        found: Iterable[tuple[int, str, float]] = zip(rois.rois.tolist(), names, rois.score.tolist(), strict=True)
+        if method.rule == "each":
+            found = _of_classes(rois, names, classes, method)
         return {number: (name, score) for number, name, score in found if is_of(name, classes, method)}
 
     _write(source, bin_id, path, won if classes else None, how, leave_out, made_of)
+
+
+def _of_classes(
+    rois: RoiWinners, names: Sequence[str], classes: Sequence[str], method: Method
+) -> Iterator[tuple[int, str, float]]:
+    """With the rule `each`: for each ROI the one of the classes that it counts for with the highest score, and that.
+
+    names: the class of each ROI, for those that count for none of the classes.
+    """
+    of = {row: (name, score) for row, (name, score) in enumerate(zip(names, rois.score.tolist(), strict=True))}
+    best: dict[int, tuple[str, float]] = {}
+    rows, members = decide(rois.classes, rois, method.decision)
+    for row, member in zip(rows.tolist(), members.tolist(), strict=True):
+        name, score = rois.classes[member], float(rois.more.scores[row, member])  # type: ignore[index]
+        if is_of(name, classes, method) and (row not in best or score > best[row][1]):
+            best[row] = name, score
+    for row, (name, score) in (of | best).items():
+        yield int(rois.rois[row]), name, score
 
 
 def extract_examples(
