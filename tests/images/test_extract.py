@@ -17,6 +17,7 @@ from ifcb_abundance.common.errors import RawFileError, ScoresError
 from ifcb_abundance.images import extract as extract_images
 from ifcb_abundance.images.extract import Extraction
 from ifcb_abundance.pooling.method import Method
+from ifcb_abundance.raw import images as raw_images
 from ifcb_abundance.raw.images import RawImages
 from ifcb_abundance.sources.directory import DirectorySource
 from ifcb_abundance.tables import table_files
@@ -238,3 +239,13 @@ def test_with_the_rule_each_all_that_count_for_a_class(tmp_path: Path) -> None:
         ("Akashiwo", "detritus"): ["1detritus0.9", "2Akashiwo0.4", "3detritus0.6"],
         ("unclassified",): ["4unclassified0.1"],
     }
+
+
+def test_the_pairs_of_a_bin_are_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each image: it took half a minute for 8,000 of them."""
+    write_bin(tmp_path, OLD, [(n, 1, 1, picture(8, 4, n)) for n in range(1, 31)])
+    found: list[str] = []
+    find = raw_images.find_pairs
+    monkeypatch.setattr(raw_images, "find_pairs", lambda bin_id, rois: [found.append(bin_id), find(bin_id, rois)][1])
+    assert len(unzipped(extract(tmp_path, OLD))[1]) == 30
+    assert len(found) <= 2

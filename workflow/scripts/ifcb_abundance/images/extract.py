@@ -29,7 +29,7 @@ from ifcb_abundance.common.errors import NoRawFilesError, NoScoresError, RawFile
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.blobs import Blobs
-from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, read_image, stitched_pairs
+from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, image_of, stitched_pairs
 from ifcb_abundance.scores.decide import Kept, decide, outcome
 from ifcb_abundance.scores.summary import RoiWinners, labels_of_rois, read_rois
 from ifcb_abundance.sources.protocols import ScoreReader, Source
@@ -324,12 +324,13 @@ def _add_images(
     """Add one image after the other, so that only one is in memory, and the outline of its blob where there is one."""
     triggers = images.triggers
     # Each ROI of a pair that is asked for by its number gets the picture of both.
-    first = {b: a for a, b in stitched_pairs(triggers).items()} if how.stitch else {}
+    pairs = stitched_pairs(triggers) if how.stitch else {}  # once: to find them goes through all ROIs
+    first = {b: a for a, b in pairs.items()}
     for number in image_numbers(triggers, how.stitch) if won is None else won:
         name, score = won[number] if won else ("", np.nan)
         row = {"roi": add_target(triggers.bin, number), "class": name, "score": score}
         try:
-            image = read_image(images.read, triggers, first.get(number, number), how.stitch)
+            image = image_of(images.read, triggers, first.get(number, number), pairs)
         except RawFileError as error:
             if not how.record_failures:
                 raise

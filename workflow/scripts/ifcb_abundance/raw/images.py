@@ -109,7 +109,7 @@ def read_image(read: ReadRange, triggers: TriggerTable, roi: int, stitch: bool =
     such image or the `.roi` ends before it does.
     """
     if roi not in image_numbers(triggers, stitch):
-        raise RawFileError(f"ROI {_named(triggers, roi)}: the bin has no image under this number")
+        raise _no_image(triggers, roi)
     return image_of(read, triggers, roi, stitched_pairs(triggers) if stitch else {})
 
 
@@ -124,6 +124,10 @@ def _named(triggers: TriggerTable, roi: int) -> str:
     return add_target(triggers.bin, roi) if roi > 0 else f"{roi} of bin {triggers.bin}"
 
 
+def _no_image(triggers: TriggerTable, roi: int) -> RawFileError:
+    return RawFileError(f"ROI {_named(triggers, roi)}: the bin has no image under this number")
+
+
 def _pixels(read: ReadRange, triggers: TriggerTable, roi: Roi) -> NDArray[np.uint8]:
     size = roi.width * roi.height
     body = read(roi.offset, size)
@@ -136,7 +140,12 @@ def _pixels(read: ReadRange, triggers: TriggerTable, roi: Roi) -> NDArray[np.uin
 
 
 def image_of(read: ReadRange, triggers: TriggerTable, number: int, pairs: Mapping[int, int]) -> RoiImage:
-    """Read one of the images of `image_numbers`. pairs: as `stitched_pairs` gives them, {} without stitching."""
+    """Read one of the images of `image_numbers`. pairs: as `stitched_pairs` gives them, {} without stitching.
+
+    Raises RawFileError as `read_image` does, but not for the second of a pair, which is then an image of its own.
+    """
+    if number not in triggers.rois:
+        raise _no_image(triggers, number)
     rois = [triggers.rois[n] for n in (number, pairs.get(number)) if n is not None]
     images = [_pixels(read, triggers, roi) for roi in rois]
     if len(rois) == 1:
