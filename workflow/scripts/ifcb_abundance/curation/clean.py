@@ -16,7 +16,7 @@ from ifcb_abundance.common.workers import in_order
 from ifcb_abundance.curation.image_files import MOST_BYTES, NoImageError, read_image
 from ifcb_abundance.curation.listing import Group, ImageFile
 from ifcb_abundance.curation.zips import as_png, write_zip
-from ifcb_abundance.images.extract import MANIFEST
+from ifcb_abundance.images.zip_names import MANIFEST
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import join_parts
 

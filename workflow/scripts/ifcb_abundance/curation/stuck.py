@@ -23,7 +23,7 @@ from ifcb_abundance.curation.duplicates import DuplicateRule
 from ifcb_abundance.curation.hashes import HASHES
 from ifcb_abundance.curation.likeness import Picture, correlate, of_like_size
 from ifcb_abundance.curation.zips import OpenZips
-from ifcb_abundance.images.extract import MANIFEST
+from ifcb_abundance.images.zip_names import MANIFEST
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")

@@ -27,6 +27,7 @@ from ifcb_abundance.common import proof
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import NoRawFilesError, NoScoresError, RawFileError, ScoresError, quoted
 from ifcb_abundance.common.words import counted
+from ifcb_abundance.images.zip_names import LEFT_OUT, MANIFEST, OUTLINE
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.raw.blobs import Blobs
 from ifcb_abundance.raw.images import RawImages, RoiImage, image_numbers, image_of, stitched_pairs
@@ -39,9 +40,6 @@ log = logging.getLogger("ifcb.images")
 
 VERSION = 1  # of the contents of a zip: raise it so that all of them are made again
 OF_EACH = 2  # the same, of zips of images by class with the rule `each`
-MANIFEST = "manifest.csv"
-OUTLINE = "outlines/{roi}.png"
-LEFT_OUT = "left out: "  # the start of `problem` in the only line of a manifest if the bin has no raw files
 SMALL = 2000  # bytes; a zip with images is larger
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 

@@ -24,6 +24,7 @@ from ifcb_abundance.bins.ids import parse_bin_id, parse_roi_id
 from ifcb_abundance.bins.pixel_size import PixelSizes, pixels_of
 from ifcb_abundance.common.atomic_write import atomic_folder
 from ifcb_abundance.common.errors import RawFileError, TableError
+from ifcb_abundance.images.zip_names import LEFT_OUT, MANIFEST, OUTLINE
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.montages")
@@ -32,9 +33,6 @@ VERSION = 4  # of how montages look: raise it so that they are drawn again
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX = "montages.json"  # in their folder: each class and the name of its files
 INDEX_PAGE = "index"  # the page that shows all of them; no class has files of this name
-MANIFEST = "manifest.csv"  # as in extract.py, whose import would need Pillow
-OUTLINE = "outlines/{roi}.png"  # as in extract.py
-LEFT_OUT = "left out: "  # as in extract.py
 KINDS = {
     "top": "Highest scores",
     "reached": "Just reached the threshold: counted",

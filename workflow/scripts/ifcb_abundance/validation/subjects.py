@@ -20,7 +20,7 @@ from ifcb_abundance.common.atomic_write import atomic_folder, atomic_write
 from ifcb_abundance.common.errors import NoRawFilesError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.images.extract import EPOCH, as_png
-from ifcb_abundance.raw.images import image_numbers, read_image
+from ifcb_abundance.raw.images import image_numbers, image_of, stitched_pairs
 from ifcb_abundance.sources.protocols import ImageReader
 
 log = logging.getLogger("ifcb.validation")
@@ -43,10 +43,10 @@ def cut_subjects(source: ImageReader, bin_id: str, rois: Sequence[str], path: st
             if images is None:
                 log.warning(f"bin {bin_id}: the source has no raw files (.hdr, .adc, .roi) of it")
                 return
-            there = set(image_numbers(images.triggers))
+            there, pairs = set(image_numbers(images.triggers)), stitched_pairs(images.triggers)
             for roi in rois:
                 if (number := parse_roi_id(roi)[1]) in there:
-                    body = as_png(read_image(images.read, images.triggers, number))
+                    body = as_png(image_of(images.read, images.triggers, number, pairs))
                     archive.writestr(zipfile.ZipInfo(f"{roi}.png", EPOCH), body)
 
 
