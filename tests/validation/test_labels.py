@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.io import savemat
 
-from ifcb_abundance.common.errors import ConfigError, TableError
+from ifcb_abundance.common.errors import ConfigError, ScoresError, TableError
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.validation import evaluation, labels
 from ifcb_abundance.validation.consensus import Rules
@@ -155,7 +155,7 @@ def test_classes_that_are_spelt_alike_are_noted(
     monkeypatch.setattr(evaluation, "winners_of_rois", lambda *_: pd.DataFrame({"roi": rois}))
     files = {name: tmp_path / f"{name}.csv" for name in ("labels", "ledger", "abundance")}
     made = {name: tmp_path / f"{name}.csv" for name in ("consensus", "people", "label_notes")}
-    evaluation.agree_labels(files, [], Bands((0.5,), "float64"), None, Rules(), made)
+    evaluation.agree_labels(files, [f"{BIN}.parquet"], Bands((0.5,), "float64"), None, Rules(), made)
     assert table_files.read("label_notes", made["label_notes"]).to_numpy().tolist() == [
         ["no_class", "odd", 1, ""],
         ["alike", "Strombidium-like", 1, "Strombidium_like"],
@@ -163,6 +163,8 @@ def test_classes_that_are_spelt_alike_are_noted(
     ]
     assert table_files.read("consensus", made["consensus"])["class"].tolist() == [*given[:4], "other"]
     assert "'Strombidium_like' (2 labels) and 'Strombidium-like' are both classes" in caplog.text
+    with pytest.raises(ScoresError, match=f"labelled_bins.csv lacks 1 used bin with labels, such as '{BIN}'"):
+        evaluation.agree_labels(files, [], Bands((0.5,), "float64"), None, Rules(), made)
 
 
 def test_a_label_map_that_says_two_things_is_refused(tmp_path: Path) -> None:

@@ -395,6 +395,20 @@ def test_zooniverse_and_other_labels_together(own: tuple[Checkout, dict[str, Any
     assert run.table("own", "validation/thresholds").empty
 
 
+def test_labels_of_bins_that_are_used_again_count_again(own: tuple[Checkout, dict[str, Any]], tmp_path: Path) -> None:
+    """The list of bins with labels hangs on the ledger, which is made in the same run."""
+    run = Checkout(tmp_path / "again", copied_from=own[0].folder)
+    validation = {"labels": [str(write_labels(tmp_path / "labels.csv", BINS[:2], 5))]}
+    wanted = "results/own/validation/labelled_rois.csv"
+    config = {**own[1], "validation": validation}
+    without = {**config, "select": {"exclude_bins": [BINS[1]]}}
+    for of, n_rois in ((without, 5), (config, 10)):
+        printed = run.run(of, wanted)
+        assert len(run.table("own", "validation/labelled_rois")) == n_rois
+    assert "left out" not in printed
+    assert (run.results("own") / "validation" / "labelled_bins.csv").exists()
+
+
 BAD_MAP = "validation.label_map: bad.csv cannot be read as a CSV"
 NO_LABELS = "validation.labels: [] and no validation.zooniverse: there are no labels to compare with"
 # By name, where nothing is made yet: the engine takes a file that is there as it is.

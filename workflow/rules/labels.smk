@@ -46,6 +46,7 @@ rule agree_labels:
         labels=MERGED["labels"],
         ledger=MERGED["ledger"],
         abundance=MERGED["abundance"],
+        listed=MERGED["labelled_bins"],
         winners=labelled_winners,
     output:
         **{name: MERGED[name] for name in table_registry.made_by("agree_labels")},
@@ -67,6 +68,7 @@ rule weigh_labels:
         consensus=MERGED["consensus"],
         strata=MERGED["strata"],
         ledger=MERGED["ledger"],
+        listed=MERGED["labelled_bins"],
         winners=labelled_winners,
     output:
         MERGED["labelled_rois"],

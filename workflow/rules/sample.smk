@@ -28,6 +28,7 @@ checkpoint draw_bins:
     """Choose the bins that ROIs are drawn from."""
     input:
         consensus=LABELLED,
+        listed=MERGED["labelled_bins"] if LABELLED else [],
         labelled=lambda wildcards: labelled_winners(wildcards) if LABELLED else [],
         strata=MERGED["strata"],
     output:

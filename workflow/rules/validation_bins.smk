@@ -15,7 +15,11 @@ def drawn_winners(wildcards):
 
 
 def labelled_winners(wildcards):
-    """The winners of the used bins that have labels."""
+    """The winners of the used bins that have labels.
+
+    A rule with this input needs the list as an input too. Otherwise the engine may read the list of the run before, and
+    not make it again, although the ledger changes in this run.
+    """
     listed = checkpoints.list_labelled.get().output[0]
     return [winners_path(bin_id) for bin_id in table_files.read("labelled_bins", listed)["bin"]]
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.common.errors import TableError, quoted
+from ifcb_abundance.common.errors import ScoresError, TableError, quoted
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.validation import class_report as reports
@@ -85,10 +85,15 @@ def agree_labels(
     """Write what people agree on: the tables `consensus`, `people` and `label_notes`.
 
     tables: `labels`, `ledger`, `abundance`. winners: the files of `winners.keep_winners` of all used bins with labels.
-    Raises TableError if no label is of a ROI that counts.
+    Raises ScoresError if a used bin with labels has no such file, and TableError if no label is of a ROI that counts.
     """
     labels = table_files.read("labels", tables["labels"])
     used = of_used_bins(labels, _used(tables["ledger"])["bin"])
+    if without := sorted(set(used["bin"]) - {Path(path).stem for path in winners}):
+        raise ScoresError(
+            f"validation: labelled_bins.csv lacks {counted(len(without), 'used bin')} with labels, such as "
+            f"{quoted(without[:3])}. Delete it to have it made again"
+        )
     scored = used[used["roi"].isin(set(winners_of_rois(winners, bands, used["roi"])["roi"]))]
     if lost := len(used) - len(scored):
         log.warning(f"labels: {counted(lost, 'label')} of ROIs that the class scores do not have: left out")
