@@ -107,3 +107,19 @@ def test_subjects_that_do_not_say_which_roi_they_are(tmp_path: Path) -> None:
 def test_a_task_that_nobody_answered(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"validation\.zooniverse\.task: workflow 7 has no answers to 'T9'"):
         read_zooniverse(exports(tmp_path, [{"value": "I can't tell", **subject(1)}], task="T9"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"subject_ids": ""}, "no row of {} can be used. Most frequent reason (1): subject_ids is missing"),
+        ({"workflow_version": "1.1"}, "{} has no classification of workflow 7, its newest version"),
+    ],
+)
+def test_an_export_without_a_usable_row_names_no_file_that_is_gone(
+    tmp_path: Path, cells: dict[str, Any], told: str
+) -> None:
+    of = exports(tmp_path, [{"value": "I can't tell", **subject(1), **cells}])
+    with pytest.raises(TableError) as refused:
+        read_zooniverse(of)
+    assert str(refused.value) == told.format(of.classifications)

@@ -15,7 +15,7 @@ from ifcb_abundance.validation.zooniverse.cells import read
 from ifcb_abundance.validation.zooniverse.config import Versions, write_configs
 from ifcb_abundance.validation.zooniverse.exports import open_table
 from ifcb_abundance.validation.zooniverse.extract import COLUMNS as OF_ANSWERS
-from ifcb_abundance.validation.zooniverse.extract import extract
+from ifcb_abundance.validation.zooniverse.extract import Extraction, NothingUsedError, extract
 from ifcb_abundance.validation.zooniverse.slugs import labels as names_of
 from ifcb_abundance.validation.zooniverse.slugs import slug
 
@@ -43,7 +43,7 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
         folder = Path(name)
         configs = write_configs(exports.workflows, exports.workflow_id, Versions(exports.version), {}, folder)
         of_kind = {kind: next((n for n in configs.files if n.startswith(kind)), "") for kind in ("Extractor", "Task")}
-        made = extract(exports.classifications, folder / of_kind["Extractor"], folder=folder, hidden=True)
+        made = _extracted(exports, folder / of_kind["Extractor"], folder)
         texts = _texts(configs.files[of_kind["Task"]], exports.task)
         tables = [pd.read_csv(path, dtype="str", keep_default_na=False) for path in made.tables]
     answers = [table[table["task"] == exports.task] for table in tables]
@@ -63,6 +63,16 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
         if label and (roi := roi_of.get(row["subject_id"])):
             rows.append((exports.classifications, roi, label, row["user_name"].strip(), row["created_at"]))
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
+
+
+def _extracted(exports: Exports, config: Path, folder: Path) -> Extraction:
+    """The answers, as tables in a folder that will not stay: so no error names a file in it."""
+    try:
+        return extract(exports.classifications, config, folder=folder, hidden=True)
+    except NothingUsedError as error:
+        wanted = f"version {exports.version}" if exports.version else "its newest version"
+        none = f"{exports.classifications} has no classification of workflow {exports.workflow_id}, {wanted}"
+        raise TableError(error.rejected or none) from None
 
 
 def _texts(task_labels: Mapping[str, Any], task: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Turn the export of classifications into a table of answers for each extractor, row by row."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from ifcb_abundance.validation.zooniverse.exports import (
 from ifcb_abundance.validation.zooniverse.extractors import ALWAYS, Entry, Extract, by_task, entries
 from ifcb_abundance.validation.zooniverse.progress import Progress
 from ifcb_abundance.validation.zooniverse.slugs import slug
-from ifcb_abundance.validation.zooniverse.tables import GrowingTable, Rejected, growing_table
+from ifcb_abundance.validation.zooniverse.tables import GrowingTable, Rejected, growing_table, most_frequent
 
 NEEDED = (
     "classification_id",
@@ -49,6 +48,14 @@ COLUMNS = (
     "extractor",
 )
 BATCH = 2000  # records
+
+
+class NothingUsedError(TableError):
+    """No classification can be used. rejected: why, without the name of a file; empty if none was rejected."""
+
+    def __init__(self, message: str, rejected: str = "") -> None:
+        super().__init__(message)
+        self.rejected = rejected
 
 
 @dataclass
@@ -168,7 +175,8 @@ def extract(
 ) -> Extraction:
     """Write a table {extractor}_{name}.csv into `folder` for each extractor of the config, and rejected_{name}.csv.
 
-    verbose: print each rejected row. hidden: no progress. Raises ConfigError or TableError if nothing can be read.
+    verbose: print each rejected row. hidden: no progress. Raises ConfigError or TableError if nothing can be read, and
+    NothingUsedError if no classification can be used.
     """
     table = open_table(export)
     work = plan(config_file, table.columns(NEEDED))
@@ -192,7 +200,7 @@ def extract(
                 progress(answered[-1].record.offset, read - table.line + 1)
         rejected.write()
         if not used:
-            raise TableError(_nothing(export, config_file, rejected))
+            raise _nothing(export, config_file, rejected)
         made = [growing.finish() for growing in tables.values()]
     progress.done(used, "classifications")
     return Extraction(made, used, rejected.told(str(export)))
@@ -227,8 +235,8 @@ def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _nothing(export: str | Path, config_file: str | Path, rejected: Rejected) -> str:
+def _nothing(export: str | Path, config_file: str | Path, rejected: Rejected) -> NothingUsedError:
     if rejected.rows:
-        reason, times = Counter(row[4] for row in rejected.rows).most_common(1)[0]
-        return f"no row of {export} can be used. Most frequent reason ({times:,}): {reason}. See {rejected.path}"
-    return f"{export} has no classification of the workflow and version in {config_file}"
+        told = f"no row of {export} can be used. {most_frequent(rejected.rows)}"
+        return NothingUsedError(f"{told}. See {rejected.path}", told)
+    return NothingUsedError(f"{export} has no classification of the workflow and version in {config_file}")

@@ -22,7 +22,7 @@ from ifcb_abundance.validation.zooniverse import cells, reducers, yaml_files
 from ifcb_abundance.validation.zooniverse.exports import Table, missing, moment, open_table, parsed, whole
 from ifcb_abundance.validation.zooniverse.journal import Journal
 from ifcb_abundance.validation.zooniverse.progress import Progress
-from ifcb_abundance.validation.zooniverse.tables import Rejected, growing_table
+from ifcb_abundance.validation.zooniverse.tables import Rejected, growing_table, most_frequent
 
 VERSION = 1  # raise it when reductions change their meaning, so that no older row is reused
 NEEDED = ("classification_id", "user_name", "workflow_id", "task", "created_at", "subject_id")
@@ -301,8 +301,7 @@ def _plot(folder: Path, work: Plan, subject: str, task: str, rows: Sequence[Mapp
 def _nothing(answers: str | Path, rejected: Rejected) -> str:
     if not rejected.rows:
         return f"{answers} has no rows"
-    reason, times = Counter(row[4] for row in rejected.rows).most_common(1)[0]
-    return f"no row of {answers} can be used. Most frequent reason ({times:,}): {reason}. See {rejected.path}"
+    return f"no row of {answers} can be used. {most_frequent(rejected.rows)}. See {rejected.path}"
 
 
 class Index:

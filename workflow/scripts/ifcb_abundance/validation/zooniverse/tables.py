@@ -1,6 +1,7 @@
 """Write tables whose columns are known only with the last row: rows wait in a file, not in memory."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,12 @@ class Rejected:
             return ""
         lines = len({row[0] for row in self.rows})
         return f"{lines:,} {'row' if lines == 1 else 'rows'} of {what} could not be used: see {self.path}"
+
+
+def most_frequent(rows: Sequence[tuple[int, str, str, str, str]]) -> str:
+    """The most frequent reason of rejected rows, at least one, in words."""
+    reason, times = Counter(row[4] for row in rows).most_common(1)[0]
+    return f"Most frequent reason ({times:,}): {reason}"
 
 
 def _rows(path: Path) -> list[list[str]]:
