@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,32 @@ def test_subjects_that_do_not_say_which_roi_they_are(tmp_path: Path) -> None:
 def test_a_task_that_nobody_answered(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"validation\.zooniverse\.task: workflow 7 has no answers to 'T9'"):
         read_zooniverse(exports(tmp_path, [{"value": "I can't tell", **subject(1)}], task="T9"))
+
+
+def test_classifications_that_are_left_out_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cannot, unknown = {"value": "I can't tell"}, {"subject_ids": 9, "subject_data": '{"9": {"retired": null}}'}
+    votes = [
+        {**cannot, **subject(1)},
+        {**cannot, **subject(2), "subject_ids": ""},
+        {**cannot, **unknown},
+        {**cannot, **unknown},
+        {**cannot, **subject(3), "workflow_version": "1.1"},
+        {**cannot, **subject(4), "workflow_version": "1.1"},
+        {**cannot, **subject(5), "workflow_version": "0.9"},
+        {**cannot, **subject(6), "workflow_id": 8},  # of another workflow
+    ]
+    of = exports(tmp_path, votes)
+    assert read_zooniverse(of)["roi"].tolist() == [f"{BIN}_00001"]
+    said = [record.message.replace(of.classifications, "EXPORT") for record in caplog.records]
+    assert said == [
+        "labels: 3 classifications in EXPORT left out, of other versions than 1.2, the newest: 1 of 0.9, 2 of 1.1. Set "
+        "validation.zooniverse.version to count them",
+        "labels: 1 row of EXPORT left out that cannot be used. Most frequent reason (1): subject_ids is missing",
+        "labels: 2 classifications in EXPORT left out, of 1 subject without #roi_id, such as 9",
+    ]
+    caplog.clear()
+    assert read_zooniverse(replace(of, version="1.2"))["roi"].tolist() == [f"{BIN}_00001"]
+    assert "other versions" not in caplog.text  # as it was asked for
 
 
 @pytest.mark.parametrize(

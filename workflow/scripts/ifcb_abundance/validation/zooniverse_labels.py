@@ -1,8 +1,11 @@
 """Labels of ROIs out of Zooniverse exports: the Zooniverse room run, its answers as texts, its subjects as ROIs."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,16 +13,21 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.common.errors import ConfigError, TableError
+from ifcb_abundance.common.words import counted
 from ifcb_abundance.validation.labels import COLUMNS, named
 from ifcb_abundance.validation.zooniverse.cells import read
 from ifcb_abundance.validation.zooniverse.config import Versions, write_configs
-from ifcb_abundance.validation.zooniverse.exports import open_table
+from ifcb_abundance.validation.zooniverse.exports import open_table, version
 from ifcb_abundance.validation.zooniverse.extract import COLUMNS as OF_ANSWERS
-from ifcb_abundance.validation.zooniverse.extract import Extraction, NothingUsedError, extract
+from ifcb_abundance.validation.zooniverse.extract import Extraction, NothingUsedError, Plan, extract, plan
 from ifcb_abundance.validation.zooniverse.slugs import labels as names_of
 from ifcb_abundance.validation.zooniverse.slugs import slug
+from ifcb_abundance.validation.zooniverse.tables import most_frequent
+
+log = logging.getLogger("ifcb.validation")
 
 ROI = "#roi_id"  # the manifest's column
+MOST_VERSIONS = 5  # in a message
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,21 @@ class Exports:
 def read_zooniverse(exports: Exports) -> pd.DataFrame:
     """The labels that volunteers gave, with the columns of `labels.read_labels`.
 
-    A classification with no answer, with more than one, or with `unclassified` is no label. Raises ConfigError if the
-    workflow has no such task, and TableError if an export cannot be read or no subject says which ROI it is.
+    A classification with no answer, with more than one, or with `unclassified` is no label. Warns of rows that cannot
+    be used, of subjects that do not say which ROI they are, and of other versions if the newest one is asked for.
+    Raises ConfigError if the workflow has no such task, and TableError if an export cannot be read or no subject says
+    which ROI it is.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
         configs = write_configs(exports.workflows, exports.workflow_id, Versions(exports.version), {}, folder)
         of_kind = {kind: next((n for n in configs.files if n.startswith(kind)), "") for kind in ("Extractor", "Task")}
+        wanted = plan(folder / of_kind["Extractor"], ())
+        subjects = _read_subjects(exports.classifications, wanted)
+        if subjects.other_versions and exports.version is None:
+            _warn_of_versions(exports, wanted, subjects.other_versions)
         made = _extracted(exports, folder / of_kind["Extractor"], folder)
+        _warn_of_rejected(exports, made)
         texts = _texts(configs.files[of_kind["Task"]], exports.task)
         tables = [pd.read_csv(path, dtype="str", keep_default_na=False) for path in made.tables]
     answers = [table[table["task"] == exports.task] for table in tables]
@@ -52,16 +67,22 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
         raise ConfigError(
             f"validation.zooniverse.task: workflow {exports.workflow_id} has no answers to {exports.task!r}"
         )
-    roi_of = dict(_subjects(exports.classifications))
-    if not roi_of:
+    if not subjects.roi_of:
         raise TableError(f"{exports.classifications}: no subject has {ROI}: was the manifest of subject_set uploaded?")
-    rows = []
+    rows, without = [], []
     found = found[~found.duplicated("classification_id", keep=False)]  # a row for each choice of a survey
     for row in found.to_dict("records"):
         chosen = _chosen({str(name): str(cell) for name, cell in row.items()})
         label = named(texts.get(chosen[0], chosen[0])) if len(chosen) == 1 else ""
-        if label and (roi := roi_of.get(row["subject_id"])):
+        if label and (roi := subjects.roi_of.get(row["subject_id"])):
             rows.append((exports.classifications, roi, label, row["user_name"].strip(), row["created_at"]))
+        elif label:
+            without.append(row["subject_id"])
+    if without:
+        log.warning(
+            f"labels: {counted(len(without), 'classification')} in {exports.classifications} left out, of "
+            f"{counted(len(set(without)), 'subject')} without {ROI}, such as {without[0]}"
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
 
 
@@ -73,6 +94,26 @@ def _extracted(exports: Exports, config: Path, folder: Path) -> Extraction:
         wanted = f"version {exports.version}" if exports.version else "its newest version"
         none = f"{exports.classifications} has no classification of workflow {exports.workflow_id}, {wanted}"
         raise TableError(error.rejected or none) from None
+
+
+def _warn_of_versions(exports: Exports, wanted: Plan, others: Counter[tuple[int, int]]) -> None:
+    told = ", ".join(f"{n:,} of {major}.{minor}" for (major, minor), n in sorted(others.items())[:MOST_VERSIONS])
+    more = f" and {len(others) - MOST_VERSIONS:,} more" if len(others) > MOST_VERSIONS else ""
+    newest = ".".join(map(str, wanted.highest))
+    log.warning(
+        f"labels: {counted(others.total(), 'classification')} in {exports.classifications} left out, of other versions "
+        f"than {newest}, the newest: {told}{more}. Set validation.zooniverse.version to count them"
+    )
+
+
+def _warn_of_rejected(exports: Exports, made: Extraction) -> None:
+    rows = [row for row in made.rejected.rows if row[2] in ("", exports.task)]  # not of other tasks alone
+    if rows:
+        n = len({row[0] for row in rows})
+        log.warning(
+            f"labels: {counted(n, 'row')} of {exports.classifications} left out that cannot be used. "
+            f"{most_frequent(rows)}"
+        )
 
 
 def _texts(task_labels: Mapping[str, Any], task: str) -> dict[str, str]:
@@ -114,15 +155,26 @@ def _chosen(row: Mapping[str, str]) -> list[str]:
     return [name for name, cell in answers.items() if cell not in ("", "0", "0.0") and name != "None"]
 
 
-def _subjects(export: str) -> Iterator[tuple[str, str]]:
-    """Subject to ROI, of all subjects of which the export says it."""
-    table = open_table(export)
-    at = table.columns(("subject_data",))[0]
+@dataclass
+class Subjects:
+    """Subject to ROI, of all subjects of which an export says it, and its classifications of other versions."""
+
+    roi_of: dict[str, str] = field(default_factory=dict)
+    other_versions: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+
+def _read_subjects(export: str, wanted: Plan) -> Subjects:
+    table, subjects = open_table(export), Subjects()
+    at, workflow_at, version_at = table.columns(("subject_data", "workflow_id", "workflow_version"))
     for record in table.records():
         if record.problem:
             continue
-        try:
-            said = json.loads(record.cells[at])
-            yield from ((str(name), str(of[ROI])) for name, of in said.items() if isinstance(of, dict) and ROI in of)
-        except (ValueError, AttributeError, RecursionError):
-            continue
+        with suppress(ValueError):
+            if record.cells[workflow_at].strip() == wanted.workflow:
+                found = version(record.cells[version_at])
+                subjects.other_versions[found] += not wanted.lowest <= found <= wanted.highest
+        with suppress(ValueError, AttributeError, RecursionError):
+            said = json.loads(record.cells[at]).items()
+            subjects.roi_of |= {str(name): str(of[ROI]) for name, of in said if isinstance(of, dict) and ROI in of}
+    subjects.other_versions = +subjects.other_versions  # without those that are wanted
+    return subjects

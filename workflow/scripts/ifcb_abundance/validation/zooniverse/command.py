@@ -63,7 +63,7 @@ def _extract(options: argparse.Namespace) -> None:
         options.verbose,
         options.hide_bar,
     )
-    _tell(made.tables, made.rejected)
+    _tell(made.tables, made.rejected.told(options.classification_csv))
 
 
 def _reduce(options: argparse.Namespace) -> None:

@@ -60,11 +60,11 @@ class NothingUsedError(TableError):
 
 @dataclass
 class Extraction:
-    """What was made: the tables, how many classifications are in them, and what was rejected, in words."""
+    """What was made: the tables, how many classifications are in them, and what was rejected."""
 
     tables: list[Path]
     classifications: int
-    rejected: str
+    rejected: Rejected
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def extract(
             raise _nothing(export, config_file, rejected)
         made = [growing.finish() for growing in tables.values()]
     progress.done(used, "classifications")
-    return Extraction(made, used, rejected.told(str(export)))
+    return Extraction(made, used, rejected)
 
 
 def _add(
