@@ -166,6 +166,19 @@ def test_a_target_that_thin_thresholds_reach_is_said_so(right_above: int, precis
     assert (row["n_predicted"], row["precision"], row["note"]) == (17, pytest.approx(precision), note)
 
 
+def test_a_precision_that_is_the_target_reaches_it() -> None:
+    """27 of 30 labels are right, whatever each of them stands for. Without 3 of those that are right, 24 of 27 are."""
+    for n_rois in (31, 33, 37, 41):
+        right = [("a", 0.8, "a", n_rois / 30)] * 27
+        wrong = [("a", 0.8, "b", n_rois / 30)] * 3
+        for rois, note in (
+            (table(*right, *wrong), ""),
+            (table(*right[3:], *wrong), "no threshold reaches a precision of 0.9"),
+        ):
+            chosen, _ = class_report.choose_thresholds(rois, ["a"], Question(precision="float64"), seed=1)
+            assert chosen["note"].item() == note
+
+
 @pytest.mark.parametrize("criterion", ["precision", "f1", "balance"])
 def test_a_class_that_is_never_right_gets_no_threshold(criterion: class_report.Criterion) -> None:
     """A threshold of 0 would let in all that is wrong. By hand: a won 12 ROIs, and the 12 of a went to b."""
