@@ -163,6 +163,16 @@ def test_classes_that_are_spelt_alike_are_noted(
     ]
     assert table_files.read("consensus", made["consensus"])["class"].tolist() == [*given[:4], "other"]
     assert "'Strombidium_like' (2 labels) and 'Strombidium-like' are both classes" in caplog.text
+    # What the map makes unclassified is no label, and its ROIs have none.
+    (tmp_path / "map.csv").write_text("label,class\nodd,unclassified\nStrombidium_like,Strombidium-like\n")
+    of = (files, [f"{BIN}.parquet"], Bands((0.5,), "float64"), tmp_path / "map.csv", Rules(), made)
+    evaluation.agree_labels(*of)
+    assert table_files.read("consensus", made["consensus"])["roi"].tolist() == rois[:4]
+    assert set(table_files.read("label_notes", made["label_notes"])["what"]) == {"alike"}
+    assert "1 label left out that validation.label_map makes unclassified or empty: that is no label" in caplog.text
+    (tmp_path / "map.csv").write_text("label,class\n" + "".join(f"{name},unclassified\n" for name in set(given)))
+    with pytest.raises(ConfigError, match=r"validation\.label_map: it makes every label unclassified"):
+        evaluation.agree_labels(*of)
     with pytest.raises(ScoresError, match=f"labelled_bins.csv lacks 1 used bin with labels, such as '{BIN}'"):
         evaluation.agree_labels(files, [], Bands((0.5,), "float64"), None, Rules(), made)
 

@@ -23,6 +23,7 @@ from ifcb_abundance.validation.labels import (
     of_used_bins,
     read_label_map,
     read_labels,
+    that_name,
     unknown_labels,
 )
 from ifcb_abundance.validation.sampling import Bands, sizes
@@ -104,16 +105,17 @@ def agree_labels(
         )
     classes = _classes(tables["abundance"])
     renamed = read_label_map(label_map) if label_map else {}
-    unknown = unknown_labels(scored, classes, renamed, rules.none_labels)
+    given = that_name(scored, renamed)
+    unknown = unknown_labels(given, classes, renamed, rules.none_labels)
     bins = labels.assign(bin=labels["roi"].str.rsplit("_", n=1).str[0])
     kinds = {
         "no_class": unknown,
-        "alike": alike_labels(scored, classes, renamed),
+        "alike": alike_labels(given, classes, renamed),
         "bin_not_used": _by_bin(bins[~bins["bin"].isin(set(used["bin"]))]),
         "no_scores": _by_bin(used[~used["roi"].isin(set(scored["roi"]))]),
     }
     notes = pd.concat([table.assign(what=what) for what, table in kinds.items()], ignore_index=True)
-    consensus, people = agree(as_classes(scored, renamed, unknown), rules)
+    consensus, people = agree(as_classes(given, renamed, unknown), rules)
     table_files.write(consensus, "consensus", files["consensus"])
     table_files.write(people, "people", files["people"])
     notes = notes.astype({"n_labels": "int64"})[table_files.columns("label_notes")]

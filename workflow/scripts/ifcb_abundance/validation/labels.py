@@ -326,6 +326,22 @@ def read_label_map(path: str | Path) -> dict[str, str]:
     return {label.strip(): name.strip() for label, name in pairs}
 
 
+def that_name(labels: pd.DataFrame, label_map: Mapping[str, str]) -> pd.DataFrame:
+    """The labels that name something once they are renamed.
+
+    Warns of those that label_map makes `unclassified` or empty. Raises ConfigError if there is no other.
+    """
+    names = labels["label"].map(lambda label: named(label_map.get(label, label))) != ""
+    if not names.any():
+        raise ConfigError(f"validation.label_map: it makes every label {UNCLASSIFIED} or empty, which is no label")
+    if n := int((~names).sum()):
+        log.warning(
+            f"labels: {counted(n, 'label')} left out that validation.label_map makes {UNCLASSIFIED} or empty: that is "
+            "no label"
+        )
+    return labels[names].reset_index(drop=True)
+
+
 def as_classes(labels: pd.DataFrame, label_map: Mapping[str, str], unknown: pd.DataFrame) -> pd.DataFrame:
     """The labels with classes in place of what people wrote; warns of what is no class and so becomes OTHER.
 
