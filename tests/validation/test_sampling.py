@@ -214,6 +214,31 @@ def test_a_second_round_has_no_more_bins_than_asked_for_where_the_first_one_had(
     assert plan.draws["n_sampled"].sum() == 0.9 * counts.loc[counts["bin"].isin(bins), "n_rois"].sum()
 
 
+def test_a_round_with_nothing_to_draw_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ROIs of each bin have labels."""
+    counts = one_stratum([2] * len(FEW))
+    rois = [f"{name}_{n:05d}" for name in FEW for n in (1, 2)]
+    first = pd.DataFrame({"roi": rois, "bin": np.repeat(FEW, 2), "date": "2024-04-18", "class": "a", "score": 0.9})
+    consensus = pd.DataFrame({"roi": rois, "status": "agreed", "class": "a", "n_votes": 1, "agreement": 1.0})
+    monkeypatch.setattr(drawing, "read_strata", lambda _: counts)
+    monkeypatch.setattr(drawing, "winners_of_rois", lambda *_: first)
+    table_files.write(consensus, "consensus", tmp_path / "consensus.csv")
+
+    def plan(wish: Wish) -> sampling.Plan:
+        labelled = {"consensus": str(tmp_path / "consensus.csv"), "winners": []}
+        return drawing.plan_round("strata", wish, TWO_BANDS, lambda _: True, labelled)
+
+    with pytest.raises(RawFileError, match="every ROI that can be drawn has a label, so nothing is left for a second"):
+        plan(Wish(10))
+    with pytest.raises(RawFileError, match=r"every ROI of the bins that validation\.max_bins lets it draw from has a"):
+        plan(Wish(10, 2))
+    counts["n_rois"] = [2] * (len(FEW) - 1) + [3]
+    assert plan(Wish(10)).draws[["bin", "n_sampled"]].values.tolist() == [[FEW[-1], 1]]
+    monkeypatch.setattr(drawing, "read_strata", lambda _: one_stratum([0] * len(FEW)))
+    with pytest.raises(RawFileError, match="no bin that can be drawn from has a ROI"):
+        drawing.plan_round("strata", Wish(10), TWO_BANDS, lambda _: True)
+
+
 @pytest.mark.long
 def test_a_second_round_of_fewer_bins_is_right_on_the_mean() -> None:
     """Three of six bins of 200 ROIs are all right, the others all wrong: half of all, weighed alike in both rounds.

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
+from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.validation.class_report import labelled_rois
@@ -60,15 +61,26 @@ def plan_round(
     may_have_images: Callable[[str], bool],
     labelled: Mapping[str, Iterable[str] | str] | None = None,
 ) -> Plan:
-    """What to draw. labelled: for the second round, the table `consensus` and `winners`, the files of labelled bins."""
+    """What to draw. labelled: for the second round, the table `consensus` and `winners`, the files of labelled bins.
+
+    Raises RawFileError if there is nothing to draw.
+    """
     counts = read_strata(strata)
     there = set(choose_bins(list(dict.fromkeys(counts["bin"])), may_have_images))
     counts = counts[counts["bin"].isin(there)].reset_index(drop=True)
     if labelled is None:
-        return plan_sample(counts, wish)
+        return _with_draws(plan_sample(counts, wish), "no bin that can be drawn from has a ROI")
     consensus = table_files.read("consensus", str(labelled["consensus"]))
     first = winners_of_rois(labelled["winners"], bands, consensus["roi"])
-    return plan_second_round(counts, wish, first, labelled_rois(consensus, first, bands), bands)
+    plan = plan_second_round(counts, wish, first, labelled_rois(consensus, first, bands), bands)
+    of_bins = "of the bins that validation.max_bins lets it draw from" if wish.max_bins else "that can be drawn"
+    return _with_draws(plan, f"every ROI {of_bins} has a label, so nothing is left for a second round")
+
+
+def _with_draws(plan: Plan, otherwise: str) -> Plan:
+    if plan.draws.empty:
+        raise RawFileError(f"validation: {otherwise}")
+    return plan
 
 
 def write_draws(plan: Plan, path: str | Path) -> None:
