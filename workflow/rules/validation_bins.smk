@@ -75,7 +75,7 @@ def exports_of_zooniverse():
 def label_files(wildcards):
     """The files with labels, which are checked."""
     labels_given()
-    return [*room("labels").found_files(LABELS), *filter(None, ZOONIVERSE)]
+    return [*sorted(room("labels").label_files(LABELS, must_exist=False)), *filter(None, ZOONIVERSE)]
 
 
 def stamps_of_labels(wildcards):

@@ -54,27 +54,21 @@ class Unusable:
         self.first = self.first or f"{where}: {what[:80]!r}"
 
 
-def label_files(patterns: Sequence[str]) -> list[str]:
+def label_files(patterns: Sequence[str], must_exist: bool = True) -> list[str]:
     """The files that paths and globs name, sorted within each of them, each once.
 
-    Raises ConfigError for one that names no file.
+    Raises ConfigError for one that names no file. must_exist: otherwise a path counts even if there is no file, and a
+    glob may name none.
     """
     files: dict[str, None] = {}
     for pattern in patterns:
         found = _globbed(Path(pattern)) if glob_like(pattern) else [pattern]
-        found = [path for path in found if Path(path).is_file()]
-        if not found:
-            raise ConfigError(f"validation.labels: there is no file {pattern}")
+        if must_exist:
+            found = [path for path in found if Path(path).is_file()]
+            if not found:
+                raise ConfigError(f"validation.labels: there is no file {pattern}")
         files |= dict.fromkeys(found)
     return list(files)
-
-
-def found_files(patterns: Sequence[str]) -> list[str]:
-    """Those of the files that paths and globs name, globs as far as there are any; a path even if there is no file."""
-    files: dict[str, None] = {}
-    for pattern in patterns:
-        files |= dict.fromkeys(_globbed(Path(pattern)) if glob_like(pattern) else [pattern])
-    return sorted(files)
 
 
 def check_given(patterns: Sequence[str], exports: Sequence[str | None]) -> None:
