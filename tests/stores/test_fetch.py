@@ -310,6 +310,22 @@ def test_the_tree_is_looked_at_for_files_that_are_gone_or_changed(tmp_path: Path
         os.utime(path, ns=(as_noted, as_noted))
 
 
+def test_files_that_the_plan_does_not_have_are_found(tmp_path: Path) -> None:
+    """FILES are a/1, a/2, b and c. A folder in place of a file is in its way."""
+    bring(tmp_path, Memory())
+    files, whole = tmp_path / "files", tmp_path / "plan.parquet"
+    assert fetch.not_planned(whole) == []
+    for name in ("a/10", "a/old/1", "old/2", ".hidden"):
+        (files / name).parent.mkdir(exist_ok=True)
+        (files / name).touch()
+    assert fetch.not_planned(whole) == [files / name for name in (".hidden", "a/10", "a/old", "old")]
+    assert not fetch.is_whole(whole, tmp_path)
+    (files / "c").unlink()
+    (files / "c").mkdir()
+    assert files / "c" in fetch.not_planned(whole)
+    assert files / "a" / "1" not in fetch.not_planned(whole)
+
+
 def test_no_more_requests_go_at_a_time_than_are_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FILES, "d", b"four")
     monkeypatch.setitem(FILES, "e", b"five")

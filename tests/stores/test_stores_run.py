@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import threading
 import time
@@ -108,10 +109,15 @@ def test_what_is_there_is_not_asked_for_again(server: S3Server, work: Checkout, 
     server.clear()
     wide = config(server, cells={"url": "s3://data/cells.zarr", **FEW, "include": ["**/*.nml", "raw/001?/*"]})
     (fetched / "files" / "skeletons" / "one.nml").unlink()
-    work.run(wide, "fetch")  # a file of the tree is gone, and others are wanted
+    printed = work.run(wide, "fetch")  # a file of the tree is gone, and others are wanted
+    assert "the plan of store cells does not have them: stores/ (10 files)" in re.sub(r"\s+", " ", printed)
     asked = [f"data/cells.zarr/raw/{n:04}/0.0" for n in range(10, 20)]
     assert sorted(server.keys) == [*asked, "data/cells.zarr/skeletons/one.nml"]
     assert server.lists == []
+    there = {f"raw/{n:04}/0.0" for n in range(10, 20)} | {"skeletons/one.nml"}
+    assert tree(fetched / "files").keys() == there
+    aside = work.results("cells") / "stale" / "stores" / "cells" / "files"
+    assert tree(aside).keys() == {f"raw/{n:04}/0.0" for n in range(10) if n != 3} | {"raw/.zarray"}
     (fetched / "files" / "skeletons" / "one.nml").unlink()
     server.clear()
     work.run(wide, "fetch")  # only a file of the tree is gone

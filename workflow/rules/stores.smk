@@ -72,9 +72,8 @@ rule fetch_store:
     run:
         from ifcb_abundance.stores import fetch
 
-        name = wildcards.store
-        at_a_time, again = resources.dashboard, command_to_list(name)
-        logged(log[0], fetch.fetch_store, opened_store(name), name, input[0], at_a_time, again, *output)
+        how = (input[0], resources.dashboard, command_to_list(wildcards.store))
+        logged(log[0], fetch.fetch_store, store_to_fetch(wildcards.store, input[0]), wildcards.store, *how, *output)
 
 
 rule inventory:

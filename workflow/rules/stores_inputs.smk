@@ -47,3 +47,13 @@ def whole_tree(wildcards):
         if not fetch.is_whole(plan, Path(plan).parent):
             DOUBT.make_again([fetched])
     return plan
+
+
+def store_to_fetch(name, plan):
+    """The files of a store, once those that lie in its tree and are not in the plan are moved to stale/."""
+    from ifcb_abundance.stores import fetch
+
+    if moved := stale.put_aside(fetch.not_planned(plan), RESULTS):
+        told = f"Moved to {RESULTS}/{stale.STALE}/, since the plan of store {name} does not have them"
+        logger.warning(f"{told}: {stale.told(moved)}")
+    return opened_store(name)

@@ -8,6 +8,7 @@ delete it after a failure.
 import hashlib
 import json
 import logging
+import os
 import re
 import shutil
 import threading
@@ -237,8 +238,28 @@ def fetch_store(
     log.info(f"{name}: {counted(files, 'file')}, {sized(size)} are whole in {places.tree}, after {seconds:.1f} s")
 
 
+def not_planned(plan: str | Path) -> list[Path]:
+    """The files in the tree that a plan does not have: an array would be read with chunks of another one.
+
+    A folder without any file of the plan is one path. A folder that is a symbolic link is not looked into.
+    """
+    tree = Places(Path(plan).parent).tree
+    keys = {found.key for found in Judged(plan).good()}
+    folders = {above for key in keys for above in _folders_of(key)}
+    others, waiting = [], [""]
+    while waiting:
+        above = waiting.pop()
+        with suppress(FileNotFoundError), os.scandir(tree / above) as entries:
+            for entry in entries:
+                if entry.is_dir() and above + entry.name in folders:
+                    waiting += [] if entry.is_symlink() else [f"{above}{entry.name}/"]
+                elif entry.is_dir() or above + entry.name not in keys:
+                    others.append(tree / above / entry.name)
+    return sorted(others)
+
+
 def is_whole(plan: str | Path, folder: str | Path) -> bool:
-    """Whether all files of a plan are in the tree, as they were when they were noted. Reads none of them."""
+    """Whether all files of a plan, and no others, are in the tree, as they were when they were noted. Reads none."""
     places = Places(Path(folder))
     noted = _read_journal(places.journal)
 
@@ -251,7 +272,7 @@ def is_whole(plan: str | Path, folder: str | Path) -> bool:
         as_noted = (found.size, found.etag, there.st_mtime_ns)
         return known is not None and there.st_size == found.size and as_noted == (known.size, known.etag, known.changed)
 
-    return all(is_there(found) for found in Judged(plan).good())
+    return all(is_there(found) for found in Judged(plan).good()) and not not_planned(plan)
 
 
 class Judged:
