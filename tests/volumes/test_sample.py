@@ -19,6 +19,7 @@ from ifcb_abundance.volumes.dataset_list import Dataset, read_datasets
 from ifcb_abundance.volumes.files import open_volume
 from ifcb_abundance.volumes.names import parse_crop
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
+from ifcb_abundance.volumes.pictures import draw_boxes
 from ifcb_abundance.volumes.sample import choose_boxes, open_scale, sample_volume
 from tests.stores.array_files import served, write_n5
 from tests.volumes.made import LIST, made, recorded
@@ -218,6 +219,27 @@ def test_what_is_no_padding_is_counted_in_every_box(tmp_path: Path) -> None:
     for row in rows.itertuples():
         part = volume[row.z0 : row.z1, row.y0 : row.y1, row.x0 : row.x1]
         assert row.filled == np.mean(part != 0)
+
+
+def test_nan_is_padding_and_leaves_the_range_as_it_is(tmp_path: Path) -> None:
+    """Boxes of 8: one is 10 to 17 along x with one NaN, so 511 of 512; one is half NaN; one is 0, the padding."""
+    volume = np.zeros((8, 8, 24), np.float32)
+    volume[..., :8] = volume[..., 8:16] = np.arange(10, 18)
+    volume[0, 0, 0], volume[:4, :, 8:16], volume[7, 7, 15] = np.nan, np.nan, np.inf
+    array = zarr.create_array(f"{tmp_path}/v.zarr", data=volume, zarr_format=2)
+    array.attrs["resolution"] = [8, 8, 8]
+    dataset = Dataset(2, "v", f"{tmp_path}/v.zarr", crop_size=8)
+    rows = boxes(tmp_path, dataset)
+    assert list(rows["filled"]) == [511 / 512, 255 / 512, 0]
+    (said,) = table_files.read("sampled_datasets", tmp_path / "dataset.csv").to_dict("records")
+    assert (said["low"], said["high"]) == (0, 17)
+    pixels, _ = crop(tmp_path, dataset, rows["crop"][0])
+    assert pixels[1, 1].tolist() == [150, 165, 180, 195, 210, 225, 240, 255]  # v * 255 / 17
+    assert pixels[0, 0].tolist() == [0, 165, 180, 195, 210, 225, 240, 255]
+    draw_boxes(dataset, tmp_path / "boxes.csv", tmp_path / "boxes.png")
+    array[:] = np.nan
+    with pytest.raises(ArrayError, match="line 2: v: all values are NaN or infinity at scale 0"):
+        boxes(tmp_path, dataset)
 
 
 def test_the_seed_takes_the_first_by_their_checksums(tmp_path: Path) -> None:

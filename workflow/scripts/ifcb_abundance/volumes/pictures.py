@@ -15,7 +15,7 @@ from ifcb_abundance.curation.zips import OpenZips
 from ifcb_abundance.stores.boxes import IndexBox
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.dataset_list import Dataset
-from ifcb_abundance.volumes.sample import Overview, judged_span, open_overview, scale_rule, to_bytes
+from ifcb_abundance.volumes.sample import Overview, finite_range, judged_span, open_overview, scale_rule, to_bytes
 
 VERSION = 1  # of the pictures: raise it so that they are drawn again
 TAKEN, LEFT_OUT = (0, 158, 115), (170, 170, 170)  # of boxes; the first is the green that people who see few colours see
@@ -45,7 +45,9 @@ def draw_boxes(dataset: Dataset, table: str | Path, path: str | Path) -> None:
     size = [float(each) for each in overview.coarse.grid.voxel]
     panels = []
     for plane, down, across in planes:
-        rule = scale_rule(plane.dtype, float(plane.min()), float(plane.max()))
+        least, greatest = finite_range(plane)
+        least, greatest = (least, greatest) if least <= greatest else (0.0, 0.0)  # a plane of NaN is black
+        rule = scale_rule(plane.dtype, least, greatest)
         pixels = to_bytes(plane, rule.low, rule.high)
         panels.append(_panel(pixels, (size[down], size[across]), _outlines(overview, rows, down, across)))
     taken = f"{rows['taken'].sum():,} of {len(rows):,} boxes are taken (green)"

@@ -36,7 +36,7 @@ from ifcb_abundance.volumes.nrrd_file import write_nrrd
 log = logging.getLogger("ifcb.volumes")
 
 VERSION = 2  # of crops: raise it so that all are read again
-BOXES = 2  # the version of the choice of boxes
+BOXES = 3  # the version of the choice of boxes
 THINNEST = 5  # voxels of a crop along each axis
 FEWEST = 2  # voxels of a box along each axis, at the scale where it is judged
 # Keys of an array in the config, and what the list calls them: messages about arrays name the keys.
@@ -213,7 +213,10 @@ class Judged:
 
 
 def judge(overview: Overview, grid: tuple[Spans, Spans, Spans]) -> Judged:
-    """Read the coarse scale, some slices at a time, and count in each box what is no padding."""
+    """Read the coarse scale, some slices at a time, and count in each box what is no padding.
+
+    NaN and infinity are padding too. Raises ArrayError if there is no other value.
+    """
     shape, padding = overview.coarse.grid.shape, overview.dataset.padding_value
     z, y, x = (np.array([judged_span(overview, axis, *span) for span in spans]) for axis, spans in enumerate(grid))
     least, greatest = math.inf, -math.inf
@@ -224,14 +227,27 @@ def judge(overview: Overview, grid: tuple[Spans, Spans, Spans]) -> Judged:
         solid = np.zeros((shape[1] + 1, shape[2] + 1), np.int64)
         for top in range(first, end, step):
             values = overview.coarse.read(IndexBox((top, 0, 0), (min(top + step, end), *shape[1:])))
-            least, greatest = min(least, float(values.min())), max(greatest, float(values.max()))
-            solid[1:, 1:] += np.count_nonzero(values != padding, axis=0)
+            low, high = finite_range(values)
+            least, greatest = min(least, low), max(greatest, high)
+            solid[1:, 1:] += np.count_nonzero((values != padding) & np.isfinite(values), axis=0)
         solid = solid.cumsum(axis=0).cumsum(axis=1)
         below, above = solid[y[:, 1]], solid[y[:, 0]]
         counts = below[:, x[:, 1]] - above[:, x[:, 1]] - below[:, x[:, 0]] + above[:, x[:, 0]]
         sizes = (end - first) * np.outer(y[:, 1] - y[:, 0], x[:, 1] - x[:, 0])
         filled.append(counts / sizes)
+    if least > greatest:
+        raise ArrayError(
+            f"samples.list: line {overview.dataset.line}: {overview.dataset.name}: all values are NaN or infinity at "
+            f"scale {overview.coarse_scale}: there is nothing to take crops of. Take the row out"
+        )
     return Judged(np.array(filled), least, greatest)
+
+
+def finite_range(values: NDArray[Any]) -> tuple[float, float]:
+    """Return the least and the greatest value but for NaN and infinity; infinity and -infinity if there is none."""
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else (math.inf, -math.inf)
 
 
 def choose_boxes(
@@ -241,7 +257,7 @@ def choose_boxes(
 
     max_bytes: of all crops of the dataset, as they are read. least_filled: part of a box that has to be no padding.
     outputs: the dataset's part of the table `boxes`, and its row of `sampled_datasets`. Raises ArrayError if the
-    dataset cannot be opened, or not even one crop is within max_bytes.
+    dataset cannot be opened, has no finite value, or not even one crop is within max_bytes.
     """
     overview = open_overview(dataset)
     for note in overview.fine.notes:
@@ -372,9 +388,14 @@ def merge_crops(parts: Mapping[str, Sequence[str]], paths: Mapping[str, str]) ->
 
 
 def to_bytes(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    """Scale a crop by the range of its dataset; values outside of it, which the coarse scale lacks, become 0 or 255."""
+    """Scale a crop by the range of its dataset; values outside of it, which the coarse scale lacks, become 0 or 255.
+
+    NaN, which floats of padding may be, becomes 0.
+    """
     if values.dtype == np.uint8:
         return values
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), values.dtype.type(low), values)
     flat = np.clip(values, low, high).astype(values.dtype).reshape(-1, values.shape[-1])
     return scale_numbers(flat, low, high, "range").pixels.reshape(values.shape)
 
