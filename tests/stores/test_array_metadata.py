@@ -10,6 +10,7 @@ import pytest
 from ifcb_abundance.stores.array_metadata import Told
 from ifcb_abundance.stores.arrays import OpenArray, open_array
 from ifcb_abundance.stores.boxes import IndexBox, floats
+from ifcb_abundance.stores.metadata_files import files_on_disk
 from ifcb_abundance.stores.places import ArrayError, Place
 from tests.stores.array_files import write_n5, write_zarr
 
@@ -223,3 +224,17 @@ def test_a_box_is_read_in_pieces_of_whole_chunks(tmp_path: Path, monkeypatch: py
     box = IndexBox((1, 2, 1), (6, 9, 10))
     assert np.array_equal(array.read(box), values[1:6, 2:9, 1:10])
     assert len(list(array._pieces(box))) == 3 * 3 * 2
+
+
+def test_the_metadata_of_an_array_on_disk_is_that_of_its_scales_and_of_the_folder_above(tmp_path: Path) -> None:
+    for scale in ("0", "low/1"):
+        write_zarr(tmp_path / "ome" / scale, VALUES)
+    (tmp_path / "ome" / ".zattrs").write_text('{"multiscales": [{"datasets": [{"path": "0"}, {"path": "low/1"}]}]}')
+    write_n5(tmp_path / "n5" / "s0", VALUES)
+    (tmp_path / "n5" / "attributes.json").write_text('{"n5": "2.0.0"}')
+    found = files_on_disk(f"zarr://{tmp_path}/ome/")
+    for name in ("ome/.zattrs", "ome/0/.zarray", "ome/low/1/.zarray", ".zattrs"):
+        assert f"{tmp_path}/{name}" in found
+    assert f"{tmp_path}/n5/s0/attributes.json" in files_on_disk(f"{tmp_path}/n5")
+    assert f"{tmp_path}/n5/attributes.json" in files_on_disk(f"{tmp_path}/n5/s0")
+    assert files_on_disk("s3://bucket/ome") == []

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -146,7 +147,7 @@ def test_what_is_there_is_not_made_again_and_what_has_changed_is(run: Checkout, 
     array = {"url": str(made / PAIRS["v2"][0]), "labels": str(made / PAIRS["v2"][1]), "box": BOX}
     config = {
         "dataset": "few",
-        "arrays": {"v2": array},
+        "arrays": {"v2": array, "ome": {"url": str(made / "ome_0.4.zarr"), "scale": 1, "box": WHOLE}},
         "graphs": {"wk": {"skeleton": str(made / SKELETONS["wk"]), "voxel_nm": [40, 8, 4]}},
     }
     checkout = Checkout(tmp_path / "checkout")
@@ -164,7 +165,9 @@ def test_what_is_there_is_not_made_again_and_what_has_changed_is(run: Checkout, 
     assert "Nothing to be done" in checkout.run(config, "arrays", "graphs")
     assert checkout.stamps() == before
     config["arrays"]["v2"]["box"] = {**BOX, "z": [200, 240]}
+    os.utime(made / "ome_0.4.zarr" / "1" / ".zarray", ns=(1, 1))  # the scale was written anew
     checkout.run(config, "arrays", "graphs")
+    assert checkout.stamps()["results/few/arrays/ome.npz"] != before["results/few/arrays/ome.npz"]
     assert dict(np.load(checkout.results("few") / "arrays" / "v2.npz"))["raw"].shape[0] == 1
     graph = "results/few/graphs/wk/nodes.parquet"
     assert checkout.stamps()[graph] == before[graph]

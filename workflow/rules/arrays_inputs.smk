@@ -55,9 +55,9 @@ def folders_of(wildcards):
 
 
 def metadata_of(wildcards):
-    from ifcb_abundance.stores.places import METADATA
+    from ifcb_abundance.stores.metadata_files import files_on_disk
 
-    return stamps(*(f"{folder}/{name}" for folder in folders_of(wildcards) for name in (*METADATA, ".zattrs")))
+    return stamps(*(file for folder in folders_of(wildcards) for file in files_on_disk(folder)))
 
 
 def graph_of(wildcards):

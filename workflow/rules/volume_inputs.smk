@@ -60,13 +60,11 @@ def crop_to_read(wildcards):
 
 def identity_of_dataset(name):
     """What is asked of a dataset; where it stands in the list does not matter. Of one on disk, which file it is too."""
-    dataset = listed_datasets()[name]
-    if "://" in dataset.url:
-        return [str(replace(dataset, line=0))]
-    from ifcb_abundance.stores.places import METADATA
+    from ifcb_abundance.stores.metadata_files import files_on_disk
 
-    of_array = [f"{dataset.url}/{each}" for each in (*METADATA, ".zattrs")]
-    return [str(replace(dataset, line=0)), *map(stamp, [dataset.url] if Path(dataset.url).is_file() else of_array)]
+    dataset = listed_datasets()[name]
+    files = [dataset.url] if Path(dataset.url).is_file() else files_on_disk(dataset.url)
+    return [str(replace(dataset, line=0)), *map(stamp, files)]
 
 
 def identity_of_crop(wildcards):
