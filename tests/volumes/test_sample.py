@@ -21,7 +21,7 @@ from ifcb_abundance.volumes.names import parse_crop
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from ifcb_abundance.volumes.pictures import draw_boxes
 from ifcb_abundance.volumes.sample import choose_boxes, open_scale, sample_volume
-from tests.stores.array_files import served, write_n5
+from tests.stores.array_files import served, write_n5, write_zarr
 from tests.volumes.made import LIST, made, recorded
 
 
@@ -161,6 +161,34 @@ def test_spacing_and_place_at_each_scale(tmp_path: Path, write: Any, first: tupl
             place = parse_crop(name)
             assert place
             assert [place.z0, place.y0, place.x0] == list(origin / voxel)
+
+
+@pytest.mark.parametrize("said", ["ome", "shapes", "n5", "nothing"])
+def test_the_voxel_of_the_list_grows_as_the_scales_of_the_store_do(tmp_path: Path, said: str) -> None:
+    """z is 40 nm and not sampled down, y and x are halved; 2 for each scale only if nothing is known of scale 0."""
+    volumes = [np.ones((10, 33 >> scale, 30 >> scale), np.uint8) for scale in (0, 1, 2)]
+    steps = [[1, 2**scale, 2**scale] for scale in (0, 1, 2)]
+    if said == "n5":
+        for scale, values in enumerate(volumes):
+            write_n5(tmp_path / "em" / f"s{scale}", values)
+        (tmp_path / "em" / "attributes.json").write_text(json.dumps({"scales": [step[::-1] for step in steps]}))
+    else:
+        for scale, values in enumerate(volumes):
+            write_zarr(tmp_path / "em" / str(scale), values)
+        sizes = [{"type": "scale", "scale": list(np.array([40, 8, 8]) * step)} for step in steps]
+        scales = [
+            {"path": str(n)} | ({"coordinateTransformations": [size]} if said == "ome" else {})
+            for n, size in enumerate(sizes)
+        ]
+        axes = [{"name": name, "type": "space"} for name in "zyx"]
+        metadata = {"multiscales": [{"version": "0.4", "axes": axes, "datasets": scales}]}
+        (tmp_path / "em" / ".zattrs").write_text(json.dumps(metadata, default=int))
+    if said == "nothing":
+        (tmp_path / "em" / "0" / ".zarray").unlink()
+    for scale in (1, 2):
+        dataset = Dataset(2, "em", str(tmp_path / "em"), scale, (40.0, 8.0, 4.0), crop_size=5)
+        factor = [1, 2**scale, 2**scale] if said != "nothing" else [2**scale] * 3
+        assert list(open_scale(dataset, scale).grid.voxel) == [a * b for a, b in zip((40, 8, 4), factor, strict=True)]
 
 
 def padded(folder: Path) -> Dataset:

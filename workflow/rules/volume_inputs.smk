@@ -69,9 +69,11 @@ def identity_of_dataset(name):
 
 def identity_of_crop(wildcards):
     """What a crop hangs on. Another seed or budget takes others, and does not read this one again."""
-    name = chosen_crops()[wildcards.crop][0]
-    told = table_files.read("sampled_datasets", f"{VOLUMES}/datasets/{name}.csv", ["rule", "low", "high"])
-    return [*identity_of_dataset(name), *map(str, told.iloc[0])]
+    dataset = listed_datasets()[chosen_crops()[wildcards.crop][0]]
+    voxel = [f"voxel_{axis}_nm" for axis in "zyx"] if dataset.voxel_nm and dataset.mip else []  # as its scales have it
+    path = f"{VOLUMES}/datasets/{dataset.name}.csv"
+    told = table_files.read("sampled_datasets", path, ["rule", "low", "high", *voxel]).iloc[0]
+    return [*identity_of_dataset(dataset.name), *map(str, told)]
 
 
 def of_datasets(pattern):

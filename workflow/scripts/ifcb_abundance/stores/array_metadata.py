@@ -5,16 +5,18 @@ small files are asked for. Sources: zarr v2 and v3 specifications; NGFF 0.4 and 
 of n5-viewer (pixelResolution, scales, downsamplingFactors); neuroglancer's precomputed volumes.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from ifcb_abundance.common.errors import quoted
 from ifcb_abundance.common.lengths import NM
-from ifcb_abundance.stores.boxes import Exact, exact, times
-from ifcb_abundance.stores.places import METADATA, ArrayError, ClosedError, Place, ScaleError
+from ifcb_abundance.stores.boxes import Exact, exact, floats, times
+from ifcb_abundance.stores.places import METADATA, ArrayError, ClosedError, Place, ScaleError, UnreachableError
 
 SPACE = frozenset("zyx")
 TRANSLATION = "translation of OME"  # where an offset was found, which is in voxels if the scale has no unit of length
@@ -24,13 +26,15 @@ TRANSLATION = "translation of OME"  # where an offset was found, which is in vox
 class Told:
     """What the config says of an array, for where the store says nothing. voxel_nm, offset_nm: z, y, x.
 
-    section: of the config that says it, for messages; empty if nobody knows.
+    section: of the config that says it, for messages; empty if nobody knows. finest_nm: in place of voxel_nm, that of
+    scale 0, from which the one of another scale follows.
     """
 
     axes: str | None = None
     voxel_nm: Sequence[float] | None = None
     offset_nm: Sequence[float] | None = None
     section: str = ""
+    finest_nm: Sequence[float] | None = None
 
     def named(self, key: str) -> str:
         """A key as the config has it."""
@@ -43,7 +47,8 @@ class Metadata:
 
     place: the folder of the array, of precomputed that of its `info`. spec: what tensorstore needs to open it there
     without a further request. stored_axes: a letter for each stored axis. voxel, offset: nm, z, y, x; None: not said.
-    unit_from: where each was found. scales: None where the pyramid does not say how many it has.
+    unit_from: where each was found. scales: None where the pyramid does not say how many it has. factor: size of a
+    voxel over that of scale 0, z, y, x; None: not said.
     """
 
     format: str
@@ -56,11 +61,15 @@ class Metadata:
     voxel: Exact | None = None
     offset: Exact | None = None
     unit_from: Mapping[str, str] = field(default_factory=dict)
+    factor: Exact | None = None
 
     @property
     def driver(self) -> str:
         """tensorstore's name of the driver."""
         return str(self.spec["driver"])
+
+
+Look = Callable[[Place, int, Told], Metadata | None]  # what a format says of a place at a scale
 
 
 def find_metadata(place: Place, scale: int, told: Told) -> Metadata:
@@ -70,13 +79,40 @@ def find_metadata(place: Place, scale: int, told: Told) -> Metadata:
     """
     for look in _order(place):
         if found := look(place, scale, told):
+            if found.voxel is None and told.finest_nm is not None:
+                # Without a scale, the address is that of one array, whichever of a pyramid it is.
+                factor = (found.factor or _factor_by_shapes(found, look, place)) if scale else exact((1, 1, 1))
+                told = replace(told, voxel_nm=floats(times(exact(told.finest_nm), factor)))
             return _complete(found, told)
     raise ArrayError(_not_found(place))
 
 
-def _order(place: Place) -> list[Callable[[Place, int, Told], Metadata | None]]:
+def _factor_by_shapes(found: Metadata, look: Look, place: Place) -> Exact:
+    """How much larger a voxel is than one of scale 0, where the store does not say: a whole number along each axis.
+
+    If scale 0 cannot be used, it is 2 for each scale. Raises UnreachableError.
+    """
+    try:
+        first = look(place, 0, Told())
+    except UnreachableError:
+        raise
+    except ArrayError:
+        first = None
+    if first is None or first.stored_axes != found.stored_axes:
+        return exact((2**found.scale,) * 3)
+    of_axis = dict(zip(found.stored_axes, zip(first.shape, found.shape, strict=True), strict=True))
+    return exact([_factor_of(*of_axis[axis]) for axis in "zyx"])
+
+
+def _factor_of(n: int, coarse: int) -> int:
+    """How many voxels of n were made one of the coarse ones: the nearest power of 2, if it gives so many."""
+    power = 2 ** max(0, round(math.log2(n / coarse)))
+    return power if coarse in (n // power, -(-n // power)) else max(1, round(n / coarse))
+
+
+def _order(place: Place) -> list[Look]:
     """The formats, the likeliest first, as the address has it: each miss is a request."""
-    looks: list[Callable[[Place, int, Told], Metadata | None]] = [_zarr3, _zarr2, _n5, _precomputed]
+    looks: list[Look] = [_zarr3, _zarr2, _n5, _precomputed]
     first = {"n5": _n5, "precomputed": _precomputed, "zarr2": _zarr2}.get(place.hint)
     if first is None and re.search(r"\.n5(/|$)", place.address):
         first = _n5
@@ -245,8 +281,24 @@ def _with_ome(found: Metadata, group: Place, ome: Mapping[str, Any], number: int
         voxel, offset = times(size, known), times(start, known)
         where["voxel_nm"] = "scale of OME"
     return replace(
-        found, stored_axes=axes, voxel=voxel, offset=offset if "translation" in said else None, unit_from=where
+        found,
+        stored_axes=axes,
+        voxel=voxel,
+        offset=offset if "translation" in said else None,
+        unit_from=where,
+        factor=_factor_of_ome(_datasets(ome), number, group, axes) if voxel is None else None,
     )
+
+
+def _factor_of_ome(datasets: Sequence[Mapping[str, Any]], number: int, group: Place, axes: str) -> Exact | None:
+    """The scale of a dataset over that of the first one, whatever their unit; None if one of them has none."""
+    sizes = []
+    for dataset in (datasets[0], datasets[number]):
+        scales = [values for kind, values in _transformations(dataset, group, len(axes)) if kind == "scale"]
+        if not scales or any(value <= 0 for value in scales[0]):
+            return None
+        sizes.append([scales[0][axes.index(axis)] for axis in "zyx"])
+    return _ratio(sizes[1], sizes[0])
 
 
 def _transformations(entry: Mapping[str, Any], group: Place, n: int) -> list[tuple[str, list[Fraction]]]:
@@ -307,19 +359,22 @@ def _n5_array(place: Place, entry: dict[str, Any], told: Told) -> Metadata:
 def _of_pyramid(found: Metadata, own: Mapping[str, Any], above: Mapping[str, Any], scale: int) -> Metadata:
     """Add what the group of a pyramid says, whose resolution is that of its finest scale."""
     whole = _own(replace(found, voxel=None, offset=None), above, "attributes.json of the group")
-    if found.voxel is None and whole.voxel is not None:
+    if found.voxel is None:
         listed = above.get("scales") or above.get("downsamplingFactors")
         factor = own.get("downsamplingFactors")
         if not factor and isinstance(listed, list):
             factor = listed[scale] if scale < len(listed) else None
-        elif not factor:
+        elif not factor and whole.voxel is not None:
             factor = [2**scale] * 3
-        steps = _stored(found, factor, "downsamplingFactors")
-        found = replace(
-            found,
-            voxel=times(whole.voxel, steps),
-            unit_from={**found.unit_from, "voxel_nm": f"{whole.unit_from['voxel_nm']}, times its scale"},
-        )
+        if whole.voxel is not None:
+            found = replace(
+                found,
+                voxel=times(whole.voxel, _stored(found, factor, "downsamplingFactors")),
+                unit_from={**found.unit_from, "voxel_nm": f"{whole.unit_from['voxel_nm']}, times its scale"},
+            )
+        elif factor:
+            with suppress(ArrayError):  # it has another meaning, and the shapes say how large voxels are
+                found = replace(found, factor=_stored(found, factor, "downsamplingFactors"))
     if found.offset is None and whole.offset is not None:
         found = replace(
             found, offset=whole.offset, unit_from={**found.unit_from, "offset_nm": whole.unit_from["offset_nm"]}

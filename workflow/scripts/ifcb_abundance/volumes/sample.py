@@ -107,9 +107,8 @@ def _open(dataset: Dataset, scale: int) -> Scale:
     path = Path(dataset.url)
     if "://" not in dataset.url and suffix_of(path) and not path.is_dir():
         return _open_file(dataset, path, scale)
-    voxel = [size * 2**scale for size in dataset.voxel_nm] if dataset.voxel_nm else None
     place = Place(dataset.url, endpoint_url=dataset.endpoint_url)
-    return open_array(place, scale, Told(voxel_nm=voxel))
+    return open_array(place, scale, Told(finest_nm=dataset.voxel_nm))
 
 
 def _open_file(dataset: Dataset, path: Path, scale: int) -> LocalFile:
