@@ -28,6 +28,12 @@ def voxels(path: Path, scaling: str = "type") -> NDArray[np.uint8]:
     return np.concatenate(list(slices()))
 
 
+def array_of(path: Path) -> NDArray[np.generic]:
+    array = open_volume(path).array
+    assert array is not None
+    return np.asarray(array)
+
+
 @recorded
 @pytest.mark.parametrize(
     "name",
@@ -138,6 +144,35 @@ def test_a_volume_of_bytes_has_the_space_of_its_file(tmp_path: Path, space: str)
     assert (written.get("space", ""), written.get("space dimension")) == (space, None if space else 3)
     assert written["space origin"] == pytest.approx([1000, 2000, 3000])
     assert written["space directions"] == pytest.approx(np.diag([4, 8, 40]))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("flags", "values"), [(0, [0, 100, 200, 255]), (1, [0, 100, -56, -1])])
+def test_imod_says_whether_bytes_of_mrc_are_signed(tmp_path: Path, order: str, flags: int, values: list[int]) -> None:
+    """Two's complement: 200 is -56, 255 is -1."""
+    with mrcfile.new(tmp_path / "v.mrc") as file:
+        file.set_data(np.array([[[0, 100]], [[-56, -1]]], np.dtype(np.int8)))
+        file.voxel_size = 40
+    if order == ">":
+        with mrcfile.open(tmp_path / "v.mrc") as file:
+            header = file.header.byteswap()
+        header["map"], header["machst"] = b"MAP ", [0x11, 0x11, 0, 0]
+        raw = bytearray((tmp_path / "v.mrc").read_bytes())
+        raw[:1024] = header.tobytes()
+        (tmp_path / "v.mrc").write_bytes(bytes(raw))
+    assert array_of(tmp_path / "v.mrc").ravel().tolist() == [0, 100, -56, -1]
+    raw = bytearray((tmp_path / "v.mrc").read_bytes())
+    struct.pack_into(f"{order}2i", raw, 152, 1146047817, flags)
+    (tmp_path / "v.mrc").write_bytes(bytes(raw))
+    assert array_of(tmp_path / "v.mrc").ravel().tolist() == values
+
+
+def test_a_mrc_whose_axes_are_in_another_order_says_so(tmp_path: Path) -> None:
+    with mrcfile.new(tmp_path / "v.mrc") as file:
+        file.set_data(RAMP)
+        file.header.mapc, file.header.mapr, file.header.maps = 3, 2, 1
+    with pytest.raises(NoVolumeError, match=r"has \(3, 2, 1\) as mapc, mapr and maps: its columns, rows"):
+        open_volume(tmp_path / "v.mrc")
 
 
 def test_colours_are_made_grey_by_luma(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ifcb_abundance.volumes.nrrd_file import write_nrrd
 
 log = logging.getLogger("ifcb.volumes")
 
-VERSION = 3  # of what is made of a volume: raise it so that all are made again
+VERSION = 4  # of what is made of a volume: raise it so that all are made again
 
 NAMED = 3  # volumes in a message
 

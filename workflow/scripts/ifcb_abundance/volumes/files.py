@@ -33,6 +33,7 @@ RAW_TYPES |= {"unsigned short": "u2", "int16": "i2", "short": "i2", "float": "f4
 # Spaces of three dimensions that nrrd knows by name.
 SPACES = {"right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps"}
 SPACES |= {"scanner-xyz", "3d-right-handed", "3d-left-handed"}
+IMOD = 1146047817  # the stamp of IMOD in the header of a .mrc
 LISTED = 20  # volumes in a message that lists those that there are
 BLOCK = 1 << 24  # bytes of slices that are in memory at a time, or one slice
 
@@ -296,6 +297,9 @@ def _open_mrc(path: Path) -> Volume:
             raise
         raise NoVolumeError("is truncated") from error
     array, header = file.data, file.header
+    _check_mrc_axes(header)
+    if array.dtype == np.int8 and _has_unsigned_bytes(header):
+        array = array.view(np.uint8)
     notes: tuple[str, ...] = ()
     if array.ndim == 4:
         notes, array = (f"the first of {array.shape[0]} volumes",), array[0]
@@ -307,6 +311,26 @@ def _open_mrc(path: Path) -> Volume:
         starts = (int(header.nzstart), int(header.nystart), int(header.nxstart))
         origin = tuple(start * each for start, each in zip(starts, size, strict=True))
     return _of_array(".mrc", array, (size[0], size[1], size[2]), "mrc header", (origin[0], origin[1], origin[2]), notes)
+
+
+def _check_mrc_axes(header: Any) -> None:
+    """Raise NoVolumeError unless columns, rows and sections run along x, y and z. Zeros say nothing, so they may."""
+    told = tuple(int(header[name]) for name in ("mapc", "mapr", "maps"))
+    if told not in ((1, 2, 3), (0, 0, 0)):
+        raise NoVolumeError(
+            f"has {told} as mapc, mapr and maps: its columns, rows and sections have to run along x, y and z, which is "
+            "(1, 2, 3). Write it so"
+        )
+
+
+def _has_unsigned_bytes(header: Any) -> bool:
+    """Tell whether bytes are unsigned in a file of mode 0, whose bytes are signed by the format.
+
+    IMOD says so where its stamp is: in bytes 152 to 155, with the flags behind it, of which the first bit is that of
+    signed bytes (https://bio3d.colorado.edu/imod/doc/mrc_format.txt).
+    """
+    stamp, flags = np.frombuffer(header.tobytes(), header["mode"].dtype, 2, 152)
+    return bool(stamp == IMOD and not flags & 1)
 
 
 def _as_printed(value: Any) -> float:
