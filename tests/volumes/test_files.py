@@ -94,6 +94,19 @@ def test_spacings_and_units_of_nrrd(tmp_path: Path) -> None:
     assert open_volume(tmp_path / "v.nrrd").voxel_nm == pytest.approx((4, 8, 40))  # x is written first
 
 
+@pytest.mark.parametrize(
+    ("unit", "voxel"), [("micrometers", (1000, 2000, 3000)), ("???", (1, 2, 3)), ("", (1, 2, 3)), ("pixel", None)]
+)
+def test_a_unit_of_nrrd_that_is_no_length_gives_no_size(
+    tmp_path: Path, unit: str, voxel: tuple[float, ...] | None
+) -> None:
+    nrrd.write(str(tmp_path / "v.nrrd"), RAMP, {"spacings": [3, 2, 1], "units": [unit] * 3}, index_order="C")
+    volume = open_volume(tmp_path / "v.nrrd")
+    assert volume.voxel_nm == voxel
+    note = "its unit 'pixel' is no length that is known, so its size of a voxel and its place are not used"
+    assert volume.notes == ((note,) if voxel is None else ())
+
+
 @pytest.mark.parametrize("colours", ["first", "last"])
 def test_units_of_nrrd_are_those_of_the_axes_of_space(tmp_path: Path, colours: str) -> None:
     """By hand: 0.008 um are 8 nm, 0.004 um are 4 nm, 30 nm are 30 nm. The axis of colours has neither."""
@@ -186,7 +199,7 @@ def test_colours_are_made_grey_by_luma(tmp_path: Path) -> None:
 def test_the_first_of_several_channels_is_used_and_said(tmp_path: Path) -> None:
     stack = np.stack([RAMP, 255 - RAMP], axis=1)  # z, c, y, x
     tifffile.imwrite(tmp_path / "v.tif", stack, imagej=True, metadata={"axes": "ZCYX", "spacing": 2, "unit": "um"})
-    assert open_volume(tmp_path / "v.tif").notes == ("the first of 2 along axis C",)
+    assert open_volume(tmp_path / "v.tif").notes == ("the first of 2 along axis C is used",)
     np.testing.assert_array_equal(voxels(tmp_path / "v.tif"), RAMP)
 
 

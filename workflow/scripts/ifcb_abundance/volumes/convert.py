@@ -65,7 +65,7 @@ def _convert(
 ) -> dict[str, Any]:
     volume = open_volume(path)
     for note in volume.notes:
-        log.warning(f"volumes: {path}: {note} is used")
+        log.warning(f"volumes: {path}: {note}")
     voxel, voxel_from = volume.voxel_nm, volume.voxel_from
     if given is not None and voxel is None:
         voxel, voxel_from = (float(given[0]), float(given[1]), float(given[2])), "volumes.voxel_nm"

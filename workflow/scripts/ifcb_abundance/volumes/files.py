@@ -34,6 +34,7 @@ RAW_TYPES |= {"unsigned short": "u2", "int16": "i2", "short": "i2", "float": "f4
 SPACES = {"right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps"}
 SPACES |= {"scanner-xyz", "3d-right-handed", "3d-left-handed"}
 IMOD = 1146047817  # the stamp of IMOD in the header of a .mrc
+NO_UNIT = ("", "???", "none")  # how a .nrrd says that it has none
 LISTED = 20  # volumes in a message that lists those that there are
 BLOCK = 1 << 24  # bytes of slices that are in memory at a time, or one slice
 
@@ -223,7 +224,7 @@ def _open_nrrd(path: Path) -> Volume:
         array = _map_raw(path, header, place)
     else:
         array, _ = nrrd.read(str(path), index_order="C")
-    sizes, origin = _space_of(header)
+    sizes, origin, unknown = _space_of(header)
     kinds = list(reversed(header.get("kinds", []) or ["domain"] * array.ndim))
     spatial = [axis for axis in range(array.ndim) if kinds[axis] in ("domain", "space", "???", "none")]
     notes: tuple[str, ...] = ()
@@ -232,7 +233,11 @@ def _open_nrrd(path: Path) -> Volume:
     elif array.ndim == 4:
         extra = next((axis for axis in range(4) if axis not in spatial), 0)
         array = np.take(array, 0, axis=extra)
-        notes = (f"the first of {header['sizes'][::-1][extra]} along its {kinds[extra]} axis",)
+        notes = (f"the first of {header['sizes'][::-1][extra]} along its {kinds[extra]} axis is used",)
+    if unknown:
+        notes += (
+            f"its unit {unknown!r} is no length that is known, so its size of a voxel and its place are not used",
+        )
     space = str(header.get("space", ""))
     volume = _of_array(".nrrd", array, sizes, "nrrd header", origin, notes)
     return replace(volume, space=space if space.lower() in SPACES else "")
@@ -246,8 +251,10 @@ def _map_raw(path: Path, header: Any, place: int) -> NDArray[Any]:
     return np.memmap(path, kind, "r", place, shape)
 
 
-def _space_of(header: Any) -> tuple[Triple | None, Triple]:
-    """Read sizes of voxels and the origin, z, y, x, in nm. A header without units is in nm.
+def _space_of(header: Any) -> tuple[Triple | None, Triple, str]:
+    """Read sizes of voxels and the origin, z, y, x, in nm, and a unit that is not known, of which there are then none.
+
+    A header without units is in nm; the last text is empty then, and where all units are known.
 
     Raises NoVolumeError if the axes do not run along x, y and z, in this order and upwards.
     """
@@ -261,13 +268,16 @@ def _space_of(header: Any) -> tuple[Triple | None, Triple]:
     units = header.get("space units") or []
     if not units:  # units are told of each axis, that of colours too
         units = [unit for unit, kept in zip(header.get("units") or [], known, strict=False) if kept]
-    factors = [nm_of(str(unit)) or 1.0 for unit in units] or [1.0] * 3
-    factors = (factors + [1.0] * 3)[:3]
+    told = [str(unit).strip().strip('"') for unit in units][:3]
+    unknown = next((unit for unit in told if unit not in NO_UNIT and nm_of(unit) is None), "")
+    if unknown:
+        return None, (0.0, 0.0, 0.0), unknown
+    factors = ([nm_of(unit) or 1.0 for unit in told] + [1.0] * 3)[:3]
     lengths = lengths[known]
     origin = np.nan_to_num(np.asarray(header.get("space origin", (0, 0, 0)), float))
     start = tuple(float(o) * f for o, f in zip(origin, factors, strict=False)) if len(origin) == 3 else (0.0,) * 3
     sizes = tuple(float(n) * f for n, f in zip(lengths, factors, strict=False)) if len(lengths) >= 3 else None
-    return (sizes[2], sizes[1], sizes[0]) if sizes else None, (start[2], start[1], start[0])
+    return (sizes[2], sizes[1], sizes[0]) if sizes else None, (start[2], start[1], start[0]), ""
 
 
 def _check_directions(directions: Sequence[Any]) -> None:
@@ -302,7 +312,7 @@ def _open_mrc(path: Path) -> Volume:
         array = array.view(np.uint8)
     notes: tuple[str, ...] = ()
     if array.ndim == 4:
-        notes, array = (f"the first of {array.shape[0]} volumes",), array[0]
+        notes, array = (f"the first of {array.shape[0]} volumes is used",), array[0]
     if array.ndim == 2:
         raise NoVolumeError("has one slice: an image, not a volume")
     size = tuple(_as_printed(file.voxel_size[axis]) / 10 for axis in "zyx")  # angstrom
@@ -353,14 +363,14 @@ def _open_tiff(path: Path) -> Volume:
                 raise NoVolumeError(f"page {number + 1} is empty")
         axes, notes = series.axes, []
         if len(file.series) > 1:
-            notes.append(f"the first of {len(file.series)} series of pages")
+            notes.append(f"the first of {len(file.series)} series of pages is used")
         array = tifffile.memmap(path, series=0, mode="r") if series.dataoffset is not None else series.asarray()
         array = array.reshape(series.shape)
         size, voxel_from = _tiff_voxel(file)
     for axis in [a for a in axes if a in "TCRP" or (a not in "ZYXSIQ")]:
         where = axes.index(axis)
         if array.shape[where] > 1:
-            notes.append(f"the first of {array.shape[where]} along axis {axis}")
+            notes.append(f"the first of {array.shape[where]} along axis {axis} is used")
         array, axes = np.take(array, 0, axis=where), axes.replace(axis, "")
     if axes.endswith("S"):
         array = array[..., 0] if array.shape[-1] < 3 else array[..., :3]
@@ -441,7 +451,7 @@ def _open_other(path: Path) -> Volume:
     array = SimpleITK.GetArrayFromImage(image)
     notes: tuple[str, ...] = ()
     if image.GetDimension() == 4:
-        notes, array = (f"the first of {array.shape[0]} volumes",), array[0]
+        notes, array = (f"the first of {array.shape[0]} volumes is used",), array[0]
     # The unit of NIfTI's lengths, which have single precision, is mm; ITK converts others to it.
     factor = float(NM["mm"]) if ".nii" in path.name.lower() else 1.0
     size, origin = ([_as_printed(each * factor) for each in told] for told in (image.GetSpacing(), image.GetOrigin()))
