@@ -203,6 +203,26 @@ def test_the_first_of_several_channels_is_used_and_said(tmp_path: Path) -> None:
     np.testing.assert_array_equal(voxels(tmp_path / "v.tif"), RAMP)
 
 
+def test_slices_of_tiff_that_are_called_otherwise_are_slices(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "imagej.tif", RAMP, imagej=True)
+    tifffile.imwrite(tmp_path / "times.tif", RAMP, photometric="minisblack", metadata={"axes": "TYX"})
+    with tifffile.TiffWriter(tmp_path / "series.tif") as file:
+        for each in RAMP:
+            file.write(each, photometric="minisblack")
+    notes = {
+        "imagej.tif": "axis C is taken for the slices, 4 of them",
+        "times.tif": "axis T is taken for the slices, 4 of them",
+        "series.tif": "its 4 series of one image each are taken for slices",
+    }
+    for name, note in notes.items():
+        np.testing.assert_array_equal(array_of(tmp_path / name), RAMP)
+        assert open_volume(tmp_path / name).notes == (note,)
+    both = np.stack([RAMP, RAMP])
+    tifffile.imwrite(tmp_path / "both.tif", both, photometric="minisblack", metadata={"axes": "TCYX"})
+    with pytest.raises(NoVolumeError, match=r"has 8 pages with the axes TCYX of 2 x 4 x 6 x 8: an image, not a volume"):
+        open_volume(tmp_path / "both.tif")
+
+
 def test_range_stretches_the_whole_volume_by_one_rule(tmp_path: Path) -> None:
     stack = np.array([[[10, 20]], [[30, 60]]], np.uint8)
     write_nrrd(tmp_path / "v.nrrd", [stack], (2, 1, 2), (1, 1, 1), (0, 0, 0))

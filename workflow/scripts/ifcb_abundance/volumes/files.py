@@ -357,16 +357,13 @@ def _open_tiff(path: Path) -> Volume:
     with tifffile.TiffFile(path) as file:
         if not file.pages or not file.series:
             raise NoVolumeError("has no pages")
-        series = file.series[0]
         for number, page in enumerate(file.pages):
             if page.is_memmappable is False and not any(page.databytecounts):
                 raise NoVolumeError(f"page {number + 1} is empty")
-        axes, notes = series.axes, []
-        if len(file.series) > 1:
-            notes.append(f"the first of {len(file.series)} series of pages is used")
-        array = tifffile.memmap(path, series=0, mode="r") if series.dataoffset is not None else series.asarray()
-        array = array.reshape(series.shape)
+        stack, told_axes, notes = _tiff_stack(path, file)
         size, voxel_from = _tiff_voxel(file)
+        pages = len(file.pages)
+    array, axes = stack, _with_slices(stack, told_axes, notes)
     for axis in [a for a in axes if a in "TCRP" or (a not in "ZYXSIQ")]:
         where = axes.index(axis)
         if array.shape[where] > 1:
@@ -376,8 +373,35 @@ def _open_tiff(path: Path) -> Volume:
         array = array[..., 0] if array.shape[-1] < 3 else array[..., :3]
         axes = axes if array.ndim == len(axes) else axes[:-1]
     if len(axes.replace("S", "")) != 3 or "S" in axes[:-1]:
-        raise NoVolumeError("has one page: an image, not a volume" if axes in ("YX", "YXS") else f"has axes {axes}")
+        told = f"{pages} pages with the axes {told_axes} of {' x '.join(map(str, stack.shape))}"
+        raise NoVolumeError(f"has {'one page' if pages == 1 else told}: an image, not a volume")
     return _of_array(".tif", array, size, voxel_from, (0.0, 0.0, 0.0), tuple(notes))
+
+
+def _tiff_stack(path: Path, file: Any) -> tuple[NDArray[Any], str, list[str]]:
+    """Return the first series of pages, its axes, and notes. Series of one image each, of equal shape, are slices."""
+    import tifffile
+
+    series = file.series[0]
+    like = {(each.shape, each.dtype, each.axes) for each in file.series}
+    if len(file.series) > 1 and len(like) == 1 and series.axes in ("YX", "YXS"):
+        stack = np.stack([each.asarray() for each in file.series])
+        return stack, f"Z{series.axes}", [f"its {len(file.series)} series of one image each are taken for slices"]
+    notes = [f"the first of {len(file.series)} series of pages is used"] if len(file.series) > 1 else []
+    array = tifffile.memmap(path, series=0, mode="r") if series.dataoffset is not None else series.asarray()
+    return array.reshape(series.shape), series.axes, notes
+
+
+def _with_slices(array: NDArray[Any], axes: str, notes: list[str]) -> str:
+    """Return the axes with T or C called Z, where no axis is one of slices and one of the two alone is longer than 1.
+
+    ImageJ and others call the slices of a stack channels or times if nobody says what they are. It adds a note.
+    """
+    long = [axis for axis in "TC" if axis in axes and array.shape[axes.index(axis)] > 1]
+    if len(long) != 1 or set("ZIQ") & set(axes):
+        return axes
+    notes.append(f"axis {long[0]} is taken for the slices, {array.shape[axes.index(long[0])]} of them")
+    return axes.replace(long[0], "Z")
 
 
 def _tiff_voxel(file: Any) -> tuple[Triple | None, str]:
