@@ -4,6 +4,7 @@ import json
 import os
 import tarfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,21 +69,37 @@ def write_n5(path: Path, values: npt.NDArray[Any], **attributes: Any) -> Path:
 
 
 class Web:
-    """What a server was asked for: paths and Range headers."""
+    """What a server was asked for: paths and Range headers. most: how many requests were there at a time."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.asked: list[tuple[str, str | None]] = []
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def wait(self, seconds: float) -> None:
+        """Let a request wait before it is answered, so that others that are sent meanwhile are counted."""
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(seconds)
+        with self._lock:
+            self._now -= 1
 
 
 @contextmanager
-def served(folder: Path, broken: str | None = None) -> Iterator[Web]:
-    """Serve a folder over HTTP with ranges, and as the buckets of Google's JSON API. broken: paths with it fail."""
+def served(folder: Path, broken: str | None = None, seconds: float = 0) -> Iterator[Web]:
+    """Serve a folder over HTTP with ranges, and as the buckets of Google's JSON API. broken: paths with it fail.
+
+    seconds: that each request waits.
+    """
     web: Web
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             web.asked.append((self.path, self.headers.get("Range")))
+            web.wait(seconds)
             path = urlsplit(self.path).path
             if path.startswith("/storage/v1/b/"):
                 path = path.partition("/o/")[2]

@@ -26,6 +26,7 @@ from ifcb_abundance.volumes.names import parse_patch
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from tests.checkout import Checkout
 from tests.engine.test_surroundings import PAGE, disk_in_memory, files_no_larger_than, pages
+from tests.stores.array_files import served, write_zarr
 from tests.volumes.made import made, recorded, truth
 
 pytestmark = recorded
@@ -227,6 +228,19 @@ def test_crops_are_traced_back_to_the_array(tmp_path: Path) -> None:
         np.testing.assert_array_equal(tifffile.imread(path), pixels)
         axes.add((dataset, patch.axis))
     assert axes == {(dataset, axis) for dataset in ("ome_s0", "pre_s1") for axis in (0, 1, 2)}
+
+
+def test_crops_ask_with_no_more_requests_at_a_time_than_are_allowed(checkout: Checkout, tmp_path: Path) -> None:
+    """Two datasets, crops of eight chunks each, and the pictures."""
+    values = np.random.default_rng(3).integers(1, 256, (16, 16, 32), np.uint8)
+    write_zarr(tmp_path / "em.zarr", values, (8, 8, 8), resolution=[8, 8, 8])
+    with served(tmp_path, seconds=0.01) as web:
+        rows = [f"{web.url}/em.zarr,{name},16\n" for name in ("one", "two")]
+        (tmp_path / "list.csv").write_text("".join(["download_url,volume_name,crop_size\n", *rows]))
+        asked = {"dataset": "em", "samples": {"list": str(tmp_path / "list.csv")}}
+        checkout.run(asked, "crops", "--resources", "dashboard=1")
+    assert len(table(checkout, "crops")) == 4
+    assert web.most == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 #   snakemake --cores 8 crops
 
 
+include: "crops_inputs.smk"
+
+
 checkpoint choose_boxes:
     """Choose the boxes of a dataset that become crops."""
     output:
@@ -14,6 +17,8 @@ checkpoint choose_boxes:
     wildcard_constraints:
         name="[^/]+",
     localrule: True
+    resources:
+        dashboard=lambda wildcards: requests_to(wildcards.name, MOST_REQUESTS),
     params:
         version=lambda wildcards: volumes_version("sample", "BOXES"),
         dataset=lambda wildcards: identity_of_dataset(wildcards.name),
@@ -24,7 +29,8 @@ checkpoint choose_boxes:
         from ifcb_abundance.volumes import sample
 
         chosen = listed_datasets()[wildcards.name]
-        logged(log[0], sample.choose_boxes, chosen, *params.choice, (output.boxes, output.dataset))
+        outputs = (output.boxes, output.dataset)
+        logged(log[0], sample.choose_boxes, chosen, *params.choice, outputs, resources.dashboard)
 
 
 rule sample_volume:
@@ -40,7 +46,7 @@ rule sample_volume:
         crop="[^/]+",
     localrule: True
     resources:
-        dashboard=1,
+        dashboard=requests_of_crop,
     params:
         version=lambda wildcards: volumes_version("sample"),
         identity=identity_of_crop,
@@ -49,7 +55,8 @@ rule sample_volume:
     run:
         from ifcb_abundance.volumes import sample
 
-        logged(log[0], sample.sample_volume, *crop_to_read(wildcards), input[0], tuple(output))
+        of_crop = crop_to_read(wildcards)
+        logged(log[0], sample.sample_volume, *of_crop, input[0], tuple(output), resources.dashboard)
 
 
 rule merge_crops:

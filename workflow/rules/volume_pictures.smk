@@ -18,6 +18,8 @@ rule draw_boxes:
     wildcard_constraints:
         name="[^/]+",
     localrule: True
+    resources:
+        dashboard=lambda wildcards: requests_to(wildcards.name, MOST_REQUESTS),
     params:
         version=lambda wildcards: volumes_version("pictures"),
     message:
@@ -25,7 +27,8 @@ rule draw_boxes:
     run:
         from ifcb_abundance.volumes import pictures
 
-        logged(log[0], pictures.draw_boxes, listed_datasets()[wildcards.name], input.boxes, output[0])
+        chosen = listed_datasets()[wildcards.name]
+        logged(log[0], pictures.draw_boxes, chosen, input.boxes, output[0], resources.dashboard)
 
 
 rule draw_patches:

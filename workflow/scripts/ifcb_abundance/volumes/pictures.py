@@ -29,12 +29,13 @@ Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # top, left, bottom, right: voxels of the coarse scale, the ends exclusive
 
 
-def draw_boxes(dataset: Dataset, table: str | Path, path: str | Path) -> None:
+def draw_boxes(dataset: Dataset, table: str | Path, path: str | Path, requests: int = 0) -> None:
     """Draw where the boxes of a dataset lie: over the middle planes of the scale at which they were judged.
 
-    table: the dataset's part of `boxes`. On the left is xy, on the right xz; boxes that are taken are green.
+    table: the dataset's part of `boxes`. requests: in flight at a time; 0 for a few. On the left is xy, on the right
+    xz; boxes that are taken are green.
     """
-    overview = open_overview(dataset)
+    overview = open_overview(dataset, requests)
     rows = table_files.read("boxes", table)
     rows["taken"] = rows["status"] == "taken"
     depth, height, width = overview.coarse.grid.shape

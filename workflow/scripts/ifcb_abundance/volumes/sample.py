@@ -25,7 +25,7 @@ from ifcb_abundance.curation.grey import scale_numbers
 from ifcb_abundance.stores.array_metadata import Told
 from ifcb_abundance.stores.arrays import OpenArray, open_array
 from ifcb_abundance.stores.boxes import Exact, Grid, IndexBox, exact, floats
-from ifcb_abundance.stores.places import ArrayError, Place, UnreachableError
+from ifcb_abundance.stores.places import FEW, ArrayError, Place, UnreachableError
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import join_parts
 from ifcb_abundance.volumes.dataset_list import Dataset
@@ -89,13 +89,13 @@ Scale = OpenArray | LocalFile
 
 
 @lru_cache(maxsize=64)
-def open_scale(dataset: Dataset, scale: int) -> Scale:
+def open_scale(dataset: Dataset, scale: int, requests: int = 0) -> Scale:
     """Open a dataset at a scale. Raises ArrayError if there is none, or nothing says how large its voxels are.
 
-    The error names the line of the list and its columns.
+    requests: in flight at a time; 0 for a few. The error names the line of the list and its columns.
     """
     try:
-        return _open(dataset, scale)
+        return _open(dataset, scale, requests or FEW)
     except ArrayError as error:
         text = str(error)
         for key, column in COLUMNS.items():
@@ -103,11 +103,11 @@ def open_scale(dataset: Dataset, scale: int) -> Scale:
         raise type(error)(f"samples.list: line {dataset.line}: {dataset.name}: {text}") from error
 
 
-def _open(dataset: Dataset, scale: int) -> Scale:
+def _open(dataset: Dataset, scale: int, requests: int) -> Scale:
     path = Path(dataset.url)
     if "://" not in dataset.url and suffix_of(path) and not path.is_dir():
         return _open_file(dataset, path, scale)
-    place = Place(dataset.url, endpoint_url=dataset.endpoint_url)
+    place = Place(dataset.url, endpoint_url=dataset.endpoint_url, connections=requests)
     return open_array(place, scale, Told(finest_nm=dataset.voxel_nm))
 
 
@@ -147,19 +147,20 @@ class Overview:
         return z, y, x
 
 
-def open_overview(dataset: Dataset) -> Overview:
+def open_overview(dataset: Dataset, requests: int = 0) -> Overview:
     """Open a dataset at the scale of its crops, and at the coarsest one at which a box has 2 voxels along each axis.
 
-    Scales end where one cannot be read. Raises UnreachableError where a server has a fault, which says nothing of them.
+    requests: in flight at a time; 0 for a few. Scales end where one cannot be read. Raises UnreachableError where a
+    server has a fault, which says nothing of them.
     """
-    fine = coarse = open_scale(dataset, dataset.mip)
+    fine = coarse = open_scale(dataset, dataset.mip, requests)
     number = dataset.mip
     if dataset.crop and isinstance(fine, OpenArray):
         known = fine.metadata.scales
         last = known - 1 if known else dataset.mip + int(math.log2(dataset.crop_size))
         for scale in range(dataset.mip + 1, last + 1):
             try:
-                other = open_scale(dataset, scale)
+                other = open_scale(dataset, scale, requests)
             except UnreachableError:
                 raise
             except ArrayError:
@@ -250,15 +251,21 @@ def finite_range(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def choose_boxes(
-    dataset: Dataset, max_bytes: int, least_filled: float, seed: int, outputs: tuple[str | Path, str | Path]
+    dataset: Dataset,
+    max_bytes: int,
+    least_filled: float,
+    seed: int,
+    outputs: tuple[str | Path, str | Path],
+    requests: int = 0,
 ) -> None:
     """Choose the crops of a dataset. Nothing of them is read yet.
 
     max_bytes: of all crops of the dataset, as they are read. least_filled: part of a box that has to be no padding.
-    outputs: the dataset's part of the table `boxes`, and its row of `sampled_datasets`. Raises ArrayError if the
-    dataset cannot be opened, has no finite value, or not even one crop is within max_bytes.
+    outputs: the dataset's part of the table `boxes`, and its row of `sampled_datasets`. requests: in flight at a time;
+    0 for a few. Raises ArrayError if the dataset cannot be opened, has no finite value, or not even one crop is within
+    max_bytes.
     """
-    overview = open_overview(dataset)
+    overview = open_overview(dataset, requests)
     for note in overview.fine.notes:
         log.warning(f"crops: {overview.fine.name}: {note}")
     grid = grid_of(overview)
@@ -353,13 +360,19 @@ def scale_rule(kind: np.dtype[Any], least: float, greatest: float) -> Any:
 
 
 def sample_volume(
-    dataset: Dataset, crop: Crop, filled: float, told: str | Path, outputs: tuple[str | Path, str | Path]
+    dataset: Dataset,
+    crop: Crop,
+    filled: float,
+    told: str | Path,
+    outputs: tuple[str | Path, str | Path],
+    requests: int = 0,
 ) -> None:
     """Read a crop and write it as .nrrd of bytes, with its place in nm, and its row of the table `crops`.
 
-    told: the dataset's row of `sampled_datasets`. outputs: the .nrrd and the row.
+    told: the dataset's row of `sampled_datasets`. outputs: the .nrrd and the row. requests: in flight at a time; 0 for
+    a few.
     """
-    fine = open_scale(dataset, dataset.mip)
+    fine = open_scale(dataset, dataset.mip, requests)
     (row,) = table_files.read("sampled_datasets", told).to_dict("records")
     first = [math.floor(o / v) for o, v in zip(fine.grid.offset, fine.grid.voxel, strict=True)]
     z, y, x = first
