@@ -53,13 +53,15 @@ def wanted_patches(of: str, curated: str | Path, dataset: str) -> list[str]:
     if of == KEPT:
         return list(own.loc[own["status"] == "kept", "patch"])
     names = list(dict.fromkeys(read_given(of, f"volumes.flipbooks.of: {of}", ["patch"])["patch"]))
-    unknown = [name for name in names if name not in set(known["patch"])]
+    patches = set(known["patch"])
+    unknown = [name for name in names if name not in patches]
     if unknown:
         raise ConfigError(
             f"volumes.flipbooks.of: {of}: {unknown[0]!r} is no patch of these volumes, nor are {len(unknown) - 1} of "
             f"the other {len(names) - 1}. Their names are in volumes/patches.csv"
         )
-    return [name for name in names if name in set(own["patch"])]
+    patches = set(own["patch"])
+    return [name for name in names if name in patches]
 
 
 def choose(patches: Iterable[str], limit: int | None, seed: int) -> list[str]:
