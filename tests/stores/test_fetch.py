@@ -184,6 +184,17 @@ def test_an_etag_of_parts_is_no_md5(server: S3Server, tmp_path: Path) -> None:
     assert (row["checked"], row["sha256"]) == ("size", hashlib.sha256(body).hexdigest())
 
 
+def test_an_empty_file_is_whole_whatever_its_etag(tmp_path: Path) -> None:
+    """Buckets that encrypt with KMS have etags that look like an MD5 and are none."""
+    bring(tmp_path, Memory(), lambda body: md5(body if body else b"encrypted"))
+    assert tree(tmp_path) == FILES
+    fetched = pd.read_csv(tmp_path / "fetched.csv").set_index("key")
+    assert dict(fetched["checked"]) == {"a/1": "md5", "a/2": "md5", "b": "size", "c": "md5"}
+    assert fetched["sha256"]["b"] == hashlib.sha256(b"").hexdigest()
+    bring(tmp_path, objects := Memory(), lambda body: md5(body if body else b"encrypted"))
+    assert not objects.given
+
+
 # --- a machine with faults ---
 
 
