@@ -27,7 +27,6 @@ class TableWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows = 0
         self._waiting: list[pa.Table] = []
         self._parts: list[Path] = []
         self._writer: pq.ParquetWriter | None = None
@@ -67,7 +66,6 @@ class TableWriter:
             self._schema = schema
         rows = pa.concat_tables([conformed(table, schema) for table in waiting])
         self._writer.write_table(rows, row_group_size=ROWS)
-        self.rows += len(rows)
 
     def _finish(self) -> None:
         self._flush()
