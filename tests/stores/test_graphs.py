@@ -160,6 +160,25 @@ def test_all_fields_are_kept_nulls_are_nulls_and_ids_exact(tmp_path: Path) -> No
     assert read.edges["v"].to_pylist() == [2**53 + 1]
 
 
+def test_nan_is_no_position_and_no_score_and_a_field_without_fields_is_text(tmp_path: Path) -> None:
+    """BSON has NaN, and records without a field. Scores: 0.25 twice, NaN, null."""
+    nodes = [node(1, attributes={}, deep={"a": [{}]}), node(2, z=float("nan")), node(3, x=float("inf"))]
+    scores = [0.25, 0.25, float("nan"), None]
+    edges = [{"u": 1, "v": 2, "merge_score": score} for score in scores]
+    read = graph_of(tmp_path, nodes, edges)
+    assert read.nodes["z"].to_pylist() == [40.0, None, 120.0]
+    assert read.nodes["voxel_x"].to_pylist() == [1.0, 1.0, None]
+    assert read.nodes["attributes"].to_pylist() == ["{}", None, None]
+    assert read.nodes["deep"].to_pylist() == ["{'a': [{}]}", None, None]
+    assert read.graph["bounds_nm"]["z"] == [40, 120]
+    histogram = read.graph["merge_score_histogram"]
+    assert histogram["counts"] == [0] * 5 + [2] + [0] * 14  # from 0.25 to 0.3
+    assert histogram["nulls"] == 2
+    assert (read.folder / "svg.svg").read_text().count("h0") == 3 * 1  # one node has a position
+    only = graph_of(tmp_path, nodes[:1], edges[2:3]).graph["merge_score_histogram"]
+    assert (sum(only["counts"]), only["nulls"]) == (0, 1)
+
+
 def test_a_field_may_come_late_and_change_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if each record was a batch of its own, written before the next one is read."""
     monkeypatch.setattr(graph_files, "_BLOCK", 20)

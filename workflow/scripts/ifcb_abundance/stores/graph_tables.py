@@ -139,7 +139,8 @@ def columns_of(records: list[dict[str, Any]]) -> dict[str, pa.Array]:
 
 def _column(values: list[Any]) -> pa.Array:
     try:
-        return pa.array(values)
+        column = pa.array(values)
+        return as_text(values) if _has_empty_record(column.type) else column
     except ARROW_FAULTS:
         if all(value is None or (type(value) is int and 0 <= value < 2**64) for value in values):
             known = np.array([value or 0 for value in values], np.uint64)
@@ -147,8 +148,17 @@ def _column(values: list[Any]) -> pa.Array:
         return as_text(values)
 
 
+def _has_empty_record(kind: pa.DataType) -> bool:
+    """Whether a type has a record without fields anywhere within, which Parquet cannot store."""
+    if pa.types.is_struct(kind) and not kind.num_fields:
+        return True
+    return any(_has_empty_record(kind.field(number).type) for number in range(kind.num_fields))
+
+
 def node_columns(batch: Batch, path: str, voxel_nm: Scale | None) -> dict[str, pa.Array]:
     """The columns of nodes: NODES first, then all other fields. Positions are in nm, voxel_* in voxels.
+
+    A position that is NaN or infinite is none.
 
     voxel_nm: of the config (z, y, x), for nodes in nm. Raises GraphError, naming the file.
     """
@@ -217,7 +227,8 @@ def _position(fields: dict[str, pa.Array], name: str, path: str) -> pa.Array:
             "center_x, or z, y, x"
         )
     try:
-        return fields.pop(name).cast(pa.float64())
+        stored = fields.pop(name).cast(pa.float64())
+        return pc.if_else(pc.is_finite(stored), stored, pa.scalar(None, pa.float64()))
     except pa.ArrowException:
         raise GraphError(f"{path}: {name} of a node is no number: correct the file") from None
 

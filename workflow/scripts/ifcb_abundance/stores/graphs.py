@@ -30,7 +30,7 @@ from ifcb_abundance.stores.graph_tables import ROWS, TableWriter, batches_of, ed
 from ifcb_abundance.stores.scatter import Shown, write_scatter
 from ifcb_abundance.tables import table_files
 
-VERSION = 1  # of what the rule writes; another one makes the files anew
+VERSION = 2  # of what the rule writes; another one makes the files anew
 QUANTILES = (0, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
 PIECE = 2**24  # bytes of a file, by which progress is counted
 NODE_TYPES = {
@@ -340,14 +340,18 @@ def _bounds(nodes: Path) -> dict[str, Any]:
 
 
 def _span(table: Path, column: str) -> list[float] | None:
-    """The least and the largest value of a column."""
+    """The least and the largest value of a column but for NaN; None if there is none."""
     spans = [pc.min_max(batch[column]) for batch in batches_of(table, [column])]
-    low, high = ([span[end].as_py() for span in spans if span[end].is_valid] for end in ("min", "max"))
+    known = [span for span in spans if span["min"].is_valid and not np.isnan(span["min"].as_py())]  # else all are NaN
+    low, high = ([span[end].as_py() for span in known] for end in ("min", "max"))
     return [min(low), max(high)] if low else None
 
 
 def _histogram(edges: Path) -> dict[str, Any] | None:
-    """How often merge scores fall between 0 and 1, or their least and largest; None where edges have none."""
+    """How often merge scores fall between 0 and 1, or their least and largest; None where edges have none.
+
+    NaN counts among the nulls.
+    """
     schema = pq.read_schema(edges)
     if "merge_score" not in schema.names or schema.field("merge_score").type not in (pa.float64(), pa.int64()):
         return None
@@ -355,7 +359,8 @@ def _histogram(edges: Path) -> dict[str, Any] | None:
     borders = np.linspace(min(0.0, low), max(1.0, high), BINS + 1)
     counts, nulls = np.zeros(BINS, np.int64), 0
     for batch in batches_of(edges, ["merge_score"]):
-        scores = batch["merge_score"]
-        nulls += scores.null_count
-        counts += np.histogram(scores.drop_null().to_numpy(zero_copy_only=False), borders)[0]
+        scores = batch["merge_score"].drop_null().to_numpy(zero_copy_only=False)
+        scores = scores[~np.isnan(scores)]
+        nulls += len(batch) - len(scores)
+        counts += np.histogram(scores, borders)[0]
     return {"borders": borders.round(12).tolist(), "counts": counts.tolist(), "nulls": nulls}
