@@ -32,12 +32,12 @@ def named(section, pattern):
 
 def fetched_before(*paths):
     """The tables of stores that have to be fetched before these paths are there."""
-    stores = [Path(path).relative_to(LAYOUT.stores).parts for path in paths if path and below_stores(path)]
+    stores = [Path(os.path.relpath(path, LAYOUT.stores)).parts for path in paths if path and below_stores(path)]
     return [f"{LAYOUT.stores}/{parts[0]}/fetched.csv" for parts in stores if parts[0] in CONFIG.stores]
 
 
 def below_stores(path):
-    return "://" not in path and Path(path).is_relative_to(LAYOUT.stores)
+    return "://" not in path and Path(os.path.abspath(path)).is_relative_to(os.path.abspath(LAYOUT.stores))
 
 
 def stamps(*paths):
