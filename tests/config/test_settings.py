@@ -301,6 +301,16 @@ def test_labels_of_zooniverse_need_all_that_names_them() -> None:
     ]
 
 
+@pytest.mark.parametrize("pattern", ["x.zarr/[9-0]*", "a[]", "a[!]"])
+@pytest.mark.parametrize("key", ["include", "exclude"])
+def test_a_pattern_of_keys_that_is_none_is_told_before_anything_is_listed(key: str, pattern: str) -> None:
+    (line,) = faults(config(stores={"s": {"url": "s3://bucket/x", key: ["**/[a-z]", pattern]}}))
+    assert line.startswith(
+        f"stores.s.{key}: {pattern!r} cannot be used. Accepted: a list of patterns of keys below url"
+    )
+    resolve(config(stores={"s": {"url": "s3://bucket/x", key: ["[!a-z]?/**", "[x"]}}))
+
+
 def test_all_faults_are_told_at_once() -> None:
     found = faults(config(classify__threshold=2, abundance__confidence=1, source__retries=-1))
     assert sorted(line.split(":")[0] for line in found) == (

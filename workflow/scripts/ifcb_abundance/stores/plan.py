@@ -1,13 +1,13 @@
 """Plans what is fetched of a store, and refuses a plan that is larger than its budget or than the disk has room for."""
 
 import logging
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ifcb_abundance.common.errors import StateError, WorkflowInputError
+from ifcb_abundance.common.key_patterns import any_of
 from ifcb_abundance.common.words import counted, sized, sized_exactly
 from ifcb_abundance.sources.objects import StoredObject
 from ifcb_abundance.stores.inventory import Census, largest
@@ -34,7 +34,7 @@ class Choice:
 
     def matcher(self) -> Callable[[str], bool]:
         """Whether a key is wanted."""
-        include, exclude = _any_of(self.include), _any_of(self.exclude)
+        include, exclude = any_of(self.include), any_of(self.exclude)
         return lambda key: bool(include.fullmatch(key)) and not exclude.fullmatch(key)
 
 
@@ -94,23 +94,3 @@ def _refuse(choice: Choice, files: int, listed: int, size: int, census: Census) 
             f"{sized_exactly(size)}, but the budget is {sized_exactly(choice.max_bytes)}. The largest folders"
             f": {folders}. Narrow include and exclude, or raise max_bytes. Nothing was fetched"
         )
-
-
-def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
-    """A regular expression for keys that match one of the patterns; for none if there are none."""
-    return re.compile("|".join(map(_regex, patterns)) or r"(?!)", re.DOTALL)
-
-
-def _regex(pattern: str) -> str:
-    """A pattern of keys as a regular expression: `**/` is any folders or none, `**` anything, `*` and `?` no `/`."""
-    parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", pattern.lstrip("/"), re.DOTALL)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        known.get(part) or (_set(part) if part[0] == "[" and len(part) > 1 else re.escape(part)) for part in parts
-    )
-
-
-def _set(part: str) -> str:
-    """A set of characters, `[a-z]` or `[!a-z]`, as a regular expression has it."""
-    inner = part[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
-    return f"(?!/)[^{inner[1:]}]" if inner.startswith("!") else f"(?!/)[{inner}]"

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from ifcb_abundance.common.key_patterns import any_of
 from ifcb_abundance.config.section import Section, key
 
 # Names are names of folders and files.
@@ -22,6 +23,14 @@ ArrayUrl = Annotated[str, Field(pattern=rf"^({_BUCKET}|{_WEB}|{_FOLDER})$(?!\n)"
 Three = Annotated[list[float], Field(min_length=3, max_length=3)]
 ThreeSizes = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+def _pattern(text: str) -> str:
+    any_of([text])  # a ValueError is the fault of the key
+    return text
+
+
+KeyPattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
 FreeName = Annotated[str, Field(pattern=FREE_NAME)]
 
 
@@ -46,12 +55,12 @@ class Store(Section):
         "environment, ~/.aws or the machine's role",
         "Credentials never go into the config",
     )
-    include: list[Annotated[str, Field(min_length=1)]] = key(
+    include: list[KeyPattern] = key(
         ["**"],
         "a list of patterns of keys below url, such as 'raw/**/0.*': only keys that match one of them; ** crosses "
         "folders, * and ? do not",
     )
-    exclude: list[Annotated[str, Field(min_length=1)]] = key(
+    exclude: list[KeyPattern] = key(
         [], "a list of patterns of keys below url; keys that match one of them are left out"
     )
     max_bytes: int = key(
