@@ -13,7 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ifcb_abundance.config import resolve
 from ifcb_abundance.figures import coast
+from ifcb_abundance.figures.options import FigureOptions
+from ifcb_abundance.figures.rows import main_series, read_coverage
 from ifcb_abundance.report import page as report_page
 from ifcb_abundance.scores.summary import find_winners, read_summary, write_summary
 from tests.abundance.pooling import a_bin, rois
@@ -92,6 +95,17 @@ def test_classes_of_the_explorer(run: Path) -> None:
         ("B", 0, "yes", 0.7),
         ("unclassified", 1, "", None),
     ]
+
+
+def test_figures_and_the_explorer_give_a_series_one_name_and_one_colour(tmp_path: Path) -> None:
+    """The config names the depth first. By depth, 5 m would come before 20 m, and so IFCB125 before IFCB10."""
+    asked: dict[str, Any] = {"abundance": {"group_by": ["depth", "instrument"]}}
+    run = a_run(tmp_path / "run", ([a_bin(0, depth=20), a_bin(1, 125, depth=5)], [rois(A=1)] * 2), **asked)
+    told = json.loads(unpacked(a_report(run))["explorer"])
+    options = FigureOptions.of(resolve({"dataset": "mvco", "source": {"path": "here"}, **asked}))
+    coverage, _ = read_coverage({"coverage": run / "coverage.csv"}, options)
+    # The place in the order is the colour.
+    assert main_series(coverage) == [each["name"] for each in told["series"]] == ["IFCB10, 20 m", "IFCB125, 5 m"]
 
 
 @pytest.mark.parametrize(("accept_zero", "placed"), [(False, [1, 0, 0]), (True, [1, 1, 0])])

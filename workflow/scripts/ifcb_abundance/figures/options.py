@@ -9,6 +9,7 @@ from ifcb_abundance.classes.class_table import WARNING, plain
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.config import Config
 from ifcb_abundance.config.model import Rule
+from ifcb_abundance.pooling.method import group_columns
 
 Tables = Mapping[str, str | Path]
 """The names of tables (abundance, coverage, sweep, bins, catalog, ledger, ...) and their paths."""
@@ -21,12 +22,13 @@ PIXELS_PER_MM = 96 / 25.4  # CSS's pixels, in which charts are described: a poin
 class FigureOptions:
     """The keys of the config that figures depend on.
 
-    group_by: columns by which bins were pooled separately. top_classes: the number of classes shown. one_class: the
-    class of `bin_series`, None for the most abundant. confidence: of the intervals, from 0 to 1. accept_zero_position:
-    whether 0,0 is a position. width_mm: of the printed figure, in mm. font: a family, or "" for any without serifs.
-    names: the scientific name of each label that has one. groups: all groups of the class table. warning_levels:
-    the cells/mL of each label from which on there is a warning. merged, merged_spellings: the class of each label and
-    plain spelling, if the class table merges any, as `LabelTable` gives them. rule: by which ROIs count for classes.
+    group_by: columns by which bins were pooled separately, in the order of tables. top_classes: the number of classes
+    shown. one_class: the class of `bin_series`, None for the most abundant. confidence: of the intervals, from 0 to 1.
+    accept_zero_position: whether 0,0 is a position. width_mm: of the printed figure, in mm. font: a family, or "" for
+    any without serifs. names: the scientific name of each label that has one. groups: all groups of the class table.
+    warning_levels: the cells/mL of each label from which on there is a warning. merged, merged_spellings: the class of
+    each label and plain spelling, if the class table merges any, as `LabelTable` gives them. rule: by which ROIs count
+    for classes.
     """
 
     dataset: str
@@ -45,15 +47,16 @@ class FigureOptions:
     rule: Rule = "winner"
 
     @classmethod
-    def of(cls, config: Config, group_by: Sequence[str]) -> "FigureOptions":
-        """The options of a config. group_by: columns by which bins were pooled separately."""
+    def of(cls, config: Config) -> "FigureOptions":
+        """The options of a config."""
         # Where labels are matched loosely, what they mean is found by their plain spelling too.
         table: dict[str, Mapping[str, str]] = dict(config.class_table)
         if config.classify.match_labels == "loose":
             table = {plain(label): traits for label, traits in table.items()} | table
         return cls(
             dataset=config.dataset,
-            group_by=group_by,
+            # Names and colours of series follow this order, here as in the report.
+            group_by=group_columns(config.abundance.group_by),
             top_classes=config.report.top_classes,
             one_class=config.report.one_class,
             confidence=config.abundance.confidence,
