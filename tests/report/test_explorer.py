@@ -281,6 +281,48 @@ def test_views_follow_the_days_chosen(page: Page) -> None:
     assert page.locator(".montage .outside").count() == 0
 
 
+def test_days_may_be_entered_the_later_first(page: Page, runs: Runs) -> None:
+    """On each of the four days but the third there are four used bins."""
+    choose(page, "class:Akashiwo")
+
+    def said(from_: str, to: str) -> tuple[str, ...]:
+        page.fill("#from", from_)
+        page.fill("#to", to)
+        settled(page)
+        return tuple(page.inner_text(f"#{name}-said") for name in ("span", "composition", "map", "bins"))
+
+    in_order = said("2024-04-01", "2024-04-02")
+    whole = page.locator("#class-chart .chosen").get_attribute("width")
+    assert in_order[0].startswith("Akashiwo, 2024-04-01 to 2024-04-02: ")
+    assert in_order[3] == "Bins of 2024-04-01 to 2024-04-02: 8 used, 1 skipped"
+    assert said("2024-04-02", "2024-04-01") == in_order
+    assert page.locator("#class-chart .chosen").get_attribute("width") == whole
+    asked = yaml.safe_load(page.locator("#selection-yaml").text_content() or "")
+    assert asked["select"] == {"start": "2024-04-01", "end": "2024-04-02"}
+    assert "from=2024-04-01&to=2024-04-02" in page.url
+    page.goto(f"{runs.page.as_uri()}#?show=class:Akashiwo&from=2024-04-02&to=2024-04-01")
+    page.reload()
+    page.wait_for_selector("html[data-state=whole]")
+    assert page.inner_text("#span-said") == in_order[0]
+
+
+def test_days_without_data_are_not_shaded_and_said_to_be_none_of_the_data(page: Page) -> None:
+    choose(page, "class:Akashiwo")
+    spans = {
+        ("2030-01-01", ""): ("2030-01-01 and later", 0),
+        ("", "2019-01-01"): ("2019-01-01 and earlier", 0),
+        ("2030-01-01", "2030-01-02"): ("2030-01-01 to 2030-01-02", 0),
+        ("2024-04-03", "2024-04-03"): ("2024-04-03 to 2024-04-03", 1),  # between days with data
+    }
+    for (from_, to), (words, shaded) in spans.items():
+        page.fill("#from", from_)
+        page.fill("#to", to)
+        settled(page)
+        assert page.inner_text("#span-said") == f"Akashiwo, {words}: no day of the data"
+        assert page.inner_text("#bins-said") == f"Bins of {words}: none"
+        assert page.locator("#class-chart .chosen").count() == shaded
+
+
 def test_a_point_shows_its_bins_and_images(page: Page) -> None:
     choose(page, "class:Akashiwo")
     page.focus("#class-chart [data-day='2024-04-01'][data-series=IFCB10]")

@@ -96,7 +96,7 @@ async function prepareExplorer() {
     if (state.all !== usual.all) kept.set("threshold", state.all);
     if (!sameOwn()) for (const [i, threshold] of state.own) kept.append("own", `${threshold} ${classes[i].name}`);
     if (!sameOwn() && !state.own.size) kept.set("own", "");
-    for (const name of ["from", "to"]) if (state[name]) kept.set(name, state[name]);
+    ["from", "to"].forEach((name, i) => ends()[i] && kept.set(name, ends()[i]));
     if (state.series !== usual.series) kept.set("series", state.series);
     if (state.axis === "log") kept.set("axis", "log");
     if (state.limits) kept.set("limits", "widened");
@@ -153,13 +153,26 @@ async function prepareExplorer() {
   // --- what is chosen
 
   const shownSeries = () => series.flatMap((each, i) => (!state.series || each.name === state.series ? [i] : []));
+  // The days asked for, the earlier first, whichever was entered as which. The fields keep them as entered: the year of a
+  // day that is being typed is early for a moment. An end that is empty is open.
+  const ends = () => (state.from && state.to && state.from > state.to ? [state.to, state.from] : [state.from, state.to]);
+  // Those of the chart; null if none is asked for, or all lie before or after it.
   const chosen = () => {
-    if (!state.from && !state.to) return null;
-    const [from, to] = [state.from ? Date.parse(state.from) : first, state.to ? Date.parse(state.to) : last];
-    return { first: Math.max(Math.min(from, to), first), last: Math.min(Math.max(from, to), last) };
+    const [from, to] = ends();
+    if (!from && !to) return null;
+    const days = { first: Math.max(from ? Date.parse(from) : first, first), last: Math.min(to ? Date.parse(to) : last, last) };
+    return days.first <= days.last ? days : null;
   };
-  const inSpan = (date) => (!state.from || date >= state.from) && (!state.to || date <= state.to);
-  const spanText = () => (state.from || state.to ? `${state.from || isoDay(first)} to ${state.to || isoDay(last)}` : "all days");
+  const inSpan = (date) => {
+    const [from, to] = ends();
+    return (!from || date >= from) && (!to || date <= to);
+  };
+  const spanText = () => {
+    const [from, to] = ends();
+    if (!from && !to) return "all days";
+    if ((from && to) || chosen()) return `${from || isoDay(first)} to ${to || isoDay(last)}`;
+    return from ? `${from} and later` : `${to} and earlier`;
+  };
 
   // --- the views
 
@@ -341,14 +354,12 @@ async function prepareExplorer() {
     );
   }
 
-  function selected(thing) {
-    return shownSeries()
+  const keysInSpan = () =>
+    shownSeries()
       .flatMap((i) => keysOf[i])
       .filter((key) => inSpan(data.keys.date[key]))
-      .sort((a, b) => a - b)
-      .map((key) => markOf(thing, key))
-      .filter(Boolean);
-  }
+      .sort((a, b) => a - b);
+  const selected = (thing) => keysInSpan().map((key) => markOf(thing, key)).filter(Boolean);
 
   function sumUp(thing) {
     const marks = selected(thing);
@@ -357,7 +368,7 @@ async function prepareExplorer() {
     element("span-said").textContent = mL
       ? `${thing.name}, ${spanText()}: ${thousands.format(count)} objects in ${digits.format(mL)} mL, ` +
         `${digits.format(count / mL)} per mL (${low} to ${high})`
-      : `${thing.name}, ${spanText()}: not assessed`;
+      : `${thing.name}, ${spanText()}: ${keysInSpan().length ? "not assessed" : "no day of the data"}`;
   }
 
   function selectionCsv(thing) {
@@ -378,9 +389,10 @@ async function prepareExplorer() {
 
   function selectionYaml(thing) {
     const of = series.find((each) => each.name === state.series)?.select ?? {};
+    const [from, to] = ends();
     const select = [
-      state.from && `  start: "${state.from}"`,
-      state.to && `  end: "${state.to}"`,
+      from && `  start: "${from}"`,
+      to && `  end: "${to}"`,
       ...Object.entries(of).map(([name, values]) => `  ${name}: ${JSON.stringify(values)}`),
     ].filter(Boolean);
     return [
