@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -321,6 +321,27 @@ def test_days_without_data_are_not_shaded_and_said_to_be_none_of_the_data(page: 
         assert page.inner_text("#span-said") == f"Akashiwo, {words}: no day of the data"
         assert page.inner_text("#bins-said") == f"Bins of {words}: none"
         assert page.locator("#class-chart .chosen").count() == shaded
+
+
+def test_a_logarithmic_axis_has_two_labels_at_least(page: Page) -> None:
+    """It reaches from the least value over 1.5 to 1.1 times the highest."""
+    labels = {
+        (0.02, 30): ["10⁻¹", "10⁰", "10¹"],  # from 0.0133 to 33
+        (0.2, 7): ["0.2", "0.5", "1", "2", "5"],  # from 0.133 to 7.7
+        (0.03, 0.08): ["0.02", "0.05"],  # from 0.02 to 0.088
+        (2.4, 4.1): ["1.6", "4.51"],  # of 1, 2 and 5 there is 2 alone
+        (3, 3): ["2", "3.3"],
+    }
+    folder = Path(report_page.__file__).parent / "templates"
+    source = "\n".join((folder / name).read_text(encoding="utf-8") for name in ("common.js", "chart.js"))
+
+    def ticks(values: Sequence[float], log: str) -> list[str]:
+        found = f"valueScale({list(values)}, {log}, 360).ticks.map(tick => tick[1])"
+        return page.evaluate(f"(() => {{ {source}\nreturn {found}; }})()")  # type: ignore[no-any-return]
+
+    assert {values: ticks(values, "true") for values in labels} == labels
+    # An axis with zero is as it was.
+    assert ticks((0, 7), "false") == ["0", "2", "4", "6", "8"]
 
 
 def test_a_point_shows_its_bins_and_images(page: Page) -> None:

@@ -42,9 +42,8 @@ function valueScale(values, log, height) {
   if (log && positive.length) {
     const least = Math.min(...positive) / 1.5;
     const range = Math.log(most * 1.1 / least);
-    const ticks = [];
-    for (let power = Math.ceil(Math.log10(least)); 10 ** power <= most * 1.1; power++) ticks.push([10 ** power, superscript(power)]);
-    return { y: (value) => bottom - (Math.log(Math.max(value, least) / least) / range) * (bottom - top), ticks };
+    const y = (value) => bottom - (Math.log(Math.max(value, least) / least) / range) * (bottom - top);
+    return { y, ticks: logTicks(least, most * 1.1) };
   }
   const rough = most / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -53,6 +52,18 @@ function valueScale(values, log, height) {
   const ticks = [];
   for (let i = 0; i * step <= end * 1.0001; i++) ticks.push([i * step, digits.format(i * step)]);
   return { y: (value) => bottom - (value / end) * (bottom - top), ticks };
+}
+
+// Powers of ten within two values; with fewer than two of them 1, 2 and 5 of each, and else the values themselves.
+function logTicks(least, most) {
+  const inside = ([value]) => value >= least && value <= most;
+  const powers = [];
+  for (let power = Math.floor(Math.log10(least)); 10 ** power <= most; power++) powers.push(power);
+  const whole = powers.map((power) => [10 ** power, superscript(power)]).filter(inside);
+  if (whole.length > 1) return whole;
+  const plain = (value) => [value, digits.format(value)];
+  const steps = powers.flatMap((power) => [1, 2, 5].map((each) => plain(each * 10 ** power))).filter(inside);
+  return steps.length > 1 ? steps : [least, most].map(plain);
 }
 
 function axes(time, y, ticks, width, height, title) {
