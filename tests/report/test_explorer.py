@@ -235,8 +235,11 @@ def test_rules_that_need_all_scores_have_no_slider(browser: Browser, runs: Runs,
     with opened(browser, tmp_path / "page.html") as page:
         page.wait_for_selector("html[data-state=whole]")
         told = page.inner_text("#composition-said")
-    counted = runs.checkout.table("mvco", "abundance_long")["count"].sum()
-    assert told.startswith(f"Shares of {counted:,} {'counts for classes' if rule == 'each' else 'ROIs'}, ")
+        axis = page.locator("#composition .title").text_content()
+    total = runs.checkout.table("mvco", "abundance_long")["count"].sum()
+    counted = "counts for classes" if rule == "each" else "ROIs"
+    assert told.startswith(f"Shares of {total:,} {counted}, ")
+    assert axis == f"share of {counted}"
 
 
 def test_the_slider_moves_with_the_keyboard(page: Page) -> None:

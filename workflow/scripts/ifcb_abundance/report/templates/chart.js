@@ -140,12 +140,13 @@ function seriesChart(time, series, { width, height, log, chosen, picked, label }
 }
 
 // days: of each, the time and the share of each kind, which sum to 1 or are all 0.
-function compositionChart(time, days, kinds, { width, height, chosen, label }) {
+// counted: what the shares are of.
+function compositionChart(time, days, kinds, { width, height, chosen, label, counted }) {
   const chart = sheet(width, height, label);
   chart.setAttribute("role", "img");
   const y = (share) => height - MARGIN.bottom - share * (height - MARGIN.bottom - MARGIN.top);
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => [share, `${100 * share} %`]);
-  chart.append(axes(time, y, ticks, width, height, "share of ROIs"));
+  chart.append(axes(time, y, ticks, width, height, `share of ${counted}`));
   const paths = kinds.map(() => "");
   const wide = time.perDay * (time.perDay > 6 ? 0.92 : 1); // narrow bars without gaps, which would be stripes
   for (const { time: day, shares } of days) {

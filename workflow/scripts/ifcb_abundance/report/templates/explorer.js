@@ -224,7 +224,7 @@ async function prepareExplorer() {
     });
     const total = span.reduce((a, b) => a + b, 0);
     const label = `Composition of each UTC day by group of classes. The list below has the shares of ${spanText()}.`;
-    const options = { width, height: 220, chosen: chosen(), label };
+    const options = { width, height: 220, chosen: chosen(), label, counted: data.counted_are };
     element("composition").replaceChildren(compositionChart(timeScale(first, last, width), shares, kinds, options));
     const percent = (n) => (total ? `${digits.format(Math.round((1000 * n) / total) / 10)} %` : "0 %");
     fillLegend("composition-legend", kinds.map(({ name, colour }, kind) => [`${name} ${percent(span[kind])}`, colour]));
