@@ -231,6 +231,18 @@ def test_the_last_day_of_one_series_is_no_neighbour_of_the_first_day_of_another(
     ]
 
 
+def test_a_day_without_a_living_roi_has_too_few_for_the_richness(tmp_path: Path) -> None:
+    """Two of four days with used bins have the 20 ROIs of A, so no size is reached by nine in ten, and it is 5."""
+    found = (rois(A=20), rois(A=20), rois(A=0), rois(D=9))
+    run = Run(tmp_path, [[(a_bin(1, 10, f"2024020{day}"), of_day)] for day, of_day in enumerate(found, 1)])
+    spec = run.spec("richness")
+    told = " ".join(spec["title"]["subtitle"])
+    assert "expected among 5 ROIs drawn at random" in told
+    assert "2 of 4 points have fewer" in told
+    assert "nine in ten have as many ROIs, unless the size is 5, the smallest" in spec["description"]
+    assert [row["day"] for row in run.rows("richness") if row["richness"]] == ["2024-02-01", "2024-02-02"]
+
+
 # --- composition and coverage ---
 
 

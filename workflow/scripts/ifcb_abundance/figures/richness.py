@@ -30,7 +30,10 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
     series = main_series(coverage)
     counted = counted[counted["series"].isin(series)]
-    totals = counted.groupby(["series", "day"])["count"].sum()
+    # A day with used bins and no such ROI has too few of them as well.
+    used = coverage[(coverage["n_used"] > 0) & coverage["series"].isin(series)]
+    days = pd.MultiIndex.from_frame(used[["series", "day"]])
+    totals = counted.groupby(["series", "day"])["count"].sum().reindex(days, fill_value=0)
     size = sample_size(totals.to_numpy())
     rows = _per_day(counted, size, span)
     left_out = len(totals) - int(rows["richness"].notna().sum())
@@ -47,7 +50,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
 
 
 def sample_size(totals: NDArray[np.int64]) -> int:
-    """Choose the largest of SIZES that most days reach."""
+    """Choose the largest of SIZES that most days reach; the smallest if they reach none."""
     reached = [size for size in SIZES if (totals >= size).mean() >= ENOUGH]
     return reached[-1] if reached else SIZES[0]
 
