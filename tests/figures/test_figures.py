@@ -19,7 +19,7 @@ from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.features.biovolume import merge_biovolume
 from ifcb_abundance.figures import bin_series, positions, richness, span, time_series, words
 from ifcb_abundance.figures import chart_parts as parts
-from ifcb_abundance.figures.colours import NOT_LIVING
+from ifcb_abundance.figures.colours import NOT_LIVING, OKABE_ITO
 from ifcb_abundance.figures.coverage_calendar import NO_BINS
 from ifcb_abundance.figures.draw import describe, draw_figure, for_paper
 from ifcb_abundance.figures.heat_map import ZERO
@@ -360,6 +360,28 @@ def test_the_map_has_used_bins_with_a_position(tmp_path: Path) -> None:
     found = {(float(row["latitude"]), float(row["longitude"])): row["bins"] for row in run.rows("positions")}
     assert found == {(41.5, -70.5): "2", (42.5, -70.25): "1"}
     assert any(text.startswith("3 of 4 used bins") for text in texts(run.svg("positions")))
+
+
+def test_series_of_the_map_and_their_colours_are_those_of_other_figures(tmp_path: Path) -> None:
+    """Of seven instruments, six have three used bins each; the first of them has no position, and the others have one.
+
+    The last has two bins with a position, so it has more of those, but fewer used bins than each other one.
+    """
+    day = [(a_bin(n, i, **(PLACED if i > 1 and n == 0 else {})), rois(A=1)) for i in range(1, 7) for n in range(3)]
+    run = Run(tmp_path, [[*day, *((a_bin(n, 7, **PLACED), rois(A=1)) for n in range(2))]])
+    spec = run.spec("positions")
+    marks = [layer for layer in spec["layer"] if layer["mark"]["type"] == "point"]
+    found = {layer["transform"][-1]["filter"].split("'")[1]: layer["mark"]["color"] for layer in marks}
+    lines = run.spec("richness")["layer"][0]["encoding"]["color"]["scale"]
+    assert found == {f"IFCB{i}": OKABE_ITO[i - 1] for i in range(2, 7)}
+    assert found.items() <= dict(zip(lines["domain"], lines["range"], strict=True)).items()
+    assert "5 of the 6 groups with a position, those with the most used bins" in spec["title"]["subtitle"]
+    # Where it alone has a position, it is shown all the same.
+    catalog = pd.read_csv(run.tables["catalog"])
+    catalog.loc[catalog["instrument"] != "IFCB7", ["latitude", "longitude"]] = None
+    catalog.to_csv(run.tables["catalog"], index=False)
+    assert {row["series"] for row in run.rows("positions")} == {"IFCB7"}
+    assert "IFCB7 alone: no used bin of the others has a position" in run.spec("positions")["title"]["subtitle"]
 
 
 def test_a_map_is_true_to_scale_and_goes_over_the_date_line(tmp_path: Path) -> None:

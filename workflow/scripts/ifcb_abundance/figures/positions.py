@@ -15,7 +15,7 @@ from ifcb_abundance.figures import coast, words
 from ifcb_abundance.figures.coast import KM_PER_DEGREE
 from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
-from ifcb_abundance.figures.rows import SERIES_MOST, in_natural_order, series_of
+from ifcb_abundance.figures.rows import in_natural_order, main_series, series_of
 from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.positions")
@@ -44,13 +44,13 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     catalog = table_files.read_catalog(tables["catalog"], columns)
     ledger = table_files.read("ledger", tables["ledger"], ["bin", "status"])
     used = catalog[catalog["bin"].isin(ledger.loc[ledger["status"] == BinStatus.USED, "bin"])]
-    bins = used[has_position(used, options.accept_zero_position)]
-    if bins.empty:
+    used = used.assign(series=series_of(used, options.group_by), day=used["sample_time"].dt.strftime("%Y-%m-%d"))
+    placed = used[has_position(used, options.accept_zero_position)]
+    if placed.empty:
         return parts.message(options, head, f"{options.dataset}: none of the {len(used)} used bins has a position")
-    bins = bins.assign(series=series_of(bins, options.group_by), day=bins["sample_time"].dt.strftime("%Y-%m-%d"))
-    n_series = bins["series"].nunique()
-    series = in_natural_order(bins["series"].value_counts().sort_index(kind="stable").nlargest(SERIES_MOST).index)
-    bins = bins[bins["series"].isin(series)]
+    colours = _colours(used["series"], placed["series"])
+    series = list(colours)
+    bins = placed[placed["series"].isin(series)]
     # Both sides of the date line are one place: count on beyond 180 degrees.
     if bins["longitude"].max() - bins["longitude"].min() > 180:
         bins["longitude"] = bins["longitude"].where(bins["longitude"] >= 0, bins["longitude"] + 360)
@@ -70,7 +70,6 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         layers += _tracks(rows[0], [name for name in series if name not in moored], with_names=len(series) > 1)
     if moored:
         rows.append(_with_sides(_mooring_rows(bins[bins["series"].isin(moored)]), frame))
-        colours = dict(zip(series, OKABE_ITO, strict=False))
         layers += _moorings({name: colours[name] for name in moored})
     layers += _scale_bar(frame, bins)
     data = parts.inline(pd.concat(rows), digits=9)
@@ -85,9 +84,21 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             + (f" ({len(used) - len(bins):,} without a position or not shown)" if len(bins) < len(used) else ""),
             f"{bins['day'].min()} to {bins['day'].max()} (UTC)"
             + ("" if files is None else "; coast: GSHHG, full resolution"),
-            parts.series_note(series, n_series),
+            parts.lack_note(series, placed["series"], used, what="a position"),
         ),
     )
+
+
+def _colours(used: pd.Series, placed: pd.Series) -> dict[str, str]:
+    """Choose the series of the map, and give each the colour that it has in other figures.
+
+    used, placed: the series of each used bin, and of each that has a position.
+    """
+    main = main_series(used.to_frame().assign(n_used=1))
+    if not placed.isin(main).any():  # other figures show none of those that have a position
+        main = main_series(placed.to_frame().assign(n_used=1))
+    there = set(placed)
+    return {name: colour for name, colour in zip(main, OKABE_ITO, strict=False) if name in there}
 
 
 def _degrees(field: str, ends: tuple[float, float], value: str, signs: str) -> Any:
