@@ -161,18 +161,37 @@ def test_climatology_has_the_quartiles_of_the_years(tmp_path: Path) -> None:
     assert list(told) == pytest.approx(list(values.quantile([0.25, 0.5, 0.75])), rel=2e-3)
 
 
+def climatology_of(folder: Path, days: list[tuple[str, int]]) -> dict[str, Any]:
+    """The climatology of days with so many ROIs of one class, each in 2 mL."""
+    coverage = pd.DataFrame({"date": [day for day, _ in days], "instrument": "IFCB10", "n_used": 1})
+    abundance = coverage.assign(count=[count for _, count in days], ml_analyzed_total=2.0, living="yes")
+    abundance["class"] = "A"
+    tables = {name: folder / f"{name}.csv" for name in ("abundance", "coverage")}
+    abundance.drop(columns="n_used").to_csv(tables["abundance"], index=False)
+    coverage.to_csv(tables["coverage"], index=False)
+    return draw.describe("climatology", tables, options())
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (["2010-01-01", "2011-01-01"], "2 years: a median and quartiles need 3"),
+        # No week of one year is one of another.
+        (["2010-01-01", "2011-03-01", "2012-05-01"], "no week has 3 years, which a median and quartiles need"),
+    ],
+)
+def test_climatology_says_why_it_has_no_quartiles(tmp_path: Path, days: list[str], said: str) -> None:
+    spec = climatology_of(tmp_path, [(day, 2) for day in days])
+    assert said in spec["title"]["subtitle"]
+    assert not [layer for layer in spec["concat"][0]["layer"] if layer["mark"]["type"] == "area"]
+
+
 def test_the_median_of_the_years_does_not_cross_a_gap(tmp_path: Path) -> None:
     """Three years with 2, 4 and 6 ROIs in 2 mL on the days 1, 8 and 22: quartiles 1.5, 2 and 2.5, a stretch of the
     first two weeks, and one of the fourth alone. The third week has a value in two years only."""
     per_year = {2010: (2, [1, 8, 22]), 2011: (4, [1, 8, 15, 22]), 2012: (6, [1, 8, 15, 22])}
     days = [(f"{year}-01-{day:02d}", count) for year, (count, of_year) in per_year.items() for day in of_year]
-    coverage = pd.DataFrame({"date": [day for day, _ in days], "instrument": "IFCB10", "n_used": 1})
-    abundance = coverage.assign(count=[count for _, count in days], ml_analyzed_total=2.0, living="yes")
-    abundance["class"] = "A"
-    tables = {name: tmp_path / f"{name}.csv" for name in ("abundance", "coverage")}
-    abundance.drop(columns="n_used").to_csv(tables["abundance"], index=False)
-    coverage.to_csv(tables["coverage"], index=False)
-    spec = draw.describe("climatology", tables, options())
+    spec = climatology_of(tmp_path, days)
     rows = pd.read_csv(pd.io.common.StringIO(spec["data"]["values"]))
     told = rows.loc[rows["median"].notna(), ["middle", "q1", "median", "q3", "part", "alone"]].to_numpy().tolist()
     assert told == [[4.5, 1.5, 2, 2.5, 1, 0], [11.5, 1.5, 2, 2.5, 1, 0], [25.5, 1.5, 2, 2.5, 2, 1]]

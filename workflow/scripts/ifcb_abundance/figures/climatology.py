@@ -47,20 +47,27 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     middle = _quartiles(rows, step) if len(years) >= YEARS_LEAST else pd.DataFrame(columns=["class", "doy"])
     rows = pd.concat([_with_gaps(rows, step), middle])
     rank = {name: i for i, name in enumerate(classes)}
-    rows = rows.assign(rank=rows["class"].map(rank), middle=rows["doy"] + step / 2)
     columns = ["rank", "year", "middle", "value", *(["q1", "median", "q3", "part", "alone"] if len(middle) else [])]
+    rows = rows.assign(rank=rows["class"].map(rank), middle=rows["doy"] + step / 2)[columns]
     title = parts.title(
         options,
         f"{head}, {options.dataset}",
         f"{span}; a point is {counted(step, 'day')} of a year; {parts.classes_note(classes)}; square-root scale",
-        f"grey: {BAND} of {len(years)} years; black: their median"
-        if len(middle)
-        else f"{counted(len(years), 'year')}: a median and quartiles need {YEARS_LEAST}",
+        _quartiles_note(len(years), not middle.empty),
         parts.page_note(len(every) - len(classes)),
     )
     across = 1 if options.narrow or len(classes) == 1 else 2
     views = _views(rows, classes, years, ends, options, across)
-    return parts.SideBySide(views, parts.inline(rows[columns]), across, GAP, title)
+    return parts.SideBySide(views, parts.inline(rows), across, GAP, title)
+
+
+def _quartiles_note(n_years: int, drawn: bool) -> str:
+    """Say what the quartiles are of, or why there are none."""
+    if drawn:
+        return f"grey: {BAND} of {n_years} years; black: their median"
+    if n_years < YEARS_LEAST:
+        return f"{counted(n_years, 'year')}: a median and quartiles need {YEARS_LEAST}"
+    return f"no week has {YEARS_LEAST} years, which a median and quartiles need"
 
 
 def _quartiles(rows: pd.DataFrame, step: int) -> pd.DataFrame:
