@@ -347,6 +347,24 @@ def test_a_logarithmic_axis_has_two_labels_at_least(page: Page) -> None:
     assert ticks((0, 7), "false") == ["0", "2", "4", "6", "8"]
 
 
+def test_a_search_that_nothing_fits_says_so_and_leaves_what_is_shown(page: Page) -> None:
+    def offered() -> list[str]:
+        return page.locator("#class-list option").all_text_contents()
+
+    choose(page, "class:Akashiwo")
+    page.fill("#class-filter", "zzzz")
+    settled(page)
+    assert offered() == ["No class or group fits."]
+    page.select_option("#axis", "log")
+    settled(page)
+    assert offered() == ["No class or group fits."]
+    assert page.inner_text("#span-said").startswith("Akashiwo, all days: ")
+    page.fill("#class-filter", "kare")
+    settled(page)
+    assert [name.partition(" ")[0] for name in offered()] == ["Karenia"]
+    assert page.inner_text("#span-said").startswith("Karenia, all days: ")
+
+
 def test_a_point_shows_its_bins_and_images(page: Page) -> None:
     choose(page, "class:Akashiwo")
     page.focus("#class-chart [data-day='2024-04-01'][data-series=IFCB10]")

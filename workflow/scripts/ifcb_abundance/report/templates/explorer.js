@@ -443,7 +443,9 @@ async function prepareExplorer() {
   function showControls(thing) {
     const list = element("class-list");
     if (list.value !== thing.id) {
-      if (![...list.options].some((option) => option.value === thing.id)) fillList("");
+      // Where nothing fits what is being looked for, the list keeps saying so.
+      const offered = [...list.options].map((option) => option.value);
+      if (!offered.includes(thing.id) && offered[0] !== "") fillList("");
       list.value = thing.id;
     }
     for (const [id, value] of [["of-series", state.series], ["axis", state.axis], ["limits", state.limits]]) element(id).value = value;
@@ -480,9 +482,8 @@ async function prepareExplorer() {
     const options = (wanted) =>
       wanted.filter(fits).map((each) => make("option", { value: each.id }, `${each.name} (${thousands.format(each.count)})`));
     const sections = [["Classes", options(things.filter((each) => !each.isGroup))], ["Groups and total", options(things.filter((each) => each.isGroup))]];
-    list.replaceChildren(
-      ...sections.filter(([, found]) => found.length).map(([label, found]) => make("optgroup", { label }, ...found)),
-    );
+    const found = sections.filter(([, some]) => some.length).map(([label, some]) => make("optgroup", { label }, ...some));
+    list.replaceChildren(...(found.length ? found : [make("option", { value: "", disabled: true }, "No class or group fits.")]));
   }
 
   const binsOfPoint = (point) => {
@@ -570,7 +571,7 @@ async function prepareExplorer() {
     element("class-filter").addEventListener("input", (event) => {
       fillList(event.target.value.trim().toLowerCase());
       list.value = state.show;
-      if (!list.value && list.options.length) change({ show: list.options[0].value });
+      if (!list.value && list.options[0].value) change({ show: list.options[0].value });
     });
     list.addEventListener("change", () => {
       const thing = thingOf.get(list.value);
