@@ -21,7 +21,6 @@ HEADROOM = 1.12  # the highest value stays so far below the frame
 DAYS_MOST = 62  # a longer year is pooled into weeks
 LAST_WEEK = 358  # the day of the year that begins the last week
 YEARS_LEAST = 3  # for a median and quartiles
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 BAND, MEDIAN = "from the first to the third quartile", "median of the years"
 
 
@@ -174,7 +173,7 @@ def _day_axis(ends: tuple[int, int], width: float) -> alt.X:
         axis = alt.Axis(title="day of year (UTC)", values=list(range(ends[0], ends[1] + 1, every)), format="d")
     else:
         every = max(1, -(-len(inside) * 30 // int(width)))
-        names = dict(zip(map(str, starts), MONTHS, strict=True))
+        names = dict(zip(map(str, starts), words.MONTHS, strict=True))
         label = f"({json.dumps(names)})[datum.value]"
         axis = alt.Axis(title="day of year (UTC)", values=inside[::every], labelExpr=label)
     return alt.X("middle:Q", axis=axis, scale=alt.Scale(domain=list(ends), nice=False))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.figures import chart_parts as parts
+from ifcb_abundance.figures import words
 from ifcb_abundance.figures.colours import GREY
 from ifcb_abundance.figures.options import FigureOptions, Side, Tables
 from ifcb_abundance.figures.rows import in_natural_order, main_series, read_coverage, series_of
@@ -24,7 +25,6 @@ LOSS_COLOURS = {
 }
 STATUSES = [BinStatus.USED.value, *LOSS_COLOURS]
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WEEKS = 54  # that a year may touch
 LARGEST, SMALLEST = 26, 5  # pixels of a day
 PANELS_MOST = 24  # years times groups of bins; with more, the groups are added up
@@ -108,7 +108,7 @@ def _cells(coverage: pd.DataFrame, series: Sequence[str], days: pd.DatetimeIndex
     cells["weekday"] = cells["day"].dt.day_of_week
     cells["panel"] = year.astype(str) if len(series) == 1 else cells["series"] + ", " + year.astype(str)
     first_of_month = (cells["day"].dt.day == 1) | (cells["day"] == days[0])
-    month = cells["day"].dt.month.map(lambda number: MONTHS[number - 1])
+    month = cells["day"].dt.month.map(lambda number: words.MONTHS[number - 1])
     # A window that begins at the end of a month would have two names in one place.
     another = days[-1].to_period("M") != days[0].to_period("M")
     crowded = (cells["day"] == days[0]) & (cells["day"].dt.day > 18) & another

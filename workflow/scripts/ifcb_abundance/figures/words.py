@@ -11,6 +11,7 @@ from typing import Any
 from ifcb_abundance.figures.options import FigureOptions
 
 PER_ML, CARBON, PER_ML_PER_UM = "objects mL⁻¹", "µg C L⁻¹", "objects mL⁻¹ µm⁻¹"
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _POWERS = json.dumps([str(power).translate(SUPERSCRIPTS) for power in range(-20, 21)], ensure_ascii=False)
 _EXPONENT = "floor(log(abs(datum.value)) / LN10 + 1e-9)"
