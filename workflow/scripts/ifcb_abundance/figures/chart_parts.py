@@ -7,7 +7,7 @@ would have to be escaped.
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from ifcb_abundance.figures.span import Span
 FIXED = "fixed"  # the name of a view that is not widened to fill the figure
 TRUE_TO_SCALE = "true_to_scale"  # the name of a view whose width and height belong together
 DIGITS = 4  # significant digits of numbers in a chart
+PANEL_GAP = 18  # pixels between small panels of classes
 LAST_TICK = 0.85  # of a square-root scale, at most, as a share of its top
 
 # The keys of a specification that have expressions, and a text in one.
@@ -335,6 +336,31 @@ def panel_titles(names: Sequence[str], width: float, scientific: Sequence[str], 
         title=None,
         labelExpr=f"({broken})[datum.value] || datum.value" if lines else alt.Undefined,
         labelFontStyle=alt.ExprRef(expr=style),
+    )
+
+
+def class_panels(
+    panel: Callable[[float], Any], rows: pd.DataFrame, counts: Mapping[str, int], options: FigureOptions
+) -> Any:
+    """Draw a small panel per class, four side by side, or two in a narrow figure.
+
+    panel: draws one that is so many pixels wide; `panel` is the field of its title. rows: the data, with a column
+    `class`; panels stand in the order of a column `rank` if there is one, and else of their titles. counts: the n in
+    the title of each class.
+    """
+    names = words.names_of(counts, options)
+    titles = {name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n:,})" for name, n in counts.items()}
+    scientific = [titles[name] for name in counts if names.style_of(name) == "italic"]
+    columns = 2 if options.narrow else 4
+    width = panel_width(options, columns=columns, gap=PANEL_GAP)
+    rows = rows.assign(**{"class": rows["class"].map(titles)}).rename(columns={"class": "panel"})
+    in_order = alt.EncodingSortField("rank", op="min") if "rank" in rows else sorted(set(rows["panel"]))
+    header = panel_titles(list(titles.values()), width, scientific, "panel")
+    return panel(width).facet(
+        alt.Facet("panel:N", sort=in_order, header=header),
+        data=inline(rows),
+        columns=columns,
+        spacing=alt.RowColnumber(row=14, column=PANEL_GAP),
     )
 
 

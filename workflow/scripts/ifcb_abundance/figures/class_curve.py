@@ -1,18 +1,17 @@
 """Precision and recall of each class at each threshold."""
 
+from functools import partial
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from ifcb_abundance.figures import chart_parts as parts
-from ifcb_abundance.figures import words
 from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
 
 RATES = ("precision", "recall")
-GAP = 18  # pixels between panels
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -39,34 +38,15 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     in_use = report.set_index("class")["threshold"]
     n_true = report.set_index("class")["n_true"]
     rows["in_use"] = rows["class"].map(in_use).where(~rows.duplicated("class"))
-    names = words.names_of(classes, options)
-    panels = {
-        name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n_true[name]:,})" for name in classes
-    }
-    scientific = [panels[name] for name in classes if names.style_of(name) == "italic"]
-    rows["panel"] = rows["class"].map(panels)
-    columns = 2 if options.narrow else 4
-    width = parts.panel_width(options, columns=columns, gap=GAP)
-    return (
-        _panel(options, width)
-        .facet(
-            alt.Facet(
-                "panel:N",
-                sort=sorted(set(rows["panel"])),
-                header=parts.panel_titles(list(panels.values()), width, scientific, "panel"),
-            ),
-            data=parts.inline(rows[["panel", "threshold", "rate", "value", "low", "high", "in_use"]]),
-            columns=columns,
-            spacing=alt.RowColnumber(row=14, column=GAP),
-        )
-        .properties(
-            title=parts.title(
-                options,
-                f"{head}, {options.dataset}",
-                f"bands: {parts.percent(options.confidence)} limits; n: labels of the class; dashed: threshold in use",
-                f"{len(classes)} of {len(report)} classes with labels, those with the most"
-                * (len(classes) < len(report)),
-            )
+    rows = rows[["class", "threshold", "rate", "value", "low", "high", "in_use"]]
+    return parts.class_panels(
+        partial(_panel, options), rows, {name: n_true[name] for name in classes}, options
+    ).properties(
+        title=parts.title(
+            options,
+            f"{head}, {options.dataset}",
+            f"bands: {parts.percent(options.confidence)} limits; n: labels of the class; dashed: threshold in use",
+            f"{len(classes)} of {len(report)} classes with labels, those with the most" * (len(classes) < len(report)),
         )
     )
 

@@ -5,12 +5,9 @@ from typing import Any
 import altair as alt
 
 from ifcb_abundance.figures import chart_parts as parts
-from ifcb_abundance.figures import words
 from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.tables import table_files
-
-GAP = 18  # pixels between panels
 
 
 def chart(tables: Tables, options: FigureOptions) -> Any:
@@ -22,15 +19,21 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     n_labels = rows.groupby("class")["n_labels"].sum().sort_values(ascending=False, kind="stable")
     classes = list(n_labels.index[: options.top_classes])
     rows = rows[rows["class"].isin(classes)]
-    names = words.names_of(classes, options)
-    panels = {
-        name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n_labels[name]:,})" for name in classes
-    }
-    scientific = [panels[name] for name in classes if names.style_of(name) == "italic"]
-    columns = 2 if options.narrow else 4
-    width = parts.panel_width(options, columns=columns, gap=GAP)
-    rows = rows.assign(panel=rows["class"].map(panels), even=1)
-    data = rows[["panel", "mean_score", "share_right", "share_right_low", "share_right_high", "n_labels", "even"]]
+    columns = ["class", "mean_score", "share_right", "share_right_low", "share_right_high", "n_labels", "even"]
+    rows = rows.assign(even=1)[columns]
+    return parts.class_panels(_panel, rows, {name: n_labels[name] for name in classes}, options).properties(
+        title=parts.title(
+            options,
+            f"{head}, {options.dataset}",
+            f"bars: {parts.percent(options.confidence)} limits; n: labelled ROIs that the class won; "
+            "dashed: a score that is the chance to be right",
+            f"{len(classes)} of {len(n_labels)} classes with labels, those with the most"
+            * (len(classes) < len(n_labels)),
+        )
+    )
+
+
+def _panel(width: float) -> Any:
     scale = alt.Scale(domain=[0, 1])
     y_axis = alt.Axis(format=".0%", values=[0, 0.5, 1])
     base = alt.Chart().encode(
@@ -46,7 +49,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         alt.Tooltip("n_labels:Q", title="labelled ROIs"),
     ]
     equal = alt.Chart().mark_rule(color="#999", strokeDash=[3, 3])
-    panel = alt.layer(
+    return alt.layer(
         equal.encode(x=alt.datum(0), x2=alt.datum(1), y=alt.datum(0), y2=alt.datum(1)),
         base.mark_rule(color=OKABE_ITO[0]).encode(
             y=alt.Y("share_right_low:Q", title="share that is right"), y2="share_right_high:Q"
@@ -54,22 +57,3 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         base.mark_line(color=OKABE_ITO[0], strokeWidth=1.2).encode(y=y),
         base.mark_circle(color=OKABE_ITO[0], size=32, opacity=1).encode(y=y, tooltip=hover),
     ).properties(width=width, height=100)
-    return panel.facet(
-        alt.Facet(
-            "panel:N",
-            sort=sorted(set(rows["panel"])),
-            header=parts.panel_titles(list(panels.values()), width, scientific, "panel"),
-        ),
-        data=parts.inline(data),
-        columns=columns,
-        spacing=alt.RowColnumber(row=14, column=GAP),
-    ).properties(
-        title=parts.title(
-            options,
-            f"{head}, {options.dataset}",
-            f"bars: {parts.percent(options.confidence)} limits; n: labelled ROIs that the class won; "
-            "dashed: a score that is the chance to be right",
-            f"{len(classes)} of {len(n_labels)} classes with labels, those with the most"
-            * (len(classes) < len(n_labels)),
-        )
-    )

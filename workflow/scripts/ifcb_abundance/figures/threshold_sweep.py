@@ -7,13 +7,11 @@ import pandas as pd
 
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.figures import chart_parts as parts
-from ifcb_abundance.figures import words
 from ifcb_abundance.figures.colours import OKABE_ITO
 from ifcb_abundance.figures.options import FigureOptions, Tables
 from ifcb_abundance.figures.rows import read_abundance
 from ifcb_abundance.tables import table_files
 
-GAP = 18  # pixels between panels
 NARROW_MOST = 12  # panels of a narrow figure
 
 
@@ -36,42 +34,20 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     # None where days have different ones, or where a ROI counts for other classes than the one that it wins.
     is_one = (thresholds.nunique(dropna=False) == 1) & (options.rule == "winner")
     in_use = thresholds.first().where(is_one)
-    names = words.names_of(classes, options)
-    panels = {name: f"{names.shown[name]}  (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{won[name]:,})" for name in classes}
-    scientific = [panels[name] for name in classes if names.style_of(name) == "italic"]
-    columns = 2 if options.narrow else 4
-    width = parts.panel_width(options, columns=columns, gap=GAP)
     sweep = sweep.assign(
         rank=sweep["class"].map({name: rank for rank, name in enumerate(classes)}),
         # once per class: a rule is drawn for each
         in_use=sweep["class"].map(in_use).where(sweep["threshold"] == 0),
-        panel=sweep["class"].map(panels),
     )
-    return (
-        _panel(width)
-        .facet(
-            alt.Facet(
-                "panel:N",
-                sort=alt.EncodingSortField("rank", op="min"),
-                header=parts.panel_titles(list(panels.values()), width, scientific, "panel"),
-            ),
-            data=parts.inline(sweep[["panel", "rank", "threshold", "count", "share_kept", "in_use"]]),
-            columns=columns,
-            spacing=alt.RowColnumber(row=14, column=GAP),
-        )
-        .properties(
-            title=parts.title(
-                options,
-                f"{head}, {options.dataset}",
-                "share of the n ROIs that a class wins whose score reaches the threshold"
-                + (
-                    "; dashed: the threshold in use"
-                    if options.rule == "winner"
-                    else ", not the counts of this run's rule"
-                ),
-                f"{parts.classes_note(classes)}, all bins together",
-                parts.page_note(len(every) - len(classes)),
-            )
+    sweep = sweep[["class", "rank", "threshold", "count", "share_kept", "in_use"]]
+    return parts.class_panels(_panel, sweep, {name: won[name] for name in classes}, options).properties(
+        title=parts.title(
+            options,
+            f"{head}, {options.dataset}",
+            "share of the n ROIs that a class wins whose score reaches the threshold"
+            + ("; dashed: the threshold in use" if options.rule == "winner" else ", not the counts of this run's rule"),
+            f"{parts.classes_note(classes)}, all bins together",
+            parts.page_note(len(every) - len(classes)),
         )
     )
 
