@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -507,6 +508,19 @@ def test_a_bin_that_failed_earlier_is_in_the_ledger_only_where_that_is_allowed(t
     merge.refused(ScoresError, r"reason: failed[\s\S]*D20240216T000002_IFCB010")
     merge.run(failures_allowed=True)
     assert merge.ledger.read_text().endswith("D20240216T000002_IFCB010,2024-02-16,failed,reason: failed,,,,,\n")
+
+
+def test_days_of_two_forms_of_class_scores_are_refused_by_the_names_of_files(merge: Merge) -> None:
+    """A bucket that grew is not looked at as a whole: only here all of its bins meet."""
+    for day, ending in zip(DAYS, ("_class_scores.csv", "_class.h5"), strict=True):
+        ledger = merge.folder / day / "ledger.csv"
+        ledger.write_text(re.sub(r"(at/\w+)", rf"\1{ending}", ledger.read_text()))
+    says = (
+        r"class scores in 2 forms: csv, such as at/D20240215T000000_IFCB010_class_scores\.csv, "
+        r"h5, such as at/D20240216T000002_IFCB010_class\.h5\. .*: csv or h5$"
+    )
+    merge.refused(ScoresError, says)
+    merge.refused(ScoresError, says)  # again
 
 
 def test_a_threshold_for_no_class_is_told(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:

@@ -46,6 +46,7 @@ from ifcb_abundance.scores.summary import (
     read_provenance,
     read_summaries,
 )
+from ifcb_abundance.sources.score_files import form_of
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
 from ifcb_abundance.tables.registry import TABLES
@@ -286,14 +287,15 @@ def merge_abundance(
     where none of these bins has scores; None if the tables may be empty.
 
     Lines are copied as they are. Raises TableError if the ledger does not have exactly the bins of the catalog, and
-    ScoresError if a bin failed in an earlier run and that is not allowed now, or if no bin was used and `instead` is
-    given. Warns of thresholds for unknown classes and of labels not in the class table.
+    ScoresError if a bin failed in an earlier run and that is not allowed now, if used bins have class scores of several
+    forms, or if no bin was used and `instead` is given. Warns of thresholds for unknown classes and of labels not in
+    the class table.
     """
     with ExitStack() as files:
         whole = {name: files.enter_context(atomic_write(merged[name])) for name in CONCATENATED}
         for name, unfinished in whole.items():
             concatenate(parts[name], table_files.columns(TABLES[name].schema, method.table_columns), unfinished)
-        bins = table_files.read("ledger", whole["ledger"], ["bin", "status", "reason"])
+        bins = table_files.read("ledger", whole["ledger"], ["bin", "status", "reason", "address"])
         failed = bins[bins["status"] == BinStatus.FAILED]
         if len(failed) and not failures_allowed:
             paths = " ".join(of_bin(summaries, SUMMARY, bin_id) for bin_id in failed["bin"])
@@ -309,14 +311,34 @@ def merge_abundance(
             raise TableError(
                 f"{merged['ledger']}: {counted(len(bins), 'bin')}, {catalog} has {len(listed)}; not in both: {odd}"
             )
-        if instead and not (bins["status"] == BinStatus.USED).any():
+        used = bins[bins["status"] == BinStatus.USED]
+        if instead and used.empty:
             raise ScoresError(why_nothing_used(bins, instead, summaries))
+        _refuse_mixture(used)
         labels = set(table_files.read("abundance_long", whole["abundance"], ["class"])["class"]) - {UNCLASSIFIED}
         merged_labels = {label for label in method.class_thresholds if method.merged(label) in labels}
         warn_of_unknown(labels | merged_labels, method.class_thresholds)
         warn_of_unlisted(labels, method.class_table)
         merge_parts(parts["bins"], merged["bins"], method.bin_columns)
         sweep.merge_parts(parts["sweep"], merged["sweep"])
+
+
+def _refuse_mixture(used: pd.DataFrame) -> None:
+    """Raise ScoresError if the class scores of used bins have several forms, which no table can say.
+
+    With `auto` a bucket is not looked at as a whole, so only here all of its bins meet. used: `bin` and `address`.
+    """
+    # Bins share few ends of names, and to tell the form of an address takes longer than to find its end.
+    first: dict[str, tuple[str, str]] = {}
+    for bin_id, address in zip(used["bin"].tolist(), used["address"].tolist(), strict=True):
+        first.setdefault(address.rpartition("/")[2].removeprefix(bin_id), (bin_id, address))
+    such_as = {form_of(*each): each[1] for each in reversed(first.values())}
+    if len(such_as) > 1:
+        found = ", ".join(f"{form}, such as {such_as[form]}" for form in sorted(such_as))
+        raise ScoresError(
+            f"source.scores_format: the bins have class scores in {len(such_as)} forms: {found}. They may be of "
+            f"different classifiers, so say which of them to read: {' or '.join(sorted(such_as))}"
+        )
 
 
 def why_nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], str], summaries: str | Path) -> str:
