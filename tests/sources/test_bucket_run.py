@@ -211,6 +211,30 @@ def test_auto_takes_what_lies_in_a_bucket_and_says_it(
         opened(server, f"{name}/mixed", scores_format="auto").read_scores(BIN)
 
 
+def test_a_form_that_is_named_later_replaces_what_auto_took(
+    server: S3Server, checkout: Checkout, name: str, tmp_path: Path
+) -> None:
+    """Of two bins that `auto` read, one had `.h5` and one nothing. Then CSV files are put there, and named."""
+    folder = write_archive(tmp_path / "archive", [bin_row(BIN), bin_row(LATER)], {})
+    of = scores_h5(3, None, ["A", "B"], [1], [[0.25, 0.75]])
+    server.put(name, {"metadata.csv": (folder / "metadata.csv").read_bytes(), f"2024/{BIN}_class.h5": of})
+    asked = {"catalog": "export", "anonymous": True}
+    run(checkout, config(server, name, source=asked))
+    assert checkout.table("raw", "ledger")["status"].tolist() == ["used", "no_scores"]
+    files = {f"2024/{bin_id}_class_scores.csv": f"pid,A\n{bin_id}_00001,0.75\n".encode() for bin_id in (BIN, LATER)}
+    server.put(name, files)
+    server.clear()
+    named = config(server, name, source=asked | {"scores_format": "csv"})
+    run(checkout, named)
+    assert sorted(server.keys) == sorted(f"{name}/{key}" for key in files)
+    assert checkout.table("raw", "ledger")["address"].tolist() == [f"s3://{name}/{key}" for key in files]
+    table = checkout.table("raw").set_index(["date", "class"])["count"]
+    assert table.to_dict() == {(f"2024-04-{d}", c): n for d in (15, 16) for c, n in (("A", 1), ("unclassified", 0))}
+    server.clear()
+    assert "Nothing to be done" in run(checkout, named)
+    assert server.requests == []
+
+
 def test_another_csv_of_the_name_of_a_bin_is_no_class_scores_in_a_bucket_either(server: S3Server, name: str) -> None:
     sizes, winners = b"roi,area\n1,2\n", b"file_name,class_name,class_name_auto,score\n"
     server.put(name, {f"a/2024/{BIN}.csv": sizes, f"a/2024/{BIN}_class_scores.csv": scores(0.5)})

@@ -11,7 +11,8 @@ def scores_read(date):
     """A checksum of which bins of a day are read, and of what each is read from."""
     bins = selection().wanted[date]
     read_from = SOURCE.scores_identity if SOURCE.same_for_all_bins else list(map(SOURCE.scores_identity_of, bins))
-    return proof.digest(scores.version_of(METHOD.kept), bins, read_from)
+    named = [SOURCE.named_form] if SOURCE.named_form else []  # then each summary has to be looked at
+    return proof.digest(scores.version_of(METHOD.kept), bins, read_from, *named)
 
 
 def features_read(date):

@@ -83,6 +83,11 @@ class Doubt:
         self.make_again(paths)
         return False
 
+    def refuse(self, path: str, is_right: Callable[[], bool]) -> None:
+        """Have a file made again that is there and is not right, although the engine's record of it may agree."""
+        if self.workflow.is_main_process and os.path.lexists(path) and not is_right():
+            self.make_again([path])
+
     def make_again(self, paths: Sequence[str]) -> None:
         """Have files made again. Raises StateError if the engine cannot be told, rather than take them as they are."""
         if not patches.force(self.workflow.dag, paths):

@@ -529,7 +529,18 @@ def proves_itself(
         return False
     if proof.KEY not in found:  # made before summaries said it
         return not kept.names and source.would_tell(bin_id, said.address or said.reason)
-    return proof.holds(found[proof.KEY], made_of(source, bin_id, kept))
+    return proof.holds(found[proof.KEY], made_of(source, bin_id, kept)) and _is_of_named_form(source, said)
+
+
+def is_of_named_form(source: ScoreReader, bin_id: str, path: str | Path) -> bool:
+    """Tell whether a summary is of the form that the config names, where only its address tells. Asks nobody."""
+    said = read_provenance(path) if source.named_form else None
+    return said is None or said.bin != bin_id or _is_of_named_form(source, said)
+
+
+def _is_of_named_form(source: ScoreReader, said: Provenance) -> bool:
+    told = said.address or ("" if said.status == ScoresStatus.FAILED else said.reason)
+    return not source.named_form or not told or source.would_tell(said.bin, told)
 
 
 def _said(metadata: Mapping[str, bytes]) -> Provenance | None:

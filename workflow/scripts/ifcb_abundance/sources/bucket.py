@@ -82,6 +82,8 @@ class BucketSource(NetworkSource, BinFiles):
         address = path.rstrip("/")
         super().__init__(address, {"path": address, "endpoint_url": endpoint_url}, files)
         self.catalog_identity["catalog"] = files.catalog
+        # Not a part of `scores_identity`: all that was read of CSV files, as a default once, would be read again.
+        self.named_form = "csv" if files.scores_format == "csv" else ""
         self.bucket, _, prefix = address.removeprefix("s3://").partition("/")
         self.prefix = f"{prefix}/" if prefix else ""
         self.endpoint_url = endpoint_url

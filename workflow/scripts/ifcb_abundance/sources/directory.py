@@ -78,6 +78,7 @@ class DirectorySource(BinFiles):
     """
 
     same_for_all_bins = False
+    named_form = ""
 
     def __init__(self, path: str, options: FileOptions = FileOptions()) -> None:  # noqa: B008
         super().__init__(Path(path).as_posix(), {"path": str(path)}, options)

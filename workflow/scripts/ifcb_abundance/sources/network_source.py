@@ -16,6 +16,7 @@ class NetworkSource:
 
     scores_identity: dict[str, Any]
     same_for_all_bins = True
+    named_form = ""
 
     def scores_identity_of(self, bin_id: str) -> dict[str, Any]:  # noqa: ARG002
         """The same for all bins."""

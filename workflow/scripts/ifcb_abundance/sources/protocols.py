@@ -36,7 +36,10 @@ class ScoreReader(Protocol):
     """The class scores of bins.
 
     score_precision: the precision in which the source stores or prints them, which is what `auto` stands for.
+    named_form: the form of class scores that the config names, where `scores_identity` does not tell it; else empty.
     """
+
+    named_form: str
 
     @property
     def scores_identity(self) -> dict[str, Any]:
