@@ -9,16 +9,21 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.catalog.quality import TESTS, judge_quality, measure_quality, merge_quality
 from ifcb_abundance.catalog.selection import assess
+from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.config import Select
 from ifcb_abundance.figures.quality import SHOWN
 from ifcb_abundance.raw.header import read_header
+from ifcb_abundance.sources.dashboard import DashboardSource
 from ifcb_abundance.sources.directory import DirectorySource
+from ifcb_abundance.sources.retry import RequestOptions
 from ifcb_abundance.tables import table_files
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
+from tests.dashboard.emulator import Emulator, Fault
 from tests.raw_files import COLUMNS, NEW, OLD, adc, keyed_header, new_line, old_line, write_bin
 
 RAW = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
@@ -215,6 +220,39 @@ def test_a_run_leaves_out_what_is_bad(tmp_path: Path) -> None:
     assert ledger.loc[beads, "reason"] == "quality.exclude_bad: bad: run_type beads"
     assert run.table("own")["n_bins"].unique().tolist() == [3]
     assert "Nothing to be done" in run.run(config | {"quality": {"exclude_bad": True}})
+
+
+def test_a_server_that_does_not_answer_says_nothing_about_a_bin(tmp_path: Path) -> None:
+    good, wet = "D20240401T000000_IFCB010", "D20240401T010000_IFCB010"
+    rows = [bin_row(bin_id) for bin_id in (good, wet)]
+    archive = write_archive(tmp_path / "archive", rows, {bin_id: (["Akashiwo"], [[0.9]]) for bin_id in (good, wet)})
+    for bin_id, humidity in ((good, 5), (wet, 99.9)):
+        header = keyed_header(runTime=1200.0, inhibitTime=12.0, humidity=humidity, temperature=20)
+        (archive / f"{bin_id}.hdr").write_bytes(header)
+        (archive / f"{bin_id}.adc").write_bytes(adc(new_line(1, 1, 10, 0.1, (1, 1, 2, 2), 0)))
+        (archive / f"{bin_id}.roi").write_bytes(bytes(range(4)) * 2)
+    fault = Fault(rf"{wet}\.hdr", "status", times=4, status=503)
+    with Emulator({"own": archive}, faults=[fault]) as dashboard:
+        window = Window(Bound.parse("2024-04-01"), Bound.parse("2024-04-01"))
+        source = DashboardSource("own", dashboard.url, requests=RequestOptions(retries=1, backoff=0.01))
+        bins = assess(source.list_bins(window), Select())
+        with pytest.raises(RawFileError, match=rf"bin {wet}: .*HTTP 503"):
+            measure_quality(source, bins, False, tmp_path / "day.csv")
+        asked = {"kind": "dashboard", "url": dashboard.url, "retries": 1, "backoff": 0.01, "on_failure": "record"}
+        config = {"dataset": "own", "source": asked, "quality": {"exclude_bad": True}}
+        config["select"] = {"start": "2024-04-01", "end": "2024-04-01"}
+        run = Checkout(tmp_path / "checkout")
+        run.run(config)
+        assert run.table("own", "ledger")["status"].tolist() == ["used", "used"]
+        note = run.table("own", "quality").set_index("bin").loc[wet, "note"]
+        assert note.startswith(f"will be asked for again: bin {wet}: {dashboard.url}/own/{wet}.hdr: HTTP 503")
+        dashboard.clear()
+        run.run(config)
+        assert run.table("own", "ledger")["status"].tolist() == ["used", "filtered"]
+        assert sorted(r.target for r in dashboard.requests) == [
+            f"/own/{bin_id}{part}" for bin_id in (good, wet) for part in (".adc", ".hdr")
+        ]
+        assert "Nothing to be done" in run.run(config)
 
 
 def test_flags_are_those_of_the_window_also_where_it_shrinks_and_grows(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ def selection():
     if not CONFIG.quality.exclude_bad:
         return listed
     path = Path(checkpoints.merge_quality.get().output[0])
-    if not flags_are_of(listed.path, path):  # the engine may take an old file for a new one once the list is new
+    # The engine may take an old file for a new one once the list is new, or days are measured again.
+    if not flags_are_of(listed.path, path) or flags_lack_bins(path):
         workflow.checkpoints.created_output.discard(str(path))
         checkpoints.merge_quality.get()  # which tells the engine to wait for it
     return read_selection(listed.path, listed.path.stat().st_mtime_ns, path, path.stat().st_mtime_ns)
@@ -92,11 +93,6 @@ def deleted_parts(tables):
 
 def all_days(table):
     return [table.part_in(RESULTS, date) for date in selection().days]
-
-
-def measured_quality(wildcards):
-    """What was measured of the quality of bins: a file for each day, or for each shard."""
-    return all_parts("quality") if SHARDS else [f"{RESULTS}/quality/{date}.csv" for date in all_listed().days]
 
 
 def all_parts(name):

@@ -2,7 +2,7 @@
 # them if quality.make says so, or on request:
 #
 #   snakemake --cores 8 quality
-from ifcb_abundance.catalog import quality
+include: "quality_inputs.smk"
 
 
 rule measure_quality:
@@ -23,9 +23,7 @@ rule measure_quality:
     message:
         "Measure the quality of the bins of {wildcards.date}."
     run:
-        # A dashboard would have to send whole .roi files for the focus.
-        with_images, bins = CONFIG.source.kind != "dashboard", all_listed().days[wildcards.date]
-        logged(log[0], quality.measure_quality, SOURCE, bins, with_images, output[0])
+        logged(log[0], quality.measure_quality, SOURCE, *day_to_measure(wildcards), output[0], RECORD_FAILURES)
 
 
 checkpoint merge_quality:

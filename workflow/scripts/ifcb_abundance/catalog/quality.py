@@ -11,7 +11,7 @@ is never worse than suspect, or it says what cannot be.
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ifcb_abundance.bins.statuses import WANTED
-from ifcb_abundance.common.errors import RawFileError, RequestError, UnreachableError
+from ifcb_abundance.common.errors import RawFileError, RequestError, TransientError, UnreachableError
 from ifcb_abundance.common.strict_csv import number
 from ifcb_abundance.common.words import printable
 from ifcb_abundance.raw.header import Header
@@ -48,22 +48,33 @@ FASTEST = 14.0  # triggers a second: suspect above (ours: a trigger takes 0.073 
 LARGEST_ML = 5.25  # mL: bad above, or at zero and below (the syringe holds 5)
 FOCUS = 0.5  # of the median of the instrument: suspect below (ours)
 LOOKED_AT = 20  # images, the largest of a bin, from which focus is measured
+AGAIN = "will be asked for again: "  # begins the note of a bin that a server may give another time
 MEASURED = tuple(table_files.schema("quality_measured"))
 TESTS = tuple(name for name in table_files.schema("quality") if name.startswith("flag_"))
 
 
-def measure_quality(source: Source, bins: pd.DataFrame, with_images: bool, path: str | Path) -> None:
+def measure_quality(
+    source: Source, bins: pd.DataFrame, with_images: bool, path: str | Path, record_failures: bool = False
+) -> None:
     """Measure the bins of a day, and write a row for each.
 
     bins: as `selection.assess` returns them, before bad bins are left out. Raw files are read of those that are wanted;
     of others, and where there are none, the catalog is all there is. with_images: whether focus is measured, for which
     the source has to read parts of each `.roi`.
+
+    Files that are damaged are a note. So is a request without an answer with `record_failures`; else it raises
+    RawFileError or RequestError, for it says nothing about the bin.
     """
-    rows = [_row(source, dict(row), with_images) for row in bins.to_dict("records")]
+    rows = [_row(source, dict(row), with_images, record_failures) for row in bins.to_dict("records")]
     table_files.write(table_files.from_rows(rows, "quality_measured"), "quality_measured", path)
 
 
-def _row(source: Source, of_bin: Mapping[Any, Any], with_images: bool) -> dict[str, Any]:
+def is_complete(path: str | Path) -> bool:
+    """Tell whether a file of `measure_quality` has no bin that was not to be had, and may be now."""
+    return AGAIN.encode() not in Path(path).read_bytes()
+
+
+def _row(source: Source, of_bin: Mapping[Any, Any], with_images: bool, record_failures: bool) -> dict[str, Any]:
     known = {name: of_bin[name] for name in ("bin", "sample_time", "instrument", "ml_analyzed", "n_images")}
     words = [str(of_bin["sample_type"]), *str(of_bin["tags"]).split(";")]
     row: dict[str, Any] = {**known, "run_type": next((word for word in words if "bead" in word.lower()), "")}
@@ -81,9 +92,20 @@ def _row(source: Source, of_bin: Mapping[Any, Any], with_images: bool) -> dict[s
     except UnreachableError:
         raise
     except (RawFileError, RequestError) as error:
+        causes = list(_causes(error))
+        if not record_failures and any(isinstance(cause, RequestError) for cause in causes):
+            raise
         log.warning(f"quality: {error}")
-        row["note"] = printable(str(error))
+        again = AGAIN if any(isinstance(cause, TransientError) for cause in causes) else ""
+        row["note"] = again + printable(str(error))
     return row
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _of_header(header: Header) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Doubt:
     def __init__(self, workflow: Any) -> None:
         self.workflow = workflow
         self._settled: dict[str, bool] = {}
+        self._judged: set[str] = set()
 
     def unrecorded(self, path: str) -> bool:
         """Whether the engine has no record of a file that is there, or holds it for unfinished."""
@@ -84,9 +85,14 @@ class Doubt:
         return False
 
     def refuse(self, path: str, is_right: Callable[[], bool]) -> None:
-        """Have a file made again that is there and is not right, although the engine's record of it may agree."""
-        if self.workflow.is_main_process and os.path.lexists(path) and not is_right():
-            self.make_again([path])
+        """Have a file made again that is there and is not right, although the engine's record of it may agree.
+
+        It is judged once, as it is before this run makes it.
+        """
+        if path not in self._judged and self.workflow.is_main_process:
+            self._judged.add(path)
+            if os.path.lexists(path) and not is_right():
+                self.make_again([path])
 
     def make_again(self, paths: Sequence[str]) -> None:
         """Have files made again. Raises StateError if the engine cannot be told, rather than take them as they are."""
