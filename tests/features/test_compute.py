@@ -74,7 +74,7 @@ def test_images_that_came_over_a_network(tmp_path: Path) -> None:
 
     def made(bin_id: str, missing: bool) -> list[str]:
         files = [tmp_path / name for name in ("images.npz", "f.csv", "b.zip")]
-        gather_images(source, bin_id, tmp_path / f"{bin_id}.parquet", missing, files[0])
+        gather_images(source, bin_id, tmp_path / f"{bin_id}.parquet", missing, files[0], False)
         compute_features(bin_id, files[:1], *files[1:], False)
         return files[1].read_text().splitlines()
 
@@ -93,6 +93,22 @@ def test_images_that_came_over_a_network(tmp_path: Path) -> None:
     assert made(NEW, missing=False) == ["not computed: the source has no raw files of it"]
     said = summarize_features(source, NEW, summary, tmp_path / "s", False, tmp_path / "f.csv")
     assert (said.status, said.reason) == ("no_features", "not computed: the source has no raw files of it")
+
+
+def test_a_fault_while_images_are_gathered_leaves_no_file_for_later_runs(tmp_path: Path) -> None:
+    """Where failures are recorded, the file says it."""
+    archive = write_archive(tmp_path / "archive", [bin_row(NEW)], {NEW: (["Akashiwo"], [[0.9]])})
+    write_bin(archive, NEW, [(1, 0, 0, picture(4, 4))])
+    (archive / f"{NEW}.roi").unlink()
+    source = DirectorySource(str(archive))
+    summary, gathered = tmp_path / "s.parquet", tmp_path / "images.npz"
+    summarize_scores(source, NEW, summary, record_failures=False)
+    with pytest.raises(RawFileError, match=r"no \.roi beside"):
+        gather_images(source, NEW, summary, False, gathered, record_failures=False)
+    assert not gathered.exists()
+    gather_images(source, NEW, summary, False, gathered, record_failures=True)
+    compute_features(NEW, [gathered], tmp_path / "f.csv", None, True)
+    assert "no .roi beside" in (tmp_path / "f.csv").read_text()
 
 
 def test_what_cannot_be_read_fails_or_is_recorded(tmp_path: Path) -> None:

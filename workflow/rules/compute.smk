@@ -20,7 +20,7 @@ rule gather_images:
         "Gather the images of bin {wildcards.bin}."
     run:
         missing = CONFIG.features.compute == "missing"
-        logged(log[0], gather.gather_images, SOURCE, wildcards.bin, input[0], missing, output[0])
+        logged(log[0], gather.gather_images, SOURCE, wildcards.bin, input[0], missing, output[0], RECORD_FAILURES)
 
 
 # On a cluster each bin goes to a node: 2,000 images are more than a minute of a core.

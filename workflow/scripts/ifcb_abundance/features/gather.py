@@ -14,11 +14,14 @@ from ifcb_abundance.scores.summary import read_summary
 from ifcb_abundance.sources.protocols import Source
 
 
-def gather_images(source: Source, bin_id: str, summary: str | Path, missing: bool, path: str | Path) -> None:
+def gather_images(
+    source: Source, bin_id: str, summary: str | Path, missing: bool, path: str | Path, record_failures: bool
+) -> None:
     """Write the images of a bin from a network into one file, for `compute_features` on a machine without network.
 
     summary: the bin's scores summary; a bin without class scores needs no features. missing: whether a bin that has
-    features in the source needs no others. Where none are to be computed, or it fails, the file says so.
+    features in the source needs no others. Where none are to be computed, the file says so. A failure
+    raises RawFileError or FeaturesError, and leaves no file for later runs; with `record_failures` the file says it.
     """
     said, _ = read_summary(summary)
     arrays: dict[str, Any] = {}
@@ -38,6 +41,8 @@ def gather_images(source: Source, bin_id: str, summary: str | Path, missing: boo
                         if image.gap is not None:
                             arrays[f"gap {number}"] = image.gap
     except (RawFileError, FeaturesError) as error:
+        if not record_failures:
+            raise
         arrays, why = {}, f"{FAILED}{error}"
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, allow_pickle=False, why=np.array(why), **arrays)
