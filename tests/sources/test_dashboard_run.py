@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from ifcb_abundance.bins.window import Bound, Window
+from ifcb_abundance.common.errors import RawFileError
 from ifcb_abundance.demo.archive import AWKWARD, write_demo_archive
 from ifcb_abundance.sources.dashboard import DashboardSource
+from ifcb_abundance.sources.retry import RequestOptions
 from tests import reference
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 from tests.comparing import assert_equals_reference
 from tests.dashboard.emulator import Emulator, Fault, Request, ScoreDirectory
-from tests.raw_files import scores_h5, scores_mat
+from tests.raw_files import keyed_header, scores_h5, scores_mat
 
 VERSIONS = ("5.0", "5.1", "5.2")
 SCORES = "_class_scores"
@@ -809,3 +811,34 @@ def test_fewer_requests_at_a_time_while_the_server_is_overloaded(checkout: Check
     assert max(in_flight([r for r in scores if r.started > recovered])) > 4
     refused = sum(r.status == 503 for r in overloaded)
     assert refused < len(overloaded) / 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("cut_length", "IncompleteRead|ended|truncated"),
+        ("cut", "IncompleteRead|ended|truncated"),
+        ("cut_close", "HTTP 200 with an empty answer"),
+    ],
+)
+def test_a_bin_without_triggers_has_an_adc_without_a_byte_unless_that_was_cut(
+    tmp_path: Path, kind: str, says: str
+) -> None:
+    """Of a body of one byte, half is nothing."""
+    without, cut = "D20240415T030000_IFCB010", "D20240415T040000_IFCB010"
+    archive = write_archive(tmp_path / "archive", [bin_row(without), bin_row(cut)], {})
+    for bin_id, log in ((without, b""), (cut, b"x")):
+        (archive / f"{bin_id}.hdr").write_bytes(keyed_header(runTime=1200.0, inhibitTime=12.0))
+        (archive / f"{bin_id}.adc").write_bytes(log)
+        (archive / f"{bin_id}.roi").write_bytes(b"")
+    with Emulator({"demo": archive}, faults=[Fault(rf"{cut}\.adc", kind, times=None)]) as dashboard:
+        source = DashboardSource("demo", dashboard.url, requests=RequestOptions(retries=1, backoff=0.01))
+        header, triggers = source.read_raw(without)
+        assert header is not None
+        assert triggers is not None
+        assert (header.run_time, len(triggers.rows), len(triggers.rois)) == (1200.0, 0, 0)
+        with source.open_images(without) as images:
+            assert images is not None
+        assert len(dashboard.requests) == 4
+        with pytest.raises(RawFileError, match=rf"bin {cut}: .*\.adc: .*({says}).* \(tried 2 times\)"):
+            source.read_raw(cut)

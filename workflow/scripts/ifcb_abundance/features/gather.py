@@ -20,8 +20,8 @@ def gather_images(
     """Write the images of a bin from a network into one file, for `compute_features` on a machine without network.
 
     summary: the bin's scores summary; a bin without class scores needs no features. missing: whether a bin that has
-    features in the source needs no others. Where none are to be computed, the file says so. A failure
-    raises RawFileError or FeaturesError, and leaves no file for later runs; with `record_failures` the file says it.
+    features in the source needs no others. Where none are to be computed, the file says so. A failure raises
+    RawFileError or FeaturesError, and leaves no file for later runs; with `record_failures` the file says it.
     """
     said, _ = read_summary(summary)
     arrays: dict[str, Any] = {}

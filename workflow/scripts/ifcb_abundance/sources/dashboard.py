@@ -399,7 +399,8 @@ class DashboardSource(NetworkSource):
     def _raw(self, bin_id: str, part: str) -> SourceFile | None:
         target = f"/{quote(self.dataset)}/{quote(bin_id)}{part}"
         try:
-            body = self._get(target, ends=ANYTHING)
+            # Without a trigger there is no line in the .adc.
+            body = self._http.get(target, ANYTHING, may_be_empty=part == ".adc")
         except RequestError as error:
             raise RawFileError(f"bin {bin_id}: {error}") from error
         return None if body is None else SourceFile(self.url + target, body)

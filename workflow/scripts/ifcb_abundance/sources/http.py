@@ -25,14 +25,15 @@ class HttpClient:
         self.retrier = retrier
         self._local = threading.local()  # requests does not promise that sessions are safe across threads
 
-    def get(self, target: str, ends: tuple[bytes, ...] = JSON) -> bytes | None:
+    def get(self, target: str, ends: tuple[bytes, ...] = JSON, may_be_empty: bool = False) -> bytes | None:
         """Return the body of the answer, None for HTTP 404. Transient faults are tried again with growing waits.
 
-        target: path and query. ends: one of LINE, JSON, ANYTHING. Raises RequestError, UnreachableError.
+        target: path and query. ends: one of LINE, JSON, ANYTHING. may_be_empty: a body without a byte is an answer,
+        if the server says by its length or chunks that it is whole. Raises RequestError, UnreachableError.
         """
-        return self.retrier.retry(lambda slot: self._fetch(self.url + target, ends, slot))
+        return self.retrier.retry(lambda slot: self._fetch(self.url + target, ends, may_be_empty, slot))
 
-    def _fetch(self, address: str, ends: tuple[bytes, ...], slot: Slot) -> bytes | None:
+    def _fetch(self, address: str, ends: tuple[bytes, ...], may_be_empty: bool, slot: Slot) -> bytes | None:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -52,7 +53,8 @@ class HttpClient:
                 raise fault from error
             no_answer = isinstance(error, requests.ConnectionError | requests.Timeout)
             raise TransientError(f"{address}: {reason(error)}", refused=no_answer, kind=TRUNCATED) from error
-        _check(response, address, body, ends)
+        if not (may_be_empty and _is_empty(response, body)):
+            _check(response, address, body, ends)
         return None if response.status_code == 404 else body
 
     def _body(self, response: requests.Response, address: str) -> bytes:
@@ -70,6 +72,14 @@ class HttpClient:
         if unpacker and (not unpacker.eof or unpacker.unused_data):
             raise EOFError("the compressed answer is truncated")
         return b"".join(pieces)
+
+
+def _is_empty(response: requests.Response, body: bytes) -> bool:
+    """Whether an answer is a file without a byte, and no page or refusal. A cut one was told of when it was read."""
+    headers = response.headers
+    framed = headers.get("Content-Length") == "0" or headers.get("Transfer-Encoding", "").lower() == "chunked"
+    whole = framed or "Content-Encoding" in headers  # what is compressed has an end of its own
+    return response.status_code == 200 and whole and not body and "html" not in headers.get("Content-Type", "")
 
 
 def _check(response: requests.Response, address: str, body: bytes, ends: tuple[bytes, ...]) -> None:
