@@ -41,7 +41,7 @@ class S3Server:
     """Serves from a thread of its own until it is closed; `fault` may give another answer to a request, or None.
 
     page: so many keys to a page of a list, at most. latency: seconds before each answer. most: the greatest number of
-    class-scores files that were asked for at the same time since the last `clear`. tls: serve https.
+    class-scores and raw files that were asked for at the same time since the last `clear`. tls: serve https.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -138,12 +138,12 @@ class S3Server:
             with self._lock:
                 self._log.append(request)
                 answer = self.fault(request) if self.fault else None
-                is_scores = request.path.endswith("_class_scores.csv")
-                self._in_flight += is_scores
+                is_counted = request.path.endswith(("_class_scores.csv", ".hdr", ".adc"))
+                self._in_flight += is_counted
                 self.most = max(self.most, self._in_flight)
             time.sleep(self.latency)
             with self._lock:
-                self._in_flight -= is_scores
+                self._in_flight -= is_counted
             if answer is not None:
                 return answer(environ, start_response)
             if self.page and request.listed is not None:

@@ -12,11 +12,11 @@ checkpoint list_catalog:
         f"{LOGS}/list_catalog.log",
     localrule: True
     resources:
-        dashboard=1,
+        dashboard=4,  # or the profile's limit if that is lower; of raw bins so many files are read at a time
     params:
         **OF_CATALOG,
     message:
         "List the bins of the window."
     run:
-        empty = SHARD is not None
-        logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, empty, METHOD.group_by)
+        how = SHARD is not None, METHOD.group_by, resources.dashboard
+        logged(log[0], catalog.list_catalog, SOURCE, WINDOW, output.catalog, *how)

@@ -39,6 +39,7 @@ rule summarize_scores:
 
 
 WANTED_OF_SOURCE = partial(list_wanted, SOURCE, WINDOW, CONFIG.select)
+CLASS_TABLE_NAMED = CONFIG.classify.class_table or "null"
 
 
 rule check_labels:
@@ -47,10 +48,10 @@ rule check_labels:
         f"{LOGS}/check_labels.log",
     localrule: True
     resources:
-        dashboard=1,
+        dashboard=4,  # as for list_catalog
     message:
         "Check the labels of the class scores against the class table."
     run:
-        named = CONFIG.classify.class_table or "null"
-        found = logged(log[0], label_check.check_labels, SOURCE, WANTED_OF_SOURCE, CONFIG.class_table, named)
+        wanted = partial(WANTED_OF_SOURCE, at_once=resources.dashboard)
+        found = logged(log[0], label_check.check_labels, SOURCE, wanted, CONFIG.class_table, CLASS_TABLE_NAMED)
         print(found, flush=True)

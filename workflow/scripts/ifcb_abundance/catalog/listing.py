@@ -40,14 +40,15 @@ def list_catalog(
     path: str | Path,
     may_be_empty: bool = False,
     group_by: Sequence[str] = (),
+    at_once: int = 4,
 ) -> None:
     """Ask the source which bins there are and write those in the window to `path` (catalog.csv).
 
-    group_by: what bins will be pooled by; warns where it needs what this way of listing does not know. Raises
-    NoBinsError if the window holds no bin, unless it may be empty.
+    group_by: what bins will be pooled by; warns where it needs what this way of listing does not know. at_once: as of
+    `BinCatalog.list_bins`. Raises NoBinsError if the window holds no bin, unless it may be empty.
     """
     try:
-        inside = _list_bins(source, window)
+        inside = _list_bins(source, window, at_once)
     except NoBinsError as error:
         if not may_be_empty:
             raise
@@ -63,8 +64,8 @@ def list_catalog(
     table_files.write(inside[table_files.columns("catalog", [str(name) for name in inside])], "catalog", path)
 
 
-def _list_bins(source: BinCatalog, window: Window) -> pd.DataFrame:
-    rows = source.list_bins(window)
+def _list_bins(source: BinCatalog, window: Window, at_once: int) -> pd.DataFrame:
+    rows = source.list_bins(window, at_once)
     inside = in_window(rows, window)
     if inside.empty:
         spans = f"{rows['sample_time'].min()} to {rows['sample_time'].max()}"

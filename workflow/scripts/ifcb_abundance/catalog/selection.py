@@ -79,9 +79,9 @@ def assess(catalog: pd.DataFrame, criteria: Select) -> pd.DataFrame:
     return assessed
 
 
-def list_wanted(source: BinCatalog, window: Window, criteria: Select) -> list[str]:
+def list_wanted(source: BinCatalog, window: Window, criteria: Select, at_once: int = 4) -> list[str]:
     """Ask the source for its bins, and list those of the window that may be asked for scores, in order."""
-    bins = assess(in_window(source.list_bins(window), window), criteria)
+    bins = assess(in_window(source.list_bins(window, at_once), window), criteria)
     return bins[bins["status"] == WANTED].sort_values(["sample_time", "bin"])["bin"].tolist()
 
 

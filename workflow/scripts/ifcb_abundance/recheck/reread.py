@@ -75,7 +75,7 @@ def recheck(
     before = table_files.read("catalog", catalog)
     fresh = _fresh(catalog)
     try:
-        list_catalog(source, asked.window, fresh, asked.may_be_empty, asked.group_by)
+        list_catalog(source, asked.window, fresh, asked.may_be_empty, asked.group_by, workers)
         after = table_files.read("catalog", fresh)
         found.note(_catalog_changes(before, after))
         if fresh.read_bytes() != Path(catalog).read_bytes() or _last_day_is_over(before, catalog):

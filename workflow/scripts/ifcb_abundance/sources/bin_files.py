@@ -31,7 +31,7 @@ from ifcb_abundance.raw.tree import PARTS, RawBin, RawTree, read_raw_bin
 from ifcb_abundance.raw.triggers import TriggerTable
 from ifcb_abundance.raw.volume import FastRuns
 from ifcb_abundance.sources.metadata_export import read_export, without_repeats
-from ifcb_abundance.sources.raw_catalog import list_raw
+from ifcb_abundance.sources.raw_catalog import READERS, list_raw
 from ifcb_abundance.sources.score_files import (
     AUTO,
     NAMES,
@@ -163,14 +163,14 @@ class BinFiles(ABC):
         """The deployments. Raw files are too many to be inputs of the engine."""
         return [self.deployments] if self.raw and self.deployments else []
 
-    def list_bins(self, window: Window) -> pd.DataFrame:
+    def list_bins(self, window: Window, at_once: int = READERS) -> pd.DataFrame:
         """List the bins of metadata.csv or summaries, or the window's raw bins, as `metadata_export.read_export` does.
 
         Raises CatalogError if a bin that is an end of the window is not in metadata.csv: only that file has its
         sample_time. The sample_time of a raw bin is the time in its id.
         """
         if self.raw:
-            return self._list_raw(window)
+            return self._list_raw(window, at_once)
         if self._of_summaries and not self._has_list and self.summaries.paths:
             return self.summaries.list_bins(self.address)
         metadata = f"{self.address}/metadata.csv"
@@ -222,7 +222,7 @@ class BinFiles(ABC):
         of_form = [bin_id for bin_id in there if self.asked_format in index[bin_id]]
         return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0]))), pick(of_form or there)
 
-    def _list_raw(self, window: Window) -> pd.DataFrame:
+    def _list_raw(self, window: Window, at_once: int) -> pd.DataFrame:
         bins = self._raw_bins(window)
         inside = [
             raw
@@ -239,7 +239,7 @@ class BinFiles(ABC):
                 f"{window.end} (UTC, inclusive){spans}"
             )
         deployments = read_deployments(self.deployments) if self.deployments else []
-        rows = list_raw(inside, deployments, self._read_start, self.fast_runs)
+        rows = list_raw(inside, deployments, self._read_start, self.fast_runs, at_once)
         if without := unmatched(deployments, rows):
             log.warning(
                 f"source.deployments: {len(without)} of {len(deployments)} match no bin of the window: "

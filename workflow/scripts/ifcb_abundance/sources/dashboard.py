@@ -101,8 +101,8 @@ class DashboardSource(NetworkSource):
 
     # --- the list of bins ---
 
-    def list_bins(self, window: Window) -> pd.DataFrame:
-        """List all bins that may lie in the window, as rows of `metadata_export.read_export`.
+    def list_bins(self, window: Window, at_once: int = 1) -> pd.DataFrame:  # noqa: ARG002
+        """List all bins that may lie in the window, as rows of `metadata_export.read_export`, one request at a time.
 
         Raises NoBinsError if there is none, CatalogError if an answer is not a list, RequestError without an answer.
         """

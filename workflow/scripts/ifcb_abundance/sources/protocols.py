@@ -28,8 +28,11 @@ class BinCatalog(Protocol):
     def catalog_files(self) -> list[str]:
         """The local files that the list of bins is read from; none if it comes over the network."""
 
-    def list_bins(self, window: Window) -> pd.DataFrame:
-        """List all bins that may lie in the window, as rows of `metadata_export.read_export`."""
+    def list_bins(self, window: Window, at_once: int = 4) -> pd.DataFrame:
+        """List all bins that may lie in the window, as rows of `metadata_export.read_export`.
+
+        at_once: the most files that are read, or requests that are sent, at a time.
+        """
 
 
 class ScoreReader(Protocol):

@@ -19,7 +19,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.raw_catalog")
 
-READERS = 4  # files read at a time: most of the time is spent waiting for the disk or the network
+READERS = 4  # files read at a time, or fewer: most of the time is spent waiting for the disk or the network
 TOLD = 100  # warnings about single bins; the catalog has the notes of all bins
 
 
@@ -28,18 +28,19 @@ def list_raw(
     deployments: Sequence[Deployment],
     read: ReadStart = read_start,
     fast_runs: FastRuns = "factor",
+    readers: int = READERS,
 ) -> pd.DataFrame:
     """Return the catalog rows of raw bins, as `metadata_export.read_export` does.
 
     `sample_time` is the time in the id, `n_images` counts triggers with an image, `sample_type` is the header's.
     Positions come from the deployments, or from the header if no deployment has the bin; `position_note` says why a
-    header's position does not count. fast_runs: as of `measure_volume`. A bin that cannot be read is a row too:
-    `volume_note` says why, and without a volume it is not used. No bin is flagged skip: such bins lie in excluded
-    folders.
+    header's position does not count. fast_runs: as of `measure_volume`. readers: files read at a time.
+    A bin that cannot be read is a row too: `volume_note` says why, and without a volume it is not used. No bin is
+    flagged skip: such bins lie in excluded folders.
     """
     bins = list(bins)
     progress = Progress("raw bins", lambda: (len(bins), len(bins)))
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(readers) as pool:
         rows = list(pool.map(lambda raw: progress.counted(_row, raw, deployments, read, fast_runs), bins))
     noted = [row for row in rows if row["volume_note"]]
     for row in noted[:TOLD]:
