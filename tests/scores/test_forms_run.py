@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from scipy.io import loadmat, savemat
 
-from ifcb_abundance.common.errors import TableError
+from ifcb_abundance.common.errors import CatalogError, TableError
 from ifcb_abundance.report.invariants import NEEDED, write_test_results
+from ifcb_abundance.sources.bin_files import FileOptions
+from ifcb_abundance.sources.directory import DirectorySource
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 from tests.raw_files import scores_h5
@@ -230,6 +232,24 @@ def write_summaries(folder: Path, with_carbon: bool = True) -> Path:
     savemat(folder / "summary_allTB2024.mat", given)
     savemat(folder / "summary_biovol_allTB2024.mat", given | sums)
     return folder
+
+
+@needs_cases
+def test_a_bin_that_two_summaries_count_differently_is_refused_naming_both(tmp_path: Path) -> None:
+    folder = write_summaries(tmp_path / "archive")
+    given = {n: v for n, v in loadmat(folder / "summary_allTB2024.mat").items() if not n.startswith("__")}
+    other = folder / "class_2019" / "summary_allTB2024.mat"
+    other.parent.mkdir()
+    savemat(other, given)
+    source = DirectorySource(str(folder), FileOptions(scores_format="summary"))
+    assert set(source.summaries.of_bin.values()) == {str(other)}  # which is the same
+    given["classcountTB"] = given["classcountTB"] + np.array([[0], [1], [0]])
+    savemat(other, given)
+    bin_id = sorted(source.summaries.of_bin)[1]
+    source = DirectorySource(str(folder), FileOptions(scores_format="summary"))
+    says = rf"bin {bin_id}: {other} and {folder}/summary_allTB2024\.mat count it differently"
+    with pytest.raises(CatalogError, match=says):
+        source.scores_files(bin_id)
 
 
 @needs_cases

@@ -4,9 +4,11 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
+from ifcb_abundance.common.errors import CatalogError
 from ifcb_abundance.sources.count_summary import CountSummary, read_count_summary
 from ifcb_abundance.sources.metadata_export import NEEDED, from_records, without_repeats
 from ifcb_abundance.sources.score_files import has_biovolumes
@@ -19,7 +21,7 @@ class Summaries:
     """The summaries at these paths. read: returns the bytes of one, which are kept, for each of its bins asks for them.
 
     Of a year's two summaries the one without biovolumes has the counts that are taken. All methods raise CatalogError
-    for a file that is no summary.
+    for a file that is no summary, and for two of a kind that count a bin differently.
     """
 
     def __init__(self, paths: Sequence[str], read: Callable[[str], bytes]) -> None:
@@ -42,8 +44,21 @@ class Summaries:
         found: dict[str, str] = {}
         for path in paths:
             for bin_id in self._summary(path).bins:
-                found.setdefault(bin_id, path)
+                first = found.setdefault(bin_id, path)
+                if has_biovolumes(first) == has_biovolumes(path) and self._counts(first, bin_id) != self._counts(
+                    path, bin_id
+                ):
+                    raise CatalogError(
+                        f"bin {bin_id}: {first} and {path} count it differently, and nothing tells which is newer. "
+                        "Take one of these files out of the archive"
+                    )
         return found
+
+    def _counts(self, path: str, bin_id: str) -> list[Any]:
+        """What a summary counts of a bin, by class."""
+        summary = self._summary(path)
+        row = summary.rows[bin_id]
+        return [summary.classes, *((name, table[row].tolist()) for name, table in sorted(summary.counts.items()))]
 
     def file(self, path: str) -> SourceFile:
         """A summary as it is stored."""
