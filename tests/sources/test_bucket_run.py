@@ -254,6 +254,17 @@ def test_another_csv_of_the_name_of_a_bin_is_no_class_scores_in_a_bucket_either(
     assert server.keys == [f"{name}/a/2024/{BIN}.csv"]
 
 
+def test_another_csv_that_cannot_be_read_keeps_no_bin_from_its_class_scores(server: S3Server, name: str) -> None:
+    """It may be in cold storage; a fault that may pass is no answer."""
+    server.put(name, {f"2024/{BIN}.csv": b"roi,area\n", f"2024/{BIN}_class_scores.csv": scores(0.5)})
+    server.fault = lambda request: error(403, "InvalidObjectState") if request.path.endswith(f"{BIN}.csv") else None
+    read = opened(server, name, scores_format="auto").read_scores(BIN)
+    assert read == SourceFile(f"s3://{name}/2024/{BIN}_class_scores.csv", scores(0.5))
+    server.fault = lambda request: error(503, "SlowDown") if request.path.endswith(f"{BIN}.csv") else None
+    with pytest.raises(RequestError, match=rf"{BIN}\.csv .*SlowDown.*tried 3 times"):
+        opened(server, name, scores_format="auto").read_scores(BIN)
+
+
 def test_credentials_of_the_environment_recheck_and_nothing_written_of_them(
     server: S3Server, checkout: Checkout, tmp_path: Path, name: str
 ) -> None:

@@ -106,6 +106,11 @@ class TableError(WorkflowInputError):
     """A table does not agree with its schema."""
 
 
+def may_pass(error: BaseException | None) -> bool:
+    """Whether it is a fault that may be gone another time, or was raised from one."""
+    return error is not None and (isinstance(error, TransientError) or may_pass(error.__cause__))
+
+
 def kind_of(error: BaseException | None) -> str:
     """What went wrong, in a few words by which failures can be counted."""
     while error is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ifcb_abundance.bins.ids import PATTERN
-from ifcb_abundance.common.errors import ConfigError, RawFileError
+from ifcb_abundance.common.errors import ConfigError, RawFileError, RequestError, may_pass
 from ifcb_abundance.common.words import counted
 
 if TYPE_CHECKING:
@@ -92,6 +92,10 @@ def _is_class_csv(path: str, read_start: Callable[[str, int], bytes]) -> bool:
     try:
         return _FIRST_COLUMN in read_start(path, 100).split(b"\n")[0]
     except RawFileError:  # told of the bin that needs it
+        return False
+    except RequestError as error:
+        if may_pass(error):
+            raise
         return False
 
 
