@@ -10,12 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import trustme
 from werkzeug.wrappers import Response
 
+from ifcb_abundance.bins.statuses import ScoresStatus
 from ifcb_abundance.bins.window import Bound, Window
+from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.common.errors import (
     CatalogError,
     NoBinsError,
@@ -24,12 +27,17 @@ from ifcb_abundance.common.errors import (
     ScoresError,
     UnreachableError,
 )
+from ifcb_abundance.config import Select
 from ifcb_abundance.raw.images import read_image, read_images
+from ifcb_abundance.recheck.reread import Recheck, recheck
+from ifcb_abundance.scores.summary import Provenance, find_winners, read_provenance, write_summary
 from ifcb_abundance.sources.bin_files import FileOptions
 from ifcb_abundance.sources.bucket import BucketSource
 from ifcb_abundance.sources.directory import DirectorySource
+from ifcb_abundance.sources.faults import GONE
 from ifcb_abundance.sources.retry import RequestOptions
 from ifcb_abundance.sources.source_file import SourceFile
+from ifcb_abundance.tables import table_files
 from tests.archives import bin_row, write_archive
 from tests.checkout import Checkout
 from tests.raw.test_raw_run import BINS, ml_analyzed, write_csv, write_tree
@@ -724,6 +732,33 @@ def test_a_fault_while_raw_bins_are_listed_is_no_bad_volume(server: S3Server, na
     server.fault = None
     expected = DirectorySource(str(tmp_path), FileOptions(catalog="raw")).list_bins(EVER)
     pd.testing.assert_frame_equal(opened(server, name, catalog="raw").list_bins(EVER), expected)
+
+
+def test_a_folder_that_cannot_be_listed_leaves_a_recheck_the_scores_read_before(
+    server: S3Server, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_archive(tmp_path / "archive", [bin_row(BIN), bin_row(LATER)], {})
+    lists = {"metadata.csv": (folder / "metadata.csv").read_bytes()}
+    server.put(name, lists | {f"2024/{bin_id}_class_scores.csv": scores(0.5) for bin_id in (BIN, LATER)})
+    list_catalog(opened(server, name), EVER, tmp_path / "catalog.csv")
+    days = {BIN: "2024-04-15", LATER: "2024-04-16"}
+    rows = [{"bin": bin_id, "date": day, "status": "no_scores"} for bin_id, day in days.items()]
+    table_files.write(table_files.from_rows(rows, "ledger"), "ledger", tmp_path / "ledger.csv")
+    for bin_id in days:
+        said = Provenance(bin_id, ScoresStatus.NO_SCORES, "none yet")
+        write_summary(said, find_winners(np.empty((0, 0))), tmp_path / f"{bin_id}.parquet")
+    server.fault = lambda request: error(404, "NoSuchBucket") if request.listed == "2024/" else None
+    source = opened(server, name)
+    for _ in range(2):  # it is listed once, and is told of as the same fault
+        with pytest.raises(RequestError, match=r"HTTP 404 NoSuchBucket") as refused:
+            source.read_scores(BIN)
+        assert refused.value.kind == GONE
+    asked = Recheck(EVER, Select(), "no_scores", None)
+    where = [tmp_path / f"{table}.csv" for table in ("catalog", "ledger", "changes")]
+    recheck(source, asked, lambda bin_id: str(tmp_path / f"{bin_id}.parquet"), *where, 2)
+    assert caplog.text.count("the scores read before of these bins are kept") == 1
+    kept = [read_provenance(tmp_path / f"{bin_id}.parquet") for bin_id in days]
+    assert [said.reason for said in kept if said] == ["none yet"] * 2
 
 
 def test_a_server_that_names_no_next_page_is_told(server: S3Server, name: str) -> None:

@@ -14,7 +14,7 @@ from ifcb_abundance.bins.statuses import WANTED, BinStatus
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import list_catalog
 from ifcb_abundance.catalog.selection import assess
-from ifcb_abundance.common.errors import CatalogError, ConfigError, ScoresError, UnreachableError
+from ifcb_abundance.common.errors import CatalogError, ConfigError, RequestError, ScoresError, UnreachableError
 from ifcb_abundance.common.strict_csv import unguarded
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Select
@@ -85,8 +85,9 @@ def recheck(
 
     bins = _bins_to_read(table_files.read("ledger", ledger), after, asked)
     log.info(f"recheck: asking again for the scores of {counted(len(bins), 'bin')}")
+    told: set[str] = set()
     with ThreadPoolExecutor(workers) as pool:
-        reread = pool.map(lambda bin_id: _reread(source, bin_id, summary_path(bin_id), asked.kept, found), bins)
+        reread = pool.map(lambda bin_id: _reread(source, bin_id, summary_path(bin_id), asked.kept, found, told), bins)
         for number, _ in enumerate(reread, 1):
             if number % 100 == 0:
                 log.info(f"recheck: {number} of {len(bins)} bins asked for again")
@@ -150,10 +151,11 @@ def _texts(catalog: pd.DataFrame) -> pd.DataFrame:
     return pd.read_csv(written, dtype="str", keep_default_na=False).set_index("bin")
 
 
-def _reread(source: Source, bin_id: str, path: str, kept: Kept, found: FoundChanges) -> None:
+def _reread(source: Source, bin_id: str, path: str, kept: Kept, found: FoundChanges, told: set[str]) -> None:
     """Read the scores of a bin again; if they differ, note the change and replace the summary.
 
     One that was deleted or is damaged is replaced too. There is nothing to compare with, so no change to tell of.
+    told: faults of many bins that were warned of.
     """
     before, fresh = read_provenance(path), _fresh(path)
     try:
@@ -163,6 +165,10 @@ def _reread(source: Source, bin_id: str, path: str, kept: Kept, found: FoundChan
         elif (after.status, after.sha256) != (before.status, before.sha256):
             found.note([(bin_id, "scores", before.sha256 or before.status, after.sha256 or after.status)])
             fresh.replace(path)
+    except RequestError as error:  # about a folder of many bins, which cannot be listed
+        if before and str(error) not in told:
+            told.add(str(error))
+            log.warning(f"{error}; the scores read before of these bins are kept")
     except (ScoresError, UnreachableError) as error:
         if before and str(error) != source.given_up():  # which is said once for all bins
             log.warning(f"{error}; the scores read before are kept")

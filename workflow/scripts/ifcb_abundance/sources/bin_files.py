@@ -260,7 +260,10 @@ class BinFiles(ABC):
             )
 
     def read_scores(self, bin_id: str) -> SourceFile | None:
-        """Read the bin's class scores; None without a file. Raises ScoresError if there is more than one."""
+        """Read the bin's class scores; None without a file. Raises ScoresError if there is more than one.
+
+        Raises RequestError if a list of files cannot be had. It is about many bins, so none is recorded as failed.
+        """
         files = self._scores(bin_id)
         if self._of_summaries:
             with _told_of(bin_id, ScoresError):

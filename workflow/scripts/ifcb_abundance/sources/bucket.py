@@ -248,7 +248,7 @@ class BucketSource(NetworkSource, BinFiles):
                 self._listed[folder] = error
         listed = self._listed[folder]
         if isinstance(listed, RequestError):
-            raise RequestError(str(listed))
+            raise RequestError(str(listed), listed.kind) from listed
         return listed
 
     def _below(self, folder: str, delimiter: str) -> Iterator[str]:
