@@ -210,6 +210,10 @@ def test_auto_takes_what_lies_in_a_bucket_and_says_it(
     source = opened(server, f"{name}/h5", scores_format="auto")
     assert [file.body for bin_id in (BIN, LATER) if (file := source.read_scores(bin_id))] == [of, of]
     assert caplog.text.count("class scores: h5 (source.scores_format: auto)") == 1
+    # What the ledger says of a bin without scores does not depend on what was read before.
+    nothing = f"no class scores of {OTHER_YEAR} below s3://{name}/h5"
+    assert source.missing_reason(OTHER_YEAR) == nothing
+    assert opened(server, f"{name}/h5", scores_format="auto").missing_reason(OTHER_YEAR) == nothing
     # Forms that are compared in another precision have to be named, and a mixture is refused by name.
     server.put(name, {f"mat/2024/{BIN}_class_v1.mat": b"", f"mixed/2024/{BIN}_class.h5": of})
     server.put(name, {f"mixed/2024/{LATER}_class_scores.csv": b"pid,A\n"})

@@ -95,7 +95,7 @@ class BinFiles(ABC):
         return self.asked_format
 
     def _form_met(self) -> str:
-        """The form as far as it is known, for messages."""
+        """The form as far as it is known, for hints."""
         return self.scores_format
 
     @property
@@ -351,8 +351,9 @@ class BinFiles(ABC):
 
     def missing_reason(self, bin_id: str) -> str:
         """Why a bin has no scores, for the ledger."""
-        form = self._form_met()
+        form = self.scores_format  # not that which was met: it depends on what was read before
         name = f"{bin_id}{NAMES[form]}" if form in NAMES else "summary_allTB*.mat that has the bin"
+        name = f"class scores of {bin_id}" if form == AUTO else name
         version = "" if self.scores_version is None else f", in version {self.scores_version} (source.scores_version)"
         return f"no {name} below {self.address}{version}"
 
