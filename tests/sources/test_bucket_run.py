@@ -256,7 +256,8 @@ def test_another_csv_of_the_name_of_a_bin_is_no_class_scores_in_a_bucket_either(
     assert source.read_scores(BIN) == SourceFile(f"s3://{name}/a/2024/{BIN}_class_scores.csv", scores(0.5))
     assert server.keys == [f"{name}/a/2024/{BIN}.csv", f"{name}/a/2024/{BIN}_class_scores.csv"]
     assert source.read_scores(OTHER_YEAR) is None
-    assert source.scores_instead({BIN}) == f"below s3://{name}/a there are no class scores of any format"
+    says = f"below s3://{name}/a there are 1 summary_allTB*.mat: source.scores_format: summary"
+    assert source.scores_instead({BIN}) == says
     with pytest.raises(RequestError, match=r"\.csv files.* compared as float64.*Set it to class_csv"):
         opened(server, f"{name}/b", scores_format="auto").read_scores(BIN)
     # One that is named so is read, and nothing is looked at before.

@@ -296,6 +296,10 @@ class BinFiles(ABC):
         """The summaries of the archive."""
         return Summaries(self._summary_paths(), self._read)
 
+    def _summaries_met(self) -> Sequence[str]:
+        """The summaries as far as they were met, for hints."""
+        return self._summary_paths()
+
     @property
     def _of_summaries(self) -> bool:
         """Whether the class scores are those of summaries."""
@@ -375,6 +379,8 @@ class BinFiles(ABC):
                         of_bins[ending, name] += 1
         found = [f"{n} {ending}: source.scores_format: {name}" for (ending, name), n in sorted(of_bins.items())]
         found += [f"{n} *{ending} for other bins" for ending, n in sorted(of_others.items())]
+        if self._form_met() != SUMMARY and (n := len(self._summaries_met())):
+            found.append(f"{n} summary_allTB*.mat: source.scores_format: {SUMMARY}")
         return f"below {self.address} there are {', '.join(found) or 'no class scores of any format'}"
 
 

@@ -147,6 +147,13 @@ class BucketSource(NetworkSource, BinFiles):
             folders = [name for name in names if name[:-1].lower() not in EXCLUDED]
             return sorted(filter(is_summary, [*self._top, *(path for name in folders for path in self._list(name))]))
 
+    def _summaries_met(self) -> list[str]:
+        """See BinFiles. No folder is listed for it."""
+        with self._listing:
+            return [
+                path for found in self._listed.values() if isinstance(found, list) for path in filter(is_summary, found)
+            ]
+
     @cached_property
     def _of_summaries(self) -> bool:
         """See BinFiles. With `auto` they are taken where there is no list of bins and no file of a bin's scores."""
