@@ -86,6 +86,57 @@ def test_halves_are_rounded_to_even() -> None:
     assert to_grey(stored).pixels.tolist() == [[0, 0, 2, 2, 255]]
 
 
+@pytest.mark.parametrize("how", [{}, {"tiffinfo": {317: 2}}], ids=["plain", "differences"])
+@pytest.mark.parametrize("compression", ["tiff_lzw", "zstd"])
+def test_a_tiff_that_only_pillow_unpacks_has_the_pixels_of_the_uncompressed_file(
+    compression: str, how: dict[str, Any]
+) -> None:
+    samples = np.random.default_rng(1).integers(0, 65536, (9, 7, 4))
+    colours = (samples >> 8).astype(np.uint8)
+    palette = Image.fromarray(colours[..., 0]).convert("P")
+    palette.putpalette(colours[:, :3].tobytes()[:768])
+    sixteen = samples[..., 0].astype(np.uint16)
+    deep = Image.frombytes("I;16B", (7, 9), sixteen.astype(">u2").tobytes())
+    kinds = [palette, deep, *map(Image.fromarray, (colours[..., 0], colours[..., :3], colours, sixteen))]
+    for image in kinds:
+        plain, packed = (
+            read_image(encoded(image, "TIFF", **more)) for more in ({}, {"compression": compression, **how})
+        )
+        assert (packed.pixels == plain.pixels).all(), image.mode
+        assert (packed.stored, packed.alpha, packed.palette) == (plain.stored, plain.alpha, plain.palette)
+    assert (read_image(encoded(deep, "TIFF", compression=compression, **how)).pixels == sixteen).all()
+
+
+@pytest.mark.parametrize("white_is_0", [{}, {"tiffinfo": {262: 0}}], ids=["black is 0", "white is 0"])
+def test_a_scan_of_one_bit_and_a_jpeg_in_a_tiff_are_read(white_is_0: dict[str, Any]) -> None:
+    grey = np.random.default_rng(1).integers(0, 256, (9, 7)).astype(np.uint8)
+    for compression in ("group3", "group4", "tiff_lzw"):
+        found = read_image(encoded(Image.fromarray(grey > 99), "TIFF", compression=compression, **white_is_0))
+        assert (found.pixels == (grey > 99)).all()
+        assert found.stored == "bool"
+    assert (
+        read_image(encoded(Image.fromarray(grey), "TIFF", compression="tiff_lzw", **white_is_0)).pixels == grey
+    ).all()
+    smooth = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8)
+    packed = read_image(encoded(Image.fromarray(smooth), "TIFF", compression="jpeg", quality=100, **white_is_0))
+    assert np.abs(packed.pixels.astype(int) - smooth).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_a_tiff_that_nothing_unpacks_is_not_called_broken(mode: str) -> None:
+    """Pillow reads these numbers too, but does not tell signed ones from unsigned ones."""
+    body = encoded(Image.new(mode, (3, 3)), "TIFF", compression="tiff_lzw")
+    with pytest.raises(NoImageError, match=r"^compressed by LZW, which needs the package imagecodecs: pip install"):
+        read_image(body)
+    turned = encoded(Image.new("L", (3, 4)), "TIFF", compression="tiff_lzw", tiffinfo={274: 6})
+    with pytest.raises(NoImageError, match="compressed by LZW"):
+        read_image(turned)
+    broken = bytearray(encoded(Image.effect_noise((50, 50), 9), "TIFF", compression="tiff_lzw"))
+    broken[500:1500] = bytes(1000)
+    with pytest.raises(NoImageError, match=r"^broken"):
+        read_image(bytes(broken))
+
+
 def test_colours_of_16_bits_in_png_keep_their_lower_bytes() -> None:
     # 383 / 257 is 1.49, which the upper byte alone (1) rounds the same way; 386 / 257 is 1.502
     samples = np.random.default_rng(1).integers(0, 65536, (5, 7, 4))

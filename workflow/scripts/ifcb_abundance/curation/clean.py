@@ -22,7 +22,7 @@ from ifcb_abundance.tables.concatenate import join_parts
 
 log = logging.getLogger("ifcb.curation")
 
-VERSION = 1  # of what is made of an image: raise it so that all are made again
+VERSION = 2  # of what is made of an image: raise it so that all are made again
 LITTLE_USED = 1 / 8  # of the range of a type
 PIECE_IMAGES, PIECE_BYTES = 64, 1 << 23  # that a worker gets at a time
 FEW = 256  # images that are not worth a worker

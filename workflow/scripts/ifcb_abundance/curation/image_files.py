@@ -1,7 +1,8 @@
 """Read files of images as they are stored: grey of any depth, colours, palettes.
 
 Pillow reads most of them. TIFF files are read by tifffile, since Pillow does not tell signed from unsigned numbers
-there and knows no float64. Of PNG files with 16-bit colours Pillow gives the upper bytes alone, so they are read twice.
+there and knows no float64. Where tifffile lacks a codec, Pillow unpacks what it reads the same way. Of PNG files with
+16-bit colours Pillow gives the upper bytes alone, so they are read twice.
 """
 
 import io
@@ -26,6 +27,9 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BLACK_IS_HIGH = 0  # a TIFF's photometric interpretation: 0 is white
+# Of TIFF files: the compressions that Pillow unpacks, and its modes whose pixels are those that tifffile would give.
+BY_PILLOW = ("CCITTRLE", "CCITTFAX3", "CCITTFAX4", "LZW", "JPEG", "ZSTD")
+SAME_PIXELS = ("1", "L", "I;16", "I;16B", "RGB", "RGBA", "P")
 
 
 class NoImageError(Exception):
@@ -142,16 +146,51 @@ def _tiff(body: bytes) -> StoredImage:
         if page.dtype is not None and page.dtype.kind == "c":
             raise NoImageError("complex numbers")
         if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-            colours = page.colormap[:, page.asarray()]  # (3, height, width) of 16 bits
+            colours = page.colormap[:, _unpacked(page, body)]  # (3, height, width) of 16 bits
             return StoredImage(np.rint(np.moveaxis(colours, 0, -1) / 257).astype(np.uint8), "palette", palette=True)
         if page.photometric == tifffile.PHOTOMETRIC.YCBCR:
             return _any(body)
-        pixels = page.asarray()
+        pixels = _unpacked(page, body)
         if pixels.ndim > 3:
             pixels = pixels.squeeze()
         if page.photometric == BLACK_IS_HIGH and pixels.dtype.kind in "ub":
             pixels = ~pixels if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max - pixels
         return _of_channels(pixels, page.planarconfig == tifffile.PLANARCONFIG.SEPARATE)
+
+
+def _unpacked(page: Any, body: bytes) -> NDArray[Any]:
+    """The pixels of a TIFF's page as tifffile gives them; by way of Pillow if tifffile lacks the codec."""
+    try:
+        pixels: NDArray[Any] = page.asarray()
+    except ImportError:  # zstd is in Python from 3.14 on
+        return _by_pillow(page, body)
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        return _by_pillow(page, body)
+    return pixels
+
+
+def _by_pillow(page: Any, body: bytes) -> NDArray[Any]:
+    """The pixels of a TIFF's page as tifffile would give them. Raises NoImageError where Pillow's may be others."""
+    compression = str(getattr(page.compression, "name", page.compression))
+    what = f"{page.bitspersample} bits a pixel" if compression == "NONE" else f"compressed by {compression}"
+    refused = NoImageError(
+        f"{what}, which needs the package imagecodecs: pip install imagecodecs, or save it uncompressed"
+    )
+    bits = 1 if page.dtype is None or page.dtype.kind == "b" else page.dtype.itemsize * 8
+    turned = page.tags.valueof("Orientation", 1) != 1  # Pillow turns such images, tifffile does not
+    if compression not in BY_PILLOW or turned or page.bitspersample != bits:
+        raise refused
+    with Image.open(io.BytesIO(body)) as image:
+        inverted = page.photometric == BLACK_IS_HIGH
+        if image.mode not in (SAME_PIXELS[:2] if inverted else SAME_PIXELS):
+            raise refused
+        pixels: NDArray[Any] = np.asarray(image)
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if pixels.dtype != page.dtype or pixels.shape != page.shape:
+        raise refused
+    return ~pixels if inverted else pixels  # Pillow has inverted them
 
 
 def _of_channels(pixels: NDArray[Any], planes: bool) -> StoredImage:
