@@ -405,6 +405,25 @@ def test_shards_are_full_and_hold_each_image_once(
     assert len(held) > 3
 
 
+def test_webdataset_reads_samples_with_long_names(tmp_path: Path) -> None:
+    import webdataset
+
+    # With its ending the second one has 101 bytes: one more than the plain format of tar holds.
+    names = ["short µ", "b" * 97, "c" * 119, "ä" * 60, "d" * 300]
+    with write_zip(tmp_path / "g.zip") as out:
+        for number, name in enumerate(names):
+            out.add(name, as_png(particle(number)))
+    samples = [training_set.Sample(name, 0, "x", "x", "train", "g", "") for name in names]
+    for some in (samples, samples[:1]):
+        training_set.write_shards(some, tmp_path, tmp_path / "shards", 1)
+        shard = tmp_path / "shards" / "train-000000.tar"
+        read = list(webdataset.WebDataset(str(shard), shardshuffle=False).decode("l8"))
+        assert {each["json"]["image"] for each in read} == {sample.image for sample in some}
+        for each in read:
+            assert (each["png"] == particle(names.index(each["json"]["image"]))).all()
+    assert b"PaxHeader" not in shard.read_bytes()  # a shard whose names fit is as it always was
+
+
 def card(classes: pd.DataFrame, folder: Path, joined: tuple[leaks.Margin, int], **facts: Any) -> str:
     """The card of a set with these counts."""
     rows = [

@@ -417,7 +417,7 @@ def write_shards(samples: Sequence[Sample], kept: str | Path, folder: str | Path
         for number, some in enumerate(_shards(of_split, stored)):
             path = root / f"{split}-{number:06d}.tar"
             made.add(path.name)
-            with atomic_write(path) as unfinished, tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as tar:
+            with atomic_write(path) as unfinished, tarfile.open(unfinished, "w") as tar:
                 for sample in some:
                     about = {"image": sample.image, "label": sample.name, "group": sample.group, "day": sample.day}
                     body = json.dumps(about, ensure_ascii=False, sort_keys=True).encode()
@@ -448,6 +448,8 @@ def _shards(samples: Iterable[Sample], stored: Mapping[str, Stored]) -> Iterator
 def _add(tar: tarfile.TarFile, name: str, body: bytes) -> None:
     entry = tarfile.TarInfo(name)  # owner 0, time 0, mode 644: the same on every machine
     entry.size = len(body)
+    # The plain format holds no longer name. The other one would change shards whose names are short but not ASCII.
+    tar.format = tarfile.USTAR_FORMAT if len(name.encode()) <= tarfile.LENGTH_NAME else tarfile.PAX_FORMAT
     tar.addfile(entry, io.BytesIO(body))
 
 
