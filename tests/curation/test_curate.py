@@ -1,5 +1,6 @@
 """What becomes of a patch that several things are said of: the first of them stands."""
 
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -38,7 +39,7 @@ def tables(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_the_first_status_stands_and_the_reason_is_told(tables: dict[str, Path], tmp_path: Path) -> None:
-    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
+    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept", 1)
     found = table_files.read("curated", tmp_path / "curated.csv").set_index("patch")
     assert found[["status", "reason"]].to_dict("split")["data"] == [
         ["refused", "no bytes"],
@@ -52,14 +53,53 @@ def test_the_first_status_stands_and_the_reason_is_told(tables: dict[str, Path],
 
 
 def test_if_nothing_is_kept_it_is_said_and_what_was_kept_stays(tables: dict[str, Path], tmp_path: Path) -> None:
-    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
+    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept", 1)
     (tmp_path / "kept" / "gone.zip").write_bytes(b"of a group that is no more")
-    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
+    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept", 1)
     before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
     assert list(before) == ["..zip"]
     table = pd.read_csv(tables["filter"]).assign(informative=0)
     table.to_csv(tables["filter"], index=False)
     with pytest.raises(RawFileError, match="nothing is kept: the patches are 2 duplicate, 2 uninformative, 1 stuck"):
-        curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept")
+        curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept", 1)
     assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before
     assert before
+
+
+@pytest.mark.parametrize("left_out", ["filter", "stuck"])
+def test_a_copy_is_kept_in_place_of_an_exemplar_that_is_left_out(
+    tables: dict[str, Path], tmp_path: Path, left_out: str
+) -> None:
+    """`both`, `copy` and `sticks` are copies of `good`; sha256 of `1/copy.png` is less than that of `1/both.png`."""
+    if left_out == "filter":
+        table = pd.read_csv(tables["filter"]).set_index("patch")
+        table["informative"] = [1, 1, 0, 0, 1]
+        table.reset_index().to_csv(tables["filter"], index=False)
+    else:
+        table = pd.read_csv(tables["filter"]).assign(informative=[1, 1, 0, 1, 1])
+        table.to_csv(tables["filter"], index=False)
+        stuck = pd.read_csv(tables["stuck"])
+        pd.concat([stuck, stuck.assign(roi="good.png")]).to_csv(tables["stuck"], index=False)
+    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept", 1)
+    found = table_files.read("curated", tmp_path / "curated.csv").set_index("patch")
+    assert found["status"].to_dict() == {
+        "bad.png": "refused",
+        "both.png": "duplicate",
+        "copy.png": "kept",
+        "dull.png": "uninformative",
+        "good.png": "uninformative" if left_out == "filter" else "stuck",
+        "sticks.png": "stuck",
+    }
+    assert found.loc["copy.png", "reason"] == ""
+    told = "a copy of good.png: 3 bits, correlation 0.980; copy.png is kept in its place"
+    assert found.loc["both.png", "reason"] == told
+    with zipfile.ZipFile(tmp_path / "kept" / "..zip") as kept:
+        assert kept.namelist() == ["copy.png.png"]
+
+
+def test_a_copy_that_is_uninformative_itself_takes_no_place(tables: dict[str, Path], tmp_path: Path) -> None:
+    """Of the copies of `good`, only `both` is informative and not stuck."""
+    pd.read_csv(tables["filter"]).assign(informative=[1, 0, 1, 0, 1]).to_csv(tables["filter"], index=False)
+    curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept", 1)
+    found = table_files.read("curated", tmp_path / "curated.csv").set_index("patch")["status"]
+    assert list(found.index[found == "kept"]) == ["both.png", "dull.png"]

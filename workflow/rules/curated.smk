@@ -65,7 +65,7 @@ rule curate:
         from ifcb_abundance.curation import curate
 
         tables = {name: input[name] for name in OF_CURATED}
-        logged(log[0], curate.curate, tables, CLEAN, output[0], KEPT)
+        logged(log[0], curate.curate, tables, CLEAN, output[0], KEPT, DUPLICATES.seed)
 
 
 rule pool_without_stuck:
