@@ -25,7 +25,7 @@ from PIL import Image
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.config import resolve
 from ifcb_abundance.curation import file_names, leaks, splits, training_set
-from ifcb_abundance.curation.dataset_card import CardFacts, write_card
+from ifcb_abundance.curation.dataset_card import CardFacts, Joined, write_card
 from ifcb_abundance.curation.duplicates import DuplicateRule
 from ifcb_abundance.curation.patches import describe
 from ifcb_abundance.curation.training_set import Joins, SplitOptions, assemble, split_images
@@ -381,6 +381,36 @@ def test_copies_with_another_label_are_counted_and_named(caplog: pytest.LogCaptu
     assert training_set.mark_contradictions(table, links[1:])[1] == 0
 
 
+def test_the_label_of_a_copy_is_not_lost_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    """The kept images: 0 has two copies of one label, 3 has copies of two, 6 is labelled, 8 is kept for a stuck one."""
+    statuses = [
+        "kept",
+        "duplicate",
+        "duplicate",
+        "kept",
+        "duplicate",
+        "duplicate",
+        "kept",
+        "stuck",
+        "kept",
+        "duplicate",
+    ]
+    labels = {"i00_001": "a", "i00_002": "a", "i00_004": "a", "i00_005": "b", "i00_006": "c", "i00_009": "d"}
+    exemplars = {1: 0, 2: 0, 4: 3, 5: 3, 8: 7, 9: 7}
+    pairs = [(f"i00_{copy:03d}", f"i00_{exemplar:03d}") for copy, exemplar in exemplars.items()]
+    met = curated([10], statuses)
+    copies = training_set.copies_of_kept(met, pd.DataFrame(pairs, columns=["patch", "exemplar"]))
+    assert copies == [*pairs[:4], ("i00_009", "i00_008")]
+    table, n = training_set.take_labels_of_copies(assemble(met, labels, {"g00": "day"}), copies)
+    used = table[table["in_set"]]
+    assert dict(zip(used["patch"], used["label"], strict=True)) == {"i00_000": "a", "i00_006": "c", "i00_008": "d"}
+    assert n == 2
+    assert table["reason"].tolist()[3] == "no label; its copies have the labels a, b"
+    assert "2 images without a label of their own: the label of copies that were left out is taken" in caplog.text
+    assert "1 image without a label left out, since the copies have different labels: i00_003." in caplog.text
+    assert training_set.mark_contradictions(table, copies)[1] == 0
+
+
 @pytest.mark.parametrize(("most", "size"), [(3, 1 << 20), (1 << 20, 5000)])
 def test_shards_are_full_and_hold_each_image_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, size: int
@@ -424,7 +454,7 @@ def test_webdataset_reads_samples_with_long_names(tmp_path: Path) -> None:
     assert b"PaxHeader" not in shard.read_bytes()  # a shard whose names fit is as it always was
 
 
-def card(classes: pd.DataFrame, folder: Path, joined: tuple[leaks.Margin, int], **facts: Any) -> str:
+def card(classes: pd.DataFrame, folder: Path, found: Joined, **facts: Any) -> str:
     """The card of a set with these counts."""
     rows = [
         (f"{label}{name}{n}", label, name, "g", "day", "")
@@ -445,7 +475,7 @@ def card(classes: pd.DataFrame, folder: Path, joined: tuple[leaks.Margin, int], 
         patch_px=None,
         license=None,
     )
-    write_card(split, classes, replace(given, **facts), joined, folder / "README.md")
+    write_card(split, classes, replace(given, **facts), found, folder / "README.md")
     return (folder / "README.md").read_text(encoding="utf-8")
 
 
@@ -457,14 +487,16 @@ def test_the_card_names_classes_that_nothing_learns_and_says_what_joined_images(
     for number in range(3):
         (tmp_path / "shards" / f"train-{number:06}.tar").touch()
     many = leaks.margins(leaks.MANY + 1, NEAR)[0]
-    text = card(classes, tmp_path, (many, 2))
+    text = card(classes, tmp_path, Joined(many, 2, 3))
     assert "train has no image of 2 classes: b, c, so a classifier cannot learn what val or test has of them" in text
     assert "2 images left out as near-duplicates of images of the set, but under another label" in text
+    assert "3 images had no label and took that of the copies" in text
     assert "images that look alike (up to 8 bits, correlation from 0.90)" in text
     assert "shards/train-{000000..000002}.tar" in text
-    text = card(classes[:1], tmp_path, (leaks.margins(10, NEAR)[0], 0))
+    text = card(classes[:1], tmp_path, Joined(leaks.margins(10, NEAR)[0]))
     assert "images that look alike (up to 12 bits, correlation from 0.90)" in text
     assert "under another label" not in text
+    assert "took that of the copies" not in text
     assert "cannot learn" not in text
 
 

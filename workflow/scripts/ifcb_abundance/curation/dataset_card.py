@@ -44,16 +44,26 @@ class CardFacts:
     tags: Sequence[str] = ()
 
 
-def write_card(
-    split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, joined: tuple[Margin, int], path: str | Path
-) -> None:
+@dataclass(frozen=True)
+class Joined:
+    """What was found of copies. margin: of what joined images, see `leaks`.
+
+    contradicted: copies that have another label than the image that they are a copy of. labels_of_copies: images that
+    had no label and took that of their copies.
+    """
+
+    margin: Margin
+    contradicted: int = 0
+    labels_of_copies: int = 0
+
+
+def write_card(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, joined: Joined, path: str | Path) -> None:
     """Write README.md of a training set, whose other files are beside it already.
 
-    split, classes: the tables `training_split` and `training_classes`. joined: the margin of what joined images, see
-    `leaks`, and how many copies have another label than the image that they are a copy of.
+    split, classes: the tables `training_split` and `training_classes`.
     """
     parts = [_front_matter(split, classes, facts), _contents(classes, facts), _left_out(split)]
-    parts += [_how(facts, joined[0]), _limits(split, classes, facts, joined[1])]
+    parts += [_how(facts, joined.margin), _limits(split, classes, facts, joined)]
     parts.append(_reading(classes, facts, Path(path).parent))
     with atomic_write(path) as unfinished:
         unfinished.write_text("\n".join(parts), encoding="utf-8")
@@ -130,7 +140,7 @@ def unseen_classes(classes: pd.DataFrame) -> list[str]:
     return list(classes.loc[(classes["train"] == 0) & (classes["val"] + classes["test"] > 0), "label"])
 
 
-def _limits(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, contradicted: int) -> str:
+def _limits(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, joined: Joined) -> str:
     limits = [
         f"{name} has {has:.1%} of the images, and {wanted:.1%} were asked for: what must stay together is too large, "
         f"or too little of it is there (more than {TOLERANCE} off)."
@@ -145,10 +155,15 @@ def _limits(split: pd.DataFrame, classes: pd.DataFrame, facts: CardFacts, contra
                 "number classes by a split's own folders number them differently there; take the numbers of "
                 "`classes.csv`."
             )
-    if contradicted:
+    if joined.labels_of_copies:
         limits.append(
-            f"{counted(contradicted, 'image')} left out as near-duplicates of images of the set, but under another "
-            "label: one of the two may be wrong. The reasons in `split.csv` name them."
+            f"{counted(joined.labels_of_copies, 'image')} had no label and took that of the copies, which were left "
+            "out."
+        )
+    if joined.contradicted:
+        limits.append(
+            f"{counted(joined.contradicted, 'image')} left out as near-duplicates of images of the set, but under "
+            "another label: one of the two may be wrong. The reasons in `split.csv` name them."
         )
     if facts.machine:
         limits.append("A classifier gave the labels, so they have its errors. Nobody has looked at them.")

@@ -27,7 +27,7 @@ from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation import leaks, splits
-from ifcb_abundance.curation.dataset_card import IMAGES, SHARDS, CardFacts, unseen_classes, write_card
+from ifcb_abundance.curation.dataset_card import IMAGES, SHARDS, CardFacts, Joined, unseen_classes, write_card
 from ifcb_abundance.curation.duplicates import DuplicateRule
 from ifcb_abundance.curation.file_names import file_of_image, folder_of_label, key_of_image, unique
 from ifcb_abundance.curation.hashes import as_numbers
@@ -38,7 +38,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.curation")
 
-VERSION = 2  # of the set's contents: raise it so that it is made anew
+VERSION = 3  # of the set's contents: raise it so that it is made anew
 SHARD_IMAGES, SHARD_BYTES = 10_000, 512 << 20  # at most in a shard
 SUMS = "SHA256SUMS"
 NAMED = 5  # classes or images in a warning
@@ -140,10 +140,59 @@ def assemble(curated: pd.DataFrame, labels: Mapping[str, str], days: Mapping[str
     return table.drop(columns="status")
 
 
+def copies_of_kept(curated: pd.DataFrame, dropped: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return pairs of a duplicate and the patch that is kept in its place; none where nothing is.
+
+    curated: that table. dropped: the rows of `duplicates` that are not kept.
+    """
+    kept = set(curated.loc[curated["status"] == "kept", "patch"])
+    # If an exemplar is stuck or uninformative, one of its copies is kept for it.
+    kept_for = {exemplar: copy for copy, exemplar in dropped[["patch", "exemplar"]].to_numpy(object) if copy in kept}
+    pairs = dropped[["patch", "exemplar"]].to_numpy(object)
+    found = [(copy, kept_for.get(exemplar, exemplar)) for copy, exemplar in pairs if copy not in kept]
+    return [(copy, exemplar) for copy, exemplar in found if exemplar in kept]
+
+
+def take_labels_of_copies(table: pd.DataFrame, copies: Sequence[tuple[str, str]]) -> tuple[pd.DataFrame, int]:
+    """Give each kept image without a label that of its copies, if these agree: a label must not go with its image.
+
+    table: from `assemble`. copies: from `copies_of_kept`. Returns the table and how many took a label, and warns.
+    """
+    places = {name: place for place, name in enumerate(table["patch"])}
+    label, in_set, reason = (list(table[name]) for name in ("label", "in_set", "reason"))
+    others: dict[str, set[str]] = {}
+    for copy, kept in copies:
+        if label[places[copy]] and not label[places[kept]]:
+            others.setdefault(kept, set()).add(label[places[copy]])
+    differ = sorted(kept for kept, labels in others.items() if len(labels) > 1)
+    for kept, labels in others.items():
+        place = places[kept]
+        if len(labels) > 1:
+            reason[place] = f"no label; its copies have the labels {', '.join(sorted(labels))}"
+        else:
+            label[place], in_set[place], reason[place] = labels.pop(), True, ""
+    n = len(others) - len(differ)
+    if n:
+        log.warning(
+            f"training_set: {counted(n, 'image')} without a label of {'its' if n == 1 else 'their'} own: the label of "
+            "copies that were left out is taken"
+        )
+    if differ:
+        log.warning(
+            f"training_set: {counted(len(differ), 'image')} without a label left out, since the copies have different "
+            f"labels: {', '.join(differ[:NAMED])}. See which label is right; the reasons in split.csv name all"
+        )
+    columns = {
+        "label": pd.Series(label, table.index, dtype="str"),
+        "reason": pd.Series(reason, table.index, dtype="str"),
+    }
+    return table.assign(in_set=pd.Series(in_set, table.index, dtype=bool), **columns), n
+
+
 def mark_contradictions(table: pd.DataFrame, links: Sequence[tuple[str, str]]) -> tuple[pd.DataFrame, int]:
     """Say in the reasons which duplicates have another label than the image of the set that they are a copy of.
 
-    table: from `assemble`. links: duplicates and their exemplars. Returns the table and how many there are, and warns.
+    table: from `assemble`. links: from `copies_of_kept`. Returns the table and how many there are, and warns.
     """
     places = {name: place for place, name in enumerate(table["patch"])}
     label, in_set, reason = (list(table[name]) for name in ("label", "in_set", "reason"))
@@ -244,14 +293,17 @@ def split_training_set(
     """
     curated = table_files.read("curated", tables["curated"])
     table = assemble(curated, sources.labels(curated), sources.days(curated))
+    dropped = table_files.read("duplicates", tables["duplicates"], ["patch", "kept", "exemplar"])
+    dropped = dropped[dropped["kept"] == 0]
+    copies = copies_of_kept(curated, dropped)
+    # A ROI that won no class is left out by its scores, whatever a copy won.
+    table, taken_labels = take_labels_of_copies(table, copies if sources.given is not None else [])
     if not table["in_set"].any():
         told = table["reason"].str.split(":").str[0].value_counts()
         why = ", ".join(f"{n:,} {reason}" for reason, n in told.items())
         raise WorkflowInputError(f"training_set: no image is left to train on: {why or 'there is none'}")
-    dropped = table_files.read("duplicates", tables["duplicates"], ["patch", "kept", "exemplar"])
-    dropped = dropped[dropped["kept"] == 0]
     links = list(zip(dropped["patch"], dropped["exemplar"], strict=True))
-    table, contradicted = mark_contradictions(table, links)
+    table, contradicted = mark_contradictions(table, copies)
     joins = _find_joins(table, links, tables["patches"], clean, rule)
     split, taken = split_images(table, joins, options)
     classes = count_classes(split)
@@ -269,6 +321,7 @@ def split_training_set(
     table_files.write(split, "training_split", paths[0])
     table_files.write(classes, "training_classes", paths[1])
     facts = {"margin": asdict(taken.margin), "joined": len(taken.pairs), "contradicted": contradicted}
+    facts |= {"labels_of_copies": taken_labels} if taken_labels else {}
     with atomic_write(paths[2]) as unfinished:
         unfinished.write_text(json.dumps(facts) + "\n")
 
@@ -497,4 +550,5 @@ def write_training_set(
     shares = ", ".join(f"{name} {counts.get(name, 0):,}" for name in SPLITS)
     log.info(f"training_set: {counted(len(samples), 'image')} in {counted(len(classes), 'class')} ({shares}) in {root}")
     joined = json.loads(Path(tables[2]).read_text(encoding="utf-8"))
-    write_card(split, classes, facts, (leaks.Margin(**joined["margin"]), joined["contradicted"]), root / "README.md")
+    found = Joined(leaks.Margin(**joined["margin"]), joined["contradicted"], joined.get("labels_of_copies", 0))
+    write_card(split, classes, facts, found, root / "README.md")
