@@ -373,7 +373,7 @@ def test_a_training_set_of_other_labels_does_not_stay(days_run: tuple[Checkout, 
     before = sorted(path.name for path in made_set.iterdir())
     assert "Moved" not in run.run(of_days(run.folder.parent))
     printed = run.run(of_days(run.folder.parent, classify={"threshold": 0.99}))
-    assert "Moved to results/own/stale/: training_set/, labelled or split by an earlier config" in printed
+    assert "Moved to results/own/stale/: training_set/, made with an earlier config" in printed
     assert not made_set.exists()
     assert sorted(path.name for path in (run.results("own") / "stale" / "training_set").iterdir()) == before
     labels = tmp_path / "labels.csv"
@@ -383,6 +383,9 @@ def test_a_training_set_of_other_labels_does_not_stay(days_run: tuple[Checkout, 
     run.run(of_days(run.folder.parent, **by_people), "training_set")
     assert "training_set" not in run.run(of_days(run.folder.parent, classify={"threshold": 0.99}, **by_people))
     assert made_set.exists()
+    printed = run.run(of_days(run.folder.parent, curation={"patch_px": 32}, **by_people))
+    assert "Moved to results/own/stale/: training_set/, made with an earlier config" in printed
+    assert not made_set.exists()
 
 
 # --- kills ---

@@ -45,7 +45,7 @@ def put_aside(over):
     if moved := stale.put_aside(parts, RESULTS):
         logger.warning(f"Moved to {RESULTS}/{stale.STALE}/, since no table is made of them now: {stale.told(moved)}")
     if over and stale.put_aside(training_set_out_of_date(), RESULTS):
-        logger.warning(f"Moved to {RESULTS}/{stale.STALE}/: training_set/, labelled or split by an earlier config")
+        logger.warning(f"Moved to {RESULTS}/{stale.STALE}/: training_set/, made with an earlier config")
 
 
 def tidy_up():
@@ -99,7 +99,7 @@ def parts_out_of_date():
 
 
 def training_set_out_of_date():
-    """The folder of the training set, if the config now gives its images other labels, or splits them otherwise."""
+    """The folder of the training set, if the config now keeps other images, labels or splits them otherwise."""
     split, splits = MERGED["training_split"], rules.split_training_set.rule
     current = {str(path) for job in workflow.dag.jobs for path in job.output}
     if SHARDS or split in current or not os.path.exists(split):

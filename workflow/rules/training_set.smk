@@ -49,6 +49,7 @@ rule split_training_set:
     params:
         version=lambda wildcards: [curation_version(each) for each in ("training_set", "splits", "leaks")],
         rule=[DUPLICATES.distance, DUPLICATES.confirm],
+        kept=kept_by,
         labels=labels_identity,
         won=OF_CLASSES if WON else None,
         split=[SET_OPTIONS.split_by, FRACTIONS, SET_OPTIONS.seed],

@@ -28,6 +28,13 @@ def labels_identity(wildcards):
     return checksum(SET_OPTIONS.labels, "training_set.labels")
 
 
+def kept_by(wildcards):
+    """What decides which images are kept, and how they look. What the filter has learned from counts, not its path."""
+    of_filter = {"labels", "weights", "device"}
+    told = CONFIG.curation.model_dump(exclude={"make": True, "filter": of_filter})
+    return [told, *(OF_FILTER[key](wildcards) for key in ("labels", "weights"))]
+
+
 def split_training_set(files, split, paths):
     """Split the kept images; files: the inputs of a job. split: the options. paths: of what is written."""
     from ifcb_abundance.curation import training_set
