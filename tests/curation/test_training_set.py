@@ -32,7 +32,7 @@ from ifcb_abundance.curation.training_set import Joins, SplitOptions, assemble, 
 from ifcb_abundance.curation.zips import as_png, write_zip
 from ifcb_abundance.tables import table_files
 from tests.checkout import Checkout, differences, files_below
-from tests.curation.data import files_of, needs_shared, particle, rows_of
+from tests.curation.data import files_of, needs_shared, particle, rows_of, save
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "training-set.md"
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -97,6 +97,20 @@ def test_labels_that_cannot_be_used_end_the_run_first_and_leave_the_set(
     printed = run.run(yaml.safe_load(snippets("yaml")[0]), "training_set", fails=True)
     assert "no image is left to train on" in printed
     assert files_below(run.results("mine") / "training_set") == before
+
+
+def test_labels_that_cannot_be_used_end_a_first_run_before_any_work(tmp_path: Path) -> None:
+    run = Checkout(tmp_path / "run")
+    save(tmp_path / "images" / "1.png", particle(1))
+    bad = tmp_path / "labels.csv"
+    bad.write_text("image,label\n1.png,good\n1.png,bad\n")
+    of_filter, of_set = {"filter": {"labels": str(bad)}}, {"labels": str(bad)}
+    for key, curation, options in (("curation.filter", of_filter, {}), ("training_set", {}, of_set)):
+        config = {"dataset": "mine", "curation": {"folder": str(tmp_path / "images"), **curation}}
+        printed = run.run({**config, "training_set": options}, "training_set", fails=True)
+        assert f"{key}.labels: {bad}: two labels of '1.png': keep one of" in printed
+        assert "Traceback" not in printed
+        assert not (run.results("mine") / "curation").exists()
 
 
 @needs_shared

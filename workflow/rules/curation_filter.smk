@@ -4,6 +4,7 @@
 rule train_filter:
     """Train the filter on labelled patches, and judge it."""
     input:
+        labels_of_filter("curation"),
         # Without labels nothing is learned: further groups leave the filter, and the scores of others, as they are.
         patches=MERGED["patches"] if CONFIG.curation.filter.labels else [],
         images=of_all_groups("clean/{group}.zip") if SCORED_BY_NETWORK and CONFIG.curation.filter.labels else [],

@@ -109,6 +109,19 @@ def identity_of(key, stage="curation"):
     return filter.checksum(path, f"{stage}.filter.{key}")
 
 
+def labels_of_filter(stage):
+    """No file, as an input function: it is asked before any work, so labels that cannot be used end the run then."""
+
+    def read(wildcards):
+        if path := getattr(CONFIG, stage).filter.labels:
+            from ifcb_abundance.curation import filter
+
+            filter.parse_labels(path, f"{stage}.filter.labels")
+        return []
+
+    return read
+
+
 def filter_options():
     from ifcb_abundance.curation.filter import FilterOptions
 

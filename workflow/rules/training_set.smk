@@ -35,6 +35,7 @@ rule classify_images:
 rule split_training_set:
     """Split the kept images into those to train on, to validate on and to test on."""
     input:
+        labels_of_set,
         unpack(lambda wildcards: {name: MERGED[name] for name in ("curated", "patches", "duplicates")}),
         clean=of_all_groups("clean/{group}.zip"),
         won=classes_won,

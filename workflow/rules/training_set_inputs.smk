@@ -17,14 +17,21 @@ def label_sources(files):
     return LabelSources(SET_OPTIONS.labels, files.won if WON else None, None if OF_FOLDER else files.ledger)
 
 
+def labels_of_set(wildcards):
+    """No file. An input function is asked before any work, so labels that cannot be used end the run then."""
+    if SET_OPTIONS.labels is not None:
+        from ifcb_abundance.curation.training_set import read_labels
+
+        read_labels(SET_OPTIONS.labels)
+    return []
+
+
 def labels_identity(wildcards):
-    """The checksum of the user's labels; None if there are none. Labels that cannot be used end the run before any work."""
+    """The checksum of the user's labels; None if there are none."""
     if SET_OPTIONS.labels is None:
         return None
     from ifcb_abundance.curation.filter import checksum
-    from ifcb_abundance.curation.training_set import read_labels
 
-    read_labels(SET_OPTIONS.labels)
     return checksum(SET_OPTIONS.labels, "training_set.labels")
 
 

@@ -107,12 +107,11 @@ class Filter:
 # --- labels ---
 
 
-def read_labels(path: str | Path, patches: pd.DataFrame, key: str) -> tuple[pd.Series, int]:
-    """Read which patches are informative: a Series of 0 and 1 by patch, sorted, and the number of unknown images.
+def parse_labels(path: str | Path, key: str) -> pd.Series:
+    """Read a CSV file image,label: a Series of labels in lower case by image, as the file has them.
 
-    key: of the config that names the file, for messages. A label of an image is one of all its patches. A label of a
-    patch counts before that of its image. Raises WorkflowInputError, naming key and file, for any other label, for an
-    image with two, and if there are too few of them.
+    key: of the config that names the file, for messages. Raises WorkflowInputError, naming key and file, for a file
+    that cannot be read, for any other label, and for an image with two.
     """
     where = f"{key}: {path}"
     columns = read_given(path, where, ["image", "label"])
@@ -123,6 +122,18 @@ def read_labels(path: str | Path, patches: pd.DataFrame, key: str) -> tuple[pd.S
     if given.index.has_duplicates:
         twice = given.index[given.index.duplicated()].unique()
         raise WorkflowInputError(f"{where}: two labels of {quoted(twice[:5])}: keep one of each")
+    return given
+
+
+def read_labels(path: str | Path, patches: pd.DataFrame, key: str) -> tuple[pd.Series, int]:
+    """Read which patches are informative: a Series of 0 and 1 by patch, sorted, and the number of unknown images.
+
+    key: of the config that names the file, for messages. A label of an image is one of all its patches. A label of a
+    patch counts before that of its image. Raises WorkflowInputError as `parse_labels` does, and if there are too few of
+    them.
+    """
+    where = f"{key}: {path}"
+    given = parse_labels(path, key)
     unknown = given.index.difference(pd.Index(patches["patch"]).union(pd.Index(patches["image"])))
     if len(unknown):
         log.warning(
