@@ -146,6 +146,11 @@ def test_a_new_volume_leaves_the_others_alone(tmp_path: Path) -> None:
     assert re.search(r"volumes\.filter: AUC 0\.\d{3} on groups that it was not trained on", printed)
     assert re.search(r"volumes\.filter: \d+ of 146 patches are informative", printed)
     assert "curation" not in printed
+    trained = [(own / name).read_bytes() for name in ("filter.json", "roc.csv")]
+    known.write_text(f"image,label\n{names[0]},good\n")
+    printed = run.run(config(folder, {"filter": {"labels": str(known)}}), "volumes", fails=True)
+    assert "labels 1 informative and 0 uninformative patches" in printed
+    assert [(own / name).read_bytes() for name in ("filter.json", "roc.csv")] == trained  # the old filter stays
 
     # What is gone leaves nothing behind; of what is broken now, its row stays, which says so, and an empty file.
     run.run(config(folder), "flipbooks")

@@ -4,12 +4,13 @@
 rule train_volume_filter:
     """Train the filter on labelled patches of volumes, and judge it."""
     input:
+        labels_of_filter("volumes"),
         # Without labels nothing is learned: further volumes leave the filter, and the scores of others, as they are.
         patches=MERGED["volume_patches"] if CONFIG.volumes.filter.labels else [],
         images=of_volumes("patches/{volume}.zip") if VOLUMES_SCORED_BY_NETWORK and CONFIG.volumes.filter.labels else [],
     output:
-        model=f"{VOLUMES}/filter.json",
-        curve=MERGED["volume_roc"],
+        model=update(f"{VOLUMES}/filter.json"),  # the old filter stays if labels cannot be used
+        curve=update(MERGED["volume_roc"]),
     log:
         f"{LOGS}/train_volume_filter.log",
     localrule: True
