@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -103,3 +104,18 @@ def test_a_copy_that_is_uninformative_itself_takes_no_place(tables: dict[str, Pa
     curate.curate(tables, tmp_path, tmp_path / "curated.csv", tmp_path / "kept", 1)
     found = table_files.read("curated", tmp_path / "curated.csv").set_index("patch")["status"]
     assert list(found.index[found == "kept"]) == ["both.png", "dull.png"]
+
+
+@pytest.mark.parametrize(("scaling", "warned"), [("type", True), ("range", False)])
+def test_only_images_that_are_not_stretched_are_said_to_come_out_dark(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, scaling: str, warned: bool
+) -> None:
+    """12 bits in 16, constants too: with `range` they are stretched, and the advice would be to do what was done."""
+    save(tmp_path / "images" / "grey.png", np.arange(4096, dtype=np.uint16).reshape(64, 64))
+    save(tmp_path / "images" / "one.png", np.full((8, 8), 4000, np.uint16))
+    paths = (tmp_path / "..zip", tmp_path / "part.csv")
+    clean.clean_folder(list_folder(tmp_path / "images").groups["."], scaling, *paths)
+    clean.merge_cleaning([tmp_path / "part.csv"], [], tmp_path / "cleaning.csv")
+    assert ("2 of 2 images use less than an eighth of their type's range" in caplog.text) == warned
+    assert ("scaling" in caplog.text) == warned
+    assert (table_files.read("cleaning", tmp_path / "cleaning.csv")["used_fraction"] < 1 / 8).all()

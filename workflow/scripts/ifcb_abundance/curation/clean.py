@@ -1,6 +1,7 @@
 """Clean images: 8-bit grey PNG files in a zip per group, and a row for each image, used or refused."""
 
 import logging
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from ifcb_abundance.common.errors import RawFileError, quoted
 from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.common.workers import in_order
+from ifcb_abundance.curation.grey import CONSTANT, STRETCHED
 from ifcb_abundance.curation.image_files import MOST_BYTES, NoImageError, read_image
 from ifcb_abundance.curation.listing import Group, ImageFile
 from ifcb_abundance.curation.zips import as_png, write_zip
@@ -143,11 +145,13 @@ def merge_cleaning(parts: Sequence[str | Path], empty: Sequence[str], path: str 
     little: list[str] = []
     n = 0
     for part in parts:
-        rows = table_files.read("cleaning", part, ["image", "problem", "used_fraction"])
+        rows = table_files.read("cleaning", part, ["image", "problem", "rule", "used_fraction"])
         n += len(rows)
         problems = rows[rows["problem"] != ""]
         refused += zip(problems["image"], problems["problem"], strict=True)
-        little += list(rows.loc[rows["used_fraction"] < LITTLE_USED, "image"])
+        # What was stretched reaches from black to white, however little of its type it uses. A constant has no range.
+        is_stretched = rows["rule"].str.contains(f"{re.escape(STRETCHED)}|{CONSTANT}")
+        little += list(rows.loc[(rows["used_fraction"] < LITTLE_USED) & ~is_stretched, "image"])
     told = "; ".join(f"{image}: {problem}" for image, problem in refused[:NAMED])
     if len(refused) == n:
         raise RawFileError(f"curation: none of {counted(n, 'image')} can be used: {told or 'there is none'}")

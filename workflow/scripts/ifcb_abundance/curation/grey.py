@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+STRETCHED, CONSTANT = "(v - min) * 255 / (max - min)", "constant: 0"  # the rule `range`, in words
 BLOCK = 1 << 20  # pixels that are reckoned in float64 at a time
 
 
@@ -94,10 +95,10 @@ def scale_numbers(stored: NDArray[Any], least: float, greatest: float, scaling: 
         used = (greatest - least) / (top - bottom)
     if kind.kind == "f" or scaling == "range":
         if least == greatest:
-            return Grey(np.zeros(stored.shape, np.uint8), "constant: 0", least, greatest, 0.0)
+            return Grey(np.zeros(stored.shape, np.uint8), CONSTANT, least, greatest, 0.0)
         if kind == np.uint8 and (least, greatest) == (0.0, 255.0):
             return Grey(stored.astype(np.uint8), "none", least, greatest, used)
-        return Grey(_scaled(stored, least, greatest), "(v - min) * 255 / (max - min)", least, greatest, used)
+        return Grey(_scaled(stored, least, greatest), STRETCHED, least, greatest, used)
     if kind == np.uint8:
         return Grey(stored.astype(np.uint8, copy=False), "none", bottom, top, used)
     if kind == np.int8:
