@@ -134,6 +134,9 @@ def test_order_and_cores_change_no_byte_and_a_new_group_is_cleaned_alone(
     assert table(other, "curated").set_index("patch").loc[["day 1/2.png", "new/1.png"], "status"].nunique() == 2
     assert "groups of images cleaned: 2 of 2 done" in printed
     shutil.rmtree(tmp_path / "images" / "new")
+    classes = other.results("mine") / "curation" / "classes" / "new.csv"  # as bins have them
+    classes.parent.mkdir()
+    classes.write_text("image,class\n")
     other.run(config(tmp_path / "images"), *TABLES)
     assert made(other) == made(run)  # nothing of a group that is gone is left
     curation = other.results("mine") / "curation"

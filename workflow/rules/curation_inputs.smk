@@ -5,6 +5,9 @@ CURATION = f"{TABLES}/curation"
 CLEAN, KEPT = f"{CURATION}/clean", f"{CURATION}/kept"
 OF_FOLDER = CONFIG.curation.folder is not None
 
+# Folders that have a file of each group.
+OF_GROUPS = ("clean", "cleaning", "patches", "filter", "classes")
+
 # What the rules of duplicates and stuck particles are made with.
 DUPLICATES = CONFIG.curation.duplicates
 # Tables that say what becomes of patches; with a folder no particle can be told to be stuck.
@@ -80,7 +83,7 @@ def curated_groups(wildcards):
 def of_other_groups(parts):
     """The files of groups that an earlier config had. parts: a file of each group that there is."""
     groups = {Path(path).stem for path in parts}
-    finished = [path for name in ("clean", "cleaning", "patches", "filter") for path in Path(CURATION, name).glob("*")]
+    finished = [path for name in OF_GROUPS for path in Path(CURATION, name).glob("*")]
     return [path for path in finished if path.stem not in groups and path.suffix in (".csv", ".zip")]
 
 
