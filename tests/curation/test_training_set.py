@@ -352,6 +352,40 @@ def test_few_units_fill_as_many_splits_as_they_can(groups: list[int], filled: in
     assert splits.missed_fractions(split["split"], FRACTIONS)
 
 
+ADVICE = "`training_set.split_by: image` spreads each class over the splits"
+
+
+@pytest.mark.parametrize(
+    ("groups", "split_by", "near", "says", "advised"),
+    [
+        ([2], "image", [], "there are too few images", False),
+        ([1, 1], "group", [], "there are too few images", False),
+        (
+            [9, 1],
+            "group",
+            [],
+            "by split_by: group and by near-duplicates, is too large. The labels are the groups",
+            True,
+        ),
+        ([5], "image", [("i00_000", "i00_001")], "by split_by: image and by near-duplicates, is too large", False),
+    ],
+)
+def test_a_warning_of_fractions_says_why_and_never_advises_what_is_set(
+    caplog: pytest.LogCaptureFixture,
+    groups: list[int],
+    split_by: str,
+    near: list[tuple[str, str]],
+    says: str,
+    advised: bool,
+) -> None:
+    table, options = assembled(groups), SplitOptions(split_by, FRACTIONS, 1)
+    split, taken = split_images(table, joined(near), options)
+    training_set.warn_of_fractions(table, split, taken, training_set.LabelSources(), options)
+    assert says in caplog.text
+    assert (ADVICE in caplog.text) == advised
+    assert len(caplog.records) == 1
+
+
 def test_near_duplicates_join_units_by_way_of_images_that_are_left_out() -> None:
     table = assembled([21] + [20] * 19, ["duplicate"])  # the first image of the first group
     dropped, own = "i00_000", "i00_001"

@@ -307,12 +307,7 @@ def split_training_set(
     joins = _find_joins(table, links, tables["patches"], clean, rule)
     split, taken = split_images(table, joins, options)
     classes = count_classes(split)
-    for name, (has, wanted) in splits.missed_fractions(split["split"], options.fractions).items():
-        log.warning(
-            f"training_set: {name} gets {has:.1%} of the images, not {wanted:.1%}: what must stay together, by "
-            f"split_by: {options.split_by} and by near-duplicates, is too large. training_set.split_by: image deals "
-            "out single images, for labels that are the groups themselves"
-        )
+    warn_of_fractions(table, split, taken, sources, options)
     if unseen := unseen_classes(classes):
         log.warning(
             f"training_set: {len(unseen)} of {counted(len(classes), 'class')} have images in val or test and none in "
@@ -324,6 +319,24 @@ def split_training_set(
     facts |= {"labels_of_copies": taken_labels} if taken_labels else {}
     with atomic_write(paths[2]) as unfinished:
         unfinished.write_text(json.dumps(facts) + "\n")
+
+
+def warn_of_fractions(
+    table: pd.DataFrame, split: pd.DataFrame, joins: Joins, sources: LabelSources, options: SplitOptions
+) -> None:
+    """Warn of splits that miss their fraction. table: from `assemble`. split, joins: from `split_images`."""
+    used = table["in_set"].to_numpy(bool)
+    units = _joined(table, used, options.split_by, joins.pairs)[used]
+    remedy = _remedy(sources, options)
+    why = f"what must stay together, by split_by: {options.split_by} and by near-duplicates, is too large"
+    why += f".{remedy}" * bool(remedy)
+    if len(np.unique(units)) == len(units):  # each image is a unit
+        why = "there are too few images"
+    if missed := splits.missed_fractions(split["split"], options.fractions):
+        told = ", ".join(
+            f"{name} gets {has:.1%} of the images, not {wanted:.1%}" for name, (has, wanted) in missed.items()
+        )
+        log.warning(f"training_set: {told}: {why}")
 
 
 def _remedy(sources: LabelSources, options: SplitOptions) -> str:
