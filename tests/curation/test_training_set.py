@@ -24,9 +24,10 @@ from PIL import Image
 
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.config import resolve
-from ifcb_abundance.curation import file_names, leaks, splits, training_set
+from ifcb_abundance.curation import file_names, filter, leaks, splits, training_set
 from ifcb_abundance.curation.dataset_card import CardFacts, Joined, write_card
 from ifcb_abundance.curation.duplicates import DuplicateRule
+from ifcb_abundance.curation.listing import list_folder
 from ifcb_abundance.curation.patches import describe
 from ifcb_abundance.curation.training_set import Joins, SplitOptions, assemble, split_images
 from ifcb_abundance.curation.zips import as_png, write_zip
@@ -610,6 +611,23 @@ def test_labels_are_read_strictly(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     path.write_text("image,label\na,x\na,y\n")
     with pytest.raises(WorkflowInputError, match="two labels of 'a'"):
         training_set.read_labels(path, ["a"])
+
+
+def test_labels_of_images_with_spaces_that_cannot_be_printed_are_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """macOS puts U+202F into the names of screenshots. Tables have it escaped, and either way can be written."""
+    names = ["Screenshot 9.41\u202fAM.png", "a\u00a0b.png", "c d.png"]
+    for name in names:
+        save(tmp_path / "images" / name, particle(1))
+    met = [file.image for file in list_folder(tmp_path / "images").groups["."].files]
+    assert met == [r"Screenshot 9.41\u202fAM.png", r"a\xa0b.png", "c d.png"]
+    for written in (names, met):
+        path = tmp_path / "labels.csv"
+        path.write_text("".join(["image,label\n", *(f"{name},good\n" for name in written)]), encoding="utf-8")
+        assert training_set.read_labels(path, met) == dict.fromkeys(met, "good")
+        assert filter.parse_labels(path, "curation.filter.labels").to_dict() == dict.fromkeys(met, "good")
+    assert caplog.text == ""
 
 
 # --- names of files ---

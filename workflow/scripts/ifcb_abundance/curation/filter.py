@@ -25,6 +25,7 @@ from ifcb_abundance.common.progress import Progress
 from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.curation import resnet
+from ifcb_abundance.curation.listing import printable
 from ifcb_abundance.curation.patch_images import PatchImages, zip_paths
 from ifcb_abundance.curation.weights import read_weights
 from ifcb_abundance.tables import table_files
@@ -108,14 +109,14 @@ class Filter:
 
 
 def parse_labels(path: str | Path, key: str) -> pd.Series:
-    """Read a CSV file image,label: a Series of labels in lower case by image, as the file has them.
+    """Read a CSV file image,label: a Series of labels in lower case by image, named as in `cleaning.csv`.
 
     key: of the config that names the file, for messages. Raises WorkflowInputError, naming key and file, for a file
     that cannot be read, for any other label, and for an image with two.
     """
     where = f"{key}: {path}"
     columns = read_given(path, where, ["image", "label"])
-    given = pd.Series(columns["label"], index=columns["image"], dtype="str").str.strip().str.lower()
+    given = pd.Series(columns["label"], index=[*map(printable, columns["image"])], dtype="str").str.strip().str.lower()
     if other := sorted(set(given) - set(LABELS) - {SKIPPED}):
         accepted = quoted([*LABELS, SKIPPED])
         raise WorkflowInputError(f"{where}: {quoted(other[:5])}: labels are {accepted}")

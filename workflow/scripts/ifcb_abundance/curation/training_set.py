@@ -31,6 +31,7 @@ from ifcb_abundance.curation.dataset_card import IMAGES, SHARDS, CardFacts, Join
 from ifcb_abundance.curation.duplicates import DuplicateRule
 from ifcb_abundance.curation.file_names import file_of_image, folder_of_label, key_of_image, unique
 from ifcb_abundance.curation.hashes import as_numbers
+from ifcb_abundance.curation.listing import printable
 from ifcb_abundance.curation.patch_images import PLACE, PatchImages, zip_paths
 from ifcb_abundance.curation.splits import SPLITS
 from ifcb_abundance.curation.zips import Stored, file_name, find_png, read_png
@@ -59,7 +60,7 @@ class SplitOptions:
 
 
 def read_labels(path: str | Path, images: Iterable[str] | None = None) -> dict[str, str]:
-    """Read a CSV file image,label: image to label. An empty label is none.
+    """Read a CSV file image,label: image to label. An empty label is none. Images are named as in `cleaning.csv`.
 
     Warns of images that are not among `images`, if these are known. Raises WorkflowInputError, naming the file, if it
     is no such file or gives an image two labels.
@@ -67,7 +68,7 @@ def read_labels(path: str | Path, images: Iterable[str] | None = None) -> dict[s
     where = f"training_set.labels: {path}"
     columns = read_given(path, where, ["image", "label"])
     labels: dict[str, str] = {}
-    for image, label in zip(columns["image"], columns["label"], strict=True):
+    for image, label in zip(map(printable, columns["image"]), columns["label"], strict=True):
         label = label.strip()
         if labels.setdefault(image, label) != label:
             raise WorkflowInputError(f"{where}: two labels of {image!r}: keep one of them")
