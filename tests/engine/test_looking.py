@@ -174,9 +174,14 @@ def test_a_look_changes_nothing(tmp_path: Path, built: Checkout, arguments: list
 @pytest.mark.parametrize("arguments", ways(TOUCHES))
 def test_touch_sets_times_and_nothing_else(tmp_path: Path, built: Checkout, arguments: list[str]) -> None:
     run = copy_of(built, tmp_path / "checkout")
-    before = state(run, times=False)
+    before, times = state(run, times=False), state(run)
     printed = call(run, arguments)
+    assert "Without --touch they are made again" in printed  # nothing says that the files are of this config
+    assert state(run) == times
+    of_before = ["classify={threshold: 0.7}", "abundance={period: week}"]
+    printed = call(run, [*arguments, "-F", "--config", *of_before])
     assert state(run, times=False) == before, printed
+    assert state(run) != times
 
 
 def test_a_lock_that_a_killed_run_left_keeps_runs_away_and_looks_not(tmp_path: Path, built: Checkout) -> None:

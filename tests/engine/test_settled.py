@@ -59,6 +59,20 @@ def test_what_forces_bins_or_looks_at_all_files_sees_them(built: Checkout) -> No
     assert len(re.findall(r"^results/own/bins/", listed, re.MULTILINE)) == 6
 
 
+def test_days_of_another_config_are_not_taken_as_they_are(tmp_path: Path, built: Checkout) -> None:
+    run, other = copy_of(built, tmp_path / "checkout"), ("--config", "classify={threshold: 0.5}")
+    run.run(SETTINGS, "--touch", *other, fails=True)
+    assert asked(run, *other)[0]["pool_abundance"] == 3  # the engine has no new record of them
+    (run.results("own") / "daily" / f"{DAYS[1]}.csv").unlink()
+    for lost in ("status.json", "catalog.csv"):  # without the list, days are known only once the run is at work
+        (run.results("own") / lost).unlink()
+        printed = run.run(SETTINGS, "--rerun-triggers", "mtime", *other, fails=True)
+        (said,) = [line for line in printed.splitlines() if line.startswith("--rerun-triggers is given without params")]
+        first = ", ".join(f"results/own/biovolume/{day}.csv" for day in DAYS)
+        assert f": {first} and 2 more. Without" in said  # the others are of daily/
+        assert not (run.results("own") / "daily" / f"{DAYS[1]}.csv").exists()
+
+
 def summary(run: Checkout, folder: str = "bins") -> Path:
     return run.results("own") / folder / "2024" / "D20240402" / f"{BINS[2]}.parquet"
 

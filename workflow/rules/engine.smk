@@ -40,6 +40,7 @@ def on_start():
         patches.tell_jobs_to_stop()
         return
     CLAIM.hold()
+    ONE_CONFIG.refuse_others()
     if workflow.touch:
         return
     if SEEN["graph"] and not SHARDS:

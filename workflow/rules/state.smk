@@ -5,7 +5,7 @@ import sys
 
 from snakemake.logging import logger
 
-from ifcb_abundance.engine import folders, hooks, lock, patches, records, settled, stale
+from ifcb_abundance.engine import folders, hooks, lock, one_config, patches, records, settled, stale
 from ifcb_abundance.report import run_record
 
 folders.refuse_what_is_no_folder(RESULTS, LOGS)
@@ -20,6 +20,7 @@ NO_RESULTS = (
     f"{LAYOUT.validation}/subjects",  # people work with it
 )
 PART_FOLDERS = {str(Path(table.part_in(RESULTS)).parent) for table in table_registry.TABLES.values() if table.part}
+ONE_CONFIG = one_config.OneConfig(workflow, DOUBT, lambda path: is_result(path))
 SEEN = {"run": False, "graph": False, "moved": False, "vouched": False, "replaced": [], "aside": []}
 # What the run before this one says of itself. It is read at once: the engine asks for inputs in any order.
 RUN_BEFORE = run_record.read(LAYOUT.run_record) if workflow.is_main_process else {}
@@ -55,6 +56,11 @@ def meet_run(wildcards=None):
     return []
 
 
+def is_result(path):
+    """Whether a path is a table, a part of one, or made of tables; of those that an older one is not read for."""
+    return str(Path(path).parent) in {*MAIN_FOLDERS, *PART_FOLDERS} and path not in NO_RESULTS
+
+
 def main_outputs():
     return records.main_outputs(workflow, MAIN_FOLDERS, NO_RESULTS)
 
@@ -62,5 +68,7 @@ def main_outputs():
 def before_job(jobid, outputs, again):
     """Called when a job is about to start, with its id and outputs, and whether it is another try."""
     if not (workflow.dryrun or workflow.touch):
+        if any(map(is_result, outputs)):  # the graph may have grown since the run began
+            ONE_CONFIG.refuse_others()
         records.note_start(workflow, jobid)
         put_aside_before(outputs, again)

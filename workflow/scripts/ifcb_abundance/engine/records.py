@@ -25,6 +25,7 @@ class Doubt:
 
     def __init__(self, workflow: Any) -> None:
         self.workflow = workflow
+        self.forced: set[str] = set()  # that are made again
         self._settled: dict[str, bool] = {}
         self._judged: set[str] = set()
 
@@ -96,6 +97,7 @@ class Doubt:
 
     def make_again(self, paths: Sequence[str]) -> None:
         """Have files made again. Raises StateError if the engine cannot be told, rather than take them as they are."""
+        self.forced.update(paths)
         if not patches.force(self.workflow.dag, paths):
             more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
             raise StateError(
