@@ -3,8 +3,8 @@
 import fcntl
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +21,7 @@ def claim(folder: str) -> IO[str] | None:
     """
     try:
         ENGINE.mkdir(exist_ok=True)
-        held = (ENGINE / f"{folder.replace('/', '-')}.claim").open("a", encoding="utf-8")
+        held = _claim_of(folder).open("a", encoding="utf-8")
     except OSError as error:
         if ENGINE.is_dir():
             return None
@@ -36,26 +36,47 @@ def claim(folder: str) -> IO[str] | None:
     return held
 
 
+def _claim_of(folder: str) -> Path:
+    return ENGINE / f"{folder.replace('/', '-')}.claim"
+
+
 def claim_or_refuse(folder: str) -> IO[str]:
     """`claim`, or StateError."""
     held = claim(folder)
     if not held:
-        raise StateError(f"another run is at work on {folder}: wait until it has ended")
+        raise StateError(_at_work(folder))
     return held
 
 
-def is_locked(folder: str) -> bool:
-    """Whether the engine has a lock on files of `folder`."""
+def _at_work(folder: str) -> str:
+    return f"another run is at work on {folder}: wait until it has ended"
+
+
+def refuse_others(folders: Iterable[str]) -> None:
+    """Raise StateError if another run holds one of the folders. None is held, or written to, by this."""
+    for folder in folders:
+        if _claim_of(folder).exists():
+            claim_or_refuse(folder).close()
+
+
+def locked_files(folder: str) -> list[str]:
+    """The files of `folder` that the engine has a lock on."""
+    found = []
     for lock in (ENGINE / "locks").glob("*.lock"):
         with suppress(FileNotFoundError):
-            if any(line.startswith(f"{folder}/") for line in lock.read_text(encoding="utf-8").splitlines()):
-                return True
-    return False
+            lines = lock.read_text(encoding="utf-8").splitlines()
+            found += [line for line in lines if line.startswith(f"{folder}/")]
+    return found
 
 
 def refuse_stale_lock(folder: str, arguments: Sequence[str]) -> None:
-    """Raise StateError, with the command that goes on, if a killed run has left its lock; call it with the claim."""
-    if is_locked(folder):
+    """Raise StateError, with the command that goes on, if a killed run has left its lock; call it with the claim.
+
+    Also if the lock is that of a run at work on a folder below, which is a shard.
+    """
+    if files := locked_files(folder):
+        below = {str(above) for file in files for above in Path(file).parents if Path(folder) in above.parents}
+        refuse_others(sorted(below))
         # With this Python the command runs where no environment is activated too. Its path may have backslashes before
         # blanks (patches.escape_python).
         python = sys.executable if Path(sys.executable).exists() else shlex.split(sys.executable)[0]
@@ -82,11 +103,19 @@ class Claim:
 
     @contextmanager
     def around(self, lock: Callable[[], AbstractContextManager[None]], arguments: Sequence[str]) -> Iterator[None]:
-        """The engine's lock, within the claim. Raises StateError as `hold` and `refuse_stale_lock` do."""
+        """The engine's lock, within the claim. Raises StateError as `hold` and `refuse_stale_lock` do.
+
+        Also if the engine cannot lock the files of a shard because a run on all of them is at work.
+        """
         self.hold()
         try:
             refuse_stale_lock(self.folder, arguments)
-            with lock():
+            with ExitStack() as locked:
+                try:
+                    locked.enter_context(lock())
+                except Exception:
+                    refuse_others(map(str, Path(self.folder).parents))
+                    raise
                 self._begin()
                 yield
         finally:
