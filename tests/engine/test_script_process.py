@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,3 +86,21 @@ def test_processes_end_with_the_run(processes: ScriptProcesses, run: Run) -> Non
     processes.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_process_ends_within_its_script_if_the_run_is_killed(tmp_path: Path) -> None:
+    script, began = tmp_path / "script.py", tmp_path / "began"
+    script.write_text(f"import pathlib, time; pathlib.Path({str(began)!r}).touch(); time.sleep(60)")
+    starter = (
+        "import os; from ifcb_abundance.engine.script_process import ScriptProcesses; "
+        f"ScriptProcesses(1).run({str(script)!r}, dict(os.environ))"
+    )
+    # Both of them print to the same pipe, which ends when both are gone.
+    run = subprocess.Popen(
+        [sys.executable, "-c", starter], stderr=subprocess.PIPE, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    while not began.exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.kill()
+    assert run.communicate(timeout=20) == (None, b"")

@@ -1,7 +1,11 @@
 """Processes that run the scripts of rules one after another.
 
 The engine starts a new Python for each script. To import what a figure needs, and to start the engine that draws it,
-takes longer than to draw it. So a process stays for the next script. It ends with the run.
+takes longer than to draw it. So a process stays for the next script.
+
+It ends with the run, even if that is killed within a script. It reads from a pipe whose other end the run holds and
+never writes to: so it reads the end as soon as the run is gone. A script that went on could put a file of an earlier
+config in place of one that the next run has made.
 
 This file is also what such a process runs: it reads the path of a script from a line, runs it, and writes its status.
 """
@@ -17,6 +21,7 @@ import traceback
 from collections.abc import Mapping
 
 PYTHON = sys.executable  # as it is before it is escaped for a shell
+KILLED = 137  # the status of a process whose run is gone, as a shell gives it for kill -9
 
 
 class ScriptProcesses:
@@ -24,6 +29,7 @@ class ScriptProcesses:
 
     def __init__(self, most: int) -> None:
         self._idle: list[subprocess.Popen[str]] = []
+        self._pipe, self._held = os.pipe()  # neither is passed on to what this process starts, except in _start
         self._lock = threading.Lock()
         self._free = threading.Semaphore(most)
 
@@ -52,8 +58,8 @@ class ScriptProcesses:
             process.communicate()  # the end of its input
 
     def _start(self, env: Mapping[str, str]) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen([PYTHON, __file__], stdin=pipe, stdout=pipe, text=True, env=env)
+        command, pipe = [PYTHON, __file__, str(self._pipe)], subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env, pass_fds=[self._pipe])
 
     def _ask(self, process: subprocess.Popen[str], script: str) -> int | None:
         """The status of the script; None if the process has ended."""
@@ -83,8 +89,19 @@ def run_script(path: str) -> int:
     return 0
 
 
+def end_with_run(pipe: int) -> None:
+    """End this process when nothing holds the other end of the pipe any more; also within a script."""
+
+    def watch() -> None:
+        os.read(pipe, 1)
+        os._exit(KILLED)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
     """Answer until there is no more input. What scripts print goes to standard error."""
+    end_with_run(int(sys.argv.pop()))
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
     here = os.path.dirname(__file__)  # noqa: PTH120 - Python puts this text into sys.path
     sys.path[:] = [path for path in sys.path if path != here]  # modules of the engine room have names of their own
