@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.archives import bin_row, write_archive
 from tests.checkout import PARTS, ROOT, SNAKEMAKE, Checkout
+from tests.dashboard.emulator import Emulator
+from tests.features.test_features_run import write_features
 from tests.warm import WarmPopen
 
 PROFILE = ("--workflow-profile", str(ROOT / "profiles" / "default"))
@@ -132,6 +135,33 @@ def test_two_modules_count_their_own_bins(tmp_path: Path) -> None:
     for name, number in {"north": 5, "south": 3}.items():
         table = pd.read_csv(tmp_path / "results" / name / "abundance_long.csv")
         assert table["n_bins"].tolist() == [number, number]
+
+
+ONE = """
+module north:
+    snakefile:
+        "{root}/Snakefile"
+    config:
+        config["north"]
+
+
+use rule * from north as north_*
+"""
+
+
+def test_features_by_another_name_do_not_read_class_scores_twice(tmp_path: Path) -> None:
+    bin_id = "D20240401T030000_IFCB010"
+    archive = write_archive(tmp_path / "archive", [bin_row(bin_id)], {bin_id: (["Akashiwo"], [[0.8]])})
+    write_features(archive, bin_id, ["2,9,1,1000"])
+    (tmp_path / "Snakefile").write_text(ONE.format(root=ROOT))
+    with Emulator({"north": archive}) as dashboard:
+        source, day = {"kind": "dashboard", "url": dashboard.url}, "2024-04-01"
+        north = {"dataset": "north", "source": source, "select": {"start": day, "end": day}}
+        (tmp_path / "my.yaml").write_text(yaml.safe_dump({"north": north}))
+        no_figures = ("--omit-from", "north_draw_carbon", "north_draw_size_spectrum")  # they take the most time
+        snakemake(tmp_path, "north_features", *PROFILE, *no_figures, "--configfile", "my.yaml")
+    read = [request.target.rpartition("/")[2] for request in dashboard.requests if bin_id in request.target]
+    assert sorted(read) == [f"{bin_id}_class_scores.csv", f"{bin_id}_features.csv"]
 
 
 def test_a_workflow_that_is_fetched_from_github(tmp_path: Path, repository: Path, demo_run: Checkout) -> None:

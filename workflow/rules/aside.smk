@@ -32,7 +32,8 @@ def put_aside(over):
     of_periods = table_registry.made_by("pool_periods")
     others = [table.merged_in(TABLES) for name, table in of_periods.items() if name != PERIOD]
     late += filter(os.path.exists, others)
-    if over or not any(job.rule.name == "images" for job in workflow.dag.jobs):
+    makes_images = any(job.rule is rules.images.rule for job in workflow.dag.jobs)
+    if over or not makes_images:
         late += images_out_of_date()
     moved = stale.put_aside(late, RESULTS) + put_aside_the_whole()
     if over:  # what was to be replaced and was not

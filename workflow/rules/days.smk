@@ -75,7 +75,7 @@ def computed_blobs(bin_id):
 
 def features_follow():
     """Whether features are wanted too. They need the class of each ROI: then the scores are not read a second time."""
-    return FEATURES_WANTED or "features" in workflow.dag_settings.targets
+    return FEATURES_WANTED or rules.features.rule.name in workflow.dag_settings.targets
 
 
 def deleted_summaries(path_of, table, settled):

@@ -98,7 +98,7 @@ def read_image_bins(path, changed):
 
 def say_left_out():
     """Count the bins without raw files when all images are wanted: a server only tells when asked for them."""
-    zips = [path for job in workflow.dag.jobs if job.rule.name == "extract_images" for path in job.output]
+    zips = [path for job in workflow.dag.jobs if job.rule is rules.extract_images.rule for path in job.output]
     if without := extract_images.left_out(zips):
         if len(without) == len(zips):
             for path in without:  # so that the next run reports it too
