@@ -307,6 +307,15 @@ def test_plan_of_a_window_without_bins_says_when_there_are_some(
         assert capsys.readouterr().err.endswith("There are bins from 2024-04-15 to 2024-04-16 (UTC).\n")
 
 
+@pytest.mark.parametrize("number", ["-1", "1.5", "many", "\N{SUPERSCRIPT TWO}"])
+def test_plan_refuses_a_sample_of_no_number(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "my.yaml", "--sample", number])
+    assert ended.value.code == 2
+    told = f"argument --sample: {number!r} cannot be used. Accepted: a whole number, 0 or more\n"
+    assert capsys.readouterr().err.endswith(told)
+
+
 def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of the places that people name, and of files that a spreadsheet has saved."""
 

@@ -92,7 +92,9 @@ def parser() -> argparse.ArgumentParser:
         "plan", help="what a run would read and build; writes nothing", epilog=OF_PLAN, formatter_class=raw
     )
     _config(plan)
-    plan.add_argument("--sample", metavar="N", type=int, default=5, help="bins whose class scores are read (5)")
+    plan.add_argument(
+        "--sample", metavar="N", type=_whole_number, default=5, help="bins whose class scores are read (5)"
+    )
 
     run = commands.add_parser(
         "run",
@@ -110,6 +112,12 @@ def parser() -> argparse.ArgumentParser:
     targets = commands.add_parser("targets", help="list what can be built", epilog=OF_TARGETS, formatter_class=raw)
     targets.add_argument("--files", action="store_true", help="list the tables too, which are targets by their path")
     return top
+
+
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be used. Accepted: a whole number, 0 or more")
+    return int(text)
 
 
 def _config(command: argparse.ArgumentParser) -> None:
