@@ -331,6 +331,7 @@ def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pyt
     assert told("init", archive / "metadata.csv", "-o", "x") == (
         f"{archive / 'metadata.csv'}: it is a file. Give its folder: {archive}\n"
     )
+    assert told("init", "", "--yes", "-o", "x").startswith("the place is empty. Accepted: the address of a dashboard ")
     assert told("init", archive, "-o", str(folder)).endswith(
         f"Give the name of a file with -o, such as -o {folder}/my.yaml\n"
     )

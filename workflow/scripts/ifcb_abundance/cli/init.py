@@ -37,6 +37,10 @@ WEEK = timedelta(days=6)  # the first window that is suggested: a week is read i
 NAMED = 12  # names in a question
 NAMED_FORMS = ("mat", "class_csv", "prob_csv")  # of class scores: those that `auto` does not take everywhere
 THRESHOLD = 0.7  # the one that is suggested, which is the default
+PLACES = (
+    "Accepted: the address of a dashboard (https://...), a folder with metadata.csv or raw files of bins, or "
+    "s3://bucket/prefix"
+)
 # Pages of a dashboard, whose addresses people copy from the browser.
 _PAGE = re.compile("/(timeline|bin|list|image|comments)(/|$)")
 # An address without http://: with a port, or of a host with two dots at least.
@@ -63,7 +67,7 @@ class Wishes:
     def of(cls, given: argparse.Namespace) -> "Wishes":
         """The wishes that a parsed command line has. It asks nothing where nobody can answer."""
         said = {name: value for name, value in vars(given).items() if name in cls.__dataclass_fields__ and value}
-        return cls(**said, asks=sys.stdin.isatty() and not given.yes)
+        return cls(**{"place": given.place, **said}, asks=sys.stdin.isatty() and not given.yes)
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,8 @@ def _place(wishes: Wishes) -> tuple[str, dict[str, Any]]:
     if place.startswith("s3://"):
         keys = {"kind": "bucket", "path": place, "endpoint_url": wishes.endpoint_url, "anonymous": wishes.anonymous}
         return "bucket", {key: value for key, value in keys.items() if value}
+    if not place:  # else it would be the folder where this runs
+        raise ConfigError(f"the place is empty. {PLACES}")
     if Path(place).is_file():
         raise ConfigError(f"{place}: it is a file. Give its folder: {Path(place).parent}")
     if not Path(place).is_dir():
@@ -168,10 +174,7 @@ def _place(wishes: Wishes) -> tuple[str, dict[str, Any]]:
                 f"{place}: there is no such folder. If it is the address of a dashboard, write http:// or https:// "
                 f"before it: https://{place}"
             )
-        raise ConfigError(
-            f"{place}: there is no such folder. Accepted: the address of a dashboard (https://...), a folder with "
-            "metadata.csv or raw files of bins, or s3://bucket/prefix"
-        )
+        raise ConfigError(f"{place}: there is no such folder. {PLACES}")
     return "directory", {"kind": "directory", "path": place}
 
 
