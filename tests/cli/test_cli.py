@@ -332,6 +332,8 @@ def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pyt
         f"{archive / 'metadata.csv'}: it is a file. Give its folder: {archive}\n"
     )
     assert told("init", "", "--yes", "-o", "x").startswith("the place is empty. Accepted: the address of a dashboard ")
+    for address in ("https://", "http://[::1", "https:///timeline?dataset=bay", "http://:8000"):
+        assert told("init", address).startswith(f"{address}: there is no host in this address. Accepted: the address ")
     assert told("init", archive, "-o", str(folder)).endswith(
         f"Give the name of a file with -o, such as -o {folder}/my.yaml\n"
     )

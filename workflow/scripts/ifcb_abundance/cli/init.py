@@ -132,9 +132,18 @@ def init(wishes: Wishes) -> int:
 
 
 def _without_page(wishes: Wishes) -> Wishes:
-    """Cut the page off a dashboard's address as a browser shows it. The dataset is the page's if none is given."""
+    """Cut the page off a dashboard's address as a browser shows it. The dataset is the page's if none is given.
+
+    Raises ConfigError for an address without a host.
+    """
     if not re.match("https?://", wishes.place):
         return wishes
+    try:
+        host = urlsplit(wishes.place).hostname
+    except ValueError:  # of brackets, in which a host stands that is a number
+        host = None
+    if not host:
+        raise ConfigError(f"{wishes.place}: there is no host in this address. {PLACES}")
     at = urlsplit(wishes.place)
     if page := _PAGE.search(at.path):
         path = at.path[: page.start()]
