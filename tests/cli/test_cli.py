@@ -102,6 +102,9 @@ def test_init_asks_for_a_dataset_where_nobody_can_answer(
     dashboard.clear()
     assert main(["init", dashboard.url, "--dataset", "bay", "--start", "2024-04-18", "--end", "2024-04-15"]) == 1
     assert "the window ends before it starts" in capsys.readouterr().err
+    for flag, day in (("--start", "2024-W16-1"), ("--end", "20240415"), ("--end", "2024-02-30")):
+        assert main(["init", dashboard.url, "--dataset", "bay", flag, day]) == 1
+        assert capsys.readouterr().err == f"{flag}: {day!r} cannot be used. Accepted: a UTC day YYYY-MM-DD\n"
     assert not dashboard.requests
     assert not list(folder.iterdir())
 

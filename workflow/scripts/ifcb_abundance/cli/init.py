@@ -154,13 +154,16 @@ def _without_page(wishes: Wishes) -> Wishes:
 
 
 def _refuse_window(wishes: Wishes) -> None:
-    """Raise ConfigError if the window that is given ends before it starts."""
-    given = wishes.start or "", wishes.end or ""
-    if any(_why_no_day(day, date.min, date.max) for day in given):
-        return  # the one that is there is checked when it is known what days there are
-    if given[0] > given[1]:
+    """Raise ConfigError if a day that is given is none, or if the window ends before it starts.
+
+    Whether there are bins on these days is checked when that is known.
+    """
+    start, end = (
+        _day(day, flag, date.min, date.max) for day, flag in ((wishes.start, "--start"), (wishes.end, "--end"))
+    )
+    if start and end and start > end:
         raise ConfigError(
-            f"--start: {given[0]!r} cannot be used. Accepted: a UTC day YYYY-MM-DD, {given[1]} or earlier: otherwise "
+            f"--start: {start!r} cannot be used. Accepted: a UTC day YYYY-MM-DD, {end} or earlier: otherwise "
             "the window ends before it starts"
         )
 
@@ -347,6 +350,8 @@ def _day(given: str | None, flag: str, first: date, last: date) -> str | None:
 def _why_no_day(text: str, first: date, last: date) -> str:
     """What is accepted, if the text is no day from the first to the last one; else nothing."""
     why = "a UTC day YYYY-MM-DD"
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):  # Python reads 2024-W16-1 too, which no config may have
+        return why
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -355,7 +360,7 @@ def _why_no_day(text: str, first: date, last: date) -> str:
         return f"{why}, {first} or later: there is no bin before"
     if day > last:
         return f"{why}, {last} or earlier: the end of the window, or of what is there"
-    return "" if len(text) == 10 else why
+    return ""
 
 
 def _why_no_instruments(given: Sequence[str], there: Sequence[int]) -> str:
