@@ -98,22 +98,27 @@ lock: .venv/installed-dev ## pin anew what pyproject.toml asks for (1 min)
 clean: ## remove the environment and the demo; results of other datasets stay (5 s)
 	rm -rf .venv resources/demo results/demo logs/demo
 
+# Where the Python that the environment links to is gone, make finds no file and makes the environment anew. Then all is
+# to be installed again, though make has seen the mark of the old installation.
+ANEW = $(if $(realpath .venv/bin/python),,FORCE)
+FORCE:
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "$(PYTHON) is older than Python 3.11: name a newer one, as in 'make run PYTHON=python3.12'"; exit 1; }
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
 	    echo "$(PYTHON) cannot make environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
-.venv/installed: requirements.txt | .venv/bin/python
+.venv/installed: requirements.txt $(ANEW) | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@printf '#!/bin/sh\nexec "%s/python" "%s/workflow/scripts/command_line.py" "$$@"\n' \
 	    "$(abspath $(BIN))" "$(CURDIR)" > $(BIN)/ifcb-abundance && chmod +x $(BIN)/ifcb-abundance
 	@touch $@
 
-.venv/installed-stages: requirements-stages.txt | .venv/bin/python
+.venv/installed-stages: requirements-stages.txt $(ANEW) | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-stages.txt
 	@touch $@
 
-.venv/installed-dev: requirements-dev.txt | .venv/bin/python
+.venv/installed-dev: requirements-dev.txt $(ANEW) | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -2,7 +2,9 @@
 
 import ast
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -200,3 +202,25 @@ def test_results_say_what_a_run_fills_them_with() -> None:
     told = (ROOT / "results" / "README.md").read_text()
     for name in ("abundance_long.csv", "coverage.csv", "ledger.csv", "catalog.csv", "run.json"):
         assert f"`{name}`" in told
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path) -> None:
+    """By a Python that makes one as `venv --clear` does, of a Python older than any mark, and installs nothing."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    there, made, python = tmp_path / "there", tmp_path / ".venv" / "bin", tmp_path / "python"
+    there.write_text('#!/bin/sh\necho "$*" >> installed\n')
+    python.write_text(
+        '#!/bin/sh\n[ "$2" = venv ] || exit 0\n[ "$3" = --clear ] && rm -rf .venv && mkdir -p .venv/bin\n'
+        "ln -s ../../there .venv/bin/python\n"
+    )
+    for file in (there, python):
+        file.chmod(0o755)
+        os.utime(file, (1000, 1000))
+    made.mkdir(parents=True)
+    (made / "python").symlink_to(tmp_path / "gone")
+    for name in ("requirements.txt", ".venv/installed"):
+        (tmp_path / name).touch()
+    for _ in range(2):  # the second time there is nothing to do
+        subprocess.run(["make", f"PYTHON={python}", ".venv/installed"], cwd=tmp_path, check=True, capture_output=True)
+        told = (tmp_path / "installed").read_text()
+        assert told == "-m pip install --quiet --disable-pip-version-check -r requirements.txt\n"
