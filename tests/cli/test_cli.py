@@ -24,6 +24,7 @@ from scipy.io import savemat
 
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.cli.main import main, parser
+from ifcb_abundance.cli.plan import _changes
 from ifcb_abundance.cli.run import arguments
 from ifcb_abundance.cli.targets import check
 from ifcb_abundance.common.errors import ConfigError
@@ -271,9 +272,21 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
     assert "0 for class scores" in planned
     assert "no class scores are read for it (classify.threshold: 0.7 before, 0.5 now)" in planned
 
+    Path("sizes.yaml").write_text(Path("my.yaml").read_text() + "\nfeatures: {pixels_per_um: {IFCB10: 2.77}}\n")
+    assert main(["plan", "sizes.yaml"]) == 0
+    planned = capsys.readouterr().out
+    assert "what is made of features (features.pixels_per_um.IFCB10: not given before, 2.77 now)" in planned
+    assert "nothing that hangs on the config" not in planned
+
     other = Checkout(tmp_path / "other")
     other.run(yaml.safe_load(Path("my.yaml").read_text()))
     assert not differences(own, other.files("bay"))
+
+
+def test_a_key_that_a_version_lacks_is_no_change_and_one_that_a_user_left_out_is() -> None:
+    before = {"gone": 1, "features": {"old": 1, "pixels_per_um": {"default": 3.4, "IFCB10": 2.77}}}
+    now = {"new": 1, "features": {"bins": False, "pixels_per_um": {"default": 3.4}}}
+    assert list(_changes(before, now)) == [("features.pixels_per_um.IFCB10", ("2.77", "not given"))]
 
 
 @pytest.mark.parametrize(

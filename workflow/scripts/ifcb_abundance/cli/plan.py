@@ -25,6 +25,7 @@ from ifcb_abundance.cli import config_file
 from ifcb_abundance.common.errors import ConfigError, NoBinsError, ScoresError, WorkflowInputError
 from ifcb_abundance.common.words import counted, sized
 from ifcb_abundance.config import MERGE, WORKFLOW, Config, why_no_source
+from ifcb_abundance.config.section import Section, fields, section_of
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.report import run_record
 from ifcb_abundance.scores import choices
@@ -265,14 +266,27 @@ def _anew(config: Config, source: Source, layout: Layout, bins: pd.DataFrame, le
         yield "nothing that hangs on the config"
 
 
-def _changes(before: Any, now: Any, above: str = "") -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield each key whose value differs, with both values in words. A key that an older version lacked is none."""
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for key in now:
-            if key in before:
-                yield from _changes(before[key], now[key], f"{above}.{key}" if above else key)
-    elif before != now:
-        yield above, (_short(before), _short(now))
+def _changes(
+    before: Any, now: Any, model: type[Section] | None = Config, above: str = ""
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each key whose value differs, with both values in words. A key that another version lacks is none.
+
+    model: the section whose keys these are; None for a mapping of other keys. Where users choose the keys, one that is
+    new or gone is a change.
+    """
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        if before != now:
+            yield above, (_short(before), _short(now))
+        return
+    chosen = model is None or model.model_config.get("extra") == "allow"
+    for key in dict.fromkeys([*now, *before]):
+        path = f"{above}.{key}" if above else key
+        if key in before and key in now:
+            info = fields(model).get(key)
+            yield from _changes(before[key], now[key], section_of(info) if info else None, path)
+        elif chosen:
+            was, is_now = (_short(side[key]) if key in side else "not given" for side in (before, now))
+            yield path, (was, is_now)
 
 
 def _short(value: Any) -> str:
