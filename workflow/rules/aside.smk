@@ -30,8 +30,7 @@ def put_aside(over):
     parts = parts_out_of_date() if over else []
     late = records.out_of_date(workflow, main_outputs(), SEEN["vouched"], over, parts)
     of_periods = table_registry.made_by("pool_periods")
-    others = [table.merged_in(TABLES) for name, table in of_periods.items() if name != PERIOD]
-    late += filter(os.path.exists, others)
+    late += filter(os.path.exists, (table.merged_in(TABLES) for name, table in of_periods.items() if name != PERIOD))
     makes_images = any(job.rule is rules.images.rule for job in workflow.dag.jobs)
     if over or not makes_images:
         late += images_out_of_date()
