@@ -147,6 +147,7 @@ def _cores(server: str) -> tuple[int | None, list[int]]:
 def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     """What of a bin's processor time goes where, by calling the parts one after the other."""
     from ifcb_abundance.abundance.sweep import count_kept
+    from ifcb_abundance.engine import patches
     from ifcb_abundance.scores.decide import Decision
     from ifcb_abundance.scores.score_csv import read_csv
     from ifcb_abundance.scores.summary import (
@@ -158,6 +159,7 @@ def budget(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
     )
     from ifcb_abundance.sources.dashboard import DashboardSource
 
+    patches.save_memory_work()  # as in a run
     (bin_id,) = archive.write_bins(folder / "archive", 1)
     archive.write_body(folder / "body", options.rois, options.classes)
     with dashboard(folder / "archive", folder / "body", 0.0) as server:

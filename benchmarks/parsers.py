@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from benchmarks import archive
+from ifcb_abundance.engine import patches
 from ifcb_abundance.scores.scan import scan_scores
 
 PIECE = 2**18  # bytes: how much of a body is parsed at a time where it is parsed while it comes in
@@ -18,6 +19,7 @@ PIECE = 2**18  # bytes: how much of a body is parsed at a time where it is parse
 
 def measure(rois: int, classes: int, folder: Path, times: int = 40) -> pd.DataFrame:
     """The best processor time of each, for bodies as dashboards before 5.2 and from 5.2 on write them."""
+    patches.save_memory_work()  # as in a run
     rows = []
     for widened in (False, True):
         archive.write_body(folder / "body", rois, classes, widened)
