@@ -332,8 +332,9 @@ def test_a_logarithmic_axis_has_two_labels_at_least(page: Page) -> None:
         (0.02, 30): ["10⁻¹", "10⁰", "10¹"],  # from 0.0133 to 33
         (0.2, 7): ["0.2", "0.5", "1", "2", "5"],  # from 0.133 to 7.7
         (0.03, 0.08): ["0.02", "0.05"],  # from 0.02 to 0.088
-        (2.4, 4.1): ["1.6", "4.51"],  # of 1, 2 and 5 there is 2 alone
-        (3, 3): ["2", "3.3"],
+        (2.4, 4.1): ["2", "3", "4"],  # from 1.6 to 4.51: of 1, 2 and 5 there is 2 alone
+        (3, 3): ["2", "3"],
+        (1.65, 1.65): ["1.1", "1.815"],
     }
     folder = Path(report_page.__file__).parent / "templates"
     source = "\n".join((folder / name).read_text(encoding="utf-8") for name in ("common.js", "chart.js"))

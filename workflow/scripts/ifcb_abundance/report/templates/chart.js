@@ -54,7 +54,7 @@ function valueScale(values, log, height) {
   return { y: (value) => bottom - (value / end) * (bottom - top), ticks };
 }
 
-// Powers of ten within two values; with fewer than two of them 1, 2 and 5 of each, and else the values themselves.
+// Powers of ten within two values; with fewer than two of them 1, 2 and 5 of each, then 1 to 9, else the values themselves.
 function logTicks(least, most) {
   const inside = ([value]) => value >= least && value <= most;
   const powers = [];
@@ -62,8 +62,11 @@ function logTicks(least, most) {
   const whole = powers.map((power) => [10 ** power, superscript(power)]).filter(inside);
   if (whole.length > 1) return whole;
   const plain = (value) => [value, digits.format(value)];
-  const steps = powers.flatMap((power) => [1, 2, 5].map((each) => plain(each * 10 ** power))).filter(inside);
-  return steps.length > 1 ? steps : [least, most].map(plain);
+  for (const digit of [[1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
+    const steps = powers.flatMap((power) => digit.map((each) => plain(each * 10 ** power))).filter(inside);
+    if (steps.length > 1) return steps;
+  }
+  return [least, most].map(plain);
 }
 
 function axes(time, y, ticks, width, height, title) {
