@@ -53,7 +53,8 @@ def scores_of_bin(wildcards):
     """The local files that a scores summary is made from. A summary without a record must prove itself."""
     path = f"{SUMMARIES}/{SUMMARY.format(**wildcards)}"
     DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path, METHOD.kept))
-    DOUBT.refuse(path, lambda: scores.is_of_named_form(SOURCE, wildcards.bin, path))
+    if SOURCE.named_form:  # of other sources no file is looked for
+        DOUBT.refuse(path, lambda: scores.is_of_named_form(SOURCE, wildcards.bin, path))
     # For a link that leads nowhere the engine would refuse the whole run. Without it, the bin's job tells of it.
     return list(filter(os.path.exists, SOURCE.scores_files(wildcards.bin)))
 

@@ -534,7 +534,7 @@ def proves_itself(
 
 def is_of_named_form(source: ScoreReader, bin_id: str, path: str | Path) -> bool:
     """Tell whether a summary is of the form that the config names, where only its address tells. Asks nobody."""
-    said = read_provenance(path) if source.named_form else None
+    said = read_provenance(path)
     return said is None or said.bin != bin_id or _is_of_named_form(source, said)
 
 
