@@ -8,10 +8,11 @@ from typing import get_args
 from ifcb_abundance.classes.class_table import ClassTable, LabelTable, as_table
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.config import AUTO, Config
-from ifcb_abundance.config.model import FROM_SCORES, GroupColumn, Rule
+from ifcb_abundance.config.model import FROM_SCORES, Abundance, Classify, GroupColumn, Rule
 from ifcb_abundance.scores.decide import Decision, Kept
 from ifcb_abundance.sources.score_files import WINNERS_ONLY, WITH_CELLS
 
+CLASSIFY, ABUNDANCE = Classify(), Abundance()  # what a config has that says nothing
 GROUPS: tuple[GroupColumn, ...] = get_args(GroupColumn)
 # Columns of abundance_long that are there where the config asks for them.
 LIMITS = tuple(f"objects_per_ml{limit}" for limit in ("_low", "_high", "_low_dispersed", "_high_dispersed"))
@@ -26,6 +27,9 @@ CELLS = ("cells_per_ml", *(name.replace("objects", "cells") for name in LIMITS))
 class Method:
     """How scores become abundance: the config's `classify` and `abundance`.
 
+    Neither section is enough for it: it also has what their files say, and what the source turned out to have. It has
+    nothing of them that changes no number: what tables are recorded with is all of it.
+
     threshold: for classes that class_thresholds does not name. precision: in which scores and
     thresholds are compared. group_by: any of GROUPS. confidence: of the intervals. class_table: label to
     traits, as `class_table.read_class_table` gives them. position_tolerance_km: beyond it a group is moving. rule,
@@ -34,14 +38,14 @@ class Method:
     say them. winners_only: the class scores have no scores but the winners', and no label sets.
     """
 
-    threshold: float = 0.7
+    threshold: float = CLASSIFY.threshold
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
     precision: Precision = "float16"
-    group_by: Sequence[str] = ("instrument",)
-    confidence: float = 0.95
+    group_by: Sequence[str] = tuple(ABUNDANCE.group_by)
+    confidence: float = ABUNDANCE.confidence
     class_table: ClassTable = field(default_factory=dict)
-    position_tolerance_km: float = 1.0
-    rule: Rule = "winner"
+    position_tolerance_km: float = ABUNDANCE.position_tolerance_km
+    rule: Rule = CLASSIFY.rule
     from_scores: bool = False
     match_labels: str = "exact"
     cells: bool = False
