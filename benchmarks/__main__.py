@@ -104,7 +104,8 @@ def main() -> None:
         table.to_csv(options.out / f"{name}.csv", index=False)
         print(table.to_string(index=False), flush=True)
     report.write_page(options.out)
-    correction.fill_page(options.out.parent / "correction.md", options.out)
+    if (page := options.out.parent / "correction.md").exists():
+        correction.fill_page(page, options.out)
 
 
 def clients(options: argparse.Namespace, folder: Path) -> pd.DataFrame:
