@@ -78,7 +78,7 @@ def test_slips_of_the_command_line_are_told(checkout: Checkout) -> None:
 
 def test_an_archive_that_is_not_there_is_refused(checkout: Checkout) -> None:
     printed = checkout.run({"dataset": "mine", "source": {"kind": "directory", "path": "elsewhere"}}, fails=True)
-    assert "source.path: there is no folder elsewhere" in printed
+    assert "Invalid configuration in my.yaml:\n  my.yaml, line 4: source.path: there is no folder elsewhere" in printed
 
 
 def test_a_path_that_is_not_the_folder_of_an_archive_is_told_as_what_it_is(checkout: Checkout, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 from ifcb_abundance.abundance import days as abundance
 from ifcb_abundance.features import biovolume
 from ifcb_abundance.catalog import listing as catalog
-from ifcb_abundance.config import MERGE, resolve, why_no_source
+from ifcb_abundance.config import MERGE, refused, resolve, why_no_source
 from ifcb_abundance.config import files as config_files
 from ifcb_abundance.engine import log as engine_log, memory
 from ifcb_abundance.features import summary as features
@@ -56,7 +56,8 @@ engine_log.SENTENCES.targets = lambda: [
     name for rule in workflow.rules for name in (rule.name, *map(str, rule.output)) if "{" not in name
 ]
 
-CONFIG = resolve(*read_config())
+WRITTEN, PLACES = read_config()
+CONFIG = resolve(WRITTEN, PLACES)
 WITHOUT_SOURCE = why_no_source(CONFIG)  # then stages that read no bin can be made, and all else is refused
 SOURCE = open_source(CONFIG.dataset, CONFIG.source, WITHOUT_SOURCE)
 # `auto` becomes what it means, for the record and for all comparisons.
@@ -91,7 +92,7 @@ OF_DAYS = table_registry.made_by("merge_abundance")
 OF_FEATURE_DAYS = table_registry.made_by("merge_biovolume")
 for needed in map(Path, () if WITHOUT_SOURCE else SOURCE.catalog_files()):
     if not needed.exists() and needed.parent != Path(DEMO):
-        raise ConfigError(why_no_list(needed.parent))
+        raise refused([why_no_list(needed.parent)], PLACES)
 
 
 wildcard_constraints:

@@ -1,12 +1,13 @@
 """From what was written to a config that is right: defaults filled in, values in their types, all faults told."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
 
+from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import checks
 from ifcb_abundance.config.faults import accepted, all_told, files_of, refusal, short, told, with_place
 from ifcb_abundance.config.model import Config
@@ -31,9 +32,16 @@ def resolve(config: Mapping[str, Any], places: Mapping[str, str] | None = None) 
         faults = list(_missing(plain)) or list(checks.faults(resolved))
         if not faults:
             return resolved
-    where = places or {}
-    at_fault = {key: place for key, place in where.items() if any(fault.startswith(f"{key}: ") for fault in faults)}
-    raise refusal(*(with_place(fault, where) for fault in faults), files=files_of(at_fault or where))
+    raise refused(faults, places or {})
+
+
+def refused(faults: Sequence[str], places: Mapping[str, str]) -> ConfigError:
+    """The error for these faults, which begin with their keys, with the files and lines that they are written in.
+
+    places: as in `resolve`.
+    """
+    at_fault = {key: place for key, place in places.items() if any(fault.startswith(f"{key}: ") for fault in faults)}
+    return refusal(*(with_place(fault, places) for fault in faults), files=files_of(at_fault or places))
 
 
 def _missing(config: Mapping[str, Any]) -> Iterator[str]:
