@@ -10,7 +10,7 @@ import pytest
 from ifcb_abundance.bins.window import Bound, Window
 from ifcb_abundance.common.errors import CatalogError, ConfigError, ScoresError
 from ifcb_abundance.sources.bin_files import FileOptions
-from ifcb_abundance.sources.directory import DirectorySource
+from ifcb_abundance.sources.directory import DirectorySource, why_no_list
 from ifcb_abundance.sources.source_file import SourceFile
 from tests.archives import bin_row, write_archive, write_scores
 
@@ -100,6 +100,24 @@ def test_a_bad_metadata_csv_is_named(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("<html>")
     with pytest.raises(CatalogError, match=r"metadata\.csv"):
         DirectorySource(str(tmp_path)).list_bins(Window(None, None))
+
+
+def test_a_folder_is_the_same_however_its_path_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell adds the slash. If that were another source, all bins would be read again."""
+    write_scores(tmp_path / "a", BIN, ["a"], [[0.5]])
+    monkeypatch.chdir(tmp_path)
+    usual = DirectorySource("a")
+    for path in ("a/", "./a", "a/."):
+        other = DirectorySource(path)
+        assert (other.address, other.scores_identity_of(BIN)) == ("a", usual.scores_identity_of(BIN))
+
+
+def test_the_folder_above_an_archive_is_told_where_the_list_is(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "metadata.csv").touch()
+    assert why_no_list(tmp_path) == (
+        f"source.path: {tmp_path} has no metadata.csv. Accepted: the folder that has it. Is that {tmp_path / 'a'}?"
+    )
 
 
 def test_what_is_read_of_a_bin_is_told_by_size_and_time(tmp_path: Path) -> None:

@@ -64,7 +64,10 @@ def why_no_list(path: str | Path) -> str:
     hint = "Accepted: the folder of an archive on disk"
     with suppress(RawFileError):  # a folder that cannot be read: it is only a hint
         found = list(islice(below(path), LOOKED_AT))
-        if lists := [name for name in found if Path(name).name.lower().startswith("metadata")]:
+        lists = [name for name in found if Path(name).name.lower().startswith("metadata")]
+        if below_it := [Path(name).parent for name in lists if Path(name).name == "metadata.csv"]:
+            hint = f"Accepted: the folder that has it. Is that {below_it[0]}?"
+        elif lists:
             hint = f"Is {lists[0]} the list? It has to be {Path(path, 'metadata.csv')}, with commas and in UTF-8"
         elif any(name.lower().endswith(PARTS) for name in found):
             hint = "There are raw files in it: source.catalog: raw takes the list of bins from these"
@@ -81,7 +84,8 @@ class DirectorySource(BinFiles):
     named_form = ""
 
     def __init__(self, path: str, options: FileOptions = FileOptions()) -> None:  # noqa: B008
-        super().__init__(Path(path).as_posix(), {"path": str(path)}, options)
+        address = Path(path).as_posix()  # `archive/` is the folder `archive`
+        super().__init__(address, {"path": address}, options)
         self.path = Path(path)
         self._stamps: dict[str, list[str | int]] = {}
         if self.raw:
