@@ -22,7 +22,7 @@ from ifcb_abundance.abundance.days import pool as pool_bins_of_a_day
 from ifcb_abundance.abundance.periods import pool_periods
 from ifcb_abundance.bins.statuses import WANTED
 from ifcb_abundance.catalog.selection import assess
-from ifcb_abundance.classes.class_table import LabelTable
+from ifcb_abundance.classes.class_table import AFTER, BEFORE, LabelTable
 from ifcb_abundance.common import workers
 from ifcb_abundance.common.errors import ScoresError, TableError
 from ifcb_abundance.config import Select
@@ -544,6 +544,22 @@ def test_labels_that_the_class_table_lacks_are_told_and_kept(merge: Merge, caplo
     assert "B" in set(table_files.read("abundance_long", merge.abundance)["class"])
 
 
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.parametrize("own", ["1", ""])
+def test_the_upper_limit_of_cells_of_what_was_not_found_is_of_the_label_with_most(
+    tmp_path: Path, own: str, when: str
+) -> None:
+    """A has one cell an image, or none said, and B, which is merged into it, has 8. 2 mL of a classifier that knows B.
+
+    Nothing was found: -log(0.025) objects in 2 mL at most, each of 8 cells.
+    """
+    table = {"A": CLASSES["A"] | {"cells_per_image": own}, "D": CLASSES["D"]}
+    table["B"] = CLASSES["B"] | {"cells_per_image": "8", "synonym_of": "A", "merge": when}
+    day = pool(tmp_path, [a_bin(0, ml_analyzed=2)], [(["B", "D"], [[0.2, 0.1]])], class_table=table, cells=True)
+    assert day.column("cells_per_ml")["A"] == 0
+    assert day.column("cells_per_ml_high")["A"] == pytest.approx(8 * -math.log(0.025) / 2, rel=1e-12)
+
+
 # --- in other shapes ---
 
 
@@ -562,6 +578,16 @@ def reshaped(folder: Path, *days: Pooled, **method: Any) -> tuple[list[dict[str,
     with (folder / "wide.csv").open(newline="") as file:
         wide = list(csv.DictReader(file))
     return [row for day in days for row in day.rows], wide
+
+
+def test_no_two_columns_of_the_wide_table_have_one_name(tmp_path: Path) -> None:
+    """In 2 mL one ROI of `date` and two of `date (class)`, which is no other class by another column's name."""
+    scores = ["date", "date (class)"], [[0.9, 0], [0, 0.9], [0, 0.8]]
+    _, (row,) = reshaped(tmp_path, pool(tmp_path / "day", [a_bin(0, ml_analyzed=2)], [scores]))
+    assert {name: cell for name, cell in row.items() if "class)" in name} == {
+        "date (class) (class)": "0.5",
+        "date (class)": "1.0",
+    }
 
 
 @pytest.mark.parametrize("group_by", [[], ["instrument"], ["depth"], ["cruise", "instrument", "depth"]])

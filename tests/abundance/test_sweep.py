@@ -25,7 +25,7 @@ def sweep(summaries: list[Path], precision: Precision, path: Path) -> None:
             of_bin = count_kept(provenance.classes, winners, precision)
             kept[provenance.classes] = kept.get(provenance.classes, 0) + of_bin
         parts.append(path.with_name(f"{day}.part.parquet"))
-        parts[-1].write_bytes(part_of(kept))
+        parts[-1].write_bytes(part_of(kept, str))
     merge_parts(parts, path)
 
 

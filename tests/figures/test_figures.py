@@ -325,6 +325,8 @@ def test_labels_that_are_one_class_are_added_up(tmp_path: Path, when: str) -> No
     second = (["C", "Other"], [[0.9, 0], [0.62, 0.1]])
     run = Run(tmp_path, [[(a_bin(1), first), (a_bin(2), second)]], class_table=table, threshold=0.25)
     merged = {"merged": table.merged_labels(), "merged_spellings": table.merged_spellings()}
+    sweep = table_files.read("threshold_sweep", run.tables["sweep"])
+    assert sweep.loc[sweep["threshold"] == 0.65, ["class", "count"]].values.tolist() == [["Other", 0], ["big", 4]]
     rows = run.rows("threshold_sweep", **merged)
     assert {row["panel"].replace("\N{NO-BREAK SPACE}", "") for row in rows} == {"big  (n=6)", "Other  (n=0)"}
     kept = {float(row["threshold"]): row for row in rows if row["panel"].startswith("big")}

@@ -141,10 +141,13 @@ def _thresholds_of_bins(pooled: Pooled) -> tuple[list[float], list[str]]:
 
 
 def _cells_per_ml(of_classes: Columns, pooled: Pooled, method: Method) -> dict[str, NDArray[np.float64]]:
-    """Cells per mL and the limits of objects per mL times the cells per image; NaN where these are not known."""
+    """Cells per mL and the limits of objects per mL times the cells per image; NaN where these are not known.
+
+    Where nothing was counted, an image of the class may be of any of its labels: the one with the most cells counts.
+    """
     count, cells = pooled.count, pooled.total(CELL_SUM)
     known = (~np.isnan(pooled.values[CELL_SUM])).any(axis=0) & (pooled.total(UNCOUNTED) == 0)
-    per_image = np.array([method.table.cells_of(name) for name in pooled.columns], dtype=np.float64)
+    per_image = np.array([method.table.most_cells_of(name) for name in pooled.columns], dtype=np.float64)
     per_image = np.where(count > 0, cells / np.where(count > 0, count, 1.0), per_image)
     columns = {"cells_per_ml": np.where(known, cells / pooled.ml_analyzed, np.nan)}
     for name in LIMITS:

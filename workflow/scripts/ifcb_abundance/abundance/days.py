@@ -51,7 +51,7 @@ from ifcb_abundance.tables import table_files
 from ifcb_abundance.tables.concatenate import concatenate
 from ifcb_abundance.tables.registry import TABLES
 
-VERSION = 4  # of the meaning of the daily tables: raise it when they have to be pooled again
+VERSION = 5  # of the meaning of the daily tables: raise it when they have to be pooled again
 MERGED_VERSION = 1  # of how days are merged, and merged tables reshaped: raise it so that this is done again
 CONCATENATED = ("abundance", "ledger", "groups", "coverage")  # merged line by line
 OUTCOME = {
@@ -117,7 +117,7 @@ def _parts_of_day(day: _Day) -> dict[str, bytes]:
         "coverage": (cover(bins, method.group_columns, cut, method.position_tolerance_km), "coverage"),
     }
     parts = {name: table_files.as_csv(*table, files[name]).encode() for name, table in tables.items()}
-    parts["sweep"] = sweep.part_of(read.kept)
+    parts["sweep"] = sweep.part_of(read.kept, method.merged)
     said = [read.provenance[bin_id].stated() for bin_id in sorted(bins.loc[wanted, "bin"].tolist())]
     stated = proof.statement(proof.digest(made_of, said), parts)
     parts["bins"] = part_of(bin_rows(used, read.found, method.bin_columns), files["bins"], stated)
@@ -369,11 +369,19 @@ def why_nothing_used(bins: pd.DataFrame, instead: Callable[[Collection[str]], st
     )
 
 
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    """A name for the column of a class that has a name of another column."""
+    while (name := f"{name} (class)") in taken:
+        pass
+    return name
+
+
 def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, parquet: str | Path) -> None:
     """Write abundance_long in two other shapes.
 
     wide: a row per day and group and a column per class, in objects per mL, empty where the class was not assessed;
-    `unclassified` is the last column. A class that is called as another column is, has ` (class)` behind its name.
+    `unclassified` is the last column. A class that is called as another column is, has ` (class)` behind its name, so
+    often that no other class is called so.
     parquet: the long table as it is.
     """
     index = table_files.columns("abundance_wide", method.group_by)
@@ -383,7 +391,7 @@ def reshape_abundance(abundance: str | Path, method: Method, wide: str | Path, p
     keys = pivoted.index.to_frame(index=False)
     table_files.check(keys, "abundance_wide", str(wide))
     keys = table_files.cells(keys, "abundance_wide")
-    of_classes = pivoted[classes].rename(columns={name: f"{name} (class)" for name in index})
+    of_classes = pivoted[classes].rename(columns={name: _free_name(name, classes) for name in index})
     rows = pd.concat([keys, of_classes.reset_index(drop=True)], axis="columns")
     with atomic_write(wide) as unfinished:
         rows.to_csv(unfinished, index=False, lineterminator="\n")

@@ -1,6 +1,6 @@
 """The threshold sweep: for each class and each threshold from 0 to 1 by 0.05, how many of its winners it would keep."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -41,14 +41,14 @@ def _add(total: Kept, names: Iterable[str], rows: NDArray[np.int64]) -> None:
             total[name] = total.get(name, 0) + row
 
 
-def part_of(kept: Mapping[tuple[str, ...], NDArray[np.int64]]) -> bytes:
+def part_of(kept: Mapping[tuple[str, ...], NDArray[np.int64]], class_of: Callable[[str], str]) -> bytes:
     """Return a day's part as a Parquet file: a row per class, a column per threshold.
 
-    kept: label set to the sum of `count_kept` over its bins.
+    kept: label set to the sum of `count_kept` over its bins. class_of: the class that a label is merged into.
     """
     total: Kept = {}
     for label_set, of_set in kept.items():
-        _add(total, label_set, of_set)
+        _add(total, (name if name == UNCLASSIFIED else class_of(name) for name in label_set), of_set)
     classes = sorted(total)
     counts = np.array([total[name] for name in classes], dtype=np.int64).reshape(len(classes), len(THRESHOLDS))
     empty = _empty_part(bool(classes))

@@ -110,6 +110,18 @@ class LabelTable(dict[str, dict[str, str]]):
         text = self.traits_of(label).get("cells_per_image", "")
         return float(text) if text else math.nan
 
+    def most_cells_of(self, name: str) -> float:
+        """The most cells that an image of a class shows, of all labels merged into it; NaN if the table says none."""
+        return self._most_cells.get(name, self.cells_of(name))
+
+    @cached_property
+    def _most_cells(self) -> dict[str, float]:
+        """The same by class, where labels are merged."""
+        found: dict[str, list[float]] = {}
+        for label in self if self.merges else ():
+            found.setdefault(self.merged(label), []).append(self.cells_of(label))
+        return {name: max((each for each in cells if each > 0), default=math.nan) for name, cells in found.items()}
+
 
 def plain(label: str) -> str:
     """A label without case, blanks, underscores and hyphens."""

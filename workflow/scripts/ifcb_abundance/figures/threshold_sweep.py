@@ -3,7 +3,6 @@
 from typing import Any
 
 import altair as alt
-import pandas as pd
 
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.figures import chart_parts as parts
@@ -22,7 +21,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
     every = top_classes(abundance, options.top_classes)
     if not every:
         return parts.message(options, head, parts.no_class_to_show(options, abundance))
-    sweep = _merged(table_files.read("threshold_sweep", tables["sweep"]), options)
+    sweep = table_files.read("threshold_sweep", tables["sweep"])
     won = sweep[sweep["threshold"] == 0].set_index("class")["count"]
     every = [name for name in every if name in won.index]
     if not every:
@@ -50,16 +49,6 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
             parts.page_note(len(every) - len(classes)),
         )
     )
-
-
-def _merged(sweep: pd.DataFrame, options: FigureOptions) -> pd.DataFrame:
-    """Add up the labels, which the table keeps apart, of classes that the class table merges."""
-    if not options.merged:
-        return sweep
-    sweep = sweep.assign(**{"class": sweep["class"].map(options.class_of)})
-    sweep = sweep.groupby(["class", "threshold"], as_index=False)[["count"]].sum()
-    won = sweep.groupby("class")["count"].transform("max")  # at threshold 0, which all reach
-    return sweep.assign(share_kept=sweep["count"] / won.where(won > 0))
 
 
 def _panel(width: float) -> Any:
