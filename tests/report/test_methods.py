@@ -104,6 +104,28 @@ def test_what_the_config_asks_for_is_said(tmp_path: Path, given: dict[str, Any],
         assert (short in text.partition("## References")[0]) == (full in listed), short
 
 
+@pytest.mark.parametrize(
+    ("features", "carbon"),
+    [
+        ({}, "There is no carbon: class summaries have it by ifcb-analysis' rule and per image only."),
+        ({"carbon_rule": "ifcb_analysis"}, "Carbon is the summaries' too: computed from biovolume (Menden-Deuer and"),
+        ({"carbon_rule": "ifcb_analysis", "carbon": "per_cell"}, "There is no carbon: class summaries have it by"),
+    ],
+)
+def test_class_summaries_have_biovolumes_and_carbon_of_their_own(
+    tmp_path: Path, features: dict[str, Any], carbon: str
+) -> None:
+    """Whatever the config says of the form: a bucket's is known only once it was read."""
+    run = a_run(tmp_path / "run", DAY, features={"make": True, **features})
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"scores_format": "summary"}))
+    text = written(run)
+    assert "class summaries (Moberg and Sosik 2012), which are in µm³ already. " + carbon in text
+    assert "The counts were read from class summaries of ifcb-analysis, which have no single scores." in text
+    for untrue in ("feature files", "pixels per µm", "precision", "equal cells"):
+        assert untrue not in text
+
+
 def test_labels_that_are_merged_are_said(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", DAY)
     assert "merges labels" not in written(run)

@@ -66,6 +66,24 @@ def test_what_is_recorded(run: Path) -> None:
     assert {"python", "snakemake", "numpy", "scipy", "pyarrow", "requests"} <= set(record["software"])
 
 
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        ("", None),
+        ("https://x.org/mvco/D20240215T000000_IFCB010_class_scores.csv", "csv"),
+        ("s3://bucket/a/summary_biovol_allTB2024.mat", "summary"),
+    ],
+)
+def test_the_form_of_class_scores_is_that_of_the_files_that_were_read(
+    run: Path, address: str, form: str | None
+) -> None:
+    ledger = run.parent / "ledger.csv"
+    ledger.write_text(ledger.read_text().replace(",used,,", f",used,,{address}"))
+    files = (run.parent / "catalog.csv", ledger, run.parent / "abundance_long.csv", run.parent / "bins", run)
+    record_run(RunFacts(CONFIG, {}), *files)
+    assert json.loads(run.read_text())["scores_format"] == form
+
+
 def test_the_end_of_a_run_in_words(run: Path) -> None:
     text = summary(run)
     first_line = text.splitlines()[0]

@@ -11,11 +11,18 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Config
 from ifcb_abundance.config.model import FROM_SCORES, Features
 from ifcb_abundance.report import run_record
+from ifcb_abundance.sources.score_files import SUMMARY
 
-VERSION = 5  # of the text: raise it so that it is written again
+VERSION = 6  # of the text: raise it so that it is written again
 THRESHOLDS_SHOWN = 20
 MERGED_SHOWN = 10  # classes that labels are merged into
 HALF = {"float16": "half", "float32": "single", "float64": "double"}
+CARBON_RULES = {
+    "menden_deuer_lessard_2000": "",
+    "ifcb_analysis": " as ifcb-analysis does (biovol2carbon.m): diatoms of less than 3,000 µm³ have the equation of "
+    "other protists, larger ones that of large diatoms",
+    "irfcb_legacy": " as iRfcb's vol2C_lgdiatom does: diatoms of any size have the equation of large diatoms",
+}
 LEFT_OUT = {
     BinStatus.SKIPPED: "flagged by the operator (skip)",
     BinStatus.FILTERED: "left out by the selection{}",
@@ -131,8 +138,11 @@ def _classification(run: Mapping[str, Any]) -> Iterator[str]:
         more = f" and {len(own) - THRESHOLDS_SHOWN} more" if len(own) > THRESHOLDS_SHOWN else ""
         yield f"{counted(len(own), 'class')} had thresholds of their own: {', '.join(shown)}{more}."
     yield from _merged(run["merged_labels"])
-    first = " Among equal scores the first class won." if classify.get("rule") != "each" else ""
-    yield f"Scores and thresholds were compared in {HALF[classify['score_precision']]} precision.{first}"
+    if run["scores_format"] == SUMMARY:
+        yield "The counts were read from class summaries of ifcb-analysis, which have no single scores."
+    else:
+        first = " Among equal scores the first class won." if classify.get("rule") != "each" else ""
+        yield f"Scores and thresholds were compared in {HALF[classify['score_precision']]} precision.{first}"
     if run["n_rois"]:
         share = run["n_unclassified"] / run["n_rois"]
         yield (
@@ -180,7 +190,8 @@ def _abundance(run: Mapping[str, Any]) -> Iterator[str]:
     if config["abundance"]["period"] != "day":
         yield f"The same was done per {config['abundance']['period']}."
     if config["features"]["make"]:
-        yield from _features(Config(**config).features)
+        of_bins = _features_of_summaries if run["scores_format"] == SUMMARY else _features
+        yield from of_bins(Config(**config).features)
 
 
 def _features(features: Features) -> Iterator[str]:
@@ -192,15 +203,21 @@ def _features(features: Features) -> Iterator[str]:
     }[features.compute]
     size = features.pixels_per_um.default
     yield f"Biovolumes are {volumes}, at {size} pixels per µm unless an instrument has its own value."
-    rule = {
-        "menden_deuer_lessard_2000": "",
-        "ifcb_analysis": " as ifcb-analysis does (biovol2carbon.m): diatoms of less than 3,000 µm³ have the equation "
-        "of other protists, larger ones that of large diatoms",
-        "irfcb_legacy": " as iRfcb's vol2C_lgdiatom does: diatoms of any size have the equation of large diatoms",
-    }[features.carbon_rule]
-    yield f"Carbon is computed from biovolume (Menden-Deuer and Lessard 2000){rule}."
+    yield f"Carbon is computed from biovolume (Menden-Deuer and Lessard 2000){CARBON_RULES[features.carbon_rule]}."
     if features.carbon == "per_cell":
         yield "For carbon, an image is as many equal cells as it shows, or one cell where that is not known."
+
+
+def _features_of_summaries(features: Features) -> Iterator[str]:
+    yield (
+        "Biovolumes are the sums per class of ifcb-analysis' class summaries (Moberg and Sosik 2012), which are in µm³ "
+        "already."
+    )
+    if (features.carbon_rule, features.carbon) == ("ifcb_analysis", "per_image"):
+        rule = CARBON_RULES[features.carbon_rule]
+        yield f"Carbon is the summaries' too: computed from biovolume (Menden-Deuer and Lessard 2000){rule}."
+    else:
+        yield "There is no carbon: class summaries have it by ifcb-analysis' rule and per image only."
 
 
 def _software(run: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from ifcb_abundance.common import version as project
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Config
+from ifcb_abundance.sources.score_files import form_of
 from ifcb_abundance.tables import table_files
 
 RULES = {
@@ -29,7 +30,7 @@ RULES = {
     "above_own": "of the classes whose score reaches their own threshold (>=) the one with the highest score",
     "each": "each class whose score reaches its own threshold (>=): a ROI may count for several classes",
 }
-VERSION = 3  # of what run.json holds: raise it so that it is written again
+VERSION = 4  # of what run.json holds: raise it so that it is written again
 SHOWN = ("url", "path", "endpoint_url", "dataset")  # keys of the source that the summary of a run shows
 SOFTWARE = ("snakemake", "requests", "pandas", "numpy", "scipy", "pyarrow")
 
@@ -72,7 +73,7 @@ def record_run(
     catalog, ledger, abundance: the tables of the run, beside `path`. summaries: the folder of the scores summaries.
     """
     config = facts.config
-    bins = table_files.read("ledger", ledger, ["bin", "date", "status", "server"])
+    bins = table_files.read("ledger", ledger, ["bin", "date", "status", "address", "server"])
     rows = table_files.read("abundance_long", abundance, ["date", "class", "count", "n_rois", "ml_analyzed_total"])
     totals = rows[rows["class"] == UNCLASSIFIED]  # a row per day and group, with the volume of all its used bins
     listed = table_files.read("catalog", catalog, ["bin", "instrument", "sample_time"])
@@ -88,6 +89,7 @@ def record_run(
         },
         "dataset": config["dataset"],
         "source": dict(facts.source),
+        "scores_format": _form_read(bins),
         "catalog_read_at": _utc(facts.listed_at.timestamp() if facts.listed_at else Path(catalog).stat().st_mtime),
         "written_at": _utc(datetime.now(UTC).timestamp()),
         "bins": len(bins),
@@ -136,6 +138,12 @@ def _read_times(bins: pd.DataFrame, folder: Path) -> dict[str, str]:
         with suppress(FileNotFoundError, NotADirectoryError):
             times[bin_id] = _utc(Path(of_bin(folder, SUMMARY, bin_id)).stat().st_mtime)
     return times
+
+
+def _form_read(ledger: pd.DataFrame) -> str | None:
+    """The form of the class scores that were read, which all used bins share; None if there is no used bin."""
+    used = ledger.loc[(ledger["status"] == BinStatus.USED) & (ledger["address"] != ""), ["bin", "address"]]
+    return form_of(*used.iloc[0]) if len(used) else None
 
 
 def _utc(timestamp: float) -> str:
