@@ -499,6 +499,32 @@ def test_a_class_keeps_its_own_threshold_where_it_is_that_of_all(browser: Browse
         assert asked["classify"] == {"threshold": 0.3, "class_thresholds": None}
 
 
+def test_the_yaml_keeps_the_ends_of_a_window_that_begins_and_ends_at_bins(browser: Browser, tmp_path: Path) -> None:
+    """The first bin has an id of the day before its sample_time."""
+    first, last = "D20240214T235959_IFCB010", "D20240217T000001_IFCB010"
+    days = [
+        ([bin_row(first, sample_time="2024-02-15 00:00:01+00:00", n_images="")], [rois(A=1)]),
+        ([a_bin(0, day="20240216")], [rois(A=1)]),
+        ([a_bin(1, day="20240217")], [rois(A=1)]),
+    ]
+    run = a_run(tmp_path / "run", *days, select={"start": first, "end": last})
+    asked: dict[tuple[str, str], dict[str, str]] = {
+        ("2024-02-15", "2024-02-15"): {"end": "2024-02-15"},
+        ("2024-02-14", "2024-02-16"): {"end": "2024-02-16"},
+        ("2024-02-16", "2024-02-17"): {"start": "2024-02-16"},
+        ("2024-02-16", "2024-02-18"): {"start": "2024-02-16"},
+        ("2024-02-17", "2024-02-15"): {},
+    }
+    with opened(browser, a_report(run)) as page:
+        page.wait_for_selector("html[data-state=whole]")
+        for (from_, to), ends in asked.items():
+            page.fill("#from", from_)
+            page.fill("#to", to)
+            settled(page)
+            said = yaml.safe_load(page.locator("#selection-yaml").text_content() or "")
+            assert said.get("select", {}) == ends, (from_, to)
+
+
 def test_days_on_which_a_class_was_not_assessed_are_not_days_without_data(browser: Browser, tmp_path: Path) -> None:
     """Bins on the 15th, 16th and 19th: A is in the label sets of all, B in the last one's. IFCB11 knows no B."""
     days = [

@@ -20,6 +20,7 @@ from ifcb_abundance.figures.composition import counted_are, kinds_of
 from ifcb_abundance.figures.options import FigureOptions
 from ifcb_abundance.figures.rows import in_natural_order, series_of
 from ifcb_abundance.pooling.method import group_columns
+from ifcb_abundance.report.overview import ends_of_window
 from ifcb_abundance.report.packing import pack
 from ifcb_abundance.report.scores import PackedScores, pack_scores
 from ifcb_abundance.scores.summary import read_provenance
@@ -64,6 +65,7 @@ def pack_explorer(
     scores, fixed = _scores(config["classify"], abundance, used, len(keys), summaries, counted, options)
     told = {
         "dataset": run["dataset"],
+        "window": ends_of_window(config, bins),
         "confidence": config["abundance"]["confidence"],
         "precision": config["classify"]["score_precision"],
         "threshold": config["classify"]["threshold"],

@@ -22,7 +22,7 @@ from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
 
-VERSION = 13  # of the overview and the report: raise it so that they are written again
+VERSION = 14  # of the overview and the report: raise it so that they are written again
 # The columns of abundance_long that an overview reads beside the grouping; all of them would be a gigabyte for a large
 # archive.
 ASKED_OF_ABUNDANCE = (
@@ -464,14 +464,20 @@ def _wanted(coverage: pd.DataFrame) -> pd.DataFrame:
 
 def _days(config: Mapping[str, Any], ledger: pd.DataFrame) -> list[str]:
     """List the UTC days of the window; an open end is the first or last day that has a bin."""
-    window = Config(**config).window
     of_bins = ledger["date"].tolist()
-    dates = dict(zip(ledger["bin"].tolist(), of_bins, strict=True))  # the id of a bin may be of another day
-    first, last = (
-        dates.get(bound.bin or "", bound.day.isoformat()) if bound else otherwise(of_bins, default=None)
-        for bound, otherwise in ((window.start, min), (window.end, max))
-    )
+    start, end = ends_of_window(config, ledger)
+    first, last = start or min(of_bins, default=None), end or max(of_bins, default=None)
     return [] if first is None or last is None else [f"{day:%Y-%m-%d}" for day in pd.date_range(first, last)]
+
+
+def ends_of_window(config: Mapping[str, Any], ledger: pd.DataFrame) -> tuple[str | None, str | None]:
+    """Return the first and the last UTC day of the window; None for an end that is open."""
+    window = Config(**config).window
+    dates = dict(zip(ledger["bin"].tolist(), ledger["date"].tolist(), strict=True))  # a bin's id may be of another day
+    start, end = (
+        dates.get(bound.bin or "", bound.day.isoformat()) if bound else None for bound in (window.start, window.end)
+    )
+    return start, end
 
 
 def _window(config: Mapping[str, Any]) -> str:

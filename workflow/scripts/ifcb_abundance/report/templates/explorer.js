@@ -390,9 +390,11 @@ async function prepareExplorer() {
   function selectionYaml(thing) {
     const of = series.find((each) => each.name === state.series)?.select ?? {};
     const [from, to] = ends();
+    const [start, end] = data.window;
     const select = [
-      from && `  start: "${from}"`,
-      to && `  end: "${to}"`,
+      // At its ends the run's own window stands: it may begin or end within the day, at a bin.
+      from && !(start && from <= start) && `  start: "${from}"`,
+      to && !(end && to >= end) && `  end: "${to}"`,
       ...Object.entries(of).map(([name, values]) => `  ${name}: ${JSON.stringify(values)}`),
     ].filter(Boolean);
     return [
