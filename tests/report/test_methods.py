@@ -89,6 +89,14 @@ def test_cells_are_told_where_they_are_given(tmp_path: Path) -> None:
         ({"features": {"make": True, "compute": "all"}}, "Biovolumes are computed with planktofeatures, version 4"),
         ({"select": {"start": "2024-02-15", "instruments": [10]}}, "time (2024-02-15 to the last bin, UTC, inclusive)"),
         ({"source": {"kind": "dashboard", "url": "https://x.org"}}, "the data set mvco at https://x.org"),
+        (
+            {"source": {"kind": "bucket", "path": "s3://b_1/ifcb", "endpoint_url": "http://x.org:9000"}},
+            "were read from an archive in a bucket (s3://b\\_1/ifcb, at http://x.org:9000). The list",
+        ),
+        (
+            {"source": {"kind": "bucket", "path": "s3://b/ifcb"}},
+            "- The data: an archive in a bucket (s3://b/ifcb), read on ",
+        ),
     ],
 )
 def test_what_the_config_asks_for_is_said(tmp_path: Path, given: dict[str, Any], sentence: str) -> None:

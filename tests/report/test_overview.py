@@ -40,6 +40,14 @@ def test_totals_are_those_of_the_bins(tmp_path: Path) -> None:
     assert facts["Window asked for"] == "all bins"
 
 
+def test_a_bucket_without_a_server_of_its_own_is_named_alone(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1)]))
+    record = json.loads((run / "run.json").read_text())
+    record["source"] = {"path": "s3://b/ifcb", "endpoint_url": None, "catalog": "export"}
+    (run / "run.json").write_text(json.dumps(record))
+    assert looked_over(run).facts["Source"] == "s3://b/ifcb export"
+
+
 def test_the_days_of_a_window_count_where_no_bin_is(tmp_path: Path) -> None:
     window = {"start": "2024-02-10", "end": "2024-02-16"}
     run = looked_over(a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1)]), select=window))

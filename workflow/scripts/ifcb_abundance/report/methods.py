@@ -251,7 +251,10 @@ def _source(run: Mapping[str, Any]) -> str:
     source = Config(**run["config"]).source
     if source.kind == "directory":
         return "an archive on disk"
-    return f"the data set {_plain(run['dataset'])} at {source.url}" if source.url else _plain(str(run["source"]))
+    if source.kind == "bucket":
+        server = f", at {source.endpoint_url}" if source.endpoint_url else ""
+        return f"an archive in a bucket ({_plain(source.path)}{server})"
+    return f"the data set {_plain(run['dataset'])} at {source.url}"
 
 
 def _plain(text: Any) -> str:

@@ -76,7 +76,8 @@ def look_over(
     used = _used(ledger, tables["catalog"])
     facts = {
         "Dataset": run["dataset"] + (f", shard {config['shard']}" if config["shard"] not in (None, MERGE) else ""),
-        "Source": " ".join(str(part) for key, part in run["source"].items() if key != "raw_files"),  # a checksum
+        # raw_files is a checksum
+        "Source": " ".join(str(part) for key, part in run["source"].items() if part and key != "raw_files"),
         "Window asked for": _window(config),
         "Used samples": f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if not pd.isna(first) else "none",
         "UTC days": f"{len(days):,} from the first to the last, {with_data:,} with data, "
