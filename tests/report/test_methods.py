@@ -11,7 +11,7 @@ from ifcb_abundance.report.methods import REFERENCES, write_methods
 from tests import reference
 from tests.abundance.pooling import a_bin, rois
 from tests.checkout import Checkout
-from tests.report.reported import a_run
+from tests.report.reported import a_run, looked_over
 
 DAY = ([a_bin(0, ml_analyzed=1.5), a_bin(1, ml_analyzed=2.5), a_bin(2)], [rois(2, A=3, B=0), rois(A=1), "no_scores"])
 
@@ -88,6 +88,19 @@ def test_cells_are_told_where_they_are_given(tmp_path: Path) -> None:
         ({"features": {"make": True, "compute": "missing"}}, "without such a file, computed with planktofeatures"),
         ({"features": {"make": True, "compute": "all"}}, "Biovolumes are computed with planktofeatures, version 4"),
         ({"select": {"start": "2024-02-15", "instruments": [10]}}, "time (2024-02-15 to the last bin, UTC, inclusive)"),
+        (
+            {"select": {"start": "2024-02-15", "ml_analyzed": {"above": 3, "at_most": 4.5}}},
+            "time (2024-02-15 to the last bin, UTC, inclusive) and volume above 3 and at most 4.5 mL. Of",
+        ),
+        (
+            {"select": {"include_skipped": True}},
+            "All bins were selected, bins flagged by the operator (skip) included.",
+        ),
+        (
+            {"select": {"instruments": [10], "include_skipped": True}},
+            "selected by instruments (10), bins flagged by the operator (skip) included.",
+        ),
+        ({"abundance": {"pool_km": 2.5}}, "as long as they were no farther than 2.5 km from the first."),
         ({"source": {"kind": "dashboard", "url": "https://x.org"}}, "the data set mvco at https://x.org"),
         (
             {"source": {"kind": "bucket", "path": "s3://b_1/ifcb", "endpoint_url": "http://x.org:9000"}},
@@ -154,6 +167,17 @@ def test_bins_left_out_by_the_selection_or_for_their_quality(tmp_path: Path) -> 
         record["config"]["quality"]["exclude_bad"] = quality
         (run / "run.json").write_text(json.dumps(record))
         assert f"1 was used; not used: 1 left out {said}" in written(run)
+
+
+def test_bins_left_out_for_their_volume_are_told_with_the_bounds_of_the_config(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0), a_bin(1, ml_analyzed=0)], [rois(A=3), "no_scores"]))
+    assert "1 was used; not used: 1 without a usable volume." in written(run)
+    record = json.loads((run / "run.json").read_text())
+    record["config"]["select"]["ml_analyzed"] = {"above": 0.5, "at_most": 5}
+    (run / "run.json").write_text(json.dumps(record))
+    assert "not used: 1 without a volume above 0.5 and at most 5 mL." in written(run)
+    said = "Excluded because they have no volume above 0.5 and at most 5 mL: 1 bin (status bad_volume in the ledger)."
+    assert said in looked_over(run).warnings
 
 
 def test_a_run_without_a_used_bin(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Config
 from ifcb_abundance.config.model import FROM_SCORES, Features
 from ifcb_abundance.report import run_record
+from ifcb_abundance.report.overview import volume_wanted
 from ifcb_abundance.sources.score_files import SUMMARY
 
 VERSION = 6  # of the text: raise it so that it is written again
@@ -26,7 +27,7 @@ CARBON_RULES = {
 LEFT_OUT = {
     BinStatus.SKIPPED: "flagged by the operator (skip)",
     BinStatus.FILTERED: "left out by the selection{}",
-    BinStatus.BAD_VOLUME: "without a usable volume",
+    BinStatus.BAD_VOLUME: "without a {}",
     BinStatus.NO_SCORES: "without class scores",
     BinStatus.FAILED: "that could not be read",
 }
@@ -80,14 +81,23 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
         "Class scores of images from an Imaging FlowCytobot (IFCB; Olson and Sosik 2007) were read from "
         f"{source}. The list of bins was read on {run['catalog_read_at'][:10]}."
     )
-    chosen = _selection(config["select"])
-    yield f"The bins were selected by {chosen}." if chosen else "All bins were selected."
+    volume = volume_wanted(config)
+    chosen = _selection(config["select"], volume)
+    skipped = ", bins flagged by the operator (skip) included" if config["select"]["include_skipped"] else ""
+    yield f"The bins were selected by {chosen}{skipped}." if chosen else f"All bins were selected{skipped}."
     if not run["bins"]:
         yield "There was no bin."
         return
     used = statuses[BinStatus.USED]
-    or_bad = " or for their quality" if config["quality"]["exclude_bad"] else ""
-    left_out = [f"{statuses[status]:,} {why.format(or_bad)}" for status, why in LEFT_OUT.items() if statuses[status]]
+    of_config = {
+        BinStatus.FILTERED: " or for their quality" if config["quality"]["exclude_bad"] else "",
+        BinStatus.BAD_VOLUME: volume or "usable volume",
+    }
+    left_out = [
+        f"{statuses[status]:,} {why.format(of_config.get(status))}"
+        for status, why in LEFT_OUT.items()
+        if statuses[status]
+    ]
     yield (
         f"Of {counted(run['bins'], 'bin')} on {counted(run['days'], 'UTC day')} ({run['first_day']} to "
         f"{run['last_day']}), {used:,} {'was' if used == 1 else 'were'} used"
@@ -109,7 +119,7 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
         yield "The analyzed volume of a bin is the source's (ml_analyzed)."
 
 
-def _selection(select: Mapping[str, Any]) -> str:
+def _selection(select: Mapping[str, Any], volume: str) -> str:
     chosen = []
     if select["start"] or select["end"]:
         chosen.append(
@@ -118,7 +128,7 @@ def _selection(select: Mapping[str, Any]) -> str:
     for key in ("instruments", "sample_types", "exclude_tags", "exclude_bins"):
         if select[key]:
             chosen.append(f"{key.replace('_', ' ')} ({', '.join(map(_plain, select[key]))})")
-    return " and ".join(chosen)
+    return " and ".join([*chosen, volume] if volume else chosen)
 
 
 def _classification(run: Mapping[str, Any]) -> Iterator[str]:
@@ -189,6 +199,11 @@ def _abundance(run: Mapping[str, Any]) -> Iterator[str]:
         )
     if config["abundance"]["period"] != "day":
         yield f"The same was done per {config['abundance']['period']}."
+    if (km := config["abundance"]["pool_km"]) is not None:
+        yield (
+            "Bins of an instrument and UTC day were also pooled, one after the other, as long as they were no farther "
+            f"than {km:g} km from the first."
+        )
     if config["features"]["make"]:
         of_bins = _features_of_summaries if run["scores_format"] == SUMMARY else _features
         yield from of_bins(Config(**config).features)

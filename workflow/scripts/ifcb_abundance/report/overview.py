@@ -17,7 +17,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import MERGE, Config
-from ifcb_abundance.config.model import FROM_SCORES
+from ifcb_abundance.config.model import FROM_SCORES, Volumes
 from ifcb_abundance.pooling.method import Method, group_columns
 from ifcb_abundance.raw.volume import FAST, FAST_IGNORED
 from ifcb_abundance.tables import table_files
@@ -136,7 +136,7 @@ def _warnings(
     for status, why in {
         BinStatus.FAILED: "because they could not be read",
         BinStatus.NO_SCORES: "because the source has no class scores for them",
-        BinStatus.BAD_VOLUME: "because they have no usable volume",
+        BinStatus.BAD_VOLUME: f"because they have no {volume_wanted(config) or 'usable volume'}",
         BinStatus.FILTERED: f"by {' and '.join(keys)}",
     }.items():
         n = int((ledger["status"] == status).sum())
@@ -168,6 +168,12 @@ def _warnings(
             f"Abundance is per UTC day here; abundance_{config['abundance']['period']}.csv has it "
             f"per {config['abundance']['period']}."
         )
+
+
+def volume_wanted(config: Mapping[str, Any]) -> str:
+    """Say which volumes of bins the config accepts; empty with the default."""
+    wanted = Config(**config).select.ml_analyzed
+    return "" if wanted == Volumes() else f"volume above {wanted.above:g} and at most {wanted.at_most:g} mL"
 
 
 def _on_labels(notes: pd.DataFrame) -> Iterable[str]:
