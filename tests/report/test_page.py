@@ -192,6 +192,14 @@ def test_what_does_not_fit_is_left_out_and_said(run: Path, monkeypatch: pytest.M
     assert "8.0 mL in used bins" in page.read_text()
 
 
+@pytest.mark.parametrize(("name", "folder"), [(None, "results/mvco"), ("strict", "results/mvco/runs/strict")])
+def test_the_folder_is_that_of_the_run(tmp_path: Path, name: str | None, folder: str) -> None:
+    run = a_run(tmp_path / "run", ([a_bin(0)], [rois(A=1)]), run=name)
+    words = " ".join(a_report(run).read_text(encoding="utf-8").split())
+    assert "datapackage.json describes each column of the tables that each run makes: all in the folder" in words
+    assert f"that this page is from, {folder}.</p>" in words
+
+
 @pytest.mark.parametrize("days", [1, 2])
 def test_no_used_bin(tmp_path: Path, days: int) -> None:
     run = a_run(tmp_path / "run", *[([a_bin(0, day=f"2024021{day}")], ["no_scores"]) for day in range(days)])
