@@ -178,10 +178,11 @@ def test_classes_that_are_spelt_alike_are_noted(
 
 
 def test_a_label_map_that_says_two_things_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "map.csv").write_text("label,class\na,b\na,c\n")
-    with pytest.raises(ConfigError, match=r"map\.csv: label 'a' stands for more than one class"):
-        labels.read_label_map(tmp_path / "map.csv")
-    (tmp_path / "map.csv").write_text("label,class\na,b\nc,d\n")
+    for rows in ("a,b\na,c\n", " a,b\na,c\n"):  # blanks around a label are no part of it
+        (tmp_path / "map.csv").write_text(f"label,class\n{rows}")
+        with pytest.raises(ConfigError, match=r"map\.csv: label 'a' stands for more than one class"):
+            labels.read_label_map(tmp_path / "map.csv")
+    (tmp_path / "map.csv").write_text("label,class\na,b\nc , d\na , b\n")
     assert labels.read_label_map(tmp_path / "map.csv") == {"a": "b", "c": "d"}
 
 

@@ -311,13 +311,14 @@ def read_label_map(path: str | Path) -> dict[str, str]:
     """Label to class, from a CSV `label,class`. Raises ConfigError, naming the file, if it is none."""
     try:
         columns = read_columns(Path(path).read_bytes())
-        pairs = list(zip(columns["label"], columns["class"], strict=True))
+        cells = zip(columns["label"], columns["class"], strict=True)
+        pairs = [(label.strip(), name.strip()) for label, name in cells]
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{path} cannot be read as a CSV with the columns label,class ({error})") from None
     twice = [label for label in dict(pairs) if len({name for given, name in pairs if given == label}) > 1]
     if twice:
         raise ConfigError(f"{path}: label {twice[0]!r} stands for more than one class")
-    return {label.strip(): name.strip() for label, name in pairs}
+    return dict(pairs)
 
 
 def that_name(labels: pd.DataFrame, label_map: Mapping[str, str]) -> pd.DataFrame:
