@@ -130,6 +130,13 @@ def test_globs_and_paths_name_files_once(tmp_path: Path) -> None:
         labels.label_files([f"{tmp_path}/none*.mat"])
 
 
+def test_a_file_that_is_spelt_in_two_ways_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "labels.csv").write_text("roi,label\n")
+    monkeypatch.chdir(tmp_path)
+    assert labels.label_files(["./labels.csv", "*.csv", f"{tmp_path}/labels.csv"]) == ["./labels.csv"]
+    assert labels.label_files(["*.csv", "./labels.csv"]) == ["labels.csv"]
+
+
 def test_what_is_no_class_becomes_other_and_the_nearest_class_is_named(caplog: pytest.LogCaptureFixture) -> None:
     given = pd.DataFrame({"label": ["Strombidium_like", "Ditylum", "tunicate", "bad image", "D. brightwellii"]})
     classes = ["Ditylum", "Strombidium-like", "mix"]

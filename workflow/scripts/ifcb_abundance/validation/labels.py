@@ -9,6 +9,7 @@ dubious, and ROIs for which more than one class was chosen are left out.
 import io
 import json
 import logging
+import os
 import re
 import sqlite3
 import zlib
@@ -55,20 +56,21 @@ class Unusable:
 
 
 def label_files(patterns: Sequence[str], must_exist: bool = True) -> list[str]:
-    """The files that paths and globs name, sorted within each of them, each once.
+    """The files that paths and globs name, sorted within each of them, each once, as it is spelt first.
 
     Raises ConfigError for one that names no file. must_exist: otherwise a path counts even if there is no file, and a
     glob may name none.
     """
-    files: dict[str, None] = {}
+    files: dict[str, str] = {}
     for pattern in patterns:
         found = _globbed(Path(pattern)) if glob_like(pattern) else [pattern]
         if must_exist:
             found = [path for path in found if Path(path).is_file()]
             if not found:
                 raise ConfigError(f"validation.labels: there is no file {pattern}")
-        files |= dict.fromkeys(found)
-    return list(files)
+        for path in found:
+            files.setdefault(os.path.realpath(path), path)
+    return list(files.values())
 
 
 def check_given(patterns: Sequence[str], exports: Sequence[str | None]) -> None:
