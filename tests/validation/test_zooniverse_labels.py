@@ -100,6 +100,16 @@ def test_unclassified_is_no_label_and_blanks_around_a_text_are_no_part_of_it(tmp
     assert read_labels([tmp_path / "labels.csv"])["label"].tolist() == ["mix"]
 
 
+def test_a_person_is_the_same_in_all_files(tmp_path: Path) -> None:
+    """A cell that a spreadsheet would run has an apostrophe before it in tables of answers."""
+    names = ["@bob", "-ann", "=cid", "+dan", "+5", "eve"]
+    votes = [{"value": "I can't tell", "user_name": name, **subject(n)} for n, name in enumerate(names, start=1)]
+    rows = "".join(f"{BIN}_{n:05d},mix,{name}\n" for n, name in enumerate(names, start=1))
+    (tmp_path / "labels.csv").write_text(f"roi,label,person\n{rows}")
+    assert read_labels([tmp_path / "labels.csv"])["person"].tolist() == names
+    assert read_zooniverse(exports(tmp_path, votes))["person"].tolist() == names
+
+
 def test_subjects_that_do_not_say_which_roi_they_are(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no subject has #roi_id"):
         read_zooniverse(exports(tmp_path, [{"value": "I can't tell"}]))

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ifcb_abundance.common.errors import ConfigError, TableError
+from ifcb_abundance.common.strict_csv import unguarded
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.validation.labels import COLUMNS, named
 from ifcb_abundance.validation.zooniverse.cells import read
@@ -75,7 +76,8 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
         chosen = _chosen({str(name): str(cell) for name, cell in row.items()})
         label = named(texts.get(chosen[0], chosen[0])) if len(chosen) == 1 else ""
         if label and (roi := subjects.roi_of.get(row["subject_id"])):
-            rows.append((exports.classifications, roi, label, row["user_name"].strip(), row["created_at"]))
+            person = unguarded(row["user_name"]).strip()
+            rows.append((exports.classifications, roi, label, person, row["created_at"]))
         elif label:
             without.append(row["subject_id"])
     if without:
