@@ -10,8 +10,8 @@ from scipy.io import savemat
 
 from ifcb_abundance.common.errors import ConfigError, ScoresError, TableError
 from ifcb_abundance.tables import table_files
-from ifcb_abundance.validation import evaluation, labels
-from ifcb_abundance.validation.consensus import Rules
+from ifcb_abundance.validation import evaluation, label_times, labels
+from ifcb_abundance.validation.consensus import Rules, agree
 from ifcb_abundance.validation.sampling import Bands
 from tests.validation.zoo import RECORDED, recorded
 
@@ -180,8 +180,62 @@ def test_classes_that_are_spelt_alike_are_noted(
     (tmp_path / "map.csv").write_text("label,class\n" + "".join(f"{name},unclassified\n" for name in set(given)))
     with pytest.raises(ConfigError, match=r"validation\.label_map: it makes every label unclassified"):
         evaluation.agree_labels(*of)
+    told = table.assign(person="ann", roi=rois[0], created=["9/10/2024", "10/9/2024", "", "", ""])
+    table_files.write(told, "labels", tmp_path / "labels.csv")
+    with pytest.raises(TableError, match="do not say which was first"):
+        evaluation.agree_labels(files, [f"{BIN}.parquet"], Bands((0.5,), "float64"), None, Rules(), made)
     with pytest.raises(ScoresError, match=f"labelled_bins.csv lacks 1 used bin with labels, such as '{BIN}'"):
         evaluation.agree_labels(files, [], Bands((0.5,), "float64"), None, Rules(), made)
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2024-02-23 16:17:42 UTC", "2024-02-23T16:17:42+00:00"),
+        ("2024-03-01 00:30:00 +0200", "2024-02-29T22:30:00+00:00"),
+        ("2024-05-01T10:00:00.5Z", "2024-05-01T10:00:00.500000+00:00"),
+        ("20231204T123830", "2023-12-04T12:38:30+00:00"),  # EcoTaxa
+        ("2024/05/01 10:00", "2024-05-01T10:00:00+00:00"),
+        ("2024-05-01", "2024-05-01"),
+        ("9/10/2024 9:10", None),
+        ("2024-13-01", None),
+        ("1710101012345", None),
+        ("", None),
+    ],
+)
+def test_a_time_is_utc_where_it_can_be_read_in_one_way(text: str, utc: str | None) -> None:
+    assert label_times.as_utc(text) == utc
+    assert utc is None or label_times.as_utc(utc) == utc
+
+
+def test_the_first_label_is_the_first_in_time_and_not_in_text(tmp_path: Path) -> None:
+    """By hand: b at 10:00 in a zone of +2 is 08:00 UTC, and so an hour before a."""
+    rows = f"{BIN}_00001,a,ann,2024-03-01 09:00:00 UTC\n{BIN}_00001,b,ann,2024-03-01T10:00:00+02:00\n"
+    (tmp_path / "labels.csv").write_text(f"roi,label,person,created\n{rows}")
+    table = labels.read_labels([tmp_path / "labels.csv"])
+    label_times.check_order(table, "first")
+    assert agree(table, Rules(repeat="first"))[0]["class"].tolist() == ["b"]
+    assert agree(table, Rules(repeat="last"))[0]["class"].tolist() == ["a"]
+
+
+def test_an_order_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
+    def given(*rows: str) -> pd.DataFrame:
+        text = "".join(f"{BIN}_00001,{row}\n" for row in rows)
+        (tmp_path / "labels.csv").write_text(f"roi,label,person,created\n{text}")
+        return labels.read_labels([tmp_path / "labels.csv"])
+
+    table = given("a,ann,9/10/2024 9:10", "b,ann,10/9/2024 9:10")
+    with pytest.raises(TableError, match=rf"labels\.csv: 'ann' labelled {BIN}_00001 as 'a', 'b', and '9/10/2024 9:10'"):
+        label_times.check_order(table, "last")
+    label_times.check_order(table, "all")
+    for rows in (
+        ("a,ann,9/10/2024", "a,ann,10/9/2024"),  # the same label
+        ("a,ann,9/10/2024", "b,ann,9/10/2024"),  # the same time: in the order of the file
+        ("a,ann,9/10/2024", "b,bob,10/9/2024"),
+        ("a,,9/10/2024", "b,,10/9/2024"),  # of different people
+        ("a,ann,", "b,ann,"),
+    ):
+        label_times.check_order(given(*rows), "first")
 
 
 def test_a_label_map_that_says_two_things_is_refused(tmp_path: Path) -> None:

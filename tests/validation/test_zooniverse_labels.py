@@ -51,7 +51,7 @@ def test_answers_are_texts_again_and_subjects_rois(tmp_path: Path) -> None:
         [f"{BIN}_00002", "Chaetoceros_socialis", "ann"],
         [f"{BIN}_00003", "I can't tell", "bob"],
     ]
-    assert found["created"][0].startswith("2024-01-01")
+    assert found["created"][0] == "2024-01-01T00:00:01+00:00"
 
 
 def labels_of(folder: Path, task: dict[str, Any], strings: dict[str, str], values: list[Any]) -> list[str]:

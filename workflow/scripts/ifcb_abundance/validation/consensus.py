@@ -64,9 +64,9 @@ class Votes:
 def agree(labels: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The consensus on each ROI, and the persons.
 
-    labels: columns roi, label, person, created, as of `labels.read_labels`; labels without a person count as those of
-    different persons. Returns the columns of `consensus`, with `class_by_vote` beside them where people weigh by skill,
-    and those of `people`.
+    labels: columns roi, label, person, created, as of `labels.read_labels`, with times that `label_times.check_order`
+    lets pass; labels without a person count as those of different persons. Returns the columns of `consensus`, with
+    `class_by_vote` beside them where people weigh by skill, and those of `people`.
     """
     votes = find_votes(_repeated(labels, rules.repeat))
     counts = votes.tally()

@@ -17,6 +17,7 @@ from ifcb_abundance.validation import correction
 from ifcb_abundance.validation.class_report import Question, labelled_rois, weigh
 from ifcb_abundance.validation.consensus import AGREED, Rules, agree
 from ifcb_abundance.validation.drawing import read_strata
+from ifcb_abundance.validation.label_times import check_order
 from ifcb_abundance.validation.labels import (
     alike_labels,
     as_classes,
@@ -86,7 +87,8 @@ def agree_labels(
     """Write what people agree on: the tables `consensus`, `people` and `label_notes`.
 
     tables: `labels`, `ledger`, `abundance`. winners: the files of `winners.keep_winners` of all used bins with labels.
-    Raises ScoresError if a used bin with labels has no such file, and TableError if no label is of a ROI that counts.
+    Raises ScoresError if a used bin with labels has no such file, and TableError if no label is of a ROI that counts or
+    it cannot be told which label of a person came first.
     """
     labels = table_files.read("labels", tables["labels"])
     used = of_used_bins(labels, _used(tables["ledger"])["bin"])
@@ -115,7 +117,9 @@ def agree_labels(
         "no_scores": _by_bin(used[~used["roi"].isin(set(scored["roi"]))]),
     }
     notes = pd.concat([table.assign(what=what) for what, table in kinds.items()], ignore_index=True)
-    consensus, people = agree(as_classes(given, renamed, unknown), rules)
+    of_classes = as_classes(given, renamed, unknown)
+    check_order(of_classes, rules.repeat)
+    consensus, people = agree(of_classes, rules)
     table_files.write(consensus, "consensus", files["consensus"])
     table_files.write(people, "people", files["people"])
     notes = notes.astype({"n_labels": "int64"})[table_files.columns("label_notes")]

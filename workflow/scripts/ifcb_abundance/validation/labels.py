@@ -28,6 +28,7 @@ from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ConfigError, TableError, quoted
 from ifcb_abundance.common.strict_csv import read_columns
 from ifcb_abundance.common.words import counted
+from ifcb_abundance.validation.label_times import as_utc
 
 log = logging.getLogger("ifcb.validation")
 
@@ -133,9 +134,9 @@ def glob_like(pattern: str) -> bool:
 def read_labels(files: Iterable[str | Path]) -> pd.DataFrame:
     """All labels of the files: a row per file, ROI and person, with the columns COLUMNS, all of them text.
 
-    person: empty where the file does not say. created: when the label was given, in a form that sorts by time, empty if
-    unknown. Rows that name no ROI are left out with a warning. Raises TableError, naming the file, for a file of
-    another form or without any row that names a ROI.
+    person: empty where the file does not say. created: when the label was given, as of `label_times.as_utc` where that
+    can read it, else as it is in the file, empty if unknown. Rows that name no ROI are left out with a warning. Raises
+    TableError, naming the file, for a file of another form or without any row that names a ROI.
     """
     tables = []
     unusable = Unusable()
@@ -190,7 +191,7 @@ def _usable(rows: Rows, path: Path, unusable: Unusable) -> Rows:
             unusable.add(str(path), name)
             continue
         if label := named(label):
-            found.append((add_target(bin_id, number), label, person.strip(), created))
+            found.append((add_target(bin_id, number), label, person.strip(), as_utc(created) or created.strip()))
     return found
 
 

@@ -18,7 +18,7 @@ from ifcb_abundance.common.words import counted
 from ifcb_abundance.validation.labels import COLUMNS, named
 from ifcb_abundance.validation.zooniverse.cells import read
 from ifcb_abundance.validation.zooniverse.config import Versions, write_configs
-from ifcb_abundance.validation.zooniverse.exports import open_table, version
+from ifcb_abundance.validation.zooniverse.exports import moment, open_table, version
 from ifcb_abundance.validation.zooniverse.extract import COLUMNS as OF_ANSWERS
 from ifcb_abundance.validation.zooniverse.extract import Extraction, NothingUsedError, Plan, extract, plan
 from ifcb_abundance.validation.zooniverse.slugs import labels as names_of
@@ -77,7 +77,7 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
         label = named(texts.get(chosen[0], chosen[0])) if len(chosen) == 1 else ""
         if label and (roi := subjects.roi_of.get(row["subject_id"])):
             person = unguarded(row["user_name"]).strip()
-            rows.append((exports.classifications, roi, label, person, row["created_at"]))
+            rows.append((exports.classifications, roi, label, person, moment(row["created_at"]).isoformat()))
         elif label:
             without.append(row["subject_id"])
     if without:
