@@ -82,6 +82,17 @@ def test_who_labels_alone_has_no_skill() -> None:
     assert people["agreement"].isna().all()
 
 
+@pytest.mark.parametrize("person", ["ann", ""])
+def test_one_vote_is_no_tie_where_nothing_tells_a_skill(person: str) -> None:
+    """With two classes a vote of a person who is right by chance weighs log(1/2) - log(1/2) = 0."""
+    alone = labels(("r1", "a", person), ("r2", "b", person), ("r3", "b", person))
+    agreed = {"r1": ("agreed", "a"), "r2": ("agreed", "b"), "r3": ("agreed", "b")}
+    assert status(alone, people="skill") == agreed
+    # So do those of two who contradict each other, and each are alone on another ROI: their skill is (1/2 + 1) / 3.
+    table = labels(("r1", "a", "ann"), ("r2", "b", "bob"), ("r3", "a", "ann"), ("r3", "b", "bob"))
+    assert status(table, people="skill") == {"r1": agreed["r1"], "r2": agreed["r2"], "r3": ("tie", "")}
+
+
 def test_who_labels_twice_does_not_judge_oneself() -> None:
     """Of all labels of one person two are on r1, where nobody else looked; labels without a name are of two people."""
     table = labels(("r1", "a", "ann"), ("r1", "a", "ann"), ("r2", "b", ""), ("r2", "b", ""), ("r3", "c", "bob"))

@@ -110,13 +110,14 @@ def find_skills(votes: Votes) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
     Only ROIs on which several people voted tell skills apart: a person without one has none (NaN), and in a vote the
     mean skill of the others. The skill is (hits + 1) / (votes + 2), as if each had one hit and one error beside. Votes
-    without a name have one skill in common.
+    without a name have one skill in common. A ROI whose voters are no better than chance, as far as is known, has the
+    shares of its votes: where nobody overlaps, that is so of all ROIs with two classes.
     """
     n_classes, n_persons = max(len(votes.classes), 2), len(votes.persons)
     counts = votes.tally()
     shared = votes.shared
     cast = np.bincount(votes.person[shared], minlength=n_persons)
-    likely = counts / counts.sum(axis=1, keepdims=True) if len(counts) else counts
+    by_vote = likely = counts / counts.sum(axis=1, keepdims=True) if len(counts) else counts
     skill = np.full(n_persons, 0.5)
     for _ in range(ROUNDS):
         before = skill
@@ -129,6 +130,8 @@ def find_skills(votes: Votes) -> tuple[NDArray[np.float64], NDArray[np.float64]]
         evidence -= evidence.max(axis=1, keepdims=True, initial=-np.inf)
         likely = np.exp(evidence)
         likely /= likely.sum(axis=1, keepdims=True)
+        told = np.bincount(votes.roi, np.abs(gain[votes.person]) > CLOSE, minlength=len(votes.rois)) > 0
+        likely = np.where(told[:, None], likely, by_vote)
         if np.abs(skill - before).max(initial=0) < CLOSE:
             break
     return np.where(cast > 0, skill, np.nan), likely
