@@ -79,6 +79,43 @@ def test_answers_that_are_called_as_columns_of_other_tasks(tmp_path: Path) -> No
     assert labels_of(tmp_path, survey, strings, seen) == names
 
 
+OPTIONS = [{"label": f"T0.selects.0.options.*.{i}.label", "value": f"v{i}"} for i in range(2)]
+OF_OPTIONS = {"T0.selects.0.options.*.0.label": "mix", "T0.selects.0.options.*.1.label": "Ditylum"}
+
+
+def test_an_option_of_a_dropdown_is_its_text_in_both_classifiers(tmp_path: Path) -> None:
+    """Classifier 2.0 gives the number of the option, from 0."""
+    select = {"title": "T0.selects.0.title", "options": {"*": OPTIONS}}
+    strings = {"T0.selects.0.title": "Main", **OF_OPTIONS}
+    picked = [{"selection": 1, "option": True}, [{"value": "v0", "option": True}], {"selection": 0, "option": True}]
+    dropdown = {"type": "dropdown", "selects": [select]}
+    assert labels_of(tmp_path, dropdown, strings, picked) == ["Ditylum", "mix", "mix"]
+    simple = {"type": "dropdown-simple", "options": [{"label": f"T0.options.{i}.label"} for i in range(2)]}
+    strings = {"T0.options.0.label": "mix", "T0.options.1.label": "Ditylum"}
+    assert labels_of(tmp_path, simple, strings, [picked[0], picked[2]]) == ["Ditylum", "mix"]
+
+
+@pytest.mark.parametrize(
+    ("task", "strings", "value", "told"),
+    [
+        ({"type": "text"}, {"T0.instruction": "Which?"}, "mix", ""),
+        ({"type": "slider"}, {"T0.instruction": "How sure?"}, "5", ", such as 'slider_value'"),
+        # With two menus a number does not say of which it is.
+        (
+            {"type": "dropdown", "selects": [{"options": {"*": OPTIONS}}] * 2},
+            {**OF_OPTIONS, "T0.selects.1.options.*.0.label": "a chain"},
+            {"selection": 1, "option": True},
+            ", such as '1'",
+        ),
+    ],
+)
+def test_a_task_whose_answers_have_no_text_is_refused(
+    tmp_path: Path, task: dict[str, Any], strings: dict[str, str], value: Any, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"has no text of the answers to 'T0' of workflow 7{told}\. Accepted"):
+        labels_of(tmp_path, task, strings, [value])
+
+
 def test_a_choice_of_a_survey_is_its_text_and_not_its_code(tmp_path: Path) -> None:
     """Codes are what Zooniverse makes of texts: capitals without vowels; a code may be the text of another one."""
     texts = {"PSD": "Pseudo-nitzschia", "DTR": "Detritus", "dtr": "PSD"}

@@ -2,8 +2,9 @@
 
 import json
 import logging
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,11 @@ from ifcb_abundance.validation.zooniverse.tables import most_frequent
 log = logging.getLogger("ifcb.validation")
 
 ROI = "#roi_id"  # the manifest's column
+# The keys of texts of answers in a task.
+_TEXT = re.compile(
+    r"answers\.(?P<answer>[^.]+)\.label|choices\.(?P<choice>[^.]+)\.label"
+    r"|selects\.(?P<menu>\d+)\.options\.[^.]+\.(?P<option>\d+)\.label|options\.(?P<simple>\d+)(\.label)?"
+)
 MOST_VERSIONS = 5  # in a message
 
 
@@ -70,22 +76,37 @@ def read_zooniverse(exports: Exports) -> pd.DataFrame:
         )
     if not subjects.roi_of:
         raise TableError(f"{exports.classifications}: no subject has {ROI}: was the manifest of subject_set uploaded?")
-    rows, without = [], []
+    rows, without, given = [], [], []
     found = found[~found.duplicated("classification_id", keep=False)]  # a row for each choice of a survey
     for row in found.to_dict("records"):
         chosen = _chosen({str(name): str(cell) for name, cell in row.items()})
-        label = named(texts.get(chosen[0], chosen[0])) if len(chosen) == 1 else ""
+        if len(chosen) != 1:
+            continue
+        given += chosen
+        label = named(texts.get(chosen[0], chosen[0]))
         if label and (roi := subjects.roi_of.get(row["subject_id"])):
             person = unguarded(row["user_name"]).strip()
             rows.append((exports.classifications, roi, label, person, moment(row["created_at"]).isoformat()))
         elif label:
             without.append(row["subject_id"])
+    _check_known(exports, texts, given)
     if without:
         log.warning(
             f"labels: {counted(len(without), 'classification')} in {exports.classifications} left out, of "
             f"{counted(len(set(without)), 'subject')} without {ROI}, such as {without[0]}"
         )
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
+
+
+def _check_known(exports: Exports, texts: Mapping[str, str], answers: Sequence[str]) -> None:
+    """Raise ConfigError if none of the answers has a text."""
+    if texts and (not answers or any(name in texts for name in answers)):
+        return
+    such = f", such as {answers[0]!r}" if answers else ""
+    raise ConfigError(
+        f"validation.zooniverse.task: {exports.workflows} has no text of the answers to {exports.task!r} of workflow "
+        f"{exports.workflow_id}{such}. Accepted: a question, a drop-down with one menu, or a survey"
+    )
 
 
 def _extracted(exports: Exports, config: Path, folder: Path) -> Extraction:
@@ -122,14 +143,24 @@ def _texts(task_labels: Mapping[str, Any], task: str) -> dict[str, str]:
     """Name of an answer (slug, number, or code of a choice or option) to its text."""
     by_key: dict[str, str] = {}
     by_code: dict[str, str] = {}  # of the choices of a survey
+    by_place: dict[str, str] = {}  # of the options of a dropdown: classifier 2.0 gives their number
+    menus: set[str] = set()
     for key, entry in task_labels.items():
-        place = key.split(".")
-        if place[0] != task or place[-1] != "label" or place[1] not in ("answers", "choices", "selects"):
+        parts = _TEXT.fullmatch(key.removeprefix(f"{task}."))
+        if not parts:
             continue
-        of_kind = by_code if place[1] == "choices" else by_key
-        of_kind |= (
-            {str(name): str(text) for name, text in entry.items()} if isinstance(entry, dict) else {place[2]: entry}
-        )
+        of_value = entry if isinstance(entry, dict) else {}
+        text = str(next(iter(of_value.values()), entry))
+        if parts["choice"]:
+            by_code[parts["choice"]] = text
+        elif parts["answer"]:
+            by_key[parts["answer"]] = text
+        else:
+            menus.add(parts["menu"])
+            by_place[parts["option"] or parts["simple"]] = text
+            by_key |= {str(value): text for value in of_value}
+    if len(menus) == 1:
+        by_key = by_place | by_key
     names = {**{text: slug(text) for text in by_code}, **names_of(by_code)}
     return {
         **by_key,
