@@ -8,7 +8,7 @@ import pytest
 from ifcb_abundance.common.errors import ConfigError, TableError
 from ifcb_abundance.validation.labels import read_labels
 from ifcb_abundance.validation.zooniverse_labels import Exports, read_zooniverse
-from tests.validation.zoo import question_export, write_workflows
+from tests.validation.zoo import question_export, write_csv, write_workflows
 
 BIN = "D20240418T001403_IFCB010"
 TASKS = {
@@ -114,6 +114,43 @@ def test_a_task_whose_answers_have_no_text_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=rf"has no text of the answers to 'T0' of workflow 7{told}\. Accepted"):
         labels_of(tmp_path, task, strings, [value])
+
+
+def test_a_text_that_was_typed_into_a_dropdown_keeps_its_spelling(tmp_path: Path) -> None:
+    dropdown = {"type": "dropdown", "selects": [{"allowCreate": True, "options": {"*": OPTIONS}}]}
+    typed = [[{"value": "Pseudo-nitzschia_x", "option": False}], {"selection": "1", "option": False}]
+    nothing = [{"value": None, "option": False}]
+    picked = [{"value": "v0", "option": True}]
+    found = labels_of(tmp_path, dropdown, OF_OPTIONS, [*typed, nothing, picked])
+    assert found == ["Pseudo-nitzschia_x", "1", "mix"]  # 1 was typed: it is no number of an option
+
+
+def test_an_answer_of_an_older_minor_version_is_its_text_then(tmp_path: Path) -> None:
+    """In 1.3 the first answer has another text, and the two others have changed places."""
+    texts = {2: ["Ditylum", "mix", "Guinardia_flaccida"], 3: ["Ditylum (alone)", "Guinardia_flaccida", "mix"]}
+    workflows = [
+        {"workflow_id": 7, "version": 1, "minor_version": minor, "tasks": json.dumps(TASKS)}
+        | {"strings": json.dumps({f"T0.answers.{i}.label": text for i, text in enumerate(of_minor)})}
+        for minor, of_minor in texts.items()
+    ]
+    write_csv(tmp_path / "workflows.csv", workflows)
+    said = [(2, "Ditylum"), (3, "Ditylum (alone)"), (2, "mix"), (2, 0), (2, 1), (3, 1), (2, 2)]
+    votes = [
+        {"value": value, "workflow_version": f"1.{minor}", **subject(number)}
+        for number, (minor, value) in enumerate(said, start=1)
+    ]
+    export = question_export(tmp_path / "classifications.csv", votes)
+    of = Exports(str(tmp_path / "workflows.csv"), str(export), 7, "T0", "1")
+    assert read_zooniverse(of)["label"].tolist() == [
+        "Ditylum",
+        "Ditylum (alone)",
+        "mix",
+        "Ditylum",
+        "mix",
+        "Guinardia_flaccida",
+        "Guinardia_flaccida",
+    ]
+    assert read_zooniverse(replace(of, version=None))["label"].tolist() == ["Ditylum (alone)", "Guinardia_flaccida"]
 
 
 def test_a_choice_of_a_survey_is_its_text_and_not_its_code(tmp_path: Path) -> None:

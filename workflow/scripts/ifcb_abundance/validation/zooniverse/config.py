@@ -24,6 +24,8 @@ EXTRACTORS = {
 REDUCED_TOO = ("dot_freq", "shape")  # keywords of a task that its reducer gets as well
 
 Task = dict[str, Any]
+Pair = tuple[int, int]  # a version: major, minor
+Cells = tuple[str, str]  # of tasks and strings
 
 
 @dataclass(frozen=True)
@@ -114,20 +116,41 @@ def configs(
     for extractor, entries in extractors.items():
         made.files[f"Reducer_config_{ending}_{extractor}.yaml"] = {"reducer_config": _reducer(extractor, entries)}
     used = {entry["task"] for entries in extractors.values() for entry in entries}
-    options = {label: value for name in used for label, value in _options(tasks[name])}
-    made.files[f"Task_labels_{ending}.yaml"] = {
+    made.files[f"Task_labels_{ending}.yaml"] = _task_labels({name: tasks[name] for name in used}, strings)
+    return made
+
+
+def texts(export: str | Path, workflow: int, versions: Versions) -> dict[Pair, dict[str, Any]]:
+    """The texts of all tasks of each version that the user asks for, as in `Task_labels`, the newest version first.
+
+    Raises ConfigError or TableError.
+    """
+    chosen = _chosen(export, workflow, versions)
+    return {pair: _task_labels(*_read(export, workflow, pair, chosen[pair])) for pair in sorted(chosen, reverse=True)}
+
+
+def _task_labels(tasks: Mapping[str, Task], strings: Mapping[str, Any]) -> dict[str, Any]:
+    """The texts of tasks by their keys; of an option, by the value that annotations have in its place."""
+    options = {label: value for task in tasks.values() for label, value in _options(task)}
+    return {
         key: {options[key]: text} if key in options else text
         for key, text in strings.items()
-        if key.split(".")[0] in used and "help" not in key.split(".")
+        if key.split(".")[0] in tasks and "help" not in key.split(".")
     }
-    return made
 
 
 def _workflow(export: str | Path, workflow: int, versions: Versions) -> tuple[str, dict[str, Task], dict[str, Any]]:
     """The newest of the versions that the user asks for, its tasks, and their texts."""
+    chosen = _chosen(export, workflow, versions)
+    pair = max(chosen)
+    return f"{pair[0]}.{pair[1]}", *_read(export, workflow, pair, chosen[pair])
+
+
+def _chosen(export: str | Path, workflow: int, versions: Versions) -> dict[Pair, Cells]:
+    """The versions that the user asks for, one at least, with their cells of tasks and texts."""
     table = open_table(export)
     places = table.columns(("workflow_id", "version", "minor_version", "tasks", "strings"))
-    found: dict[tuple[int, int], tuple[str, str]] = {}
+    found: dict[Pair, Cells] = {}
     others: set[str] = set()
     low, high = versions.limits()
     for record in table.records():
@@ -147,13 +170,17 @@ def _workflow(export: str | Path, workflow: int, versions: Versions) -> tuple[st
             raise TableError(f"{export} has two different versions {major}.{minor} of workflow {workflow}")
     if not found:
         raise ConfigError(f"{export} has no workflow {workflow}, only {', '.join(sorted(others))[:300] or 'nothing'}")
-    chosen = [pair for pair in found if low <= pair <= high]
+    chosen = {pair: cells for pair, cells in found.items() if low <= pair <= high}
     if not chosen:
         there = ", ".join("{}.{}".format(*pair) for pair in sorted(found))
         raise ConfigError(f"workflow {workflow} has none of the versions that you ask for; {export} has {there[-300:]}")
-    pair = max(chosen)
+    return chosen
+
+
+def _read(export: str | Path, workflow: int, pair: Pair, cells: Cells) -> tuple[dict[str, Task], dict[str, Any]]:
+    """The tasks of a version, and their texts."""
     try:
-        tasks, strings = (from_json(cell, what) for cell, what in zip(found[pair], ("tasks", "strings"), strict=True))
+        tasks, strings = (from_json(cell, what) for cell, what in zip(cells, ("tasks", "strings"), strict=True))
         if not isinstance(tasks, dict) or not isinstance(strings, dict):
             raise ValueError("tasks and strings are not both JSON objects")
         wrong = [name for name, task in tasks.items() if not isinstance(task, dict)]
@@ -161,7 +188,7 @@ def _workflow(export: str | Path, workflow: int, versions: Versions) -> tuple[st
             raise ValueError(f"task {wrong[0]} is not a JSON object")
     except ValueError as error:
         raise TableError(f"{export}, workflow {workflow} {pair[0]}.{pair[1]}: {error}") from None
-    return f"{pair[0]}.{pair[1]}", tasks, strings
+    return tasks, strings
 
 
 def _entries(name: str, task: Task, notes: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
