@@ -314,8 +314,10 @@ def _changed(change: Floats, found: Floats, inverse: Floats) -> tuple[Floats, Fl
 def share_of_correction(uncorrected: Floats, found: Floats, noise: Floats) -> Floats:
     """How much of the correction of each class to make, 0 to 1; arrays of the shape (days, classes).
 
-    Where labels are few, or the classifier's errors cancel out, the correction may be mostly noise, and the uncorrected
-    count nearer to the truth. The share that makes the square of the error least is 1 less the mean of the error times
+    Where labels are few, days have few ROIs of the class, or the classifier's errors cancel out, the correction may be
+    mostly noise, and the uncorrected count nearer to the truth. The noise of a day's count is in it: days of a class
+    that is rare each day are corrected little, even if the labels say well how far off it is, and their sum is not the
+    corrected total. The share that makes the square of the error least is 1 less the mean of the error times
     what is added, over the mean square of what is added, as of James and Stein (Proc. 4th Berkeley Symp. 1 (1961)
     361-379). noise: as of Days. It is taken CAUTION times: errors of labels are the same on all days, so that a class's
     mean square is of one draw only. docs/correction.md shows what other values do.
