@@ -34,6 +34,17 @@ def test_the_worked_example() -> None:
     assert report["note"] == ""
 
 
+def test_rates_of_few_labels_stand_beside_a_note() -> None:
+    """By hand: 1 of 2 predicted ROIs is right, and the only one of the class is found."""
+    rois = table(("a", 0.9, "a", 1), ("a", 0.9, "b", 1))
+    report = class_report.class_report(rois, ["a"], QUESTION).iloc[0]
+    assert report[["precision", "recall", "note"]].tolist() == [0.5, 1, "fewer than 2 true"]
+    rois, counts = rois.assign(stratum=0, date="2024-04-18"), pd.DataFrame({"class": ["a"], "count": [2]})
+    totals = totals_corrected(rois, counts, QUESTION, Bootstrap(50))
+    assert totals["count_corrected"].isna().all()
+    assert set(totals["note"]) == {"fewer than 2 labels"}
+
+
 def simulated(seed: int = 1, n: int = 600) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     names = np.array(["a", "b", "c"])

@@ -34,7 +34,7 @@ Criterion = Literal["precision", "f1", "balance"]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the labels. min_labels: of fewer nothing is said. confidence: of the limits.
+    """What is asked of the labels. min_labels: fewer are noted, and give no threshold. confidence: of the limits.
 
     threshold, class_thresholds, precision: as of Method. criterion, target_precision: of the thresholds that are
     chosen.

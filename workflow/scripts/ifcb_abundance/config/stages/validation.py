@@ -100,7 +100,12 @@ class Validation(Section):
         "a list of scores between 0 and 1 in ascending order: where bands of scores begin, beside 0",
         "A band holds its lower end. They should include the thresholds that are in use",
     )
-    min_labels: int = key(10, "a whole number from 1: of fewer labels nothing is said of a class", ge=1)
+    min_labels: int = key(
+        10,
+        "a whole number from 1: a class with fewer labels has a note, and neither a threshold nor a corrected count",
+        "Its precision and recall stand beside the note, with limits",
+        ge=1,
+    )
     criterion: Literal["precision", "f1", "balance"] = key(
         "precision",
         "'precision', 'f1' or 'balance': the threshold of a class is the lowest that reaches target_precision, that of "
