@@ -74,6 +74,21 @@ def test_only_the_chunks_of_the_box_are_asked_for(tmp_path: Path) -> None:
     assert np.array_equal(got["raw"], VALUES[9:13, 3:21, 16:30])
 
 
+def logins_in_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, **profiles: tuple[str, str]) -> None:
+    """Credentials in ~/.aws alone, a profile for each name."""
+    file = home / ".aws" / "credentials"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sections = [
+        f"[{name}]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
+        for name, (key, secret) in profiles.items()
+    ]
+    file.write_text("".join(sections))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def test_a_bucket_of_s3_unsigned_and_signed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +124,16 @@ def test_a_bucket_of_s3_unsigned_and_signed(
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         with pytest.raises(ArrayError, match="your credentials") as caught:
             view(tmp_path, "s3://bucket/x.zarr/raw", anonymous=False)
+        logins_in_a_file(tmp_path / "home", monkeypatch, default=(key, "wrong"), reader=(key, secret))
+        with pytest.raises(ArrayError, match="HTTP 403"):
+            view(tmp_path, "s3://bucket/x.zarr/raw", anonymous=False)
+        monkeypatch.setenv("AWS_PROFILE", "reader")
+        got = view(tmp_path, "s3://bucket/x.zarr/raw", anonymous=False)
+        assert np.array_equal(got["raw"], VALUES[9:13, 3:21, 16:30])
+        logins_in_a_file(tmp_path / "home", monkeypatch, default=(key, secret))
+        server.clear()
+        view(tmp_path, "s3://bucket/x.zarr/raw", anonymous=False)
+        assert {request.signed for request in server.requests} == {True}
     written = "".join((tmp_path / f"a.{end}").read_text() for end in ("json", "txt"))
     assert key not in str(caught.value) + written + "".join(capfd.readouterr())
 

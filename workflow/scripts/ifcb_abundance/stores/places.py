@@ -115,8 +115,11 @@ class Place:
         store: dict[str, Any] = {"driver": "s3", "bucket": root, "path": path}
         if self.anonymous:
             store |= {"aws_credentials": {"type": "anonymous"}}
-        elif "AWS_ACCESS_KEY_ID" in os.environ:  # saves complaints about files in ~/.aws that are not there
+        elif os.environ.get("AWS_ACCESS_KEY_ID"):  # saves complaints about files in ~/.aws that are not there
             store |= {"aws_credentials": {"type": "environment"}}
+        else:  # without the name of a profile, tensorstore finds none in ~/.aws
+            profile = os.environ.get("AWS_PROFILE") or "default"
+            store |= {"aws_credentials": {"type": "default", "profile": profile}}
         if endpoint:  # a given region saves a request, and servers other than AWS do not look at it
             region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
             store |= {"endpoint": endpoint, "aws_region": region}
