@@ -74,6 +74,27 @@ def test_only_the_chunks_of_the_box_are_asked_for(tmp_path: Path) -> None:
     assert np.array_equal(got["raw"], VALUES[9:13, 3:21, 16:30])
 
 
+def test_the_path_of_a_web_address_is_escaped_once(tmp_path: Path) -> None:
+    """As written in the config, with escapes or without."""
+    asked = {
+        "a%20b": "/a%20b/.zarray",
+        "ü": "/%C3%BC/.zarray",
+        "%C3%BC": "/%C3%BC/.zarray",
+        "a+b": "/a+b/.zarray",
+        "(a)": "/(a)/.zarray",
+        "a:b": "/a:b/.zarray",
+        "a,b": "/a,b/.zarray",
+        "100%": "/100%25/.zarray",
+    }
+    for folder in ("a b", "ü", "a+b", "(a)", "a:b", "a,b", "100%"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ".zarray").write_text("{}")
+    with served(tmp_path) as web:
+        for name, path in asked.items():
+            assert Place(f"{web.url}/{name}").read(".zarray") == b"{}"
+            assert web.asked[-1][0] == path
+
+
 def logins_in_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, **profiles: tuple[str, str]) -> None:
     """Credentials in ~/.aws alone, a profile for each name."""
     file = home / ".aws" / "credentials"

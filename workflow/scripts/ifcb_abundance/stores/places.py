@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import unquote
 
 from ifcb_abundance.common.errors import WorkflowInputError
 from ifcb_abundance.common.extras import needed
@@ -108,7 +108,7 @@ class Place:
         root, path = self._split()
         path = f"{path}/" if path else ""
         if self.kind in ("http", "https"):
-            return {"driver": "http", "base_url": f"{self.kind}://{root}", "path": f"/{quote(path, safe='/%')}"}
+            return {"driver": "http", "base_url": f"{self.kind}://{root}", "path": f"/{unquote(path)}"}  # it escapes
         endpoint = self._endpoint()
         if self.kind == "gs" and endpoint is None:
             return {"driver": "gcs", "bucket": root, "path": path}
