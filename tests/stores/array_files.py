@@ -90,7 +90,7 @@ class Web:
 
 @contextmanager
 def served(folder: Path, broken: str | None = None, seconds: float = 0) -> Iterator[Web]:
-    """Serve a folder over HTTP with ranges, and as the buckets of Google's JSON API. broken: paths with it fail.
+    """Serve a folder over HTTP with ranges, as a server of S3, and as Google's JSON API. broken: paths with it fail.
 
     seconds: that each request waits.
     """
@@ -111,7 +111,7 @@ def served(folder: Path, broken: str | None = None, seconds: float = 0) -> Itera
                 self.send_error(404)
                 return
             body, status, length = file.read_bytes(), 200, file.stat().st_size
-            headers = {"x-goog-generation": "1"}
+            headers = {"x-goog-generation": "1", "ETag": '"1"'}
             if asked := self.headers.get("Range"):
                 first, _, last = asked.removeprefix("bytes=").partition("-")
                 begin = int(first) if first else max(0, length - int(last))

@@ -95,6 +95,18 @@ def test_the_path_of_a_web_address_is_escaped_once(tmp_path: Path) -> None:
             assert web.asked[-1][0] == path
 
 
+def test_a_slash_at_the_end_of_the_servers_address_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "s3" / "bucket" / "a").mkdir(parents=True)
+    (tmp_path / "s3" / "bucket" / "a" / ".zarray").write_text("{}")
+    with served(tmp_path) as web:
+        assert Place("s3://bucket/a", f"{web.url}/s3/").read(".zarray") == b"{}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"{web.url}/s3/")
+        assert Place("s3://bucket/a").read(".zarray") == b"{}"
+    assert [path for path, _ in web.asked] == ["/s3/bucket/a/.zarray"] * 2
+
+
 def logins_in_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, **profiles: tuple[str, str]) -> None:
     """Credentials in ~/.aws alone, a profile for each name."""
     file = home / ".aws" / "credentials"

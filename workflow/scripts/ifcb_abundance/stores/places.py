@@ -126,9 +126,10 @@ class Place:
         return store
 
     def _endpoint(self) -> str | None:
-        if self.endpoint_url or self.kind != "s3":
-            return self.endpoint_url
-        return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        endpoint = self.endpoint_url
+        if self.kind == "s3":
+            endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        return endpoint.rstrip("/") if endpoint else None
 
     def context(self) -> "ts.Context":
         """How tensorstore asks: few requests at a time, a few tries of each, and nothing kept in memory."""
