@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import tarfile
 import threading
 import time
@@ -89,10 +90,12 @@ class Web:
 
 
 @contextmanager
-def served(folder: Path, broken: str | None = None, seconds: float = 0) -> Iterator[Web]:
+def served(
+    folder: Path, broken: str | None = None, seconds: float = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[Web]:
     """Serve a folder over HTTP with ranges, as a server of S3, and as Google's JSON API. broken: paths with it fail.
 
-    seconds: that each request waits.
+    seconds: that each request waits. tls: serve https.
     """
     web: Web
 
@@ -128,7 +131,9 @@ def served(folder: Path, broken: str | None = None, seconds: float = 0) -> Itera
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web = Web(f"http://127.0.0.1:{server.server_port}")
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    web = Web(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -2,10 +2,15 @@
 
 import json
 import math
+import os
+import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import trustme
 
 from ifcb_abundance.stores.arrays import open_array
 from ifcb_abundance.stores.places import ArrayError, Place
@@ -105,6 +110,28 @@ def test_a_slash_at_the_end_of_the_servers_address_is_not_asked_for(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"{web.url}/s3/")
         assert Place("s3://bucket/a").read(".zarray") == b"{}"
     assert [path for path, _ in web.asked] == ["/s3/bucket/a/.zarray"] * 2
+
+
+@pytest.mark.parametrize(("scheme", "variable"), [("s3", "AWS_CA_BUNDLE"), ("https", "REQUESTS_CA_BUNDLE")])
+def test_the_private_authority_of_a_server_is_named_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, variable: str
+) -> None:
+    """In a process of its own: tensorstore looks for it once."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / ".zarray").write_text('{"here": 1}')
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "TENSORSTORE_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    with served(tmp_path, tls=tls) as web:
+        place = Place("s3://bucket", web.url) if scheme == "s3" else Place(f"{web.url}/bucket")
+        with pytest.raises(ArrayError, match=f"certificate.* name the file of .* environment variable {variable}$"):
+            place.read(".zarray")
+        code = f"from ifcb_abundance.stores.places import Place; print({place!r}.read('.zarray'))"
+        env = {**os.environ, variable: str(tmp_path / "authority.pem"), "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == """b'{"here": 1}'""", done.stderr
 
 
 def logins_in_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, **profiles: tuple[str, str]) -> None:

@@ -131,8 +131,21 @@ class Place:
             endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         return endpoint.rstrip("/") if endpoint else None
 
+    @property
+    def _authorities(self) -> tuple[str, ...]:
+        """The environment variables that may name the certificates to trust, as boto3 and requests look for them."""
+        of_s3 = self.kind == "s3" or (self.kind == "gs" and self.endpoint_url)
+        return ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE") if of_s3 else ("REQUESTS_CA_BUNDLE",)
+
+    def _trust(self) -> None:
+        """Name these certificates to tensorstore, which looks for them once in a process, before its first request."""
+        trusted = next(filter(None, map(os.environ.get, self._authorities)), None)
+        if trusted and self.kind != "file" and not {"TENSORSTORE_CA_BUNDLE", "TENSORSTORE_CA_PATH"} & os.environ.keys():
+            os.environ["TENSORSTORE_CA_PATH" if Path(trusted).is_dir() else "TENSORSTORE_CA_BUNDLE"] = trusted
+
     def context(self) -> "ts.Context":
         """How tensorstore asks: few requests at a time, a few tries of each, and nothing kept in memory."""
+        self._trust()
         limits: dict[str, Any] = {"data_copy_concurrency": {"limit": 4}, "cache_pool": {"total_bytes_limit": 0}}
         for driver in ("s3", "gcs", "http"):
             limits |= {
@@ -175,6 +188,11 @@ class Place:
         return value
 
     def _advice(self, error: Exception) -> str:
+        if re.search("SSL (peer )?(certificate|CA cert)", str(error)):
+            return (
+                ". For a server whose certificate is of a private authority, name the file of that authority's "
+                f"certificate in the environment variable {self._authorities[0]}"
+            )
         if "PERMISSION_DENIED" not in str(error):
             return ". Check url and endpoint_url, and this machine's network"
         if self.kind not in ("s3", "gs"):
