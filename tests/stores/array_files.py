@@ -91,11 +91,15 @@ class Web:
 
 @contextmanager
 def served(
-    folder: Path, broken: str | None = None, seconds: float = 0, tls: ssl.SSLContext | None = None
+    folder: Path,
+    broken: str | None = None,
+    seconds: float = 0,
+    tls: ssl.SSLContext | None = None,
+    fault: tuple[int, bytes] = (503, b""),
 ) -> Iterator[Web]:
     """Serve a folder over HTTP with ranges, as a server of S3, and as Google's JSON API. broken: paths with it fail.
 
-    seconds: that each request waits. tls: serve https.
+    seconds: that each request waits. tls: serve https. fault: status and body of the answer for what is broken.
     """
     web: Web
 
@@ -107,7 +111,10 @@ def served(
             if path.startswith("/storage/v1/b/"):
                 path = path.partition("/o/")[2]
             if broken and broken in path:
-                self.send_error(503)
+                self.send_response(fault[0])
+                self.send_header("Content-Length", str(len(fault[1])))
+                self.end_headers()
+                self.wfile.write(fault[1])
                 return
             file = folder / unquote(path).lstrip("/")
             if not file.is_file():

@@ -134,6 +134,33 @@ def test_the_private_authority_of_a_server_is_named_in_the_environment(
     assert done.stdout.strip() == """b'{"here": 1}'""", done.stderr
 
 
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_an_address_that_has_moved(tmp_path: Path, status: int) -> None:
+    """Of metadata and of a chunk."""
+    write_zarr(tmp_path / "bucket" / "a", VALUES, [4, 8, 16], resolution=[1, 1, 1])
+    body = b"<Error><Code>PermanentRedirect</Code><Endpoint>bucket.s3-eu-west-1.amazonaws.com</Endpoint></Error>"
+    for broken, what in ((".zarray", "a/.zarray: "), ("/2.0.1", "a: a chunk cannot be read: .*")):
+        with served(tmp_path, broken, fault=(status, body)) as web:
+            moved = rf"{what}the address has moved \(HTTP {status}\)\. Redirects are not followed: "
+            with pytest.raises(ArrayError, match=f"{moved}set url to the address that a browser is led to$"):
+                view(tmp_path, f"{web.url}/bucket/a")
+            now = r"its server is now bucket\.s3-eu-west-1\.amazonaws\.com\. Check url and endpoint_url$"
+            with pytest.raises(ArrayError, match=moved + now):
+                view(tmp_path, "s3://bucket/a", endpoint_url=web.url)
+
+
+def test_credentials_that_have_expired_or_are_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    advice = r"Check your credentials \(environment, ~/.aws or the machine's role\), or get new ones$"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTS")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
+    with served(tmp_path, "bucket", fault=(400, b"<Error><Code>ExpiredToken</Code></Error>")) as web:
+        with pytest.raises(ArrayError, match=rf"ExpiredToken \(HTTP 400\)\. {advice}"):
+            open_array(Place("s3://bucket/a", web.url, anonymous=False))
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(ArrayError, match=f"Failed to get credentials .*{advice}"):
+            open_array(Place("s3://bucket/a", web.url, anonymous=False))
+
+
 def logins_in_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, **profiles: tuple[str, str]) -> None:
     """Credentials in ~/.aws alone, a profile for each name."""
     file = home / ".aws" / "credentials"

@@ -90,10 +90,9 @@ class OpenArray:
                 view = self._spatial[self._window(piece)].transpose(order)
                 result[inside] = view[tensorstore().d[:].translate_to[0]].read().result()
             except Exception as error:  # tensorstore raises any kind
-                raise ArrayError(
-                    f"{self.name}: a chunk cannot be read: {why(error)}. Run the same command again; if it fails "
-                    "again, the chunk is damaged or closed to you"
-                ) from None
+                again = "Run the same command again; if it fails again, the chunk is damaged or closed to you"
+                advice = self.metadata.place.advice(error) or again
+                raise ArrayError(f"{self.name}: a chunk cannot be read: {why(error)}. {advice}") from None
             if progress:
                 progress.step()
         return result

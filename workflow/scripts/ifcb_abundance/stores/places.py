@@ -27,6 +27,7 @@ METADATA = ("zarr.json", ".zarray", "attributes.json", "info")  # a folder with 
 MOST_LISTED = 60  # folders that are listed to name arrays in a message
 MOST_NAMED = 12
 FEW = 8  # requests in flight at a time, if nobody says
+MOVED = ("301", "302", "303", "307", "308")  # of HTTP
 _RETRIES = {"max_retries": 5, "initial_delay": "500ms", "max_delay": "8s"}
 
 
@@ -168,7 +169,7 @@ class Place:
             if re.search(r"http[_ ]response[_ ]code='?404|NOT_FOUND|Not a directory", str(error)):
                 return None
             kind = ClosedError if "PERMISSION_DENIED" in str(error) else UnreachableError
-            raise kind(f"{self.address}/{name}: {why(error)}{self._advice(error)}") from None
+            raise kind(f"{self.address}/{name}: {why(error)}. {self._advice(error)}") from None
         return found.value if found.state == "value" else None
 
     def read_json(self, name: str) -> dict[str, Any] | None:
@@ -187,20 +188,35 @@ class Place:
             raise ArrayError(f"{self.address}/{name}: a JSON object is expected, not a {type(value).__name__}")
         return value
 
-    def _advice(self, error: Exception) -> str:
-        if re.search("SSL (peer )?(certificate|CA cert)", str(error)):
+    def advice(self, error: Exception) -> str:
+        """What helps against a fault of a request whose cause is known; empty if it is not."""
+        text, in_bucket = str(error), self.kind in ("s3", "gs")
+        if re.search("SSL (peer )?(certificate|CA cert)", text):
             return (
-                ". For a server whose certificate is of a private authority, name the file of that authority's "
+                "For a server whose certificate is of a private authority, name the file of that authority's "
                 f"certificate in the environment variable {self._authorities[0]}"
             )
+        if in_bucket and re.search("ExpiredToken|InvalidToken|TokenRefreshRequired|get credentials", text):
+            return "Check your credentials (environment, ~/.aws or the machine's role), or get new ones"
+        if _code(error) not in MOVED:
+            return ""
+        if not in_bucket:
+            return "Redirects are not followed: set url to the address that a browser is led to"
+        server = re.search(r"<Endpoint>([\w.-]+)</Endpoint>", text)
+        to = f": its server is now {server[1]}" if server else ""
+        return f"Redirects are not followed{to}. Check url and endpoint_url"
+
+    def _advice(self, error: Exception) -> str:
+        if known := self.advice(error):
+            return known
         if "PERMISSION_DENIED" not in str(error):
-            return ". Check url and endpoint_url, and this machine's network"
+            return "Check url and endpoint_url, and this machine's network"
         if self.kind not in ("s3", "gs"):
-            return ". Check the url"
+            return "Check the url"
         return (
-            ". Check url; set anonymous: false to use your credentials"
+            "Check url; set anonymous: false to use your credentials"
             if self.anonymous
-            else ". Check url and your credentials (environment, ~/.aws or the machine's role)"
+            else "Check url and your credentials (environment, ~/.aws or the machine's role)"
         )
 
     def arrays(self) -> list[str]:
@@ -290,5 +306,13 @@ def why(error: Exception) -> str:
     """What tensorstore's error says, without answers of servers and without the places in its own code."""
     text = re.sub(r"\s*\[[\w ]+(=|\b).*", "", str(error).replace("\n", " "))
     text = re.sub(r"^[A-Z_]+: ", "", text)
+    code = _code(error)
+    if code in MOVED:  # in place of `Unknown`, or of a code of S3
+        text = re.sub(r"\w+$", "the address has moved", text)
+    return f"{text} (HTTP {code})" if code else text
+
+
+def _code(error: Exception) -> str:
+    """The status of the server's answer; empty if there was none."""
     code = re.search(r"(?:http_response_code='|HTTP code )(\d+)", str(error))
-    return f"{text} (HTTP {code[1]})" if code else text
+    return code[1] if code else ""
