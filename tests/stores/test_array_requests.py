@@ -161,6 +161,12 @@ def test_credentials_that_have_expired_or_are_not_whole(tmp_path: Path, monkeypa
             open_array(Place("s3://bucket/a", web.url, anonymous=False))
 
 
+def test_the_alias_of_an_access_point_is_refused() -> None:
+    message = "such as the alias of an access point: set url to the bucket behind it or, if it is public, to its https"
+    with pytest.raises(ArrayError, match=message):
+        open_array(Place("s3://public-a1b2c3d4-s3alias/a", "http://127.0.0.1:9"))
+
+
 def logins_in_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, **profiles: tuple[str, str]) -> None:
     """Credentials in ~/.aws alone, a profile for each name."""
     file = home / ".aws" / "credentials"

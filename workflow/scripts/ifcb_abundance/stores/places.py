@@ -198,6 +198,11 @@ class Place:
             )
         if in_bucket and re.search("ExpiredToken|InvalidToken|TokenRefreshRequired|get credentials", text):
             return "Check your credentials (environment, ~/.aws or the machine's role), or get new ones"
+        if "Invalid S3 bucket name" in text:
+            return (
+                "Arrays cannot be read from a bucket of this name, such as the alias of an access point: set url to "
+                "the bucket behind it or, if it is public, to its https:// address"
+            )
         if _code(error) not in MOVED:
             return ""
         if not in_bucket:
