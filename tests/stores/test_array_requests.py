@@ -167,6 +167,16 @@ def test_the_alias_of_an_access_point_is_refused() -> None:
         open_array(Place("s3://public-a1b2c3d4-s3alias/a", "http://127.0.0.1:9"))
 
 
+def test_a_key_may_begin_with_a_slash(tmp_path: Path) -> None:
+    """As in stores; above it, there is no folder."""
+    with served(tmp_path) as web:
+        for scheme in ("s3://bucket", f"{web.url}/bucket"):
+            Place(f"{scheme}//a", web.url).read(".zarray")
+            assert web.asked[-1][0] == "/bucket//a/.zarray"
+    assert Place("s3://bucket//a").above() is None
+    assert Place("s3://bucket//a/b").above() == (Place("s3://bucket//a"), "b")
+
+
 def logins_in_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, **profiles: tuple[str, str]) -> None:
     """Credentials in ~/.aws alone, a profile for each name."""
     file = home / ".aws" / "credentials"

@@ -98,9 +98,9 @@ class Place:
         return (replace(self, url=f"{self.kind}://{root}/{head}".rstrip("/")), name) if head else None
 
     def _split(self) -> tuple[str, str]:
-        """The bucket or host, and the path there."""
+        """The bucket or host, and the path there, without a slash at its end."""
         root, _, path = self.address.partition("://")[2].partition("/")
-        return root, path.strip("/")
+        return root, path
 
     def kvstore(self) -> dict[str, Any]:
         """The folder as tensorstore's `kvstore` specification. It holds no credentials."""
