@@ -15,7 +15,7 @@ import trustme
 from ifcb_abundance.stores.arrays import open_array
 from ifcb_abundance.stores.places import ArrayError, Place
 from ifcb_abundance.stores.view import describe_array, view_array
-from tests.s3_server import S3Server
+from tests.s3_server import S3Server, error
 from tests.stores.array_files import below, made_data, served, unpack, write_n5, write_zarr
 
 VALUES = np.random.default_rng(1).integers(0, 255, (20, 30, 40), np.uint8)
@@ -212,6 +212,12 @@ def test_a_bucket_of_s3_unsigned_and_signed(
         ):
             with pytest.raises(ArrayError, match=f"is a group and no array. Set url to one of its arrays: {arrays}"):
                 open_array(Place(url))
+        busy = iter([error(503, "SlowDown")])
+        server.fault = lambda request: next(busy, None) if request.listed is not None else None
+        with pytest.raises(ArrayError, match=r"Set url to one of its arrays: 's3://bucket/x\.n5/raw'"):
+            open_array(Place("s3://bucket/x.n5"))
+        assert next(busy, None) is None
+        server.fault = None
         with pytest.raises(ArrayError, match="there is no such bucket"):
             open_array(Place("s3://another/x.zarr"))
         key, secret = server.user("reader_of_arrays", ["s3:GetObject", "s3:ListBucket"])

@@ -303,7 +303,7 @@ class Place:
 @cache
 def _client(kind: str, bucket: str, endpoint: str | None, anonymous: bool) -> S3Client:
     """The client of a bucket: one for all its folders."""
-    retrier = Retrier(RequestOptions(retries=0, timeout=20))
+    retrier = Retrier(RequestOptions(retries=2, backoff=0.5, timeout=20))
     return S3Client(bucket, endpoint, anonymous, retrier, ConfigKeys("url", "endpoint_url", "anonymous", "url"), kind)
 
 
