@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from ifcb_abundance.stores.arrays import open_array
+from ifcb_abundance.stores.boxes import IndexBox
 from ifcb_abundance.stores.places import ArrayError, Place
 from ifcb_abundance.stores.view import describe_array, view_array
 from tests.s3_server import S3Server, error
@@ -132,6 +133,30 @@ def test_the_private_authority_of_a_server_is_named_in_the_environment(
         env = {**os.environ, variable: str(tmp_path / "authority.pem"), "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == """b'{"here": 1}'""", done.stderr
+
+
+@pytest.mark.parametrize("fill", [0, None, "NaN"])
+def test_an_array_that_is_gone_when_its_box_is_read_is_not_an_empty_one(tmp_path: Path, fill: str | int | None) -> None:
+    """Chunks that are not there have the fill value as long as the metadata are there."""
+    values = VALUES.astype(np.float32)
+    folder = write_zarr(tmp_path / "a", values, [4, 8, 16], resolution=[1, 1, 1])
+    metadata = folder / ".zarray"
+    metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "fill_value": fill}))
+    with served(tmp_path) as web:
+        array = open_array(Place(f"{web.url}/a"))
+        box = IndexBox((9, 3, 16), (13, 21, 30))
+        (folder / "2.0.1").unlink()
+        web.asked.clear()
+        expected = values[9:13, 3:21, 16:30].copy()
+        expected[:3, :5] = np.nan if fill == "NaN" else 0
+        assert np.array_equal(array.read(box), expected, equal_nan=True)
+        assert len(web.asked) == 6
+        for chunk in folder.glob("[0-9]*"):
+            chunk.unlink()
+        assert np.array_equal(array.read(box), np.full((4, 18, 14), np.nan if fill == "NaN" else 0), equal_nan=True)
+        metadata.unlink()
+        with pytest.raises(ArrayError, match=r"/a: \.zarray was there and is gone: check url"):
+            array.read(box)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])

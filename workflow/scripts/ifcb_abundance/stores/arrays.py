@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ifcb.arrays")
 
+MAIN = {"zarr3": "zarr.json", "zarr": ".zarray", "n5": "attributes.json", "neuroglancer_precomputed": "info"}
 PIECE = 128 * 2**20  # bytes of chunks that are unpacked at a time
 
 
@@ -75,10 +76,15 @@ class OpenArray:
         return [f"{kinds.get(axis, axis)} 0 of {shape[axis]} is read" for axis in several]
 
     def read(self, box: IndexBox) -> npt.NDArray[Any]:
-        """Read a box, in z, y, x. Raises ArrayError."""
+        """Read a box, in z, y, x. Raises ArrayError.
+
+        A chunk that is not there has the fill value, and no server says whether it ever was; so where a piece is empty,
+        the metadata have to be there still.
+        """
         order = [self._space.index(axis) for axis in "zyx"]
         result = np.empty(box.shape, self.dtype)
         pieces = list(self._pieces(box))
+        empty = False
         progress = Progress(f"pieces of {self.name}", lambda: (len(pieces), len(pieces))) if pieces[1:] else None
         for piece in pieces:
             if progress:
@@ -93,9 +99,25 @@ class OpenArray:
                 again = "Run the same command again; if it fails again, the chunk is damaged or closed to you"
                 advice = self.metadata.place.advice(error) or again
                 raise ArrayError(f"{self.name}: a chunk cannot be read: {why(error)}. {advice}") from None
+            empty = empty or self._is_empty(result[inside])
             if progress:
                 progress.step()
+        if empty:
+            self._still_there()
         return result
+
+    def _is_empty(self, piece: npt.NDArray[Any]) -> bool:
+        """Whether all voxels have the fill value."""
+        fill = 0 if self.store.fill_value is None else self.store.fill_value
+        return np.array_equal(piece, np.broadcast_to(fill, piece.shape), equal_nan=True)
+
+    def _still_there(self) -> None:
+        """Raises ArrayError if the array's metadata are gone, or cannot be read."""
+        place, name = self.metadata.place, MAIN[self.metadata.driver]
+        if place.read(name) is None:
+            raise ArrayError(
+                f"{place.address}: {name} was there and is gone: check url, and whether the array has been moved"
+            )
 
     # --- stored order ---
 
