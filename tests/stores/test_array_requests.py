@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import trustme
 
+from ifcb_abundance.stores.array_metadata import Told
 from ifcb_abundance.stores.arrays import open_array
 from ifcb_abundance.stores.boxes import IndexBox
 from ifcb_abundance.stores.places import ArrayError, Place
@@ -157,6 +158,40 @@ def test_an_array_that_is_gone_when_its_box_is_read_is_not_an_empty_one(tmp_path
         metadata.unlink()
         with pytest.raises(ArrayError, match=r"/a: \.zarray was there and is gone: check url"):
             array.read(box)
+
+
+def test_a_file_of_metadata_that_the_server_refuses_is_not_one_that_is_not_there(tmp_path: Path) -> None:
+    write_zarr(tmp_path / "group" / "a", VALUES, [4, 8, 16], resolution=[1, 1, 1])
+    with served(tmp_path, ".zattrs", fault=(403, b"")) as web:
+        group = f"{web.url}/group"
+        view(tmp_path, f"{group}/a", voxel_nm=[2, 2, 2])
+        unused = "may not be read: if it is there, what it says of voxels, offset and axes is not used"
+        assert json.loads((tmp_path / "a.json").read_text())["notes"] == [
+            f"{group}/a/.zattrs {unused}",
+            f"{group}/.zattrs {unused}",
+        ]
+        with pytest.raises(ArrayError, match=rf"in nm \({group}/a/.zattrs and {group}/.zattrs may not be read\): set"):
+            view(tmp_path, f"{group}/a")
+        with pytest.raises(ArrayError, match=r"group/\.zattrs: .*HTTP 403"):  # of OME-Zarr
+            view(tmp_path, group)
+    datasets = [{"path": "a", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1]}]}]
+    (tmp_path / "group" / ".zattrs").write_text(
+        json.dumps({"multiscales": [{"axes": list("zyx"), "datasets": datasets}]})
+    )
+    with (
+        served(tmp_path, "a/.zarray", fault=(403, b"")) as web,
+        pytest.raises(ArrayError, match=r"a/\.zarray: .*HTTP 403"),
+    ):
+        view(tmp_path, f"{web.url}/group", voxel_nm=[2, 2, 2])
+
+
+def test_the_group_of_an_array_of_n5_is_refused(tmp_path: Path) -> None:
+    write_n5(tmp_path / "group" / "s0", VALUES)
+    with served(tmp_path, "group/attributes.json", fault=(403, b"")) as web:
+        found = open_array(Place(f"n5://{web.url}/group/s0"), 0, Told(voxel_nm=[2, 2, 2]))
+        assert [note.partition(": if")[0] for note in found.notes] == [
+            f"{web.url}/group/attributes.json may not be read"
+        ]
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])

@@ -48,7 +48,8 @@ class Metadata:
     place: the folder of the array, of precomputed that of its `info`. spec: what tensorstore needs to open it there
     without a further request. stored_axes: a letter for each stored axis. voxel, offset: nm, z, y, x; None: not said.
     unit_from: where each was found. scales: None where the pyramid does not say how many it has. factor: size of a
-    voxel over that of scale 0, z, y, x; None: not said.
+    voxel over that of scale 0, z, y, x; None: not said. refused: files that may say more and may not be
+    read; buckets that may not be listed say the same of files that are not there.
     """
 
     format: str
@@ -62,6 +63,7 @@ class Metadata:
     offset: Exact | None = None
     unit_from: Mapping[str, str] = field(default_factory=dict)
     factor: Exact | None = None
+    refused: Sequence[str] = ()
 
     @property
     def driver(self) -> str:
@@ -129,7 +131,7 @@ def _not_found(place: Place) -> str:
         )
     groups = ("zarr.json", ".zgroup", "attributes.json")
     # Each is asked for: a refusal says more than that nothing was found.
-    there = [name for name in dict.fromkeys((*METADATA, *groups)) if place.read(name) is not None]
+    there = [name for name in dict.fromkeys((*METADATA, *groups, ".zattrs")) if place.read(name) is not None]
     if set(there) & set(groups):
         return f"{place.address} is a group and no array, and its server does not list it: set url to an array below it"
     if place.exists() is False:
@@ -146,8 +148,9 @@ def _complete(found: Metadata, told: Told) -> Metadata:
     voxel, offset = found.voxel, found.offset
     if voxel is None:
         if told.voxel_nm is None:
+            closed = f" ({' and '.join(found.refused)} may not be read)" if found.refused else ""
             raise ArrayError(
-                f"{found.place.address}: the store does not say the size of a voxel in nm: set "
+                f"{found.place.address}: the store does not say the size of a voxel in nm{closed}: set "
                 f"{told.named('voxel_nm')}: [z, y, x]"
             )
         voxel, origin["voxel_nm"] = exact(told.voxel_nm), "voxel_nm of the config"
@@ -179,10 +182,11 @@ def _zarr3(place: Place, scale: int, told: Told) -> Metadata | None:
 
 def _zarr2(place: Place, scale: int, told: Told) -> Metadata | None:
     entry = _asked(place, ".zarray")
-    attributes = _asked(place, ".zattrs")
+    attributes, refused = _beside(place, ".zattrs")
     if entry is not None:
-        return _zarr_array(place, "zarr", entry, attributes or {}, scale, told)
-    return _ome(place, attributes, scale, "zarr") if attributes and attributes.get("multiscales") else None
+        found = _zarr_array(place, "zarr", entry, attributes, scale, told)
+        return replace(found, refused=(*refused, *found.refused))
+    return _ome(place, attributes, scale, "zarr") if attributes.get("multiscales") else None
 
 
 def _zarr_array(
@@ -200,7 +204,8 @@ def _zarr_array(
     found = _own(found, attributes, where)
     if found.voxel is None and (up := place.above()) is not None:
         group, name = up
-        above = _mapping(_asked(group, where) or {})
+        above, refused = _beside(group, where)
+        found = replace(found, refused=refused)
         ome = _mapping(_mapping(above.get("attributes")).get("ome")) if driver == "zarr3" else above
         for number, dataset in enumerate(_datasets(ome)):
             if str(dataset.get("path", "")).strip("/") == name:
@@ -214,6 +219,14 @@ def _asked(place: Place, name: str) -> dict[str, Any] | None:
         return place.read_json(name)
     except ClosedError:
         return None
+
+
+def _beside(place: Place, name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A file that may say more of an array, empty if it is not there; and its address if it may not be read."""
+    try:
+        return place.read_json(name) or {}, ()
+    except ClosedError:
+        return {}, (f"{place.address}/{name}",)
 
 
 # --- OME-Zarr ---
@@ -236,7 +249,7 @@ def _ome(place: Place, ome: Mapping[str, Any], scale: int, driver: str) -> Metad
     image = _mapping(ome["multiscales"][0])
     version = str(ome.get("version") or image.get("version") or "0.4")
     array = place.below(str(datasets[scale].get("path", "")))
-    entry = _asked(array, "zarr.json" if driver == "zarr3" else ".zarray")
+    entry = array.read_json("zarr.json" if driver == "zarr3" else ".zarray")
     if entry is None:
         raise ArrayError(f"{array.address}: the OME metadata of {place.address} names this array, and it is not there")
     shape = _shape(array, entry, "shape")
@@ -331,8 +344,8 @@ def _n5(place: Place, scale: int, told: Told) -> Metadata | None:
         found = _n5_array(place, entry, told)
         up = place.above()
         if found.voxel is None and up is not None and up[1][:1] == "s" and up[1][1:].isdigit():
-            above = _asked(up[0], "attributes.json") or {}
-            return _of_pyramid(found, entry, above, int(up[1][1:]))
+            above, refused = _beside(up[0], "attributes.json")
+            return replace(_of_pyramid(found, entry, above, int(up[1][1:])), refused=refused)
         return found
     factors = entry.get("scales") or entry.get("downsamplingFactors")
     count = len(factors) if isinstance(factors, list) else None

@@ -69,11 +69,14 @@ class OpenArray:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader has to know: which channel or time is read, of several."""
+        """What a reader has to know: which channel or time is read, of several; what may not be read."""
         shape = dict(zip(self.metadata.stored_axes, self.metadata.shape, strict=True))
         kinds = {"c": "channel", "t": "time"}
         several = [axis for axis in shape if axis not in SPACE and shape[axis] > 1]
-        return [f"{kinds.get(axis, axis)} 0 of {shape[axis]} is read" for axis in several]
+        return [f"{kinds.get(axis, axis)} 0 of {shape[axis]} is read" for axis in several] + [
+            f"{name} may not be read: if it is there, what it says of voxels, offset and axes is not used"
+            for name in self.metadata.refused
+        ]
 
     def read(self, box: IndexBox) -> npt.NDArray[Any]:
         """Read a box, in z, y, x. Raises ArrayError.
