@@ -451,6 +451,39 @@ def test_two_options_for_config_files_become_one() -> None:
     assert arguments("my.yaml", rest) == ["sample_rois", *where, *files, "-n", "--cores", "2"]
 
 
+class NoSnakemake(list[list[str]]):
+    """Stands for subprocess.Popen: keeps the commands, and starts none."""
+
+    def __call__(self, command: list[str]) -> "NoSnakemake":
+        self.append(command[1:])
+        return self
+
+    def wait(self) -> int:
+        return 0
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> NoSnakemake:
+    commands = NoSnakemake()
+    monkeypatch.setattr("ifcb_abundance.cli.run.subprocess.Popen", commands)
+    return commands
+
+
+def test_a_config_may_become_whole_with_what_is_laid_over_it(
+    started: NoSnakemake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a dashboard both ends of the window are needed."""
+    Path("dash.yaml").write_text("dataset: mvco\nsource: {kind: dashboard, url: 'http://127.0.0.1:9'}\n")
+    Path("week.yaml").write_text("select: {start: 2024-02-15, end: 2024-02-21}\n")
+    for rest in (["--configfile", "week.yaml"], ["--config", "select={start: 2024-02-15, end: 2024-02-21}"]):
+        assert main(["run", "dash.yaml", *rest, "-n"]) == 0
+        assert started.pop()[-2:] == [rest[-1], "-n"]
+    Path("week.yaml").write_text("select: {start: 2024-02-15, end: 2024-02-31}\n")
+    assert main(["run", "dash.yaml", "--configfile", "week.yaml", "-n"]) == 1
+    assert "week.yaml, line 1: select.end: 2024-02-31 does not exist" in capsys.readouterr().err
+    assert not started
+
+
 def test_words_of_run_in_another_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "my.yaml").touch()
     assert main(["run", "figures", "my.yaml", "-n"]) == 1

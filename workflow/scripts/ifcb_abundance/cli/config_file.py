@@ -18,13 +18,18 @@ OWN = WORKFLOW / "config" / "config.yaml"
 
 def read(path: str | Path) -> Config:
     """Read a config file strictly. Raises ConfigError, with a line for each fault."""
+    places = check_written(path)
+    given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return resolve(given, places)
+
+
+def check_written(path: str | Path, *others: str | Path) -> dict[str, str]:
+    """Check how a config and the files laid over it are written, as `read_strictly` does."""
     if Path(path).is_dir():
         raise ConfigError(f"{path}: a folder, not a config. `ifcb-abundance init {path}` writes a config for its bins")
     if not Path(path).is_file():
         raise ConfigError(f"{path}: there is no such file. `ifcb-abundance init` writes one")
-    places = read_strictly([OWN, path])
-    given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    return resolve(given, places)
+    return read_strictly([OWN, path, *others])
 
 
 def open_to_look(config: Config) -> Source:

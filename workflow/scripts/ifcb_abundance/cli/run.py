@@ -21,13 +21,15 @@ MARKS = ("Snakefile", "workflow/scripts/ifcb_abundance")
 
 
 def run(config: str, rest: Sequence[str]) -> int:
-    """Check the config, print the command, and run it. Returns Snakemake's exit status.
+    """Check how the config files are written, print the command, and run it. Returns Snakemake's exit status.
+
+    What the files say is left to the Snakefile: it knows `--config` and the profiles, too.
 
     rest: targets, and options of Snakemake. Raises ConfigError, also for an unknown target; StateError without a clone.
     """
     _refuse_swapped(config, rest)
     _refuse_dots(rest)
-    config_file.read(config)
+    config_file.check_written(config, *_without_config_files(rest)[1])
     if not any(word.split("=")[0] in ("--snakefile", "-s") for word in rest):
         targets.check(takewhile(lambda word: not word.startswith("-"), rest))
     command = ["snakemake", *arguments(config, rest)]
