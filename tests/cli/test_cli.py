@@ -484,6 +484,13 @@ def test_a_config_may_become_whole_with_what_is_laid_over_it(
     assert not started
 
 
+def test_cores_are_left_to_a_profile() -> None:
+    """That of a cluster sets `jobs`; with `--cores 8` all of them together would have eight cores."""
+    for rest in (["--workflow-profile", "profiles/slurm"], ["--profile=mine"], ["-j20"]):
+        assert "--cores" not in arguments("my.yaml", rest)
+    assert arguments("my.yaml", ["-n"])[:2] == ["--cores", "8"]
+
+
 def test_words_of_run_in_another_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "my.yaml").touch()
     assert main(["run", "figures", "my.yaml", "-n"]) == 1

@@ -15,7 +15,8 @@ from ifcb_abundance.common.errors import ConfigError, StateError
 from ifcb_abundance.config import WORKFLOW
 from ifcb_abundance.config.files import CONFIG_OPTIONS
 
-CORES = ("--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile")
+# Options that say how many jobs run at a time; of a profile, a cluster's says it.
+CORES = ("--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile", "--workflow-profile")
 # What a folder has that is a clone of the workflow.
 MARKS = ("Snakefile", "workflow/scripts/ifcb_abundance")
 
