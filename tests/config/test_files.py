@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ifcb_abundance.common.errors import ConfigError
-from ifcb_abundance.config.files import in_quotes, read_strictly, refuse_second_option
+from ifcb_abundance.config.files import in_quotes, load, read_strictly, refuse_second_option
 
 
 def refused(*texts: str, folder: Path) -> list[str]:
@@ -146,6 +146,19 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, told: str) -> Non
     (tmp_path / "latin.yaml").write_bytes(b"dataset: caf\xe9\n")
     with pytest.raises(ConfigError, match=f"cannot be read .*{told}.* Accepted: a YAML file in UTF-8"):
         read_strictly([tmp_path / name])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{\n\t"dataset": "bay",\n\t"classify": {"threshold": 5e-1}\n}', {"threshold": 0.5}),  # a text to YAML
+        ("{dataset: bay,\n\tclassify: {threshold: 0.5}}", {"threshold": 0.5}),
+        ("dataset: bay\nclassify: {threshold: 0.5}\n", {"threshold": 0.5}),
+    ],
+)
+def test_json_may_be_indented_with_tabs(tmp_path: Path, text: str, said: dict[str, float]) -> None:
+    read(text, folder=tmp_path)
+    assert load(tmp_path / "0.yaml") == {"dataset": "bay", "classify": said}
 
 
 def test_a_result_that_is_taken_for_a_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

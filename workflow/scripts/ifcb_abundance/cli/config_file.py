@@ -1,13 +1,10 @@
 """A config file as a run would read it, without Snakemake."""
 
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.config import WORKFLOW, Config, resolve
-from ifcb_abundance.config.files import read_strictly
+from ifcb_abundance.config.files import load, read_strictly
 from ifcb_abundance.sources.network_source import NetworkSource
 from ifcb_abundance.sources.open_source import open_source
 from ifcb_abundance.sources.protocols import Source
@@ -19,8 +16,7 @@ OWN = WORKFLOW / "config" / "config.yaml"
 def read(path: str | Path) -> Config:
     """Read a config file strictly. Raises ConfigError, with a line for each fault."""
     places = check_written(path)
-    given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    return resolve(given, places)
+    return resolve(load(path), places)
 
 
 def check_written(path: str | Path, *others: str | Path) -> dict[str, str]:

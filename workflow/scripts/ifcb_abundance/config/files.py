@@ -1,5 +1,6 @@
 """Config files as they are written: what YAML would silently turn into something else is refused, by file and line."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -53,6 +54,16 @@ def read_strictly(
     return places
 
 
+def load(path: str | Path) -> dict[str, Any]:
+    """What a file says that `read_strictly` has passed. JSON is read as such, as the engine does: 5e-1 is a number."""
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        said: dict[str, Any] = json.loads(text)
+    except ValueError:
+        said = yaml.safe_load(_as_yaml(text))
+    return said
+
+
 def refuse_second_option(command_line: Sequence[str]) -> None:
     """Raise ConfigError if --configfile is given twice: the engine reads the files of the last one alone.
 
@@ -83,8 +94,7 @@ def _faults_of_file(path: str | Path, places: dict[str, str]) -> Iterator[str]:
         yield f"{name}: cannot be read ({getattr(error, 'strerror', None) or error}). Accepted: a YAML file in UTF-8"
         return
     try:
-        # JSON, which the engine takes too, may be indented with tabs; within its texts there are none.
-        node = _nodes_of(text.replace("\t", " ") if text.lstrip().startswith("{") else text)
+        node = _nodes_of(_as_yaml(text))
         faults = list(_faults(node, (), name, places, set())) if isinstance(node, MappingNode) else []
     except yaml.MarkedYAMLError as error:
         yield _not_yaml(name, error)
@@ -101,6 +111,11 @@ def _faults_of_file(path: str | Path, places: dict[str, str]) -> Iterator[str]:
             SafeConstructor().construct_document(node)
         except yaml.MarkedYAMLError as error:  # such as a key that is a list
             yield _not_yaml(name, error)
+
+
+def _as_yaml(text: str) -> str:
+    """JSON, which the engine takes too, may be indented with tabs; within its texts there are none."""
+    return text.replace("\t", " ") if text.lstrip().startswith("{") else text
 
 
 def _nodes_of(text: str) -> Node | None:
