@@ -149,6 +149,20 @@ use rule * from north as north_*
 """
 
 
+@pytest.mark.parametrize("prefix", ['prefix:\n        "ext"', 'replace_prefix:\n        {"results/": "ext/"}'])
+def test_a_prefix_of_paths_is_refused_while_the_workflow_is_read(tmp_path: Path, prefix: str) -> None:
+    """Only inputs and outputs would have it: what is read beside them would be another folder's."""
+    config = 'config:\n        {"dataset": "demo"}'
+    outer = ONE.format(root=ROOT).replace('config:\n        config["north"]', f"{prefix}\n    {config}")
+    (tmp_path / "Snakefile").write_text(outer)
+    command = [*SNAKEMAKE, "--cores", "1", "--workflow-profile", "none", "-n"]
+    read = WarmPopen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    printed = read.communicate(timeout=600)[0]
+    assert read.returncode != 0
+    (told,) = printed.strip().splitlines()
+    assert told.startswith("A module of this workflow takes no `prefix` or `replace_prefix`: ")
+
+
 def test_features_by_another_name_do_not_read_class_scores_twice(tmp_path: Path) -> None:
     bin_id = "D20240401T030000_IFCB010"
     archive = write_archive(tmp_path / "archive", [bin_row(bin_id)], {bin_id: (["Akashiwo"], [[0.8]])})

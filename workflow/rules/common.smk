@@ -74,6 +74,12 @@ SHARDS = shards.find_shards(LAYOUT.shards, WINDOW.shards(), SETTINGS, CONTENTS) 
 STARTED = time.time()
 RESULTS, TABLES, LOGS = LAYOUT.results, LAYOUT.tables, LAYOUT.logs
 SUMMARIES, FEATURES = (LAYOUT.with_kept(folder, METHOD.kept.names) for folder in (LAYOUT.summaries, LAYOUT.features))
+# A module's `prefix` changes the paths of inputs and outputs alone, and much is read and moved beside them.
+if any(workflow.modifier.path_modifier.replace_prefix(path) != path for path in (RESULTS, LOGS)):
+    raise ConfigError(
+        "A module of this workflow takes no `prefix` or `replace_prefix`: it would look for its results where they are "
+        "not. Accepted: another `dataset` or `run` in the module's config, which are folders of their own"
+    )
 FIGURES, MONTAGES = LAYOUT.figures, LAYOUT.montages
 DEMO = "resources/demo"
 # A shard may have no bin, or none with scores; all of them together may not.
