@@ -98,3 +98,14 @@ def test_the_file_says_how_a_run_ended(tmp_path: Path, monkeypatch: pytest.Monke
     assert {key: state["steps"][0][key] for key in ("done", "total", "failed")} == {"done": 2, "total": 4, "failed": 0}
     told.end("failed")
     assert json.loads(path.read_text()) == {"state": "failed", "dataset": "bay", "run": "a"}
+
+
+def test_the_last_state_needs_no_room_on_a_full_disk(tmp_path: Path) -> None:
+    """Where no new file can be written, the one that is there is written over."""
+    path = tmp_path / "status.json"
+    path.write_text('{"state": "running", "host": "a longer text than that of the end"}\n')
+    (tmp_path / ".status.json.part").mkdir()  # so that nothing can be written there
+    told = status.Status(path, {"dataset": "bay"}, [])
+    told.begin()
+    told.end("failed")
+    assert path.read_text() == '{\n  "state": "failed",\n  "dataset": "bay"\n}\n'

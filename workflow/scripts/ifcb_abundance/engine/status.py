@@ -96,8 +96,15 @@ class Status:
         unfinished = self.path.with_name(f".{self.path.name}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+            unfinished.write_bytes(_as_file(state))
             unfinished.replace(self.path)
         except OSError:  # on a full disk: a run does not fail because nobody can watch it
+            with suppress(OSError), self.path.open("r+b") as there:  # in place it needs no room
+                there.write(_as_file(state))
+                there.truncate()
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
+
+
+def _as_file(state: Mapping[str, Any]) -> bytes:
+    return (json.dumps(state, indent=2) + "\n").encode()
