@@ -60,6 +60,15 @@ def test_a_terminal_has_one_line_in_place_and_others_may_read_how_far_it_is(chec
     before = checkout.stamps()
     checkout.run(config)  # there is nothing to do
     assert checkout.stamps() == before
+    # An earlier run failed, for figures perhaps, and all else is there.
+    path = checkout.results("bay") / "status.json"
+    path.write_text(json.dumps(last | {"state": "failed"}))
+    before = checkout.stamps()
+    for others in (["-n"], ["results/bay/ledger.csv"]):
+        checkout.run(config, *others)
+        assert checkout.stamps() == before
+    checkout.run(config)
+    assert json.loads(path.read_text()) == last
 
 
 def _watch(run: subprocess.Popen[bytes], path: Path, states: list[dict[str, Any]]) -> None:

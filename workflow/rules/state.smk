@@ -9,7 +9,11 @@ from ifcb_abundance.engine import folders, hooks, lock, one_config, patches, rec
 from ifcb_abundance.report import run_record
 
 folders.refuse_what_is_no_folder(RESULTS, LOGS)
-CLAIM = lock.Claim(TABLES if LAYOUT.shard else LAYOUT.cache, lambda: workflow.touch or stale.drop_replaced(RESULTS))
+CLAIM = lock.Claim(
+    TABLES if LAYOUT.shard else LAYOUT.cache,
+    begin=lambda: workflow.touch or stale.drop_replaced(RESULTS),
+    end=lambda: workflow.touch or (all_is_asked() and STATUS.all_is_there()),
+)
 DOUBT = records.Doubt(workflow)
 SETTLED = settled.Settled(workflow, DOUBT)
 # Where tables and what is made of them lie; folders of stages beside the main job are not among them.

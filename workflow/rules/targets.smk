@@ -33,6 +33,12 @@ def targets(wildcards=None):
     return tables + shown + [EXPORTS[name] for name in CONFIG.export.formats if whole]
 
 
+def all_is_asked():
+    """Whether this run is to make all that the config asks for. As a module its rules may have other names: no."""
+    as_module = Path(workflow.main_snakefile).resolve() != CHECKOUT.resolve() / "Snakefile"
+    return "all" in (workflow.dag_settings.targets or ["all"]) and not as_module
+
+
 def say_where():
     """Name the files that a reader opens first, if this run makes them."""
     made = {str(path) for job in workflow.dag.jobs for path in job.output}
@@ -42,11 +48,8 @@ def say_where():
     ):
         if path in made:
             logger.info(f"{says}: {path}")
-    all_is_asked = "all" in (workflow.dag_settings.targets or ["all"])
-    # There, rules may have other names.
-    as_module = Path(workflow.main_snakefile).resolve() != CHECKOUT.resolve() / "Snakefile"
     unsaid = CONFIG.report.make is None and not IS_DEMO and TABLES == RESULTS
-    if all_is_asked and unsaid and not as_module and not Path(LAYOUT.report_page).exists():
+    if all_is_asked() and unsaid and not Path(LAYOUT.report_page).exists():
         configs, entries = workflow.overwrite_configfiles, workflow.config_settings.config_args or []
         moved = workflow.overwrite_workdir is not None
         logger.info(ending.how_to_report(workflow.main_snakefile, configs, entries, moved))

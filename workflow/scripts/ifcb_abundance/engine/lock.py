@@ -91,10 +91,11 @@ class Claim:
     """The claim of this run on a folder, taken once, whoever asks for it first.
 
     begin: called when the engine has its lock too, before the run does anything, even if there is nothing to do.
+    end: called before the lock is given back, if the run ended well, likewise.
     """
 
-    def __init__(self, folder: str, begin: Callable[[], None]) -> None:
-        self.folder, self._begin = folder, begin
+    def __init__(self, folder: str, begin: Callable[[], None], end: Callable[[], None] = lambda: None) -> None:
+        self.folder, self._begin, self._end = folder, begin, end
         self._held: IO[str] | None = None
 
     def hold(self) -> None:
@@ -118,6 +119,7 @@ class Claim:
                     raise
                 self._begin()
                 yield
+                self._end()
         finally:
             if self._held:
                 self._held.close()
