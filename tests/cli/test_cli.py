@@ -125,6 +125,31 @@ def test_init_looks_at_a_folder(archive: Path, folder: Path, capsys: pytest.Capt
     assert "there is no such folder. Accepted: the address of a dashboard" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        (0, "3 of 4 bins, none of them with images (.roi)"),
+        (2, "3 of 4 bins, 2 of them with images (.roi)"),
+        (3, "3 of 4 bins"),
+    ],
+)
+def test_init_tells_raw_files_from_images(
+    folder: Path, images: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bins are listed and measured from .hdr and .adc; the last one has no .adc."""
+    (folder / "raw").mkdir()
+    for bin_id in BINS[:4]:
+        (folder / "raw" / f"{bin_id}.hdr").touch()
+    for bin_id in BINS[:3]:
+        (folder / "raw" / f"{bin_id}.adc").touch()
+    for bin_id in BINS[:images]:
+        (folder / "raw" / f"{bin_id}.roi").touch()
+    assert main(["init", "raw"]) == 0
+    assert f"raw files:   {told}\n" in capsys.readouterr().out
+    assert f"#   raw files:   {told}\n" in Path("my.yaml").read_text()
+    assert yaml.safe_load(Path("my.yaml").read_text())["source"]["catalog"] == "raw"
+
+
 def write_summary(path: Path, bin_id: str, day: float, *names: str, **more: float) -> None:
     """A summary of ifcb-analysis with one bin of 2 mL. names: the arrays of counts that it has."""
     labels = np.array([*LABELS, "unclassified"], dtype=object)[:, None]

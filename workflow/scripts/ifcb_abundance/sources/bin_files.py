@@ -207,8 +207,15 @@ class BinFiles(ABC):
             looked_at=looked_at or pick(list(listed)),
             score_files=score_files,
             features=share(sum(bool(self._features(bin_id)) for bin_id in listed), len(listed)),
-            raw=share(sum(self.may_have_images(bin_id) for bin_id in listed), len(listed)),
+            raw=self._raw_told(listed, raw),
         )
+
+    def _raw_told(self, listed: Collection[str], raw: Mapping[str, RawBin]) -> str:
+        """In words, how many bins have raw files. A bin needs no .roi to be listed; without it, it has no images."""
+        there = [bin_id for bin_id in listed if bin_id in raw and raw[bin_id].hdr and raw[bin_id].adc]
+        with_images = sum(map(self.may_have_images, there))
+        told = share(len(there), len(listed))
+        return told if with_images == len(there) else f"{told}, {with_images or 'none'} of them with images (.roi)"
 
     def _scores_of(self, bins: Collection[str]) -> tuple[dict[str, int], list[str]]:
         """Count the class-scores files of bins by their form, and pick bins that have some: of each summary one."""
