@@ -348,6 +348,22 @@ def test_plan_of_a_window_without_bins_says_when_there_are_some(
         assert capsys.readouterr().err.endswith("There are bins from 2024-04-15 to 2024-04-16 (UTC).\n")
 
 
+def test_plan_tells_of_a_fault_that_its_sample_meets(
+    archive: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the seven wanted bins one has no class scores, and those of another lie twice: a run would fail on it."""
+    shutil.copytree(archive, folder / "bay")
+    twice = next((folder / "bay").rglob(f"{BINS[2]}_class_scores.csv"))
+    (folder / "bay" / "copy").mkdir()
+    shutil.copy(twice, folder / "bay" / "copy")
+    source = {"kind": "directory", "path": "bay"}
+    Path("my.yaml").write_text(yaml.safe_dump({"dataset": "bay", "source": source}))
+    assert main(["plan", "my.yaml", "--sample", "8"]) == 0
+    planned = capsys.readouterr().out
+    assert "by the class scores of 5 of 7 bins that were asked" in planned
+    assert re.search(f"faults    class scores of 1 of 7 bins .* cannot be read, such as: bin {BINS[2]}: ", planned)
+
+
 @pytest.mark.parametrize("number", ["-1", "1.5", "many", "\N{SUPERSCRIPT TWO}"])
 def test_plan_refuses_a_sample_of_no_number(number: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -408,7 +424,13 @@ def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pyt
     assert re.search(r"none: no bin of the window is wanted\. 4 bins: select\.instruments: IFCB\d+; ", nothing_wanted)
     for scores in saved.rglob("*_class_scores.csv"):
         scores.write_text(scores.read_text().replace(",", ";"))
-    assert re.search(r"has class scores\. bin \w+: .*separated by semicolons", planned(saved))
+    told_of_some = planned(saved)  # two of the seven bins have no file of that name
+    assert "unknown: of 5 bins that were asked no class scores were read" in told_of_some
+    assert re.search(
+        r"faults    class scores of [345] of 5 bins that were asked cannot be read, such as: "
+        r"bin \w+: .*separated by semicolons",
+        told_of_some,
+    )
 
 
 def test_a_server_that_takes_no_connections_is_told_within_seconds(capsys: pytest.CaptureFixture[str]) -> None:

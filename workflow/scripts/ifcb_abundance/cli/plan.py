@@ -54,7 +54,7 @@ ANEW = {
 class Sample:
     """What the class scores of a few bins say of the others. sizes, seconds, kept: a number for each bin that has some.
 
-    sizes: bytes read. kept: bytes of its summary. classes: labels of the last one. fault: of one that cannot be read.
+    sizes: bytes read. kept: bytes of its summary. classes: labels of the last one. faults: why others cannot be read.
     """
 
     asked: int
@@ -62,7 +62,7 @@ class Sample:
     seconds: Sequence[float]
     kept: Sequence[int]
     classes: int
-    fault: str = ""
+    faults: Sequence[str]
 
     @property
     def share(self) -> float:
@@ -117,6 +117,9 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
         features = f", and {len(wanted) + len(built):,} for features" if config.features.make else ""
         yield f"  requests  {_of_list(config)}, {len(left):,} for class scores{features}"
     yield f"  bytes     {_bytes(sample, len(left)) if wanted else _why_none(bins)}"
+    if sample.faults:
+        which = f"{len(sample.faults)} of {counted(sample.asked, 'bin')} that were asked"
+        yield f"  faults    class scores of {which} cannot be read, such as: {sample.faults[0]}"
     yield f"  time      {_time(sample, len(left), config, network)}"
     yield f"  disk      {_disk(sample, len(left), len(wanted))}"
     yield from (f"  anew      {line}" for line in _anew(config, source, layout, bins, len(left)))
@@ -162,7 +165,7 @@ def _of_list(config: Config) -> str:
 def _read_sample(source: Source, bins: Sequence[str], most: int, kept: Kept) -> Sample:
     """Read the class scores of a few bins, the same ones each time, one after the other."""
     chosen = Random(0).sample(list(bins), min(most, len(bins)))
-    sizes, seconds, stored, classes, fault = [], [], [], 0, ""
+    sizes, seconds, stored, classes, faults = [], [], [], 0, []
     for bin_id in chosen:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
@@ -170,14 +173,14 @@ def _read_sample(source: Source, bins: Sequence[str], most: int, kept: Kept) -> 
             try:
                 made = summarize_scores(source, bin_id, summary, False, kept)
             except ScoresError as error:
-                fault = str(error)
+                faults.append(str(error))
                 continue
             if made.status == ScoresStatus.READ:
                 sizes.append(made.bytes)
                 seconds.append(time.monotonic() - began)
                 stored.append(summary.stat().st_size)
                 classes = len(made.classes)
-    return Sample(len(chosen), sizes, seconds, stored, classes, fault)
+    return Sample(len(chosen), sizes, seconds, stored, classes, faults)
 
 
 def _why_none(bins: pd.DataFrame) -> str:
@@ -191,8 +194,7 @@ def _bytes(sample: Sample, left: int) -> str:
     if not left:
         return "none: all class scores are read already"
     if not sample.sizes:
-        why = f". {sample.fault}" if sample.fault else ""
-        return f"unknown: none of {counted(sample.asked, 'bin')} that were asked has class scores{why}"
+        return f"unknown: of {counted(sample.asked, 'bin')} that were asked no class scores were read"
     expected = left * sample.share
     low, high = (expected * (statistics.fmean(sample.sizes) + side * _error(sample.sizes)) for side in (-1, 1))
     between = f" ({sized(max(low, 0))} to {sized(high)})" if len(sample.sizes) > 1 else ""
