@@ -308,6 +308,18 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
     assert not differences(own, other.files("bay"))
 
 
+def test_plan_tells_of_bins_that_came(archive: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of the same config had five bins; now there are eight, and seven of them are wanted."""
+    source = {"kind": "directory", "path": str(archive), "scores_format": "csv"}
+    asked = {"dataset": "bay", "source": source, "classify": {"score_precision": "float16"}}
+    Path("my.yaml").write_text(yaml.safe_dump(asked))
+    config = config_file.read("my.yaml").as_written()
+    (folder / "results" / "bay").mkdir(parents=True)
+    (folder / "results" / "bay" / "run.json").write_text(json.dumps({"config": config, "bins": 5, "source": {}}))
+    assert main(["plan", "my.yaml"]) == 0
+    assert "  anew      class scores of 7 bins, and their days\n" in capsys.readouterr().out
+
+
 def test_a_key_that_a_version_lacks_is_no_change_and_one_that_a_user_left_out_is() -> None:
     before = {"gone": 1, "features": {"old": 1, "pixels_per_um": {"default": 3.4, "IFCB10": 2.77}}}
     now = {"new": 1, "features": {"bins": False, "pixels_per_um": {"default": 3.4}}}

@@ -122,7 +122,7 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
         yield f"  faults    class scores of {which} cannot be read, such as: {sample.faults[0]}"
     yield f"  time      {_time(sample, len(left), config, network)}"
     yield f"  disk      {_disk(sample, len(left), len(wanted))}"
-    yield from (f"  anew      {line}" for line in _anew(config, source, layout, bins, len(left)))
+    yield from (f"  anew      {line}" for line in _anew(config, source, layout, len(left)))
     if wanted:
         yield f"Nothing was written. Next: {shlex.join(['ifcb-abundance', 'run', str(path)])}"
     else:
@@ -244,7 +244,7 @@ def _disk(sample: Sample, left: int, wanted: int) -> str:
     return f"about {sized(kept)} of new summaries, {sized(tables)} of tables; {free} are free. Scores are not kept"
 
 
-def _anew(config: Config, source: Source, layout: Layout, bins: pd.DataFrame, left: int) -> Iterator[str]:
+def _anew(config: Config, source: Source, layout: Layout, left: int) -> Iterator[str]:
     """What is built again, and why."""
     record = run_record.read(layout.run_record)
     made_with = record.get("config")
@@ -262,7 +262,7 @@ def _anew(config: Config, source: Source, layout: Layout, bins: pd.DataFrame, le
             yield f"{ANEW['classify']} (the file of classify.{key} says something else than before)"
     if source.catalog_identity != record.get("source") and not any(key.startswith("source") for key in changed):
         yield "the list of bins, since the archive's files changed"
-    if left and record.get("bins") == len(bins) and not changed:
+    if left and not changed:
         yield f"class scores of {counted(left, 'bin')}, and their days"
     if not changed and not files and not left:
         yield "nothing that hangs on the config"
