@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -252,8 +253,24 @@ def test_init_asks_at_most_five_questions(dashboard: Emulator, tmp_path: Path) -
     }
 
 
+@contextmanager
+def of_grown_archive(dashboard: Emulator, archive: Path, folder: Path) -> Iterator[None]:
+    """Have the dashboard serve two bins more, on the days that there were."""
+    shutil.copytree(archive, folder)
+    rows = [bin_row(f"D20240415T{hour:02d}0000_IFCB010") for hour in (21, 22)]
+    more = write_archive(folder / "more", rows, {}) / "metadata.csv"
+    with (folder / "metadata.csv").open("a") as listed:
+        listed.writelines(more.read_text().splitlines(keepends=True)[1:])
+    dashboard.archives["bay"] = folder
+    dashboard.reload()
+    yield
+    dashboard.archives["bay"] = archive
+    dashboard.reload()
+
+
 def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
     dashboard: Emulator,
+    archive: Path,
     checkout: Checkout,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -281,7 +298,15 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
     own = checkout.files("bay")
 
     assert main(["plan", "my.yaml"]) == 0
-    assert "nothing that hangs on the config" in capsys.readouterr().out
+    planned = capsys.readouterr().out
+    assert "  requests  0 for the list of bins, 0 for class scores\n" in planned
+    assert "nothing that hangs on the config" in planned
+    with of_grown_archive(dashboard, archive, tmp_path / "grown"):
+        assert main(["plan", "my.yaml"]) == 0
+    planned = capsys.readouterr().out
+    assert "  bins      8 in the window: 7 wanted, 1 skipped\n" in planned
+    assert "  requests  0 for the list of bins, 0 for class scores\n" in planned
+    assert "  new       2 bins are new at the server: `ifcb-abundance run my.yaml recheck` reads them\n" in planned
     record = checkout.results("bay") / "run.json"
     written = record.read_text()
     record.write_text(json.dumps(json.loads(written) | {"class_table": "the checksum of another one"}))

@@ -11,11 +11,7 @@ CARBON = biovolume.CarbonMethod(CONFIG.features.carbon_rule, CONFIG.features.car
 pool_features = partial(biovolume.pool_biovolume, method=METHOD, pixels_per_um=PIXELS, how=CARBON)
 
 # What results are made from beside their inputs: the params of the rules, which the results repeat.
-OF_CATALOG = {
-    "version": catalog.VERSION,
-    "source": lambda wildcards: catalog.identity(SOURCE),
-    "window": [str(WINDOW.start), str(WINDOW.end)],
-}
+OF_CATALOG = catalog.made_of(lambda wildcards: catalog.identity(SOURCE), WINDOW)
 OF_DAY = {
     "version": abundance.VERSION,
     "bins": lambda wildcards: bins_of_day(wildcards),

@@ -34,6 +34,11 @@ def identity(source: BinCatalog) -> dict[str, Any]:
     return {**source.catalog_identity, **({"files": files} if files else {})}
 
 
+def made_of(source: Any, window: Window) -> dict[str, Any]:
+    """Say all that a catalog is made of: a run lists it once. source: its `identity`, or a function that gives it."""
+    return {"version": VERSION, "source": source, "window": [str(window.start), str(window.end)]}
+
+
 def list_catalog(
     source: BinCatalog,
     window: Window,

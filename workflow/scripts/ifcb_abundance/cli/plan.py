@@ -19,9 +19,10 @@ import yaml
 from ifcb_abundance.bins.layout import SUMMARY, Layout, of_bin
 from ifcb_abundance.bins.statuses import WANTED, ScoresStatus
 from ifcb_abundance.bins.window import Window, months
-from ifcb_abundance.catalog.listing import in_window
+from ifcb_abundance.catalog import listing
 from ifcb_abundance.catalog.selection import assess
 from ifcb_abundance.cli import config_file
+from ifcb_abundance.common import proof
 from ifcb_abundance.common.errors import ConfigError, NoBinsError, ScoresError, WorkflowInputError
 from ifcb_abundance.common.words import counted, sized
 from ifcb_abundance.config import MERGE, WORKFLOW, Config, why_no_source
@@ -33,6 +34,8 @@ from ifcb_abundance.scores.decide import Kept
 from ifcb_abundance.scores.summary import proves_itself, summarize_scores
 from ifcb_abundance.sources.directory import DirectorySource, why_no_list
 from ifcb_abundance.sources.protocols import Source
+from ifcb_abundance.tables import table_files
+from ifcb_abundance.tables.registry import TABLES
 
 OF_TABLES = 60  # bytes of tables per used bin and class, measured with the demo
 PER_BIN = 0.03  # seconds of processor time per bin, from docs/benchmarks.md
@@ -98,7 +101,8 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
     config = choices.settle(config, source)
     kept = Method.of(config, choices.cells_are_counted(source)).kept
     layout = Layout(config.dataset, None if config.shard == MERGE else config.shard, config.run)
-    bins = assess(_listed(source, config.window), config.select)
+    known = _known(source, config.window, layout)
+    bins = assess(_listed(source, config.window) if known is None else known, config.select)
     wanted = list(bins["bin"][bins["status"] == WANTED])
     built = [bin_id for bin_id in wanted if _is_built(source, layout, bin_id, kept)]
     left = sorted(set(wanted) - set(built))
@@ -115,24 +119,47 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
         yield f"  lacking   class scores of {counted(len(lacking), 'wanted bin')}, such as: {says_most}"
     if network:
         features = f", and {len(wanted) + len(built):,} for features" if config.features.make else ""
-        yield f"  requests  {_of_list(config)}, {len(left):,} for class scores{features}"
+        of_list = _of_list(config) if known is None else "0 for the list of bins"
+        yield f"  requests  {of_list}, {len(left):,} for class scores{features}"
+    if known is not None and (new := _new_bins(config, source, known)):
+        recheck = shlex.join(["ifcb-abundance", "run", str(path), "recheck"])
+        verb = "is" if new == 1 else "are"
+        yield f"  new       {counted(new, 'bin')} {verb} new at the server: `{recheck}` reads them"
     yield f"  bytes     {_bytes(sample, len(left)) if wanted else _why_none(bins)}"
     if sample.faults:
         which = f"{len(sample.faults)} of {counted(sample.asked, 'bin')} that were asked"
         yield f"  faults    class scores of {which} cannot be read, such as: {sample.faults[0]}"
     yield f"  time      {_time(sample, len(left), config, network)}"
     yield f"  disk      {_disk(sample, len(left), len(wanted))}"
-    yield from (f"  anew      {line}" for line in _anew(config, source, layout, len(left)))
+    yield from (f"  anew      {line}" for line in _anew(config, layout, len(left), known is None))
     if wanted:
         yield f"Nothing was written. Next: {shlex.join(['ifcb-abundance', 'run', str(path)])}"
     else:
         yield f"Nothing was written. No bin of the window is wanted: check select in {path}, then plan again"
 
 
+def _known(source: Source, window: Window, layout: Layout) -> pd.DataFrame | None:
+    """The bins that a finished run has listed, if they are of this source and window: a run lists them once."""
+    path = TABLES["catalog"].merged_in(layout.tables)
+    made_of = proof.digest(listing.made_of(listing.identity(source), window))
+    vouched = run_record.vouches_for_catalog(run_record.read(layout.run_record), path, made_of)
+    bins = table_files.read("catalog", path) if vouched else pd.DataFrame()
+    return None if bins.empty else bins
+
+
+def _new_bins(config: Config, source: Source, known: pd.DataFrame) -> int:
+    """How many bins a server has that are not known; 0 where it takes many requests, or no answer comes."""
+    if source.same_for_all_bins and config.source.catalog != "walk":
+        with suppress(WorkflowInputError, OSError):  # a run does not ask for it either
+            listed = listing.in_window(source.list_bins(config.window), config.window)
+            return len(set(listed["bin"]) - set(known["bin"]))
+    return 0
+
+
 def _listed(source: Source, window: Window) -> pd.DataFrame:
     """The bins of the window. Raises NoBinsError if there is none, and says on which days there are some."""
     try:
-        bins = in_window(source.list_bins(window), window)
+        bins = listing.in_window(source.list_bins(window), window)
         if bins.empty:
             raise NoBinsError(f"no bin lies in the window, select.start {window.start} to select.end {window.end}")
     except NoBinsError as error:
@@ -244,8 +271,8 @@ def _disk(sample: Sample, left: int, wanted: int) -> str:
     return f"about {sized(kept)} of new summaries, {sized(tables)} of tables; {free} are free. Scores are not kept"
 
 
-def _anew(config: Config, source: Source, layout: Layout, left: int) -> Iterator[str]:
-    """What is built again, and why."""
+def _anew(config: Config, layout: Layout, left: int, lists: bool) -> Iterator[str]:
+    """What is built again, and why. left: bins whose class scores are read. lists: the bins are listed again."""
     record = run_record.read(layout.run_record)
     made_with = record.get("config")
     if not isinstance(made_with, dict):
@@ -260,11 +287,11 @@ def _anew(config: Config, source: Source, layout: Layout, left: int) -> Iterator
     for key in files:
         if f"classify.{key}" not in changed:
             yield f"{ANEW['classify']} (the file of classify.{key} says something else than before)"
-    if source.catalog_identity != record.get("source") and not any(key.startswith("source") for key in changed):
-        yield "the list of bins, since the archive's files changed"
+    if lists and not any(key.startswith(("source.", "select.")) for key in changed):
+        yield "the list of bins" + (", since the archive's files changed" if config.source.kind == "directory" else "")
     if left and not changed:
         yield f"class scores of {counted(left, 'bin')}, and their days"
-    if not changed and not files and not left:
+    if not (changed or files or lists or left):
         yield "nothing that hangs on the config"
 
 
