@@ -23,6 +23,7 @@ import pytest
 import yaml
 from scipy.io import savemat
 
+from ifcb_abundance.bins.layout import SUMMARY, of_bin
 from ifcb_abundance.cli import config_file
 from ifcb_abundance.cli.main import main, parser
 from ifcb_abundance.cli.plan import _changes
@@ -327,6 +328,14 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
     planned = capsys.readouterr().out
     assert "what is made of features (features.pixels_per_um.IFCB10: not given before, 2.77 now)" in planned
     assert "nothing that hangs on the config" not in planned
+
+    Path("features.yaml").write_text(Path("my.yaml").read_text() + "\nfeatures: {make: true}\n")
+    for bin_id in (BINS[2], BINS[3]):  # their features were read before; for each of the other five, its scores again
+        summary = Path(of_bin("results/bay/features", SUMMARY, bin_id))
+        summary.parent.mkdir(parents=True, exist_ok=True)
+        summary.touch()
+    assert main(["plan", "features.yaml"]) == 0
+    assert "0 for class scores, and 10 for features" in capsys.readouterr().out
 
     other = Checkout(tmp_path / "other")
     other.run(yaml.safe_load(Path("my.yaml").read_text()))

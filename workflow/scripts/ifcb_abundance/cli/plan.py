@@ -5,7 +5,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -118,7 +118,7 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
         says_most = max(map(source.missing_reason, lacking), key=len)
         yield f"  lacking   class scores of {counted(len(lacking), 'wanted bin')}, such as: {says_most}"
     if network:
-        features = f", and {len(wanted) + len(built):,} for features" if config.features.make else ""
+        features = f", and {_for_features(layout, kept, wanted, built):,} for features" if config.features.make else ""
         of_list = _of_list(config) if known is None else "0 for the list of bins"
         yield f"  requests  {of_list}, {len(left):,} for class scores{features}"
     if known is not None and (new := _new_bins(config, source, known)):
@@ -175,6 +175,13 @@ def _listed(source: Source, window: Window) -> pd.DataFrame:
 def _is_built(source: Source, layout: Layout, bin_id: str, kept: Kept) -> bool:
     summary = of_bin(layout.with_kept(layout.summaries, kept.names), SUMMARY, bin_id)
     return Path(summary).exists() and proves_itself(source, bin_id, summary, kept)
+
+
+def _for_features(layout: Layout, kept: Kept, wanted: Sequence[str], built: Collection[str]) -> int:
+    """The requests for features: one for each bin without a summary, and its class scores if they were read before."""
+    folder = layout.with_kept(layout.features, kept.names)
+    without = [bin_id for bin_id in wanted if not Path(of_bin(folder, SUMMARY, bin_id)).exists()]
+    return len(without) + len(set(without) & set(built))
 
 
 def _of_list(config: Config) -> str:
