@@ -608,6 +608,15 @@ def test_targets_are_those_of_the_rules(capsys: pytest.CaptureFixture[str]) -> N
     assert listed["bins_long.csv.gz"].startswith("Write the table of bins as CSV")
 
 
+def test_a_reader_that_has_enough_is_no_fault() -> None:
+    """As in `ifcb-abundance targets | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*CLI, "targets"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")  # as of a program that the signal ended
+
+
 def test_each_command_has_examples_and_completion() -> None:
     commands = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
     assert set(commands) == {"init", "plan", "run", "targets"}

@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -134,13 +136,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(words)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        return _command(given)
+        status = _command(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, such as `head`, has enough; the end of Python would try once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except WorkflowInputError as error:
         print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, EOFError):
         print("stopped: nothing was written", file=sys.stderr)
         return 130
+    return status
 
 
 def _command(given: argparse.Namespace) -> int:
