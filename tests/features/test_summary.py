@@ -230,6 +230,16 @@ def test_of_winners_alone_a_bin_without_features_has_its_classes_too(tmp_path: P
     assert [version_of(Kept(cells=True), winners) for winners in (False, True)] == [[1, "cells"], [2, "cells"]]
 
 
+def test_a_summary_that_has_more_is_as_good(tmp_path: Path) -> None:
+    source: Any = Given(HEADER)
+    scores, path, every = a_summary(tmp_path), tmp_path / "x.parquet", Kept(all_scores=True)
+    summarize_features(source, BIN, scores, path, False, kept=every)
+    assert proves_itself(source, BIN, scores, path, kept=every)
+    assert proves_itself(source, BIN, scores, path)
+    summarize_features(source, BIN, scores, path, False)
+    assert not proves_itself(source, BIN, scores, path, kept=every)
+
+
 @pytest.mark.parametrize(
     ("features", "scores", "told"),
     [

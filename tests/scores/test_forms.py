@@ -20,7 +20,9 @@ from ifcb_abundance.scores.summary import (
     count_by,
     counts_of_summary,
     find_winners,
+    is_enough,
     labels_of_rois,
+    proves_itself,
     read_rois,
     read_summaries,
     read_summary,
@@ -303,6 +305,42 @@ def test_a_summary_keeps_what_was_asked_for_and_nothing_else(tmp_path: Path) -> 
     _, plain = read_summary(tmp_path / "plain")
     with pytest.raises(ScoresError, match="not kept"):
         count_by(CLASSES, plain, Decision(0.5, {}, "float64", "each"))
+
+
+def test_a_summary_that_has_more_is_as_good(tmp_path: Path) -> None:
+    scores, cells = [[0.5, 0.4, 0.1], [0.5, 0.1, 0.2], [0.2, 0.6, 0.1]], [1, 2, -1]
+    body = scores_h5(3, None, CLASSES, [2, 3, 4], scores, "float64", thresholds=[0.1, 0.1, 0.1], cell_count=cells)
+    (tmp_path / f"{BIN}_class.h5").write_bytes(body)
+    source = DirectorySource(str(tmp_path), FileOptions(scores_format="auto"))
+    plain, all_scores, all_of_it = Kept(), Kept(all_scores=True), Kept(own=True, cells=True, all_scores=True)
+    assert list(all_scores.or_more) == [
+        *(all_scores, Kept(cells=True, all_scores=True), Kept(own=True, all_scores=True), all_of_it)
+    ]
+    for has in (plain, all_scores, all_of_it):
+        path = tmp_path / "-".join(["summary", *has.names])
+        summarize_scores(source, BIN, path, False, has)
+        for wanted in (plain, all_scores, all_of_it):
+            enough = set(wanted.names) <= set(has.names)
+            assert proves_itself(source, BIN, path, wanted) == is_enough(source, BIN, path, wanted) == enough
+        _, winners = read_summary(path, plain)
+        assert winners.score.tolist() == [0.5, 0.6]
+        assert winners.winner["float64"].tolist() == [0, 1]
+        assert winners.n_rois.tolist() == [2, 1]
+        assert (winners.more.own, winners.more.cells, winners.more.scores) == (None, None, None)
+        _, (stack,) = read_summaries([path], plain)
+        assert count_by(CLASSES, stack.winners, Decision(0.5, {}, "float64")).counts.tolist() == [2, 1, 0]
+        assert stack.winners.more.scores is None
+
+
+def test_a_bin_that_failed_for_what_was_kept_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / f"{BIN}.csv").write_text(f"file_name,class_name,class_name_auto,score\n{BIN}_00002.png,A,A,0.5\n")
+    source = DirectorySource(str(tmp_path), FileOptions(scores_format="class_csv"))
+    summary, every = tmp_path / "summary", Kept(all_scores=True)
+    assert summarize_scores(source, BIN, summary, True, every).status == ScoresStatus.FAILED
+    assert is_enough(source, BIN, summary, every)
+    assert not is_enough(source, BIN, summary)
+    assert not proves_itself(source, BIN, summary)
+    assert summarize_scores(source, BIN, summary, True).status == ScoresStatus.READ
 
 
 def test_bins_are_counted_together_as_each_alone(tmp_path: Path) -> None:

@@ -93,6 +93,24 @@ def test_each_version_gives_the_reference_with_no_request_too_many(
         assert dashboard.requests == []
 
 
+def test_a_rule_that_is_changed_back_asks_for_nothing(checkout: Checkout, archive: Path) -> None:
+    """The other rules need more of each bin than winners, and what they have serves winners too."""
+    tables = ("abundance_long.csv", "threshold_sweep.csv", "bins_long.parquet", "biovolume_long.csv", "ledger.csv")
+    with Emulator({"demo": archive}) as dashboard:
+        asked, found = [], []
+        for rule in ("winner", "above_own", "winner", "above_own"):
+            dashboard.clear()
+            checkout.run(
+                config(dashboard, end="2024-04-15", classify={"rule": rule}, features={"make": True}), "--quiet"
+            )
+            asked.append(len(dashboard.requests))
+            found.append({name: checkout.files("demo")[name] for name in tables})
+        assert asked[0] > asked[1] > 0  # the list of bins is asked for once
+        assert asked[2:] == [0, 0]
+        assert found[0] != found[1]
+        assert found[2:] == found[:2]
+
+
 def test_cap_on_requests_in_flight_is_the_profiles(checkout: Checkout, archive: Path) -> None:
     with Emulator({"demo": archive}, latency=0.02) as dashboard:
         checkout.run(config(dashboard), "--resources", "dashboard=3")

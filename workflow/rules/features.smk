@@ -19,7 +19,8 @@ rule summarize_features:
     resources:
         dashboard=1,
     params:
-        version=features.version_of(METHOD.kept, METHOD.winners_only),
+        # whatever it keeps beside: features_of_bin sees to it that this is enough
+        version=features.WINNERS_VERSION if METHOD.winners_only else features.VERSION,
         source=of_each_bin(lambda bin_id: SOURCE.features_identity_of(bin_id)),
     message:
         "Read the features of bin {wildcards.bin}."

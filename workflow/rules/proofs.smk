@@ -46,11 +46,14 @@ def untimed(files, proven):
 
 
 def scores_of_bin(wildcards):
-    """The local files that a scores summary is made from. A summary without a record must prove itself."""
+    """The local files that a scores summary is made from. A summary without a record must prove itself.
+
+    One with a record may have more than the run needs, so the record does not say whether it has enough.
+    """
     path = f"{SUMMARIES}/{SUMMARY.format(**wildcards)}"
     DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path, METHOD.kept))
-    if SOURCE.named_form:  # of other sources no file is looked for
-        DOUBT.refuse(path, lambda: scores.is_of_named_form(SOURCE, wildcards.bin, path))
+    if SOURCE.named_form or METHOD.kept.names or RECORD_FAILURES:  # otherwise each is enough, and none is looked at
+        DOUBT.refuse(path, lambda: scores.is_enough(SOURCE, wildcards.bin, path, METHOD.kept))
     # For a link that leads nowhere the engine would refuse the whole run. Without it, the bin's job tells of it.
     return list(filter(os.path.exists, SOURCE.scores_files(wildcards.bin)))
 
@@ -59,23 +62,11 @@ def features_of_bin(wildcards):
     """The local files that a features summary is made from, likewise."""
     of_scores, path = summary_path(wildcards.bin), features_path(wildcards.bin)
     computed = computed_of(wildcards.bin)
-    DOUBT.proven([path], lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path, computed, METHOD.kept))
+    prove = lambda: features.proves_itself(SOURCE, wildcards.bin, of_scores, path, computed, METHOD.kept)
+    DOUBT.proven([path], prove)
+    if METHOD.kept.names:
+        DOUBT.refuse(path, prove)
     return list(filter(os.path.exists, SOURCE.features_files(wildcards.bin))) if computed is None else computed
-
-
-def computed_of(bin_id):
-    """Where a bin's computed features are, if its features are computed; None if the source is asked for them.
-
-    A folder shows which files a bin has. Over a network that takes requests, so there each bin has a file, which may
-    say that the source has features of it.
-    """
-    if CONFIG.features.compute is None:
-        return None
-    if CONFIG.source.kind == "directory":
-        there = CONFIG.features.compute == "missing" and SOURCE.features_files(bin_id)
-        if there or not SOURCE.scores_files(bin_id) or not SOURCE.may_have_images(bin_id):
-            return None
-    return of_bin(LAYOUT.computed, COMPUTED, bin_id)
 
 
 def summaries_of_day(wildcards):

@@ -21,7 +21,8 @@ rule summarize_scores:
     resources:
         dashboard=1,
     params:
-        version=scores.version_of(METHOD.kept),
+        # whatever it keeps beside: scores_of_bin sees to it that this is enough
+        version=scores.VERSION,
         source=of_each_bin(lambda bin_id: SOURCE.scores_identity_of(bin_id)),
     message:
         "Read the class scores of bin {wildcards.bin}."

@@ -25,6 +25,21 @@ def features_read(date):
     return proof.digest(features.version_of(METHOD.kept, METHOD.winners_only), scores_read(date), read_from, *computed)
 
 
+def computed_of(bin_id):
+    """Where a bin's computed features are, if its features are computed; None if the source is asked for them.
+
+    A folder shows which files a bin has. Over a network that takes requests, so there each bin has a file, which may
+    say that the source has features of it.
+    """
+    if CONFIG.features.compute is None:
+        return None
+    if CONFIG.source.kind == "directory":
+        there = CONFIG.features.compute == "missing" and SOURCE.features_files(bin_id)
+        if there or not SOURCE.scores_files(bin_id) or not SOURCE.may_have_images(bin_id):
+            return None
+    return of_bin(LAYOUT.computed, COMPUTED, bin_id)
+
+
 def raw_of_day(date):
     """A checksum of the raw files of all bins that are listed for a day."""
     if SOURCE.same_for_all_bins:

@@ -133,7 +133,7 @@ class _Summaries(NamedTuple):
 
 
 def _read_summaries(summaries: Sequence[str | Path], method: Method) -> _Summaries:
-    provenance, stacks = read_summaries(summaries)
+    provenance, stacks = read_summaries(summaries, method.kept)
     read = _Summaries({said.bin: said for said in provenance}, {}, {})
     for stack in stacks:
         classes, winners = stack.said[0].classes, stack.winners

@@ -261,7 +261,7 @@ class Classify(Section):
         "winner",
         "'winner', 'above_own' or 'each': a ROI counts for the class of its highest score, if that reaches the class's "
         "threshold; for the highest of the classes that reach their own thresholds; or for each class that does",
-        "With `each` the counts of a day do not sum to `n_rois`. A change from or to `winner` reads all bins again "
+        "With `each` the counts of a day do not sum to `n_rois`. A change from `winner` reads all bins again "
         "[Change the threshold](../docs/how-to/threshold.md#other-rules)",
     )
     class_table: FilePath | None = key(

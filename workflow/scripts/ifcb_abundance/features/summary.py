@@ -306,7 +306,7 @@ def _read(source: Source, bin_id: str, computed: str | Path | None) -> tuple[Sou
 
 
 def version_of(kept: Kept, winners_only: bool = False) -> int | list[int | str]:
-    """The version of features summaries; one that keeps more is of another."""
+    """The version of features summaries. One that keeps more is of another."""
     version = WINNERS_VERSION if winners_only else VERSION
     return [version, *kept.names] if kept.names else version
 
@@ -332,11 +332,12 @@ def proves_itself(
     computed: str | Path | None = None,
     kept: Kept = Kept(),  # noqa: B008
 ) -> bool:
-    """Tell whether a file is the one that `summarize_features` would make, without asking the source."""
+    """Tell whether a file is the one that `summarize_features` would make, or has more. The source is not asked."""
     said, found = read_provenance(summary), proof.of_parquet(path)
     if said is None or (computed is not None and not Path(computed).exists()):
         return False
-    return proof.holds(found.get(proof.KEY), made_of(source, bin_id, said, computed, kept))
+    stated = found.get(proof.KEY)
+    return any(proof.holds(stated, made_of(source, bin_id, said, computed, each)) for each in kept.or_more)
 
 
 def said_of(path: str | Path) -> str:

@@ -171,7 +171,7 @@ class Read(NamedTuple):
 
 
 def _read(summaries: str | Path, bin_id: str, method: Method) -> Read:
-    provenance, winners = read_summary(of_bin(summaries, SUMMARY, bin_id))
+    provenance, winners = read_summary(of_bin(summaries, SUMMARY, bin_id), method.kept)
     found = outcome(provenance.classes, winners, method.decision)
     return Read(bin_id, provenance.classes, found, winners.n_rois[found.rows])
 

@@ -6,8 +6,9 @@ reaches its own threshold, so that a ROI may count more than once, or not at all
 merged into it counts once: by that one of its labels that reaches its threshold with the highest score.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product, starmap
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -36,6 +37,11 @@ class Kept:
     def names(self) -> list[str]:
         """Names of what is kept."""
         return [name for name, wanted in vars(self).items() if wanted]
+
+    @property
+    def or_more(self) -> Iterator["Kept"]:
+        """This, and then all that is more."""
+        return starmap(Kept, product(*((True,) if wanted else (False, True) for wanted in vars(self).values())))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ A null class stands for ROIs without any valid score.
 
 That is sufficient for the rule `winner` at any threshold. What `Kept` names is there beside it where the config asks
 for it: `own` (the class by the classifier's thresholds, null for none) and `cells` tell rows apart, and with `scores`,
-those of all classes, there is a row for each ROI, which is sufficient for every rule.
+those of all classes, there is a row for each ROI, which is sufficient for every rule. A summary that has more than a
+config needs is as good: what it has beside is not read.
 """
 
 import json
@@ -48,6 +49,7 @@ from ifcb_abundance.sources.source_file import SourceFile
 
 log = logging.getLogger("ifcb.scores")
 
+WON = ("class", "score", "n_rois", "class_float32", "class_float16")  # columns
 MORE = ("own", "cells", "scores")  # columns of what is kept beside the winners
 VERSION = 1  # of the meaning of a summary: raise it when all bins have to be read again
 # What reading a file raises that is not a summary.
@@ -507,7 +509,7 @@ def digest_of(body: bytes) -> str:
 
 
 def version_of(kept: Kept) -> int | list[int | str]:
-    """The version of summaries. One that keeps more is of another: changing what is kept has all bins read again."""
+    """The version of summaries. One that keeps more is of another."""
     return [VERSION, *kept.names] if kept.names else VERSION
 
 
@@ -522,20 +524,42 @@ def proves_itself(
     path: str | Path,
     kept: Kept = Kept(),  # noqa: B008
 ) -> bool:
-    """Tell whether a file is the summary that `summarize_scores` would make, without asking the source."""
+    """Tell whether a file is the summary that `summarize_scores` would make, or has more. The source is not asked."""
     found = proof.of_parquet(path)
     said = _said(found)
     if said is None or said.bin != bin_id:
         return False
     if proof.KEY not in found:  # made before summaries said it
         return not kept.names and source.would_tell(bin_id, said.address or said.reason)
-    return proof.holds(found[proof.KEY], made_of(source, bin_id, kept)) and _is_of_named_form(source, said)
+    return _has(source, said, found[proof.KEY], kept) and _is_of_named_form(source, said)
 
 
-def is_of_named_form(source: ScoreReader, bin_id: str, path: str | Path) -> bool:
-    """Tell whether a summary is of the form that the config names, where only its address tells. Asks nobody."""
-    said = read_provenance(path)
-    return said is None or said.bin != bin_id or _is_of_named_form(source, said)
+def is_enough(
+    source: ScoreReader,
+    bin_id: str,
+    path: str | Path,
+    kept: Kept = Kept(),  # noqa: B008
+) -> bool:
+    """Tell what the engine's record of a summary does not: whether it has all that is kept, and is of the named form.
+
+    The source is not asked. What is no summary of the bin is left to those that read it.
+    """
+    found = proof.of_parquet(path)
+    said = _said(found)
+    if said is None or said.bin != bin_id:
+        return True
+    stated = found.get(proof.KEY)
+    has_all = not kept.names and (stated is None or said.status != ScoresStatus.FAILED)
+    return (has_all or _has(source, said, stated, kept)) and _is_of_named_form(source, said)
+
+
+def _has(source: ScoreReader, said: Provenance, stated: bytes | None, kept: Kept) -> bool:
+    """Whether a summary says that it was made of this source, and has all that is kept.
+
+    A bin that failed may have failed for what was kept.
+    """
+    enough = [kept] if said.status == ScoresStatus.FAILED else kept.or_more
+    return any(proof.holds(stated, made_of(source, said.bin, each)) for each in enough)
 
 
 def _is_of_named_form(source: ScoreReader, said: Provenance) -> bool:
@@ -574,8 +598,7 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path, ma
             **more_columns(provenance.classes, winners.more),
         }
     )
-    first = ["class", "score", "n_rois", "class_float32", "class_float16"]
-    table = table.select([*first, *(name for name in MORE if name in table.column_names)])
+    table = table.select([*WON, *(name for name in MORE if name in table.column_names)])
     said = json.dumps(provenance.stated())
     table = table.replace_schema_metadata({"ifcb": said, proof.KEY: proof.statement(made_of)})
     # Into memory first: a file is written to in many small pieces, which takes half as long again.
@@ -592,12 +615,16 @@ def write_summary(provenance: Provenance, winners: Winners, path: str | Path, ma
         unfinished.write_bytes(whole.getvalue())
 
 
-def read_summary(path: str | Path) -> tuple[Provenance, Winners]:
-    """Read a scores summary. Raises ScoresError, naming the file, if it is not one."""
+def read_summary(path: str | Path, kept: Kept | None = None) -> tuple[Provenance, Winners]:
+    """Read a scores summary. Raises ScoresError, naming the file, if it is not one.
+
+    kept: what is read beside the winners: then the rows are those of a summary that has no more. None for all it has.
+    """
     with _of_summary(path):
-        table = _open(path).read(use_threads=False)
+        table = _read(path, kept)
         provenance = _provenance(json.loads(table.schema.metadata[b"ifcb"]))
-        return provenance, _winners(table, provenance)
+        winners = _winners(table, provenance)
+        return provenance, winners if kept is None else _put_together(winners)
 
 
 class Stack(NamedTuple):
@@ -611,17 +638,17 @@ class Stack(NamedTuple):
     bin_of_row: NDArray[np.intp]
 
 
-def read_summaries(paths: Iterable[str | Path]) -> tuple[list[Provenance], list[Stack]]:
+def read_summaries(paths: Iterable[str | Path], kept: Kept | None = None) -> tuple[list[Provenance], list[Stack]]:
     """Read many scores summaries at once, in half the time that `read_summary` takes for each.
 
     Returns what each was made from, in the order of the paths, and the winners of those with status `read`. Raises
-    ScoresError, naming the file, if one is not a scores summary.
+    ScoresError, naming the file, if one is not a scores summary. kept: what is read beside the winners; None for all.
     """
     provenance: list[Provenance] = []
     alike: dict[tuple[Any, ...], list[tuple[str | Path, Provenance, pa.Table]]] = {}
     for path in paths:
         with _of_summary(path):
-            table = _open(path).read(use_threads=False)
+            table = _read(path, kept)
             said = _provenance(json.loads(table.schema.metadata[b"ifcb"]))
             if said.status == ScoresStatus.READ:
                 # The scores of all classes are large, so bins that have them stay alone.
@@ -659,6 +686,22 @@ def read_wins(paths: Iterable[str | Path], precision: Precision) -> tuple[pa.Str
     table = pa.concat_tables(tables)
     classes = pc.coalesce(table.column(column).cast(pa.string()), table.column("class").cast(pa.string()))
     return classes.combine_chunks(), table.select(["score", "n_rois"])
+
+
+def _read(path: str | Path, kept: Kept | None) -> pa.Table:
+    """Read a summary, with what is kept beside the winners; None for all columns."""
+    wanted = (
+        MORE if kept is None else [name for name, is_kept in zip(MORE, vars(kept).values(), strict=True) if is_kept]
+    )
+    return _open(path).read([*WON, *wanted], use_threads=False)
+
+
+def _put_together(winners: Winners) -> Winners:
+    """Put rows together that do not differ, in the order of a summary."""
+    rows, more = np.repeat(np.arange(len(winners.n_rois)), winners.n_rois), winners.more
+    of_each = {name: values[rows] for name in MORE if (values := getattr(more, name)) is not None}
+    best = winners.score[rows], {precision: winner[rows] for precision, winner in winners.winner.items()}
+    return find_winners(np.empty((0, 0)), replace(more, **of_each), best)
 
 
 def _open(path: str | Path) -> pq.ParquetFile:
