@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ifcb_abundance.bins.statuses import WANTED
-from ifcb_abundance.catalog.selection import Selection, assess
+from ifcb_abundance.catalog.selection import Selection, assess, without_bad
 from ifcb_abundance.config import Select, Volumes
 from ifcb_abundance.sources.metadata_export import from_records
 from ifcb_abundance.tables import table_files
@@ -131,6 +131,25 @@ def test_what_no_bin_has_is_named_beside_what_there_is(caplog: pytest.LogCapture
     assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are none at all"
     assess(catalog(*rows), Select(exclude_tags=["beeds"]))
     assert caplog.messages[-1] == "select.exclude_tags: no bin of the window has beeds; there are '', 'beads'"
+
+
+def test_a_bad_bin_is_filtered_whatever_its_volume() -> None:
+    ids = [f"D20240215T00000{n}_IFCB010" for n in range(5)]
+    wet, skipped, excluded, huge, other = ids
+    rows = [
+        bin_row(wet),
+        bin_row(skipped, skip=1),
+        *(bin_row(name, ml_analyzed=77) for name in (excluded, huge, other)),
+    ]
+    assessed = assess(catalog(*rows), Select(exclude_bins=[excluded]))
+    found = without_bad(assessed, dict.fromkeys([wet, skipped, excluded], "bad: humidity 99.5") | {huge: "bad: ml 77"})
+    assert list(zip(found["status"], found["reason"].str.split(" is not in").str[0], strict=True)) == [
+        ("filtered", "quality.exclude_bad: bad: humidity 99.5"),
+        ("skipped", "flagged skip by the operator"),
+        ("filtered", "select.exclude_bins"),
+        ("filtered", "quality.exclude_bad: bad: ml 77"),
+        ("bad_volume", "ml_analyzed 77.0 mL"),
+    ]
 
 
 def test_volumes_that_are_in_ul_are_told_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -86,8 +86,8 @@ def list_wanted(source: BinCatalog, window: Window, criteria: Select, at_once: i
 
 
 def without_bad(assessed: pd.DataFrame, bad: Mapping[str, str]) -> pd.DataFrame:
-    """Leave out wanted bins that are bad. bad: bin to what was found of it."""
-    still = assessed["bin"].isin(list(bad)) & (assessed["status"] == WANTED)
+    """Leave out bins that are bad, whatever their volume: `filtered` stands before it. bad: bin to what was found."""
+    still = assessed["bin"].isin(list(bad)) & assessed["status"].isin([WANTED, BinStatus.BAD_VOLUME])
     reasons = "quality.exclude_bad: " + assessed.loc[still, "bin"].map(bad)
     assessed = assessed.copy()
     assessed.loc[still, "status"], assessed.loc[still, "reason"] = BinStatus.FILTERED, reasons
