@@ -122,7 +122,7 @@ WRONG: dict[str, list[Any]] = {
     ],
     "select.sample_types": ["cast", [None], [["cast"]], None],
     "select.exclude_tags": ["bad", [None], {"bad": 1}],
-    "select.exclude_bins": ["D20240215T000000_IFCB010", [None]],
+    "select.exclude_bins": ["D20240215T000000_IFCB010", [None], ["D20240214T00700_IFCB010"], ["IFCB5_2012_028_246060"]],
     "select.include_skipped": [1, "maybe", None, []],
     "select.accept_zero_position": [0, "maybe", None, []],
     "select.ml_analyzed": [5, [0, 5.25], None],

@@ -314,13 +314,14 @@ def window_faults(values: Mapping[str, Any]) -> set[str]:
                 bounds[key] = bound(values[key]).value
         except WrongError:
             faults.add(key)
-    for text in values["images.bins"]:
-        try:
-            _, bin_id, *_ = bound(text).value
-        except WrongError:
-            bin_id = None
-        if bin_id is None:
-            faults.add("images.bins")
+    for key in ("select.exclude_bins", "images.bins"):
+        for text in values[key]:
+            try:
+                _, bin_id, *_ = bound(text).value
+            except WrongError:
+                bin_id = None
+            if bin_id is None:
+                faults.add(key)
     days = [day for day, bin_id, *_ in bounds.values() if bin_id is None]
     if len(days) == 2 and days[0] > days[1]:  # a bin's sample_time is not in its id
         faults.add("select.start")

@@ -117,11 +117,12 @@ def _made_up(config: Config) -> str:
 
 
 def _bins(config: Config) -> Iterator[str]:
-    for bin_id in config.images.bins:
-        try:
-            parse_bin_id(bin_id)
-        except ValueError as error:
-            yield f"images.bins: {error}. Accepted: {accepted('images.bins')}"
+    for key, named in (("select.exclude_bins", config.select.exclude_bins), ("images.bins", config.images.bins)):
+        for bin_id in named:
+            try:
+                parse_bin_id(bin_id)
+            except ValueError as error:
+                yield f"{key}: {error}. Accepted: {accepted(key)}"
 
 
 def _volumes(config: Config) -> Iterator[str]:
