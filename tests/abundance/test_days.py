@@ -230,6 +230,16 @@ def test_the_mean_of_one_place_is_this_place_to_the_last_digit(tmp_path: Path, n
     assert (day.column("latitude")["A"], day.column("longitude")["A"]) == (37.7083, -123.3917)
 
 
+def test_the_mean_of_positions_keeps_all_their_digits(tmp_path: Path) -> None:
+    step = 2.0**-40  # 1e-12 degrees: of such numbers the mean is exact
+    places = [(41 + step, -70 - step), (41 + 4 * step, -70 - 2 * step)]
+    bins = [a_bin(n, latitude=repr(lat), longitude=repr(lon)) for n, (lat, lon) in enumerate(places)]
+    day = pool(tmp_path, bins, [rois(A=1)] * 2)
+    assert (day.column("latitude")["A"], day.column("longitude")["A"]) == (41 + 2.5 * step, -70 - 1.5 * step)
+    day = pool(tmp_path, [a_bin(1, latitude="41.123456789012345", longitude="-70.98765432109876")], [rois(A=1)])
+    assert (day.column("latitude")["A"], day.column("longitude")["A"]) == (41.123456789012345, -70.98765432109876)
+
+
 # --- what must hold for any day ---
 
 VOLUMES = st.floats(0.001, 5.25)

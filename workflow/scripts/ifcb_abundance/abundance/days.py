@@ -259,9 +259,10 @@ def _concentrations(pooled: Pooled, confidence: float) -> Columns:
 def _mean(degrees: Floats) -> float:
     if not len(degrees):
         return math.nan
-    mean = math.fsum(degrees) / len(degrees)
-    # To a hundredth of a millimetre: the mean of equal positions is this position, and not 2e-14 degrees beside it.
-    return round(mean - 360 if mean > 180 else mean, 10)
+    # The mean of equal positions is this position, and not 2e-14 degrees beside it.
+    same = degrees.min() == degrees.max()
+    mean = float(degrees[0]) if same else math.fsum(degrees) / len(degrees)
+    return mean - 360 if mean > 180 else mean
 
 
 def _unwrapped(longitudes: Floats) -> Floats:
