@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+import tenacity
 
 from ifcb_abundance.common.errors import NoConnectionError, RequestError, TransientError, UnreachableError, kind_of
 from ifcb_abundance.sources.concurrency import Slot
@@ -121,6 +122,24 @@ def test_a_connection_in_between_begins_the_count_anew(between: RequestError | N
         with suppress(UnreachableError, RequestError):
             retrier.retry(server.send)
         assert bool(retrier.given_up) == (number == 5)
+
+
+def test_waits_grow_to_a_minute_or_are_as_long_as_the_config_says() -> None:
+    state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+
+    def waits(backoff: float) -> list[float]:
+        retrier = Retrier(RequestOptions(backoff=backoff))
+        found = []
+        for state.attempt_number in (1, 2, 8):
+            found.append(retrier._wait(state))
+        return found
+
+    first, second, last = waits(1.0)
+    assert 1 <= first <= 1.5
+    assert 2 <= second <= 2.5
+    assert last == 60
+    assert waits(60.0) == [60, 60, 60]
+    assert waits(300.0) == [300, 300, 300]
 
 
 def test_eight_that_ask_at_once_are_told_once_and_woken(caplog: pytest.LogCaptureFixture) -> None:

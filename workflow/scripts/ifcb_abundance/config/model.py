@@ -162,7 +162,8 @@ class Source(Section):
     backoff: float = key(
         1.0,
         "a number of seconds from 0 to 3600; the first wait between two tries, doubled with each further one",
-        "The wait grows up to a minute, and is longer if the server's Retry-After says so",
+        "The wait grows up to a minute, or is this long each time if that is more. It is longer if the server's "
+        "Retry-After says so",
         ge=0,
         le=3600,
     )

@@ -20,6 +20,7 @@ log = logging.getLogger("ifcb.retry")
 T = TypeVar("T")
 
 ENOUGH = 3  # requests in a row without a connection, each with all its tries: the server is gone
+LONGEST_WAIT = 60.0  # seconds, unless more is asked for
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ class Retrier:
         fault = state.outcome.exception() if state.outcome else None
         asked = fault.retry_after if isinstance(fault, TransientError) else None
         backoff = self.options.backoff
-        grown = tenacity.wait_exponential_jitter(multiplier=backoff, max=60, jitter=backoff / 2)(state)
+        most = max(LONGEST_WAIT, backoff)
+        grown = tenacity.wait_exponential_jitter(multiplier=backoff, max=most, jitter=backoff / 2)(state)
         return max(grown, asked or 0.0)
 
     def _ask_once(self, send: Callable[[Slot], T]) -> T:
