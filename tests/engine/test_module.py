@@ -12,7 +12,7 @@ import yaml
 
 from tests.archives import bin_row, write_archive
 from tests.checkout import PARTS, ROOT, SNAKEMAKE, Checkout
-from tests.dashboard.emulator import Emulator
+from tests.dashboard.emulator import Emulator, Fault
 from tests.features.test_features_run import write_features
 from tests.warm import WarmPopen
 
@@ -58,8 +58,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def snakemake(folder: Path, *arguments: str, env: dict[str, str] | None = None, cold: bool = False) -> str:
-    """A run that must succeed; returns what it printed. cold: as a new Python, and not one that is forked."""
+def snakemake(
+    folder: Path, *arguments: str, env: dict[str, str] | None = None, cold: bool = False, status: int = 0
+) -> str:
+    """A run that must end with a status; returns what it printed. cold: as a new Python, and not one that is forked."""
     run = (subprocess.Popen if cold else WarmPopen)(
         [*SNAKEMAKE, "--cores", "8", *arguments],
         cwd=folder,
@@ -69,7 +71,7 @@ def snakemake(folder: Path, *arguments: str, env: dict[str, str] | None = None, 
         env={**os.environ, **(env or {})},
     )
     printed: str = run.communicate(timeout=600)[0]
-    assert run.returncode == 0, printed
+    assert run.returncode == status, printed
     return printed
 
 
@@ -176,6 +178,43 @@ def test_features_by_another_name_do_not_read_class_scores_twice(tmp_path: Path)
         snakemake(tmp_path, "north_features", *PROFILE, *no_figures, "--configfile", "my.yaml")
     read = [request.target.rpartition("/")[2] for request in dashboard.requests if bin_id in request.target]
     assert sorted(read) == [f"{bin_id}_class_scores.csv", f"{bin_id}_features.csv"]
+
+
+def test_a_list_that_a_module_failed_to_update_is_made_the_next_time(tmp_path: Path) -> None:
+    """A list of bins and one of a store, each of which there is from before. The engine puts it back."""
+    bins = [f"D2024040{day}T030000_IFCB010" for day in (1, 2)]
+    archive = write_archive(tmp_path / "archive", [bin_row(each) for each in bins], {})
+    (tmp_path / "Snakefile").write_text(ONE.format(root=ROOT))
+    stores = tmp_path / "first", tmp_path / "second"
+    for store in stores:
+        store.mkdir()
+        (store / f"{store.name}.txt").touch()
+
+    def listed(dashboard: Emulator, last_day: int, store: Path, fails: bool = False) -> list[list[str]]:
+        """What is in the lists after a run: ids of bins, and keys of the store."""
+        source = {"kind": "dashboard", "url": dashboard.url, "retries": 0}
+        north = {
+            "dataset": "north",
+            "source": source,
+            "select": {"start": "2024-04-01", "end": f"2024-04-0{last_day}"},
+            "stores": {"disk": {"url": str(store)}},
+        }
+        (tmp_path / "my.yaml").write_text(yaml.safe_dump({"north": north}))
+        snakemake(
+            tmp_path, "north_list_catalog", "north_inventory", *PROFILE, "--configfile", "my.yaml", status=int(fails)
+        )
+        results = tmp_path / "results" / "north"
+        keys = pd.read_parquet(results / "stores" / "disk" / "inventory.parquet")["key"]
+        return [pd.read_csv(results / "catalog.csv")["bin"].tolist(), keys.tolist()]
+
+    with Emulator({"north": archive}) as dashboard:
+        assert listed(dashboard, 1, stores[0]) == [bins[:1], ["first.txt"]]
+        dashboard.faults = [Fault("export_metadata", "status", status=404)]
+        stores[1].rename(tmp_path / "away")
+        assert listed(dashboard, 2, stores[1], fails=True) == [bins[:1], ["first.txt"]]
+        dashboard.faults = []
+        (tmp_path / "away").rename(stores[1])
+        assert listed(dashboard, 2, stores[1]) == [bins, ["second.txt"]]
 
 
 def test_a_workflow_that_is_fetched_from_github(tmp_path: Path, repository: Path, demo_run: Checkout) -> None:

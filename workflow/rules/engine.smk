@@ -136,13 +136,8 @@ def on_error():
     if workflow.touch:
         return
     CLAIM.hold()
-    records.doubt_restored(workflow)
     unfinished = {job.rule.name for job in workflow.dag.needrun_jobs()}
     if "list_catalog" in unfinished:
-        # The engine has put back the list there was, and noted it as that of the window asked for now.
-        for job in workflow.dag.needrun_jobs():
-            if job.rule.name == "list_catalog":
-                workflow.persistence.started(job)
         logger.error("The list of bins could not be read; the message above says why. What was built is unchanged.")
         return
     put_aside(over=True)

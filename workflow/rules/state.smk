@@ -56,6 +56,7 @@ def meet_run(wildcards=None):
     SETTLED.leave_out_of_records(is_bin_of_day)
     # Only a run has an executor: summaries, graphs, lists and reports have none.
     if getattr(workflow, "executor_plugin", None) and not workflow.dryrun:
+        records.doubt_restored(workflow.persistence)
         patches.claim_before_lock(workflow.persistence, CLAIM, sys.argv[1:])
     return []
 

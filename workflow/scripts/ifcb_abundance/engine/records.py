@@ -127,17 +127,30 @@ def note_start(workflow: Any, jobid: int) -> None:
                 workflow.persistence.started(job)
 
 
-def doubt_restored(workflow: Any) -> None:
-    """Have the next run make again what jobs that failed were to update.
+def doubt_restored(store: Any) -> None:
+    """Have the next run make again what a job that fails was to update. store: the engine's records.
 
     The engine puts the old files back, and notes them as made from what the config says now: without this the next run
-    would take them for right.
+    would take them for right. It is done at once, since a run may be killed, and a module's `onerror` is never called.
     """
-    from snakemake.io import is_flagged
+    restore, finished = store.restore_output, store.finished
+    restored: set[Path] = set()
 
-    for job in workflow.scheduler.failed:
-        if any(is_flagged(path, "update") for path in job.output):
-            workflow.persistence.started(job)
+    def restore_output(path: Path) -> bool:
+        """Put an old file back, if there is one."""
+        is_back = bool(restore(path))
+        if is_back:
+            restored.add(path)
+        return is_back
+
+    async def note_end(job: Any) -> None:
+        """Note that a job is over, well or not."""
+        await finished(job)
+        if restored and (back := restored.intersection(map(Path, job.output))):
+            restored.difference_update(back)
+            store.started(job)
+
+    store.restore_output, store.finished = restore_output, note_end
 
 
 def _lists_records(store: Any) -> bool:
