@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.volumes.convert import as_bytes, axes_to_cut, convert_volume
-from ifcb_abundance.volumes.files import NoVolumeError, find_volumes, open_volume, warn_of_unknown
+from ifcb_abundance.volumes.files import NoVolumeError, data_files, find_volumes, open_volume, warn_of_unknown
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from tests.volumes.made import made, recorded, truth
 
@@ -294,6 +294,29 @@ def test_others_are_read_by_simpleitk_which_is_named_where_it_is_missing(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(NoVolumeError, match=r"needs SimpleITK, which is not installed: \.venv/bin/pip install Simple"):
         open_volume(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "expected"),
+    [
+        ("v.nrrd", "NRRD0004\ntype: uint8\ndata file: a b.raw\n", ["{0}/a b.raw"]),
+        ("v.nrrd", "NRRD0004\r\ndatafile: /else/where.raw\r\n", ["/else/where.raw"]),
+        ("v.nrrd", "NRRD0004\ntype: uint8\n\ndata file: of the voxels\n", []),
+        ("v.mhd", "NDims = 3\nElementDataFile = v.zraw \n", ["{0}/v.zraw"]),
+        ("v.mha", "NDims = 3\nElementDataFile = LOCAL\n\0\1", []),
+        ("v.mhd", "ElementDataFile = LIST\none.raw\n\n two.raw\n", ["{0}/one.raw", "{0}/two.raw"]),
+        ("v.mhd", "ElementDataFile = s%02d.raw 1 2 1\n", ["{0}/s01.raw", "{0}/s02.raw"]),
+        ("v.tif", "data file: a.raw\n", []),
+    ],
+)
+def test_data_files_are_those_that_the_header_names(
+    tmp_path: Path, name: str, header: str, expected: list[str]
+) -> None:
+    for number in (1, 2):
+        (tmp_path / f"s0{number}.raw").touch()
+    (tmp_path / name).write_bytes(header.encode())
+    assert data_files(tmp_path / name) == [each.format(tmp_path) for each in expected]
+    assert data_files(tmp_path / f"none_{name}") == []
 
 
 def test_an_empty_page_and_a_video_without_frames(tmp_path: Path) -> None:

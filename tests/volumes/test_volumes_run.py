@@ -196,6 +196,27 @@ def test_files_that_were_replaced_by_older_ones_are_met(tmp_path: Path) -> None:
     assert found == [[4], [7], [7]]
 
 
+def test_a_data_file_that_was_replaced_is_met(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "v.nrrd").write_text(
+        "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 16 16 2\nencoding: raw\nspacings: 4 4 4\ndata file: w.raw\n"
+    )
+    run = Checkout(tmp_path / "checkout")
+    target = "results/em/volumes/volumes.csv"
+
+    def voxels(value: int, seconds: int) -> dict[str, Any]:
+        """The value of the voxels of each volume once the data file was replaced."""
+        (folder / "w.raw").write_bytes(bytes([value]) * 512)
+        os.utime(folder / "w.raw", (seconds, seconds))
+        run.run(config(folder), target)
+        made_of = run.results("em") / "volumes" / "bytes"
+        return {row["volume"]: array_of(made_of / f"{row['volume']}.nrrd").max() for row in table(run, "volumes")}
+
+    assert voxels(7, 2000) == {"v": 7}
+    assert voxels(8, 1000) == {"v": 8}
+
+
 def test_crops_are_traced_back_to_the_array(tmp_path: Path) -> None:
     """A kept patch of a crop is the box in nm of the array that `trace.csv` names; the same with 1 core."""
     (tmp_path / "list.csv").write_text(

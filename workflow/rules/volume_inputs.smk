@@ -61,9 +61,10 @@ def crop_to_read(wildcards):
 def identity_of_dataset(name):
     """What is asked of a dataset; where it stands in the list does not matter. Of one on disk, which file it is too."""
     from ifcb_abundance.stores.metadata_files import files_on_disk
+    from ifcb_abundance.volumes.files import data_files
 
-    dataset = listed_datasets()[name]
-    files = [dataset.url] if Path(dataset.url).is_file() else files_on_disk(dataset.url)
+    dataset, path = listed_datasets()[name], Path(listed_datasets()[name].url)
+    files = [dataset.url, *data_files(path)] if path.is_file() else files_on_disk(dataset.url)
     return [str(replace(dataset, line=0)), *map(stamp, files)]
 
 
@@ -128,10 +129,9 @@ def file_of_volume(wildcards):
 
 def identity_of_volume(wildcards):
     """What tells a file from one that replaced it, whatever the time of either."""
-    if OF_CROPS:
-        return None
-    seen = listed_volumes()[wildcards.volume].stat()
-    return [seen.st_size, seen.st_mtime_ns]
+    from ifcb_abundance.volumes.files import identity_of_file
+
+    return None if OF_CROPS else identity_of_file(listed_volumes()[wildcards.volume])
 
 
 def volume_filter():

@@ -5,10 +5,13 @@ Arrays are z, y, x here. Files have x as the fastest axis. Lengths are in nm.
 
 import importlib.util
 import logging
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifcb_abundance.common.errors import ConfigError, quoted
+from ifcb_abundance.common.folders import stamp
 from ifcb_abundance.common.lengths import NM
 from ifcb_abundance.volumes.names import check_name
 
@@ -28,6 +32,12 @@ MRC = (".mrc", ".rec")
 TIFF = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 OTHERS = (".nii.gz", ".nii", ".mha", ".mhd")  # SimpleITK reads them
 SUFFIXES = (".nrrd", *MRC, *TIFF, *VIDEOS, *OTHERS)
+DETACHED = (".nrrd", ".mhd", ".mha")  # whose voxels may be in other files
+DATA_FILE = re.compile(
+    r"^(?:data ?file:|[ \t]*ElementDataFile[ \t]*=)[ \t]*([^\0\n]*[^\0\s])", re.MULTILINE | re.IGNORECASE
+)
+NUMBER = re.compile(r"%\d*[a-z]")  # in a pattern of names
+LONGEST_HEADER = 1 << 16  # bytes that are searched for names of data files
 RAW_TYPES = {"uint8": "u1", "uchar": "u1", "unsigned char": "u1", "int8": "i1", "uint16": "u2", "ushort": "u2"}
 RAW_TYPES |= {"unsigned short": "u2", "int16": "i2", "short": "i2", "float": "f4"}
 # Spaces of three dimensions that nrrd knows by name.
@@ -131,6 +141,39 @@ def volume_name(path: Path, suffix: str) -> str:
     if suffix.lower() in VIDEOS and "video" not in name.lower():
         name += "_video"
     return check_name(name, str(path))
+
+
+def identity_of_file(path: Path) -> list[Any]:
+    """What tells a volume from one that replaced it, whatever the time of either: of its data files too."""
+    seen = path.stat()
+    return [seen.st_size, seen.st_mtime_ns, *map(stamp, data_files(path))]
+
+
+def data_files(path: Path) -> list[str]:
+    """List the files that the header of a .nrrd, .mhd or .mha names for its voxels; none if it holds them itself.
+
+    Of names that have a pattern, such as `slice%03d.raw 1 12 1`, all files that it fits.
+    """
+    if not path.name.lower().endswith(DETACHED):
+        return []
+    with suppress(OSError), path.open("rb") as file:
+        text = os.fsdecode(file.read(LONGEST_HEADER)).replace("\r\n", "\n")
+        header = text.partition("\n\n")[0] if path.name.lower().endswith(".nrrd") else text
+        if told := DATA_FILE.search(header):
+            return _named(path.parent, told[1], header[told.end() :])
+    return []
+
+
+def _named(folder: Path, name: str, behind: str) -> list[str]:
+    """The paths that a name stands for in a header; behind: what follows it there."""
+    first = name.split()[0]
+    if first == "LOCAL":
+        return []
+    if first == "LIST":
+        return [str(folder / line.strip()) for line in behind.splitlines() if line.strip() and "\0" not in line]
+    if "%" in first:
+        return sorted(glob(str(Path(escape(str(folder)), NUMBER.sub("*", first)))))  # noqa: PTH207 - it may be absolute
+    return [str(folder / name)]
 
 
 def is_video(path: Path) -> bool:
