@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,28 @@ def test_a_folder_of_one_image_is_curated(checkout: Checkout, tmp_path: Path) ->
             "curation/cleaning/..csv",
             "curation/patches/..csv",
         ]
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs is installed")
+def test_images_that_needed_a_package_are_cleaned_again_once_it_is_there(checkout: Checkout, tmp_path: Path) -> None:
+    """An imagecodecs that unpacks nothing: the row says so, and the group is not cleaned once more for it."""
+    folder = tmp_path / "images"
+    save(folder / "a" / "1.png", particle(1))
+    (folder / "b").mkdir()
+    Image.new("F", (3, 3)).save(folder / "b" / "1.tif", compression="tiff_lzw")
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "imagecodecs.py").touch()
+    cleaning = checkout.results("mine") / "curation" / "cleaning"
+    problem, made = [], []
+    for path in (None, None, str(tmp_path / "packages"), str(tmp_path / "packages")):
+        printed = checkout.run(config(folder), "results/mine/curation/cleaning.csv", env={"PYTHONPATH": path})
+        problem.append(table(checkout, "cleaning").set_index("image")["problem"]["b/1.tif"])
+        made.append((cleaning / "a.csv").stat().st_mtime_ns)
+    needs = "compressed by LZW, which needs the package imagecodecs: pip install imagecodecs, or save it uncompressed"
+    unpacks = "compressed by LZW, which imagecodecs does not unpack: save it uncompressed"
+    assert problem == [needs, needs, unpacks, unpacks]
+    assert len(set(made)) == 1
+    assert "Nothing to be done" in printed
 
 
 def test_a_folder_without_an_image_fails(checkout: Checkout, tmp_path: Path) -> None:

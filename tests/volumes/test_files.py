@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import struct
 from pathlib import Path
+from unittest.mock import Mock
 
 import av
 import mrcfile
@@ -294,6 +295,14 @@ def test_others_are_read_by_simpleitk_which_is_named_where_it_is_missing(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(NoVolumeError, match=r"needs SimpleITK, which is not installed: \.venv/bin/pip install Simple"):
         open_volume(path)
+    (tmp_path / "v.tif").touch()
+    lacks = "<COMPRESSION.LZW: 5> requires the 'imagecodecs' package"
+    monkeypatch.setattr("ifcb_abundance.volumes.files._open_tiff", Mock(side_effect=ValueError(lacks)))
+    with pytest.raises(NoVolumeError, match=r"package, which is not installed: \.venv/bin/pip install imagecodecs$"):
+        open_volume(tmp_path / "v.tif")
+    monkeypatch.setattr(importlib.util, "find_spec", Mock())
+    with pytest.raises(NoVolumeError, match=r"'imagecodecs' package$"):
+        open_volume(tmp_path / "v.tif")
 
 
 @pytest.mark.parametrize(

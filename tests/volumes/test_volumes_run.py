@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -196,25 +197,51 @@ def test_files_that_were_replaced_by_older_ones_are_met(tmp_path: Path) -> None:
     assert found == [[4], [7], [7]]
 
 
-def test_a_data_file_that_was_replaced_is_met(tmp_path: Path) -> None:
+SIMPLE_ITK = """
+from pathlib import Path
+import numpy as np
+
+class Image:
+    GetDimension, GetSpacing, GetOrigin = (lambda self, told=told: told for told in (3, (4, 4, 4), (0, 0, 0)))
+
+def ReadImage(path):
+    image = Image()
+    image.array = np.fromfile(Path(path).with_suffix(".raw"), np.uint8).reshape(2, 16, 16)
+    return image
+
+def GetArrayFromImage(image):
+    return image.array
+"""
+
+
+@pytest.mark.skipif(find_spec("SimpleITK") is not None, reason="SimpleITK is installed")
+def test_a_data_file_that_was_replaced_and_a_reader_that_was_installed_are_met(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / "v.nrrd").write_text(
         "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 16 16 2\nencoding: raw\nspacings: 4 4 4\ndata file: w.raw\n"
     )
+    (folder / "w.mhd").touch()
     run = Checkout(tmp_path / "checkout")
     target = "results/em/volumes/volumes.csv"
 
-    def voxels(value: int, seconds: int) -> dict[str, Any]:
-        """The value of the voxels of each volume once the data file was replaced."""
+    def voxels(value: int, seconds: int, **env: str) -> dict[str, Any]:
+        """The value of the voxels of each volume, or its problem, once the data file was replaced."""
         (folder / "w.raw").write_bytes(bytes([value]) * 512)
         os.utime(folder / "w.raw", (seconds, seconds))
-        run.run(config(folder), target)
+        run.run(config(folder), target, env=env)
         made_of = run.results("em") / "volumes" / "bytes"
-        return {row["volume"]: array_of(made_of / f"{row['volume']}.nrrd").max() for row in table(run, "volumes")}
+        return {
+            row["volume"]: row["problem"] or array_of(made_of / f"{row['volume']}.nrrd").max()
+            for row in table(run, "volumes")
+        }
 
-    assert voxels(7, 2000) == {"v": 7}
-    assert voxels(8, 1000) == {"v": 8}
+    missing = "needs SimpleITK, which is not installed: .venv/bin/pip install SimpleITK"
+    assert voxels(7, 2000) == {"v": 7, "w": missing}
+    assert voxels(8, 1000) == {"v": 8, "w": missing}
+    (tmp_path / "SimpleITK.py").write_text(SIMPLE_ITK)
+    assert voxels(8, 1000, PYTHONPATH=str(tmp_path)) == {"v": 8, "w": 8}
+    assert "Nothing to be done" in run.run(config(folder), target, env={"PYTHONPATH": str(tmp_path)})
 
 
 def test_crops_are_traced_back_to_the_array(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 # The groups of images that are curated: bins, or the subfolders of a folder. This file has no rule.
 from functools import lru_cache
 
+from ifcb_abundance.common import extras
+
 CURATION = f"{TABLES}/curation"
 CLEAN, KEPT = f"{CURATION}/clean", f"{CURATION}/kept"
 OF_FOLDER = CONFIG.curation.folder is not None
@@ -58,6 +60,8 @@ def images_of_group(wildcards):
         return of_bin(LAYOUT.images, ZIP, wildcards.group)
     if wildcards.group not in listed_folder().groups:
         raise ConfigError(f"curation.folder: {CONFIG.curation.folder} has no group {wildcards.group}")
+    table = f"{CURATION}/cleaning/{wildcards.group}.csv"
+    DOUBT.refuse(table, lambda: not extras.reader_came(table))
     return meet_run()
 
 

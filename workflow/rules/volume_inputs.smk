@@ -1,6 +1,7 @@
-# The volumes that are cut, the datasets that crops are taken from, and the inputs of both. This file has no rule.
+# The volumes that are cut, and the inputs of what is made of them and of crops. This file has no rule.
 from functools import lru_cache
 from importlib import import_module
+from ifcb_abundance.common import extras
 from ifcb_abundance.common.folders import stamp
 
 VOLUMES = LAYOUT.volumes
@@ -18,63 +19,6 @@ def listed_volumes():
     from ifcb_abundance.volumes.files import list_volumes
 
     return list_volumes(CONFIG.volumes.folder, CONFIG.volumes.voxel_nm)
-
-
-@lru_cache(maxsize=1)
-def listed_datasets():
-    """The datasets of samples.list by name, read once."""
-    from ifcb_abundance.volumes.dataset_list import read_datasets
-
-    if CONFIG.samples.datasets is None:
-        raise ConfigError(
-            "samples.list is not set. Set volumes.folder, the path of a folder of volumes, or samples.list, a CSV file "
-            "of datasets to take crops from; docs/how-to/volumes.md has examples"
-        )
-    return read_datasets(CONFIG.samples.datasets)
-
-
-@lru_cache(maxsize=1)
-def chosen_crops():
-    """The crops that are taken, by name: the dataset, and the part of the crop that is no padding."""
-    from ifcb_abundance.volumes.files import warn_of_unknown
-
-    boxes = [checkpoints.choose_boxes.get(name=name).output.boxes for name in listed_datasets()]
-    tables = [table_files.read("boxes", path, ["crop", "dataset", "filled", "status"]) for path in boxes]
-    chosen = {
-        crop: (dataset, filled)
-        for table in tables
-        for crop, dataset, filled, status in table.itertuples(index=False)
-        if status == "taken"
-    }
-    warn_of_unknown(CONFIG.volumes.voxel_nm, sorted(chosen))
-    return chosen
-
-
-def crop_to_read(wildcards):
-    """The dataset of a crop, its place, and the part of it that is no padding."""
-    from ifcb_abundance.volumes.names import parse_crop
-
-    dataset, filled = chosen_crops()[wildcards.crop]
-    return listed_datasets()[dataset], parse_crop(wildcards.crop), filled
-
-
-def identity_of_dataset(name):
-    """What is asked of a dataset; where it stands in the list does not matter. Of one on disk, which file it is too."""
-    from ifcb_abundance.stores.metadata_files import files_on_disk
-    from ifcb_abundance.volumes.files import data_files
-
-    dataset, path = listed_datasets()[name], Path(listed_datasets()[name].url)
-    files = [dataset.url, *data_files(path)] if path.is_file() else files_on_disk(dataset.url)
-    return [str(replace(dataset, line=0)), *map(stamp, files)]
-
-
-def identity_of_crop(wildcards):
-    """What a crop hangs on. Another seed or budget takes others, and does not read this one again."""
-    dataset = listed_datasets()[chosen_crops()[wildcards.crop][0]]
-    voxel = [f"voxel_{axis}_nm" for axis in "zyx"] if dataset.voxel_nm and dataset.mip else []  # as its scales have it
-    path = f"{VOLUMES}/datasets/{dataset.name}.csv"
-    told = table_files.read("sampled_datasets", path, ["rule", "low", "high", *voxel]).iloc[0]
-    return [*identity_of_dataset(dataset.name), *map(str, told)]
 
 
 def of_datasets(pattern):
@@ -124,6 +68,8 @@ def file_of_volume(wildcards):
     meet_run()
     if OF_CROPS:
         return f"{VOLUMES}/crops/{wildcards.volume}.nrrd"
+    row = f"{VOLUMES}/converted/{wildcards.volume}.csv"
+    DOUBT.refuse(row, lambda: not extras.reader_came(row))
     return str(listed_volumes()[wildcards.volume])
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ifcb_abundance.common.errors import StateError
-from ifcb_abundance.common.extras import needed
+from ifcb_abundance.common.extras import is_there, needed, to_install
 from ifcb_abundance.curation.grey import Grey, to_grey
 
 MOST_PIXELS = 1 << 27  # of one image: in 8-bit grey 128 MB
@@ -175,8 +175,9 @@ def _by_pillow(page: Any, body: bytes) -> NDArray[Any]:
     """The pixels of a TIFF's page as tifffile would give them. Raises NoImageError where Pillow's may be others."""
     compression = str(getattr(page.compression, "name", page.compression))
     what = f"{page.bitspersample} bits a pixel" if compression == "NONE" else f"compressed by {compression}"
+    lacks = f"needs the package imagecodecs: {to_install('imagecodecs')}, or save it uncompressed"
     refused = NoImageError(
-        f"{what}, which needs the package imagecodecs: pip install imagecodecs, or save it uncompressed"
+        f"{what}, which {'imagecodecs does not unpack: save it uncompressed' if is_there('imagecodecs') else lacks}"
     )
     bits = 1 if page.dtype is None or page.dtype.kind == "b" else page.dtype.itemsize * 8
     turned = page.tags.valueof("Orientation", 1) != 1  # Pillow turns such images, tifffile does not

@@ -3,7 +3,6 @@
 Arrays are z, y, x here. Files have x as the fastest axis. Lengths are in nm.
 """
 
-import importlib.util
 import logging
 import os
 import re
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ifcb_abundance.common import extras
 from ifcb_abundance.common.errors import ConfigError, quoted
 from ifcb_abundance.common.folders import stamp
 from ifcb_abundance.common.lengths import NM
@@ -204,7 +204,9 @@ def open_volume(path: Path) -> Volume:
     except OSError as error:
         raise NoVolumeError(f"cannot be read ({error.strerror or error})") from error
     except Exception as error:  # what readers raise for a broken file is no list that they promise
-        raise NoVolumeError(f"cannot be read as {kind}: {_one_line(error)}") from error
+        lacking = "imagecodecs" in str(error) and not extras.is_there("imagecodecs")
+        how = f", which is not installed: .venv/bin/{extras.to_install('imagecodecs')}" if lacking else ""
+        raise NoVolumeError(f"cannot be read as {kind}: {_one_line(error)}{how}") from error
     if not all(opened.shape):
         raise NoVolumeError("has no voxels")
     return _checked(opened)
@@ -510,8 +512,8 @@ def _frames(path: Path) -> Iterator[NDArray[Any]]:
 
 
 def _open_other(path: Path) -> Volume:
-    if importlib.util.find_spec("SimpleITK") is None:
-        raise NoVolumeError("needs SimpleITK, which is not installed: .venv/bin/pip install SimpleITK")
+    if not extras.is_there("SimpleITK"):
+        raise NoVolumeError(f"needs SimpleITK, which is not installed: .venv/bin/{extras.to_install('SimpleITK')}")
     import SimpleITK
 
     image = SimpleITK.ReadImage(str(path))
