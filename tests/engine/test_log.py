@@ -13,7 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from ifcb_abundance.common.errors import ConfigError, ScoresError
 from ifcb_abundance.common.job_log import TOLD, logged
-from ifcb_abundance.engine.ending import how_to_report
+from ifcb_abundance.engine.ending import same_config
 from ifcb_abundance.engine.log import NOT_COMPLETE, Sentences, count_failed
 
 
@@ -102,18 +102,18 @@ def test_the_process_of_one_job_leaves_to_the_other_what_its_log_has(said: list[
     assert said == ["bin B: no"]
 
 
-def test_the_command_for_figures_and_report_has_the_config_of_the_run() -> None:
+def test_the_command_for_something_else_has_the_config_of_the_run() -> None:
     here = Path.cwd()
     configs, entries = [here / "my.yaml", here / "b.yaml"], ["classify={threshold: 0.5}"]
-    told = how_to_report(str(here / "Snakefile"), configs, entries, moved=False)
+    told = same_config(["report"], str(here / "Snakefile"), configs, entries, moved=False)
     options = "--cores 8 --configfile my.yaml b.yaml --config 'classify={threshold: 0.5}'"
-    assert told == f"Figures and report: snakemake report {options}"
-    told = how_to_report(str(here / "clone" / "Snakefile"), [], [], moved=False)
-    assert told == "Figures and report: snakemake report --snakefile clone/Snakefile --cores 8"
+    assert told == f"snakemake report {options}"
+    told = same_config(["--force", "a b.csv"], str(here / "clone" / "Snakefile"), [], [], moved=False)
+    assert told == "snakemake --force 'a b.csv' --snakefile clone/Snakefile --cores 8"
     # With --directory the run is elsewhere, and whoever reads it is still where the run was started.
-    told = how_to_report("/clone/Snakefile", ["/home/my.yaml"], [], moved=True)
+    told = same_config(["report"], "/clone/Snakefile", ["/home/my.yaml"], [], moved=True)
     options = f"--snakefile /clone/Snakefile --cores 8 --directory {here} --configfile /home/my.yaml"
-    assert told == f"Figures and report: snakemake report {options}"
+    assert told == f"snakemake report {options}"
 
 
 def test_the_end_is_said_by_the_engine_unless_the_workflow_did(said: list[str], sentences: Sentences) -> None:

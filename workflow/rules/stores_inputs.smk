@@ -24,9 +24,7 @@ def opened_store(name):
 
 def command_to_list(name):
     """What lists a store again, for messages."""
-    configs = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
-    command = ["snakemake --cores 8 --force", OF_STORES["inventory"].format(store=name)]
-    return " ".join([*command, *(["--configfile", *configs] if configs else [])])
+    return same_config("--force", OF_STORES["inventory"].format(store=name))
 
 
 def of_all_stores(*tables):

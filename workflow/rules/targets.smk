@@ -50,9 +50,14 @@ def say_where():
             logger.info(f"{says}: {path}")
     unsaid = CONFIG.report.make is None and not IS_DEMO and TABLES == RESULTS
     if all_is_asked() and unsaid and not Path(LAYOUT.report_page).exists():
-        configs, entries = workflow.overwrite_configfiles, workflow.config_settings.config_args or []
-        moved = workflow.overwrite_workdir is not None
-        logger.info(ending.how_to_report(workflow.main_snakefile, configs, entries, moved))
+        logger.info(f"Figures and report: {same_config('report')}")
+
+
+def same_config(*asked):
+    """The command that makes something else with the config of this run."""
+    configs, entries = workflow.overwrite_configfiles, workflow.config_settings.config_args or []
+    moved = workflow.overwrite_workdir is not None
+    return ending.same_config(asked, workflow.main_snakefile, configs, entries, moved)
 
 
 def shown_figures():

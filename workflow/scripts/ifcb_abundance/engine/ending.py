@@ -9,18 +9,20 @@ from typing import Any
 from ifcb_abundance.engine.log import count_failed, of_bins
 
 
-def how_to_report(snakefile: str, configs: Sequence[str | Path], entries: Sequence[str], moved: bool) -> str:
-    """The command that makes figures and report with the config of this run.
+def same_config(
+    asked: Sequence[str], snakefile: str, configs: Sequence[str | Path], entries: Sequence[str], moved: bool
+) -> str:
+    """The command that makes something else with the config of this run.
 
-    snakefile, configs: paths of the Snakefile and of the config files. entries: what was given with `--config`.
-    moved: the run was given `--directory`, so it is not in the folder where it was started.
+    asked: targets and options. snakefile, configs: paths of the Snakefile and of the config files. entries: what was
+    given with `--config`. moved: the run was given `--directory`, so it is not in the folder where it was started.
     """
     path_of: Callable[[str | Path], str] = os.path.abspath if moved else os.path.relpath
     at = path_of(snakefile)
-    command = ["snakemake", "report", *(["--snakefile", at] if at != "Snakefile" else []), "--cores", "8"]
+    command = ["snakemake", *asked, *(["--snakefile", at] if at != "Snakefile" else []), "--cores", "8"]
     command += ["--directory", str(Path.cwd())] if moved else []
     command += ["--configfile", *map(path_of, configs)] if configs else []
-    return f"Figures and report: {shlex.join([*command, *(['--config', *entries] if entries else [])])}"
+    return shlex.join([*command, *(["--config", *entries] if entries else [])])
 
 
 def why_incomplete(failed: Collection[Any], failures: Sequence[str], unfinished: Collection[str], gave_up: bool) -> str:
