@@ -1,6 +1,7 @@
 """Figures of validation: in every kind of run, and what they show."""
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,15 @@ def test_a_class_that_is_called_other_has_a_column_where_it_is_predicted(tmp_pat
     rows.loc[rows["true_class"] != rows["predicted_class"], "true_class"] = "other"
     table_files.write(rows, "confusion", run.tables["confusion"])
     assert columns_of_confusion(run) == (["A", "B"], {"A", "B"})
+
+
+def test_scientific_names_of_the_confusion_matrix_are_in_the_order_of_labels(tmp_path: Path) -> None:
+    """Otherwise the same figure would have other bytes in each process: the order of a set hangs on its seed."""
+    labels = list("HCAFBGDE")
+    run = labelled(tmp_path, [[(a_bin(1), rois(**dict.fromkeys(labels, 20)))]])
+    style = run.spec("confusion", names={label: f"Genus {label}" for label in labels})["layer"][0]["encoding"]["x"]
+    test = style["axis"]["labelFontStyle"]["condition"]["test"]
+    assert re.findall("Genus (.)", test) == list("ABCDEFGH")
 
 
 def test_groups_that_are_left_out_of_the_series_are_said(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def chart(tables: Tables, options: FigureOptions) -> Any:
         *(name for name in classes if name != OTHER or name in found),  # some classifiers have a class of that name
         *(name for name in (FURTHER, UNCLASSIFIED) if name in found),
     ]
-    names = words.names_of({*classes, *columns}, options)
+    names = words.names_of(sorted({*classes, *columns}), options)
     for key in keys:
         cells[key] = cells[key].map(names.shown)
     true, columns = [names.shown[name] for name in classes], [names.shown[name] for name in columns]
