@@ -141,3 +141,17 @@ def test_of_a_bug_all_is_told(checkout: Checkout, archive: Path) -> None:
         printed = checkout.run(settings, *arguments, fails=True)
         assert "a slip of ours" in printed
         assert re.search(r'days\.py", line \d+', printed), printed
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("daily/2099-01-01.csv", "select: no bin of the window is of the day '2099-01-01'; there are '2024-04-1"),
+        ("quality/2099-01-01.csv", "select: no bin of the window is of the day '2099-01-01'; there are '2024-04-1"),
+        ("curation/clean/foo.zip", "curation: no group of images is called 'foo'; without curation.folder a group is"),
+    ],
+)
+def test_a_file_that_is_asked_for_by_a_wrong_name(demo_run: Checkout, path: str, says: str) -> None:
+    printed = demo_run.run(None, "-n", f"results/demo/{path}", fails=True)
+    assert_plain(printed)
+    assert says in printed

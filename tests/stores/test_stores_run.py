@@ -16,6 +16,7 @@ from moto.s3.models import get_canned_acl, s3_backends
 from werkzeug.wrappers import Response
 
 from tests.checkout import Checkout
+from tests.engine.test_messages import assert_plain
 from tests.s3_server import Request, S3Server
 
 ACCOUNT = "123456789012"
@@ -156,6 +157,10 @@ def test_refusals_name_what_there_is(server: S3Server, work: Checkout) -> None:
     assert "Traceback" not in printed
     assert server.keys == []
     assert not list((work.results("cells") / "stores").glob("large/files/*"))
+    one = config(server, one={"url": "s3://data"})
+    printed = work.run(one, "-n", "results/cells/stores/two/inventory.parquet", fails=True)
+    assert_plain(printed)
+    assert "stores: no store is called 'two'; there are 'one'" in printed
 
 
 def test_a_url_may_be_that_of_one_file_or_of_a_folder_on_disk(server: S3Server, work: Checkout) -> None:

@@ -18,6 +18,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from ifcb_abundance.common.errors import quoted
 from ifcb_abundance.stores.arrays import open_array
 from ifcb_abundance.stores.boxes import exact
 from ifcb_abundance.stores.places import Place
@@ -26,6 +27,7 @@ from ifcb_abundance.volumes.files import open_volume
 from ifcb_abundance.volumes.names import parse_patch
 from ifcb_abundance.volumes.nrrd_file import write_nrrd
 from tests.checkout import Checkout
+from tests.engine.test_messages import assert_plain
 from tests.engine.test_surroundings import PAGE, disk_in_memory, files_no_larger_than, pages
 from tests.stores.array_files import served, write_zarr
 from tests.volumes.made import made, recorded, truth
@@ -72,6 +74,13 @@ def test_each_file_becomes_the_same_bytes_with_its_place(run: Checkout) -> None:
         assert volume.origin_nm == ((0, 0, 0) if name.startswith("tif") else (200, 96, 120))
         assert rows[name]["axes"] == "0"
     assert (rows["nrrd_isotropic"]["axes"], rows["nrrd_just_anisotropic"]["axes"]) == ("0 1 2", "0")
+
+
+def test_a_file_that_is_asked_for_by_a_wrong_name_is_a_sentence(run: Checkout) -> None:
+    printed = run.run(config(made() / "files"), "-n", "results/em/volumes/pictures/patches/nosuch.png", fails=True)
+    assert_plain(printed)
+    names = sorted(row["volume"] for row in table(run, "volumes"))
+    assert f"volumes.folder: no volume is called 'nosuch'; there are {quoted(names)}" in printed
 
 
 def test_each_patch_is_where_its_name_says(run: Checkout) -> None:

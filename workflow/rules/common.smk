@@ -23,6 +23,7 @@ from ifcb_abundance.bins.ids import PATTERN as BIN_ID, parse_bin_id
 from ifcb_abundance.bins.layout import BLOBS, COMPUTED, SUMMARY, ZIP, Layout, of_bin
 from ifcb_abundance.common.errors import ConfigError
 from ifcb_abundance.common.job_log import logged
+from ifcb_abundance.common.named import Named
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.sources.directory import why_no_list
 from ifcb_abundance.sources.open_source import open_source

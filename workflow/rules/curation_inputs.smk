@@ -57,9 +57,12 @@ def empty_folders():
 def images_of_group(wildcards):
     """The zip of a bin's images. Files of a folder may be many: the params have what tells them apart."""
     if not OF_FOLDER:
-        return of_bin(LAYOUT.images, ZIP, wildcards.group)
-    if wildcards.group not in listed_folder().groups:
-        raise ConfigError(f"curation.folder: {CONFIG.curation.folder} has no group {wildcards.group}")
+        try:
+            return of_bin(LAYOUT.images, ZIP, wildcards.group)
+        except ValueError:
+            told = f"curation: no group of images is called {wildcards.group!r}"
+            raise ConfigError(f"{told}; without curation.folder a group is a bin, and is called so") from None
+    listed_folder().groups[wildcards.group]  # refuses other names
     table = f"{CURATION}/cleaning/{wildcards.group}.csv"
     DOUBT.refuse(table, lambda: not extras.reader_came(table))
     return meet_run()

@@ -9,9 +9,7 @@ wildcard_constraints:
 
 def store_of(wildcards):
     """What the config says of a store."""
-    if wildcards.store in CONFIG.stores:
-        return CONFIG.stores[wildcards.store]
-    raise ConfigError(f"stores.{wildcards.store}: not in the config. Accepted: {', '.join(CONFIG.stores) or 'none'}")
+    return Named("stores: no store is called", CONFIG.stores)[wildcards.store]
 
 
 def opened_store(name):

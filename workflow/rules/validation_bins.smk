@@ -42,7 +42,8 @@ def sampled_rois():
 @lru_cache(maxsize=1)
 def read_sample(path, changed):
     sample = table_files.read("sample", path, ["roi", "bin"])
-    return {bin_id: rows["roi"].tolist() for bin_id, rows in sample.groupby("bin")}
+    rois = {bin_id: rows["roi"].tolist() for bin_id, rows in sample.groupby("bin")}
+    return Named("validation: the sample has no ROI of the bin", rois)
 
 
 def subject_zips(wildcards):

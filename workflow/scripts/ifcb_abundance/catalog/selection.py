@@ -16,6 +16,7 @@ from ifcb_abundance.bins.statuses import WANTED, BinStatus
 from ifcb_abundance.bins.window import Window
 from ifcb_abundance.catalog.listing import OPTIONAL, in_window
 from ifcb_abundance.catalog.quality import bad_bins
+from ifcb_abundance.common.named import Named
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.config import Select
 from ifcb_abundance.sources.protocols import BinCatalog
@@ -23,6 +24,7 @@ from ifcb_abundance.tables import table_files
 
 log = logging.getLogger("ifcb.selection")
 
+NO_DAY = "select: no bin of the window is of the day"
 LEAST_ML = 0.1  # that an instrument looks at within minutes
 
 
@@ -125,18 +127,19 @@ class Selection:
         return _Days(self.bins)
 
     @cached_property
-    def checksums(self) -> dict[str, str]:
+    def checksums(self) -> Named[str]:
         """Map each UTC day to a checksum of what is in its rows of `bins`."""
         columns = repr(list(self.bins.columns))
         rows = pd.util.hash_pandas_object(self.bins, index=False).to_numpy()
-        return {
+        found = {
             day: sha256(columns.encode() + rows[places].tobytes()).hexdigest() for day, places in _places(self.bins)
         }
+        return Named(NO_DAY, found)
 
     @cached_property
-    def wanted(self) -> dict[str, list[str]]:
+    def wanted(self) -> Named[list[str]]:
         """Map each UTC day to the ids of its bins that are asked for, which may be none."""
-        wanted: dict[str, list[str]] = {day: [] for day in self.days}
+        wanted = Named[list[str]](NO_DAY, {day: [] for day in self.days})
         rows = self.bins[self.bins["status"] == WANTED]
         for day, bin_id in zip(rows["date"].tolist(), rows["bin"].tolist(), strict=True):
             wanted[day].append(bin_id)
@@ -162,10 +165,13 @@ class _Days(Mapping[str, pd.DataFrame]):
 
     def __init__(self, bins: pd.DataFrame) -> None:
         self._bins = bins
-        self._places = dict(_places(bins))
+        self._places = Named(NO_DAY, dict(_places(bins)))
 
     def __getitem__(self, day: str) -> pd.DataFrame:
         return self._bins.take(self._places[day]).reset_index(drop=True)
+
+    def __contains__(self, day: object) -> bool:
+        return day in self._places
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

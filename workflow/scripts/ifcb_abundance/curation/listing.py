@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ifcb_abundance.common.errors import ConfigError, quoted
+from ifcb_abundance.common.named import Named
 from ifcb_abundance.common.proof import digest
 from ifcb_abundance.curation.zips import file_name
 
@@ -43,7 +44,7 @@ class Group:
 class Listing:
     """A folder's groups, by the name that files of a group get, and the subfolders that hold nothing."""
 
-    groups: dict[str, Group]
+    groups: Named[Group]
     empty: tuple[str, ...]
 
 
@@ -76,7 +77,7 @@ def list_folder(folder: str | Path) -> Listing:
         groups[key] = Group(name, tuple(files))
     if not groups:
         raise ConfigError(f"curation.folder: {folder} holds no image. Give the path of a folder of images")
-    return Listing(groups, tuple(empty))
+    return Listing(Named("curation.folder: no group of images is called", groups), tuple(empty))
 
 
 def _walk(root: str, below: str) -> Iterator[tuple[str, list[ImageFile]]]:

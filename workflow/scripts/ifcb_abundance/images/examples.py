@@ -20,6 +20,7 @@ from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.classes.top_classes import top_classes
 from ifcb_abundance.common.errors import RawFileError, quoted
+from ifcb_abundance.common.named import Named
 from ifcb_abundance.images.extract import warn_of_unknown
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.scores.decide import Outcome, outcome
@@ -114,11 +115,11 @@ def _bins_with_images(source: ImageReader, used: Sequence[str], bins: Sequence[s
     return within
 
 
-def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:
+def of_bins(path: str | Path) -> Named[list[tuple[str, float, int]]]:
     """Map bins to the class, score and number of their ROIs in the table `montages`, of all kinds."""
     table = table_files.read("montages", path)
     sums = table.groupby(["bin", "class", "score"], as_index=False, sort=True)["n_rois"].sum()
-    return {
+    found = {
         # as plain types, which a checksum of the settings takes
         str(bin_id): [
             (str(name), float(score), int(n))
@@ -126,6 +127,7 @@ def of_bins(path: str | Path) -> dict[str, list[tuple[str, float, int]]]:
         ]
         for bin_id, rows in sums.groupby("bin", sort=True)
     }
+    return Named("images: montages show no ROI of the bin", found)
 
 
 def _choose(

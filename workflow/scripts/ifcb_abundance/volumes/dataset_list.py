@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ifcb_abundance.common.errors import ConfigError, quoted
+from ifcb_abundance.common.named import Named
 from ifcb_abundance.common.strict_csv import read_given
 from ifcb_abundance.volumes.files import Triple
 from ifcb_abundance.volumes.names import check_name
@@ -43,7 +44,7 @@ class Dataset:
     endpoint_url: str | None = None
 
 
-def read_datasets(path: str | Path) -> dict[str, Dataset]:
+def read_datasets(path: str | Path) -> Named[Dataset]:
     """Read the list, by name. Rows that cannot be used are named with their line and left out.
 
     Raises ConfigError if the file cannot be read, lacks a column, or has no row that can be used.
@@ -69,7 +70,7 @@ def read_datasets(path: str | Path) -> dict[str, Dataset]:
         log.warning(problem)
     if not found:
         raise ConfigError(problems[0] if problems else f"{where} has no row")
-    return found
+    return Named("samples.list: no dataset is called", found)
 
 
 def _read_row(row: Mapping[str, str], line: int) -> Dataset:

@@ -21,6 +21,7 @@ from ifcb_abundance.common import extras
 from ifcb_abundance.common.errors import ConfigError, quoted
 from ifcb_abundance.common.folders import stamp
 from ifcb_abundance.common.lengths import NM
+from ifcb_abundance.common.named import Named, listed
 from ifcb_abundance.volumes.names import check_name
 
 log = logging.getLogger("ifcb.volumes")
@@ -45,7 +46,6 @@ SPACES = {"right-anterior-superior", "left-anterior-superior", "left-posterior-s
 SPACES |= {"scanner-xyz", "3d-right-handed", "3d-left-handed"}
 IMOD = 1146047817  # the stamp of IMOD in the header of a .mrc
 NO_UNIT = ("", "???", "none")  # how a .nrrd says that it has none
-LISTED = 20  # volumes in a message that lists those that there are
 BLOCK = 1 << 24  # bytes of slices that are in memory at a time, or one slice
 
 
@@ -106,7 +106,7 @@ def find_volumes(folders: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
     return found, passed
 
 
-def list_volumes(folders: Sequence[str], voxel_nm: Iterable[str]) -> dict[str, Path]:
+def list_volumes(folders: Sequence[str], voxel_nm: Iterable[str]) -> Named[Path]:
     """List the volumes of some folders by name; warns of files that are none, and of names in voxel_nm.
 
     Raises ConfigError as `find_volumes` does.
@@ -115,16 +115,14 @@ def list_volumes(folders: Sequence[str], voxel_nm: Iterable[str]) -> dict[str, P
     if passed:
         log.warning(f"volumes.folder: {len(passed)} files are no volumes and are passed over, such as {passed[0]!r}")
     warn_of_unknown(voxel_nm, sorted(found))
-    return found
+    return Named("volumes.folder: no volume is called", found)
 
 
 def warn_of_unknown(named: Iterable[str], volumes: Sequence[str]) -> None:
     """Warn of names in volumes.voxel_nm that no volume has. volumes: those that there are."""
     unknown = sorted(set(named) - set(volumes))
     if unknown:
-        more = f" and {len(volumes) - LISTED:,} more" if len(volumes) > LISTED else ""
-        there = quoted(volumes[:LISTED]) or "none"
-        log.warning(f"volumes.voxel_nm: no volume is called {quoted(unknown)}; there are {there}{more}")
+        log.warning(f"volumes.voxel_nm: no volume is called {quoted(unknown)}; there are {listed(volumes)}")
 
 
 def suffix_of(path: Path) -> str | None:
