@@ -1,8 +1,10 @@
 """The S3 client, against a real S3 server on loopback: what lists tell, and parts of objects."""
 
+import base64
 import hashlib
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -16,7 +18,7 @@ from werkzeug.wrappers import Response
 
 from ifcb_abundance.common.errors import RequestError
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
-from ifcb_abundance.sources.s3 import ConfigKeys, Direct, S3Client, _time
+from ifcb_abundance.sources.s3 import ConfigKeys, Direct, S3Client, S3Object, _time
 from tests.checkout import ROOT
 from tests.s3_server import Request, S3Server, error
 
@@ -148,6 +150,41 @@ def test_messages_name_the_keys_of_the_section_that_opened_it(server: S3Server, 
     ):
         with pytest.raises(RequestError, match=says):
             client.read(key)
+
+
+# --- objects that are copied ---
+
+
+class Bytes:
+    """A sink in memory."""
+
+    def __init__(self, body: bytes = b"") -> None:
+        self.body = body
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
+
+    def take(self, piece: bytes) -> None:
+        self.body += piece
+
+    def restart(self) -> None:
+        self.body = b""
+
+
+def listed(client: S3Client, key: str) -> S3Object:
+    return next(client.pages(key)).objects[0]
+
+
+def test_a_body_with_another_checksum_than_the_server_says_is_not_kept(server: S3Server, client: S3Client) -> None:
+    crc32 = base64.b64encode(zlib.crc32(b"xxxxx").to_bytes(4, "big")).decode()
+    bad = Response(b"xxxxy", 200, {"ETag": '"1-2"', "x-amz-checksum-crc32": crc32})
+    found, sink = listed(client, "a/05")._replace(etag=""), Bytes()
+    faults = iter([bad, None])
+    server.fault = lambda request: next(faults)  # noqa: ARG005
+    client.copy(found, sink)
+    assert sink.body == b"xxxxx"
+    assert [request.range for request in server.requests if request.listed is None] == [None, None]
 
 
 def test_a_bucket_that_is_never_asked_imports_no_client() -> None:

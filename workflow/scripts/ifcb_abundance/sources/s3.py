@@ -277,6 +277,9 @@ class S3Client:
         while True:
             try:
                 piece = body.read(PIECE)
+            except exceptions.FlexibleChecksumError as error:  # told at the end: all bytes may be wrong
+                sink.restart()
+                raise TransientError(f"{name}: {reason(error)}") from None
             except FAULTS as error:
                 raise TransientError(f"{name}: {reason(error)}", kind=TRUNCATED) from None
             if not piece:
