@@ -100,6 +100,7 @@ FAULTS: dict[str, Callable[[], Response]] = {
     "reset at once": lambda: short(b""),
     "a proxy's page": lambda: Response("<html>log in</html>", 200, mimetype="text/html"),
     "a shorter file": lambda: short(LARGE[:300_000], **{"Content-Length": "300000"}),
+    "wrong bytes": lambda: short(LARGE[::-1]),
     "a longer file": lambda: short(LARGE * 2, **{"Content-Length": str(2 * len(LARGE))}),
 }
 

@@ -175,9 +175,8 @@ class Fetch:
         part = Part(unfinished, lambda size: self.progress.add(0, size))
         try:
             self.progress.add(0, part.size, before=True)
-            resumed = part.size > 0
             checked = self._copy(found, part)
-            if checked == "" and resumed:  # what an earlier run has left may be what is wrong
+            if checked == "":  # bytes of an earlier run may be what is wrong, or one that changed on the way
                 part.restart()
                 checked = self._copy(found, part)
             if checked == "":
