@@ -187,6 +187,23 @@ def test_a_body_with_another_checksum_than_the_server_says_is_not_kept(server: S
     assert [request.range for request in server.requests if request.listed is None] == [None, None]
 
 
+def test_a_server_without_range_that_cuts_anywhere_is_asked_while_more_comes(
+    server: S3Server, client: S3Client
+) -> None:
+    """After three tries 3 bytes of 24 are there, after six 5, and after nine 4, which is no progress."""
+    found, sink = listed(client, "a/24"), Bytes()
+    lengths = iter([1, 1, 3, 1, 1, 5, 1, 1, 4, 1, 1, 6])
+
+    def fault(request: Request) -> Response | None:  # noqa: ARG001
+        return Response(b"x" * next(lengths), 200, {"ETag": f'"{found.etag}"'})
+
+    server.clear()
+    server.fault = fault
+    with pytest.raises(RequestError, match=r"a/24 .*: 4 bytes of the 24 that were listed"):
+        client.copy(found, sink)
+    assert len(server.requests) == 9
+
+
 def test_a_bucket_that_is_never_asked_imports_no_client() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'workflow' / 'scripts')!r})\n"

@@ -217,14 +217,16 @@ class S3Client:
         Returns whether the etag may be the object's MD5, which encryption rules out. Raises RequestError, of the kind
         CHANGED if the object is no longer the one that was listed.
         """
+        most = sink.size
         while True:
-            before = sink.size
             try:
                 return self._ask(self._named(found.key), lambda client, slot: self._copy_on(client, slot, found, sink))
             except RequestError as error:
-                # A long file may be cut off more often than a request is tried, as long as it grows.
-                if error.kind != TRUNCATED or sink.size == before:
+                # A long file may be cut off more often than a request is tried, as long as it grows. A server that
+                # knows no Range sends it from its beginning each time.
+                if error.kind != TRUNCATED or sink.size <= most:
                     raise
+                most = sink.size
 
     # --- requests ---
 
