@@ -3,13 +3,22 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 import tenacity
 
-from ifcb_abundance.common.errors import NoConnectionError, RequestError, TransientError, UnreachableError, kind_of
+from ifcb_abundance.common import stopping
+from ifcb_abundance.common.errors import (
+    NoConnectionError,
+    RequestError,
+    StateError,
+    TransientError,
+    UnreachableError,
+    kind_of,
+)
 from ifcb_abundance.sources.concurrency import Slot
 from ifcb_abundance.sources.retry import ENOUGH, RequestOptions, Retrier
 
@@ -159,6 +168,60 @@ def test_eight_that_ask_at_once_are_told_once_and_woken(caplog: pytest.LogCaptur
     assert texts == {retrier.given_up}
     assert server.requests == 9
     assert len(caplog.messages) == 1
+
+
+@pytest.fixture
+def asked_to_stop(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """What Ctrl-C sets."""
+    monkeypatch.setattr(stopping, "ASKED", asked := threading.Event())
+    return asked
+
+
+def test_a_run_that_is_to_stop_tries_nothing_again(
+    asked_to_stop: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    retrier = impatient()
+
+    def send(slot: Slot) -> str:  # noqa: ARG001
+        asked_to_stop.set()
+        raise TransientError("HTTP 500")
+
+    with pytest.raises(StateError, match="Stopped as you asked"):
+        retrier.retry(send)
+    assert caplog.messages == []  # no further try is announced
+
+
+def test_a_run_that_is_to_stop_waits_no_longer(asked_to_stop: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One waits to try again; one waits for its turn, as a request each 20 s is allowed; one for the end of another."""
+    monkeypatch.setattr(stopping, "LOOK", 0.01)
+    asked = threading.Semaphore(0)
+    failing, rare, full = (
+        Retrier(options)
+        for options in (
+            RequestOptions(backoff=20, retries=1),
+            RequestOptions(max_requests_per_second=1 / 20),
+            RequestOptions(retries=0),
+        )
+    )
+
+    def send(slot: Slot) -> str:
+        asked.release()
+        failing.answered(slot, good=False)
+        raise TransientError("HTTP 500")
+
+    rare.limiter.begin()
+    full.limiter.refused(full.limiter.begin(), None)  # one at a time from now on
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(retrier.retry, send) for retrier in (failing, rare, full)]
+        asked.acquire()
+        asked_to_stop.set()
+        over, _ = futures.wait(waiting, timeout=5)
+        full.limiter.end()
+    assert over == set(waiting)
+    for each in waiting:
+        with pytest.raises(StateError, match="Stopped as you asked"):
+            each.result()
+    assert not asked.acquire(blocking=False)
 
 
 def test_overload_is_said_only_of_a_server_that_answers(caplog: pytest.LogCaptureFixture) -> None:

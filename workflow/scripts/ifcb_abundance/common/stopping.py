@@ -5,6 +5,7 @@ import threading
 from ifcb_abundance.common.errors import StateError
 
 ASKED = threading.Event()
+LOOK = 0.5  # seconds: how often what waits looks here
 
 
 def refuse_if_asked() -> None:

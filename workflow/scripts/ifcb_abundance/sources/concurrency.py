@@ -5,6 +5,7 @@ import threading
 import time
 from typing import NamedTuple
 
+from ifcb_abundance.common import stopping
 from ifcb_abundance.common.words import counted
 
 log = logging.getLogger("ifcb.concurrency")
@@ -47,10 +48,11 @@ class AdaptiveConcurrencyLimiter:
         self._alone = 0.0  # the same per request in flight: its own time, if the server works on one at a time
 
     def begin(self) -> Slot:
-        """Wait until a request may go. Each call needs one of `end`."""
+        """Wait until a request may go. Each call needs one of `end`. Raises StateError if the run is to stop."""
         with self._change:
             while (wait := self._not_before - time.monotonic()) > 0 or self._in_flight + 1 > self._limit:
-                self._change.wait(wait if wait > 0 else None)
+                stopping.refuse_if_asked()
+                self._change.wait(min(wait, stopping.LOOK) if wait > 0 else stopping.LOOK)
             now = time.monotonic()
             self._not_before = now + self._pause
             self._in_flight += 1

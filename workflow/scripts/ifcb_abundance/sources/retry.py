@@ -5,12 +5,14 @@ The HTTP client and the S3 client both send their requests through it.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import tenacity
 
+from ifcb_abundance.common import stopping
 from ifcb_abundance.common.errors import NoConnectionError, RequestError, TransientError, UnreachableError
 from ifcb_abundance.common.progress import TRAFFIC
 from ifcb_abundance.sources.concurrency import AdaptiveConcurrencyLimiter, Slot
@@ -66,14 +68,15 @@ class Retrier:
     def retry(self, send: Callable[[Slot], T]) -> T:
         """Return what `send` returns. It is called with the slot of a request, and again after a TransientError.
 
-        Raises RequestError if no try gets a usable answer, UnreachableError if no try gets a connection.
+        Raises RequestError if no try gets a usable answer, UnreachableError if no try gets a connection, StateError if
+        the run is to stop before a try that would have to wait.
         """
         tries = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
             stop=tenacity.stop_after_attempt(self.options.retries + 1),
             wait=self._wait,
             before_sleep=self._say,
-            sleep=tenacity.sleep_using_event(self._stop_waiting),
+            sleep=self._sleep,
         )
         try:
             answer: T = tries(self._ask_once, send)
@@ -112,7 +115,13 @@ class Retrier:
             self._stop_waiting.set()
             return UnreachableError(self.given_up)
 
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._stop_waiting.wait(min(left, stopping.LOOK)):
+            stopping.refuse_if_asked()
+
     def _say(self, state: tenacity.RetryCallState) -> None:
+        stopping.refuse_if_asked()
         TRAFFIC.fault()
         fault = state.outcome.exception() if state.outcome else None
         if isinstance(fault, NoConnectionError):
