@@ -1,5 +1,6 @@
 """Files of a plan are brought into the tree whole, whatever the server and the machine do."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -159,6 +160,15 @@ def test_wrong_bytes_are_not_kept(server: S3Server, get: Callable[[], None], tmp
     server.fault = None
     get()
     assert tree(tmp_path) == FILES
+
+
+def test_a_disk_that_fills_is_no_fault_of_the_server(get: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(part: fetch.Part, piece: bytes) -> None:  # noqa: ARG001
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetch.Part, "take", full)
+    with pytest.raises(StateError, match=r"files/(a/1|a/2|c): cannot be written: .*then run the same command again"):
+        get()
 
 
 def test_a_file_that_is_gone_says_to_list_again(server: S3Server, get: Callable[[], None], tmp_path: Path) -> None:

@@ -137,6 +137,14 @@ class Sink(Protocol):
         """Forget all bytes: the object comes from its beginning."""
 
 
+class _SinkError(Exception):
+    """An OSError of a sink, on its way past what takes one for a fault of the server."""
+
+    def __init__(self, fault: OSError) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
 class S3Client:
     """Reads one bucket, for any number of threads.
 
@@ -215,12 +223,14 @@ class S3Client:
         """Give the sink what it lacks of an object: from its end on, and on from there after each fault.
 
         Returns whether the etag may be the object's MD5, which encryption rules out. Raises RequestError, of the kind
-        CHANGED if the object is no longer the one that was listed.
+        CHANGED if the object is no longer the one that was listed; OSError if the sink cannot take it.
         """
         most = sink.size
         while True:
             try:
                 return self._ask(self._named(found.key), lambda client, slot: self._copy_on(client, slot, found, sink))
+            except _SinkError as error:
+                raise error.fault from None
             except RequestError as error:
                 # A long file may be cut off more often than a request is tried, as long as it grows. A server that
                 # knows no Range sends it from its beginning each time.
@@ -286,7 +296,10 @@ class S3Client:
                 raise TransientError(f"{name}: {reason(error)}", kind=TRUNCATED) from None
             if not piece:
                 break
-            sink.take(piece)
+            try:
+                sink.take(piece)
+            except OSError as error:
+                raise _SinkError(error) from error
             TRAFFIC.add(len(piece))
         if sink.size > size:
             sink.restart()
