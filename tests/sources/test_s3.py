@@ -17,6 +17,7 @@ from botocore.config import Config
 from werkzeug.wrappers import Response
 
 from ifcb_abundance.common.errors import RequestError
+from ifcb_abundance.sources.faults import CHANGED
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
 from ifcb_abundance.sources.s3 import ConfigKeys, Direct, S3Client, S3Object, _time
 from tests.checkout import ROOT
@@ -202,6 +203,19 @@ def test_a_server_without_range_that_cuts_anywhere_is_asked_while_more_comes(
     with pytest.raises(RequestError, match=r"a/24 .*: 4 bytes of the 24 that were listed"):
         client.copy(found, sink)
     assert len(server.requests) == 9
+
+
+def test_an_object_that_ends_before_what_is_there_has_changed(server: S3Server, client: S3Client) -> None:
+    """The server knows no If-Match: it says that there is nothing after the first 8 bytes."""
+    found, sink = listed(client, "a/24"), Bytes(b"x" * 8)
+    server.fault = lambda request: (
+        error(416, "InvalidRange") if request.range else Response(b"short", 200, {"ETag": '"other"'})
+    )
+    server.clear()
+    with pytest.raises(RequestError, match="it has changed since it was listed") as caught:
+        client.copy(found, sink)
+    assert caught.value.kind == CHANGED
+    assert [request.range for request in server.requests] == ["bytes=8-", None]
 
 
 def test_a_bucket_that_is_never_asked_imports_no_client() -> None:

@@ -252,6 +252,10 @@ class S3Client:
             if _status(error.response) == 412:
                 self.retrier.answered(slot, good=True)
                 raise changed from None
+            if offset and _status(error.response) == 416:  # it ends before, so it is another one, or has wrong bytes
+                self.retrier.answered(slot, good=True)
+                sink.restart()
+                return self._copy_on(client, slot, found, sink)
             raise
         self.retrier.answered(slot, good=True)
         with closing(body):
