@@ -4,6 +4,7 @@ import base64
 import hashlib
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -216,6 +217,28 @@ def test_an_object_that_ends_before_what_is_there_has_changed(server: S3Server, 
         client.copy(found, sink)
     assert caught.value.kind == CHANGED
     assert [request.range for request in server.requests] == ["bytes=8-", None]
+
+
+def test_what_came_before_a_silence_is_kept(server: S3Server) -> None:
+    """The second object, as boto3 asks for the first one, and keeps whole pieces only."""
+    client = opened(server, timeout=0.3)
+    client.copy(listed(client, "a/01"), Bytes())
+    found, sink = listed(client, "a b/"), Bytes()
+    over = threading.Event()
+
+    def falls_silent() -> Iterator[bytes]:
+        yield BODY[:100_000]
+        over.wait(5)
+
+    headers = {"ETag": f'"{found.etag}"', "Content-Length": str(len(BODY))}
+    faults = iter([Response(falls_silent(), 200, headers), None])
+    server.fault = lambda request: next(faults)  # noqa: ARG005
+    server.clear()
+    client.copy(found, sink)
+    over.set()
+    server.fault = None
+    assert sink.body == BODY
+    assert [request.range for request in server.requests] == [None, "bytes=100000-"]
 
 
 def test_a_bucket_that_is_never_asked_imports_no_client() -> None:

@@ -290,9 +290,11 @@ class S3Client:
 
     def _pour(self, name: str, body: Any, sink: Sink, size: int) -> None:
         """Give the sink a body, which has to end where it has `size` bytes."""
+        # What has come is taken at once, so that a fault loses none of it. Bodies of boto3 only give whole pieces.
+        read = getattr(body, "read1", body.read)
         while True:
             try:
-                piece = body.read(PIECE)
+                piece = read(PIECE)
             except exceptions.FlexibleChecksumError as error:  # told at the end: all bytes may be wrong
                 sink.restart()
                 raise TransientError(f"{name}: {reason(error)}") from None
