@@ -136,6 +136,15 @@ def test_a_server_that_asks_to_wait_is_left_alone_so_long(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("code", ["SlowDown", "ThrottlingException", "RequestLimitExceeded"])
+def test_a_server_that_has_too_much_to_do_is_asked_again_whatever_its_status(
+    code: str, server: S3Server, client: S3Client
+) -> None:
+    faults = iter([error(400, code), None])
+    server.fault = lambda request: next(faults)  # noqa: ARG005
+    assert client.read("a/03") == b"xxx"
+
+
 def test_messages_name_the_keys_of_the_section_that_opened_it(server: S3Server, client: S3Client) -> None:
     refusals: dict[str, Response] = {"a/01": error(403, "AccessDenied"), "a/02": error(404, "NoSuchKey")}
 
