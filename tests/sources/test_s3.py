@@ -147,6 +147,7 @@ def test_a_server_that_has_too_much_to_do_is_asked_again_whatever_its_status(
 
 def test_messages_name_the_keys_of_the_section_that_opened_it(server: S3Server, client: S3Client) -> None:
     refusals: dict[str, Response] = {"a/01": error(403, "AccessDenied"), "a/02": error(404, "NoSuchKey")}
+    refusals["a/03"] = error(403, "RequestTimeTooSkewed")
 
     def fault(request: Request) -> Response | None:
         return refusals.get(request.path.removeprefix("files/"))
@@ -158,6 +159,7 @@ def test_messages_name_the_keys_of_the_section_that_opened_it(server: S3Server, 
             r"unsigned requests \(stores\.a\.anonymous: true\).* Check stores\.a\.url and stores\.a\.endpoint_url",
         ),
         ("a/02", r"there is no such file.*check stores\.a\.url and stores\.a\.endpoint_url"),
+        ("a/03", r"HTTP 403 RequestTimeTooSkewed: this machine's clock is wrong by more than the server allows"),
     ):
         with pytest.raises(RequestError, match=says):
             client.read(key)

@@ -434,6 +434,8 @@ class S3Client:
             return RequestError(f"{told}: the bucket is in another region: set AWS_DEFAULT_REGION, or {check}")
         if code == "InvalidObjectState":
             return RequestError(f"{told}: the file is in cold storage: have it restored first")
+        if code == "RequestTimeTooSkewed":
+            return RequestError(f"{told}: this machine's clock is wrong by more than the server allows: set it right")
         if status in (401, 403) or code in EXPIRED:
             who = f"unsigned requests ({self.keys.anonymous}: true)" if self.anonymous else "your credentials"
             other = f"set {self.keys.anonymous}: false to use credentials" if self.anonymous else self._login()
