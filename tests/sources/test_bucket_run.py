@@ -585,6 +585,16 @@ def test_what_passes_is_asked_again_and_what_does_not_is_told(
     assert len(server.requests) == (0 if what == "list" else 3)  # a list that is unavailable is not asked for again
 
 
+def test_class_scores_that_are_shorter_than_listed_are_asked_for_again(server: S3Server, name: str) -> None:
+    """They end with a line, and the answer's length is theirs."""
+    server.put(name, {f"2024/{BIN}_class_scores.csv": scores(0.5, 0.75)})
+    cut = Response(scores(0.5), headers={"ETag": '"x"'})
+    server.fault = Times(1, lambda: cut, lambda request: request.listed is None)
+    found = opened(server, name).read_scores(BIN)
+    assert found is not None
+    assert found.body == scores(0.5, 0.75)
+
+
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [

@@ -18,7 +18,7 @@ from botocore.config import Config
 from werkzeug.wrappers import Response
 
 from ifcb_abundance.common.errors import RequestError
-from ifcb_abundance.sources.faults import CHANGED
+from ifcb_abundance.sources.faults import CHANGED, TRUNCATED
 from ifcb_abundance.sources.retry import RequestOptions, Retrier
 from ifcb_abundance.sources.s3 import ConfigKeys, Direct, S3Client, S3Object, _time
 from tests.checkout import ROOT
@@ -113,6 +113,33 @@ def test_nothing_larger_than_allowed_is_read(server: S3Server) -> None:
         with pytest.raises(RequestError, match=says):
             read()
     assert len(client.read_start("a b/+&%ä", 400_000)) == 400_000
+
+
+def test_a_body_of_another_length_than_was_listed_is_asked_for_again(server: S3Server, client: S3Client) -> None:
+    """Its own length fits it, as after a proxy that has only a part of the object."""
+
+    def cut_once() -> None:
+        faults = iter([Response(b"xx", 200, {"ETag": '"1"'})])
+        server.fault = lambda request: None if request.listed is not None else next(faults, None)
+        server.clear()
+
+    for read in (lambda: client.read("a/03", 3), lambda: client.read_start("a/03", 300, 3)):
+        cut_once()
+        assert read() == b"xxx"
+        assert server.keys == ["files/a/03"] * 2
+    cut_once()
+    assert client.read_start("a/03", 2, 3) == b"xx"
+    server.fault = lambda request: Response(b"xx", 200, {"ETag": '"1"'}) if request.listed is None else None
+    with pytest.raises(RequestError, match=r"a/03 .*: 2 bytes of the 3 that were listed \(tried 3 times\)") as caught:
+        client.read("a/03", 3)
+    assert caught.value.kind == TRUNCATED
+
+
+def test_an_object_that_has_changed_since_it_was_listed_is_read(server: S3Server, client: S3Client) -> None:
+    """The list had 2 bytes of it. Where the length is right, the list is not asked."""
+    assert client.read("a/03", 2) == client.read("a/03", 3) == client.read_start("a/03", 300, 4) == b"xxx"
+    assert server.lists == ["a/03", "a/03"]
+    assert server.keys == ["files/a/03"] * 3
 
 
 def test_threads_share_one_client_and_its_connections(server: S3Server, client: S3Client) -> None:

@@ -93,6 +93,7 @@ class BucketSource(NetworkSource, BinFiles):
         self._opening = threading.Lock()
         self._opened: S3Client | None = None
         self._listed: dict[str, list[str] | RequestError] = {}
+        self._sizes: dict[str, int] = {}  # in bytes, of all files that were listed
         self._years: dict[int, _Year] = {}
         self._form: str | None = None  # of the years that were listed, with `auto`
 
@@ -260,19 +261,22 @@ class BucketSource(NetworkSource, BinFiles):
 
     def _below(self, folder: str, delimiter: str) -> Iterator[str]:
         for page in self._client.pages(self.prefix + folder, delimiter):
-            keys = [found.key for found in page.objects if not found.key.endswith("/")]
-            for key in keys + page.folders:
+            sizes = {found.key: found.size for found in page.objects if not found.key.endswith("/")}
+            for key in [*sizes, *page.folders]:
                 folders = key.removeprefix(self.prefix).split("/")[:-1]
                 if EXCLUDED.isdisjoint(map(str.lower, folders)):
-                    yield f"s3://{self.bucket}/{key}"
+                    path = f"s3://{self.bucket}/{key}"
+                    if key in sizes:
+                        self._sizes[path] = sizes[key]
+                    yield path
 
     # --- files ---
 
     def _read(self, path: str) -> bytes:
-        return self._client.read(self._key(path))
+        return self._client.read(self._key(path), self._sizes.get(path))
 
     def _read_start(self, path: str, most: int) -> bytes:
-        return self._client.read_start(self._key(path), most)
+        return self._client.read_start(self._key(path), most, self._sizes.get(path))
 
     @contextmanager
     def _open_roi(self, path: str) -> Iterator[ReadRange]:

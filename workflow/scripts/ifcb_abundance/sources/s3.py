@@ -222,13 +222,14 @@ class S3Client:
             met.add(token)
             asked["ContinuationToken"] = token
 
-    def read(self, key: str) -> bytes:
-        """Read an object whole."""
-        return self._get(key)
+    def read(self, key: str, size: int | None = None) -> bytes:
+        """Read an object whole. size: as it was listed, None if it was not: a body of another length is not taken, but
+        for that of an object that has changed since."""
+        return self._get(key, size=size)
 
-    def read_start(self, key: str, length: int) -> bytes:
-        """Read the first `length` bytes of an object: fewer only where it is shorter."""
-        return self._get(key, length if length <= self.retrier.options.max_body else None)
+    def read_start(self, key: str, length: int, size: int | None = None) -> bytes:
+        """Read the first `length` bytes of an object: fewer only where it is shorter. size: see `read`."""
+        return self._get(key, length if length <= self.retrier.options.max_body else None, size=size)
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         """Read `length` bytes of an object from the offset on: fewer, or none, only where it ends."""
@@ -342,8 +343,11 @@ class S3Client:
 
         return self._ask(name, send)
 
-    def _get(self, key: str, length: int | None = None, of: str = "") -> bytes:
-        """The first bytes of an object, all without a length. of: the value of a Range header, empty for none."""
+    def _get(self, key: str, length: int | None = None, of: str = "", size: int | None = None) -> bytes:
+        """The first bytes of an object, all without a length. of: the value of a Range header, empty for none.
+
+        size: see `read`.
+        """
         name, most = self._named(key), self.retrier.options.max_body
         asked = {"Bucket": self.bucket, "Key": key} | ({"Range": of} if of else {})
 
@@ -364,11 +368,24 @@ class S3Client:
                 if length is None and answer["ContentLength"] > most:
                     raise self._too_large(name)
                 try:
-                    return _read(body, most + 1 if length is None else length)
+                    found = _read(body, most + 1 if length is None else length)
                 except FAULTS as error:
                     raise TransientError(f"{name}: {reason(error)}", kind=TRUNCATED) from None
+            # A proxy may give a length that fits the part of the object that it has.
+            if size is not None and len(found) != _at_most(size, length):
+                now = self._size_now(client, key)
+                if now is None or len(found) != _at_most(now, length):
+                    raise TransientError(
+                        f"{name}: {len(found):,} bytes of the {size:,} that were listed", kind=TRUNCATED
+                    )
+            return found
 
         return self._ask(name, send)
+
+    def _size_now(self, client: Any, key: str) -> int | None:
+        """The size that the list has of an object now; None if it does not have it."""
+        (found,) = client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1).get("Contents") or [{}]
+        return found["Size"] if found.get("Key") == key else None
 
     def _ask(self, name: str, send: Callable[[Any, Slot], T]) -> T:
         """Return what `send` returns, given boto3's client. Raises RequestError, naming what was asked for."""
@@ -475,6 +492,10 @@ def _read(body: Any, most: int) -> bytes:
         length += len(piece)
         TRAFFIC.add(len(piece))
     return b"".join(pieces)[:most]
+
+
+def _at_most(size: int, length: int | None) -> int:
+    return size if length is None else min(size, length)
 
 
 def _time(text: Any) -> datetime:
