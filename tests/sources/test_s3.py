@@ -198,6 +198,8 @@ def test_messages_name_the_keys_of_the_section_that_opened_it(server: S3Server, 
 class Bytes:
     """A sink in memory."""
 
+    content_encoding = ""
+
     def __init__(self, body: bytes = b"") -> None:
         self.body = body
 

@@ -162,6 +162,30 @@ def test_wrong_bytes_are_not_kept(server: S3Server, get: Callable[[], None], tmp
     assert tree(tmp_path) == FILES
 
 
+def test_files_that_are_stored_packed_are_named(
+    server: S3Server, get: Callable[[], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They stay as they are stored. What was sent in pieces is not packed."""
+    encodings = {"a/2": "gzip", "c": "aws-chunked"}
+
+    def fault(request: Request) -> Response | None:
+        key = request.path.removeprefix("bucket/x/")
+        headers = {"ETag": f'"{md5(FILES[key])}"', "Content-Encoding": encodings.get(key, "")}
+        return Response(FILES[key], 200, headers)
+
+    server.fault = fault
+    for _ in range(2):  # the second run knows it from the first one
+        caplog.clear()
+        get()
+        (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+        assert warning.startswith(
+            "x: 1 file stored packed (Content-Encoding) in the bucket, and so in files/: a/2 (gzip)."
+        )
+        fetched = pd.read_csv(tmp_path / "fetched.csv", keep_default_na=False).set_index("key")
+        assert dict(fetched["content_encoding"]) == {"a/1": "", "a/2": "gzip", "b": "", "c": ""}
+    assert tree(tmp_path) == FILES
+
+
 def test_a_disk_that_fills_is_no_fault_of_the_server(get: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(part: fetch.Part, piece: bytes) -> None:  # noqa: ARG001
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -143,9 +143,13 @@ class Direct(NamedTuple):
 
 
 class Sink(Protocol):
-    """Takes the bytes of an object, in order. size: how many it has."""
+    """Takes the bytes of an object, in order, as they are stored.
+
+    size: how many it has. content_encoding: of the object, such as gzip; the client sets it.
+    """
 
     size: int
+    content_encoding: str
 
     def take(self, piece: bytes) -> None:
         """Add these bytes to its end."""
@@ -283,6 +287,7 @@ class S3Client:
                 raise changed
             if offset and not headers.get("content-range", "").startswith(f"bytes {offset}-"):
                 sink.restart()
+            sink.content_encoding = _encoding(headers.get("content-encoding", ""))
             self._pour(name, body, sink, found.size)
         encrypted = headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
         return not encrypted and "x-amz-server-side-encryption-customer-algorithm" not in headers
@@ -496,6 +501,12 @@ def _read(body: Any, most: int) -> bytes:
 
 def _at_most(size: int, length: int | None) -> int:
     return size if length is None else min(size, length)
+
+
+def _encoding(told: str) -> str:
+    """A Content-Encoding without what does not pack: `aws-chunked` stays of uploads in pieces."""
+    names = (name.strip().lower() for name in told.split(","))
+    return ", ".join(name for name in names if name not in ("", "identity", "aws-chunked"))
 
 
 def _time(text: Any) -> datetime:

@@ -37,6 +37,7 @@ MD5 = re.compile("[0-9a-f]{32}")
 PIECE = 2**20  # bytes of a file that are read at a time
 LONGEST = 255  # bytes of a file's name
 READY = 2  # threads more than requests at a time: they open and move files meanwhile
+NAMED = 3  # files that a warning names
 ENOUGH = 20  # files that failed: no more are asked for
 
 
@@ -49,13 +50,16 @@ class Whole(NamedTuple):
     checked: str
     seconds: float
     changed: int
+    content_encoding: str = ""  # journals of earlier versions do not have it
 
 
 class Part:
     """A file that is not whole yet. Bytes that an earlier run wrote are read once, for the checksums.
 
-    size: bytes that it has.
+    size: bytes that it has. content_encoding: see Sink.
     """
+
+    content_encoding = ""
 
     def __init__(self, path: Path, on_bytes: Callable[[int], None]) -> None:
         self._on_bytes = on_bytes
@@ -164,7 +168,9 @@ class Fetch:
         digests = _digests(path)
         right = known.sha256 == digests[1] if known and is_noted else found.etag == digests[0] or not has_md5
         if right:
-            self._note(found, digests[1], "md5" if found.etag == digests[0] else "size", 0.0, there.st_mtime_ns)
+            checked = "md5" if found.etag == digests[0] else "size"
+            encoding = known.content_encoding if known and is_noted else ""
+            self._note(found, Whole(*found[1:3], digests[1], checked, 0.0, there.st_mtime_ns, encoding))
         return right
 
     def _fetch(self, found: StoredObject) -> None:
@@ -186,7 +192,8 @@ class Fetch:
             part.close()
         path = self.places.tree / found.key
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._note(found, part.sha256, checked, time.monotonic() - started, unfinished.stat().st_mtime_ns)
+        seconds, changed = round(time.monotonic() - started, 3), unfinished.stat().st_mtime_ns
+        self._note(found, Whole(*found[1:3], part.sha256, checked, seconds, changed, part.content_encoding))
         unfinished.replace(path)
 
     def _copy(self, found: StoredObject, part: Part) -> str:
@@ -199,8 +206,7 @@ class Fetch:
             return "md5" if part.md5 == found.etag else ""
         return "size"  # so it is with an empty file: nothing was asked, and its etag is no MD5 where KMS encrypts it
 
-    def _note(self, found: StoredObject, sha256: str, checked: str, seconds: float, changed: int) -> None:
-        whole = Whole(found.size, found.etag, sha256, checked, round(seconds, 3), changed)
+    def _note(self, found: StoredObject, whole: Whole) -> None:
         line = json.dumps([found.key, *whole], ensure_ascii=False) + "\n"
         with self._lock:
             self._whole[found.key] = whole
@@ -232,6 +238,7 @@ def fetch_store(
     with Transfer(name, files, size) as progress, closing(Fetch(objects, places, progress, requests)) as fetch:
         _bring_all(fetch, judged.good(), requests, again)
         _write_tables(fetch, judged, fetched, refused)
+        _tell_packed(fetch, judged, name)
     shutil.rmtree(places.unfinished)
     seconds = time.monotonic() - started
     log.info(f"{name}: {counted(files, 'file')}, {sized(size)} are whole in {places.tree}, after {seconds:.1f} s")
@@ -360,6 +367,19 @@ def _write_tables(fetch: Fetch, judged: Judged, fetched: str | Path, refused: st
         for found, why in judged.refused()
     ]
     table_files.write(table_files.from_rows(shown, "refused"), "refused", refused)
+
+
+def _tell_packed(fetch: Fetch, judged: Judged, name: str) -> None:
+    """Warn of files that are stored packed: who reads them from the bucket gets them unpacked, from the tree not."""
+    packed = [
+        f"{found.key} ({encoding})" for found in judged.good() if (encoding := fetch.whole(found.key).content_encoding)
+    ]
+    if packed:
+        more = ", ..." if len(packed) > NAMED else ""
+        log.warning(
+            f"{name}: {counted(len(packed), 'file')} stored packed (Content-Encoding) in the bucket, and so in files/: "
+            f"{', '.join(packed[:NAMED])}{more}. Unpack them before they are read; fetched.csv names them"
+        )
 
 
 def _read_journal(path: Path) -> dict[str, Whole]:
