@@ -408,6 +408,28 @@ def test_a_run_that_is_to_stop_stops_within_a_file(tmp_path: Path, monkeypatch: 
     assert "a/2" not in tree(tmp_path)
 
 
+def test_a_run_that_is_to_stop_asks_for_no_file_that_waits_for_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request at a time, and three threads: the two others have opened their files by then."""
+    asked: list[str] = []
+
+    class Asked(Memory):
+        def copy(self, found: StoredObject, sink: Any) -> bool:  # noqa: ARG002
+            asked.append(found.key)
+            deadline = time.monotonic() + 10
+            while len(list((tmp_path / "unfinished").iterdir())) < 3 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            stopping.ASKED.set()
+            raise RequestError("cut off")
+
+    monkeypatch.setattr(stopping, "ASKED", type(stopping.ASKED)())
+    path = plan(tmp_path, {key: md5(body) for key, body in FILES.items()})
+    with pytest.raises(StateError, match="Stopped as you asked"):
+        fetch.fetch_store(Asked(), "x", path, 1, "", *tables(tmp_path))
+    assert len(asked) == 1
+
+
 def test_what_no_file_can_be_called() -> None:
     folders = {"a", "a/b"}
     for key in ("x", "a/b/c", "..x/y", ".hidden", "é/ü", "a b", "x" * 255):

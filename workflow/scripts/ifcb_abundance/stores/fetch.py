@@ -201,6 +201,7 @@ class Fetch:
         is_plain = True
         if part.size < found.size:  # otherwise a run was killed before it moved the file, or the file is empty
             with self._at_once:
+                stopping.refuse_if_asked()
                 is_plain = self.objects.copy(found, part)
         if is_plain and MD5.fullmatch(found.etag) and (found.size or part.md5 == found.etag):
             return "md5" if part.md5 == found.etag else ""
