@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.archives import bin_row, write_archive, write_scores
-from tests.checkout import Checkout
+from tests.checkout import Checkout, differences
 from tests.dashboard.emulator import Emulator, Fault
 from tests.engine.test_kills import copy_of
 from tests.raw_files import picture, write_bin
@@ -298,6 +298,40 @@ def test_what_hangs_on_tables_that_come_out_the_same_comes_back(checkout: Checko
     assert after == before
     asked = (on_request[0], "results/demo/montages", "--config", "shard=merge")
     assert "Nothing to be done" in checkout.run(settings(dashboard), "-n", *asked)
+
+
+PUBLISHED = {"title": "T", "summary": "S", "institution": "I", "license": "CC0-1.0"}
+PUBLISHED |= {"info_url": "https://example.org", "creator": {"name": "N N", "email": "n@example.org"}}
+MERGES = """\
+label,scientific_name,aphia_id,living,group,harmful,synonym_of,merge
+Akashiwo,Akashiwo,,yes,dinoflagellate,yes,,
+detritus,Akashiwo,,yes,dinoflagellate,yes,Akashiwo,before
+"""
+
+
+def test_what_the_config_now_refuses_ends_no_run_that_does_not_ask_for_it(
+    checkout: Checkout, dashboard: Emulator, tmp_path: Path
+) -> None:
+    """Exports need a title, and like validation the rule of the winner; validation a class table without synonyms."""
+    (tmp_path / "merges.csv").write_text(MERGES)
+    formats = {"formats": ["erddap", "netcdf"]}
+    strata, *exports = "validation/strata.parquet", "exports/demo.nc", "exports/demo_erddap.xml"
+    checkout.run(settings(dashboard, export={**PUBLISHED, **formats}), f"results/demo/{strata}", "all")
+    assert {strata, *exports} <= checkout.files("demo").keys()
+    for name, changed, gone in (
+        ("no-title", {}, {*exports}),
+        ("each", {"classify": {"rule": "each"}, "export": PUBLISHED}, {strata, *exports}),
+        ("merges", {"classify": {"class_table": str(tmp_path / "merges.csv")}}, {strata, *exports}),
+    ):
+        other = {**settings(dashboard), **changed}
+        run = copy_of(checkout, tmp_path / name)
+        run.run(other)
+        assert gone <= stale(run), name
+        fresh = Checkout(tmp_path / f"{name}-fresh")
+        fresh.run(other)
+        found = {path: body for path, body in run.files("demo").items() if not path.startswith("stale/")}
+        kept = {strata, *(path for path in found if path.startswith("bins/"))} - gone
+        assert set(differences(found, fresh.files("demo"))) <= kept, name
 
 
 MERGED = {

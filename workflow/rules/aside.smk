@@ -1,8 +1,4 @@
 # What a run moves to stale/, because it is of another config or of other data, and what it brings back. No rule is here.
-from contextlib import suppress
-
-from snakemake.exceptions import InputFunctionException
-from ifcb_abundance.common.errors import WorkflowInputError
 
 
 def put_aside_before(outputs, again):
@@ -105,10 +101,9 @@ def training_set_out_of_date():
     current = {str(path) for job in workflow.dag.jobs for path in job.output}
     if SHARDS or split in current or not os.path.exists(split):
         return []
-    with suppress(WorkflowInputError, InputFunctionException):  # labels that cannot be read now say nothing of it
-        if records.made_otherwise(workflow, records.job_of(workflow, splits, {}), split, lambda: False):
-            return [SET]
-    return []
+    job = records.job_of(workflow, splits, {})
+    # Labels that cannot be read now say nothing of it: then there is no job.
+    return [SET] if job and records.made_otherwise(workflow, job, split, lambda: False) else []
 
 
 def images_out_of_date():

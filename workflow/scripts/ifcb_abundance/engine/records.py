@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ifcb_abundance.common.errors import StateError
+from ifcb_abundance.common.errors import StateError, WorkflowInputError
 from ifcb_abundance.engine import patches
 
 
@@ -190,18 +190,28 @@ def parts_there(workflow: Any, folders: Collection[str], days: str) -> Iterator[
 
 
 def job_of(workflow: Any, rule: Any, wildcards: Mapping[str, str]) -> Any:
-    """A job of a rule that is not in the graph; None if this engine makes jobs in another way than is known here."""
+    """A job of a rule that is not in the graph.
+
+    None if its inputs or params raise: this config refuses it. None also if this engine makes jobs in another way than
+    is known here.
+    """
+    from snakemake.exceptions import WorkflowError
     from snakemake.jobs import Job
 
     if not patches.takes(Job, "rule", "dag", "wildcards_dict", "format_wildcards", "targetfile", "groupid"):
         return None
-    return Job(rule, workflow.dag, wildcards)
+    try:
+        job = Job(rule, workflow.dag, wildcards)
+        _ = job.params  # the engine works them out when they are asked for
+    except (WorkflowError, WorkflowInputError):
+        return None
+    return job
 
 
 def made_otherwise(workflow: Any, job: Any, path: str, unknown: Callable[[], bool]) -> bool:
     """Whether a file was made with other params than those of `job`, of `job_of`.
 
-    unknown: asked for a file without a record. True if the engine cannot say.
+    unknown: asked for a file without a record. True if there is no job, or the engine cannot say.
     """
     store = workflow.persistence
     if job is None or not patches.takes(getattr(store, "params_changed", None), "job", "file"):
