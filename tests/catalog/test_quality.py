@@ -220,6 +220,11 @@ def test_a_run_leaves_out_what_is_bad(tmp_path: Path) -> None:
     assert ledger.loc[beads, "reason"] == "quality.exclude_bad: bad: run_type beads"
     assert run.table("own")["n_bins"].unique().tolist() == [3]
     assert "Nothing to be done" in run.run(config | {"quality": {"exclude_bad": True}})
+    measured = run.results("own") / "quality" / "2024-04-01.csv"
+    before = measured.read_bytes()
+    measured.unlink()
+    run.run(config | {"quality": {"exclude_bad": True}})
+    assert measured.read_bytes() == before
 
 
 def test_a_server_that_does_not_answer_says_nothing_about_a_bin(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.archives import bin_row, write_archive, write_scores
-from tests.checkout import Checkout
+from tests.checkout import Checkout, differences
 from tests.engine.test_kills import copy_of
 from tests.features.test_features_run import write_features
 
@@ -147,6 +147,17 @@ def test_what_changed_is_met(
         jobs.get(rule, 0) for rule in ("summarize_scores", "summarize_features", "pool_abundance", "pool_biovolume")
     ]
     assert found == [bins, features, days, feature_days]
+
+
+def test_parts_of_tables_that_the_config_asks_for_are_made_again(tmp_path: Path, built: Checkout) -> None:
+    run = copy_of(built, tmp_path / "checkout")
+    every = {**SETTINGS, "features": {"make": True, "bins": True}, "quality": {"make": True}}
+    run.run(every)
+    before = run.files("own")
+    for part in ("biovolume_bins/2024-04-02.parquet", "quality/2024-04-02.csv"):
+        (run.results("own") / part).unlink()
+    run.run(every)
+    assert differences(run.files("own"), before) == {}
 
 
 def test_a_new_bin_of_a_finished_day_gets_its_own_job(tmp_path: Path, built: Checkout) -> None:

@@ -50,6 +50,7 @@ rule quality:
         targets,
         MERGED["quality"],
         figure_files(registry.OF_QUALITY),
+        parts_of_quality,
     localrule: True
     message:
         "The quality of all bins is flagged."

@@ -77,13 +77,20 @@ def parts(wildcards):
     """
     if SHARDS:
         return []
-    missing = deleted_summaries(summary_path, OF_DAYS["abundance"], scores_settled) + deleted_parts(OF_DAYS)
+    # Flags first: bins may have to wait for them.
+    missing = parts_of_quality(wildcards) if QUALITY_WANTED else []
+    missing += deleted_summaries(summary_path, OF_DAYS["abundance"], scores_settled) + deleted_parts(OF_DAYS)
     return missing + (parts_of_features(wildcards) if FEATURES_WANTED else [])
+
+
+def parts_of_quality(wildcards):
+    there = Listing()
+    return [] if SHARDS else [path for path in measured_days() if path not in there]
 
 
 def parts_of_features(wildcards):
     if SHARDS:
         return []
-    return deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"], features_settled) + deleted_parts(
-        OF_FEATURE_DAYS
-    )
+    of_bins = table_registry.made_by("merge_biovolume_bins") if FEATURES_WANTED and CONFIG.features.bins else {}
+    missing = deleted_summaries(features_path, OF_FEATURE_DAYS["biovolume"], features_settled)
+    return missing + deleted_parts(OF_FEATURE_DAYS | of_bins)
