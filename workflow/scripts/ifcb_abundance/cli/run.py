@@ -17,20 +17,26 @@ from ifcb_abundance.config.files import CONFIG_OPTIONS
 
 # Options that say how many jobs run at a time; of a profile, a cluster's says it.
 CORES = ("--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile", "--workflow-profile")
+# Options that bring more of the config than its files.
+LAID_OVER = ("--config", "-C", "--profile", "--workflow-profile")
 # What a folder has that is a clone of the workflow.
 MARKS = ("Snakefile", "workflow/scripts/ifcb_abundance")
 
 
 def run(config: str, rest: Sequence[str]) -> int:
-    """Check how the config files are written, print the command, and run it. Returns Snakemake's exit status.
+    """Check the config, print the command, and run it. Returns Snakemake's exit status.
 
-    What the files say is left to the Snakefile: it knows `--config` and the profiles, too.
+    Where more is laid over the config, only how files are written is checked: the Snakefile checks what all of it says.
 
     rest: targets, and options of Snakemake. Raises ConfigError, also for an unknown target; StateError without a clone.
     """
     _refuse_swapped(config, rest)
     _refuse_dots(rest)
-    config_file.check_written(config, *_without_config_files(rest)[1])
+    words, others = _without_config_files(rest)
+    if others or any(word.split("=")[0] in LAID_OVER for word in words):
+        config_file.check_written(config, *others)
+    else:
+        config_file.read(config)
     if not any(word.split("=")[0] in ("--snakefile", "-s") for word in rest):
         targets.check(takewhile(lambda word: not word.startswith("-"), rest))
     command = ["snakemake", *arguments(config, rest)]
