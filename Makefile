@@ -34,10 +34,10 @@ check: .venv/installed-dev ## format, lint, types and unit tests, before each co
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/fuzz \
 	    -m "not slow and not smoke and not torch and not process and not long and not hypothesis"
 
-test: .venv/installed-dev ## pass the tests (10 min on 2 cores)
+test: .venv/installed-dev ## pass the tests (9 min on 2 cores)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz (18 min)
+slow: .venv/installed-dev ## pass the slow tests: kills, fuzz, soak; SLOW='--ignore=tests/fuzz': without fuzz (13 min)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(SLOW)
 
 smoke: .venv/installed-dev ## demo, dashboard, resume and shards with the oldest, the locked and the newest Snakemake (3 min)
