@@ -533,6 +533,13 @@ def test_days_of_two_forms_of_class_scores_are_refused_by_the_names_of_files(mer
     merge.refused(ScoresError, says)  # again
 
 
+def test_labels_in_the_sweep_of_days_of_an_earlier_version_are_merged(merge: Merge) -> None:
+    """They have 1 + 2 winners of A, and 1 of B, which is A now."""
+    merge.run(class_table=CLASSES | {"B": CLASSES["A"] | {"synonym_of": "A", "merge": "before"}})
+    table = table_files.read("threshold_sweep", merge.merged["sweep"])
+    assert table.loc[table["threshold"] == 0, ["class", "count"]].to_numpy().tolist() == [["A", 4]]
+
+
 def test_a_threshold_for_no_class_is_told(merge: Merge, caplog: pytest.LogCaptureFixture) -> None:
     merge.run(class_thresholds={"B": 0.5, "Bb": 0.5})
     assert ["Bb" in message for message in caplog.messages] == [True]

@@ -26,7 +26,7 @@ def sweep(summaries: list[Path], precision: Precision, path: Path) -> None:
             kept[provenance.classes] = kept.get(provenance.classes, 0) + of_bin
         parts.append(path.with_name(f"{day}.part.parquet"))
         parts[-1].write_bytes(part_of(kept, str))
-    merge_parts(parts, path)
+    merge_parts(parts, path, str)
 
 
 @pytest.fixture
@@ -98,3 +98,17 @@ def test_no_bins_with_scores_make_a_table_without_rows(tmp_path: Path) -> None:
     sweep([], "float16", tmp_path / "sweep.csv")
     assert (tmp_path / "sweep.csv").read_text() == "class,threshold,count,share_kept\n"
     assert table_files.read("threshold_sweep", tmp_path / "sweep.csv").empty
+
+
+def test_a_shard_of_an_earlier_version_is_merged_by_class(tmp_path: Path) -> None:
+    """It has 3 winners of A and 5 of B, which are one class now; a newer shard has 2 + 4 of the class already."""
+    paths = [tmp_path / name for name in ("old.csv", "new.csv", "both.csv")]
+    parts = [tmp_path / "old.parquet", tmp_path / "new.parquet"]
+    parts[0].write_bytes(part_of({("A", "B"): np.array([[3] * 21, [5] * 21])}, str))
+    parts[1].write_bytes(part_of({("A", "B"): np.array([[2] * 21, [4] * 21])}, {"A": "A", "B": "A"}.__getitem__))
+    for part, path in zip(parts, paths[:2], strict=True):
+        merge_parts([part], path, str)
+    merge_parts(paths[:2], paths[2], {"A": "A", "B": "A"}.__getitem__)
+    table = table_files.read("threshold_sweep", paths[2])
+    assert table["class"].tolist() == ["A"] * 21
+    assert table["count"].tolist() == [14] * 21

@@ -321,7 +321,7 @@ def merge_abundance(
         warn_of_unknown(labels | merged_labels, method.class_thresholds)
         warn_of_unlisted(labels, method.class_table)
         merge_parts(parts["bins"], merged["bins"], method.bin_columns)
-        sweep.merge_parts(parts["sweep"], merged["sweep"])
+        sweep.merge_parts(parts["sweep"], merged["sweep"], method.merged)
 
 
 def _refuse_mixture(used: pd.DataFrame) -> None:

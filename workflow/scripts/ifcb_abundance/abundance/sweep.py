@@ -35,9 +35,10 @@ def count_kept(classes: tuple[str, ...], winners: Winners, precision: Precision)
     return per_step.reshape(-1, steps)[:, ::-1].cumsum(axis=1)[:, -2::-1]
 
 
-def _add(total: Kept, names: Iterable[str], rows: NDArray[np.int64]) -> None:
-    for name, row in zip(names, rows, strict=True):
-        if name != UNCLASSIFIED:  # no class in any table is called so, whatever a label set says
+def _add(total: Kept, labels: Iterable[str], rows: NDArray[np.int64], class_of: Callable[[str], str]) -> None:
+    for label, row in zip(labels, rows, strict=True):
+        if label != UNCLASSIFIED:  # no class in any table is called so, whatever a label set says
+            name = class_of(label)
             total[name] = total.get(name, 0) + row
 
 
@@ -48,7 +49,7 @@ def part_of(kept: Mapping[tuple[str, ...], NDArray[np.int64]], class_of: Callabl
     """
     total: Kept = {}
     for label_set, of_set in kept.items():
-        _add(total, (name if name == UNCLASSIFIED else class_of(name) for name in label_set), of_set)
+        _add(total, label_set, of_set, class_of)
     classes = sorted(total)
     counts = np.array([total[name] for name in classes], dtype=np.int64).reshape(len(classes), len(THRESHOLDS))
     empty = _empty_part(bool(classes))
@@ -78,15 +79,18 @@ def _read_part(part: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     return tuple(table.index), table.to_numpy(np.int64)
 
 
-def merge_parts(parts: Iterable[str | Path], path: str | Path) -> None:
-    """Write the sum of the parts, of days or merged ones. The share of a class that never won is empty."""
+def merge_parts(parts: Iterable[str | Path], path: str | Path, class_of: Callable[[str], str]) -> None:
+    """Write the sum of the parts, of days or merged ones. The share of a class that never won is empty.
+
+    class_of: as for `part_of`. Parts of earlier versions have the labels, not the classes that they are merged into.
+    """
     total: Kept = {}
     sums: dict[tuple[str, ...], NDArray[np.int64]] = {}  # days mostly have the same classes
     for part in parts:
         names, rows = _read_part(part)
         sums[names] = sums[names] + rows if names in sums else rows
     for of_classes, rows in sums.items():
-        _add(total, of_classes, rows)
+        _add(total, of_classes, rows, class_of)
     classes = sorted(total)
     counts = np.array([total[name] for name in classes], dtype=np.int64).reshape(len(classes), len(THRESHOLDS))
     winners = np.where(counts[:, :1] > 0, counts[:, :1], np.nan)  # all of them reach 0
