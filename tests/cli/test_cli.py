@@ -568,7 +568,8 @@ def test_a_config_may_become_whole_with_what_is_laid_over_it(
     """With a dashboard both ends of the window are needed."""
     Path("dash.yaml").write_text("dataset: mvco\nsource: {kind: dashboard, url: 'http://127.0.0.1:9'}\n")
     Path("week.yaml").write_text("select: {start: 2024-02-15, end: 2024-02-21}\n")
-    for rest in (["--configfile", "week.yaml"], ["--config", "select={start: 2024-02-15, end: 2024-02-21}"]):
+    window = "select={start: 2024-02-15, end: 2024-02-21}"
+    for rest in (["--configfile", "week.yaml"], ["--config", window], ["-C", window], [f"-C{window}"]):
         assert main(["run", "dash.yaml", *rest, "-n"]) == 0
         assert started.pop()[-2:] == [rest[-1], "-n"]
     Path("week.yaml").write_text("select: {start: 2024-02-15, end: 2024-02-31}\n")
@@ -577,11 +578,24 @@ def test_a_config_may_become_whole_with_what_is_laid_over_it(
     assert not started
 
 
-def test_cores_are_left_to_a_profile() -> None:
+def test_cores_are_left_to_a_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of a cluster sets `jobs`; with `--cores 8` all of them together would have eight cores."""
-    for rest in (["--workflow-profile", "profiles/slurm"], ["--profile=mine"], ["-j20"]):
-        assert "--cores" not in arguments("my.yaml", rest)
-    assert arguments("my.yaml", ["-n"])[:2] == ["--cores", "8"]
+    monkeypatch.chdir(ROOT)
+    for rest in (
+        ["--workflow-profile", str(ROOT / "profiles" / "slurm")],
+        ["--workflow-profile=slurm"],  # Snakemake looks among profiles/ too
+        ["--profile=mine"],  # no folder here
+        ["--profile", "none", "mine"],
+        ["-j20"],
+    ):
+        assert "--cores" not in arguments("my.yaml", rest), rest
+    for rest in (
+        ["--workflow-profile", "none"],
+        ["--workflow-profile", "profiles/default"],
+        ["--profile=none", "--workflow-profile=default"],
+        ["-n"],
+    ):
+        assert arguments("my.yaml", rest)[:2] == ["--cores", "8"], rest
 
 
 def test_words_of_run_in_another_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from ifcb_abundance.common.errors import ConfigError, StateError
 from ifcb_abundance.config import WORKFLOW
 from ifcb_abundance.config.files import CONFIG_OPTIONS
 
-# Options that say how many jobs run at a time; of a profile, a cluster's says it.
-CORES = ("--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile", "--workflow-profile")
+PROFILES = ("--profile", "--workflow-profile")
+# Options that say how many jobs run at a time. A profile may say it too: that of a cluster does.
+CORES = ("--cores", "-c", "--jobs", "-j", "--executor", "-e")
 # Options that bring more of the config than its files.
-LAID_OVER = ("--config", "-C", "--profile", "--workflow-profile")
+LAID_OVER = ("--config", "-C", *PROFILES)
 # What a folder has that is a clone of the workflow.
 MARKS = ("Snakefile", "workflow/scripts/ifcb_abundance")
 
@@ -33,7 +34,7 @@ def run(config: str, rest: Sequence[str]) -> int:
     _refuse_swapped(config, rest)
     _refuse_dots(rest)
     words, others = _without_config_files(rest)
-    if others or any(word.split("=")[0] in LAID_OVER for word in words):
+    if others or any(word.split("=")[0] in LAID_OVER or word[:2] == "-C" for word in words):
         config_file.check_written(config, *others)
     else:
         config_file.read(config)
@@ -57,7 +58,8 @@ def arguments(config: str, rest: Sequence[str]) -> list[str]:
     Files of a --configfile in `rest` go behind the config: of two such options Snakemake reads the last one alone.
     """
     rest, others = _without_config_files(rest)
-    cores = [] if any(word.split("=")[0] in CORES or word[:2] in ("-c", "-j") for word in rest) else ["--cores", "8"]
+    told = any(word.split("=")[0] in CORES or word[:2] in ("-c", "-j") for word in rest)
+    cores = [] if told or any(map(_says_cores, _profiles(rest))) else ["--cores", "8"]
     first = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
     return [*rest[:first], *cores, *_where(config), "--configfile", config, *others, *rest[first:]]
 
@@ -78,6 +80,30 @@ def _without_config_files(rest: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             (files if of_option else others).append(word)
     return others, files
+
+
+def _profiles(rest: Sequence[str]) -> Iterator[str]:
+    """The profiles that options name; --profile may name several."""
+    of_option = False
+    for word in rest:
+        if word.startswith("-"):
+            option, _, first = word.partition("=")
+            of_option = option in PROFILES
+            yield from [first] if of_option and first else []
+        elif of_option:
+            yield word
+
+
+def _says_cores(profile: str) -> bool:
+    """Whether a profile says how many jobs run at a time. One that is no folder here counts as one that says it."""
+    if profile == "none":
+        return False
+    folders = Path(profile), Path("profiles", profile), WORKFLOW / "profiles" / profile  # where Snakemake looks
+    folder = next(filter(Path.is_dir, folders), None)
+    if folder is None:
+        return True
+    said = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in folder.glob("config*.yaml"))
+    return re.search(r"^(cores|jobs|executor)\s*:", said, re.MULTILINE) is not None
 
 
 def _refuse_swapped(config: str, rest: Sequence[str]) -> None:
