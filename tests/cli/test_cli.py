@@ -30,6 +30,7 @@ from ifcb_abundance.cli.plan import _changes
 from ifcb_abundance.cli.run import arguments
 from ifcb_abundance.cli.targets import check
 from ifcb_abundance.common.errors import ConfigError
+from ifcb_abundance.features.summary import summarize_features
 from tests.archives import bin_row, write_archive
 from tests.checkout import ROOT, Checkout, differences
 from tests.dashboard.emulator import Emulator
@@ -330,12 +331,25 @@ def test_the_plan_is_what_the_run_does_and_the_run_is_snakemake(
     assert "nothing that hangs on the config" not in planned
 
     Path("features.yaml").write_text(Path("my.yaml").read_text() + "\nfeatures: {make: true}\n")
-    for bin_id in (BINS[2], BINS[3]):  # their features were read before; for each of the other five, its scores again
-        summary = Path(of_bin("results/bay/features", SUMMARY, bin_id))
-        summary.parent.mkdir(parents=True, exist_ok=True)
-        summary.touch()
+    source = config_file.open_to_look(config_file.read("features.yaml"))
+    for bin_id in (BINS[2], BINS[3], BINS[4]):  # two were read before; for each of the other five, its scores again
+        scores, features = (Path(of_bin(f"results/bay/{name}", SUMMARY, bin_id)) for name in ("bins", "features"))
+        features.parent.mkdir(parents=True, exist_ok=True)
+        if bin_id == BINS[4]:
+            features.touch()  # it does not prove itself
+        else:
+            summarize_features(source, bin_id, scores, features, False)
     assert main(["plan", "features.yaml"]) == 0
     assert "0 for class scores, and 10 for features" in capsys.readouterr().out
+    # All class scores are read again, and the features with them.
+    text = Path("features.yaml").read_text()
+    Path("rule.yaml").write_text(yaml.safe_dump(yaml.safe_load(text) | {"classify": {"rule": "above_own"}}))
+    assert main(["plan", "rule.yaml"]) == 0
+    planned = capsys.readouterr().out
+    assert "7 for class scores, and 7 for features" in planned
+    assert "  anew      class scores of 7 bins, and their days\n" in planned
+    assert re.search(r"  anew      all days and tables \(.*classify\.rule: winner before, above_own now", planned)
+    assert "no class scores are read" not in planned
 
     other = Checkout(tmp_path / "other")
     other.run(yaml.safe_load(Path("my.yaml").read_text()))

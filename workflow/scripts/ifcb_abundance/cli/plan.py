@@ -5,7 +5,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from ifcb_abundance.bins.layout import SUMMARY, Layout, of_bin
+from ifcb_abundance.bins.layout import COMPUTED, SUMMARY, Layout, of_bin
 from ifcb_abundance.bins.statuses import WANTED, ScoresStatus
 from ifcb_abundance.bins.window import Window, months
 from ifcb_abundance.catalog import listing
@@ -27,6 +27,7 @@ from ifcb_abundance.common.errors import ConfigError, NoBinsError, ScoresError, 
 from ifcb_abundance.common.words import counted, sized
 from ifcb_abundance.config import MERGE, WORKFLOW, Config, why_no_source
 from ifcb_abundance.config.section import Section, fields, section_of
+from ifcb_abundance.features.summary import proves_itself as features_prove
 from ifcb_abundance.pooling.method import Method
 from ifcb_abundance.report import run_record
 from ifcb_abundance.scores import choices
@@ -44,13 +45,14 @@ PER_BIN = 0.03  # seconds of processor time per bin, from docs/benchmarks.md
 ANEW = {
     "source": "the list of bins, and the class scores that are read from elsewhere now",
     "select": "the list of bins, and the days whose bins change",
-    "classify": "all days and tables; no class scores are read for it",
-    "abundance": "all days and tables; no class scores are read for it",
+    "classify": "all days and tables",
+    "abundance": "all days and tables",
     "features": "what is made of features",
     "report": "figures and report",
     "images": "images and montages",
     "export": "files for repositories",
 }
+POOLED = ("classify", "abundance")  # sections that say how class scores are pooled
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
         says_most = max(map(source.missing_reason, lacking), key=len)
         yield f"  lacking   class scores of {counted(len(lacking), 'wanted bin')}, such as: {says_most}"
     if network:
-        features = f", and {_for_features(layout, kept, wanted, built):,} for features" if config.features.make else ""
+        features = ""
+        if config.features.make:
+            features = f", and {_for_features(source, layout, kept, built, left, config):,} for features"
         of_list = _of_list(config) if known is None else "0 for the list of bins"
         yield f"  requests  {of_list}, {len(left):,} for class scores{features}"
     if known is not None and (new := _new_bins(config, source, known)):
@@ -177,11 +181,20 @@ def _is_built(source: Source, layout: Layout, bin_id: str, kept: Kept) -> bool:
     return Path(summary).exists() and proves_itself(source, bin_id, summary, kept)
 
 
-def _for_features(layout: Layout, kept: Kept, wanted: Sequence[str], built: Collection[str]) -> int:
-    """The requests for features: one for each bin without a summary, and its class scores if they were read before."""
-    folder = layout.with_kept(layout.features, kept.names)
-    without = [bin_id for bin_id in wanted if not Path(of_bin(folder, SUMMARY, bin_id)).exists()]
-    return len(without) + len(set(without) & set(built))
+def _for_features(
+    source: Source, layout: Layout, kept: Kept, built: Sequence[str], left: Sequence[str], config: Config
+) -> int:
+    """The most requests for features: one for each bin to be read, and its class scores if they were read before.
+
+    built: the bins whose scores summaries are there. left: the others; their features are read with the class scores.
+    """
+    scores, features = (layout.with_kept(folder, kept.names) for folder in (layout.summaries, layout.features))
+    without = 0
+    for bin_id in built:
+        summary, path = of_bin(scores, SUMMARY, bin_id), of_bin(features, SUMMARY, bin_id)
+        computed = of_bin(layout.computed, COMPUTED, bin_id) if config.features.compute else None
+        without += not Path(path).exists() or not features_prove(source, bin_id, summary, path, computed, kept)
+    return len(left) + 2 * without
 
 
 def _of_list(config: Config) -> str:
@@ -285,18 +298,19 @@ def _anew(config: Config, layout: Layout, left: int, lists: bool) -> Iterator[st
     if not isinstance(made_with, dict):
         yield "everything: there is no finished run in " + layout.tables
         return
+    none_read = "" if left else "; no class scores are read for it"
     changed = dict(_changes(made_with, run_record.asked_of(config.as_written())))
     for section in dict.fromkeys(key.split(".")[0] for key in changed):
         keys = [key for key in changed if key.split(".")[0] == section]
         told = "; ".join(f"{key}: {changed[key][0]} before, {changed[key][1]} now" for key in keys)
-        yield f"{ANEW.get(section, 'all days and tables')} ({told})"
+        yield f"{ANEW.get(section, 'all days and tables')}{none_read if section in POOLED else ''} ({told})"
     files = [key for key, said in config.contents.items() if record.get(key, said) != said]
     for key in files:
         if f"classify.{key}" not in changed:
-            yield f"{ANEW['classify']} (the file of classify.{key} says something else than before)"
+            yield f"{ANEW['classify']}{none_read} (the file of classify.{key} says something else than before)"
     if lists and not any(key.startswith(("source.", "select.")) for key in changed):
         yield "the list of bins" + (", since the archive's files changed" if config.source.kind == "directory" else "")
-    if left and not changed:
+    if left:
         yield f"class scores of {counted(left, 'bin')}, and their days"
     if not (changed or files or lists or left):
         yield "nothing that hangs on the config"
