@@ -218,6 +218,15 @@ def test_the_first_label_is_the_first_in_time_and_not_in_text(tmp_path: Path) ->
     assert agree(table, Rules(repeat="last"))[0]["class"].tolist() == ["a"]
 
 
+def test_a_label_of_ecotaxa_without_a_time_has_its_day(tmp_path: Path) -> None:
+    names = ["id", *(f"annotation_{name}" for name in ("status", "category", "date", "time"))]
+    rows = [[f"{BIN}_00001", "validated", "a", "20231204", time] for time in ("", "93005")]
+    text = "\n".join("\t".join(row) for row in [[f"object_{name}" for name in names], *rows])
+    (tmp_path / "labels.tsv").write_text(f"{text}\n")
+    found = labels.read_labels([tmp_path / "labels.tsv"])["created"]
+    assert found.tolist() == ["2023-12-04", "2023-12-04T09:30:05+00:00"]
+
+
 def test_an_order_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
     def given(*rows: str) -> pd.DataFrame:
         text = "".join(f"{BIN}_00001,{row}\n" for row in rows)
@@ -228,7 +237,12 @@ def test_an_order_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=rf"labels\.csv: 'ann' labelled {BIN}_00001 as 'a', 'b', and '9/10/2024 9:10'"):
         label_times.check_order(table, "last")
     label_times.check_order(table, "all")
+    for day in ("2024-03-01", "2024-03-02"):
+        with pytest.raises(TableError, match=f"'2024-03-01T09:00:00.00:00', '{day}' do not say which was first"):
+            label_times.check_order(given("a,ann,2024-03-01T09:00:00Z", f"b,ann,{day}"), "first")
     for rows in (
+        ("a,ann,2024-03-01", "b,ann,2024-03-02"),
+        ("a,ann,2024-03-01", "b,ann,2024-03-02", "a,bob,2024-03-01T09:00:00Z"),
         ("a,ann,9/10/2024", "a,ann,10/9/2024"),  # the same label
         ("a,ann,9/10/2024", "b,ann,9/10/2024"),  # the same time: in the order of the file
         ("a,ann,9/10/2024", "b,bob,10/9/2024"),

@@ -36,8 +36,8 @@ def check_order(labels: pd.DataFrame, repeat: str) -> None:
     """Check that it can be told which label of a person who gave a ROI several ones is the first.
 
     labels: columns file, roi, label, person, created, as of `labels.read_labels`. repeat: as of `consensus.Rules`.
-    Raises TableError, naming the file, where a time cannot be read and the order matters. Labels that all are without a
-    time are in the order of their file.
+    Raises TableError, naming the file, where the order matters and a time cannot be read, or is a day alone beside a
+    time of day. Labels that all are without a time are in the order of their file.
     """
     named = labels[labels["person"] != ""]
     if repeat == "all" or named.empty:
@@ -45,7 +45,10 @@ def check_order(labels: pd.DataFrame, repeat: str) -> None:
     of_person = ["roi", "person"]
     differ = (named.groupby(of_person)[["label", "created"]].transform("nunique") > 1).all(axis=1)
     several = named[differ]
-    unread = several[several["created"].map(as_utc).isna()]
+    times = several["created"].map(as_utc)
+    has_hour = times.str.contains("T", na=False)
+    beside_hour = has_hour.groupby([several[key] for key in of_person]).transform("any")
+    unread = several[times.isna() | (beside_hour & ~has_hour)]
     if unread.empty:
         return
     first = unread.iloc[0]

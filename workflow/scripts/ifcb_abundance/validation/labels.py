@@ -239,7 +239,7 @@ def _ecotaxa(columns: Mapping[str, list[str]]) -> Rows:
     optional = ["object_annotation_person_name", "object_annotation_date", "object_annotation_time"]
     cells = zip(*(columns[name] for name in names), *(columns.get(name, empty) for name in optional), strict=True)
     return [
-        (roi, category if status == "validated" else "", person, f"{date}T{time.zfill(6)}" if date else "")
+        (roi, category if status == "validated" else "", person, f"{date}T{time.zfill(6)}" if date and time else date)
         for roi, status, category, person, date, time in cells
         if not _TYPES.fullmatch(roi)
     ]
