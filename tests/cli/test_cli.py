@@ -420,7 +420,7 @@ def test_plan_tells_of_a_fault_that_its_sample_meets(
     Path("my.yaml").write_text(yaml.safe_dump({"dataset": "bay", "source": source}))
     assert main(["plan", "my.yaml", "--sample", "8"]) == 0
     planned = capsys.readouterr().out
-    assert "by the class scores of 5 of 7 bins that were asked" in planned
+    assert "by the class scores of 5 of 7 bins asked for" in planned
     assert re.search(f"faults    class scores of 1 of 7 bins .* cannot be read, such as: bin {BINS[2]}: ", planned)
 
 
@@ -485,9 +485,9 @@ def test_slips_are_told_with_the_remedy(archive: Path, folder: Path, capsys: pyt
     for scores in saved.rglob("*_class_scores.csv"):
         scores.write_text(scores.read_text().replace(",", ";"))
     told_of_some = planned(saved)  # two of the seven bins have no file of that name
-    assert "unknown: of 5 bins that were asked no class scores were read" in told_of_some
+    assert "unknown: no class scores were read (5 bins asked for)" in told_of_some
     assert re.search(
-        r"faults    class scores of [345] of 5 bins that were asked cannot be read, such as: "
+        r"faults    class scores of [345] of 5 bins asked for cannot be read, such as: "
         r"bin \w+: .*separated by semicolons",
         told_of_some,
     )

@@ -131,7 +131,7 @@ def _lines(path: str, config: Config, source: Source, most: int) -> Iterator[str
         yield f"  new       {counted(new, 'bin')} {verb} new at the server: `{recheck}` reads them"
     yield f"  bytes     {_bytes(sample, len(left)) if wanted else _why_none(bins)}"
     if sample.faults:
-        which = f"{len(sample.faults)} of {counted(sample.asked, 'bin')} that were asked"
+        which = f"{len(sample.faults)} of {counted(sample.asked, 'bin')} asked for"
         yield f"  faults    class scores of {which} cannot be read, such as: {sample.faults[0]}"
     yield f"  time      {_time(sample, len(left), config, network)}"
     yield f"  disk      {_disk(sample, len(left), len(wanted))}"
@@ -241,11 +241,11 @@ def _bytes(sample: Sample, left: int) -> str:
     if not left:
         return "none: all class scores are read already"
     if not sample.sizes:
-        return f"unknown: of {counted(sample.asked, 'bin')} that were asked no class scores were read"
+        return f"unknown: no class scores were read ({counted(sample.asked, 'bin')} asked for)"
     expected = left * sample.share
     low, high = (expected * (statistics.fmean(sample.sizes) + side * _error(sample.sizes)) for side in (-1, 1))
     between = f" ({sized(max(low, 0))} to {sized(high)})" if len(sample.sizes) > 1 else ""
-    of = f"{len(sample.sizes)} of {counted(sample.asked, 'bin')} that were asked"
+    of = f"{len(sample.sizes)} of {counted(sample.asked, 'bin')} asked for"
     return f"about {sized(expected * statistics.fmean(sample.sizes))}{between}, by the class scores of {of}"
 
 
