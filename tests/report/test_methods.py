@@ -90,15 +90,15 @@ def test_cells_are_told_where_they_are_given(tmp_path: Path) -> None:
         ({"select": {"start": "2024-02-15", "instruments": [10]}}, "time (2024-02-15 to the last bin, UTC, inclusive)"),
         (
             {"select": {"start": "2024-02-15", "ml_analyzed": {"above": 3, "at_most": 4.5}}},
-            "time (2024-02-15 to the last bin, UTC, inclusive) and volume above 3 and at most 4.5 mL. Of",
+            "time (2024-02-15 to the last bin, UTC, inclusive) and analyzed volume (above 3 and at most 4.5 mL). Of",
         ),
         (
             {"select": {"include_skipped": True}},
-            "All bins were selected, bins flagged by the operator (skip) included.",
+            "All bins were selected, including bins flagged by the operator (skip).",
         ),
         (
             {"select": {"instruments": [10], "include_skipped": True}},
-            "selected by instruments (10), bins flagged by the operator (skip) included.",
+            "selected by instruments (10), including bins flagged by the operator (skip).",
         ),
         ({"abundance": {"pool_km": 2.5}}, "as long as they were no farther than 2.5 km from the first."),
         ({"source": {"kind": "dashboard", "url": "https://x.org"}}, "the data set mvco at https://x.org"),
@@ -129,7 +129,7 @@ def test_what_the_config_asks_for_is_said(tmp_path: Path, given: dict[str, Any],
     ("features", "carbon"),
     [
         ({}, "There is no carbon: class summaries have it by ifcb-analysis' rule and per image only."),
-        ({"carbon_rule": "ifcb_analysis"}, "Carbon is the summaries' too: computed from biovolume (Menden-Deuer and"),
+        ({"carbon_rule": "ifcb_analysis"}, "Carbon was taken from the summaries as well, which computed it from"),
         ({"carbon_rule": "ifcb_analysis", "carbon": "per_cell"}, "There is no carbon: class summaries have it by"),
     ],
 )
@@ -142,7 +142,7 @@ def test_class_summaries_have_biovolumes_and_carbon_of_their_own(
     (run / "run.json").write_text(json.dumps(record | {"scores_format": "summary"}))
     text = written(run)
     assert "class summaries (Moberg and Sosik 2012), which are in µm³ already. " + carbon in text
-    assert "The counts were read from class summaries of ifcb-analysis, which have no single scores." in text
+    assert "The counts were read from class summaries of ifcb-analysis, which have no scores of single images." in text
     for untrue in ("feature files", "pixels per µm", "precision", "equal cells"):
         assert untrue not in text
 

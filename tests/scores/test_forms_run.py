@@ -289,7 +289,7 @@ def test_a_summary_of_biovolumes_gives_the_tables_of_biovolume(tmp_path: Path) -
     )
     assert run.table("own", "size_spectrum").empty
     methods = (run.results("own") / "METHODS.md").read_text(encoding="utf-8")
-    assert "which are in µm³ already. Carbon is the summaries' too" in methods
+    assert "which are in µm³ already. Carbon was taken from the summaries as well, which computed it" in methods
     printed = run.run(how | {"classify": classify | {"threshold": 0.5}, "features": {"make": True}})
     assert "class summaries have sums per class, so there are no sizes of objects, and carbon" in printed
     table = run.table("own", "biovolume_long").set_index(["date", "class"]).loc["2024-05-01"]

@@ -14,7 +14,7 @@ from ifcb_abundance.report import run_record
 from ifcb_abundance.report.overview import volume_wanted
 from ifcb_abundance.sources.score_files import SUMMARY
 
-VERSION = 6  # of the text: raise it so that it is written again
+VERSION = 7  # of the text: raise it so that it is written again
 THRESHOLDS_SHOWN = 20
 MERGED_SHOWN = 10  # classes that labels are merged into
 HALF = {"float16": "half", "float32": "single", "float64": "double"}
@@ -83,7 +83,7 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
     )
     volume = volume_wanted(config)
     chosen = _selection(config["select"], volume)
-    skipped = ", bins flagged by the operator (skip) included" if config["select"]["include_skipped"] else ""
+    skipped = ", including bins flagged by the operator (skip)" if config["select"]["include_skipped"] else ""
     yield f"The bins were selected by {chosen}{skipped}." if chosen else f"All bins were selected{skipped}."
     if not run["bins"]:
         yield "There was no bin."
@@ -128,7 +128,9 @@ def _selection(select: Mapping[str, Any], volume: str) -> str:
     for key in ("instruments", "sample_types", "exclude_tags", "exclude_bins"):
         if select[key]:
             chosen.append(f"{key.replace('_', ' ')} ({', '.join(map(_plain, select[key]))})")
-    return " and ".join([*chosen, volume] if volume else chosen)
+    if volume:
+        chosen.append(f"analyzed {volume.replace(' ', ' (', 1)})")
+    return " and ".join(chosen)
 
 
 def _classification(run: Mapping[str, Any]) -> Iterator[str]:
@@ -149,7 +151,7 @@ def _classification(run: Mapping[str, Any]) -> Iterator[str]:
         yield f"{counted(len(own), 'class')} had thresholds of their own: {', '.join(shown)}{more}."
     yield from _merged(run["merged_labels"])
     if run["scores_format"] == SUMMARY:
-        yield "The counts were read from class summaries of ifcb-analysis, which have no single scores."
+        yield "The counts were read from class summaries of ifcb-analysis, which have no scores of single images."
     else:
         first = " Among equal scores the first class won." if classify.get("rule") != "each" else ""
         yield f"Scores and thresholds were compared in {HALF[classify['score_precision']]} precision.{first}"
@@ -230,7 +232,10 @@ def _features_of_summaries(features: Features) -> Iterator[str]:
     )
     if (features.carbon_rule, features.carbon) == ("ifcb_analysis", "per_image"):
         rule = CARBON_RULES[features.carbon_rule]
-        yield f"Carbon is the summaries' too: computed from biovolume (Menden-Deuer and Lessard 2000){rule}."
+        yield (
+            "Carbon was taken from the summaries as well, which computed it from biovolume (Menden-Deuer and Lessard "
+            f"2000){rule}."
+        )
     else:
         yield "There is no carbon: class summaries have it by ifcb-analysis' rule and per image only."
 
