@@ -177,6 +177,25 @@ def test_what_is_there_is_not_made_again_and_what_has_changed_is(run: Checkout, 
     assert checkout.files("few") == there
 
 
+def test_a_box_asked_for_by_name_is_not_old_after_a_run_that_failed(tmp_path: Path) -> None:
+    values = np.arange(32, dtype=np.uint8).reshape(4, 2, 4)
+    array = write_zarr(tmp_path / "array", values, [2, 2, 4], resolution=[1, 1, 1])
+    box = {"unit": "voxel", "y": [0, 2], "x": [0, 4]}
+    first, second = (
+        {"dataset": "d", "arrays": {"a": {"url": str(array), "box": box | {"z": z}}}} for z in ([0, 2], [2, 4])
+    )
+    checkout = Checkout(tmp_path / "checkout")
+    asked = "results/d/arrays/a.npz"
+    checkout.run(first, asked)
+    whole = (array / "1.0.0").read_bytes()
+    (array / "1.0.0").write_bytes(b"broken")
+    checkout.run(second, asked, fails=True)
+    assert np.array_equal(np.load(checkout.folder / asked)["raw"], values[:2])  # the old one stays
+    (array / "1.0.0").write_bytes(whole)
+    checkout.run(second, asked)
+    assert np.array_equal(np.load(checkout.folder / asked)["raw"], values[2:])
+
+
 def test_bad_input_gets_a_sentence_each_and_no_traceback(run: Checkout, tmp_path: Path) -> None:
     made = run.folder.parent / "data" / "made"
     ours = made.parent / "ours"

@@ -11,6 +11,7 @@ include: "arrays_inputs.smk"
 rule describe_array:
     """Ask what an array is, and which box of it is shown."""
     input:
+        meet_run,
         lambda wildcards: fetched_before(*folders_of(wildcards)),
     output:
         update(f"{ARRAY}.json"),  # it stays until there is a new one, like what is made of it
@@ -87,6 +88,7 @@ rule arrays:
 rule read_graph:
     """Read a graph, check it and draw its nodes."""
     input:
+        meet_run,
         lambda wildcards: fetched_before(*files_of_graph(wildcards)),
     output:
         nodes=update(f"{GRAPH}/nodes.parquet"),

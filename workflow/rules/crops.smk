@@ -8,6 +8,8 @@ include: "crops_inputs.smk"
 
 checkpoint choose_boxes:
     """Choose the boxes of a dataset that become crops."""
+    input:
+        meet_run,
     output:
         # update: the old choice stays if the dataset cannot be read
         boxes=update(f"{VOLUMES}/boxes/{{name}}.csv"),

@@ -19,6 +19,7 @@ RECHECK = recheck.Recheck(
 checkpoint reread_source:
     """Read the source again and list what changed in changes.csv."""
     input:
+        meet_run,
         lambda wildcards: recheck.refuse_merge(SHARDS),
     output:
         update(MERGED["changes"]),  # stays as it is if it would say the same
