@@ -67,6 +67,13 @@ def test_a_terminal_has_one_line_in_place_and_others_may_read_how_far_it_is(chec
     for others in (["-n"], ["results/bay/ledger.csv"]):
         checkout.run(config, *others)
         assert checkout.stamps() == before
+    (checkout.results("bay") / "ledger.csv").rename(tmp_path / "ledger.csv")
+    checkout.run(config, "--until", "list_catalog")  # it does not look for the ledger
+    assert json.loads(path.read_text())["state"] == "failed"
+    (tmp_path / "ledger.csv").rename(checkout.results("bay") / "ledger.csv")
+    for part in (["--omit-from", "all"], ["--allowed-rules", "all", "list_catalog"], ["--batch", "all=1/2"]):
+        checkout.run(config, *part)
+        assert json.loads(path.read_text())["state"] == "failed", part
     checkout.run(config)
     assert json.loads(path.read_text()) == last
 

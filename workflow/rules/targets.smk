@@ -36,7 +36,9 @@ def targets(wildcards=None):
 def all_is_asked():
     """Whether this run is to make all that the config asks for. As a module its rules may have other names: no."""
     as_module = Path(workflow.main_snakefile).resolve() != CHECKOUT.resolve() / "Snakefile"
-    return "all" in (workflow.dag_settings.targets or ["all"]) and not as_module
+    asked = workflow.dag_settings
+    only_a_part = asked.until or asked.omit_from or asked.allowed_rules or asked.batch
+    return "all" in (asked.targets or ["all"]) and not (only_a_part or as_module)
 
 
 def say_where():
