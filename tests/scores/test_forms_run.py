@@ -148,6 +148,20 @@ def test_thresholds_and_cells_of_the_classifier_labels_and_casts(tmp_path: Path)
     assert "The class table merges labels: it counts C1 and C2 as C." in (run.results("own") / "METHODS.md").read_text()
 
 
+def test_a_bin_that_failed_for_want_of_thresholds_is_read_once_none_are_asked_for(tmp_path: Path) -> None:
+    archive, run = tmp_path / "archive", Checkout(tmp_path / "checkout")
+    write_archive(archive, [bin_row(bin_id) for bin_id in BINS[:2]], {})
+    for bin_id, more in zip(BINS, ({"thresholds": [0.1, 0.1]}, {}), strict=False):
+        (archive / f"{bin_id}_class.h5").write_bytes(
+            scores_h5(3, None, ("A", "B"), [2], [[0.9, 0.1]], "float64", **more)
+        )
+    how = config(archive, {"class_table": None, "class_thresholds": "from_scores"})
+    run.run(how | {"source": how["source"] | {"on_failure": "record"}})
+    assert run.table("own", "ledger").set_index("bin")["status"].to_dict() == {BINS[0]: "used", BINS[1]: "failed"}
+    run.run(config(archive, {"class_table": None}))
+    assert counts(run) == {("2024-04-15", "A"): 2}
+
+
 def write_winners(
     folder: Path, bins: dict[str, tuple[float, dict[str, int]]], without_features: Sequence[str] = ()
 ) -> Path:

@@ -52,8 +52,8 @@ def scores_of_bin(wildcards):
     """
     path = f"{SUMMARIES}/{SUMMARY.format(**wildcards)}"
     DOUBT.proven([path], lambda: scores.proves_itself(SOURCE, wildcards.bin, path, METHOD.kept))
-    if SOURCE.named_form or METHOD.kept.names or RECORD_FAILURES:  # otherwise each is enough, and none is looked at
-        DOUBT.refuse(path, lambda: scores.is_enough(SOURCE, wildcards.bin, path, METHOD.kept))
+    # Even where winners are enough: it may say that the bin failed for want of what an earlier run kept.
+    DOUBT.refuse(path, lambda: scores.is_enough(SOURCE, wildcards.bin, path, METHOD.kept))
     # For a link that leads nowhere the engine would refuse the whole run. Without it, the bin's job tells of it.
     return list(filter(os.path.exists, SOURCE.scores_files(wildcards.bin)))
 
