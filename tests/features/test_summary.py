@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifcb_abundance.common.errors import FeaturesError
+from ifcb_abundance.common.errors import FeaturesError, ScoresError
 from ifcb_abundance.common.precision import Precision
+from ifcb_abundance.features.gather import gather_images
 from ifcb_abundance.features.summary import (
     FeaturesProvenance,
     RoiFeatures,
@@ -22,6 +23,7 @@ from ifcb_abundance.features.summary import (
     summarize_features,
     version_of,
 )
+from ifcb_abundance.scores import summary as scores_summary
 from ifcb_abundance.scores.decide import Decision, Kept
 from ifcb_abundance.scores.summary import (
     Provenance,
@@ -214,6 +216,23 @@ def test_a_bin_without_features_is_told_and_its_scores_are_not_asked_for(tmp_pat
     assert said.reason
     assert said.classes == ()
     assert "winners_only" not in said.stated()
+
+
+def test_only_what_a_scores_summary_says_of_its_bin_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows may be large. A file that is no summary is refused all the same."""
+    summary = a_summary(tmp_path)
+    monkeypatch.setattr(scores_summary, "_read", None)
+    assert summarize_features(Given(HEADER), BIN, summary, tmp_path / "x.parquet", False).status == "read"
+    gather_images(Given(HEADER), BIN, summary, True, tmp_path / "images.npz", False)
+    assert "the source has features of it" in str(np.load(tmp_path / "images.npz")["why"])
+    for body in (b"PAR1", (tmp_path / "x.parquet").read_bytes()):
+        summary.write_bytes(body)
+        for what in (
+            lambda: summarize_features(Given(HEADER), BIN, summary, tmp_path / "y.parquet", True),
+            lambda: gather_images(Given(HEADER), BIN, summary, True, tmp_path / "y.npz", True),
+        ):
+            with pytest.raises(ScoresError, match=r"scores\.parquet: not a scores summary \(.*delete it"):
+                what()
 
 
 def test_of_winners_alone_a_bin_without_features_has_its_classes_too(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 from ifcb_abundance.bins import layout
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import RawFileError, ScoresError
+from ifcb_abundance.scores import summary
+from ifcb_abundance.scores.decide import Kept, More
 from ifcb_abundance.scores.summary import Provenance, RoiWinners, best_scores, find_winners, write_summary
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.validation import drawing, sampling
@@ -49,6 +51,21 @@ def test_rois_without_a_valid_score_are_a_stratum(tmp_path: Path) -> None:
     write_summary(Provenance(BINS[0], "read", classes=CLASSES), find_winners(scores), tmp_path / "bin")
     found = sampling.count_strata([tmp_path / "bin"], BANDS)
     assert found.set_index(["class", "band"])["n_rois"].to_dict() == {("a", 3): 1, (UNCLASSIFIED, 0): 1}
+
+
+def test_strata_of_summaries_with_all_scores_are_counted_from_their_winners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = np.array([[0.9, 0.1, 0], [0.6, 0.2, 0.1], [0.6, 0.3, 0.1], [np.nan] * 3])
+    said = Provenance(BINS[0], "read", classes=CLASSES)
+    write_summary(said, find_winners(scores, More(scores=scores)), tmp_path / "bin")
+    write_summary(Provenance(BINS[1], "no_scores"), find_winners(np.empty((0, 0))), tmp_path / "none")
+    read, asked_for = summary._read, []
+    monkeypatch.setattr(summary, "_read", lambda path, kept: asked_for.append(kept) or read(path, kept))
+    found = sampling.count_strata([tmp_path / "bin", tmp_path / "none"], BANDS)
+    assert found.set_index(["class", "band"])["n_rois"].to_dict() == {("a", 1): 2, ("a", 3): 1, (UNCLASSIFIED, 0): 1}
+    assert set(found["bin"]) == {BINS[0]}
+    assert asked_for == [Kept(), Kept()]
 
 
 def test_the_allocation_is_by_the_square_root_with_a_least() -> None:

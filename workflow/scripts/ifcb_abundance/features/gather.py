@@ -10,7 +10,7 @@ from ifcb_abundance.common.atomic_write import atomic_write
 from ifcb_abundance.common.errors import FeaturesError, RawFileError
 from ifcb_abundance.features.compute import AT_SOURCE, FAILED, NOT_COMPUTED
 from ifcb_abundance.raw.images import read_images
-from ifcb_abundance.scores.summary import read_summary
+from ifcb_abundance.scores.summary import provenance_of
 from ifcb_abundance.sources.protocols import Source
 
 
@@ -23,7 +23,7 @@ def gather_images(
     features in the source needs no others. Where none are to be computed, the file says so. A failure raises
     RawFileError or FeaturesError, and leaves no file for later runs; with `record_failures` the file says it.
     """
-    said, _ = read_summary(summary)
+    said = provenance_of(summary)
     arrays: dict[str, Any] = {}
     why = ""
     try:

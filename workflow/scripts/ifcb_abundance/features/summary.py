@@ -45,10 +45,10 @@ from ifcb_abundance.scores.summary import (
     RoiWinners,
     digest_of,
     more_columns,
+    provenance_of,
     read_more_columns,
     read_provenance,
     read_rois,
-    read_summary,
     read_winner_columns,
     winner_columns,
     with_thresholds,
@@ -216,7 +216,7 @@ def summarize_features(
     unusable raise FeaturesError, or the bin is written down as `failed` with `record_failures`. kept: what the summary
     holds beside the winners. The scores of bins that are not in HANDED_OVER are read again.
     """
-    said, _ = read_summary(summary)
+    said = provenance_of(summary)
     rois = RoiWinners((), np.empty(0, np.int64), np.empty(0), dict.fromkeys(PRECISIONS, np.empty(0, np.intp)))
     biovolume = np.empty(0)
     provenance = FeaturesProvenance(bin_id, FeaturesStatus.NOT_USED, "it has no class scores")

@@ -584,6 +584,12 @@ def read_provenance(path: str | Path) -> Provenance | None:
     return _said(proof.of_parquet(path))
 
 
+def provenance_of(path: str | Path) -> Provenance:
+    """Read the same of a file that has to be a summary. Raises ScoresError, naming the file, if it is not one."""
+    with _of_summary(path):
+        return _provenance(json.loads(pq.read_metadata(path).metadata[b"ifcb"]))
+
+
 def _origin(file: SourceFile, digest: str = "") -> dict[str, Any]:
     digest = digest or sha256(file.body).hexdigest()
     return {"address": file.address, "sha256": digest, "bytes": len(file.body), "server": file.server}

@@ -25,7 +25,8 @@ from ifcb_abundance.common.errors import RawFileError, ScoresError
 from ifcb_abundance.common.intervals import effective_number, wilson_limits
 from ifcb_abundance.common.precision import Precision
 from ifcb_abundance.common.words import counted
-from ifcb_abundance.scores.summary import RoiWinners, read_summary
+from ifcb_abundance.scores.decide import Kept
+from ifcb_abundance.scores.summary import RoiWinners, read_summaries
 
 log = logging.getLogger("ifcb.validation")
 
@@ -65,7 +66,10 @@ def count_strata(summaries: Iterable[str | Path], bands: Bands) -> pd.DataFrame:
     parts: list[tuple[NDArray[Any], ...]] = []
     n_bands = len(bands.edges) + 1
     for path in summaries:
-        provenance, winners = read_summary(path)
+        (provenance,), stacks = read_summaries([path], Kept())
+        if not stacks:
+            continue
+        winners = stacks[0].winners
         # In the order of names, `unclassified` under its own; few bins have a class of that name.
         names = np.array(sorted({*provenance.classes, UNCLASSIFIED}), dtype=object)
         place = {name: i for i, name in enumerate(names)}

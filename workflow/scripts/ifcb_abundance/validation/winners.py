@@ -24,6 +24,7 @@ from ifcb_abundance.common.precision import PRECISIONS
 from ifcb_abundance.scores.summary import (
     Provenance,
     RoiWinners,
+    provenance_of,
     read_provenance,
     read_rois,
     read_winner_columns,
@@ -40,7 +41,7 @@ def keep_winners(source: ScoreReader, bin_id: str, summary: str | Path, path: st
     summary: the bin's scores summary; a bin without class scores has no ROI and is not asked for. Raises ScoresError if
     the source does not have the class scores any more that were counted.
     """
-    said = _said(summary)
+    said = provenance_of(summary)
     rois = RoiWinners((), np.empty(0, np.int64), np.empty(0), dict.fromkeys(PRECISIONS, np.empty(0, np.intp)))
     if said.status == ScoresStatus.READ:
         file = source.read_scores(bin_id)
@@ -62,13 +63,6 @@ def keep_winners(source: ScoreReader, bin_id: str, summary: str | Path, path: st
             write_statistics=False,
             write_page_checksum=True,
         )
-
-
-def _said(summary: str | Path) -> Provenance:
-    said = read_provenance(summary)
-    if said is None:
-        raise ScoresError(f"{summary}: not a scores summary; delete it to have the bin read again")
-    return said
 
 
 def _made_of(source: ScoreReader, bin_id: str, said: Provenance) -> str:
