@@ -12,7 +12,7 @@ import pandas as pd
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.class_table import plain
 from ifcb_abundance.classes.labels import UNCLASSIFIED
-from ifcb_abundance.common.errors import quoted
+from ifcb_abundance.common.named import listed
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 
@@ -177,8 +177,7 @@ def _merged_in_one(name: str, merged: Sequence[_Merged]) -> Iterator[str]:
     labels = [of_run.labels_of(name) for of_run in merged]
     for run, own, others in zip(RUNS, labels, labels[::-1], strict=True):
         if only := sorted(own - others):
-            more = f" and {len(only) - SHOWN} more" if len(only) > SHOWN else ""
-            yield f"merged from {quoted(only[:SHOWN])}{more} in the {run}"
+            yield f"merged from {listed(only, SHOWN)} in the {run}"
 
 
 def _abundance(count: float | None, volume: float | None) -> float | None:

@@ -23,7 +23,7 @@ class Named(dict[str, V]):
         raise ConfigError(f"{self._lacking} {name!r}; there are {listed(list(self))}")
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = LISTED) -> str:
     """Names as a message lists them: the first ones, and how many more."""
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return f"{quoted(names[:LISTED]) or 'none'}{more}"
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{quoted(names[:most]) or 'none'}{more}"

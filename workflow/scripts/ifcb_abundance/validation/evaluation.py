@@ -10,6 +10,7 @@ import pandas as pd
 from ifcb_abundance.bins.statuses import BinStatus
 from ifcb_abundance.classes.labels import UNCLASSIFIED
 from ifcb_abundance.common.errors import ScoresError, TableError, quoted
+from ifcb_abundance.common.named import listed
 from ifcb_abundance.common.words import counted
 from ifcb_abundance.tables import table_files
 from ifcb_abundance.validation import class_report as reports
@@ -187,7 +188,7 @@ def report_classes(evidence: Evidence, question: Question, bands: Bands, files: 
     drift["drifts"] = drift["class"].map(lambda name: "yes" if name in names else "no")
     table_files.write(drift, "rate_drift", files["rate_drift"])
     if names:
-        log.warning(f"validation: error rates drift of {_some(names)}; see rate_drift.csv")
+        log.warning(f"validation: error rates drift of {listed(names, NAMED)}; see rate_drift.csv")
 
 
 def choose_thresholds(evidence: Evidence, question: Question, seed: int, path: str | Path) -> None:
@@ -196,7 +197,7 @@ def choose_thresholds(evidence: Evidence, question: Question, seed: int, path: s
     table_files.write(table, "thresholds", path)
     if left_out:
         reasons = sorted(set(left_out.values()))
-        told = (f"{why}: {_some([name for name in left_out if left_out[name] == why])}" for why in reasons)
+        told = (f"{why}: {listed([name for name in left_out if left_out[name] == why], NAMED)}" for why in reasons)
         log.warning(
             f"validation: {counted(len(table), 'class')} got a threshold; {len(left_out):,} did not. {'; '.join(told)}"
         )
@@ -220,8 +221,3 @@ def correct_counts(
     table_files.write(totals, "totals_corrected", files["totals_corrected"])
     days = correction.abundance_corrected(evidence.rois, counts, keys, question, bootstrap)
     table_files.write(days, "abundance_corrected", files["abundance_corrected"])
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return quoted(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
